@@ -1,0 +1,50 @@
+# Each target does its own set-up: Python 3.11+ and make are enough. CI calls the same ones.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test soak check format lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+$(READY): pyproject.toml requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chesscoach needs Python 3.11 or newer; say which with PYTHON=…")'
+	@echo "setting up $(VENV) (once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## the main job on embedded parts: no account, no network
+	@$(BIN)/python -m chesscoach.demo
+
+run: $(READY) ## the daemon, as configured here
+	@$(BIN)/python -m chesscoach
+
+test: $(READY) ## the whole suite
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+soak: $(READY) ## what takes longer: kill storms in full
+	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
+
+check: $(READY) ## lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(READY) ## renew the pinned requirements from pyproject.toml
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/runtime.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U --extra dev --extra embedded -o requirements/dev.txt
+
+clean: ## remove the environment and caches (not the demo's data in .chesscoach)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

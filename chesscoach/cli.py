@@ -1,0 +1,170 @@
+"""The `chesscoach` command: what an operator asks or sets by hand. Thin: it parses and calls."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from chesscoach import __version__
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError
+from chesscoach.models import Platform
+from chesscoach.rules import usernames
+from chesscoach.runner import command
+from chesscoach.runner.job import Stop
+
+_config = click.option("--config", metavar="PATH", help="Another config.toml.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _with_context(path: str | None, body: Callable[[Context], Awaitable[None]]) -> None:
+    async def inside(ctx: Context, _: Stop) -> int:
+        await body(ctx)
+        return 0
+
+    sys.exit(command.execute(lambda: command.settings(path, stream="stderr"), inside))
+
+
+@click.group(
+    epilog="Exit codes: 0 done; 1 the database cannot be reached; 2 wrong usage or configuration."
+)
+@click.version_option(__version__)
+def main() -> None:
+    """Operate the background worker of a chess-coaching application.
+
+    The jobs run by `python -m chesscoach.jobs.NAME`, the daemon by `python -m chesscoach`.
+    """
+
+
+@main.group()
+def db() -> None:
+    """Care of the database."""
+
+
+@db.command("init")
+@_config
+@_as_json
+def db_init(config: str | None, as_json: bool) -> None:
+    """Make the collections and indexes that we need, beside the application's own.
+
+    Safe to repeat. An index of the application's that serves is left as it is; one that
+    contradicts ours is an error that names it, and nothing is dropped.
+    """
+
+    async def body(ctx: Context) -> None:
+        report = await ctx.store.prepare()
+        if as_json:
+            click.echo(json.dumps(report))
+            return
+        for name in report["made"]:
+            click.echo(f"made     {name}")
+        for name in report["present"]:
+            click.echo(f"present  {name}")
+
+    _with_context(config, body)
+
+
+@main.group()
+def accounts() -> None:
+    """Players' accounts on Lichess and Chess.com, for those who have no application yet."""
+
+
+@accounts.command()
+@click.argument("user_id")
+@click.option("--lichess", metavar="NAME", help="His name on Lichess.")
+@click.option("--chesscom", metavar="NAME", help="His name on Chess.com.")
+@_config
+def link(user_id: str, lichess: str | None, chesscom: str | None, config: str | None) -> None:
+    """Link a user to names; a user who does not exist is made."""
+    names: dict[Platform, str | None] = {}
+    if lichess is not None:
+        names["lichess"] = _checked("lichess", lichess)
+    if chesscom is not None:
+        names["chess.com"] = _checked("chess.com", chesscom)
+    if not names or not user_id.strip():
+        raise click.UsageError("nothing to link: give a USER_ID and --lichess or --chesscom")
+
+    async def body(ctx: Context) -> None:
+        await ctx.store.users.link(user_id, names)
+        click.echo(f"linked {user_id}: {', '.join(f'{s} {n}' for s, n in names.items())}")
+
+    _with_context(config, body)
+
+
+@accounts.command()
+@click.argument("user_id")
+@click.option("--lichess", is_flag=True, help="Only his name on Lichess.")
+@click.option("--chesscom", is_flag=True, help="Only his name on Chess.com.")
+@_config
+def unlink(user_id: str, lichess: bool, chesscom: bool, config: str | None) -> None:
+    """Take names from a user; his games stay."""
+    both = lichess == chesscom
+    names: dict[Platform, str | None] = {}
+    if lichess or both:
+        names["lichess"] = None
+    if chesscom or both:
+        names["chess.com"] = None
+
+    async def body(ctx: Context) -> None:
+        if not await ctx.store.users.exists(user_id):
+            msg = f"there is no user with the user_id {user_id!r}"
+            raise ConfigError(msg)
+        await ctx.store.users.link(user_id, names)
+        click.echo(f"unlinked {user_id}: {', '.join(names)}")
+
+    _with_context(config, body)
+
+
+@accounts.command("list")
+@_config
+@_as_json
+def list_accounts(config: str | None, as_json: bool) -> None:
+    """Show who has linked what, and how many of his games are stored."""
+
+    async def body(ctx: Context) -> None:
+        rows = await _linked(ctx)
+        if as_json:
+            click.echo(json.dumps(rows))
+            return
+        table = Table("user", "site", "name", "games", "last sync")
+        for row in rows:
+            table.add_row(
+                row["user_id"],
+                row["platform"],
+                row["name"] if row["usable"] else f"{row['name']} (no site could have it)",
+                str(row["games"]),
+                row["last_sync"] or "never",
+            )
+        Console().print(table)
+
+    _with_context(config, body)
+
+
+async def _linked(ctx: Context) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    async for page in ctx.store.users.linked():
+        games = await ctx.store.games.count_by_user([user.user_id for user in page])
+        rows += [
+            {
+                "user_id": user.user_id,
+                "platform": site,
+                "name": str(name)[:40],
+                "usable": usernames.normal(site, name) is not None,
+                "games": games.get((user.user_id, site), 0),
+                "last_sync": user.last_sync.isoformat() if user.last_sync else None,
+            }
+            for user in page
+            for site, name in user.names.items()
+        ]
+    return rows
+
+
+def _checked(site: Platform, name: str) -> str:
+    if usernames.normal(site, name) is None:
+        msg = f"{name[:80]!r} cannot be a name on {site}"
+        raise click.BadParameter(msg)
+    return name.strip()

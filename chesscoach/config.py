@@ -1,0 +1,286 @@
+"""Settings: a TOML file, the environment over it, and a default for everything.
+
+The only room that reads the environment. Three kinds of names count there: `MONGO_URL`,
+`DB_NAME` (each also as `NAME_FILE`, for secrets mounted as files), `CHESSCOACH_CONFIG` and
+`CHESSCOACH_SLOT`, and settings spelled with `__`, such as `CHESSCOACH_SOURCES__CONTACT`. Other
+`CHESSCOACH_*` names are left alone: Kubernetes injects some for a Service of that name. A `.env`
+file beside the configuration is read too; the real environment wins over it.
+
+Every mistake is a ConfigError that names the key and where it stands. Values are never quoted,
+for one of them may be a secret.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote
+
+import dotenv
+import msgspec
+from msgspec import Meta, Struct
+
+from chesscoach.errors import ConfigError
+from chesscoach.models import Schedule, Seconds
+
+PREFIX = "CHESSCOACH_"
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https URL")]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of `config.toml`; an unknown key in it is refused."""
+
+
+class Database(Section, frozen=True, kw_only=True):
+    """`[database]`; the URL itself is a secret and comes from `MONGO_URL` alone."""
+
+    name: Annotated[str, Meta(pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$')] = "chesscoach"
+    timeout_s: Seconds = 30.0
+    embedded_dir: str = ".chesscoach/mongo"
+    allow_weak_writes: bool = False
+
+
+class Runner(Section, frozen=True, kw_only=True):
+    """`[runner]`: what every job shares."""
+
+    lease_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    grace_s: Annotated[float, Meta(ge=0, le=3600)] = 60.0
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 2
+
+
+class Lichess(Section, frozen=True, kw_only=True):
+    """`[sources.lichess]`."""
+
+    base_url: Url = "https://lichess.org"
+    users_per_10min: Count = 8000
+
+
+class Chesscom(Section, frozen=True, kw_only=True):
+    """`[sources.chesscom]`."""
+
+    base_url: Url = "https://api.chess.com/pub"
+
+
+class Sources(Section, frozen=True, kw_only=True):
+    """`[sources]`: how the sites are asked."""
+
+    contact: Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*$")] = ""
+    timeout_s: Seconds = 30.0
+    pause_s: Seconds = 60.0
+    breaker_s: Seconds = 900.0
+    lichess: Lichess = Lichess()
+    chesscom: Chesscom = Chesscom()
+
+
+class Sync(Section, frozen=True, kw_only=True):
+    """`[sync]`: what is fetched of a player and what of it is analysed."""
+
+    first_months: Annotated[int, Meta(ge=1, le=120)] = 3
+    first_games: Count = 500
+    analyses_per_day: Annotated[int, Meta(ge=0, le=10_000)] = 3
+    analyses_first_sync: Annotated[int, Meta(ge=0, le=10_000)] = 15
+    analysis_moves: Annotated[int, Meta(ge=0, le=1000)] = 10
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """`[jobs.NAME]`: when a run of that job is stopped, and when it is complained about."""
+
+    timeout_s: Seconds = 20_000.0
+    warn_after_s: Seconds = 300.0
+    success_threshold: Share = 0.9
+
+
+class Jobs(Section, frozen=True, kw_only=True):
+    """`[jobs]`: a table for each job."""
+
+    sync_games: Limits = Limits()
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """`[log]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+def _default_schedules() -> dict[str, Schedule]:
+    return {"sync_games": Schedule(job="sync_games", cron="0 */6 * * *")}
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """All settings, checked."""
+
+    database: Database = Database()
+    runner: Runner = Runner()
+    sources: Sources = Sources()
+    sync: Sync = Sync()
+    jobs: Jobs = Jobs()
+    log: Log = Log()
+    schedules: dict[str, Schedule] = msgspec.field(default_factory=_default_schedules)
+
+
+class Process(Struct, frozen=True, kw_only=True):
+    """What this process was given besides settings.
+
+    `slot` comes from `CHESSCOACH_SLOT`; `kubernetes_job` is the pod's Job name, which ends in the
+    slot's Unix minutes when a CronJob made it. Its text form hides the URL.
+    """
+
+    mongo_url: str | None = None
+    slot: datetime | None = None
+    kubernetes_job: str | None = None
+    source: Literal["cli", "kubernetes", "systemd"] = "cli"
+
+    def secrets(self) -> list[str]:
+        """The texts that must not be logged: the URL, and its password as written and as read."""
+        if self.mongo_url is None:
+            return []
+        netloc = self.mongo_url.partition("://")[2].partition("/")[0]
+        password = netloc.rpartition("@")[0].partition(":")[2]
+        return [self.mongo_url, password, unquote(password)]
+
+    def __repr__(self) -> str:
+        return f"Process(slot={self.slot}, source={self.source!r})"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The configuration and the process it is for, as `load` returns them."""
+
+    config: Config
+    process: Process
+
+
+def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Reads the settings for this process.
+
+    Args:
+        path: the configuration file; by default `CHESSCOACH_CONFIG`, else `config.toml` in the
+            working directory where there is one, else no file.
+        environ: the environment; by default the process's own.
+
+    Raises:
+        ConfigError: a file that cannot be read, or a key or value that cannot be used.
+    """
+    real = os.environ if environ is None else environ
+    named = path or real.get("CHESSCOACH_CONFIG")
+    file = Path(named) if named else Path("config.toml")
+    table = _read_toml(file, required=bool(named))
+    extra = {k: v for k, v in dotenv.dotenv_values(file.parent / ".env").items() if v is not None}
+    env = {**extra, **real}
+    _convert(table, str(file), strict=True)
+    merged = _overlay(table, _settings_in(env))
+    if name := _secret(env, "DB_NAME"):
+        merged.setdefault("database", {})["name"] = name
+    return Settings(config=_convert(merged, "the environment", strict=False), process=_process(env))
+
+
+def _read_toml(file: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        if not required:
+            return {}
+        msg = f"configuration {file}: no such file"
+    except tomllib.TOMLDecodeError as error:
+        msg = f"configuration {file}: not valid TOML: {error}"
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"configuration {file}: cannot be read: {type(error).__name__}"
+    raise ConfigError(msg)
+
+
+def _convert(table: Mapping[str, Any], where: str, *, strict: bool) -> Config:
+    """Checks a whole table; schedules go one by one, for msgspec hides the key of a dict."""
+    rest = dict(table)
+    schedules = rest.pop("schedules", None)
+    try:
+        config = msgspec.convert(rest, Config, strict=strict)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), "", where)) from None
+    if schedules is None:
+        return config
+    if not isinstance(schedules, dict):
+        msg = f"schedules: expected a table (in {where})"
+        raise ConfigError(msg)
+    return msgspec.structs.replace(
+        config, schedules={key: _schedule(key, schedules[key], where, strict) for key in schedules}
+    )
+
+
+def _schedule(key: str, value: object, where: str, strict: bool) -> Schedule:
+    if not re.fullmatch(r"[a-z0-9_]{1,64}", key):
+        msg = f"schedules.{key[:80]}: an id has only a-z, 0-9 and _ (in {where})"
+        raise ConfigError(msg)
+    try:
+        return msgspec.convert(value, Schedule, strict=strict)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), f"schedules.{key}", where)) from None
+
+
+def _explain(message: str, prefix: str, where: str) -> str:
+    """Turns msgspec's "… - at `$.a.b`" into "a.b: … (in …)"."""
+    text, _, path = message.partition(" - at `$")
+    key = ".".join(part for part in (prefix, path.strip("`.").replace("[...]", "")) if part)
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
+        key, text = f"{key}.{unknown[1]}".strip("."), "unknown setting"
+    return f"{key or 'configuration'}: {text[:1].lower()}{text[1:]} (in {where})"
+
+
+def _settings_in(env: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
+    for name, value in sorted(env.items()):
+        if name.startswith(PREFIX) and "__" in name:
+            yield name.removeprefix(PREFIX).lower().split("__"), value
+
+
+def _overlay(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in table.items()}
+    for keys, value in settings:
+        if keys[0] == "schedules" and "schedules" not in merged:
+            merged["schedules"] = msgspec.to_builtins(_default_schedules())
+        place = merged
+        for key in keys[:-1]:
+            inner = place.get(key)
+            place[key] = dict(inner) if isinstance(inner, dict) else {}
+            place = place[key]
+        place[keys[-1]] = value
+    return merged
+
+
+def _secret(env: Mapping[str, str], name: str) -> str | None:
+    if value := env.get(name):
+        return value
+    if file := env.get(f"{name}_FILE"):
+        try:
+            return Path(file).read_text("utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"{name}_FILE: cannot be read: {type(error).__name__}"
+            raise ConfigError(msg) from None
+    return None
+
+
+def _process(env: Mapping[str, str]) -> Process:
+    kubernetes = "KUBERNETES_SERVICE_HOST" in env
+    systemd = "INVOCATION_ID" in env
+    return Process(
+        mongo_url=_secret(env, "MONGO_URL"),
+        slot=_slot(env.get("CHESSCOACH_SLOT")),
+        kubernetes_job=env.get("KUBERNETES_JOB_NAME") or None,
+        source="kubernetes" if kubernetes else "systemd" if systemd else "cli",
+    )
+
+
+def _slot(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        msg = "CHESSCOACH_SLOT: expected an instant in RFC 3339, such as 2026-11-21T06:00:00Z"
+        raise ConfigError(msg)
+    return at.astimezone(UTC)

@@ -1,0 +1,71 @@
+"""What a job is given, opened in order and closed in the reverse order."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from chesscoach.config import Config, Process, Settings
+from chesscoach.metrics import Metrics
+from chesscoach.sources.chesscom import Chesscom
+from chesscoach.sources.client import Site
+from chesscoach.sources.lichess import Lichess
+from chesscoach.store.store import Store, open_store
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """The parts of the program; `now` gives the current instant in UTC."""
+
+    config: Config
+    process: Process
+    now: Callable[[], datetime]
+    store: Store
+    lichess: Lichess
+    chesscom: Chesscom
+    metrics: Metrics
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_context(
+    settings: Settings, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Context]:
+    """The only way to a Context.
+
+    Raises:
+        StoreUnavailable: MongoDB cannot be used within the configured time.
+        ConfigError: a setting that shows to be unusable only here.
+    """
+    config, metrics = settings.config, Metrics()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(config, settings.process))
+        lichess = Site(
+            "lichess",
+            config.sources.lichess.base_url,
+            store.lane("lichess"),
+            config.sources,
+            metrics,
+        )
+        stack.push_async_callback(lichess.close)
+        chesscom = Site(
+            "chess.com",
+            config.sources.chesscom.base_url,
+            store.lane("chess.com"),
+            config.sources,
+            metrics,
+        )
+        stack.push_async_callback(chesscom.close)
+        yield Context(
+            config=config,
+            process=settings.process,
+            now=now,
+            store=store,
+            lichess=Lichess(lichess, config.sources.lichess.users_per_10min),
+            chesscom=Chesscom(chesscom),
+            metrics=metrics,
+        )

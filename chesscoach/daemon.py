@@ -1,0 +1,44 @@
+"""The whole program: the context, the scheduler in it, and an end that leaves nothing half done."""
+
+import sys
+
+import click
+
+from chesscoach import log
+from chesscoach.config import Settings
+from chesscoach.context import Context
+from chesscoach.runner import command
+from chesscoach.runner.job import Stop
+from chesscoach.scheduling import joblist
+from chesscoach.scheduling.scheduler import Scheduler
+
+
+async def serve(ctx: Context, stop: Stop) -> int:
+    """Schedules until it is asked to stop, then drains for `grace_s`; returns the exit code.
+
+    Raises:
+        SetupError: the database lacks an index that a scheduled job's promises rest on.
+    """
+    for schedule in ctx.config.schedules.values():
+        await ctx.store.require(*joblist.JOBS[schedule.job].writes)
+    log.get_logger().info("daemon_started", database=ctx.store.place)
+    async with Scheduler(ctx, stop):
+        await stop.asked.wait()
+    log.get_logger().info("daemon_stopped")
+    return 0
+
+
+def _settings(path: str | None) -> Settings:
+    loaded = command.settings(path, stream="stdout")
+    joblist.check(loaded.config)
+    return loaded
+
+
+@click.command(
+    epilog="Exit codes: 0 stopped when asked; 1 the database cannot be reached; "
+    "2 wrong usage or configuration."
+)
+@click.option("--config", metavar="PATH", help="Another config.toml.")
+def main(config: str | None) -> None:
+    """Run the scheduler and its jobs until SIGTERM or SIGINT."""
+    sys.exit(command.execute(lambda: _settings(config), serve))

@@ -1,0 +1,104 @@
+"""A stand-in for Chess.com's public API: the archive months of a player."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from chesscoach.demo.lichess import movetext
+from chesscoach.demo.site import FAULT, StandIn
+from chesscoach.demo.world import Played, World, player_uuid
+
+_USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
+
+
+class ChesscomStandIn(StandIn):
+    """Answers for the Chess.com half of a world, below `/pub`."""
+
+    def __init__(self, world: World, *, delay_s: float = 0.0) -> None:
+        super().__init__(delay_s=delay_s)
+        self.world = world
+
+    def routes(self) -> list[web.RouteDef]:
+        """The one path that we ask."""
+        return [web.get("/pub/player/{name}/games/{year:\\d+}/{month:\\d+}", self._month)]
+
+    def too_many(self) -> web.Response:
+        """As the site says it."""
+        return web.json_response({"code": 0, "message": "Rate limit exceeded"}, status=429)
+
+    async def _month(self, request: web.Request) -> web.StreamResponse:
+        if "contact" not in request.headers.get("User-Agent", ""):
+            self.violations.append("no contact in the User-Agent")
+            return web.Response(status=403, text="Please provide contact information")
+        name = request.match_info["name"]
+        if name != name.lower():
+            self.violations.append(f"capitals in {name}")
+            raise web.HTTPMovedPermanently(request.path.replace(name, name.lower()))
+        player = self.world.players["chess.com"].get(name)
+        if player is None:
+            return _error(f'User "{name}" not found.')
+        month = f"{request.match_info['year']}-{request.match_info['month']}"
+        if month > f"{datetime.now(UTC):%Y-%m}":
+            return _error("Date cannot be set in the future")
+        games = [
+            game
+            for game in player.games
+            if game.ended_at is not None and f"{game.ended_at:%Y-%m}" == month
+        ]
+        games.sort(key=lambda game: game.ended_at or game.started_at)
+        text = msgspec.json.encode({"games": [chesscom_json(game) for game in games]})
+        etag = f'W/"{hashlib.md5(text, usedforsecurity=False).hexdigest()}"'
+        headers = {"ETag": etag, "Cache-Control": "public, max-age=5"}
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers=headers)
+        if request[FAULT] == "cut":
+            return await self.stream(request, [text], "application/json")
+        return web.Response(body=text, content_type="application/json", headers=headers)
+
+
+def _error(message: str) -> web.Response:
+    return web.json_response({"code": 0, "message": message}, status=404)
+
+
+def chesscom_json(game: Played) -> dict[str, Any]:
+    """A game as a month lists it."""
+    ended = game.ended_at or game.started_at
+    white, black = {"1-0": ("win", "resigned"), "0-1": ("resigned", "win")}.get(
+        game.famous.result, ("agreed", "agreed")
+    )
+    pgn = (
+        f'[Event "Live Chess"]\n[Site "Chess.com"]\n[Date "{game.started_at:%Y.%m.%d}"]\n'
+        f'[White "{game.white}"]\n[Black "{game.black}"]\n[Result "{game.famous.result}"]\n'
+        f'[ECO "{game.famous.eco}"]\n[UTCDate "{game.started_at:%Y.%m.%d}"]\n'
+        f'[UTCTime "{game.started_at:%H:%M:%S}"]\n[Link "{game.url}"]\n\n'
+        f"{movetext(game, clocks=True)}\n"
+    )
+    return {
+        "url": game.url,
+        "pgn": pgn,
+        "time_control": "600",
+        "end_time": int(ended.timestamp()),
+        "rated": game.rated,
+        "tcn": game.famous.tcn,
+        "uuid": game.id,
+        "initial_setup": _USUAL,
+        "fen": game.famous.fen,
+        "time_class": game.speed,
+        "rules": "chess",
+        "white": _side(game.white, 1510, white),
+        "black": _side(game.black, 1495, black),
+        "eco": "https://www.chess.com/openings/" + game.famous.opening.replace(" ", "-"),
+    }
+
+
+def _side(name: str, rating: int, result: str) -> dict[str, Any]:
+    return {
+        "rating": rating,
+        "result": result,
+        "@id": f"https://api.chess.com/pub/player/{name.lower()}",
+        "username": name,
+        "uuid": player_uuid(name),
+    }

@@ -1,0 +1,137 @@
+"""What both stand-ins share: who asked for what, how many at a time, and faults on demand."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from aiohttp import web
+from msgspec import Struct
+
+Fault = Literal["429", "500", "503", "reset", "hang", "cut", "internal", "403"]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+FAULT = web.RequestKey("fault", str)
+_CHALLENGE = '<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head></html>'
+
+
+class Seen(Struct, kw_only=True):
+    """A request that came in; `status` is 0 while, or if, it was not answered."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    agent: str
+    body: str = ""
+    status: int = 0
+
+
+class StandIn:
+    """A site on loopback.
+
+    `seen` is every request, `violations` each breach of the site's rules, `most_in_flight` the
+    largest number of requests at a time. `faults` are used up one a request; `delay_s` is what
+    each reply takes.
+    """
+
+    def __init__(self, *, delay_s: float = 0.0) -> None:
+        self.seen: list[Seen] = []
+        self.violations: list[str] = []
+        self.faults: deque[Fault | None] = deque()
+        self.delay_s = delay_s
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.url = ""
+
+    def routes(self) -> list[web.RouteDef]:
+        """The site's own handlers."""
+        raise NotImplementedError
+
+    def too_many(self) -> web.Response:
+        """The site's answer to a second request in flight."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def serve(self, port: int = 0) -> AsyncIterator[None]:
+        """Answers on 127.0.0.1 while it is entered; `url` tells where."""
+        app = web.Application(middlewares=[self._watch], client_max_size=2**22)
+        app.add_routes(self.routes())
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=0.1)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+    @web.middleware
+    async def _watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        seen = Seen(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            agent=request.headers.get("User-Agent", ""),
+        )
+        self.seen.append(seen)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            if request.can_read_body:
+                seen.body = await request.text()
+            response = await self._answer(request, handler)
+            seen.status = response.status
+            return response
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.in_flight > 1:
+            self.violations.append(f"{time.time():.3f} {self.in_flight} in flight: {request.path}")
+            return self.too_many()
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        fault = self.faults.popleft() if self.faults else None
+        request[FAULT] = fault or ""
+        if fault == "429":
+            return self.too_many()
+        if fault == "500":
+            return web.Response(status=500, text="oops")
+        if fault == "503":
+            return web.Response(status=503, text=_CHALLENGE, content_type="text/html")
+        if fault == "403":
+            return web.Response(status=403, text=_CHALLENGE, content_type="text/html")
+        if fault == "internal":
+            message = "An internal error has occurred. Please contact the developers' forum."
+            return web.json_response({"code": 0, "message": message}, status=404)
+        if fault == "hang":
+            await asyncio.sleep(3600)
+        if fault == "reset":
+            _cut(request)
+        return await handler(request)
+
+    async def stream(
+        self, request: web.Request, chunks: list[bytes], content_type: str
+    ) -> web.StreamResponse:
+        """A chunked reply; the fault "cut" breaks it off within its last chunk."""
+        response = web.StreamResponse()
+        response.content_type = content_type
+        await response.prepare(request)
+        for chunk in chunks[:-1]:
+            await response.write(chunk)
+        if chunks:
+            last = chunks[-1]
+            if request[FAULT] == "cut":
+                await response.write(last[: len(last) // 2])
+                _cut(request)
+            await response.write(last)
+        await response.write_eof()
+        return response
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError

@@ -1,0 +1,183 @@
+"""What is true on the stand-ins: players and their games.
+
+Games are historical ones (`famous.toml`), dealt out to sample players. Everything follows from the
+seed and the anchor, so that the same world can be built again by another process.
+"""
+
+import random
+import tomllib
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+from typing import Literal
+from uuid import UUID, uuid5
+
+from msgspec import Struct
+
+Site = Literal["lichess", "chess.com"]
+_NAMESPACE = UUID("2f1c3f52-5a53-4a6e-9b6e-7c1d0f0f3a11")
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class Famous(Struct, frozen=True):
+    """A historical game; `moves` in SAN, `tcn` in Chess.com's notation, `fen` its last position."""
+
+    white: str
+    black: str
+    event: str
+    year: int
+    result: str
+    eco: str
+    opening: str
+    moves: str
+    fen: str
+    tcn: str
+
+
+@cache
+def famous_games() -> tuple[Famous, ...]:
+    """All of `famous.toml`."""
+    text = resources.files("chesscoach.demo").joinpath("famous.toml").read_text("utf-8")
+    return tuple(Famous(**game) for game in tomllib.loads(text)["game"])
+
+
+class Played(Struct, kw_only=True):
+    """A game on one site, between two names there; `ended_at` None while it is being played.
+
+    `status` is Lichess's word for how it stands or ended.
+    """
+
+    number: int
+    site: Site
+    white: str
+    black: str
+    famous: Famous
+    started_at: datetime
+    ended_at: datetime | None
+    speed: str = "rapid"
+    rated: bool = True
+    status: str = "resign"
+
+    @property
+    def id(self) -> str:
+        """Eight characters on Lichess, a uuid on Chess.com."""
+        if self.site == "chess.com":
+            return str(uuid5(_NAMESPACE, f"game:{self.number}"))
+        rest, text = uuid5(_NAMESPACE, f"lichess:{self.number}").int, ""
+        for _ in range(8):
+            rest, digit = divmod(rest, 62)
+            text += _BASE62[digit]
+        return text
+
+    @property
+    def url(self) -> str:
+        """Where the site shows it."""
+        if self.site == "lichess":
+            return f"https://lichess.org/{self.id}"
+        return f"https://www.chess.com/game/live/{170_000_000_000 + self.number}"
+
+
+class Player(Struct, kw_only=True):
+    """A player on one site; `seen_at` moves when he connects."""
+
+    name: str
+    seen_at: datetime
+    closed: bool = False
+    title: str | None = None
+    games: list[Played] = []
+
+    @property
+    def finished(self) -> int:
+        """How many of his games have ended."""
+        return sum(game.ended_at is not None for game in self.games)
+
+
+def player_uuid(name: str) -> str:
+    """A Chess.com player's identity."""
+    return str(uuid5(_NAMESPACE, f"player:{name.lower()}"))
+
+
+class World:
+    """The players of both sites, by lower-cased name."""
+
+    def __init__(self, seed: int = 7) -> None:
+        self._random = random.Random(seed)  # noqa: S311  # a sample world, no secrets
+        self._number = 0
+        self.players: dict[Site, dict[str, Player]] = {"lichess": {}, "chess.com": {}}
+        self.games: dict[str, Played] = {}
+
+    def add_player(self, site: Site, name: str, seen_at: datetime) -> Player:
+        """A new player without games."""
+        player = Player(name=name, seen_at=seen_at, games=[])
+        self.players[site][name.lower()] = player
+        return player
+
+    def play(
+        self,
+        site: Site,
+        name: str,
+        ended_at: datetime | None,
+        *,
+        started_at: datetime | None = None,
+        famous: Famous | None = None,
+        opponent: str | None = None,
+        speed: str = "rapid",
+        status: str = "resign",
+    ) -> Played:
+        """Lets a player play a game, and connects him for it."""
+        self._number += 1
+        famous = famous or self._random.choice(famous_games())
+        player = self.players[site][name.lower()]
+        other = opponent or f"Opponent{self._number % 97}"
+        white, black = (player.name, other) if self._random.random() < 0.5 else (other, player.name)
+        begun = started_at or (ended_at or player.seen_at) - timedelta(minutes=20)
+        game = Played(
+            number=self._number,
+            site=site,
+            white=white,
+            black=black,
+            famous=famous,
+            started_at=begun,
+            ended_at=ended_at,
+            speed=speed,
+            status=status if ended_at else "started",
+        )
+        for each in (player, self.players[site].get(other.lower())):
+            if each is not None:
+                each.games.append(game)
+                each.seen_at = max(each.seen_at, ended_at or begun)
+        self.games[f"{site}:{game.id}"] = game
+        return game
+
+    def finished(self, site: Site, name: str) -> Iterator[Played]:
+        """A player's finished games."""
+        return (g for g in self.players[site][name.lower()].games if g.ended_at is not None)
+
+
+def sample_world(anchor: datetime, seed: int = 7) -> tuple[World, list[tuple[str, str, str]]]:
+    """A small club: its world, and its members as (user_id, name on Lichess, name on Chess.com).
+
+    Args:
+        anchor: the instant before which everything has been played.
+        seed: for who plays what.
+    """
+    world = World(seed)
+    chance = random.Random(seed + 1)  # noqa: S311  # as above
+    members = [
+        ("alice", "AliceKnight", "alice_knight"),
+        ("bob", "BobTheRook", "bob-rook"),
+        ("carol", "Carol_en_passant", ""),
+        ("dave", "", "DaveGambit"),
+        ("erin", "ErinFianchetto", "erin_f"),
+        ("frank", "FrankZwischenzug", "frank64"),
+    ]
+    sites: Iterable[tuple[Site, int]] = (("lichess", 1), ("chess.com", 2))
+    for member in members:
+        for site, place in sites:
+            if name := member[place]:
+                world.add_player(site, name, anchor - timedelta(days=30))
+                for back in sorted(chance.sample(range(1, 60), 6), reverse=True):
+                    ended = anchor - timedelta(days=back, minutes=chance.randrange(600))
+                    world.play(site, name, ended, speed=chance.choice(["blitz", "rapid"]))
+    return world, members

@@ -1,0 +1,75 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    ChesscoachError
+    ├── ConfigError            what an operator wrote cannot be used; exit code 2
+    │   └── SetupError         the database is not prepared; exit code 2
+    ├── StoreUnavailable       MongoDB does not answer; exit code 1
+    ├── StoreFailed            MongoDB refused an operation
+    ├── LeaseHeld              another run of the job is at work; exit code 75
+    ├── LeaseLost              somebody else may hold our lease by now: stop at once
+    └── SourceError            a site's reply for one account cannot be used
+        ├── PlayerMissing      the site knows no such player
+        ├── BadReply           the reply is not what the site's documentation says
+        ├── StreamCut          the reply ended before its end; what came is whole lines
+        └── SiteClosed         the site as a whole is not to be asked for now
+
+Errors are caught in two places: per account in a job, per run in the runner. `permanent` says
+that the same request will fail in the same way again. Messages never quote a reply, a URL with
+credentials or a secret, since they are logged.
+"""
+
+
+class ChesscoachError(Exception):
+    """The root of the errors that this package raises on purpose."""
+
+    permanent = False
+
+
+class ConfigError(ChesscoachError):
+    """A setting, a flag or an argument cannot be used; the message names it and says why."""
+
+    permanent = True
+
+
+class SetupError(ConfigError):
+    """The database lacks something that `chesscoach db init` makes."""
+
+
+class StoreUnavailable(ChesscoachError):
+    """MongoDB cannot be reached, or cannot be started, within the configured time."""
+
+
+class StoreFailed(ChesscoachError):
+    """MongoDB answered an operation with an error; the message holds its kind and code alone."""
+
+
+class LeaseHeld(ChesscoachError):
+    """Another run of the job holds its lease and lives; the message says who."""
+
+
+class LeaseLost(ChesscoachError):
+    """A lease ran out or was taken over, so its former holder must not act any more."""
+
+
+class SourceError(ChesscoachError):
+    """A site's reply for one account cannot be used."""
+
+
+class PlayerMissing(SourceError):
+    """The site says that it knows no such player."""
+
+    permanent = True
+
+
+class BadReply(SourceError):
+    """The reply has a status or a form that the site's documentation does not describe."""
+
+
+class StreamCut(SourceError):
+    """The connection ended within a reply; complete lines that came before it stand."""
+
+
+class SiteClosed(SourceError):
+    """The site refuses or fails as a whole; no account is to blame and none is asked further."""

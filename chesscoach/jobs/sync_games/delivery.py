@@ -1,0 +1,155 @@
+"""From a site's games to a user's: stored, queued for analysis, and only then the cursor moved.
+
+The order is what makes a kill harmless. Games are written first; they are known by their ids when
+they come again. Queue items follow; a game that was written since its account was last saved may
+still lack one and is offered again. The account is saved last, with all that it stands for behind
+it.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.models import Account, Game, Link
+from chesscoach.rules import games as game_rules
+from chesscoach.runner.job import Run
+from chesscoach.sources.client import Lane
+from chesscoach.store.accounts import Saved
+from chesscoach.store.games import Stored, UserGame
+
+BATCH = 500
+"""Games in one write; also how many of a long stream are held in memory."""
+
+_SAVES = 100
+_SAVE_S = 1.0
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """Games of one account for some of its users, and the state that they bring it to.
+
+    `due_at` is set with the last delivery of a check. `first` marks a first sync, which may queue
+    more. `skipped` marks an account that was checked and then left alone.
+    """
+
+    account: Account
+    links: tuple[Link, ...] = ()
+    games: tuple[Game, ...] = ()
+    due_at: datetime | None = None
+    first: bool = False
+    skipped: bool = False
+
+
+class Deliverer:
+    """Writes what one lane brings in; `queueing` is shared by the lanes of a run."""
+
+    def __init__(self, ctx: Context, run: Run, lane: Lane, queueing: asyncio.Lock) -> None:
+        self._ctx = ctx
+        self._run = run
+        self._lane = lane
+        self._queueing = queueing
+        self._saves: dict[str, Delivery] = {}
+        self._saved_at = asyncio.get_running_loop().time()
+        self._spoiled: set[str] = set()
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Writes one delivery; what could not be written of an account keeps its cursor back."""
+        key = delivery.account.key
+        if key in self._spoiled:
+            return
+        if delivery.games and delivery.links:
+            shares = self._shares(delivery)
+            stored = await self._ctx.store.games.add(shares, self._ctx.now())
+            self._run.counts.note("games_stored", len(stored.new))
+            await self._queue(delivery, [*stored.new, *_interrupted(delivery, shares, stored)])
+        self._saves[key] = msgspec.structs.replace(delivery, games=())
+        waited = asyncio.get_running_loop().time() - self._saved_at
+        if len(self._saves) >= _SAVES or waited >= _SAVE_S:
+            await self.save()
+
+    def spoil(self, key: str) -> None:
+        """From now on nothing of an account is written: something before it failed."""
+        self._spoiled.add(key)
+
+    def _shares(self, delivery: Delivery) -> list[UserGame]:
+        """Each game as a document of each user whose it is."""
+        shares = []
+        for game in delivery.games:
+            colour = game_rules.colour(game, delivery.account)
+            if colour is None:
+                self._run.counts.note("games_not_his")
+                log.get_logger().warning(
+                    "game_not_his", account=delivery.account.key, game=game.external_id
+                )
+                continue
+            shares += [
+                UserGame(
+                    game_id=game_rules.game_id(game, link.user_id),
+                    user_id=link.user_id,
+                    username=link.name,
+                    colour=colour,
+                    game=game,
+                )
+                for link in delivery.links
+                if link.floor is None or game.ended_at >= link.floor
+            ]
+        return shares
+
+    async def _queue(self, delivery: Delivery, offered: list[UserGame]) -> None:
+        """Queues the newest games worth analysing, as far as the day's allowance goes."""
+        settings = self._ctx.config.sync
+        by_user: dict[str, list[UserGame]] = defaultdict(list)
+        for share in offered:
+            if game_rules.worth_analysing(share.game, settings.analysis_moves):
+                by_user[share.user_id].append(share)
+        allowance = settings.analyses_first_sync if delivery.first else settings.analyses_per_day
+        for user_id, shares in by_user.items():
+            now = self._ctx.now()
+            async with self._queueing:
+                left = await self._ctx.store.queue.left_today(user_id, now, allowance)
+                if left <= 0:
+                    continue
+                items = {game_rules.queue_id(share.game_id): share for share in shares}
+                queued = await self._ctx.store.queue.queued(list(items))
+                waiting = [item for item in items.items() if item[0] not in queued]
+                waiting.sort(key=lambda item: item[1].game.ended_at, reverse=True)
+                chosen = {item: share.game_id for item, share in waiting[:left]}
+                await self._ctx.store.queue.add(user_id, chosen, now)
+            self._run.counts.note("analyses_queued", len(chosen))
+
+    async def save(self) -> None:
+        """Moves the cursors of all that has been written, and tells the users' rows."""
+        self._saved_at = asyncio.get_running_loop().time()
+        waiting, self._saves = list(self._saves.values()), {}
+        if not waiting:
+            return
+        now = self._ctx.now()
+        await self._ctx.store.accounts.save(
+            [
+                Saved(
+                    account=msgspec.structs.replace(last.account, saved_at=now), due_at=last.due_at
+                )
+                for last in waiting
+            ],
+            self._lane.fence,
+        )
+        finished = [last for last in waiting if last.due_at is not None]
+        self._run.counts.done += sum(not last.skipped for last in finished)
+        self._run.counts.skipped += sum(last.skipped for last in finished)
+        users = list({link.user_id for last in finished for link in last.account.links})
+        if users:
+            await self._ctx.store.users.set_last_sync(
+                await self._ctx.store.accounts.oldest_success(users)
+            )
+
+
+def _interrupted(delivery: Delivery, shares: list[UserGame], stored: Stored) -> Iterable[UserGame]:
+    """Games that a run wrote which then did not get as far as to save the account."""
+    since = delivery.account.saved_at or delivery.account.created_at
+    late = {game_id for game_id, at in stored.known.items() if at > since}
+    return (share for share in shares if share.game_id in late)

@@ -1,0 +1,186 @@
+"""How this package logs: one JSON object per line, no secrets, no addresses.
+
+The event is a fixed snake_case word, everything else is a field. On a terminal the same lines are
+rendered for people. Lines of libraries, warnings and uncaught exceptions take the same road.
+
+Three things keep secrets out. Fields whose name says that they are secret are masked. Text is
+scrubbed of credentials in URLs, keys of SendGrid, bearer tokens, mail addresses and the very
+secrets that this process was given. Tracebacks carry neither local variables nor, unless the
+error is one of ours, the text of the exception, since other libraries quote replies and documents
+in theirs.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Collection
+from typing import Literal, cast
+
+import structlog
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+from chesscoach import __version__
+from chesscoach.config import Log
+from chesscoach.errors import ChesscoachError
+
+MASK = "***"
+_SECRET_FIELD = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie|api_?key|email")
+_SCRUBS = (
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*@", re.IGNORECASE), rf"\1{MASK}@"),
+    (re.compile(r"SG\.[\w.-]{8,}"), MASK),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), rf"\1 {MASK}"),
+    (
+        re.compile(r"(?i)([?&][^=&\s]*(?:key|token|secret|password|auth)[^=&\s]*=)[^&\s]+"),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), MASK),
+)
+_LIBRARIES = ("aiohttp", "asyncio", "motor", "pymongo", "py.warnings")
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """A logger; `job` and `run_id` come from the context in which it is used."""
+    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
+
+
+def configure(
+    config: Log,
+    *,
+    secrets: Collection[str] = (),
+    stream: Literal["stdout", "stderr"] = "stdout",
+) -> None:
+    """Sets up logging for this process; a later call replaces the earlier one.
+
+    Args:
+        config: the level and the form.
+        secrets: texts that must not appear in any line, whatever they look like.
+        stream: where lines go; stderr when stdout carries a result.
+    """
+    console = config.format == "console" or (
+        config.format == "auto" and getattr(sys, stream).isatty()
+    )
+    prepare: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    finish: list[Processor] = [
+        structlog.processors.format_exc_info if console else _json_traceback,
+        Redactor(secrets),
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer(),
+    ]
+    level = logging.getLevelNamesMapping()[config.level.upper()]
+    target = _Stream(stream)
+    structlog.configure(
+        processors=[*prepare, _service, *finish],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=target),  # type: ignore[arg-type]  # it needs write and flush alone
+        cache_logger_on_first_use=False,
+    )
+    _route_libraries([*prepare, _library, _service], finish, target)
+    sys.excepthook = _excepthook
+
+
+class Redactor:
+    """The processor that masks what must not be logged; `secrets` are masked wherever they stand.
+
+    Texts shorter than four characters are no secrets: masking them would garble every line.
+    """
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        self._secrets = sorted((s for s in secrets if len(s) >= 4), key=len, reverse=True)
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """The event with its secrets masked; the keys stay."""
+        return {key: self._clean(value, key) for key, value in event.items()}
+
+    def _clean(self, value: object, key: str = "") -> object:
+        if key and _SECRET_FIELD.search(key):
+            return MASK
+        if isinstance(value, str):
+            return self.scrub(value)
+        if isinstance(value, dict):
+            return {k: self._clean(v, str(k)) for k, v in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._clean(item) for item in value]
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        return self.scrub(str(value))
+
+    def scrub(self, text: str) -> str:
+        """The text without credentials and addresses."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        for pattern, replacement in _SCRUBS:
+            text = pattern.sub(replacement, text)
+        return text
+
+
+class _Stream:
+    """Looks the standard stream up at each write, for a progress bar may stand before it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def write(self, text: str) -> None:
+        getattr(sys, self._name).write(text)
+
+    def flush(self) -> None:
+        getattr(sys, self._name).flush()
+
+
+def _service(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    event.setdefault("service", "chesscoach")
+    event.setdefault("version", __version__)
+    return event
+
+
+def _library(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A library's line: its text is a field (the first line of it, for others quote objects)."""
+    text = str(event.get("event", "")).splitlines()
+    event["message"] = text[0] if text else ""
+    event["event"] = "library_log"
+    return event
+
+
+def _frames_only(exc_info: ExcInfo) -> list[dict[str, object]]:
+    transform = ExceptionDictTransformer(show_locals=False, max_frames=20)
+    stacks = cast("list[dict[str, object]]", transform(exc_info))
+    error: BaseException | None = exc_info[1]
+    for stack in stacks:
+        if not isinstance(error, ChesscoachError):
+            stack["exc_value"] = ""
+            stack["exc_notes"] = []
+            stack["exceptions"] = []
+        if error is not None:
+            error = error.__cause__ or error.__context__
+    return stacks
+
+
+_json_traceback = structlog.processors.ExceptionRenderer(_frames_only)
+
+
+def _route_libraries(prepare: list[Processor], finish: list[Processor], target: _Stream) -> None:
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=prepare,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    for name in _LIBRARIES:
+        # pymongo prints whole commands at DEBUG, sendgrid its key: never below WARNING.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, trace: object) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    get_logger().error("crashed", error=kind.__name__, exc_info=error)

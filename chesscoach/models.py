@@ -1,0 +1,221 @@
+"""Values that pass between rooms: frozen, keyword-only, without behaviour that needs the world.
+
+Instants are aware UTC datetimes. `Platform` is spelled as the application spells it in `games`.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from msgspec import Meta, Struct
+
+Platform = Literal["lichess", "chess.com"]
+Colour = Literal["white", "black"]
+Result = Literal["1-0", "0-1", "1/2-1/2", "*"]
+
+Outcome = Literal[
+    "running",  # somebody works it now, or died while working it
+    "succeeded",
+    "partial",
+    "failed",
+    "timed_out",
+    "cancelled",  # stopped by a signal; the slot stays open
+    "abandoned",  # its owner died; the slot stays open
+    "missed",
+    "coalesced",
+    "skipped_overlap",
+]
+
+Identifier = Annotated[
+    str, Meta(pattern=r"^[a-z0-9_]{1,64}$", description="a-z, 0-9 and _, at most 64 characters")
+]
+Seconds = Annotated[float, Meta(gt=0, le=366 * 86400)]
+
+
+class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a job runs: a cron expression in a timezone, as cronsim reads it.
+
+    Raises:
+        ValueError: the expression or the timezone cannot be used (msgspec reports it by key).
+    """
+
+    job: Identifier
+    cron: str
+    timezone: str = "UTC"
+    enabled: bool = True
+    lock: Identifier | None = None
+    misfire_grace_s: Seconds | None = None
+    args: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        try:
+            CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC))
+        except CronSimError as error:
+            msg = f"cron {self.cron!r} cannot be read: {error}"
+            raise ValueError(msg) from None
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            msg = f"timezone {self.timezone!r} is not in the IANA database"
+            raise ValueError(msg) from None
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    """One occurrence of a schedule: an instant at which it is due."""
+
+    schedule: str
+    at: datetime
+
+    @property
+    def name(self) -> str:
+        """The instant in RFC 3339, as run records, logs and `CHESSCOACH_SLOT` spell it."""
+        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+    @property
+    def key(self) -> str:
+        """`{schedule}:{slot}`, the `_id` of the run."""
+        return f"{self.schedule}:{self.name}"
+
+
+class Side(Struct, frozen=True, kw_only=True):
+    """One player of a game as the site shows him.
+
+    `key` is what identifies him on the site (Lichess: the lower-cased name; Chess.com: the uuid),
+    None for engines and anonymous players.
+    """
+
+    name: str
+    key: str | None
+    rating: int | None = None
+
+
+class Game(Struct, frozen=True, kw_only=True):
+    """A finished game, independent of who of our users played it.
+
+    `plies` counts half-moves. `speed` is the site's word (blitz, daily, correspondence …).
+    `standard` says that it began from the usual position under the usual rules.
+    """
+
+    platform: Platform
+    external_id: str
+    url: str
+    white: Side
+    black: Side
+    result: Result
+    speed: str
+    variant: str
+    standard: bool
+    rated: bool
+    started_at: datetime | None
+    ended_at: datetime
+    plies: int
+    pgn: str
+
+
+class PendingGame(Struct, frozen=True, kw_only=True):
+    """A Lichess game still being played: it must be asked for again by its id.
+
+    `absent` counts how often in a row the site did not know it; aborted games vanish.
+    """
+
+    external_id: str
+    started_at: datetime
+    absent: int = 0
+
+
+class Player(Struct, frozen=True, kw_only=True):
+    """What Lichess's bulk request says of one account.
+
+    `fingerprint` changes when the player was seen, or finished a clock game, or a rated one
+    (the reply's seenAt, playTime.total and the sum of perfs.*.games).
+    """
+
+    name: str
+    closed: bool = False
+    bot: bool = False
+    seen_at: datetime | None = None
+    fingerprint: str = ""
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A user who linked an account, and how he spells its name.
+
+    `since` is where his games begin when he joins: the end of what the application had fetched
+    before, or None for a first sync (the newest games of the last months). `joined` tells that
+    his own back-fill is complete; games that ended before `floor` were left out of it and stay so.
+    """
+
+    user_id: str
+    name: str
+    since: datetime | None = None
+    floor: datetime | None = None
+    joined: bool = False
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """What we know of one account on one site; `key` is `{platform}:{name}`.
+
+    `cursor` is the start instant of the newest Lichess game that is stored, and `settled_at` when
+    `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com month
+    that may still change; `etags` holds, for each month since, the ETag of the reply whose games
+    are stored. `player_key` is the site's own identity of the player where it is not the name.
+    `active_at` is the newest sign of the player, `checked_at` when the last complete check began,
+    `saved_at` when this was last written, after all that it stands for.
+    """
+
+    key: str
+    platform: Platform
+    name: str
+    links: tuple[Link, ...]
+    created_at: datetime
+    cursor: datetime | None = None
+    pending: tuple[PendingGame, ...] = ()
+    fingerprint: str = ""
+    settled_at: datetime | None = None
+    first_month: str | None = None
+    etags: dict[str, str] = {}
+    player_key: str | None = None
+    active_at: datetime | None = None
+    checked_at: datetime | None = None
+    saved_at: datetime | None = None
+
+    @property
+    def joined(self) -> tuple[Link, ...]:
+        """The users whose back-fill is complete: new games are theirs at once."""
+        return tuple(link for link in self.links if link.joined)
+
+    @property
+    def newcomers(self) -> tuple[Link, ...]:
+        """The users who still wait for their own back-fill."""
+        return tuple(link for link in self.links if not link.joined)
+
+
+class Counts(Struct, kw_only=True):
+    """What a run did, in the unit of the job (players, rows …); the one mutable value.
+
+    `notes` are counts and facts of the job's own; `errors` holds up to 20 samples.
+    """
+
+    candidates: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    notes: dict[str, int | str] = {}
+    errors: list[dict[str, str]] = []
+
+    SAMPLES = 20
+
+    def note(self, name: str, amount: int = 1) -> None:
+        """Adds to a count of the job's own."""
+        self.notes[name] = int(self.notes.get(name, 0)) + amount
+
+    def sample(self, **fields: str) -> None:
+        """Keeps an error as a sample, unless there are enough of them."""
+        if len(self.errors) < self.SAMPLES:
+            self.errors.append(fields)
+
+    def success_rate(self) -> float:
+        """The share of finished items that succeeded; 1.0 when there was nothing to do."""
+        finished = self.done + self.failed
+        return self.done / finished if finished else 1.0

@@ -1,0 +1,1 @@
+"""Pure: what follows from what. No input, no output, no clock."""

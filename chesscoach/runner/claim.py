@@ -1,0 +1,229 @@
+"""Who works: the claim of a slot and the lease of its job.
+
+A slot is a document that whoever inserts it works. A second lock, the lease, keeps two different
+slots of a job, or a slot and a run by hand, from running side by side. Whether a holder lives is
+never guessed: its lease is watched until it is renewed, given back, or runs out.
+"""
+
+import asyncio
+import os
+import socket
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError, LeaseHeld
+from chesscoach.models import Counts, Outcome, Schedule, Slot
+from chesscoach.rules import slots
+from chesscoach.runner.job import Job
+from chesscoach.store.leases import Holding, Lease
+from chesscoach.store.runs import NewRun, RunRecord
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """The right to work: a run that is ours, and the lease that goes with it."""
+
+    new: NewRun
+    number: int
+    lease: Lease
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """There is nothing to work: the slot is closed, or somebody has it in hand."""
+
+    record: RunRecord
+    exit_code: int
+    reason: str
+
+
+def owner() -> dict[str, Any]:
+    """Who we are, for people; identity is never decided by it."""
+    return {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+def lease_key(ctx: Context, job: Job, schedule: Schedule | None) -> str:
+    """The lease of a run: the schedule's lock; by hand that of the schedule named like the job."""
+    schedule = schedule or ctx.config.schedules.get(job.name)
+    return (schedule.lock if schedule else None) or job.name
+
+
+async def by_hand(ctx: Context, job: Job) -> Attempt:
+    """Claims a run that belongs to no slot.
+
+    Raises:
+        LeaseHeld: another run of the job is at work.
+    """
+    key = lease_key(ctx, job, None)
+    new = _new(ctx, job, None, f"{job.name}:manual:{uuid4()}", key, ctx.process.source)
+    await ctx.store.leases.ensure(key)
+    while (lease := await _take(ctx, new)) is None:
+        holding, verdict = await _watch(ctx, key)
+        if verdict != "expired":
+            raise LeaseHeld(_held(job, holding))
+    record = await ctx.store.runs.claim(new)
+    return Attempt(new=new, number=record.attempt, lease=lease)
+
+
+async def of_slot(
+    ctx: Context, job: Job, schedule: Schedule, slot: Slot, source: str
+) -> Attempt | Settled:
+    """Claims a slot, as its first or its next attempt.
+
+    Raises:
+        ConfigError: the instant is none at which the schedule is due.
+    """
+    if not slots.is_slot(slot.schedule, schedule, slot.at):
+        msg = f"{slot.name} is no slot of the schedule {slot.schedule} ({schedule.cron})"
+        raise ConfigError(msg)
+    key = lease_key(ctx, job, schedule)
+    new = _new(ctx, job, slot, slot.key, key, source)
+    if (outcome := await _given_up(ctx, schedule, slot)) is not None:
+        late = msgspec.structs.replace(new, outcome=outcome)
+        record = await ctx.store.runs.claim(late)
+        if record.claim == new.claim:
+            await _end(ctx, new, outcome)
+            return Settled(record=record, exit_code=0, reason=outcome)
+    else:
+        record = await ctx.store.runs.claim(new)
+    claimed = await _contend(ctx, new, record, late=outcome is not None)
+    if isinstance(claimed, Settled):
+        return claimed
+    return await _lease(ctx, job, new, claimed)
+
+
+async def _given_up(ctx: Context, schedule: Schedule, slot: Slot) -> Outcome | None:
+    """Why a slot that nobody has worked is not worked any more, if so."""
+    grace = schedule.misfire_grace_s
+    if grace is not None and ctx.now() - slot.at > timedelta(seconds=grace):
+        return "missed"
+    newest = await ctx.store.runs.newest(slot.schedule)
+    if newest is not None and newest.slot is not None and newest.slot > slot.at:
+        return "coalesced"
+    return None
+
+
+async def _contend(
+    ctx: Context, new: NewRun, record: RunRecord, *, late: bool
+) -> RunRecord | Settled:
+    """Makes a slot ours that another has, or had; or says why it is not to be had."""
+    while record.claim != new.claim:
+        if record.closed(ctx.config.runner.max_attempts):
+            code = record.exit_code or 0
+            return Settled(record=record, exit_code=code, reason=f"closed: {record.outcome}")
+        if record.outcome == "running":
+            verdict = await _watch_run(ctx, record)
+            if verdict == "alive":
+                return Settled(record=record, exit_code=0, reason=f"at work: {record.owner}")
+            if verdict == "moved":
+                moved = await ctx.store.runs.find(record.id)
+                if moved is not None and moved.closed(ctx.config.runner.max_attempts):
+                    return Settled(record=moved, exit_code=0, reason=f"closed: {moved.outcome}")
+                record = moved or await ctx.store.runs.claim(new)
+                continue
+        if late:
+            return Settled(record=record, exit_code=0, reason="too late for another attempt")
+        await ctx.store.runs.reclaim(record, new)
+        record = await ctx.store.runs.claim(new)
+    return record
+
+
+async def _lease(ctx: Context, job: Job, new: NewRun, record: RunRecord) -> Attempt | Settled:
+    """Takes the lease for a slot that is ours; another's living run makes it an overlap."""
+    await ctx.store.leases.ensure(new.lease)
+    while (lease := await _take(ctx, new)) is None:
+        holding, verdict = await _watch(ctx, new.lease)
+        if verdict == "renewed":
+            await _end(ctx, new, "skipped_overlap")
+            reason = f"skipped_overlap: {_held(job, holding)}"
+            return Settled(record=record, exit_code=0, reason=reason)
+    return Attempt(new=new, number=record.attempt, lease=lease)
+
+
+async def _take(ctx: Context, new: NewRun) -> Lease | None:
+    holder = {**new.owner, "run_id": new.id, "source": new.source, "since": new.started_at}
+    return await ctx.store.leases.take(new.lease, holder, new.claim)
+
+
+async def _end(ctx: Context, new: NewRun, outcome: Outcome) -> None:
+    await ctx.store.runs.finish(
+        new.id,
+        new.claim,
+        outcome=outcome,
+        counts=Counts(),
+        finished_at=ctx.now(),
+        duration_s=0.0,
+        exit_code=0,
+    )
+
+
+async def _watch(
+    ctx: Context, key: str
+) -> tuple[Holding | None, Literal["renewed", "released", "expired"]]:
+    """Watches a lease that another has until it is known whether he lives."""
+    first = await ctx.store.leases.look(key)
+    if first is None or first.owner is None:
+        return first, "released"
+    log.get_logger().info("lease_watched", lease=key, holder=first.holder)
+    seen = first
+    while seen.alive:
+        await asyncio.sleep(_poll_s(ctx))
+        now = await ctx.store.leases.look(key)
+        if now is None or now.owner != first.owner:
+            return first, "released"
+        if now.expires_at > seen.expires_at:
+            return first, "renewed"
+        seen = now
+    return first, "expired"
+
+
+async def _watch_run(ctx: Context, record: RunRecord) -> Literal["alive", "dead", "moved"]:
+    """Watches a run that is recorded as running until it is known whether its owner lives.
+
+    An attempt takes its lease right after its claim. One that has no lease twice the life of a
+    lease after its claim died in between, or after its lease was taken from it.
+    """
+    expires = None
+    while True:
+        now = await ctx.store.runs.find(record.id)
+        if now is None or now.claim != record.claim or now.outcome != "running":
+            return "moved"
+        holding = await ctx.store.leases.look(record.lease)
+        if holding is not None and holding.owner == record.claim:
+            if not holding.alive:
+                return "dead"
+            if expires is not None and holding.expires_at > expires:
+                return "alive"
+            expires = holding.expires_at
+        elif now.age_s > 2 * ctx.store.leases.ttl_s:
+            return "dead"
+        await asyncio.sleep(_poll_s(ctx))
+
+
+def _poll_s(ctx: Context) -> float:
+    return min(ctx.store.leases.ttl_s / 10, 1.0)
+
+
+def _held(job: Job, holding: Holding | None) -> str:
+    holder = holding.holder if holding else {}
+    return (
+        f"{job.name} is at work already: run {holder.get('run_id')} "
+        f"on {holder.get('host')}, pid {holder.get('pid')}, since {holder.get('since')}"
+    )
+
+
+def _new(ctx: Context, job: Job, slot: Slot | None, run_id: str, key: str, source: str) -> NewRun:
+    return NewRun(
+        id=run_id,
+        job=job.name,
+        source=source,
+        claim=uuid4().hex,
+        owner=owner(),
+        lease=key,
+        started_at=ctx.now(),
+        slot=slot,
+    )

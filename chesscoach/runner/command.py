@@ -1,0 +1,216 @@
+"""`python -m chesscoach.jobs.NAME`: the same flags, records and exit codes for every job."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import click
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from chesscoach import config, log
+from chesscoach.config import Settings
+from chesscoach.context import Context, open_context
+from chesscoach.errors import ChesscoachError, ConfigError
+from chesscoach.models import Counts, Schedule, Slot
+from chesscoach.rules import slots
+from chesscoach.runner import work
+from chesscoach.runner.job import Job, Stop
+
+_EXITS = (
+    "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
+    "75 another run is at work; 143 or 130 stopped by a signal."
+)
+
+
+def main(job: Job) -> None:
+    """The entry point of a job's module; ends the process with the run's exit code."""
+    command = click.Command(
+        job.name,
+        callback=_callback(job),
+        params=[*_shared(job), *_own(job.args)],
+        help=job.help,
+        epilog=_EXITS,
+    )
+    command.main(prog_name=f"python -m chesscoach.jobs.{job.name}")
+
+
+def _shared(job: Job) -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--scheduled"],
+            is_flag=False,
+            flag_value=job.name,
+            metavar="[SCHEDULE]",
+            help="Work this schedule's slot, once whoever else tries; by default "
+            f"{job.name}'s own.",
+        ),
+        click.Option(["--dry-run"], is_flag=True, help="Change nothing; say what would change."),
+        click.Option(["--config"], metavar="PATH", help="Another config.toml."),
+        click.Option(
+            ["--json"],
+            is_flag=True,
+            help="Print the run record as one JSON object; logs go to stderr.",
+        ),
+    ]
+
+
+def _own(args: type[Struct]) -> list[click.Parameter]:
+    """An option for each field of a job's arguments."""
+    options: list[click.Parameter] = []
+    for field in msgspec.inspect.type_info(args).fields:  # type: ignore[attr-defined]  # a Struct's info has fields
+        described = field.type.extra_json_schema if hasattr(field.type, "extra_json_schema") else {}
+        inner = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type
+        options.append(
+            click.Option(
+                [f"--{field.name.replace('_', '-')}", field.name],
+                is_flag=isinstance(inner, msgspec.inspect.BoolType),
+                default=None,
+                metavar=None if isinstance(inner, msgspec.inspect.BoolType) else "TEXT",
+                help=(described or {}).get("description", ""),
+            )
+        )
+    return options
+
+
+def _callback(job: Job) -> Callable[..., None]:
+    def run(
+        *, scheduled: str | None, dry_run: bool, config: str | None, json: bool, **own: Any
+    ) -> None:
+        given = {name: value for name, value in own.items() if value not in (None, False)}
+        sys.exit(
+            execute(
+                lambda: settings(config, stream="stderr" if json else "stdout"),
+                lambda ctx, stop: _run(ctx, job, given, scheduled, dry_run, json, stop),
+            )
+        )
+
+    return run
+
+
+def execute(load: Callable[[], Settings], body: Callable[[Context, Stop], Awaitable[int]]) -> int:
+    """Runs something that needs a context, and turns our errors into exit codes.
+
+    SIGTERM and SIGINT ask it to stop; a second one breaks it off.
+    """
+
+    async def inside() -> int:
+        stop = Stop()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.ask, int(number))
+        async with open_context(loaded) as ctx:
+            return await body(ctx, stop)
+
+    try:
+        loaded = load()
+        return asyncio.run(inside())
+    except ConfigError as error:
+        return _complain(error, work.USAGE)
+    except ChesscoachError as error:
+        return _complain(error, work.FAILED)
+
+
+def _complain(error: ChesscoachError, code: int) -> int:
+    log.get_logger().error("cannot_run", error=str(error))
+    if not sys.stderr.isatty() or not sys.stdout.isatty():
+        click.echo(f"chesscoach: {log.Redactor().scrub(str(error))}", err=True)
+    return code
+
+
+def settings(path: str | None, *, stream: Literal["stdout", "stderr"]) -> Settings:
+    """The settings, with logging set up by them; before that by the defaults."""
+    log.configure(config.Log(), stream=stream)
+    loaded = config.load(path)
+    log.configure(loaded.config.log, secrets=loaded.process.secrets(), stream=stream)
+    return loaded
+
+
+async def _run(
+    ctx: Context,
+    job: Job,
+    given: dict[str, Any],
+    scheduled: str | None,
+    dry_run: bool,
+    as_json: bool,
+    stop: Stop,
+) -> int:
+    if scheduled is not None and (given or dry_run):
+        msg = "--scheduled takes its arguments from the schedule: leave the other flags out"
+        raise ConfigError(msg)
+    with _bar(job.name) as observe:
+        if scheduled is not None:
+            ending = await _scheduled(ctx, job, scheduled, stop, observe)
+        elif dry_run:
+            args = job.check(given, strict=False)
+            ending = await work.rehearse(ctx, job, args, stop)
+        else:
+            args = job.check(given, strict=False)
+            ending = await work.by_hand(ctx, job, args, stop, observe)
+    if as_json:
+        stamp = {"level": "info", "timestamp": ctx.now().isoformat()}
+        record = log.Redactor(ctx.process.secrets())(None, "", {**ending.record, **stamp})
+        click.echo(json.dumps(record))
+    return ending.exit_code
+
+
+async def _scheduled(
+    ctx: Context, job: Job, schedule_id: str, stop: Stop, observe: work.Observer | None
+) -> work.Ending:
+    schedule = ctx.config.schedules.get(schedule_id)
+    if schedule is None or schedule.job != job.name:
+        known = [key for key, value in ctx.config.schedules.items() if value.job == job.name]
+        msg = f"--scheduled: {job.name} has no schedule {schedule_id!r}; it has {known}"
+        raise ConfigError(msg)
+    at = _slot_instant(ctx, schedule_id, schedule)
+    if at is None:
+        return await work.by_hand(ctx, job, job.check(schedule.args), stop, observe)
+    return await work.of_slot(
+        ctx,
+        job,
+        schedule,
+        Slot(schedule=schedule_id, at=at),
+        source=ctx.process.source,
+        stop=stop,
+        observe=observe,
+    )
+
+
+def _slot_instant(ctx: Context, schedule_id: str, schedule: Schedule) -> datetime | None:
+    """The slot that this process is for; None for a Kubernetes Job that somebody made by hand."""
+    if ctx.process.slot is not None:
+        return ctx.process.slot
+    if ctx.process.kubernetes_job is not None:
+        minutes = ctx.process.kubernetes_job.rpartition("-")[2]
+        if not (minutes.isascii() and minutes.isdigit() and 7 <= len(minutes) <= 9):
+            return None
+        return datetime.fromtimestamp(int(minutes) * 60, UTC)
+    slot = slots.latest(schedule_id, schedule, ctx.now())
+    if slot is None:
+        msg = f"the schedule {schedule_id} has had no slot yet"
+        raise ConfigError(msg)
+    return slot.at
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[work.Observer | None]:
+    """A progress bar where somebody is looking."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=None)
+
+        def observe(counts: Counts) -> None:
+            finished = counts.done + counts.failed + counts.skipped
+            progress.update(task, completed=finished, total=counts.candidates or None)
+
+        yield observe

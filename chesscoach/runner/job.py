@@ -1,0 +1,89 @@
+"""What a job is, and what it is given besides the context."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError
+from chesscoach.models import Counts, Slot
+
+
+class Stop:
+    """A wish to stop: `asked` to finish what is begun, `urgent` to break it off.
+
+    `signal` is the number of the signal that asked, for the exit code.
+    """
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.urgent = asyncio.Event()
+        self.signal: int | None = None
+
+    def ask(self, signal: int | None = None) -> None:
+        """Asks; asking a second time makes it urgent."""
+        if self.asked.is_set():
+            self.urgent.set()
+        self.signal = self.signal or signal
+        self.asked.set()
+
+
+class Run:
+    """One run as the job sees it.
+
+    `counts` is filled in as the work goes on. A job that breaks off because of `stopping` sets
+    `unfinished`; the slot then stays open.
+    """
+
+    def __init__(
+        self, run_id: str, *, slot: Slot | None, by_hand: bool, dry_run: bool, stop: Stop
+    ) -> None:
+        self.id = run_id
+        self.slot = slot
+        self.by_hand = by_hand
+        self.dry_run = dry_run
+        self.counts = Counts()
+        self.unfinished = False
+        self._stop = stop
+
+    @property
+    def stopping(self) -> bool:
+        """Whether to begin nothing new."""
+        return self._stop.asked.is_set()
+
+    async def together(self, *work: Coroutine[Any, Any, None]) -> None:
+        """Runs coroutines side by side; the first error ends them all and is raised."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for coroutine in work:
+                    group.create_task(coroutine, name=self.id)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A job: its name, its work, its parameters, and the collections that it writes.
+
+    `writes` are the collections whose unique indexes its promises rest on.
+    """
+
+    name: str
+    run: Callable[[Context, Run, Any], Awaitable[Counts]]
+    args: type[Struct]
+    help: str
+    writes: tuple[str, ...] = ()
+
+    def check(self, given: dict[str, Any], *, strict: bool = True) -> Struct:
+        """Arguments as the job's own value; `strict=False` takes the texts of a command line.
+
+        Raises:
+            ConfigError: an unknown parameter, or a value of the wrong kind.
+        """
+        try:
+            return msgspec.convert(given, self.args, strict=strict)
+        except msgspec.ValidationError as error:
+            msg = f"{self.name}: {error}"
+            raise ConfigError(msg) from None

@@ -1,0 +1,101 @@
+"""The alarm clock: aiocron wakes us each second, and that is all it does.
+
+aiocron overlaps its own callbacks, bursts after a blocked loop, and reads the wall clock once, so a
+stepped clock would shift it for life. Hence one secondly cron, a tick that never runs twice at a
+time, and a fresh start of the cron whenever the wall clock has moved against the monotonic one.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+
+from aiocron import Cron
+
+from chesscoach import log
+from chesscoach.metrics import Metrics
+
+_STEP_S = 0.2
+_NAP_S = 2.5
+
+
+class Alarm:
+    """Calls `tick` about once a second, never twice at a time; `last` is when it last woke."""
+
+    def __init__(
+        self,
+        tick: Callable[[], Awaitable[None]],
+        metrics: Metrics,
+        wall: Callable[[], float] = time.time,
+        mono: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tick = tick
+        self._metrics = metrics
+        self._wall = wall
+        self._mono = mono
+        self._drift = wall() - mono()
+        self.last = mono()
+        self._task: asyncio.Task[None] | None = None
+        self._cron: Cron | None = None
+
+    def start(self) -> None:
+        """Begins to ring; to be called inside the running loop, for aiocron binds to it."""
+        loop = asyncio.get_running_loop()
+        self._cron = Cron("* * * * * *", func=self.second, loop=loop, tz=UTC)
+        self._cron.start()
+
+    async def stop(self) -> None:
+        """Rings no more, and waits for a tick that is under way."""
+        if self._cron is not None:
+            self._cron.stop()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def second(self) -> None:
+        """What aiocron calls: looks at the clocks and starts a tick unless one is under way."""
+        now = self._mono()
+        drift = self._wall() - now
+        if abs(drift - self._drift) > _STEP_S or now - self.last > _NAP_S:
+            if abs(drift - self._drift) > _STEP_S:
+                self._metrics.clock_steps.inc()
+                log.get_logger().warning("clock_step", seconds=round(drift - self._drift, 3))
+            if self._cron is not None:
+                self._cron.start()
+        self._drift, self.last = drift, now
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._guarded(), name="tick")
+
+    async def _guarded(self) -> None:
+        try:
+            await self._tick()
+        except Exception as error:  # noqa: BLE001  # nothing that a tick meets may end the ticking
+            self._metrics.tick_errors.inc()
+            log.get_logger().error("tick_failed", error=type(error).__name__, exc_info=error)
+
+
+class Watchdog:
+    """A thread that says so when the alarm has stopped ringing; it needs neither loop nor store."""
+
+    def __init__(self, alarm: Alarm, stale_s: float = 30.0, every_s: float = 5.0) -> None:
+        self._alarm = alarm
+        self._stale_s = stale_s
+        self._every_s = every_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begins to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watches no more."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        told = False
+        while not self._over.wait(self._every_s):
+            silent_s = time.monotonic() - self._alarm.last
+            if silent_s > self._stale_s and not told:
+                log.get_logger().error("loop_stalled", silent_s=round(silent_s, 1))
+            told = silent_s > self._stale_s

@@ -1,0 +1,26 @@
+"""The jobs there are. A list, not a registry: nothing registers itself."""
+
+from chesscoach.config import Config
+from chesscoach.errors import ConfigError
+from chesscoach.jobs import sync_games
+from chesscoach.runner.job import Job
+
+JOBS: dict[str, Job] = {job.name: job for job in (sync_games.JOB,)}
+
+
+def check(config: Config) -> None:
+    """Holds the configured schedules to the jobs and their parameters.
+
+    Raises:
+        ConfigError: a schedule of a job that does not exist, or with arguments that it refuses.
+    """
+    for key, schedule in config.schedules.items():
+        job = JOBS.get(schedule.job)
+        if job is None:
+            msg = f"schedules.{key}.job: there is no job {schedule.job!r}; there are {list(JOBS)}"
+            raise ConfigError(msg)
+        try:
+            job.check(schedule.args)
+        except ConfigError as error:
+            msg = f"schedules.{key}.args: {error}"
+            raise ConfigError(msg) from None

@@ -1,0 +1,265 @@
+"""Asking a site politely: one request at a time, in turns, and minding what it answers.
+
+The one place that retries a request: after a 429 the lane pauses and the same request is sent
+again. A third 429 in a row, a 403, or a third failure of the site in a row closes it for a while;
+then `SiteClosed` ends the work on that site, and no account is blamed.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import aiohttp
+
+from chesscoach import __version__, log
+from chesscoach.config import Sources
+from chesscoach.errors import BadReply, SiteClosed, SourceError, StreamCut
+from chesscoach.metrics import Metrics
+from chesscoach.models import Platform
+
+ESCALATION = (1, 2, 5, 15)
+"""What the first pause or closing is multiplied by, the first to the fourth time in a row."""
+
+PATIENCE = 3
+"""So many refusals or failures in a row close the site."""
+
+_ERROR_BYTES = 64 * 1024
+
+
+class Lane(Protocol):
+    """The right to ask a site, one request at a time, shared by all processes.
+
+    `pauses` and `closings` count how often in a row the site had to be left alone; `fence` grows
+    with each holder.
+    """
+
+    pauses: int
+    closings: int
+
+    @property
+    def fence(self) -> int:
+        """The holder's number."""
+
+    def hold(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
+        """Takes the lane for a time; SiteClosed while the site is left alone."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """The time of one request."""
+
+    async def pause(self, seconds: float) -> None:
+        """Puts off the next turn."""
+
+    async def close(self, seconds: float) -> datetime:
+        """Ends all turns for so long; returns until when."""
+
+    async def clear(self) -> None:
+        """Forgets past pauses and closings."""
+
+    async def spend(self, amount: int, limit: int) -> None:
+        """Waits until `amount` fits into `limit` in any ten minutes."""
+
+
+def user_agent(contact: str) -> str:
+    """Who we are, for a site's operators; Chess.com refuses requests without a contact."""
+    product = f"chesscoach/{__version__}"
+    return f"{product} (contact: {contact})" if contact else product
+
+
+class Site:
+    """One site: its session, its lane, and what has been sent to it (`requests`)."""
+
+    def __init__(
+        self, platform: Platform, base_url: str, lane: Lane, config: Sources, metrics: Metrics
+    ) -> None:
+        self.platform = platform
+        self.lane = lane
+        self.requests = 0
+        self._base_url = base_url.rstrip("/")
+        self._config = config
+        self._metrics = metrics
+        self._failures = 0
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=1),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": user_agent(config.contact)},
+            read_bufsize=256 * 1024,
+            trace_configs=[self._trace()],
+        )
+
+    async def close(self) -> None:
+        """Closes the session."""
+        await self._session.close()
+
+    @asynccontextmanager
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        data: str | None = None,
+        total_s: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Sends a request in a turn of the lane; the turn lasts while the reply is read.
+
+        Statuses that concern the site are dealt with here; all others come back. The connection is
+        closed if the reply was not read to its end: a stream left open counts against us for an
+        hour at Lichess.
+
+        Args:
+            method: GET or POST.
+            path: what follows the base URL.
+            headers: besides the User-Agent.
+            params: the query.
+            data: a text body.
+            total_s: seconds for the whole reply; `[sources] timeout_s` between two parts of it.
+
+        Raises:
+            SiteClosed: the site must be left alone.
+            SourceError: no reply, or one that speaks of a fault of the site.
+            StreamCut: the reply ended before its end.
+        """
+        timeout = aiohttp.ClientTimeout(
+            total=total_s,
+            sock_connect=self._config.timeout_s,
+            sock_read=self._config.timeout_s,
+        )
+        while True:
+            async with self.lane.turn():
+                try:
+                    async with self._session.request(
+                        method,
+                        self._base_url + path,
+                        headers=headers,
+                        params=params,
+                        data=data,
+                        timeout=timeout,
+                        allow_redirects=False,
+                    ) as response:
+                        try:
+                            if await self._healthy(response):
+                                yield response
+                                return
+                        finally:
+                            if not response.content.at_eof():
+                                response.close()
+                except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
+                    raise await self._failed(StreamCut(_told("reply cut", error))) from None
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    raise await self._failed(SourceError(_told("no reply", error))) from None
+
+    async def _healthy(self, response: aiohttp.ClientResponse) -> bool:
+        """Whether the reply speaks of what was asked; False to ask again after a pause."""
+        status = response.status
+        if status == 429:
+            await self._pause()
+            return False
+        if status == 403:
+            raise await self._closed("403: the site refuses us")
+        if status >= 500:
+            raise await self._failed(BadReply(f"the site answered {status}"))
+        self._failures = 0
+        if self.lane.pauses or self.lane.closings:
+            await self.lane.clear()
+        return True
+
+    async def _pause(self) -> None:
+        if self.lane.pauses + 1 >= PATIENCE:
+            raise await self._closed(f"429, {PATIENCE} times in a row")
+        seconds = self._config.pause_s * ESCALATION[min(self.lane.pauses, len(ESCALATION) - 1)]
+        await self.lane.pause(seconds)
+        log.get_logger().warning("site_paused", platform=self.platform, pause_s=seconds)
+
+    async def _failed(self, error: SourceError) -> SourceError:
+        self._failures += 1
+        if self._failures >= PATIENCE:
+            return await self._closed(f"{PATIENCE} failures in a row, the last: {error}")
+        return error
+
+    async def _closed(self, reason: str) -> SiteClosed:
+        self._failures = 0
+        factor = ESCALATION[min(self.lane.closings, len(ESCALATION) - 1)]
+        until = await self.lane.close(self._config.breaker_s * factor)
+        message = f"{self.platform} is left alone until {until:%Y-%m-%dT%H:%M:%SZ} ({reason})"
+        log.get_logger().error("site_closed", platform=self.platform, reason=reason, until=until)
+        return SiteClosed(message)
+
+    def _trace(self) -> aiohttp.TraceConfig:
+        """Counts what goes over the wire: aiohttp repeats a GET on a dropped connection itself."""
+        trace = aiohttp.TraceConfig()
+        count = self._metrics.upstream_requests
+
+        async def sent(_: object, context: SimpleNamespace, __: object) -> None:
+            self.requests += 1
+            if getattr(context, "sent", False):
+                count.labels(self.platform, "repeated").inc()
+            context.sent = True
+
+        async def answered(
+            _: object, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+        ) -> None:
+            count.labels(self.platform, str(params.response.status)).inc()
+
+        async def broke(_: object, __: SimpleNamespace, ___: object) -> None:
+            count.labels(self.platform, "error").inc()
+
+        trace.on_request_headers_sent.append(sent)
+        trace.on_request_end.append(answered)
+        trace.on_request_exception.append(broke)
+        return trace
+
+
+def _told(what: str, error: BaseException) -> str:
+    """An error without its text, which can quote the reply or the address."""
+    return f"{what} ({type(error).__name__})"
+
+
+async def body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The whole decoded reply.
+
+    Raises:
+        BadReply: it has more than `limit` bytes.
+    """
+    parts = bytearray()
+    async for part in response.content.iter_any():
+        parts += part
+        if len(parts) > limit:
+            msg = f"reply of more than {limit} bytes"
+            raise BadReply(msg)
+    return bytes(parts)
+
+
+async def lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
+    r"""The complete lines of a stream, without empty ones.
+
+    Raises:
+        BadReply: a line has more than `limit` bytes.
+        StreamCut: the last line has no end; the lines before it have been yielded.
+    """
+    rest = b""
+    async for part in response.content.iter_any():
+        *whole, rest = (rest + part).split(b"\n")
+        if len(rest) > limit or any(len(line) > limit for line in whole):
+            msg = f"line of more than {limit} bytes"
+            raise BadReply(msg)
+        for line in whole:
+            if line.strip():
+                yield line
+    if rest.strip():
+        msg = "the stream ended within a line"
+        raise StreamCut(msg)
+
+
+async def complaint(response: aiohttp.ClientResponse) -> str:
+    """The `message` or `error` of a JSON error reply; empty for anything else. Not to be logged."""
+    try:
+        told = json.loads(await body(response, _ERROR_BYTES))
+    except (ValueError, BadReply, RecursionError):
+        return ""
+    if not isinstance(told, dict):
+        return ""
+    return str(told.get("message") or told.get("error") or "")

@@ -1,0 +1,326 @@
+"""Lichess: who has news, asked in bulk, and their games as a stream.
+
+Facts behind the form of the requests: the time filter works on a game's start; the filters
+`rated`, `perfType`, `color` and `analysed` go to a search index that misses games, so they are
+never sent; with `ongoing=true` unfinished and aborted games come too; a reply has no end marker,
+so only whole lines count.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from chesscoach.errors import BadReply, PlayerMissing
+from chesscoach.models import Game, PendingGame, Player, Result, Side
+from chesscoach.sources import pgn as pgns
+from chesscoach.sources.client import Site, body, lines
+
+BULK = 300
+"""Accounts, or games, in one bulk request: the site's limit."""
+
+PAGE = 1000
+"""Games in one export; a longer history takes several."""
+
+_LINE_BYTES = 1024 * 1024
+_BULK_BYTES = 32 * 1024 * 1024
+_GAMES_PER_S = 10  # half of what the site promises to stream
+_UNFINISHED = frozenset({"created", "started"})
+_DRAWN = frozenset(
+    {"draw", "stalemate", "outoftime", "timeout", "insufficientMaterialClaim", "variantEnd"}
+)
+_NDJSON = {"Accept": "application/x-ndjson"}
+_FORM = {"pgnInJson": "true", "clocks": "true", "opening": "true"}
+
+
+class Unreadable(Struct, frozen=True, kw_only=True):
+    """A line that is no game as documented; `external_id` is empty where even that is missing."""
+
+    external_id: str
+
+
+Line: TypeAlias = Game | PendingGame | Unreadable
+
+
+class _User(Struct):
+    id: str
+    name: str = ""
+
+
+class _Side(Struct, rename={"ai_level": "aiLevel"}):
+    user: _User | None = None
+    ai_level: int | None = None
+    rating: float | None = None
+
+
+class _Sides(Struct):
+    white: _Side = msgspec.field(default_factory=_Side)
+    black: _Side = msgspec.field(default_factory=_Side)
+
+
+class _Opening(Struct):
+    eco: str = ""
+    name: str = ""
+
+
+class _Clock(Struct):
+    initial: int = 0
+    increment: int = 0
+
+
+class _Game(Struct, rename="camel"):
+    id: str
+    created_at: int
+    status: str
+    last_move_at: int | None = None
+    players: _Sides = msgspec.field(default_factory=_Sides)
+    rated: bool = False
+    variant: str = "standard"
+    speed: str = ""
+    winner: str | None = None
+    moves: str = ""
+    pgn: str | None = None
+    initial_fen: str | None = None
+    opening: _Opening | None = None
+    clock: _Clock | None = None
+
+
+class _Id(Struct):
+    id: str = ""
+
+
+class _Perf(Struct):
+    games: int = 0
+
+
+class _PlayTime(Struct):
+    total: int = 0
+
+
+class _Account(Struct, rename="camel"):
+    id: str
+    disabled: bool = False
+    title: str | None = None
+    seen_at: int | None = None
+    play_time: _PlayTime | None = None
+    perfs: dict[str, _Perf] = {}
+
+
+_game_decoder = msgspec.json.Decoder(_Game)
+_id_decoder = msgspec.json.Decoder(_Id)
+_accounts_decoder = msgspec.json.Decoder(list[_Account])
+
+
+class Lichess:
+    """What we ask of Lichess; `users_per_10min` is its allowance for bulk requests."""
+
+    def __init__(self, site: Site, users_per_10min: int) -> None:
+        self.site = site
+        self._allowance = users_per_10min
+
+    @property
+    def bulk(self) -> int:
+        """Accounts that one bulk request may name."""
+        return min(BULK, self._allowance)
+
+    async def players(self, names: Sequence[str]) -> dict[str, Player]:
+        """What the site says of accounts, by name; names that it does not know are missing."""
+        await self.site.lane.spend(len(names), self._allowance)
+        async with self.site.ask(
+            "POST",
+            "/api/users",
+            params={"profile": "false"},
+            data=",".join(names),
+            total_s=120.0,
+        ) as response:
+            if response.status != 200:
+                msg = f"the site answered {response.status} to a bulk request"
+                raise BadReply(msg)
+            text = await body(response, _BULK_BYTES)
+        try:
+            accounts = _accounts_decoder.decode(text)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            msg = f"a bulk reply that cannot be read ({type(error).__name__})"
+            raise BadReply(msg) from None
+        return {account.id.lower(): _player(account) for account in accounts}
+
+    async def games_since(self, name: str, since: datetime) -> AsyncGenerator[Line]:
+        """All games that began since an instant, finished or not, oldest first.
+
+        An export may be capped, so it is repeated from the last game until one is not full.
+        """
+        while True:
+            count, newest = 0, since
+            params = {"since": _ms(since), "sort": "dateAsc", "ongoing": "true", "max": str(PAGE)}
+            async for line in self._export(f"/api/games/user/{name}", params, games=PAGE):
+                count += 1
+                if isinstance(line, Game | PendingGame) and line.started_at is not None:
+                    newest = max(newest, line.started_at)
+                if line is not None:
+                    yield line
+            if count < PAGE or newest == since:
+                return
+            since = newest
+
+    async def newest_games(self, name: str, since: datetime, limit: int) -> AsyncGenerator[Line]:
+        """The newest finished games since an instant, newest first."""
+        params = {"since": _ms(since), "sort": "dateDesc", "max": str(limit)}
+        async for line in self._export(f"/api/games/user/{name}", params, games=limit):
+            if line is not None:
+                yield line
+
+    async def unfinished_games(self, name: str) -> AsyncGenerator[PendingGame]:
+        """The games that an account is playing now, however long ago they began."""
+        params = {"ongoing": "true", "finished": "false", "max": str(BULK)}
+        async for line in self._export(f"/api/games/user/{name}", params, games=BULK):
+            if isinstance(line, PendingGame):
+                yield line
+
+    async def games_by_id(self, ids: Sequence[str]) -> AsyncGenerator[Line]:
+        """Games by their ids, finished or not; the site leaves out those that it does not have."""
+        async for line in self._export(
+            "/api/games/export/_ids", {}, games=len(ids), method="POST", data=",".join(ids)
+        ):
+            if line is not None:
+                yield line
+
+    async def _export(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        games: int,
+        method: str = "GET",
+        data: str | None = None,
+    ) -> AsyncGenerator[Line | None]:
+        """Every line counts toward a page, so that aborted games come as None."""
+        async with self.site.ask(
+            method,
+            path,
+            headers=_NDJSON,
+            params={**_FORM, **params},
+            data=data,
+            total_s=60.0 + games / _GAMES_PER_S,
+        ) as response:
+            if response.status == 404:
+                msg = "Lichess knows no such player, or has closed the account"
+                raise PlayerMissing(msg)
+            if response.status != 200:
+                msg = f"the site answered {response.status} to an export"
+                raise BadReply(msg)
+            async for line in lines(response, _LINE_BYTES):
+                yield _parse(line)
+
+
+def _parse(line: bytes) -> Line | None:
+    """A line as a value; None for an aborted game, which the site will delete itself."""
+    try:
+        raw = _game_decoder.decode(line)
+        return _game(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        try:
+            return Unreadable(external_id=_id_decoder.decode(line).id[:32])
+        except (msgspec.MsgspecError, RecursionError):
+            return Unreadable(external_id="")
+
+
+def _game(raw: _Game) -> Line | None:
+    started = _instant(raw.created_at)
+    if raw.status in _UNFINISHED:
+        return PendingGame(external_id=raw.id, started_at=started)
+    if raw.status == "aborted":
+        return None
+    white, black = _side(raw.players.white), _side(raw.players.black)
+    result = _result(raw)
+    moves = raw.moves.split()
+    url = f"https://lichess.org/{raw.id}"
+    return Game(
+        platform="lichess",
+        external_id=raw.id,
+        url=url,
+        white=white,
+        black=black,
+        result=result,
+        speed=raw.speed,
+        variant=raw.variant,
+        standard=raw.variant == "standard" and raw.initial_fen is None,
+        rated=raw.rated,
+        started_at=started,
+        ended_at=started if raw.last_move_at is None else _instant(raw.last_move_at),
+        plies=len(moves),
+        pgn=raw.pgn or _pgn(raw, url, started, (white, black), result, moves),
+    )
+
+
+def _pgn(
+    raw: _Game, url: str, started: datetime, sides: tuple[Side, Side], result: str, moves: list[str]
+) -> str:
+    kind = "rated" if raw.rated else "casual"
+    clock = f"{raw.clock.initial}+{raw.clock.increment}" if raw.clock else "-"
+    tags = {
+        "Event": f"{kind} {raw.speed} game",
+        "Site": url,
+        "Date": f"{started:%Y.%m.%d}",
+        "White": sides[0].name,
+        "Black": sides[1].name,
+        "Result": result,
+        "UTCDate": f"{started:%Y.%m.%d}",
+        "UTCTime": f"{started:%H:%M:%S}",
+        "WhiteElo": sides[0].rating,
+        "BlackElo": sides[1].rating,
+        "Variant": "" if raw.variant == "standard" else raw.variant,
+        "FEN": raw.initial_fen,
+        "SetUp": "1" if raw.initial_fen else "",
+        "TimeControl": clock,
+        "ECO": raw.opening.eco if raw.opening else "",
+        "Opening": raw.opening.name if raw.opening else "",
+    }
+    return pgns.written(tags, moves)
+
+
+def _result(raw: _Game) -> Result:
+    if raw.winner == "white":
+        return "1-0"
+    if raw.winner == "black":
+        return "0-1"
+    return "1/2-1/2" if raw.status in _DRAWN else "*"
+
+
+def _side(raw: _Side) -> Side:
+    if raw.user is not None:
+        rating = None if raw.rating is None else round(raw.rating)
+        return Side(name=raw.user.name or raw.user.id, key=raw.user.id.lower(), rating=rating)
+    if raw.ai_level is not None:
+        return Side(name=f"Stockfish level {raw.ai_level}", key=None)
+    return Side(name="Anonymous", key=None)
+
+
+def _player(raw: _Account) -> Player:
+    games = sum(perf.games for perf in raw.perfs.values())
+    played = raw.play_time.total if raw.play_time else 0
+    return Player(
+        name=raw.id.lower(),
+        closed=raw.disabled,
+        bot=raw.title == "BOT",
+        seen_at=None if raw.seen_at is None else _instant(raw.seen_at),
+        fingerprint=f"{raw.seen_at}:{played}:{games}",
+    )
+
+
+def _ms(instant: datetime) -> str:
+    """Unix milliseconds: seconds would silently bring the whole history."""
+    return str(int(instant.timestamp() * 1000))
+
+
+def _instant(ms: int) -> datetime:
+    """An instant of Unix milliseconds.
+
+    Raises:
+        ValueError: it cannot be one, for it lies before 2001 or after 2286 (seconds, most likely).
+    """
+    if not 10**12 <= ms < 10**13:
+        msg = "not Unix milliseconds"
+        raise ValueError(msg)
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)

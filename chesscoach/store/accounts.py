@@ -1,0 +1,193 @@
+"""Sync accounts: what we know of each linked account, and which are due.
+
+`_id` is `{platform}:{name}`; an account that several users link has one row. Everything here is
+walked by key in pages, so no server cursor stays open. Rows are written under the fence of their
+site's lane: a holder that lost it cannot move a cursor.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from pymongo import InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from chesscoach.errors import LeaseLost
+from chesscoach.models import Account, Link, Platform
+from chesscoach.store.client import Database, Document
+from chesscoach.store.faults import DUPLICATE_KEY, spoken
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""The due time of an account that was never checked: before everybody else's."""
+
+PAGE = 300
+
+
+class Saved(Struct, frozen=True, kw_only=True):
+    """The state of an account after work, and when it is due again.
+
+    Without a due time it is a step on the way: the account stays as due as it was.
+    """
+
+    account: Account
+    due_at: datetime | None = None
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which accounts of a site a run asks for.
+
+    Those checked since the run began are left out, whatever their due time has become.
+    """
+
+    platform: Platform
+    begun: datetime
+    due_only: bool
+    user_id: str | None = None
+
+
+class Accounts:
+    """The linked accounts of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["sync_accounts"]
+
+    @spoken
+    async def of_users(self, keys: Sequence[str], user_ids: Sequence[str]) -> list[Account]:
+        """The rows of some accounts, and every row that some users are linked to."""
+        query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
+        return [_account(row) for row in await self._rows.find(query).to_list(None)]
+
+    @spoken
+    async def ensure(
+        self,
+        new: Iterable[Account],
+        joining: Iterable[tuple[str, Link]],
+        leaving: Iterable[tuple[str, str]],
+    ) -> None:
+        """Makes rows, adds links (and makes their accounts due), removes links (key, user)."""
+        writes: list[InsertOne[Document] | UpdateOne] = [
+            InsertOne({**_fields(account), "_id": account.key, "due_at": NEVER, "fence": 0})
+            for account in new
+        ]
+        writes += [
+            UpdateOne(
+                {"_id": key, "links.user_id": {"$ne": link.user_id}},
+                {"$push": {"links": _builtins(link)}, "$set": {"due_at": NEVER}},
+            )
+            for key, link in joining
+        ]
+        writes += [
+            UpdateOne({"_id": key}, {"$pull": {"links": {"user_id": user_id}}})
+            for key, user_id in leaving
+        ]
+        if writes:
+            await self._write(writes)
+
+    async def _write(self, writes: list[Any]) -> int:
+        """Returns how many updates found their row; rows that exist already are no error."""
+        try:
+            return (await self._rows.bulk_write(writes, ordered=False)).matched_count
+        except BulkWriteError as error:
+            if any(item["code"] != DUPLICATE_KEY for item in error.details["writeErrors"]):
+                raise
+            return int(error.details["nMatched"])
+
+    async def due(self, wanted: Wanted) -> AsyncIterator[list[Account]]:
+        """Pages of the accounts that are wanted, stalest first."""
+        after: tuple[datetime, str] | None = None
+        while page := await self._due_page(wanted, after):
+            yield [_account(row) for row in page]
+            after = (page[-1]["due_at"], page[-1]["_id"])
+
+    @spoken
+    async def _due_page(self, wanted: Wanted, after: tuple[datetime, str] | None) -> list[Document]:
+        query = _query(wanted)
+        if after is not None:
+            at, key = after
+            query["$or"] = [{"due_at": {"$gt": at}}, {"due_at": at, "_id": {"$gt": key}}]
+        rows = self._rows.find(query).sort([("due_at", 1), ("_id", 1)])
+        return await rows.limit(PAGE).to_list(PAGE)
+
+    @spoken
+    async def count(self, wanted: Wanted) -> int:
+        """How many accounts `due` would yield."""
+        return await self._rows.count_documents(_query(wanted))
+
+    @spoken
+    async def save(self, saved: Sequence[Saved], fence: int) -> None:
+        """Moves cursors; to be called after the writes that they stand for.
+
+        Raises:
+            LeaseLost: another holder of the lane has written one of these rows since.
+        """
+        if not saved:
+            return
+        matched = await self._write([_moved(item, fence) for item in saved])
+        if matched < len(saved):
+            msg = "a newer holder of the lane has moved these cursors"
+            raise LeaseLost(msg)
+
+    @spoken
+    async def complain(self, key: str, error: str, at: datetime) -> None:
+        """Notes why an account could not be checked; its cursor and due time stay."""
+        await self._rows.update_one(
+            {"_id": key},
+            {"$set": {"last_error": {"error": error, "at": at}}, "$inc": {"failures": 1}},
+        )
+
+    @spoken
+    async def oldest_success(self, user_ids: Sequence[str]) -> dict[str, datetime]:
+        """For users whose every account was checked: the oldest of their last checks."""
+        rows = await self._rows.aggregate(
+            [
+                {"$match": {"links.user_id": {"$in": user_ids}}},
+                {"$unwind": "$links"},
+                {"$match": {"links.user_id": {"$in": user_ids}}},
+                {
+                    "$group": {
+                        "_id": "$links.user_id",
+                        "oldest": {"$min": {"$ifNull": ["$checked_at", NEVER]}},
+                        "joined": {"$min": "$links.joined"},
+                    }
+                },
+            ]
+        ).to_list(None)
+        return {r["_id"]: r["oldest"] for r in rows if r["oldest"] > NEVER and r["joined"]}
+
+
+def _moved(saved: Saved, fence: int) -> UpdateOne:
+    update: Document = {"$set": {**_fields(saved.account), "fence": fence}}
+    if saved.due_at is not None:
+        update["$set"] |= {"due_at": saved.due_at, "failures": 0}
+        update["$unset"] = {"last_error": ""}
+    return UpdateOne({"_id": saved.account.key, "fence": {"$lte": fence}}, update)
+
+
+def _query(wanted: Wanted) -> Document:
+    query: Document = {
+        "platform": wanted.platform,
+        "links.0": {"$exists": True},
+        "checked_at": {"$not": {"$gte": wanted.begun}},
+    }
+    if wanted.user_id is not None:
+        query["links.user_id"] = wanted.user_id
+    if wanted.due_only:
+        query["due_at"] = {"$lte": wanted.begun}
+    return query
+
+
+def _builtins(value: object) -> Document:
+    fields: Document = msgspec.to_builtins(value, builtin_types=(datetime,))
+    return fields
+
+
+def _fields(account: Account) -> Document:
+    fields = _builtins(account)
+    del fields["key"]
+    return fields
+
+
+def _account(row: Document) -> Account:
+    return msgspec.convert({**row, "key": row["_id"]}, Account)

@@ -1,0 +1,72 @@
+"""The connection to MongoDB: where it is, how writes are acknowledged, how long we wait."""
+
+from typing import Any, TypeAlias
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo.errors import PyMongoError
+from pymongo.monitoring import ServerHeartbeatListener
+from pymongo.uri_parser import parse_uri
+
+from chesscoach.config import Database as DatabaseConfig
+from chesscoach.errors import ConfigError, StoreUnavailable
+from chesscoach.store.faults import spoken
+
+Document: TypeAlias = dict[str, Any]
+Client: TypeAlias = "AsyncIOMotorClient[Document]"
+Database: TypeAlias = "AsyncIOMotorDatabase[Document]"
+Collection: TypeAlias = "AsyncIOMotorCollection[Document]"
+
+
+def connect(
+    url: str, config: DatabaseConfig, listeners: list[ServerHeartbeatListener] | None = None
+) -> Client:
+    """A client for a URL; nothing is sent yet.
+
+    What the URL says of timeouts stands; the rest is ours: majority writes, aware datetimes.
+
+    Raises:
+        ConfigError: a URL that cannot be read, or that asks for writes which a failover may lose.
+    """
+    try:
+        said = {key.lower(): value for key, value in parse_uri(url, warn=False)["options"].items()}
+    except (PyMongoError, ValueError) as error:
+        msg = f"MONGO_URL: cannot be used ({type(error).__name__}): expected mongodb://host:port/"
+        raise ConfigError(msg) from None
+    if said.get("w", "majority") != "majority" and not config.allow_weak_writes:
+        msg = (
+            "MONGO_URL: w is not majority, so that a failover can lose what was reported as done; "
+            "take it out, or set [database] allow_weak_writes"
+        )
+        raise ConfigError(msg)
+    timeout_ms = int(config.timeout_s * 1000)
+    ours: dict[str, Any] = {
+        "appname": "chesscoach",
+        "connecttimeoutms": min(timeout_ms, 10_000),
+        "serverselectiontimeoutms": timeout_ms,
+        "sockettimeoutms": max(timeout_ms, 60_000),
+        "w": "majority",
+    }
+    return AsyncIOMotorClient(
+        url,
+        tz_aware=True,
+        event_listeners=listeners or [],
+        **{key: value for key, value in ours.items() if key not in said},
+    )
+
+
+@spoken
+async def _ping(client: Client) -> None:
+    await client.admin.command("ping")
+
+
+async def greet(client: Client) -> None:
+    """Waits until the server can be used.
+
+    Raises:
+        StoreUnavailable: it cannot within the configured time, or refuses us.
+    """
+    try:
+        await _ping(client)
+    except StoreUnavailable:
+        msg = "MongoDB does not answer: check MONGO_URL, the server and the network"
+        raise StoreUnavailable(msg) from None

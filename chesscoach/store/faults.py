@@ -1,0 +1,47 @@
+"""Turns the driver's errors into ours, so that no other room has to know the driver.
+
+The driver's texts are left behind: they quote documents and addresses.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WTimeoutError,
+)
+
+from chesscoach.errors import ChesscoachError, StoreFailed, StoreUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+DUPLICATE_KEY = 11000
+
+
+def translated(error: PyMongoError) -> ChesscoachError:
+    """Our error for one of the driver's."""
+    kind = type(error).__name__
+    if isinstance(
+        error, ServerSelectionTimeoutError | ConnectionFailure | ExecutionTimeout | WTimeoutError
+    ):
+        return StoreUnavailable(f"MongoDB does not answer ({kind})")
+    code = error.code if isinstance(error, OperationFailure) else None
+    return StoreFailed(f"MongoDB refused an operation ({kind}, code {code})")
+
+
+def spoken(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """For methods that talk to the server: they raise StoreUnavailable or StoreFailed."""
+
+    @wraps(method)
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        except PyMongoError as error:
+            raise translated(error) from error
+
+    return wrapper

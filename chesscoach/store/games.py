@@ -1,0 +1,123 @@
+"""Games, in the application's own shape, each once per user.
+
+A game's `game_id` follows from the site, its id there and the user, so the application's unique
+index makes a repeated write harmless. Games that the application imported itself have ids of its
+own; they are known by their `url`.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec import Struct
+from pymongo.errors import BulkWriteError
+
+from chesscoach.models import Colour, Game
+from chesscoach.store import timestamps
+from chesscoach.store.client import Database, Document
+from chesscoach.store.faults import DUPLICATE_KEY, spoken
+
+
+class UserGame(Struct, frozen=True, kw_only=True):
+    """A game as one user's: what a document of `games` is made of."""
+
+    game_id: str
+    user_id: str
+    username: str
+    colour: Colour
+    game: Game
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """What became of a batch: the games that are new, and those of ours that stood already.
+
+    `known` maps a game's id to when it was imported.
+    """
+
+    new: list[UserGame]
+    known: dict[str, datetime]
+
+
+class Games:
+    """The `games` collection, which belongs to the application."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["games"]
+
+    @spoken
+    async def add(self, batch: Iterable[UserGame], now: datetime) -> Stored:
+        """Inserts the games that are not there yet."""
+        wanted = {item.game_id: item for item in batch}
+        known = await self._known(list(wanted))
+        fresh = [item for item in wanted.values() if item.game_id not in known]
+        imported = await self._imported(fresh)
+        new = [item for item in fresh if (item.user_id, item.game.url) not in imported]
+        if new:
+            await self._insert([_document(item, now) for item in new])
+        return Stored(new=new, known=known)
+
+    async def _known(self, ids: list[str]) -> dict[str, datetime]:
+        rows = self._rows.find(
+            {"game_id": {"$in": ids}}, {"_id": 0, "game_id": 1, "imported_at": 1}
+        )
+        epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+        return {
+            row["game_id"]: timestamps.instant(row.get("imported_at")) or epoch
+            for row in await rows.to_list(None)
+        }
+
+    async def _imported(self, items: list[UserGame]) -> set[tuple[str, str]]:
+        """Which (user, url) the application has brought in itself."""
+        found: set[tuple[str, str]] = set()
+        for user_id in {item.user_id for item in items}:
+            urls = [item.game.url for item in items if item.user_id == user_id]
+            rows = self._rows.find({"user_id": user_id, "url": {"$in": urls}}, {"_id": 0, "url": 1})
+            found |= {(user_id, row["url"]) for row in await rows.to_list(None)}
+        return found
+
+    async def _insert(self, documents: list[Document]) -> None:
+        try:
+            await self._rows.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            # A rival's insert of the same game is as good as ours.
+            codes = {item["code"] for item in error.details["writeErrors"]}
+            if codes - {DUPLICATE_KEY} or error.details.get("writeConcernErrors"):
+                raise
+
+    @spoken
+    async def count_by_user(self, user_ids: list[str]) -> dict[tuple[str, str], int]:
+        """The number of stored games by (user, platform)."""
+        rows = await self._rows.aggregate(
+            [
+                {"$match": {"user_id": {"$in": user_ids}}},
+                {"$group": {"_id": {"u": "$user_id", "p": "$platform"}, "n": {"$sum": 1}}},
+            ]
+        ).to_list(None)
+        return {(row["_id"]["u"], row["_id"]["p"]): row["n"] for row in rows}
+
+
+def _document(item: UserGame, now: datetime) -> Document:
+    game = item.game
+    mine, other = (game.white, game.black) if item.colour == "white" else (game.black, game.white)
+    return {
+        "game_id": item.game_id,
+        "user_id": item.user_id,
+        "platform": game.platform,
+        "username": item.username,
+        "pgn": game.pgn,
+        "url": game.url,
+        "user_color": item.colour,
+        "result": game.result,
+        "time_control": game.speed,
+        "imported_at": timestamps.text(now),
+        "is_analyzed": False,
+        "auto_synced": True,
+        # Ours, for summaries and for finding a game at its site again.
+        "external_id": game.external_id,
+        "variant": game.variant,
+        "rated": game.rated,
+        "started_at": timestamps.text(game.started_at) if game.started_at else None,
+        "ended_at": timestamps.text(game.ended_at),
+        "user_rating": mine.rating,
+        "opponent": other.name,
+        "opponent_rating": other.rating,
+    }

@@ -1,0 +1,186 @@
+"""The lane of a site: one request in flight across the cluster, and what the site asked us to mind.
+
+A lane is the lease `lane:{site}`. Its row also holds the pause that a site asked for, how long the
+site is closed for, and how many accounts were asked about in the last ten minutes; whoever takes
+the lane next, in whatever process, minds them too.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from pymongo import ReturnDocument
+
+from chesscoach import log
+from chesscoach.errors import LeaseLost, SiteClosed
+from chesscoach.store.client import Database, Document
+from chesscoach.store.faults import spoken
+from chesscoach.store.leases import Lease, Leases
+
+_WINDOW_S = 600
+
+
+def _in(seconds: float) -> Document:
+    amount = int(seconds * 1000)
+    return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": amount}}
+
+
+def _seconds_until(field: str) -> Document:
+    return {"$divide": [{"$subtract": [{"$ifNull": [field, "$$NOW"]}, "$$NOW"]}, 1000]}
+
+
+class SiteLane:
+    """Implements `sources.client.Lane` on a leased row."""
+
+    def __init__(self, database: Database, leases: Leases, site: str) -> None:
+        self._rows = database["job_leases"]
+        self._leases = leases
+        self._site = site
+        self._key = f"lane:{site}"
+        self._here = asyncio.Lock()
+        self._lease: Lease | None = None
+        self._paused_until = 0.0
+        self.pauses = 0
+        self.closings = 0
+
+    @property
+    def fence(self) -> int:
+        """Grows with each holder; what is written under the lane carries it."""
+        if self._lease is None:
+            msg = f"the lane of {self._site} is not held"
+            raise LeaseLost(msg)
+        return self._lease.fence
+
+    @asynccontextmanager
+    async def hold(self, holder: dict[str, Any]) -> AsyncIterator[None]:
+        """Takes the lane, waiting for whoever has it, and gives it back at the end.
+
+        Raises:
+            SiteClosed: the site is closed for a time that has not passed.
+        """
+        async with self._here:
+            await self._leases.ensure(self._key)
+            lease = await self._wait(holder)
+            try:
+                await self._recall(lease)
+                self._lease = lease
+                yield
+            finally:
+                self._lease = None
+                await self._leases.release(lease)
+
+    async def _wait(self, holder: dict[str, Any]) -> Lease:
+        told = False
+        while (lease := await self._leases.take(self._key, holder)) is None:
+            if not told:
+                log.get_logger().info("lane_waiting", lane=self._key)
+                told = True
+            await asyncio.sleep(min(self._leases.ttl_s / 5, 1.0))
+        return lease
+
+    @spoken
+    async def _recall(self, lease: Lease) -> None:
+        rows = await self._rows.aggregate(
+            [
+                {"$match": {"_id": self._key, "owner": lease.owner}},
+                {
+                    "$project": {
+                        "pauses": 1,
+                        "closings": 1,
+                        "closed_until": 1,
+                        "pause_s": _seconds_until("$paused_until"),
+                        "closed_s": _seconds_until("$closed_until"),
+                    }
+                },
+            ]
+        ).to_list(1)
+        row = rows[0] if rows else {}
+        self.pauses = row.get("pauses", 0)
+        self.closings = row.get("closings", 0)
+        self._paused_until = asyncio.get_running_loop().time() + row.get("pause_s", 0)
+        if row.get("closed_s", 0) > 0:
+            msg = f"{self._site} is closed until {row['closed_until']:%Y-%m-%dT%H:%M:%SZ}"
+            raise SiteClosed(msg)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """The time of one request: after any pause, and only while the lane is ours.
+
+        Raises:
+            LeaseLost: the lane could not be kept; the request was broken off.
+        """
+        if self._lease is None:
+            msg = f"the lane of {self._site} is not held"
+            raise LeaseLost(msg)
+        await asyncio.sleep(self._paused_until - asyncio.get_running_loop().time())
+        async with self._lease.scope():
+            yield
+
+    async def pause(self, seconds: float) -> None:
+        """Lets nobody ask the site for so long; counts the pauses in a row."""
+        self.pauses += 1
+        self._paused_until = asyncio.get_running_loop().time() + seconds
+        await self._note({"pauses": self.pauses, "paused_until": _in(seconds)})
+
+    async def close(self, seconds: float) -> datetime:
+        """Closes the site for so long, for everybody; returns until when."""
+        self.pauses, self.closings = 0, self.closings + 1
+        row = await self._note(
+            {"pauses": 0, "closings": self.closings, "closed_until": _in(seconds)}
+        )
+        until: datetime = row["closed_until"] if row else datetime.now(UTC)
+        return until
+
+    async def clear(self) -> None:
+        """The site answered as it should: past pauses and closings no longer count."""
+        self.pauses = self.closings = 0
+        await self._note({"pauses": 0, "closings": 0})
+
+    @spoken
+    async def _note(self, fields: Document) -> Document | None:
+        owner = self._lease.owner if self._lease else None
+        row: Document | None = await self._rows.find_one_and_update(
+            {"_id": self._key, "owner": owner},
+            [{"$set": fields}],
+            return_document=ReturnDocument.AFTER,
+        )
+        return row
+
+    async def spend(self, amount: int, limit: int) -> None:
+        """Takes `amount` out of the site's allowance of `limit` in any ten minutes, or waits."""
+        while (wait := await self._try_to_spend(amount, limit)) > 0:
+            log.get_logger().info("allowance_waiting", lane=self._key, wait_s=round(wait, 1))
+            await asyncio.sleep(wait)
+
+    @spoken
+    async def _try_to_spend(self, amount: int, limit: int) -> float:
+        token = uuid4().hex
+        window = {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": _WINDOW_S}}
+        recent = {
+            "$filter": {
+                "input": {"$ifNull": ["$spent", []]},
+                "cond": {"$gt": ["$$this.at", window]},
+            }
+        }
+        entry = {"at": "$$NOW", "amount": {"$literal": amount}, "token": token}
+        fits = {"$lte": [{"$add": [{"$sum": "$spent.amount"}, amount]}, limit]}
+        row: Document = await self._rows.find_one_and_update(
+            {"_id": self._key},
+            [
+                {"$set": {"spent": recent, "asked_at": "$$NOW"}},
+                {
+                    "$set": {
+                        "spent": {"$cond": [fits, {"$concatArrays": ["$spent", [entry]]}, "$spent"]}
+                    }
+                },
+            ],
+            return_document=ReturnDocument.AFTER,
+        )
+        if any(item["token"] == token for item in row["spent"]):
+            return 0.0
+        oldest = min((item["at"] for item in row["spent"]), default=row["asked_at"])
+        waited = float((row["asked_at"] - oldest).total_seconds())
+        return max(_WINDOW_S - waited, 0.1)

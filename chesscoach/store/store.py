@@ -1,0 +1,98 @@
+"""The store as the rest of the program sees it, and how it is opened and closed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+from pymongo.monitoring import ServerHeartbeatListener
+
+from chesscoach.config import Config, Process
+from chesscoach.models import Platform
+from chesscoach.store import indexes
+from chesscoach.store.accounts import Accounts
+from chesscoach.store.client import Database, connect, greet
+from chesscoach.store.embedded import Embedded, Reviver
+from chesscoach.store.games import Games
+from chesscoach.store.lanes import SiteLane
+from chesscoach.store.leases import Leases
+from chesscoach.store.queue import Queue
+from chesscoach.store.runs import Runs
+from chesscoach.store.users import Users
+
+
+class Store(Struct, frozen=True, kw_only=True):
+    """One concern each; `place` tells people where the data is, without credentials."""
+
+    runs: Runs
+    leases: Leases
+    accounts: Accounts
+    users: Users
+    games: Games
+    queue: Queue
+    place: str
+    database: Database
+
+    def lane(self, site: Platform) -> SiteLane:
+        """The lane of a site."""
+        return SiteLane(self.database, self.leases, site)
+
+    async def prepare(self) -> dict[str, list[str]]:
+        """Makes the collections and indexes that we need; see `indexes.create`."""
+        return await indexes.create(self.database)
+
+    async def require(self, *collections: str) -> None:
+        """Raises SetupError unless the unique indexes of these collections stand."""
+        await indexes.require(self.database, *collections)
+
+
+@asynccontextmanager
+async def open_store(config: Config, process: Process) -> AsyncIterator[Store]:
+    """Opens the database of `MONGO_URL`, or starts the embedded one, and closes it at the end.
+
+    Raises:
+        StoreUnavailable: there is no server to be used within the configured time.
+        ConfigError: a URL that cannot be used.
+    """
+    if process.mongo_url:
+        async with _connected(config, process.mongo_url, []) as database:
+            yield _store(config, database, f"MONGO_URL, database {config.database.name}")
+        return
+    folder = _folder(config)
+    embedded = Embedded(folder)
+    url = await asyncio.to_thread(embedded.enter)
+    try:
+        async with _connected(config, url, [Reviver(embedded)]) as database:
+            yield _store(config, database, f"{url} ({folder}), database {config.database.name}")
+    finally:
+        await asyncio.to_thread(embedded.leave)
+
+
+@asynccontextmanager
+async def _connected(
+    config: Config, url: str, listeners: list[ServerHeartbeatListener]
+) -> AsyncIterator[Database]:
+    client = connect(url, config.database, listeners)
+    try:
+        await greet(client)
+        yield client[config.database.name]
+    finally:
+        client.close()
+
+
+def _folder(config: Config) -> Path:
+    return Path(config.database.embedded_dir).absolute()
+
+
+def _store(config: Config, database: Database, place: str) -> Store:
+    return Store(
+        runs=Runs(database),
+        leases=Leases(database, config.runner.lease_s),
+        accounts=Accounts(database),
+        users=Users(database),
+        games=Games(database),
+        queue=Queue(database),
+        place=place,
+        database=database,
+    )

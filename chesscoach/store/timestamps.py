@@ -1,0 +1,33 @@
+"""The application's timestamps: ISO strings in several forms, and dates.
+
+The one judge of what such a value means. Garbage is None, never a guess.
+"""
+
+import re
+from datetime import UTC, datetime
+
+_FORM = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?(Z|z|[+-]\d\d(:?\d\d)?)?", re.ASCII
+)
+
+
+def instant(value: object) -> datetime | None:
+    """The instant that a stored value names, in UTC; without a zone it is UTC already."""
+    if isinstance(value, str) and _FORM.fullmatch(value.strip()):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def text(value: datetime) -> str:
+    """An instant as the application writes it: ISO 8601, UTC, `+00:00`."""
+    return value.astimezone(UTC).isoformat()

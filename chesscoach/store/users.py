@@ -1,0 +1,95 @@
+"""The application's users: who has linked which names, and when he was last synced."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from pymongo import UpdateOne
+
+from chesscoach.models import Platform
+from chesscoach.store import timestamps
+from chesscoach.store.client import Database, Document
+from chesscoach.store.faults import spoken
+
+PAGE = 1000
+_NAMES: dict[Platform, tuple[str, ...]] = {
+    "lichess": ("lichess_username",),
+    "chess.com": ("chesscom_username", "chess_com_username"),  # both spellings occur
+}
+
+
+class UserRow(Struct, frozen=True, kw_only=True):
+    """A user and the names that he linked, unchecked: they can be any value."""
+
+    user_id: str
+    names: dict[Platform, Any]
+    last_sync: datetime | None
+
+
+class Users:
+    """The `users` collection, which belongs to the application."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["users"]
+
+    async def linked(self, user_id: str | None = None) -> AsyncIterator[list[UserRow]]:
+        """Pages of the users who have linked something, or the one of that id."""
+        after = ""
+        while page := await self._page(user_id, after):
+            yield [_user(row) for row in page]
+            after = page[-1]["user_id"]
+
+    @spoken
+    async def _page(self, user_id: str | None, after: str) -> list[Document]:
+        fields = [field for names in _NAMES.values() for field in names]
+        query: Document = {
+            "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
+            "$or": [{field: {"$ne": None}} for field in fields],
+        }
+        project = dict.fromkeys(("user_id", "last_game_sync", *fields), 1) | {"_id": 0}
+        return await self._rows.find(query, project).sort("user_id", 1).limit(PAGE).to_list(PAGE)
+
+    @spoken
+    async def exists(self, user_id: str) -> bool:
+        """Whether the application has that user."""
+        return await self._rows.find_one({"user_id": user_id}, {"_id": 1}) is not None
+
+    @spoken
+    async def set_last_sync(self, instants: Mapping[str, datetime]) -> None:
+        """Writes `last_game_sync` as the application does, as an ISO string."""
+        if not instants:
+            return
+        await self._rows.bulk_write(
+            [
+                UpdateOne(
+                    {"user_id": user_id}, {"$set": {"last_game_sync": timestamps.text(instant)}}
+                )
+                for user_id, instant in instants.items()
+            ],
+            ordered=False,
+        )
+
+    @spoken
+    async def link(self, user_id: str, names: Mapping[Platform, str | None]) -> None:
+        """Sets (or with None removes) names of a user, and makes the user if there is none.
+
+        For those who have no application yet; the fields are the application's.
+        """
+        kept = {_NAMES[site][0]: name for site, name in names.items() if name is not None}
+        gone = {field: "" for site, name in names.items() if name is None for field in _NAMES[site]}
+        update: Document = {"$setOnInsert": {"name": user_id}}
+        update |= {"$set": kept} if kept else {}
+        update |= {"$unset": gone} if gone else {}
+        await self._rows.update_one({"user_id": user_id}, update, upsert=bool(kept))
+
+
+def _user(row: Document) -> UserRow:
+    names: dict[Platform, Any] = {}
+    for site, fields in _NAMES.items():
+        given = [row[field] for field in fields if row.get(field) is not None]
+        if given:
+            names[site] = next((name for name in given if name != ""), given[0])
+    return UserRow(
+        user_id=row["user_id"], names=names, last_sync=timestamps.instant(row.get("last_game_sync"))
+    )
