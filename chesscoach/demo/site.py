@@ -57,9 +57,11 @@ class StandIn:
         """Answers on 127.0.0.1 while it is entered; `url` tells where."""
         app = web.Application(middlewares=[self._watch], client_max_size=2**22)
         app.add_routes(self.routes())
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port, shutdown_timeout=0.1)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:

@@ -1,5 +1,6 @@
 """The connection to MongoDB: where it is, how writes are acknowledged, how long we wait."""
 
+import asyncio
 from typing import Any, TypeAlias
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
@@ -18,9 +19,12 @@ Collection: TypeAlias = "AsyncIOMotorCollection[Document]"
 
 
 def connect(
-    url: str, config: DatabaseConfig, listeners: list[ServerHeartbeatListener] | None = None
+    url: str,
+    config: DatabaseConfig,
+    loop: asyncio.AbstractEventLoop,
+    listeners: list[ServerHeartbeatListener] | None = None,
 ) -> Client:
-    """A client for a URL; nothing is sent yet.
+    """A client for a URL, to be used in a loop; made in a thread, for a `+srv` URL asks the DNS.
 
     What the URL says of timeouts stands; the rest is ours: majority writes, aware datetimes.
 
@@ -48,6 +52,7 @@ def connect(
     }
     return AsyncIOMotorClient(
         url,
+        io_loop=loop,
         tz_aware=True,
         event_listeners=listeners or [],
         **{key: value for key, value in ours.items() if key not in said},

@@ -73,12 +73,13 @@ async def open_store(config: Config, process: Process) -> AsyncIterator[Store]:
 async def _connected(
     config: Config, url: str, listeners: list[ServerHeartbeatListener]
 ) -> AsyncIterator[Database]:
-    client = connect(url, config.database, listeners)
+    loop = asyncio.get_running_loop()
+    client = await asyncio.to_thread(connect, url, config.database, loop, listeners)
     try:
         await greet(client)
         yield client[config.database.name]
     finally:
-        client.close()
+        await asyncio.to_thread(client.close)
 
 
 def _folder(config: Config) -> Path:

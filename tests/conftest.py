@@ -1,0 +1,200 @@
+"""What all tests share: a real mongod, a context on a database of one's own, the stand-ins."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from blockbuster import BlockBuster, blockbuster_ctx
+from pymongo import MongoClient
+
+from chesscoach import config, log
+from chesscoach.config import Settings
+from chesscoach.context import Context, open_context, utc_now
+from chesscoach.demo.chesscom import ChesscomStandIn
+from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.world import World
+from chesscoach.runner.job import Stop
+from chesscoach.store.client import Document
+from chesscoach.store.embedded import Embedded
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine reaches a test, and no test writes where it was started."""
+    for name in list(os.environ):
+        ours = name.startswith("CHESSCOACH_") and name != "CHESSCOACH_SOAK"
+        if ours or name in ("MONGO_URL", "DB_NAME", "KUBERNETES_SERVICE_HOST", "INVOCATION_ID"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _clean_logging() -> None:
+    structlog.contextvars.clear_contextvars()
+    log.configure(config.Log(format="json"))
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking_calls() -> Iterator[None]:
+    """A call that blocks the event loop is an error."""
+    with blockbuster_ctx("chesscoach") as blockbuster:
+        _allow(blockbuster)
+        yield
+
+
+def _allow(blockbuster: BlockBuster) -> None:
+    # Writing a line of log is a few microseconds, and stdout is what it is for.
+    blockbuster.functions["io.TextIOWrapper.write"].deactivate()
+
+
+@pytest.fixture(scope="session")
+def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A mongod that all test processes share; the last one out stops it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    embedded = Embedded(shared / "mongo")
+    url = embedded.enter()
+    try:
+        yield url
+    finally:
+        embedded.leave()
+
+
+@pytest.fixture
+def mongo(mongo_url: str) -> Iterator[MongoClient[Document]]:
+    """A plain client, to look at what has been written."""
+    with MongoClient[Document](mongo_url, tz_aware=True) as client:
+        yield client
+
+
+@pytest.fixture
+def database_name(mongo: MongoClient[Document]) -> Iterator[str]:
+    """A database of one's own, dropped at the end."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield name
+    mongo.drop_database(name)
+
+
+@pytest.fixture
+def db(mongo: MongoClient[Document], database_name: str) -> Any:
+    """That database, through the plain client."""
+    return mongo[database_name]
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """The instant at which it stands."""
+        return self.now
+
+    def move(self, **delta: float) -> None:
+        """Moves it on, by the arguments of a timedelta."""
+        self.now += timedelta(**delta)
+
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+class Sites:
+    """Both stand-ins on one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.lichess = LichessStandIn(world)
+        self.chesscom = ChesscomStandIn(world)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to be told to use them."""
+        return {
+            "CHESSCOACH_SOURCES__LICHESS__BASE_URL": self.lichess.url,
+            "CHESSCOACH_SOURCES__CHESSCOM__BASE_URL": f"{self.chesscom.url}/pub",
+            "CHESSCOACH_SOURCES__CONTACT": "tests@example.org",
+        }
+
+    def forget(self) -> None:
+        """Starts the record of requests anew."""
+        self.lichess.seen.clear()
+        self.chesscom.seen.clear()
+
+
+@pytest.fixture
+async def sites() -> AsyncIterator[Sites]:
+    """The stand-ins, empty, on loopback."""
+    both = Sites(World())
+    async with both.lichess.serve(), both.chesscom.serve():
+        yield both
+
+
+@pytest.fixture
+def environment(mongo_url: str, database_name: str, sites: Sites) -> dict[str, str]:
+    """The settings that a process of ours gets in a test; leases are short."""
+    return {
+        "MONGO_URL": mongo_url,
+        "DB_NAME": database_name,
+        "CHESSCOACH_RUNNER__LEASE_S": "2",
+        "CHESSCOACH_SOURCES__PAUSE_S": "0.05",
+        "CHESSCOACH_SOURCES__BREAKER_S": "0.2",
+        **sites.environment,
+    }
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    """The same as a value."""
+    return config.load(None, environment)
+
+
+@pytest.fixture
+async def ctx(settings: Settings) -> AsyncIterator[Context]:
+    """A context on a prepared database and the stand-ins, with the real clock."""
+    async with open_context(settings) as context:
+        await context.store.prepare()
+        yield context
+
+
+@pytest.fixture
+async def contexts(settings: Settings) -> AsyncIterator[Any]:
+    """A maker of further contexts, as other processes would have; it takes a clock."""
+    async with AsyncExitStack() as stack:
+
+        async def make(now: Clock | None = None) -> Context:
+            context = await stack.enter_async_context(open_context(settings, now or utc_now))
+            await context.store.prepare()
+            return context
+
+        yield make
+
+
+@pytest.fixture
+def stop() -> Stop:
+    """A wish to stop that nobody has yet."""
+    return Stop()
+
+
+@asynccontextmanager
+async def keeping(ctx: Context) -> AsyncIterator[None]:
+    """Renews the context's leases meanwhile, as a run does."""
+    keeper = asyncio.create_task(ctx.store.leases.keep())
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.wait({keeper})
+
+
+def rounds(full: int) -> int:
+    """How many rounds: all of them in `make soak`, a tenth in the suite."""
+    return full if os.environ.get("CHESSCOACH_SOAK") else max(full // 10, 1)
