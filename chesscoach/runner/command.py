@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -96,21 +96,33 @@ def _callback(job: Job) -> Callable[..., None]:
 
 
 def execute(load: Callable[[], Settings], body: Callable[[Context, Stop], Awaitable[int]]) -> int:
-    """Runs something that needs a context, and turns our errors into exit codes.
-
-    SIGTERM and SIGINT ask it to stop; a second one breaks it off.
-    """
+    """Runs something that needs a context; returns its exit code, or that of our error."""
+    stop = Stop()
 
     async def inside() -> int:
-        stop = Stop()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.ask, int(number))
         async with open_context(loaded) as ctx:
             return await body(ctx, stop)
 
     try:
         loaded = load()
+    except ConfigError as error:
+        return _complain(error, work.USAGE)
+    return run_until_stopped(inside, stop)
+
+
+def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) -> int:
+    """Runs a coroutine function and turns our errors into exit codes.
+
+    SIGTERM and SIGINT ask it to stop; a second one breaks it off.
+    """
+
+    async def inside() -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.ask, int(number))
+        return await body()
+
+    try:
         return asyncio.run(inside())
     except ConfigError as error:
         return _complain(error, work.USAGE)
@@ -145,7 +157,7 @@ async def _run(
     if scheduled is not None and (given or dry_run):
         msg = "--scheduled takes its arguments from the schedule: leave the other flags out"
         raise ConfigError(msg)
-    with _bar(job.name) as observe:
+    with progress_bar(job.name) as observe:
         if scheduled is not None:
             ending = await _scheduled(ctx, job, scheduled, stop, observe)
         elif dry_run:
@@ -155,7 +167,8 @@ async def _run(
             args = job.check(given, strict=False)
             ending = await work.by_hand(ctx, job, args, stop, observe)
     if as_json:
-        stamp = {"level": "info", "timestamp": ctx.now().isoformat()}
+        level = "info" if ending.exit_code == work.DONE else "error"
+        stamp = {"level": level, "timestamp": ctx.now().isoformat()}
         record = log.Redactor(ctx.process.secrets())(None, "", {**ending.record, **stamp})
         click.echo(json.dumps(record))
     return ending.exit_code
@@ -200,7 +213,7 @@ def _slot_instant(ctx: Context, schedule_id: str, schedule: Schedule) -> datetim
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[work.Observer | None]:
+def progress_bar(name: str) -> Iterator[work.Observer | None]:
     """A progress bar where somebody is looking."""
     if not sys.stderr.isatty():
         yield None

@@ -18,7 +18,8 @@ import pytest
 from pymongo import MongoClient
 
 from chesscoach.errors import StoreUnavailable
-from chesscoach.store.embedded import Embedded, Reviver, find_mongod
+from chesscoach.store.embedded import Embedded, Reviver
+from chesscoach.store.mongod import find_mongod
 
 ROOT = Path(__file__).parents[2]
 Client: TypeAlias = "MongoClient[dict[str, object]]"

@@ -1,0 +1,122 @@
+"""`python -m chesscoach.demo`: the main job on embedded parts, shown from beginning to end.
+
+Everything is on this machine: a MongoDB of our own, stand-ins for both sites, a small club of
+players. What it stores stays in `.chesscoach/demo`, so that a second show finds nothing new.
+"""
+
+import sys
+from contextlib import AsyncExitStack
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from chesscoach import config, log
+from chesscoach.config import Chesscom, Config, Database, Lichess, Process, Settings, Sources
+from chesscoach.context import Context, open_context, utc_now
+from chesscoach.demo.chesscom import ChesscomStandIn
+from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.world import sample_world
+from chesscoach.jobs import sync_games
+from chesscoach.models import Platform
+from chesscoach.runner import command, work
+from chesscoach.runner.job import Stop
+
+_FOLDER = ".chesscoach/demo"
+_DELAY_S = 0.03
+
+
+async def show(stop: Stop, console: Console, today: datetime) -> int:
+    """Runs the demo; returns its exit code."""
+    world, members = sample_world(today)
+    lichess = LichessStandIn(world, delay_s=_DELAY_S)
+    chesscom = ChesscomStandIn(world, delay_s=_DELAY_S)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(lichess.serve())
+        await stack.enter_async_context(chesscom.serve())
+        console.print("Starting MongoDB (our own, on 127.0.0.1) and stand-ins for both sites.")
+        settings = _settings(lichess.url, chesscom.url)
+        ctx = await stack.enter_async_context(open_context(settings))
+        await ctx.store.prepare()
+        for user_id, *names in members:
+            linked: dict[Platform, str | None] = {}
+            linked |= {"lichess": names[0]} if names[0] else {}
+            linked |= {"chess.com": names[1]} if names[1] else {}
+            await ctx.store.users.link(user_id, linked)
+        users = [user_id for user_id, *_ in members]
+        before = await ctx.store.games.count_by_user(users)
+        console.print(f"Syncing {len(users)} players: `python -m chesscoach.jobs.sync_games --all`")
+        with command.progress_bar("sync_games") as observe:
+            ending = await work.by_hand(
+                ctx, sync_games.JOB, sync_games.Args(all=True), stop, observe
+            )
+        after = await ctx.store.games.count_by_user(users)
+        console.print(_table(members, before, after))
+        _sum_up(console, ctx, ending, sum(after.values()) - sum(before.values()))
+        return ending.exit_code
+
+
+def _settings(lichess_url: str, chesscom_url: str) -> Settings:
+    return Settings(
+        config=Config(
+            database=Database(name="chesscoach_demo", embedded_dir=f"{_FOLDER}/mongo"),
+            sources=Sources(
+                contact="demo@localhost",
+                lichess=Lichess(base_url=lichess_url),
+                chesscom=Chesscom(base_url=f"{chesscom_url}/pub"),
+            ),
+        ),
+        process=Process(),
+    )
+
+
+def _table(
+    members: list[tuple[str, str, str]],
+    before: dict[tuple[str, str], int],
+    after: dict[tuple[str, str], int],
+) -> Table:
+    table = Table("player", "site", "name", "new games", "games in all")
+    for user_id, *names in members:
+        for site, name in zip(("lichess", "chess.com"), names, strict=True):
+            key = (user_id, site)
+            new = after.get(key, 0) - before.get(key, 0)
+            if name:
+                table.add_row(user_id, site, name, str(new), str(after.get(key, 0)))
+    return table
+
+
+def _sum_up(console: Console, ctx: Context, ending: work.Ending, new: int) -> None:
+    record = ending.record
+    notes = record.get("notes", {})
+    asked = notes.get("lichess_requests", 0) + notes.get("chesscom_requests", 0)
+    if record["outcome"] == "succeeded":
+        news = f"{new} new games stored" if new else "Nothing new: every game is stored already"
+        queued = notes.get("analyses_queued", 0)
+        console.print(
+            f"{news}; {queued} queued for analysis; "
+            f"{asked} requests in {record['duration_s']:.1f} s."
+        )
+    else:
+        console.print(f"The run ended as {record['outcome']}: {record.get('errors')}")
+    console.print(f"The data is in {_FOLDER}/mongo (database {ctx.config.database.name}).")
+    console.print(f"To begin anew: rm -r {_FOLDER}. Nothing has been left running.")
+
+
+@click.command()
+def main() -> None:
+    """Show the main job on embedded parts: no account, no network, nothing left running."""
+    log.configure(config.Log(level="warning"), stream="stderr")
+    stop, console = Stop(), Console()
+    sys.exit(
+        command.run_until_stopped(
+            lambda: show(
+                stop, console, utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+            ),
+            stop,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m chesscoach.demo")

@@ -1,0 +1,229 @@
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError, LeaseHeld
+from chesscoach.jobs.sync_games import JOB
+from chesscoach.models import Counts, Schedule, Slot
+from chesscoach.runner import claim
+from tests.conftest import NOON, Clock, keeping
+
+HOURLY = Schedule(job="sync_games", cron="0 * * * *")
+SLOT = Slot(schedule="hourly", at=NOON)
+
+
+async def of_slot(
+    ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY
+) -> claim.Attempt | claim.Settled:
+    return await claim.of_slot(ctx, JOB, schedule, slot, "cli")
+
+
+async def attempt(ctx: Context, slot: Slot = SLOT) -> claim.Attempt:
+    claimed = await of_slot(ctx, slot)
+    assert isinstance(claimed, claim.Attempt), claimed
+    return claimed
+
+
+async def settled(ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY) -> claim.Settled:
+    claimed = await of_slot(ctx, slot, schedule)
+    assert isinstance(claimed, claim.Settled), claimed
+    return claimed
+
+
+async def finish(ctx: Context, mine: claim.Attempt, outcome: Any, code: int = 0) -> None:
+    await ctx.store.runs.finish(
+        mine.new.id,
+        mine.new.claim,
+        outcome=outcome,
+        counts=Counts(),
+        finished_at=NOON,
+        duration_s=1.0,
+        exit_code=code,
+    )
+    await ctx.store.leases.release(mine.lease)
+
+
+async def test_the_first_to_come_works_the_slot_and_the_next_finds_it_closed(
+    ctx: Context,
+) -> None:
+    mine = await attempt(ctx)
+    assert (mine.number, mine.lease.key, mine.new.id) == (
+        1,
+        "sync_games",
+        "hourly:2026-11-21T12:00:00Z",
+    )
+    await finish(ctx, mine, "succeeded")
+
+    late = await settled(ctx)
+
+    assert (late.exit_code, late.reason) == (0, "closed: succeeded")
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("partial", 1), ("failed", 1), ("timed_out", 1)])
+async def test_a_closed_slot_is_left_with_its_outcomes_code(
+    ctx: Context, outcome: str, code: int
+) -> None:
+    for _ in range(ctx.config.runner.max_attempts if outcome != "partial" else 1):
+        await finish(ctx, await attempt(ctx), outcome, code)
+
+    assert (await settled(ctx)).exit_code == code
+
+
+@pytest.mark.parametrize("outcome", ["failed", "timed_out", "cancelled", "abandoned"])
+async def test_an_open_slot_is_worked_again_as_the_next_attempt(
+    ctx: Context, db: Any, outcome: str
+) -> None:
+    await finish(ctx, await attempt(ctx), outcome, 1)
+
+    again = await attempt(ctx)
+
+    assert again.number == 2
+    assert [old["outcome"] for old in db.job_runs.find_one()["earlier"]] == [outcome]
+
+
+async def test_a_slot_in_living_hands_is_left_to_them(ctx: Context, contexts: Any) -> None:
+    other = await contexts()
+    async with keeping(ctx):
+        await attempt(ctx)
+
+        late = await settled(other)
+
+    assert late.exit_code == 0
+    assert late.reason.startswith("at work: ")
+
+
+async def test_a_slot_whose_owner_died_is_taken_over_after_the_lease(
+    ctx: Context, contexts: Any
+) -> None:
+    dead = await attempt(ctx)  # nobody renews its lease
+    other = await contexts()
+    begun = asyncio.get_running_loop().time()
+
+    mine = await attempt(other)
+
+    assert mine.number == 2
+    assert mine.lease.fence > dead.lease.fence
+    assert asyncio.get_running_loop().time() - begun > ctx.store.leases.ttl_s / 2
+
+
+async def test_a_slot_claimed_by_one_who_died_before_his_lease_is_taken_over(
+    ctx: Context, db: Any
+) -> None:
+    dead = await attempt(ctx)
+    await ctx.store.leases.release(dead.lease)
+
+    assert (await attempt(ctx)).number == 2
+
+
+async def test_a_slot_that_closes_while_it_is_watched_is_left_with_zero(
+    ctx: Context, contexts: Any
+) -> None:
+    other = await contexts()
+    mine = await attempt(ctx)
+    watching = asyncio.create_task(settled(other))
+    await asyncio.sleep(0.3)
+
+    await finish(ctx, mine, "succeeded")
+
+    assert (await watching).exit_code == 0
+
+
+async def test_another_slot_meanwhile_is_an_overlap_and_closed_as_such(
+    ctx: Context, contexts: Any, db: Any
+) -> None:
+    other = await contexts()
+    async with keeping(ctx):
+        await attempt(ctx)
+        next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
+
+        late = await settled(other, next_slot)
+
+    assert (late.exit_code, late.reason[:15]) == (0, "skipped_overlap")
+    assert db.job_runs.find_one({"_id": next_slot.key})["outcome"] == "skipped_overlap"
+
+
+async def test_another_slot_takes_the_lease_of_a_dead_holder(ctx: Context, contexts: Any) -> None:
+    await attempt(ctx)
+
+    mine = await attempt(await contexts(), Slot(schedule="hourly", at=NOON + timedelta(hours=1)))
+
+    assert mine.number == 1
+
+
+async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
+    ctx: Context, contexts: Any
+) -> None:
+    other = await contexts()
+    async with keeping(ctx):
+        mine = await claim.by_hand(ctx, JOB)
+
+        with pytest.raises(LeaseHeld, match=mine.new.id) as refused:
+            await claim.by_hand(other, JOB)
+
+    assert f"pid {mine.new.owner['pid']}" in str(refused.value)
+
+
+async def test_a_run_by_hand_after_a_dead_one_waits_for_its_lease_and_works(
+    ctx: Context, contexts: Any
+) -> None:
+    await claim.by_hand(ctx, JOB)
+
+    mine = await claim.by_hand(await contexts(), JOB)
+
+    assert mine.number == 1
+
+
+async def test_a_schedules_lock_is_minded_by_runs_by_hand(settings: Any, ctx: Context) -> None:
+    locked = replace(HOURLY, lock="nightly")
+    config = replace(ctx.config, schedules={"sync_games": locked})
+
+    assert claim.lease_key(replace(ctx, config=config), JOB, None) == "nightly"
+
+
+async def test_an_instant_that_is_no_slot_is_refused(ctx: Context) -> None:
+    with pytest.raises(ConfigError, match="12:30:00Z is no slot of the schedule hourly"):
+        await of_slot(ctx, Slot(schedule="hourly", at=NOON + timedelta(minutes=30)))
+
+
+async def test_a_slot_older_than_the_newest_recorded_one_is_coalesced(
+    ctx: Context, db: Any
+) -> None:
+    await finish(ctx, await attempt(ctx), "succeeded")
+    older = Slot(schedule="hourly", at=NOON - timedelta(hours=3))
+
+    assert (await settled(ctx, older)).reason == "coalesced"
+    assert db.job_runs.find_one({"_id": older.key})["outcome"] == "coalesced"
+    assert (await settled(ctx, older)).exit_code == 0
+
+
+async def test_a_slot_beyond_its_grace_is_missed(contexts: Any, db: Any) -> None:
+    ctx = await contexts(Clock(NOON + timedelta(minutes=11)))
+
+    late = await settled(ctx, SLOT, replace(HOURLY, misfire_grace_s=600.0))
+
+    assert (late.reason, late.exit_code) == ("missed", 0)
+    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "missed"
+
+
+async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: Any) -> None:
+    async with keeping(ctx):
+        claims = await asyncio.gather(*(of_slot(ctx) for _ in range(12)))
+
+    assert sum(isinstance(claimed, claim.Attempt) for claimed in claims) == 1
+    assert db.job_runs.count_documents({}) == 1
+    assert db.job_runs.find_one()["attempt"] == 1
+
+
+async def test_an_orphaned_slot_goes_to_one_of_many_contenders(ctx: Context, contexts: Any) -> None:
+    await attempt(ctx)
+    other = await contexts()
+    async with keeping(other):
+        # The dead holder's lease stays dead: its own context keeps nothing.
+        claims = await asyncio.gather(*(of_slot(other) for _ in range(8)))
+
+    won = [claimed for claimed in claims if isinstance(claimed, claim.Attempt)]
+    assert [each.number for each in won] == [2]
