@@ -1,0 +1,292 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chesscoach.config import Limits
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError, StoreFailed
+from chesscoach.models import Counts, Schedule, Slot
+from chesscoach.runner import work
+from chesscoach.runner.job import Job, Run, Stop
+from chesscoach.store.leases import Leases
+from tests.conftest import NOON
+
+HOURLY = Schedule(job="sync_games", cron="0 * * * *")
+SLOT = Slot(schedule="hourly", at=NOON)
+
+
+class NoArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+def job(body: Any) -> Job:
+    """A job that does what a test wants; its name gives it the limits of sync_games."""
+    return Job(name="sync_games", run=body, args=NoArgs, help="A test's.")
+
+
+def limited(ctx: Context, **limits: float) -> Context:
+    jobs = replace(ctx.config.jobs, sync_games=Limits(**limits))
+    return replace(ctx, config=replace(ctx.config, jobs=jobs))
+
+
+async def by_hand(ctx: Context, body: Any, stop: Stop | None = None) -> work.Ending:
+    return await work.by_hand(ctx, job(body), NoArgs(), stop or Stop())
+
+
+async def of_slot(ctx: Context, body: Any, stop: Stop | None = None) -> work.Ending:
+    return await work.of_slot(ctx, job(body), HOURLY, SLOT, source="daemon", stop=stop or Stop())
+
+
+async def for_ever(ctx: Context, run: Run, args: NoArgs) -> Counts:
+    await asyncio.sleep(3600)
+    return run.counts
+
+
+def counting(done: int, failed: int) -> Any:
+    async def body(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        run.counts.candidates = done + failed
+        run.counts.done, run.counts.failed = done, failed
+        return run.counts
+
+    return body
+
+
+@pytest.mark.parametrize(
+    ("done", "failed", "outcome", "code"),
+    [(0, 0, "succeeded", 0), (5, 0, "succeeded", 0), (9, 1, "partial", 0), (8, 2, "partial", 1)],
+)
+async def test_the_outcome_and_the_code_follow_from_the_counts(
+    ctx: Context, db: Any, done: int, failed: int, outcome: str, code: int
+) -> None:
+    ending = await of_slot(ctx, counting(done, failed))
+
+    assert (ending.record["outcome"], ending.exit_code) == (outcome, code)
+    row = db.job_runs.find_one({"_id": SLOT.key})
+    assert (row["outcome"], row["exit_code"]) == (outcome, code)
+    assert (row["candidates"], row["done"], row["failed"]) == (done + failed, done, failed)
+    assert row["finished_at"] >= row["started_at"]
+
+
+async def test_the_record_holds_what_people_ask_for(ctx: Context, db: Any) -> None:
+    ending = await of_slot(ctx, counting(1, 0))
+
+    wanted = {
+        "job",
+        "schedule",
+        "slot",
+        "outcome",
+        "attempt",
+        "source",
+        "started_at",
+        "finished_at",
+        "candidates",
+        "done",
+        "failed",
+        "skipped",
+        "errors",
+    }
+    assert wanted <= ending.record.keys()
+    assert wanted <= db.job_runs.find_one().keys()
+    assert ending.record["slot"] == "2026-11-21T12:00:00Z"
+    assert ending.record["run_id"] == SLOT.key
+    json.dumps(ending.record)
+
+
+async def test_one_canonical_line_tells_all_of_a_run(
+    ctx: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await of_slot(ctx, counting(3, 0))
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "job_finished"]
+    assert (line["job"], line["run_id"], line["attempt"]) == ("sync_games", SLOT.key, 1)
+    assert (line["done"], line["outcome"], line["level"]) == (3, "succeeded", "info")
+
+
+async def test_a_run_beyond_its_time_is_timed_out_and_its_lease_given_back(
+    ctx: Context, db: Any
+) -> None:
+    ending = await of_slot(limited(ctx, timeout_s=0.2), for_ever)
+
+    assert (ending.record["outcome"], ending.exit_code) == ("timed_out", 1)
+    assert db.job_leases.find_one({"_id": "sync_games"})["owner"] is None
+
+
+async def test_an_error_of_the_job_fails_the_run_and_tells_its_kind_alone(
+    ctx: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        raise ValueError("hunter2")
+
+    ending = await of_slot(ctx, broken)
+
+    assert (ending.record["outcome"], ending.exit_code) == ("failed", 1)
+    assert ending.record["errors"] == [{"error": "ValueError"}]
+    assert "hunter2" not in capsys.readouterr().out
+
+
+async def test_an_error_of_ours_tells_its_text(ctx: Context) -> None:
+    async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        raise StoreFailed("MongoDB refused an operation")
+
+    ending = await of_slot(ctx, broken)
+
+    assert ending.record["errors"] == [{"error": "MongoDB refused an operation"}]
+
+
+async def test_a_failed_slot_is_tried_again_and_then_given_up(ctx: Context) -> None:
+    async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        raise ValueError
+
+    attempts = [(await of_slot(ctx, broken)).record.get("attempt") for _ in range(3)]
+
+    assert attempts == [1, 2, None]
+
+
+async def test_a_stopped_job_may_finish_within_its_grace(ctx: Context) -> None:
+    async def finishing(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        await stop.asked.wait()
+        assert run.stopping
+        run.counts.done = 1
+        return run.counts
+
+    stop = Stop()
+    asyncio.get_running_loop().call_later(0.1, stop.ask, 15)
+
+    ending = await of_slot(ctx, finishing, stop)
+
+    assert (ending.record["outcome"], ending.exit_code) == ("succeeded", 0)
+
+
+async def test_a_stopped_job_that_leaves_work_behind_leaves_its_slot_open(ctx: Context) -> None:
+    async def leaving(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        await stop.asked.wait()
+        run.unfinished = True
+        return run.counts
+
+    stop = Stop()
+    asyncio.get_running_loop().call_later(0.1, stop.ask, 15)
+
+    ending = await of_slot(ctx, leaving, stop)
+
+    assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 143)
+    assert (await of_slot(ctx, counting(1, 0))).record["attempt"] == 2
+
+
+async def test_a_stopped_job_is_cancelled_when_its_grace_is_over(ctx: Context) -> None:
+    runner = replace(ctx.config.runner, grace_s=0.2)
+    short = replace(ctx, config=replace(ctx.config, runner=runner))
+    stop = Stop()
+    asyncio.get_running_loop().call_later(0.1, stop.ask, 2)
+
+    ending = await of_slot(short, for_ever, stop)
+
+    assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 130)
+
+
+async def test_a_second_wish_to_stop_breaks_the_job_off_at_once(ctx: Context) -> None:
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.1, stop.ask, 15)
+    loop.call_later(0.2, stop.ask, 15)
+    begun = loop.time()
+
+    ending = await of_slot(ctx, for_ever, stop)
+
+    assert ending.record["outcome"] == "cancelled"
+    assert loop.time() - begun < ctx.config.runner.grace_s / 10
+
+
+async def test_a_job_that_loses_its_lease_is_cancelled_and_writes_no_record(
+    ctx: Context, db: Any
+) -> None:
+    cancelled = asyncio.Event()
+
+    def rob(run_id: str) -> None:
+        db.job_leases.update_one({"_id": "sync_games"}, {"$set": {"owner": "somebody else"}})
+        db.job_runs.update_one({"_id": run_id}, {"$set": {"claim": "somebody else"}})
+
+    async def robbed(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        await asyncio.to_thread(rob, run.id)
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return run.counts
+
+    ending = await of_slot(ctx, robbed)
+
+    assert cancelled.is_set()
+    assert (ending.record["outcome"], ending.exit_code) == ("abandoned", 1)
+    assert db.job_runs.find_one()["outcome"] == "running", "the new owner's record is his"
+    assert db.job_leases.find_one({"_id": "sync_games"})["owner"] == "somebody else"
+
+
+async def test_a_long_run_keeps_its_lease_and_reports_how_far_it_is(ctx: Context, db: Any) -> None:
+    short = Leases(ctx.store.database, 0.6)
+    store = replace(ctx.store, leases=short)
+    seen: list[dict[str, Any]] = []
+
+    async def long(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        run.counts.candidates = 2
+        for _ in range(2):
+            await asyncio.sleep(0.7)
+            run.counts.done += 1
+            seen.append(await asyncio.to_thread(db.job_runs.find_one, {"_id": run.id}))
+        return run.counts
+
+    ending = await of_slot(replace(ctx, store=store), long)
+
+    assert ending.record["outcome"] == "succeeded"
+    assert seen[-1]["done"] == 1
+    assert seen[-1]["candidates"] == 2
+
+
+async def test_a_run_by_hand_beside_another_leaves_with_75_and_says_who_has_it(
+    ctx: Context, contexts: Any
+) -> None:
+    other = await contexts()
+    begun = asyncio.Event()
+
+    async def long(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        begun.set()
+        await asyncio.sleep(1.5)
+        return run.counts
+
+    first = asyncio.create_task(by_hand(ctx, long))
+    await begun.wait()
+    second = await by_hand(other, counting(1, 0))
+
+    assert second.exit_code == 75
+    assert "sync_games is at work already: run sync_games:manual:" in second.record["reason"]
+    assert (await first).exit_code == 0
+
+
+async def test_a_slow_run_and_a_bad_one_are_warned_about(
+    ctx: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await of_slot(limited(ctx, warn_after_s=0.000001), counting(1, 1))
+
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert {"run_slow", "success_rate_low"} <= set(events)
+
+
+async def test_runs_are_counted(ctx: Context) -> None:
+    await of_slot(ctx, counting(1, 0))
+
+    labels = {"job_name": "sync_games", "outcome": "succeeded"}
+    assert ctx.metrics.registry.get_sample_value("chesscoach_job_runs_total", labels) == 1
+
+
+async def test_arguments_that_the_job_refuses_stop_before_any_claim(ctx: Context, db: Any) -> None:
+    odd = replace(HOURLY, args={"bogus": 1})
+
+    with pytest.raises(ConfigError, match="bogus"):
+        await work.of_slot(ctx, job(counting(1, 0)), odd, SLOT, source="cli", stop=Stop())
+
+    assert db.job_runs.count_documents({}) == 0

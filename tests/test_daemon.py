@@ -1,0 +1,140 @@
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chesscoach.context import Context
+from tests.conftest import Sites
+from tests.jobs.test_sync_games import ago, member
+from tests.processes import kill, line_with, run, start
+
+EVERY_SECOND = {"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/2 * * * * *"}
+
+
+async def test_it_runs_what_is_due_and_drains_on_sigterm(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+) -> None:
+    for number in range(40):
+        await member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.play("chess.com", f"P{number}", ago(days=1))
+    sites.chesscom.delay_s = 0.1
+    daemon = await start({**environment, **EVERY_SECOND}, "chesscoach")
+    line = await line_with(daemon, "job_started")
+    await asyncio.sleep(0.5)
+    begun = asyncio.get_running_loop().time()
+
+    done = await kill(daemon, signal.SIGTERM)
+
+    assert done.code == 0
+    assert asyncio.get_running_loop().time() - begun < 10
+    for each in done.lines:
+        assert {"event", "level", "timestamp"} <= each.keys()
+    assert done.lines[-1]["event"] == "daemon_stopped"
+    row = db.job_runs.find_one({"_id": line["run_id"]})
+    assert (row["outcome"], row["source"]) == ("cancelled", "daemon")
+    assert 0 < db.games.count_documents({}) < 40
+    assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
+
+    sites.chesscom.delay_s = 0
+    record = (await run(environment, "chesscoach.jobs.sync_games", "--json")).record
+    assert record["outcome"] == "succeeded"
+    assert db.games.count_documents({}) == 40
+
+
+async def test_a_slot_that_a_dead_daemon_left_open_is_worked_by_the_next(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+) -> None:
+    for number in range(20):
+        await member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.play("chess.com", f"P{number}", ago(days=1))
+    sites.chesscom.delay_s = 0.1
+    first = await start(environment, "chesscoach.jobs.sync_games", "--scheduled")
+    line = await line_with(first, "job_started")
+    await kill(first)
+    sites.chesscom.delay_s = 0
+
+    daemon = await start(environment, "chesscoach")
+    finished = await line_with(daemon, "job_finished")
+    await kill(daemon, signal.SIGTERM)
+
+    assert (finished["run_id"], finished["attempt"]) == (line["run_id"], 2)
+    assert db.games.count_documents({}) == 20
+
+
+@pytest.mark.parametrize(
+    ("environment_too", "said"),
+    [
+        ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__JOB": "sing"}, "schedules.sync_games.job"),
+        ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "61 * * * *"}, "schedules.sync_games"),
+        ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__TIMEZONE": "Mars"}, "schedules.sync_games"),
+    ],
+)
+async def test_a_bad_configuration_stops_it_at_its_start(
+    environment: dict[str, str], environment_too: dict[str, str], said: str
+) -> None:
+    done = await run({**environment, **environment_too}, "chesscoach")
+
+    assert done.code == 2
+    assert said in done.err
+
+
+async def test_bad_arguments_in_a_schedule_stop_it_at_its_start(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    text = '[schedules.odd]\njob = "sync_games"\ncron = "0 0 * * *"\nargs = {users = "all"}\n'
+    (tmp_path / "odd.toml").write_text(text)
+
+    done = await run(environment, "chesscoach", "--config", "odd.toml")
+
+    assert done.code == 2
+    assert "schedules.odd.args" in done.err
+
+
+async def test_it_stops_at_its_start_when_the_database_was_never_prepared(
+    environment: dict[str, str],
+) -> None:
+    done = await run(environment, "chesscoach")
+
+    assert done.code == 2
+    assert "chesscoach db init" in done.err
+
+
+async def test_a_planted_secret_appears_in_no_line_of_any_command(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites, mongo_url: str
+) -> None:
+    """In the database's URL, the environment, a site's URL, a reply, a document."""
+    db.users.insert_one({"user_id": "ann", "email": "ann-planted@example.org"})
+    await member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    sites.world.play("lichess", "Ann", ago(days=1)).status = "planted_reply"
+    host = mongo_url.removeprefix("mongodb://")
+    planted = {
+        **environment,
+        **EVERY_SECOND,
+        "SENDGRID_API_KEY": "SG.planted_environment.key",
+        "CHESSCOACH_LOG__LEVEL": "debug",
+        "CHESSCOACH_SOURCES__CONTACT": "planted-contact@example.org",
+        "CHESSCOACH_SOURCES__LICHESS__BASE_URL": sites.lichess.url.replace(
+            "http://", "http://planted_user:planted_pass@"
+        ),
+        "CHESSCOACH_SOURCES__CHESSCOM__BASE_URL": "http://planted_user:planted_pass@127.0.0.1:9",
+    }
+    refused = {**planted, "MONGO_URL": f"mongodb://planted_user:planted_pass@{host}&authSource=a"}
+    away = {
+        **planted,
+        "MONGO_URL": "mongodb://planted_user:planted_pass@127.0.0.1:9/?timeoutMS=500",
+    }
+    for each in (planted, refused, away):
+        each["CHESSCOACH_DATABASE__TIMEOUT_S"] = "1"
+        for args in (("chesscoach.jobs.sync_games", "--json"), ("chesscoach.jobs.sync_games",)):
+            done = await run(each, *args)
+            assert "planted" not in done.out + done.err, (args, done)
+            for line in done.out.splitlines():
+                assert {"event", "level", "timestamp"} <= json.loads(line).keys()
+    daemon = await start(planted, "chesscoach")
+    await line_with(daemon, "job_finished")
+    done = await kill(daemon, signal.SIGTERM)
+    assert "planted" not in done.out + done.err
+    assert db.job_runs.count_documents({"errors.error": {"$regex": "planted"}}) == 0
