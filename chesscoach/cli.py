@@ -168,3 +168,7 @@ def _checked(site: Platform, name: str) -> str:
         msg = f"{name[:80]!r} cannot be a name on {site}"
         raise click.BadParameter(msg)
     return name.strip()
+
+
+if __name__ == "__main__":
+    main(prog_name="chesscoach")

@@ -37,26 +37,29 @@ class ChesscomStandIn(StandIn):
         if name != name.lower():
             self.violations.append(f"capitals in {name}")
             raise web.HTTPMovedPermanently(request.path.replace(name, name.lower()))
-        player = self.world.players["chess.com"].get(name)
-        if player is None:
+        if name not in self.world.players["chess.com"]:
             return _error(f'User "{name}" not found.')
         month = f"{request.match_info['year']}-{request.match_info['month']}"
         if month > f"{datetime.now(UTC):%Y-%m}":
             return _error("Date cannot be set in the future")
-        games = [
-            game
-            for game in player.games
-            if game.ended_at is not None and f"{game.ended_at:%Y-%m}" == month
-        ]
-        games.sort(key=lambda game: game.ended_at or game.started_at)
-        text = msgspec.json.encode({"games": [chesscom_json(game) for game in games]})
-        etag = f'W/"{hashlib.md5(text, usedforsecurity=False).hexdigest()}"'
+        text, etag = self.month(name, month)
         headers = {"ETag": etag, "Cache-Control": "public, max-age=5"}
         if request.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers=headers)
         if request[FAULT] == "cut":
             return await self.stream(request, [text], "application/json")
         return web.Response(body=text, content_type="application/json", headers=headers)
+
+    def month(self, name: str, month: str) -> tuple[bytes, str]:
+        """A player's month as it stands: the reply's text and its ETag."""
+        games = [
+            game
+            for game in self.world.players["chess.com"][name].games
+            if game.ended_at is not None and f"{game.ended_at:%Y-%m}" == month
+        ]
+        games.sort(key=lambda game: game.ended_at or game.started_at)
+        text = msgspec.json.encode({"games": [chesscom_json(game) for game in games]})
+        return text, f'W/"{hashlib.md5(text, usedforsecurity=False).hexdigest()}"'
 
 
 def _error(message: str) -> web.Response:

@@ -32,7 +32,7 @@ class Scheduler:
             key: schedule for key, schedule in ctx.config.schedules.items() if schedule.enabled
         }
         self._due: dict[str, datetime | None] = {}
-        self._runs: set[asyncio.Task[None]] = set()
+        self.running: set[asyncio.Task[None]] = set()
         self.alarm = Alarm(self.tick, ctx.metrics)
         self._watchdog = Watchdog(self.alarm)
 
@@ -51,9 +51,9 @@ class Scheduler:
         self._stop.ask()
         self._watchdog.stop()
         await self.alarm.stop()
-        if self._runs:
-            log.get_logger().info("draining", runs=len(self._runs))
-            await asyncio.wait(self._runs)
+        if self.running:
+            log.get_logger().info("draining", runs=len(self.running))
+            await asyncio.wait(self.running)
         log.get_logger().info("scheduler_stopped")
 
     async def tick(self) -> None:
@@ -64,7 +64,7 @@ class Scheduler:
                 schedule = self._schedules[key]
                 slot = slots.latest(key, schedule, now) or Slot(schedule=key, at=at)
                 self._due[key] = _next(key, schedule, now)
-                self._begin(schedule, slot)
+                self.begin(schedule, slot)
 
     async def _catch_up(self, key: str, schedule: Schedule, now: datetime) -> None:
         """The newest slot, if it is still open, of a schedule that has run before."""
@@ -74,12 +74,13 @@ class Scheduler:
             return
         closed = newest.closed(self._ctx.config.runner.max_attempts)
         if newest.slot < slot.at or not closed:
-            self._begin(schedule, slot)
+            self.begin(schedule, slot)
 
-    def _begin(self, schedule: Schedule, slot: Slot) -> None:
+    def begin(self, schedule: Schedule, slot: Slot) -> None:
+        """Starts work on a slot; the task is kept in `running` until it ends."""
         task = asyncio.create_task(self._work(schedule, slot), name=slot.key)
-        self._runs.add(task)
-        task.add_done_callback(self._runs.discard)
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
 
     async def _work(self, schedule: Schedule, slot: Slot) -> None:
         """Works a slot; while the store is away it is tried again, until the next one is due."""

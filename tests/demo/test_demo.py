@@ -1,0 +1,45 @@
+import os
+import sys
+from asyncio import create_subprocess_exec
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+from tests.processes import Ended, ended
+
+
+async def demo() -> Ended:
+    process = await create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "chesscoach.demo",
+        env=os.environ,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    return await ended(process)
+
+
+def mongods(folder: Path) -> list[str]:
+    """The processes that have a mongod's lock on a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if str(folder).encode() in command:
+            found.append(path.parent.name)
+    return found
+
+
+async def test_the_demo_stores_games_and_a_second_one_finds_nothing_new(tmp_path: Path) -> None:
+    first, second = await demo(), await demo()
+
+    assert (first.code, second.code) == (0, 0), first
+    assert "60 new games stored" in first.out
+    assert "Nothing new" in second.out
+    assert first.out.count("│ 6 ") == 20  # ten accounts, new and in all
+    assert (first.err, second.err) == ("", "")
+    assert mongods(tmp_path / ".chesscoach" / "demo" / "mongo") == []

@@ -1,0 +1,171 @@
+"""What aiocron alone does wrong, and ours must not: numbers are those of the scheduling facts."""
+
+import asyncio
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from chesscoach.metrics import Metrics
+from chesscoach.scheduling.alarm import Alarm, Watchdog
+
+
+class Hands:
+    """Clocks that a test moves."""
+
+    def __init__(self) -> None:
+        self.wall = 1_795_000_000.0
+        self.mono = 1000.0
+
+    def move(self, seconds: float, step: float = 0.0) -> None:
+        """Time passes, and the wall clock is stepped besides."""
+        self.mono += seconds
+        self.wall += seconds + step
+
+
+def alarm(tick: Any, hands: Hands, metrics: Metrics | None = None) -> Alarm:
+    return Alarm(tick, metrics or Metrics(), lambda: hands.wall, lambda: hands.mono)
+
+
+async def test_it_rings_each_second_in_the_running_loop() -> None:
+    rung: list[float] = []
+
+    async def tick() -> None:
+        rung.append(time.time())
+
+    clock = Alarm(tick, Metrics())
+    clock.start()
+    await asyncio.sleep(2.3)
+    await clock.stop()
+
+    assert len(rung) in (2, 3)
+    assert all(at % 1 < 0.2 for at in rung), "right after the whole second"
+
+
+async def test_a_slow_tick_is_never_overlapped_by_the_next() -> None:
+    """Pitfalls 1 and 3."""
+    at_work = most = 0
+    go = asyncio.Event()
+
+    async def tick() -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await go.wait()
+        at_work -= 1
+
+    hands = Hands()
+    clock = alarm(tick, hands)
+    for _ in range(4):
+        hands.move(1)
+        await clock.second()
+        await asyncio.sleep(0)
+    go.set()
+    await clock.stop()
+
+    assert most == 1
+
+
+async def test_a_tick_that_raises_does_not_end_the_ticking(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Pitfall 11, and the store error that stops APScheduler for ever."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        ticks += 1
+        raise OSError("the store is gone")
+
+    hands, metrics = Hands(), Metrics()
+    clock = alarm(tick, hands, metrics)
+    for _ in range(3):
+        hands.move(1)
+        await clock.second()
+        await asyncio.sleep(0.01)
+    await clock.stop()
+
+    assert ticks == 3
+    assert metrics.registry.get_sample_value("chesscoach_tick_errors_total") == 3
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["tick_failed"] * 3
+
+
+@pytest.mark.parametrize("step", [-30.4, 3600.0, 0.5])
+async def test_a_stepped_clock_is_counted_and_the_cron_started_anew(step: float) -> None:
+    """Pitfall 4: aiocron reads its anchor once."""
+
+    async def tick() -> None:
+        """Nothing is due."""
+
+    hands, metrics = Hands(), Metrics()
+    clock = alarm(tick, hands, metrics)
+    hands.move(1)
+    await clock.second()
+    assert metrics.registry.get_sample_value("chesscoach_clock_steps_total") == 0
+
+    hands.move(1, step=step)
+    await clock.second()
+    hands.move(1)
+    await clock.second()
+    await clock.stop()
+
+    assert metrics.registry.get_sample_value("chesscoach_clock_steps_total") == 1
+
+
+async def test_a_blocked_loop_does_not_burst() -> None:
+    """Pitfall 2: the fires that pile up find a tick at work, or nothing due."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        ticks += 1
+        await asyncio.sleep(0)
+
+    clock = Alarm(tick, Metrics())
+    clock.start()
+    await asyncio.sleep(0.01)
+    await asyncio.gather(*(clock.second() for _ in range(5)))
+    await clock.stop()
+
+    assert ticks <= 1
+
+
+async def test_stopping_waits_for_the_tick_under_way() -> None:
+    """Pitfall 14."""
+    done = False
+
+    async def tick() -> None:
+        nonlocal done
+        await asyncio.sleep(0.2)
+        done = True
+
+    hands = Hands()
+    clock = alarm(tick, hands)
+    hands.move(1)
+    await clock.second()
+    await asyncio.sleep(0)
+    await clock.stop()
+
+    assert done
+
+
+async def test_the_watchdog_tells_once_of_a_loop_that_has_stopped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def tick() -> None:
+        """Never called."""
+
+    clock = Alarm(tick, Metrics())  # never started
+    dog = Watchdog(clock, stale_s=0.1, every_s=0.05)
+    before = threading.active_count()
+    dog.start()
+    await asyncio.sleep(0.5)
+    dog.stop()
+    await asyncio.sleep(0.1)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["loop_stalled"]
+    assert threading.active_count() == before

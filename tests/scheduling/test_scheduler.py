@@ -1,0 +1,176 @@
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chesscoach.context import Context
+from chesscoach.demo.world import Site
+from chesscoach.models import Schedule, Slot
+from chesscoach.runner.job import Stop
+from chesscoach.scheduling.scheduler import Scheduler
+from tests.conftest import NOON, Clock, Sites
+from tests.jobs.test_sync_games import ago, member
+
+
+def scheduled(ctx: Context, **schedules: Schedule) -> Context:
+    return replace(ctx, config=replace(ctx.config, schedules=schedules))
+
+
+SIX_HOURLY = Schedule(job="sync_games", cron="0 */6 * * *")
+
+
+async def drained(scheduler: Scheduler) -> None:
+    """Until no run is at work."""
+    while scheduler.running:
+        await asyncio.wait(set(scheduler.running))
+
+
+async def test_a_slot_is_worked_when_it_falls_due_and_once(contexts: Any, db: Any) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    async with Scheduler(ctx, Stop()) as scheduler:
+        await scheduler.tick()
+        assert not scheduler.running
+        clock.move(seconds=3)
+        await scheduler.tick()
+        await scheduler.tick()
+        await drained(scheduler)
+
+    (row,) = db.job_runs.find()
+    assert (row["_id"], row["source"], row["outcome"]) == (
+        "sync_games:2026-11-21T12:00:00Z",
+        "daemon",
+        "succeeded",
+    )
+
+
+async def test_two_daemons_work_a_slot_once(contexts: Any, db: Any) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    pair = [scheduled(await contexts(clock), sync_games=SIX_HOURLY) for _ in range(2)]
+    async with Scheduler(pair[0], Stop()) as one, Scheduler(pair[1], Stop()) as two:
+        clock.move(seconds=3)
+        await asyncio.gather(one.tick(), two.tick())
+        await drained(one)
+        await drained(two)
+
+    (row,) = db.job_runs.find()
+    assert (row["outcome"], row["attempt"]) == ("succeeded", 1)
+
+
+async def test_a_jump_over_several_slots_works_the_latest(contexts: Any, db: Any) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    async with Scheduler(ctx, Stop()) as scheduler:
+        clock.move(hours=13)
+        await scheduler.tick()
+        await drained(scheduler)
+
+    assert [row["_id"] for row in db.job_runs.find()] == ["sync_games:2026-11-22T00:00:00Z"]
+
+
+async def test_a_clock_set_back_works_no_slot_twice(contexts: Any, db: Any) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    async with Scheduler(ctx, Stop()) as scheduler:
+        clock.move(seconds=3)
+        await scheduler.tick()
+        await drained(scheduler)
+        clock.move(seconds=-5)
+        await scheduler.tick()
+        clock.move(seconds=5)
+        await scheduler.tick()
+        await drained(scheduler)
+
+    assert db.job_runs.count_documents({}) == 1
+
+
+async def test_the_slot_of_a_deploy_is_worked_by_the_new_daemon(contexts: Any, db: Any) -> None:
+    """The old one stops at 11:59:59, the new one starts at 12:00:03."""
+    clock = Clock(NOON - timedelta(hours=6))
+    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    clock.move(seconds=-1)
+    async with Scheduler(ctx, Stop()) as scheduler:
+        clock.move(seconds=2)
+        await scheduler.tick()
+        await drained(scheduler)
+        clock.now = NOON - timedelta(seconds=1)
+        await scheduler.tick()
+    clock.now = NOON + timedelta(seconds=3)
+    async with Scheduler(ctx, Stop()) as scheduler:
+        await drained(scheduler)
+
+    assert sorted(row["slot"].hour for row in db.job_runs.find()) == [6, 12]
+
+
+async def test_a_new_schedule_does_not_run_before_its_first_slot(contexts: Any, db: Any) -> None:
+    ctx = scheduled(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
+
+    async with Scheduler(ctx, Stop()) as scheduler:
+        await scheduler.tick()
+        await drained(scheduler)
+
+    assert db.job_runs.count_documents({}) == 0
+
+
+async def test_a_slot_left_open_is_worked_again_and_a_closed_one_is_not(
+    contexts: Any, db: Any
+) -> None:
+    ctx = scheduled(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
+    key = Slot(schedule="sync_games", at=NOON).key
+    async with Scheduler(replace(ctx, now=Clock(NOON - timedelta(seconds=1))), Stop()) as first:
+        first.begin(SIX_HOURLY, Slot(schedule="sync_games", at=NOON))
+        await drained(first)
+    db.job_runs.update_one({"_id": key}, {"$set": {"outcome": "cancelled"}})
+
+    for _ in range(2):
+        async with Scheduler(ctx, Stop()) as scheduler:
+            await drained(scheduler)
+
+    row = db.job_runs.find_one({"_id": key})
+    assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
+
+
+async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    ctx = scheduled(await contexts(clock), sync_games=replace(SIX_HOURLY, enabled=False))
+    async with Scheduler(ctx, Stop()) as scheduler:
+        clock.move(seconds=3)
+        await scheduler.tick()
+        assert not scheduler.running
+
+    assert db.job_runs.count_documents({}) == 0
+
+
+async def test_leaving_drains_what_runs(contexts: Any, db: Any, sites: Sites) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    site: Site = "chess.com"
+    for number in range(20):
+        await member(ctx, db, sites, f"P{number}", site, synced=ago(hours=6))
+    sites.chesscom.delay_s = 0.05
+    async with Scheduler(ctx, Stop()) as scheduler:
+        clock.move(seconds=3)
+        await scheduler.tick()
+        await asyncio.sleep(0.3)
+    assert not scheduler.running
+
+    row = db.job_runs.find_one()
+    assert row["outcome"] == "cancelled"
+    assert 0 < row["done"] < 20
+
+
+async def test_a_schedule_that_cannot_run_is_told_and_others_go_on(
+    contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    odd = replace(SIX_HOURLY, args={"bogus": True}, lock="other")
+    ctx = scheduled(await contexts(clock), odd=odd, sync_games=SIX_HOURLY)
+    async with Scheduler(ctx, Stop()) as scheduler:
+        clock.move(seconds=3)
+        await scheduler.tick()
+        await drained(scheduler)
+
+    assert [row["schedule"] for row in db.job_runs.find()] == ["sync_games"]
+    assert "slot_failed" in capsys.readouterr().out
