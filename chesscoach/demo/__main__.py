@@ -22,6 +22,7 @@ from chesscoach.jobs import sync_games
 from chesscoach.models import Platform
 from chesscoach.runner import command, work
 from chesscoach.runner.job import Stop
+from chesscoach.runner.record import Ending
 
 _FOLDER = ".chesscoach/demo"
 _DELAY_S = 0.03
@@ -86,7 +87,7 @@ def _table(
     return table
 
 
-def _sum_up(console: Console, ctx: Context, ending: work.Ending, new: int) -> None:
+def _sum_up(console: Console, ctx: Context, ending: Ending, new: int) -> None:
     record = ending.record
     notes = record.get("notes", {})
     asked = notes.get("lichess_requests", 0) + notes.get("chesscom_requests", 0)

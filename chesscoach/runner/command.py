@@ -21,8 +21,9 @@ from chesscoach.context import Context, open_context
 from chesscoach.errors import ChesscoachError, ConfigError
 from chesscoach.models import Counts, Schedule, Slot
 from chesscoach.rules import slots
-from chesscoach.runner import work
+from chesscoach.runner import record, work
 from chesscoach.runner.job import Job, Stop
+from chesscoach.runner.shift import Observer
 
 _EXITS = (
     "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
@@ -106,7 +107,7 @@ def execute(load: Callable[[], Settings], body: Callable[[Context, Stop], Awaita
     try:
         loaded = load()
     except ConfigError as error:
-        return _complain(error, work.USAGE)
+        return _complain(error, record.USAGE)
     return run_until_stopped(inside, stop)
 
 
@@ -125,9 +126,9 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) 
     try:
         return asyncio.run(inside())
     except ConfigError as error:
-        return _complain(error, work.USAGE)
+        return _complain(error, record.USAGE)
     except ChesscoachError as error:
-        return _complain(error, work.FAILED)
+        return _complain(error, record.FAILED)
 
 
 def _complain(error: ChesscoachError, code: int) -> int:
@@ -167,16 +168,16 @@ async def _run(
             args = job.check(given, strict=False)
             ending = await work.by_hand(ctx, job, args, stop, observe)
     if as_json:
-        level = "info" if ending.exit_code == work.DONE else "error"
+        level = "info" if ending.exit_code == record.DONE else "error"
         stamp = {"level": level, "timestamp": ctx.now().isoformat()}
-        record = log.Redactor(ctx.process.secrets())(None, "", {**ending.record, **stamp})
-        click.echo(json.dumps(record))
+        told = log.Redactor(ctx.process.secrets())(None, "", {**ending.record, **stamp})
+        click.echo(json.dumps(told))
     return ending.exit_code
 
 
 async def _scheduled(
-    ctx: Context, job: Job, schedule_id: str, stop: Stop, observe: work.Observer | None
-) -> work.Ending:
+    ctx: Context, job: Job, schedule_id: str, stop: Stop, observe: Observer | None
+) -> record.Ending:
     schedule = ctx.config.schedules.get(schedule_id)
     if schedule is None or schedule.job != job.name:
         known = [key for key, value in ctx.config.schedules.items() if value.job == job.name]
@@ -213,7 +214,7 @@ def _slot_instant(ctx: Context, schedule_id: str, schedule: Schedule) -> datetim
 
 
 @contextmanager
-def progress_bar(name: str) -> Iterator[work.Observer | None]:
+def progress_bar(name: str) -> Iterator[Observer | None]:
     """A progress bar where somebody is looking."""
     if not sys.stderr.isatty():
         yield None

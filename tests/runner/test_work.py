@@ -12,6 +12,7 @@ from chesscoach.errors import ConfigError, StoreFailed
 from chesscoach.models import Counts, Schedule, Slot
 from chesscoach.runner import work
 from chesscoach.runner.job import Job, Run, Stop
+from chesscoach.runner.record import Ending
 from chesscoach.store.leases import Leases
 from tests.conftest import NOON
 
@@ -33,11 +34,11 @@ def limited(ctx: Context, **limits: float) -> Context:
     return replace(ctx, config=replace(ctx.config, jobs=jobs))
 
 
-async def by_hand(ctx: Context, body: Any, stop: Stop | None = None) -> work.Ending:
+async def by_hand(ctx: Context, body: Any, stop: Stop | None = None) -> Ending:
     return await work.by_hand(ctx, job(body), NoArgs(), stop or Stop())
 
 
-async def of_slot(ctx: Context, body: Any, stop: Stop | None = None) -> work.Ending:
+async def of_slot(ctx: Context, body: Any, stop: Stop | None = None) -> Ending:
     return await work.of_slot(ctx, job(body), HOURLY, SLOT, source="daemon", stop=stop or Stop())
 
 

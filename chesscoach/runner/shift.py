@@ -1,0 +1,168 @@
+"""One attempt at work: under its lease, within its time, until it ends or has to.
+
+The tasks of a run are made here: the work, the keeper of its leases, the ears for a wish to stop.
+None outlives the attempt, but for work that ignores its cancellation.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+import structlog
+from msgspec import Struct
+
+from chesscoach import log
+from chesscoach.config import Limits
+from chesscoach.context import Context
+from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
+from chesscoach.models import Counts, Outcome
+from chesscoach.runner import record
+from chesscoach.runner.claim import Attempt
+from chesscoach.runner.job import Job, Run, Stop
+
+_HARD_S = 10.0
+"""So long after its cancellation a job may still tidy up; then it is left behind."""
+
+_WATCHED_S = 0.25
+
+Observer = Callable[[Counts], None]
+
+
+class Shift:
+    """An attempt being worked; `observe` is shown the counts a few times a second."""
+
+    def __init__(
+        self, ctx: Context, job: Job, attempt: Attempt, stop: Stop, observe: Observer | None = None
+    ) -> None:
+        self._ctx = ctx
+        self._job = job
+        self._attempt = attempt
+        self._stop = stop
+        self._observe = observe
+        self._limits: Limits = getattr(ctx.config.jobs, job.name, Limits())
+        new = attempt.new
+        self._run = Run(new.id, slot=new.slot, by_hand=new.slot is None, dry_run=False, stop=stop)
+
+    async def work(self, args: Struct) -> record.Ending:
+        """Works the attempt, records it and gives its lease back."""
+        new, counts = self._attempt.new, self._run.counts
+        begun = asyncio.get_running_loop().time()
+        bound = {"job": new.job, "run_id": new.id, "attempt": self._attempt.number}
+        with structlog.contextvars.bound_contextvars(**bound):
+            log.get_logger().info("job_started", source=new.source, lease=new.lease)
+            outcome, code = await self._supervise(args)
+            if code is None:
+                code = record.exit_code(outcome, counts, self._limits, self._stop)
+            duration_s = round(asyncio.get_running_loop().time() - begun, 3)
+            if not await self._finish(outcome, code, duration_s):
+                outcome, code = "abandoned", record.FAILED
+            await self._release()
+            now = self._ctx.now()
+            told = record.finished(self._attempt, outcome, code, counts, now, duration_s)
+            record.tell(told, counts, self._limits)
+        self._ctx.metrics.job_runs.labels(new.job, outcome).inc()
+        self._ctx.metrics.job_duration.labels(new.job).observe(duration_s)
+        return record.Ending(exit_code=code, record=told)
+
+    async def _supervise(self, args: Struct) -> tuple[Outcome, int | None]:
+        """Lets the job work; returns the outcome, and an exit code where that does not tell it."""
+        keeper = asyncio.create_task(self._ctx.store.leases.keep(), name=f"{self._run.id}:keeper")
+        work = asyncio.create_task(self._under_lease(args), name=self._run.id)
+        signals = [asyncio.create_task(e.wait()) for e in (self._stop.asked, self._stop.urgent)]
+        try:
+            cut = await self._wait(work, signals)
+        finally:
+            for task in (keeper, work, *signals):
+                task.cancel()
+            await asyncio.wait({keeper, *signals})
+        if not work.done() or work.cancelled():
+            return cut or "cancelled", None
+        return self._judge(work.exception())
+
+    async def _under_lease(self, args: Struct) -> None:
+        async with self._attempt.lease.scope():
+            await self._job.run(self._ctx, self._run, args)
+
+    async def _wait(
+        self, work: asyncio.Task[None], signals: list[asyncio.Task[Literal[True]]]
+    ) -> Outcome | None:
+        """Waits for the work and reports how far it is; cancels it when its time is over.
+
+        Returns what the work was cancelled for, None if it was not.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, cut, stopping = loop.time() + self._limits.timeout_s, None, False
+        report_s = self._ctx.store.leases.ttl_s / 3
+        report_at = loop.time() + report_s
+        while not work.done():
+            now = loop.time()
+            if self._stop.asked.is_set() and not stopping:
+                stopping, deadline = True, min(deadline, now + self._ctx.config.runner.grace_s)
+                log.get_logger().info("job_stopping", grace_s=self._ctx.config.runner.grace_s)
+            if cut is None and (now >= deadline or self._stop.urgent.is_set()):
+                cut, deadline = self._cut(stopping), now + _HARD_S
+                work.cancel()
+            elif cut is not None and now >= deadline:
+                log.get_logger().error("job_ignores_its_cancellation")
+                break
+            waiting = {work, *(signal for signal in signals if not signal.done())}
+            pause = min(report_at - now, deadline - now, _WATCHED_S if self._observe else report_s)
+            await asyncio.wait(waiting, timeout=max(pause, 0), return_when="FIRST_COMPLETED")
+            if self._observe:
+                self._observe(self._run.counts)
+            if loop.time() >= report_at:
+                report_at = loop.time() + report_s
+                await self._report()
+        return cut
+
+    @staticmethod
+    def _cut(stopping: bool) -> Outcome:
+        return "cancelled" if stopping else "timed_out"
+
+    def _judge(self, error: BaseException | None) -> tuple[Outcome, int | None]:
+        """What became of work that ended by itself."""
+        counts = self._run.counts
+        if error is None:
+            if self._run.unfinished:
+                return "cancelled", None
+            return ("partial" if counts.failed else "succeeded"), None
+        told = str(error) if isinstance(error, ChesscoachError) else type(error).__name__
+        counts.sample(error=told)
+        if isinstance(error, LeaseLost):
+            log.get_logger().error("lease_lost", reason=told)
+            return "abandoned", None
+        if isinstance(error, ConfigError):
+            return "failed", record.USAGE
+        log.get_logger().error("job_failed", error=told, exc_info=error)
+        return "failed", None
+
+    async def _report(self) -> None:
+        new, fence = self._attempt.new, self._attempt.lease.fence
+        try:
+            await self._ctx.store.runs.report(new.id, new.claim, self._run.counts, fence)
+        except ChesscoachError as error:
+            log.get_logger().warning("progress_not_written", error=str(error))
+
+    async def _finish(self, outcome: Outcome, code: int, duration_s: float) -> bool:
+        """Writes the record; False if the run is another's by now, or the store is gone."""
+        new = self._attempt.new
+        for last in (False, True):
+            try:
+                return await self._ctx.store.runs.finish(
+                    new.id,
+                    new.claim,
+                    outcome=outcome,
+                    counts=self._run.counts,
+                    finished_at=self._ctx.now(),
+                    duration_s=duration_s,
+                    exit_code=code,
+                )
+            except ChesscoachError as error:
+                log.get_logger().error("record_not_written", error=str(error), given_up=last)
+        return False
+
+    async def _release(self) -> None:
+        """A lease that cannot be given back runs out by itself."""
+        with suppress(ChesscoachError):
+            await self._ctx.store.leases.release(self._attempt.lease)
