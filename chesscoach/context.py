@@ -42,30 +42,21 @@ async def open_context(
         ConfigError: a setting that shows to be unusable only here.
     """
     config, metrics = settings.config, Metrics()
+    sources = config.sources
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(config, settings.process))
-        lichess = Site(
-            "lichess",
-            config.sources.lichess.base_url,
-            store.lane("lichess"),
-            config.sources,
-            metrics,
+        lichess = await stack.enter_async_context(
+            Site("lichess", sources.lichess.base_url, store.lane("lichess"), sources, metrics)
         )
-        stack.push_async_callback(lichess.close)
-        chesscom = Site(
-            "chess.com",
-            config.sources.chesscom.base_url,
-            store.lane("chess.com"),
-            config.sources,
-            metrics,
+        chesscom = await stack.enter_async_context(
+            Site("chess.com", sources.chesscom.base_url, store.lane("chess.com"), sources, metrics)
         )
-        stack.push_async_callback(chesscom.close)
         yield Context(
             config=config,
             process=settings.process,
             now=now,
             store=store,
-            lichess=Lichess(lichess, config.sources.lichess.users_per_10min),
+            lichess=Lichess(lichess, sources.lichess.users_per_10min),
             chesscom=Chesscom(chesscom),
             metrics=metrics,
         )

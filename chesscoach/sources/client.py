@@ -69,7 +69,10 @@ def user_agent(contact: str) -> str:
 
 
 class Site:
-    """One site: its session, its lane, and what has been sent to it (`requests`)."""
+    """One site: its session, its lane, and what has been sent to it (`requests`).
+
+    An asynchronous context manager that closes the session.
+    """
 
     def __init__(
         self, platform: Platform, base_url: str, lane: Lane, config: Sources, metrics: Metrics
@@ -89,8 +92,10 @@ class Site:
             trace_configs=[self._trace()],
         )
 
-    async def close(self) -> None:
-        """Closes the session."""
+    async def __aenter__(self) -> "Site":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
         await self._session.close()
 
     @asynccontextmanager

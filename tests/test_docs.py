@@ -1,0 +1,54 @@
+"""The documentation is held to the code."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import chesscoach
+from chesscoach.scheduling.joblist import JOBS
+
+ROOT = Path(chesscoach.__file__).parent.parent
+CODE = sorted((ROOT / "chesscoach").rglob("*.py"))
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_warning_and_error_that_is_logged_is_explained_to_operators() -> None:
+    logged = set()
+    for path in CODE:
+        logged |= set(
+            re.findall(r'\.(?:warning|error|exception)\(\s*"([a-z_]+)"', path.read_text())
+        )
+    explained = set(re.findall(r"`([a-z_]+)`", README))
+
+    assert logged - explained == set()
+
+
+def test_readme_names_every_job_and_every_make_target_it_uses_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert all(f"`{name}`" in README for name in JOBS)
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)) <= targets
+    assert {"demo", "test"} <= targets
+
+
+def test_ci_calls_the_targets_that_the_readme_and_contributing_name() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+
+    assert re.findall(r"^make ([a-z]+)$", script, re.MULTILINE) == ["check", "test"]
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    reasons = (ROOT / "docs" / "dependencies.md").read_text()
+    extras = project["optional-dependencies"]
+    for requirement in [*project["dependencies"], *extras["embedded"]]:
+        name = re.split(r"[<>=; ]", requirement)[0]
+        assert name in reasons, name
+
+
+def test_the_pinned_requirements_name_no_index() -> None:
+    for path in (ROOT / "requirements").glob("*.txt"):
+        text = path.read_text()
+        assert "://" not in text
+        assert "index" not in text
+        assert "--hash=sha256:" in text
