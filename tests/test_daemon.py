@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
+from chesscoach.demo.site import Fault
 from tests.conftest import Sites
 from tests.jobs.test_sync_games import ago, member
 from tests.processes import kill, line_with, run, start
@@ -42,6 +43,28 @@ async def test_it_runs_what_is_due_and_drains_on_sigterm(
     record = (await run(environment, "chesscoach.jobs.sync_games", "--json")).record
     assert record["outcome"] == "succeeded"
     assert db.games.count_documents({}) == 40
+
+
+@pytest.mark.parametrize("fault", ["hang", "429"])
+async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites, fault: Fault
+) -> None:
+    for number in range(3):
+        await member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.play("chess.com", f"P{number}", ago(days=1))
+    sites.chesscom.faults.extend([None, fault])
+    long = {"CHESSCOACH_SOURCES__PAUSE_S": "3600", "CHESSCOACH_SOURCES__TIMEOUT_S": "3600"}
+    daemon = await start({**environment, **EVERY_SECOND, **long}, "chesscoach")
+    await line_with(daemon, "job_started")
+    await asyncio.sleep(1)
+    begun = asyncio.get_running_loop().time()
+
+    done = await kill(daemon, signal.SIGTERM)
+
+    assert done.code == 0
+    assert asyncio.get_running_loop().time() - begun < 10
+    assert len(sites.chesscom.seen) == 2
+    assert db.job_runs.find_one()["outcome"] == "cancelled"
 
 
 async def test_a_slot_that_a_dead_daemon_left_open_is_worked_by_the_next(

@@ -52,14 +52,19 @@ def lease_key(ctx: Context, job: Job, schedule: Schedule | None) -> str:
     return (schedule.lock if schedule else None) or job.name
 
 
-async def by_hand(ctx: Context, job: Job) -> Attempt:
+def manual_id(job: Job) -> str:
+    """A new id for a run by hand."""
+    return f"{job.name}:manual:{uuid4()}"
+
+
+async def by_hand(ctx: Context, job: Job, run_id: str) -> Attempt:
     """Claims a run that belongs to no slot.
 
     Raises:
         LeaseHeld: another run of the job is at work.
     """
     key = lease_key(ctx, job, None)
-    new = _new(ctx, job, None, f"{job.name}:manual:{uuid4()}", key, ctx.process.source)
+    new = _new(ctx, job, None, run_id, key, ctx.process.source)
     await ctx.store.leases.ensure(key)
     while (lease := await _take(ctx, new)) is None:
         holding, verdict = await _watch(ctx, key)

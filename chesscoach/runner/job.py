@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +10,12 @@ from msgspec import Struct
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.models import Counts, Slot
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """Work was broken off because the process is to stop."""
 
 
 class Stop:
@@ -29,6 +35,24 @@ class Stop:
             self.urgent.set()
         self.signal = self.signal or signal
         self.asked.set()
+
+    async def breaks_off(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of work that may be broken off at any point.
+
+        Raises:
+            Stopped: it was, because somebody asked to stop before it was done.
+        """
+        task = asyncio.create_task(work)
+        asked = asyncio.create_task(self.asked.wait())
+        try:
+            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Stopped
+        finally:
+            for each in (task, asked):
+                each.cancel()
+            await asyncio.gather(task, asked, return_exceptions=True)
 
 
 class Run:
@@ -53,6 +77,13 @@ class Run:
     def stopping(self) -> bool:
         """Whether to begin nothing new."""
         return self._stop.asked.is_set()
+
+    async def breaks_off(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does work that may be broken off at any point, and is when the run is to stop."""
+        try:
+            await self._stop.breaks_off(work)
+        except Stopped:
+            self.unfinished = True
 
     async def together(self, *work: Coroutine[Any, Any, None]) -> None:
         """Runs coroutines side by side; the first error ends them all and is raised."""

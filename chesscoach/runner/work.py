@@ -8,7 +8,7 @@ from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
 from chesscoach.models import Schedule, Slot
 from chesscoach.runner import claim, record
-from chesscoach.runner.job import Job, Run, Stop
+from chesscoach.runner.job import Job, Run, Stop, Stopped
 from chesscoach.runner.record import Ending
 from chesscoach.runner.shift import Observer, Shift
 
@@ -22,11 +22,15 @@ async def by_hand(
         SetupError: a database without the indexes that the job's promises rest on.
     """
     await ctx.store.require(*job.writes)
-    try:
-        attempt = await claim.by_hand(ctx, job)
-    except LeaseHeld as error:
-        log.get_logger().warning("run_refused", job=job.name, reason=str(error))
-        return Ending(exit_code=record.HELD, record=record.refused(job, "held", str(error)))
+    run_id = claim.manual_id(job)
+    with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
+        try:
+            attempt = await stop.breaks_off(claim.by_hand(ctx, job, run_id))
+        except LeaseHeld as error:
+            log.get_logger().warning("run_refused", reason=str(error))
+            return Ending(exit_code=record.HELD, record=record.refused(job, "held", str(error)))
+        except Stopped:
+            return _stopped(job, stop)
     return await Shift(ctx, job, attempt, stop, observe).work(args)
 
 
@@ -48,12 +52,16 @@ async def of_slot(
     """
     args = job.check(schedule.args)
     await ctx.store.require(*job.writes)
-    claimed = await claim.of_slot(ctx, job, schedule, slot, source)
-    if isinstance(claimed, claim.Attempt):
-        return await Shift(ctx, job, claimed, stop, observe).work(args)
-    log.get_logger().info("slot_settled", job=job.name, run_id=slot.key, reason=claimed.reason)
-    told = record.refused(job, claimed.record.outcome, claimed.reason, slot)
-    return Ending(exit_code=claimed.exit_code, record=told)
+    with structlog.contextvars.bound_contextvars(job=job.name, run_id=slot.key):
+        try:
+            claimed = await stop.breaks_off(claim.of_slot(ctx, job, schedule, slot, source))
+        except Stopped:
+            return _stopped(job, stop, slot)
+        if isinstance(claimed, claim.Settled):
+            log.get_logger().info("slot_settled", reason=claimed.reason)
+            told = record.refused(job, claimed.record.outcome, claimed.reason, slot)
+            return Ending(exit_code=claimed.exit_code, record=told)
+    return await Shift(ctx, job, claimed, stop, observe).work(args)
 
 
 async def rehearse(ctx: Context, job: Job, args: Struct, stop: Stop) -> Ending:
@@ -64,3 +72,9 @@ async def rehearse(ctx: Context, job: Job, args: Struct, stop: Stop) -> Ending:
         told = {"event": "dry_run_finished", "outcome": "dry_run", **record.counted(counts)}
         log.get_logger().info(**told)
     return Ending(exit_code=record.DONE, record={**told, "job": job.name, "run_id": run.id})
+
+
+def _stopped(job: Job, stop: Stop, slot: Slot | None = None) -> Ending:
+    """Stopped before there was anything to work: while watching whether another lives."""
+    told = record.refused(job, "cancelled", "stopped before it began", slot)
+    return Ending(exit_code=128 + (stop.signal or 0), record=told)

@@ -159,10 +159,10 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
 ) -> None:
     other = await contexts()
     async with keeping(ctx):
-        mine = await claim.by_hand(ctx, JOB)
+        mine = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
 
         with pytest.raises(LeaseHeld, match=mine.new.id) as refused:
-            await claim.by_hand(other, JOB)
+            await claim.by_hand(other, JOB, claim.manual_id(JOB))
 
     assert f"pid {mine.new.owner['pid']}" in str(refused.value)
 
@@ -170,9 +170,9 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
 async def test_a_run_by_hand_after_a_dead_one_waits_for_its_lease_and_works(
     ctx: Context, contexts: Any
 ) -> None:
-    await claim.by_hand(ctx, JOB)
+    await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
 
-    mine = await claim.by_hand(await contexts(), JOB)
+    mine = await claim.by_hand(await contexts(), JOB, claim.manual_id(JOB))
 
     assert mine.number == 1
 

@@ -68,17 +68,21 @@ class Walk:
         )
 
     async def _fetch(self) -> None:
-        """Fetches account by account; ends early when the run is to stop or the site is closed."""
+        """Fetches until all is fetched, the site is closed, or the run is to stop.
+
+        Breaking off is harmless: what has been fetched is still written, and no cursor moves
+        further than that.
+        """
         try:
-            async for page in self._ctx.store.accounts.due(self._wanted):
-                if self._stopping():
-                    break
-                for start in range(0, len(page), self._fetcher.batch):
-                    if not self._stopping():
-                        await self._fetch_batch(page[start : start + self._fetcher.batch])
+            await self._run.breaks_off(self._fetch_all())
         except SiteClosed as error:
             self._closed(error)
         await self._ready.put(None)
+
+    async def _fetch_all(self) -> None:
+        async for page in self._ctx.store.accounts.due(self._wanted):
+            for start in range(0, len(page), self._fetcher.batch):
+                await self._fetch_batch(page[start : start + self._fetcher.batch])
 
     async def _fetch_batch(self, accounts: list[Account]) -> None:
         try:
@@ -91,15 +95,8 @@ class Walk:
                 await self._ready.put((account, error))
             return
         for account in accounts:
-            if self._stopping():
-                return
             await self._fetch_one(account)
             self._left -= 1
-
-    def _stopping(self) -> bool:
-        if self._run.stopping:
-            self._run.unfinished = True
-        return self._run.stopping
 
     async def _fetch_one(self, account: Account) -> None:
         try:

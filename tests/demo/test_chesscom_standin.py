@@ -1,0 +1,250 @@
+"""The stand-in for Chess.com behaves as the site is documented to."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chesscoach.demo.chesscom import ChesscomStandIn, chesscom_json
+from chesscoach.demo.site import Fault
+from chesscoach.demo.world import Famous, World, famous_games, player_uuid
+
+FAMOUS = famous_games()
+MID_MARCH = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
+MARCH = "/pub/player/ann/games/2026/03"
+AGENT = "tests (contact: tests@example.org)"
+
+
+@pytest.fixture
+def world() -> World:
+    """Ann, who has not played yet."""
+    world = World()
+    world.add_player("chess.com", "Ann", MID_MARCH)
+    return world
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[ChesscomStandIn]:
+    """The stand-in on that world."""
+    stand_in = ChesscomStandIn(world)
+    async with stand_in.serve():
+        yield stand_in
+
+
+@pytest.fixture
+async def client(site: ChesscomStandIn) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of it, with a contact."""
+    async with aiohttp.ClientSession(site.url, headers={"User-Agent": AGENT}) as session:
+        yield session
+
+
+async def get(client: aiohttp.ClientSession, path: str = MARCH, **headers: str) -> tuple[int, Any]:
+    """The status and the JSON of a reply."""
+    async with client.get(path, headers=headers, allow_redirects=False) as response:
+        is_json = response.content_type == "application/json"
+        return response.status, await response.json() if is_json else await response.text()
+
+
+async def etag_of(client: aiohttp.ClientSession, path: str = MARCH) -> str:
+    """The ETag of a month."""
+    async with client.get(path) as response:
+        assert response.status == 200
+        return response.headers["ETag"]
+
+
+async def test_a_month_lists_the_games_that_ended_in_it_in_their_order(
+    client: aiohttp.ClientSession, world: World
+) -> None:
+    first = datetime(2026, 3, 1, tzinfo=UTC)
+    ends = [MID_MARCH, first, first - timedelta(seconds=1), first + timedelta(days=31)]
+    for ended in ends:
+        world.play("chess.com", "Ann", ended)
+    world.play("chess.com", "Ann", None, started_at=MID_MARCH)
+
+    status, month = await get(client)
+
+    assert status == 200
+    assert month.keys() == {"games"}
+    assert [game["end_time"] for game in month["games"]] == [
+        int(first.timestamp()),
+        int(MID_MARCH.timestamp()),
+    ]
+
+
+async def test_a_month_without_games_is_empty(client: aiohttp.ClientSession) -> None:
+    assert await get(client) == (200, {"games": []})
+
+
+@pytest.mark.parametrize("famous", FAMOUS[:6], ids=lambda famous: f"{famous.white}")
+def test_a_game_has_the_fields_that_the_site_sends(world: World, famous: Famous) -> None:
+    game = world.play("chess.com", "Ann", MID_MARCH, famous=famous)
+    told = chesscom_json(game)
+
+    always = "url pgn time_control end_time rated tcn uuid initial_setup fen time_class rules"
+    assert {*always.split(), "white", "black"} <= told.keys()
+    assert told["uuid"] == game.id
+    assert told["end_time"] == int(MID_MARCH.timestamp())
+    assert told["fen"] == famous.fen
+    assert told["eco"].startswith("https://www.chess.com/openings/"), "a URL, not a code"
+    for colour in ("white", "black"):
+        side = told[colour]
+        assert side.keys() == {"rating", "result", "@id", "username", "uuid"}
+        assert side["@id"] == f"https://api.chess.com/pub/player/{side['username'].lower()}"
+        assert side["uuid"] == player_uuid(side["username"])
+    assert {told["white"]["username"], told["black"]["username"]} >= {"Ann"}
+
+
+@pytest.mark.parametrize("result", ["1-0", "0-1", "1/2-1/2"])
+def test_the_codes_of_the_sides_are_the_result(world: World, result: str) -> None:
+    famous = next(famous for famous in FAMOUS if famous.result == result)
+    told = chesscom_json(world.play("chess.com", "Ann", MID_MARCH, famous=famous))
+    wins = (told["white"]["result"] == "win", told["black"]["result"] == "win")
+
+    assert wins == {"1-0": (True, False), "0-1": (False, True), "1/2-1/2": (False, False)}[result]
+    assert f'[Result "{result}"]' in told["pgn"]
+    assert told["pgn"].rstrip().endswith(result)
+
+
+def test_a_pgn_has_headers_in_utc_and_a_clock_on_each_ply(world: World) -> None:
+    game = world.play("chess.com", "Ann", MID_MARCH, famous=FAMOUS[0])
+    pgn = chesscom_json(game)["pgn"]
+    head, movetext = pgn.split("\n\n")
+
+    assert f'[UTCDate "{game.started_at:%Y.%m.%d}"]' in head
+    assert f'[UTCTime "{game.started_at:%H:%M:%S}"]' in head
+    assert f'[Link "{game.url}"]' in head
+    plies = len(FAMOUS[0].moves.split())
+    assert len(re.findall(r"\{\[%clk \d:\d\d:\d\d\]\}", movetext)) == plies
+    assert movetext.startswith("1. e4 {[%clk 0:10:00]} 1... b6 {")
+
+
+# ETags
+
+
+async def test_an_etag_is_weak_and_stays_while_the_games_do(
+    client: aiohttp.ClientSession, world: World
+) -> None:
+    world.play("chess.com", "Ann", MID_MARCH)
+    etag = await etag_of(client)
+    world.players["chess.com"]["ann"].seen_at += timedelta(days=1)
+    world.play("chess.com", "Ann", MID_MARCH - timedelta(days=60))
+    world.play("chess.com", "Ann", None, started_at=MID_MARCH)
+
+    assert re.fullmatch(r'W/"[0-9a-f]{32}"', etag)
+    assert await etag_of(client) == etag
+
+
+async def test_an_etag_changes_when_a_game_is_added(
+    client: aiohttp.ClientSession, world: World
+) -> None:
+    etags = {await etag_of(client)}
+    for hours in range(3):
+        world.play("chess.com", "Ann", MID_MARCH + timedelta(hours=hours))
+        etags.add(await etag_of(client))
+
+    assert len(etags) == 4
+
+
+async def test_a_month_that_is_known_is_not_sent_again(
+    client: aiohttp.ClientSession, world: World
+) -> None:
+    world.play("chess.com", "Ann", MID_MARCH)
+    etag = await etag_of(client)
+
+    async with client.get(MARCH, headers={"If-None-Match": etag}) as response:
+        assert (response.status, await response.read()) == (304, b"")
+        assert response.headers["ETag"] == etag
+    world.play("chess.com", "Ann", MID_MARCH)
+    status, month = await get(client, **{"If-None-Match": etag})
+    assert (status, len(month["games"])) == (200, 2)
+
+
+async def test_an_etag_counts_only_as_it_was_sent(client: aiohttp.ClientSession) -> None:
+    etag = await etag_of(client)
+
+    assert (await get(client, **{"If-None-Match": etag.removeprefix("W/")}))[0] == 200
+
+
+# Refusals
+
+
+async def test_an_unknown_player_is_not_found(client: aiohttp.ClientSession) -> None:
+    assert await get(client, "/pub/player/nobody/games/2026/03") == (
+        404,
+        {"code": 0, "message": 'User "nobody" not found.'},
+    )
+
+
+async def test_a_month_that_has_not_come_is_not_found(client: aiohttp.ClientSession) -> None:
+    assert await get(client, "/pub/player/ann/games/2999/01") == (
+        404,
+        {"code": 0, "message": "Date cannot be set in the future"},
+    )
+
+
+async def test_a_name_with_capitals_is_redirected_even_if_nobody_has_it(
+    client: aiohttp.ClientSession, site: ChesscomStandIn
+) -> None:
+    for name in ("ANN", "Nobody"):
+        path = f"/pub/player/{name}/games/2026/03"
+        async with client.get(path, allow_redirects=False) as response:
+            assert response.status == 301
+            assert response.headers["Location"] == path.replace(name, name.lower())
+
+    assert len(site.violations) == 2
+
+
+@pytest.mark.parametrize("agent", ["", "Python/3 aiohttp/3", "chesscoach/1.0"])
+async def test_without_a_contact_nothing_is_told(
+    client: aiohttp.ClientSession, site: ChesscomStandIn, agent: str
+) -> None:
+    status, _ = await get(client, **{"User-Agent": agent})
+
+    assert status == 403
+    assert len(site.violations) == 1
+
+
+async def test_a_second_request_in_flight_is_refused_and_noted(
+    client: aiohttp.ClientSession, site: ChesscomStandIn
+) -> None:
+    site.delay_s = 0.05
+    told = await asyncio.gather(get(client), get(client))
+
+    assert sorted(status for status, _ in told) == [200, 429]
+    assert len(site.violations) == 1
+    assert site.most_in_flight == 2
+    assert (await get(client))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [("429", 429), ("500", 500), ("503", 503), ("403", 403), ("internal", 404)],
+)
+async def test_a_fault_spoils_one_request(
+    client: aiohttp.ClientSession, site: ChesscomStandIn, fault: Fault, status: int
+) -> None:
+    site.faults.append(fault)
+    told = [await get(client), await get(client)]
+
+    assert [each for each, _ in told] == [status, 200]
+    assert [seen.status for seen in site.seen] == [status, 200]
+    if fault == "internal":
+        assert told[0][1]["message"].startswith("An internal error has occurred")
+    if fault in ("403", "503"):
+        assert told[0][1].startswith("<!DOCTYPE html>")
+
+
+async def test_a_month_is_cut_on_demand(
+    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World
+) -> None:
+    world.play("chess.com", "Ann", MID_MARCH)
+    site.faults.append("cut")
+    with pytest.raises(aiohttp.ClientError):
+        await get(client)
+
+    assert site.in_flight == 0
+    assert (await get(client))[0] == 200

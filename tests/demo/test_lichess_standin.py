@@ -1,0 +1,371 @@
+"""The stand-in for Lichess behaves as the site is documented to."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chesscoach.demo.lichess import LichessStandIn, lichess_json
+from chesscoach.demo.site import Fault
+from chesscoach.demo.world import Famous, World, famous_games
+from tests.conftest import NOON
+
+FAMOUS = famous_games()
+AGENT = "tests (contact: tests@example.org)"
+
+
+def ms(instant: datetime) -> int:
+    return round(instant.timestamp() * 1000)
+
+
+class Client:
+    """A plain client of the stand-in."""
+
+    def __init__(self, session: aiohttp.ClientSession, site: LichessStandIn) -> None:
+        self.session = session
+        self.site = site
+
+    async def games(self, name: str = "ann", **query: Any) -> list[str]:
+        """The ids of an export's games, in their order."""
+        return [game["id"] for game in await self.export(name, **query)]
+
+    async def export(self, name: str = "ann", **query: Any) -> list[dict[str, Any]]:
+        """An export's games."""
+        params = {key: str(value) for key, value in query.items()}
+        async with self.session.get(f"/api/games/user/{name}", params=params) as response:
+            assert response.status == 200
+            assert response.content_type == "application/x-ndjson"
+            return [json.loads(line) for line in (await response.read()).splitlines()]
+
+    async def status(self, method: str, path: str, **options: Any) -> int:
+        """The status of a reply, read to its end."""
+        async with self.session.request(method, path, **options) as response:
+            await response.read()
+            return response.status
+
+    async def users(self, *names: str) -> Any:
+        """A bulk reply."""
+        async with self.session.post("/api/users", data=",".join(names)) as response:
+            assert response.status == 200
+            return await response.json()
+
+
+@pytest.fixture
+def world() -> World:
+    """Ann, who has not played yet."""
+    world = World()
+    world.add_player("lichess", "Ann", NOON - timedelta(days=90))
+    return world
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[LichessStandIn]:
+    """The stand-in on that world; it allows a thousand users in ten minutes."""
+    stand_in = LichessStandIn(world, users_per_10min=1000)
+    async with stand_in.serve():
+        yield stand_in
+
+
+@pytest.fixture
+async def client(site: LichessStandIn) -> AsyncIterator[Client]:
+    """A client of it."""
+    async with aiohttp.ClientSession(site.url, headers={"User-Agent": AGENT}) as session:
+        yield Client(session, site)
+
+
+# Exports
+
+
+async def test_since_is_about_when_a_game_began_and_includes_that_instant(
+    client: Client, world: World
+) -> None:
+    began = NOON - timedelta(days=30)
+    world.play("lichess", "Ann", NOON, started_at=began)
+
+    assert len(await client.games(since=ms(began))) == 1
+    assert await client.games(since=ms(began) + 1) == [], "though it ended since"
+
+
+async def test_without_more_only_finished_games_come(client: Client, world: World) -> None:
+    finished = world.play("lichess", "Ann", NOON)
+    world.play("lichess", "Ann", NOON, status="aborted")
+    world.play("lichess", "Ann", None, started_at=NOON)
+
+    assert await client.games() == [finished.id]
+
+
+async def test_with_ongoing_unfinished_and_aborted_games_come_too(
+    client: Client, world: World
+) -> None:
+    finished = world.play("lichess", "Ann", NOON)
+    aborted = world.play("lichess", "Ann", NOON, status="aborted")
+    running = world.play("lichess", "Ann", None, started_at=NOON)
+
+    told = {game["id"]: game["status"] for game in await client.export(ongoing="true")}
+
+    assert told.keys() == {finished.id, aborted.id, running.id}
+    assert told[aborted.id] == "aborted"
+    assert told[running.id] == "started"
+
+
+async def test_without_finished_ones_the_games_being_played_come(
+    client: Client, world: World
+) -> None:
+    world.play("lichess", "Ann", NOON)
+    running = world.play("lichess", "Ann", None, started_at=NOON)
+
+    assert await client.games(ongoing="true", finished="false") == [running.id]
+
+
+async def test_games_come_newest_first_unless_asked_otherwise(client: Client, world: World) -> None:
+    ids = [world.play("lichess", "Ann", NOON + timedelta(hours=n)).id for n in (1, 0, 2)]
+    oldest_first = [ids[1], ids[0], ids[2]]
+
+    assert await client.games(sort="dateAsc") == oldest_first
+    assert await client.games(sort="dateDesc") == oldest_first[::-1]
+    assert await client.games() == oldest_first[::-1]
+    assert await client.games(max=2) == oldest_first[:0:-1]
+
+
+async def test_a_long_export_is_whole(client: Client, world: World) -> None:
+    for n in range(1234):
+        world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS[0])
+
+    assert len(set(await client.games())) == 1234
+
+
+async def test_a_player_without_games_has_an_empty_export(client: Client) -> None:
+    assert await client.games() == []
+
+
+async def test_names_are_looked_up_whatever_their_case(client: Client, world: World) -> None:
+    game = world.play("lichess", "Ann", NOON)
+
+    assert await client.games("ANN") == [game.id]
+
+
+async def test_unknown_and_closed_players_are_not_found(client: Client, world: World) -> None:
+    world.play("lichess", "Ann", NOON)
+    world.players["lichess"]["ann"].closed = True
+
+    assert await client.status("GET", "/api/games/user/ann") == 404
+    assert await client.status("GET", "/api/games/user/nobody") == 404
+
+
+async def test_without_a_user_agent_nobody_is_found(client: Client) -> None:
+    assert await client.status("GET", "/api/games/user/ann", headers={"User-Agent": ""}) == 404
+
+
+async def test_since_in_seconds_brings_everything_and_breaks_a_rule(
+    client: Client, world: World, site: LichessStandIn
+) -> None:
+    game = world.play("lichess", "Ann", NOON - timedelta(days=400))
+
+    assert await client.games(since=ms(NOON) // 1000) == [game.id]
+    assert site.violations == ["since is not in milliseconds"]
+
+
+# A line
+
+
+@pytest.mark.parametrize("famous", FAMOUS[:6], ids=lambda famous: f"{famous.white}")
+async def test_a_line_has_the_fields_that_the_site_always_sends(
+    client: Client, world: World, famous: Famous
+) -> None:
+    game = world.play("lichess", "Ann", NOON, famous=famous)
+    (told,) = await client.export()
+
+    assert told == lichess_json(game)
+    always = "id rated variant speed perf createdAt lastMoveAt status players source"
+    assert set(always.split()) <= told.keys()
+    assert told["createdAt"] == ms(game.started_at)
+    assert told["lastMoveAt"] == ms(NOON)
+    assert told["moves"] == famous.moves
+    assert told.get("winner") == {"1-0": "white", "0-1": "black"}.get(famous.result)
+    assert told["pgn"].rstrip().endswith(famous.result)
+    assert "berserk" not in told
+    names = {side["user"]["name"]: side["user"]["id"] for side in told["players"].values()}
+    assert names["Ann"] == "ann"
+
+
+def test_a_game_that_is_being_played_has_neither_winner_nor_result(world: World) -> None:
+    told = lichess_json(world.play("lichess", "Ann", None, started_at=NOON, famous=FAMOUS[0]))
+
+    assert "winner" not in told
+    assert told["status"] == "started"
+    assert told["pgn"].rstrip().endswith("*")
+
+
+def test_a_drawn_game_is_told_as_drawn(world: World) -> None:
+    drawn = next(famous for famous in FAMOUS if famous.result == "1/2-1/2")
+    told = lichess_json(world.play("lichess", "Ann", NOON, famous=drawn))
+
+    assert told["status"] == "draw"
+    assert "winner" not in told
+
+
+# Games by id
+
+
+async def test_games_come_by_id_also_unfinished_ones_and_the_unknown_are_left_out(
+    client: Client, world: World
+) -> None:
+    finished = world.play("lichess", "Ann", NOON)
+    running = world.play("lichess", "Ann", None, started_at=NOON)
+    text = f"{running.id},vanished,{finished.id}"
+    async with client.session.post("/api/games/export/_ids", data=text) as response:
+        assert response.content_type == "application/x-ndjson"
+        told = [json.loads(line)["id"] for line in (await response.read()).splitlines()]
+
+    assert sorted(told) == sorted([finished.id, running.id])
+
+
+async def test_aborted_games_do_not_come_by_id(client: Client, world: World) -> None:
+    aborted = world.play("lichess", "Ann", NOON, status="aborted")
+    async with client.session.post("/api/games/export/_ids", data=aborted.id) as response:
+        assert await response.read() == b""
+
+
+async def test_more_than_three_hundred_games_by_id_break_a_rule(
+    client: Client, site: LichessStandIn
+) -> None:
+    for count, broken in ((300, 0), (301, 1)):
+        text = ",".join(f"game{n:04}" for n in range(count))
+        await client.status("POST", "/api/games/export/_ids", data=text)
+        assert len(site.violations) == broken
+
+
+# Bulk
+
+
+async def test_a_bulk_reply_follows_the_order_and_leaves_out_the_unknown(
+    client: Client, world: World
+) -> None:
+    world.add_player("lichess", "Bob", NOON).closed = True
+    world.add_player("lichess", "Cat", NOON).title = "BOT"
+
+    cat, bob, ann = await client.users("CAT", "nobody", "bob", "ann")
+
+    assert (cat["id"], cat["title"]) == ("cat", "BOT")
+    assert bob == {"id": "bob", "username": "Bob", "disabled": True}
+    assert (ann["id"], ann["username"], "title" in ann) == ("ann", "Ann", False)
+    assert "count" not in ann
+    assert "disabled" not in ann
+
+
+async def test_a_game_changes_when_a_player_was_seen_and_how_long_he_played(
+    client: Client, world: World
+) -> None:
+    (before,) = await client.users("ann")
+    assert (await client.users("ann")) == [before]
+    world.play("lichess", "Ann", NOON)
+    (after,) = await client.users("ann")
+
+    assert after["seenAt"] == ms(NOON) > before["seenAt"]
+    assert after["playTime"]["total"] > before["playTime"]["total"]
+    assert after["perfs"]["rapid"]["games"] == before["perfs"]["rapid"]["games"] + 1
+
+
+async def test_at_most_three_hundred_ids_are_taken(client: Client, site: LichessStandIn) -> None:
+    for count, status in ((300, 200), (301, 400)):
+        text = ",".join(f"name{n}" for n in range(count))
+        assert await client.status("POST", "/api/users", data=text) == status
+
+    assert len(site.violations) == 1
+
+
+async def test_no_more_users_than_allowed_are_told_in_ten_minutes(
+    client: Client, site: LichessStandIn
+) -> None:
+    text = ",".join(f"name{n}" for n in range(250))
+    told = [await client.status("POST", "/api/users", data=text) for _ in range(4)]
+    assert told == [200] * 4
+    assert site.violations == []
+
+    assert await client.status("POST", "/api/users", data="ann") == 429
+    assert len(site.violations) == 1
+
+
+# One at a time, and faults
+
+
+async def test_a_second_request_in_flight_is_refused_and_noted(
+    client: Client, site: LichessStandIn
+) -> None:
+    site.delay_s = 0.05
+    told = await asyncio.gather(
+        *(client.status("GET", "/api/games/user/ann") for _ in range(3)),
+    )
+
+    assert sorted(told) == [200, 429, 429]
+    assert len(site.violations) == 2
+    assert site.most_in_flight > 1
+    assert await client.status("GET", "/api/games/user/ann") == 200
+
+
+async def test_one_request_after_the_other_breaks_no_rule(
+    client: Client, site: LichessStandIn
+) -> None:
+    for _ in range(5):
+        await client.games()
+        await client.users("ann")
+
+    assert site.violations == []
+    assert site.most_in_flight == 1
+    assert len(site.seen) == 10
+
+
+async def test_a_client_that_goes_away_frees_its_slot(client: Client, site: LichessStandIn) -> None:
+    site.faults.append("hang")
+    with pytest.raises(TimeoutError):
+        await client.status("GET", "/api/games/user/ann", timeout=aiohttp.ClientTimeout(total=0.05))
+    while site.in_flight:  # noqa: ASYNC110  # the server notices when it notices
+        await asyncio.sleep(0.005)
+
+    assert await client.status("GET", "/api/games/user/ann") == 200
+    assert site.violations == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("403", 403)]
+)
+async def test_a_fault_spoils_one_request(
+    client: Client, site: LichessStandIn, fault: Fault, status: int
+) -> None:
+    site.faults.extend([fault, None])
+
+    told = [await client.status("GET", "/api/games/user/ann") for _ in range(3)]
+
+    assert told == [status, 200, 200]
+    assert [seen.status for seen in site.seen] == [status, 200, 200]
+    assert site.violations == []
+
+
+@pytest.mark.parametrize("fault", ["reset", "cut"])
+async def test_a_connection_breaks_on_demand(
+    client: Client, site: LichessStandIn, world: World, fault: Fault
+) -> None:
+    for n in range(150):
+        world.play("lichess", "Ann", NOON + timedelta(minutes=n))
+    site.faults.append(fault)
+    with pytest.raises(aiohttp.ClientError):
+        await client.status("POST", "/api/games/export/_ids", data=next(iter(world.games))[8:])
+
+    assert site.in_flight == 0
+    assert len(await client.games()) == 150
+
+
+async def test_what_was_asked_is_on_record(client: Client, site: LichessStandIn) -> None:
+    await client.users("ann", "bob")
+    await client.games(sort="dateAsc")
+
+    bulk, export = site.seen
+    assert (bulk.method, bulk.path, bulk.body) == ("POST", "/api/users", "ann,bob")
+    assert (export.method, export.path) == ("GET", "/api/games/user/ann")
+    assert export.query == {"sort": "dateAsc"}
+    assert bulk.agent == export.agent == AGENT
+    assert bulk.status == export.status == 200

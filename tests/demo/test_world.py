@@ -1,0 +1,239 @@
+"""The sample world, and the famous games that are played in it."""
+
+import re
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from chesscoach.demo.world import (
+    Famous,
+    Played,
+    Site,
+    World,
+    famous_games,
+    player_uuid,
+    sample_world,
+)
+from tests.conftest import NOON
+
+FAMOUS = famous_games()
+TCN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!?{~}(^)[_]@#$,./&-*++="
+SAN = re.compile(
+    r"(?:O-O(?:-O)?|(?P<piece>[KQRBN]?)[a-h]?[1-8]?x?(?P<to>[a-h][1-8])(?:=(?P<new>[QRBN]))?)[+#]?"
+)
+START = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR"
+
+each_game = pytest.mark.parametrize("famous", FAMOUS, ids=lambda famous: f"{famous.white}")
+
+
+def board_of(fen: str) -> dict[int, str]:
+    """The pieces of a position, by the number of their square: a1 is 0, h8 is 63."""
+    rows = fen.split()[0].split("/")
+    assert len(rows) == 8
+    pieces = {}
+    for rank, row in zip(range(7, -1, -1), rows, strict=True):
+        file = 0
+        for sign in row:
+            if sign.isdigit():
+                file += int(sign)
+            else:
+                pieces[rank * 8 + file] = sign
+                file += 1
+        assert file == 8
+    return pieces
+
+
+def square(name: str) -> int:
+    return "abcdefgh".index(name[0]) + 8 * (int(name[1]) - 1)
+
+
+def move(board: dict[int, str], start: int, end: int, new: str | None) -> str:
+    """Makes a move as it stands, rook and captured pawn included; returns the piece that moved."""
+    piece = board.pop(start)
+    if piece in "Pp" and start % 8 != end % 8 and end not in board:
+        del board[start // 8 * 8 + end % 8]
+    if piece in "Kk" and abs(start - end) == 2:
+        rook = start // 8 * 8 + (7 if end > start else 0)
+        board[(start + end) // 2] = board.pop(rook)
+    board[end] = piece if new is None else new if piece == "P" else new.lower()
+    return piece
+
+
+# Famous games
+
+
+def test_there_are_enough_famous_games_and_none_of_them_twice() -> None:
+    assert len(FAMOUS) >= 30
+    assert len({famous.moves for famous in FAMOUS}) == len(FAMOUS)
+    assert len({len(famous.moves.split()) for famous in FAMOUS}) > 20, "of many lengths"
+    assert {famous.result for famous in FAMOUS} == {"1-0", "0-1", "1/2-1/2"}
+
+
+@each_game
+def test_a_famous_game_is_told_in_full(famous: Famous) -> None:
+    for text in (famous.white, famous.black, famous.event, famous.opening):
+        assert text.strip()
+        assert text.isascii()
+        assert '"' not in text
+    assert 1475 <= famous.year <= 2026
+    assert re.fullmatch(r"[A-E]\d\d", famous.eco)
+
+
+@each_game
+def test_its_moves_are_san(famous: Famous) -> None:
+    for san in famous.moves.split():
+        assert SAN.fullmatch(san), san
+    assert famous.moves == " ".join(famous.moves.split())
+
+
+@each_game
+def test_mate_is_its_last_move_and_wins(famous: Famous) -> None:
+    moves = famous.moves.split()
+    assert not any("#" in san for san in moves[:-1])
+    if moves[-1].endswith("#"):
+        assert famous.result == ("1-0" if len(moves) % 2 else "0-1")
+
+
+@each_game
+def test_its_last_position_fits_the_number_of_its_moves(famous: Famous) -> None:
+    plies = len(famous.moves.split())
+    _, turn, castling, en_passant, halves, full = famous.fen.split()
+
+    assert turn == "wb"[plies % 2]
+    assert int(full) == plies // 2 + 1
+    assert int(halves) <= plies
+    assert re.fullmatch(r"-|K?Q?k?q?", castling)
+    assert re.fullmatch(r"-|[a-h][36]", en_passant)
+
+
+@each_game
+def test_its_last_position_lacks_just_what_was_taken(famous: Famous) -> None:
+    pieces = Counter(board_of(famous.fen).values())
+
+    assert pieces["K"] == pieces["k"] == 1
+    assert pieces.total() == 32 - famous.moves.count("x")
+
+
+@each_game
+def test_its_tcn_is_the_same_moves_and_leads_to_its_last_position(famous: Famous) -> None:
+    moves = famous.moves.split()
+    assert len(famous.tcn) == 2 * len(moves)
+    board = board_of(START)
+    for ply, san in enumerate(moves):
+        start, end = (TCN.index(sign) for sign in famous.tcn[2 * ply : 2 * ply + 2])
+        told = SAN.fullmatch(san)
+        assert told is not None
+        if end >= 64:  # a promotion: the piece, and the file beside, before or after
+            end, new = start + (-8 if ply % 2 else 8) + (end - 64) % 3 - 1, "QNRB"[(end - 64) // 3]
+        else:
+            new = None
+        assert (told["new"] or None) == new
+        assert ("x" in san) == (end in board or (board[start] in "Pp" and start % 8 != end % 8)), (
+            san
+        )
+        piece = move(board, start, end, new)
+
+        assert piece.isupper() == (ply % 2 == 0), "the side whose turn it is"
+        if told["to"]:
+            assert end == square(told["to"]), san
+            assert piece.upper() == (told["piece"] or "P"), san
+        else:
+            assert end - start == (-2 if "O-O-O" in san else 2), san
+    assert board == board_of(famous.fen)
+
+
+# Playing
+
+
+def test_a_game_belongs_to_both_of_its_players_and_connects_them() -> None:
+    world = World()
+    ann = world.add_player("lichess", "Ann", NOON - timedelta(days=3))
+    bob = world.add_player("lichess", "Bob", NOON + timedelta(days=3))
+    game = world.play("lichess", "Ann", NOON, opponent="Bob")
+
+    assert ann.games == bob.games == [game]
+    assert {game.white, game.black} == {"Ann", "Bob"}
+    assert ann.seen_at == NOON
+    assert bob.seen_at == NOON + timedelta(days=3), "he was seen since"
+    assert world.games == {f"lichess:{game.id}": game}
+    assert game.started_at < NOON
+
+
+def test_a_game_that_is_being_played_has_no_end() -> None:
+    world = World()
+    ann = world.add_player("lichess", "Ann", NOON - timedelta(days=3))
+    game = world.play("lichess", "Ann", None, started_at=NOON)
+
+    assert (game.ended_at, game.status, game.started_at) == (None, "started", NOON)
+    assert list(world.finished("lichess", "Ann")) == []
+    assert ann.finished == 0
+    assert ann.seen_at == NOON
+
+
+def test_the_players_of_one_site_are_not_those_of_the_other() -> None:
+    world = World()
+    world.add_player("lichess", "Ann", NOON)
+    world.add_player("chess.com", "Ann", NOON)
+    game = world.play("chess.com", "Ann", NOON)
+
+    assert world.players["lichess"]["ann"].games == []
+    assert world.players["chess.com"]["ann"].games == [game]
+
+
+def test_the_names_of_games_are_of_the_sites_own_forms_and_never_the_same() -> None:
+    world = World()
+    sites: tuple[Site, ...] = ("lichess", "chess.com")
+    for site in sites:
+        world.add_player(site, "Ann", NOON)
+    games: dict[Site, list[Played]] = {
+        site: [world.play(site, "Ann", NOON) for _ in range(3000)] for site in sites
+    }
+
+    assert all(re.fullmatch(r"[0-9A-Za-z]{8}", game.id) for game in games["lichess"])
+    assert all(game.url == f"https://lichess.org/{game.id}" for game in games["lichess"])
+    assert all(
+        re.fullmatch(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", game.id)
+        for game in games["chess.com"]
+    )
+    for name in ("id", "url"):
+        assert len({getattr(g, name) for each in games.values() for g in each}) == 6000
+
+
+def test_a_players_uuid_is_his_whatever_the_case_of_his_name() -> None:
+    assert player_uuid("Ann") == player_uuid("aNN") != player_uuid("bob")
+
+
+# The sample world
+
+
+def told(world: World) -> list[tuple[object, ...]]:
+    """All that happened in a world."""
+    return [
+        (key, game.url, game.white, game.black, game.started_at, game.ended_at, game.famous.moves)
+        for key, game in world.games.items()
+    ]
+
+
+def test_the_sample_world_can_be_built_again() -> None:
+    first, members = sample_world(NOON)
+    again, same = sample_world(NOON)
+    other, _ = sample_world(NOON, seed=8)
+
+    assert told(first) == told(again) != told(other)
+    assert members == same
+
+
+def test_the_sample_world_lies_before_its_anchor_and_within_three_months() -> None:
+    world, members = sample_world(NOON)
+
+    assert len(members) == len({user_id for user_id, _, _ in members})
+    for _, lichess, chesscom in members:
+        assert lichess or chesscom
+        if lichess:
+            assert len(list(world.finished("lichess", lichess))) >= 6
+        if chesscom:
+            assert len(list(world.finished("chess.com", chesscom))) >= 6
+    for game in world.games.values():
+        assert game.ended_at is not None
+        assert NOON - timedelta(days=90) < game.started_at < game.ended_at < NOON

@@ -1,0 +1,947 @@
+"""How a site is asked: against real servers on loopback, with a lane of memory or of MongoDB."""
+
+import asyncio
+import contextlib
+import gzip
+import itertools
+import json
+import re
+import traceback
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from chesscoach import __version__
+from chesscoach.config import Sources
+from chesscoach.context import Context
+from chesscoach.demo.world import famous_games
+from chesscoach.errors import BadReply, SiteClosed, SourceError, StreamCut
+from chesscoach.metrics import Metrics
+from chesscoach.sources.client import ESCALATION, Site, body, complaint, lines, user_agent
+from tests.conftest import Sites, keeping
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SETTINGS = Sources(contact="tests@example.org", timeout_s=5, pause_s=0.01, breaker_s=900)
+IMPATIENT = Sources(contact="tests@example.org", timeout_s=0.05, pause_s=0.01, breaker_s=900)
+FAMOUS = famous_games()[0]  # read here, for reading a file would block a test's loop
+PASSWORD = "hunter2"
+SAID = "said by the site"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+class OwnLane:
+    """A `Lane` of this process alone, which keeps a record of what it was told."""
+
+    def __init__(self) -> None:
+        self.pauses = 0
+        self.closings = 0
+        self.fence = 1
+        self.paused: list[float] = []
+        self.closed: list[float] = []
+        self.spent: list[tuple[int, int]] = []
+        self.held_by: list[dict[str, Any]] = []
+        self._turn = asyncio.Lock()
+        self._paused_until = 0.0
+        self._closed_until = 0.0
+
+    @property
+    def taken(self) -> bool:
+        """Whether somebody's turn lasts."""
+        return self._turn.locked()
+
+    @asynccontextmanager
+    async def hold(self, holder: dict[str, Any]) -> AsyncIterator[None]:
+        """Always free."""
+        self.held_by.append(holder)
+        yield
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One at a time, after any pause; none while the site is closed."""
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            if loop.time() < self._closed_until:
+                msg = "closed"
+                raise SiteClosed(msg)
+            await asyncio.sleep(self._paused_until - loop.time())
+            yield
+
+    async def pause(self, seconds: float) -> None:
+        """Notes it, and minds it."""
+        self.pauses += 1
+        self.paused.append(seconds)
+        self._paused_until = asyncio.get_running_loop().time() + seconds
+
+    async def close(self, seconds: float) -> datetime:
+        """Notes it, and minds it."""
+        self.pauses, self.closings = 0, self.closings + 1
+        self.closed.append(seconds)
+        self._closed_until = asyncio.get_running_loop().time() + seconds
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+
+    async def clear(self) -> None:
+        """Forgets."""
+        self.pauses = self.closings = 0
+
+    async def spend(self, amount: int, limit: int) -> None:
+        """Notes it; never waits."""
+        self.spent.append((amount, limit))
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    """A server on loopback that answers everything by this handler; its URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def speaking(*connections: list[bytes]) -> AsyncIterator[str]:
+    """A server that sends bytes as they are: a list for each connection, one for each request.
+
+    Empty bytes hang up instead of answering; after the last of a list it hangs up as well.
+    """
+    script = iter(connections)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            for reply in next(script, []):
+                head = await reader.readuntil(b"\r\n\r\n")
+                if length := re.search(rb"(?i)content-length: (\d+)", head):
+                    await reader.readexactly(int(length[1]))
+                if not reply:
+                    break
+                writer.write(reply)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def asking(
+    url: str, lane: OwnLane, config: Sources = SETTINGS, metrics: Metrics | None = None
+) -> Site:
+    """A Site on that URL and that lane, to be entered."""
+    return Site("lichess", url, lane, config, metrics or Metrics())
+
+
+async def fetched(site: Site, path: str = "/", **options: Any) -> bytes:
+    """The body of a reply."""
+    async with site.ask(options.pop("method", "GET"), path, **options) as response:
+        return await body(response, 10**6)
+
+
+def answering(*replies: str | int, text: str = "ok") -> Handler:
+    """Statuses one after the other (or "reset", "hang"), the last one for ever."""
+    script = itertools.chain(replies, itertools.repeat(replies[-1]))
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        reply = next(script)
+        if reply == "hang":
+            await asyncio.sleep(60)
+        if isinstance(reply, str):
+            assert request.transport is not None
+            request.transport.abort()
+            raise ConnectionResetError
+        return web.Response(status=reply, text=text)
+
+    return handler
+
+
+def streaming(*chunks: bytes, endless: bool = False) -> Handler:
+    """A chunked reply in these pieces, each of which arrives by itself; or the last for ever."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_type = "application/x-ndjson"
+        await response.prepare(request)
+        for chunk in chunks:
+            await response.write(chunk)
+            await asyncio.sleep(0.005)
+        while endless:
+            await response.write(chunks[-1])
+        await response.write_eof()
+        return response
+
+    return handler
+
+
+def chunk(data: bytes) -> bytes:
+    """A chunk on the wire."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+# Who asks
+
+
+async def test_every_request_says_who_we_are_and_whom_to_write_to() -> None:
+    agents = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        agents.append(request.headers.getall("User-Agent"))
+        return web.Response()
+
+    async with serving(handler) as url, asking(url, OwnLane()) as site:
+        await fetched(site)
+        await fetched(site, method="POST", data="x")
+
+    assert agents == [[f"chesscoach/{__version__} (contact: tests@example.org)"]] * 2
+
+
+def test_without_a_contact_the_agent_is_the_product_alone() -> None:
+    assert user_agent("") == f"chesscoach/{__version__}"
+
+
+async def test_no_cookie_of_a_site_is_kept() -> None:
+    cookies = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        cookies.append(request.headers.get("Cookie"))
+        response = web.Response()
+        response.set_cookie("track", "me")
+        return response
+
+    async with serving(handler) as url, asking(url, OwnLane()) as site:
+        await fetched(site)
+        await fetched(site)
+
+    assert cookies == [None, None]
+
+
+# One request at a time
+
+
+async def test_concurrent_callers_have_one_request_in_flight(ctx: Context, sites: Sites) -> None:
+    sites.world.add_player("lichess", "Ann", datetime.now(UTC))
+    sites.world.play("lichess", "Ann", datetime.now(UTC), famous=FAMOUS)
+    sites.lichess.delay_s = 0.02
+
+    async def games() -> int:
+        since = datetime.now(UTC) - timedelta(days=1)
+        return len([line async for line in ctx.lichess.games_since("ann", since)])
+
+    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+        counts = await asyncio.gather(*(games() for _ in range(6)))
+        await asyncio.gather(*(ctx.lichess.players(["ann"]) for _ in range(6)))
+
+    assert counts == [1] * 6
+    assert sites.lichess.violations == []
+    assert sites.lichess.most_in_flight == 1
+    assert ctx.lichess.site.requests == len(sites.lichess.seen) == 12
+
+
+async def test_concurrent_callers_of_the_months_have_one_request_in_flight(
+    ctx: Context, sites: Sites
+) -> None:
+    sites.world.add_player("chess.com", "Ann", datetime.now(UTC))
+    sites.chesscom.delay_s = 0.02
+
+    async with keeping(ctx), ctx.chesscom.site.lane.hold({}):
+        await asyncio.gather(*(ctx.chesscom.month("ann", "2026-01", None) for _ in range(8)))
+
+    assert sites.chesscom.violations == []
+    assert sites.chesscom.most_in_flight == 1
+
+
+async def test_two_holders_of_the_lane_have_one_request_in_flight(
+    ctx: Context, contexts: Any, sites: Sites
+) -> None:
+    other: Context = await contexts()
+    sites.lichess.delay_s = 0.02
+
+    async def work(one: Context) -> None:
+        for _ in range(2):
+            async with one.lichess.site.lane.hold({}):
+                await one.lichess.players(["ann"])
+                await one.lichess.players(["bob"])
+
+    async with keeping(ctx), keeping(other):
+        await asyncio.gather(work(ctx), work(other))
+
+    assert len(sites.lichess.seen) == 8
+    assert sites.lichess.violations == []
+    assert sites.lichess.most_in_flight == 1
+
+
+async def test_a_pause_holds_for_callers_who_were_waiting_for_their_turn_already(
+    ctx: Context, sites: Sites
+) -> None:
+    sites.lichess.delay_s = 0.05  # the second caller waits while the first is answered
+    sites.lichess.faults.append("429")
+    loop = asyncio.get_running_loop()
+    answered: list[float] = []
+
+    async def ask() -> None:
+        await ctx.lichess.players(["ann"])
+        answered.append(loop.time())
+
+    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+        begun = loop.time()
+        await asyncio.gather(ask(), ask())
+
+    refused = begun + 0.05
+    pause_s = ctx.config.sources.pause_s
+    assert min(answered) >= refused + pause_s + 0.04, "asked again within the pause"
+
+
+async def test_a_request_that_is_cancelled_leaves_no_slot_taken(ctx: Context, sites: Sites) -> None:
+    sites.lichess.faults.append("hang")
+    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+        request = asyncio.create_task(ctx.lichess.players(["ann"]))
+        while not sites.lichess.in_flight:  # noqa: ASYNC110  # the server tells nobody
+            await asyncio.sleep(0.001)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+        await ctx.lichess.players(["ann"])
+
+    assert sites.lichess.violations == []
+    assert sites.lichess.in_flight == 0
+
+
+async def test_a_request_that_runs_out_of_time_leaves_no_slot_taken(sites: Sites) -> None:
+    sites.lichess.faults.append("hang")
+    async with asking(sites.lichess.url, OwnLane(), IMPATIENT) as site:
+        with pytest.raises(SourceError):
+            await fetched(site, "/api/users", method="POST", data="ann")
+        await fetched(site, "/api/users", method="POST", data="ann")
+
+    assert sites.lichess.violations == []
+
+
+@pytest.mark.parametrize("how", ["leave", "raise", "too long", "cancel"])
+async def test_an_early_exit_from_a_stream_closes_its_connection(how: str) -> None:
+    gone = asyncio.Event()
+    begun = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        try:
+            return await streaming(b'{"id":"a"}\n', b"x" * 1000 + b"\n", endless=True)(request)
+        except (asyncio.CancelledError, ConnectionError):
+            gone.set()
+            raise
+
+    async def read(site: Site) -> None:
+        async with site.ask("GET", "/") as response:
+            async for _ in lines(response, 100 if how == "too long" else 10**6):
+                begun.set()
+                if how == "leave":
+                    return
+                if how == "raise":
+                    raise LookupError
+
+    lane = OwnLane()
+    async with serving(handler) as url, asking(url, lane) as site:
+        reading = asyncio.create_task(read(site))
+        await begun.wait()
+        if how == "cancel":
+            reading.cancel()
+        await asyncio.wait({reading})
+
+        assert not lane.taken
+        await asyncio.wait_for(gone.wait(), 5)
+        if how == "too long":
+            assert isinstance(reading.exception(), BadReply)
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    asked = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        raise web.HTTPFound("/elsewhere")
+
+    async with (
+        serving(handler) as url,
+        asking(url, OwnLane()) as site,
+        site.ask("GET", "/here") as response,
+    ):
+        assert response.status == 302
+
+    assert asked == ["/here"]
+
+
+# 429: the lane pauses
+
+
+async def test_after_a_429_the_same_request_is_sent_again_and_nothing_is_lost() -> None:
+    asked = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append((request.method, request.path_qs, await request.text()))
+        return web.Response(status=429 if len(asked) == 1 else 200, text="the games")
+
+    lane = OwnLane()
+    async with serving(handler) as url, asking(url, lane) as site:
+        told = await fetched(site, "/x", method="POST", params={"since": "1"}, data="ann,bob")
+
+    assert told == b"the games"
+    assert asked == [("POST", "/x?since=1", "ann,bob")] * 2
+    assert lane.paused == [SETTINGS.pause_s]
+    assert lane.closed == []
+    assert lane.pauses == 0, "a good reply forgets the pause"
+
+
+async def test_the_second_429_in_a_row_pauses_twice_as_long() -> None:
+    lane = OwnLane()
+    async with serving(answering(429, 429, 200)) as url, asking(url, lane) as site:
+        assert await fetched(site) == b"ok"
+
+    assert lane.paused == [SETTINGS.pause_s, 2 * SETTINGS.pause_s]
+    assert site.requests == 3
+
+
+async def test_the_third_429_in_a_row_closes_the_site() -> None:
+    lane = OwnLane()
+    async with serving(answering(429)) as url, asking(url, lane) as site:
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+
+    assert lane.paused == [SETTINGS.pause_s, 2 * SETTINGS.pause_s]
+    assert lane.closed == [SETTINGS.breaker_s]
+    assert site.requests == 3
+
+
+async def test_a_429_counts_on_from_the_pauses_of_whoever_had_the_lane_before() -> None:
+    lane = OwnLane()
+    lane.pauses = 2
+    async with serving(answering(429)) as url, asking(url, lane) as site:
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+
+    assert site.requests == 1
+
+
+async def test_after_a_good_reply_the_pauses_are_counted_anew() -> None:
+    lane = OwnLane()
+    async with serving(answering(429, 429, 200, 429, 429, 200)) as url, asking(url, lane) as site:
+        await fetched(site)
+        await fetched(site)
+
+    once = [SETTINGS.pause_s, 2 * SETTINGS.pause_s]
+    assert lane.paused == once + once
+    assert lane.closed == []
+
+
+async def test_a_429_in_html_is_a_429() -> None:
+    lane = OwnLane()
+    page = "<!DOCTYPE html><html>slow down</html>"
+    async with serving(answering(429, 200, text=page)) as url, asking(url, lane) as site:
+        await fetched(site)
+
+    assert len(lane.paused) == 1
+
+
+async def test_the_real_lane_pauses_on_a_429_and_nothing_is_lost(
+    ctx: Context, sites: Sites
+) -> None:
+    player = sites.world.add_player("lichess", "Ann", datetime.now(UTC))
+    for _ in range(3):
+        sites.world.play("lichess", "Ann", datetime.now(UTC), famous=FAMOUS)
+    sites.lichess.faults.extend(["429", "429"])
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+
+    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+        since = datetime.now(UTC) - timedelta(days=1)
+        told = [line async for line in ctx.lichess.games_since("ann", since)]
+
+    assert len(told) == len(player.games)
+    assert [(seen.method, seen.path, seen.query) for seen in sites.lichess.seen[1:]] == [
+        (seen.method, seen.path, seen.query) for seen in sites.lichess.seen[:-1]
+    ]
+    assert loop.time() - begun >= 3 * ctx.config.sources.pause_s
+    assert sites.lichess.violations == []
+
+
+# Closing
+
+
+async def test_a_403_closes_the_site_at_once() -> None:
+    lane = OwnLane()
+    async with serving(answering(403)) as url, asking(url, lane) as site:
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+
+    assert site.requests == 1
+    assert lane.closed == [SETTINGS.breaker_s]
+
+
+@pytest.mark.parametrize("before", range(5))
+async def test_each_closing_in_a_row_lasts_longer_up_to_a_limit(before: int) -> None:
+    lane = OwnLane()
+    lane.closings = before
+    async with serving(answering(403)) as url, asking(url, lane) as site:
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+
+    assert lane.closed == [SETTINGS.breaker_s * [*ESCALATION, ESCALATION[-1]][before]]
+
+
+async def test_a_good_reply_forgets_past_closings() -> None:
+    lane = OwnLane()
+    lane.closings = 3
+    async with serving(answering(200)) as url, asking(url, lane) as site:
+        await fetched(site)
+
+    assert lane.closings == 0
+
+
+async def test_whoever_holds_the_lane_of_a_closed_site_asks_it_nothing_more(
+    ctx: Context, sites: Sites
+) -> None:
+    sites.lichess.faults.append("403")
+    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+        with pytest.raises(SiteClosed):
+            await ctx.lichess.players(["ann"])
+        with pytest.raises(SiteClosed):
+            await ctx.lichess.players(["ann"])
+
+    assert len(sites.lichess.seen) == 1
+
+
+async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_passed(
+    ctx: Context, contexts: Any, sites: Sites
+) -> None:
+    other: Context = await contexts()
+    sites.lichess.faults.append("403")
+    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+        with pytest.raises(SiteClosed):
+            await ctx.lichess.players(["ann"])
+
+    with pytest.raises(SiteClosed):
+        async with other.lichess.site.lane.hold({}):
+            pass
+    await asyncio.sleep(ctx.config.sources.breaker_s)
+    async with keeping(other), other.lichess.site.lane.hold({}):
+        await other.lichess.players(["ann"])
+
+    assert len(sites.lichess.seen) == 2
+
+
+async def test_one_site_that_is_closed_leaves_the_other_open(ctx: Context, sites: Sites) -> None:
+    sites.world.add_player("chess.com", "Ann", datetime.now(UTC))
+    sites.lichess.faults.append("403")
+    async with keeping(ctx), ctx.lichess.site.lane.hold({}), ctx.chesscom.site.lane.hold({}):
+        with pytest.raises(SiteClosed):
+            await ctx.lichess.players(["ann"])
+        assert (await ctx.chesscom.month("ann", "2026-01", None)).changed
+
+
+# Failures of the site
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (500, BadReply),
+        (502, BadReply),
+        (503, BadReply),
+        ("reset", StreamCut),
+        ("hang", SourceError),
+    ],
+)
+async def test_a_failure_is_an_error_and_the_third_in_a_row_closes_the_site(
+    reply: str | int, kind: type[SourceError]
+) -> None:
+    lane = OwnLane()
+    async with serving(answering(reply)) as url, asking(url, lane, IMPATIENT) as site:
+        for _ in range(2):
+            with pytest.raises(kind) as caught:
+                await fetched(site, method="POST")
+            assert not isinstance(caught.value, SiteClosed)
+        with pytest.raises(SiteClosed):
+            await fetched(site, method="POST")
+
+    assert lane.closed == [IMPATIENT.breaker_s]
+    assert site.requests == 3
+
+
+async def test_failures_of_different_kinds_count_together() -> None:
+    lane = OwnLane()
+    handler = answering(500, "reset", "hang", 200)
+    async with serving(handler) as url, asking(url, lane, IMPATIENT) as site:
+        for _ in range(2):
+            with pytest.raises(SourceError):
+                await fetched(site, method="POST")
+        with pytest.raises(SiteClosed):
+            await fetched(site, method="POST")
+
+
+async def test_nobody_there_is_a_failure_of_the_site() -> None:
+    async with serving(answering(200)) as url:
+        pass
+    lane = OwnLane()
+    async with asking(url, lane) as site:
+        for _ in range(2):
+            with pytest.raises(SourceError):
+                await fetched(site)
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+
+
+@pytest.mark.parametrize("good", [200, 404])
+async def test_after_a_good_reply_the_failures_are_counted_anew(good: int) -> None:
+    lane = OwnLane()
+    handler = answering(500, 500, good, 500, 500, good)
+    async with serving(handler) as url, asking(url, lane) as site:
+        for _ in range(2):
+            for _ in range(2):
+                with pytest.raises(BadReply):
+                    await fetched(site)
+            await fetched(site)
+
+    assert lane.closed == []
+
+
+async def test_a_closing_starts_the_count_of_failures_anew() -> None:
+    lane = OwnLane()
+    async with serving(answering(403, 500, 500, 200)) as url, asking(url, lane) as site:
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+        lane = OwnLane()
+        site.lane = lane
+        for _ in range(2):
+            with pytest.raises(BadReply):
+                await fetched(site)
+        await fetched(site)
+
+    assert lane.closed == []
+
+
+async def test_replies_that_are_cut_three_times_in_a_row_close_the_site() -> None:
+    lane = OwnLane()
+    cut = CHUNKED + chunk(b'{"id":"a"}\n') + b"100\r\n{"
+    async with speaking([cut], [cut], [cut]) as url, asking(url, lane) as site:
+        for _ in range(2):
+            with pytest.raises(StreamCut):
+                await fetched(site)
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+
+
+async def test_replies_that_stall_three_times_in_a_row_close_the_site() -> None:
+    async def stall(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"{")
+        await asyncio.sleep(60)
+        return response
+
+    lane = OwnLane()
+    async with serving(stall) as url, asking(url, lane, IMPATIENT) as site:
+        for _ in range(2):
+            with pytest.raises(SourceError):
+                await fetched(site)
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+
+
+async def test_a_reply_that_trickles_in_ends_at_its_deadline() -> None:
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.01)
+
+    lane = OwnLane()
+    async with serving(trickle) as url, asking(url, lane) as site:
+        with pytest.raises(SourceError):
+            await asyncio.wait_for(fetched(site, total_s=0.1), 10)
+        assert not lane.taken
+
+
+# Counting
+
+
+async def test_requests_that_are_repeated_after_a_429_are_counted() -> None:
+    metrics = Metrics()
+    async with serving(answering(429, 200)) as url, asking(url, OwnLane(), SETTINGS, metrics) as s:
+        await fetched(s)
+
+    assert s.requests == 2
+    assert counted(metrics) == {"429": 1, "200": 1}
+
+
+async def test_a_request_that_the_client_repeats_by_itself_is_counted() -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    metrics = Metrics()
+    async with speaking([ok, b""], [ok]) as url, asking(url, OwnLane(), SETTINGS, metrics) as s:
+        assert await fetched(s) == b"ok"
+        assert await fetched(s) == b"ok"  # on the kept connection, which is dropped
+
+    assert s.requests == 3
+    assert counted(metrics) == {"200": 2, "repeated": 1}
+
+
+async def test_a_request_without_a_reply_is_counted() -> None:
+    metrics = Metrics()
+    async with (
+        serving(answering("hang")) as url,
+        asking(url, OwnLane(), IMPATIENT, metrics) as site,
+    ):
+        with pytest.raises(SourceError):
+            await fetched(site)
+
+    assert site.requests == 1
+    assert counted(metrics) == {"error": 1}
+
+
+def counted(metrics: Metrics) -> dict[str, float]:
+    """The requests by status."""
+    (family,) = metrics.upstream_requests.collect()
+    samples = [sample for sample in family.samples if sample.name.endswith("_total")]
+    return {sample.labels["status"]: sample.value for sample in samples}
+
+
+# What is said
+
+
+@pytest.mark.parametrize("reply", [403, 429, 500, "reset", "hang", "cut", "garbage", "nobody"])
+async def test_no_error_and_no_log_tells_the_reply_or_the_credentials(
+    reply: str | int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wires = {
+        "cut": CHUNKED + b"fff\r\n" + SAID.encode(),
+        "garbage": f"HTTP/1.1 {SAID} 200\r\n{SAID}\r\n\r\n".encode(),
+        "nobody": b"",
+    }
+    if isinstance(reply, str) and reply in wires:
+        server = speaking(*[[wires[reply]]] * 8)
+    else:
+        server = serving(answering(reply, text=SAID))
+    async with contextlib.AsyncExitStack() as stack:
+        url = await stack.enter_async_context(server)
+        if reply == "nobody":
+            await stack.aclose()
+        secret = url.replace("://", f"://ann:{PASSWORD}@") + "/base"
+        site = await stack.enter_async_context(asking(secret, OwnLane(), IMPATIENT))
+        told = []
+        for _ in range(3):
+            with pytest.raises(SourceError) as caught:
+                await fetched(site, "/path", params={"token": PASSWORD})
+            assert caught.value.__cause__ is None
+            told += traceback.format_exception(caught.value)
+
+    everything = "".join(told) + capsys.readouterr().out
+    assert SAID not in everything
+    assert PASSWORD not in everything
+
+
+async def test_a_pause_and_a_closing_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(answering(429)) as url, asking(url, OwnLane()) as site:
+        with pytest.raises(SiteClosed):
+            await fetched(site)
+
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [(event["event"], event["platform"]) for event in events]
+    assert told == [("site_paused", "lichess")] * 2 + [("site_closed", "lichess")]
+
+
+# Lines of a stream
+
+
+async def line_by_line(handler: Handler, limit: int = 1000) -> tuple[list[bytes], Exception | None]:
+    """The lines of a reply, and how it ended."""
+    got: list[bytes] = []
+    async with serving(handler) as url, asking(url, OwnLane()) as site:
+        try:
+            async with site.ask("GET", "/") as response:
+                async for line in lines(response, limit):
+                    got.append(line)  # noqa: PERF401  # what came before an error counts
+        except SourceError as error:
+            return got, error
+    return got, None
+
+
+async def test_lines_are_whole_however_the_stream_is_split() -> None:
+    text = 'a\n{"name":"Zürich ♞"}\nccc\n'.encode()
+    for step in (1, 2, 3, 7, len(text)):
+        parts = [text[at : at + step] for at in range(0, len(text), step)]
+        assert await line_by_line(streaming(*parts)) == (text.splitlines(), None)
+
+
+async def test_empty_lines_are_no_lines() -> None:
+    got, error = await line_by_line(streaming(b"\n\na\n", b"\n", b" \r\n", b"b\n\n"))
+
+    assert (got, error) == ([b"a", b"b"], None)
+
+
+async def test_an_empty_stream_has_no_lines() -> None:
+    assert await line_by_line(streaming()) == ([], None)
+
+
+async def test_crlf_ends_a_line() -> None:
+    got, error = await line_by_line(streaming(b'{"id":1}\r', b'\n{"id":2}\r\n'))
+
+    assert [json.loads(line) for line in got] == [{"id": 1}, {"id": 2}]
+    assert error is None
+
+
+async def test_a_last_line_without_its_end_is_a_cut_after_the_whole_ones() -> None:
+    got, error = await line_by_line(streaming(b'{"a":1}\n{"b":2}\n', b'{"c":'))
+
+    assert got == [b'{"a":1}', b'{"b":2}']
+    assert isinstance(error, StreamCut)
+
+
+async def test_a_line_may_be_as_long_as_the_limit_and_no_longer() -> None:
+    assert await line_by_line(streaming(b"x" * 1000 + b"\n")) == ([b"x" * 1000], None)
+
+    got, error = await line_by_line(streaming(b"a\n", b"x" * 1001 + b"\n"))
+    assert got == [b"a"]
+    assert type(error) is BadReply
+
+
+async def test_a_line_without_an_end_is_given_up_at_the_limit() -> None:
+    got, error = await line_by_line(streaming(b"x" * 65536, endless=True), limit=10**6)
+
+    assert got == []
+    assert type(error) is BadReply
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"",  # at a line's end, between two chunks
+        b"ff\r\n",  # within a chunk, at a line's end
+        b'ff\r\n{"id":',  # within a line
+    ],
+)
+async def test_a_chunked_reply_that_breaks_off_is_cut_and_its_whole_lines_stand(
+    rest: bytes,
+) -> None:
+    head = CHUNKED + chunk(b'{"id":"a"}\n{"id":"b"}\n')
+    got: list[bytes] = []
+    read = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        await read.wait()
+        writer.write(rest)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def consume(site: Site) -> None:
+        async with site.ask("GET", "/") as response:
+            async for line in lines(response, 1000):
+                got.append(line)
+                read.set()
+
+    async with server, asking(url, OwnLane()) as site:
+        with pytest.raises(StreamCut):
+            await consume(site)
+
+    assert got == [b'{"id":"a"}', b'{"id":"b"}']
+
+
+# Whole replies
+
+
+@pytest.mark.parametrize("limit", [4, 5])
+async def test_a_body_has_at_most_its_limit(limit: int) -> None:
+    async with (
+        serving(streaming(b"12", b"345")) as url,
+        asking(url, OwnLane()) as site,
+        site.ask("GET", "/") as response,
+    ):
+        if limit == 5:
+            assert await body(response, limit) == b"12345"
+        else:
+            with pytest.raises(BadReply):
+                await body(response, limit)
+
+
+async def test_an_endless_body_is_given_up_at_the_limit() -> None:
+    handler = streaming(b"x" * 65536, endless=True)
+    async with serving(handler) as url, asking(url, OwnLane()) as site:
+        with pytest.raises(BadReply):
+            await fetched(site)
+
+
+async def test_a_body_that_is_shorter_than_promised_is_cut() -> None:
+    short = b'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"games":[]}'
+    async with speaking([short]) as url, asking(url, OwnLane()) as site:
+        with pytest.raises(StreamCut):
+            await fetched(site)
+
+
+async def test_a_gzip_bomb_is_given_up_before_it_is_unpacked() -> None:
+    bomb = gzip.compress(bytes(2**28), 9)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert "gzip" in request.headers["Accept-Encoding"]
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+    async with serving(handler) as url, asking(url, OwnLane()) as site:
+        tracemalloc.start()
+        try:
+            with pytest.raises(SourceError):
+                await fetched(site)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert peak < 2**26
+
+
+async def test_a_body_that_is_not_the_gzip_it_says_is_a_failure() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"not gzip at all", headers={"Content-Encoding": "gzip"})
+
+    async with serving(handler) as url, asking(url, OwnLane()) as site:
+        with pytest.raises(SourceError):
+            await fetched(site)
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (b'{"code":0,"message":"User \\"x\\" not found."}', 'User "x" not found.'),
+        (b'{"error":"Not found"}', "Not found"),
+        (b"\xef\xbb\xbf" + b'{"message":"with a mark"}', "with a mark"),
+        (b"<!DOCTYPE html><html></html>", ""),
+        (b"", ""),
+        (b'["message"]', ""),
+        (b'{"message":null}', ""),
+        (b"[" * 60_000, ""),
+        (b'{"message":"' + b"x" * 70_000 + b'"}', ""),
+        (b"\xff\xfe\xfd", ""),
+    ],
+)
+async def test_a_complaint_is_read_out_of_json_alone(reply: bytes, told: str) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=reply, status=404)
+
+    async with (
+        serving(handler) as url,
+        asking(url, OwnLane()) as site,
+        site.ask("GET", "/") as response,
+    ):
+        assert await complaint(response) == told

@@ -1,0 +1,855 @@
+"""What is read out of Lichess's replies, and how it is asked."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.world import World, famous_games
+from chesscoach.errors import BadReply, PlayerMissing, SourceError, StreamCut
+from chesscoach.models import Game, PendingGame, Player, Side
+from chesscoach.sources.lichess import BULK, PAGE, Lichess, Line, Unreadable
+from chesscoach.sources.pgn import plies_in
+from tests.conftest import NOON
+from tests.sources.test_client import (
+    CHUNKED,
+    Handler,
+    OwnLane,
+    asking,
+    chunk,
+    serving,
+    speaking,
+    streaming,
+)
+
+FAMOUS = famous_games()[0]
+BORN = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
+BEFORE = BORN - timedelta(days=1)
+LICHESS_BEGAN_MS = 1_356_998_400_070
+GONE = object()
+"""A field that is to be left out."""
+
+
+def ms(instant: datetime) -> int:
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def line(**changes: Any) -> dict[str, Any]:
+    """A line of an export: a rated blitz game that White wins, but for these changes."""
+    game: dict[str, Any] = {
+        "id": "q7ZQk1xY",
+        "rated": True,
+        "variant": "standard",
+        "speed": "blitz",
+        "perf": "blitz",
+        "createdAt": ms(BORN),
+        "lastMoveAt": ms(BORN) + 301_250,
+        "status": "resign",
+        "source": "pool",
+        "players": {
+            "white": {"user": {"name": "AnnRook", "id": "annrook"}, "rating": 1711},
+            "black": {"user": {"name": "b0b_-", "id": "b0b_-"}, "rating": 1699},
+        },
+        "winner": "white",
+        "opening": {"eco": "B01", "name": "Scandinavian Defense", "ply": 2},
+        "moves": "e4 d5 exd5",
+        "clocks": [18003, 18003, 17900],
+        "pgn": '[Event "rated blitz game"]\n[Result "1-0"]\n\n1. e4 d5 2. exd5 1-0\n\n\n',
+        "clock": {"initial": 180, "increment": 2, "totalTime": 260},
+    }
+    game |= changes
+    return {name: value for name, value in game.items() if value is not GONE}
+
+
+def players(white: Any, black: Any) -> dict[str, Any]:
+    return {"white": white, "black": black}
+
+
+def ndjson(*games: dict[str, Any] | bytes) -> bytes:
+    texts = [game if isinstance(game, bytes) else json.dumps(game).encode() for game in games]
+    return b"".join(text + b"\n" for text in texts)
+
+
+@asynccontextmanager
+async def lichess(url: str, *, users_per_10min: int = 8000) -> AsyncIterator[Lichess]:
+    """The source on that URL, on a lane of its own."""
+    async with asking(url, OwnLane()) as site:
+        yield Lichess(site, users_per_10min)
+
+
+@asynccontextmanager
+async def standing_in(world: World) -> AsyncIterator[tuple[LichessStandIn, Lichess]]:
+    """The stand-in on a world, and the source that asks it; no rule may have been broken."""
+    stand_in = LichessStandIn(world)
+    async with stand_in.serve(), lichess(stand_in.url) as source:
+        yield stand_in, source
+    assert stand_in.violations == []
+
+
+def replying(
+    text: bytes, *, status: int = 200, content_type: str = "application/x-ndjson"
+) -> Handler:
+    """Always this reply."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=text, status=status, content_type=content_type)
+
+    return handler
+
+
+async def exported(*games: dict[str, Any] | bytes) -> list[Line]:
+    """What an export of these lines is read as."""
+    async with serving(replying(ndjson(*games))) as url, lichess(url) as source:
+        return [each async for each in source.games_since("annrook", BEFORE)]
+
+
+async def one(**changes: Any) -> Game:
+    """The game that a line is read as."""
+    (game,) = await exported(line(**changes))
+    assert isinstance(game, Game)
+    return game
+
+
+def world_of(*names: str) -> World:
+    world = World()
+    for name in names:
+        world.add_player("lichess", name, NOON - timedelta(days=300))
+    return world
+
+
+# A line as a value
+
+
+async def test_a_finished_game_is_read_in_full() -> None:
+    pgn = '[Event "x"]\n[Result "1-0"]\n\n1. e4 { [%clk 0:03:00] } d5 2. exd5 1-0\n\n\n'
+    assert await one(pgn=pgn) == Game(
+        platform="lichess",
+        external_id="q7ZQk1xY",
+        url="https://lichess.org/q7ZQk1xY",
+        white=Side(name="AnnRook", key="annrook", rating=1711),
+        black=Side(name="b0b_-", key="b0b_-", rating=1699),
+        result="1-0",
+        speed="blitz",
+        variant="standard",
+        standard=True,
+        rated=True,
+        started_at=BORN,
+        ended_at=BORN + timedelta(milliseconds=301_250),
+        plies=3,
+        pgn=pgn,
+    )
+
+
+async def test_a_black_win_and_a_casual_game_are_read() -> None:
+    game = await one(winner="black", rated=False)
+
+    assert game.result == "0-1"
+    assert game.rated is False
+
+
+async def test_an_engine_is_a_side_without_a_key() -> None:
+    game = await one(players=players({"user": {"id": "annrook"}}, {"aiLevel": 5}))
+
+    assert game.white == Side(name="annrook", key="annrook")
+    assert game.black == Side(name="Stockfish level 5", key=None, rating=None)
+
+
+async def test_an_anonymous_player_is_a_side_without_a_key() -> None:
+    game = await one(players=players({}, {"user": {"name": "AnnRook", "id": "annrook"}}))
+
+    assert game.white == Side(name="Anonymous", key=None, rating=None)
+    assert game.black == Side(name="AnnRook", key="annrook", rating=None)
+
+
+async def test_a_deleted_player_is_a_side_like_any_other() -> None:
+    game = await one(
+        players=players({"user": {"id": "ghost", "name": "ghost"}}, {"user": {"id": "!abcdefg"}})
+    )
+
+    assert game.white == Side(name="ghost", key="ghost")
+    assert game.black == Side(name="!abcdefg", key="!abcdefg")
+
+
+async def test_the_key_of_a_side_is_lower_case_whatever_the_site_writes() -> None:
+    game = await one(players=players({"user": {"id": "AnnRook", "name": "ANNROOK"}}, {}))
+
+    assert game.white == Side(name="ANNROOK", key="annrook")
+
+
+async def test_a_rating_may_be_a_fraction() -> None:
+    game = await one(players=players({"user": {"id": "annrook"}, "rating": 1500.6}, {}))
+
+    assert game.white.rating == 1501
+
+
+async def test_titles_flairs_and_fields_that_we_do_not_know_do_no_harm() -> None:
+    user = {"id": "annrook", "name": "AnnRook", "title": "BOT", "flair": "x", "patron": True}
+    side = {"user": user, "rating": 3000, "provisional": True, "analysis": {"acpl": 8}, "team": 1}
+    game = await one(
+        players=players(side, {}),
+        analysis=[{"eval": 30}, {"mate": 1}],
+        division={},
+        swissTour={"id": "x"},
+        berserk=[1, {"a": None}],
+    )
+
+    assert game.white == Side(name="AnnRook", key="annrook", rating=3000)
+
+
+async def test_chess960_is_not_standard() -> None:
+    fen = "bbrknnqr/pppppppp/8/8/8/8/PPPPPPPP/BBRKNNQR w KQkq - 0 1"
+    game = await one(variant="chess960", perf="chess960", initialFen=fen)
+
+    assert (game.variant, game.standard) == ("chess960", False)
+
+
+async def test_a_game_from_a_position_is_not_standard() -> None:
+    fen = "8/8/8/4k3/8/4K3/4P3/8 w - - 0 1"
+    assert (await one(variant="fromPosition", initialFen=fen)).standard is False
+    assert (await one(variant="standard", initialFen=fen)).standard is False
+
+
+@pytest.mark.parametrize("status", ["created", "started"])
+async def test_an_unfinished_game_is_pending(status: str) -> None:
+    assert await exported(line(status=status, winner=GONE, daysPerTurn=3, clock=GONE)) == [
+        PendingGame(external_id="q7ZQk1xY", started_at=BORN)
+    ]
+
+
+async def test_an_aborted_game_is_left_out() -> None:
+    assert await exported(line(status="aborted", winner=GONE, moves="e4")) == []
+
+
+async def test_a_game_that_was_not_begun_has_a_winner_and_no_moves() -> None:
+    game = await one(status="noStart", moves="", opening=GONE, pgn=GONE, clocks=GONE)
+
+    assert (game.result, game.plies) == ("1-0", 0)
+    assert game.pgn.endswith("\n\n1-0\n")
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["draw", "stalemate", "outoftime", "timeout", "insufficientMaterialClaim", "variantEnd"],
+)
+async def test_without_a_winner_these_endings_are_draws(status: str) -> None:
+    assert (await one(status=status, winner=GONE)).result == "1/2-1/2"
+
+
+@pytest.mark.parametrize("status", ["unknownFinish", "somethingNew", "cheat"])
+async def test_without_a_winner_other_endings_have_no_known_result(status: str) -> None:
+    assert (await one(status=status, winner=GONE)).result == "*"
+
+
+@pytest.mark.parametrize("status", ["mate", "outoftime", "timeout", "cheat", "somethingNew"])
+async def test_the_winner_decides_whatever_the_status(status: str) -> None:
+    assert (await one(status=status, winner="black")).result == "0-1"
+
+
+async def test_a_variant_that_we_do_not_know_is_kept_as_it_is() -> None:
+    game = await one(variant="newVariant", perf="newVariant", speed="newSpeed")
+
+    assert (game.variant, game.speed, game.standard) == ("newVariant", "newSpeed", False)
+
+
+async def test_only_four_fields_are_needed() -> None:
+    (game,) = await exported(
+        {"id": "q7ZQk1xY", "createdAt": ms(BORN), "status": "draw", "players": {}}
+    )
+
+    assert isinstance(game, Game)
+    assert game.white == game.black == Side(name="Anonymous", key=None)
+    assert game.started_at == game.ended_at == BORN
+    assert (game.result, game.plies, game.rated) == ("1/2-1/2", 0, False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"createdAt": ms(BORN) // 1000},
+        {"lastMoveAt": ms(BORN) // 1000},
+        {"createdAt": ms(BORN) * 1000},
+        {"createdAt": GONE},
+        {"createdAt": "2026-03-01"},
+        {"createdAt": None},
+        {"status": GONE},
+        {"players": []},
+        {"players": players({"user": {"name": "without an id"}}, {})},
+        {"moves": 17},
+        {"rated": "yes"},
+    ],
+)
+async def test_a_line_that_is_no_game_as_documented_is_unreadable_by_its_id(
+    changes: dict[str, Any],
+) -> None:
+    told = await exported(line(**changes), line(id="theNext1"))
+
+    assert told[0] == Unreadable(external_id="q7ZQk1xY")
+    assert isinstance(told[1], Game), "the next line is not spoilt"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"garbage",
+        b"[]",
+        b"null",
+        b'"q7ZQk1xY"',
+        b'{"id":17}',
+        b'{"id":"q7ZQk1xY"',
+        b"\xff\xfe\x00",
+        b"\xef\xbb\xbf" + json.dumps(line()).encode(),  # after a byte order mark
+        b'{"id":"q7ZQk1xY","createdAt":' + b"[" * 100_000,
+        b"[" * 100_000 + b"]" * 100_000,
+    ],
+)
+async def test_a_line_that_is_no_object_is_unreadable_and_the_next_one_is_not(
+    garbage: bytes,
+) -> None:
+    told = await exported(garbage, line())
+
+    assert told[0] == Unreadable(external_id="")
+    assert isinstance(told[1], Game)
+
+
+async def test_a_game_nested_too_deep_in_a_field_that_we_do_not_read_is_no_fault() -> None:
+    deep = json.dumps(line()).encode()[:-1] + b',"analysis":' + b"[" * 100_000 + b"]" * 100_000
+    (told,) = await exported(deep + b"}")
+
+    assert isinstance(told, Game | Unreadable)
+
+
+async def test_an_id_of_any_length_is_told_in_short() -> None:
+    (told,) = await exported({"id": "x" * 10_000})
+
+    assert told == Unreadable(external_id="x" * 32)
+
+
+async def test_a_pgn_is_written_when_it_is_missing() -> None:
+    game = await one(pgn=GONE, moves="e4 d5 exd5 Qxd5")
+
+    assert game.pgn == (
+        '[Event "rated blitz game"]\n'
+        '[Site "https://lichess.org/q7ZQk1xY"]\n'
+        '[Date "2026.03.01"]\n'
+        '[White "AnnRook"]\n'
+        '[Black "b0b_-"]\n'
+        '[Result "1-0"]\n'
+        '[UTCDate "2026.03.01"]\n'
+        '[UTCTime "10:00:00"]\n'
+        '[WhiteElo "1711"]\n'
+        '[BlackElo "1699"]\n'
+        '[TimeControl "180+2"]\n'
+        '[ECO "B01"]\n'
+        '[Opening "Scandinavian Defense"]\n'
+        "\n"
+        "1. e4 d5 2. exd5 Qxd5 1-0\n"
+    )
+    assert game.plies == plies_in(game.pgn) == 4
+
+
+async def test_a_pgn_that_is_written_keeps_the_variant_and_its_position() -> None:
+    fen = "8/8/8/4k3/8/4K3/4P3/8 w - - 0 1"
+    game = await one(pgn=GONE, variant="fromPosition", initialFen=fen, clock=GONE, rated=False)
+
+    for tag in (f'[FEN "{fen}"]', '[SetUp "1"]', '[Variant "fromPosition"]', '[TimeControl "-"]'):
+        assert tag in game.pgn.splitlines()
+    assert game.pgn.startswith('[Event "casual blitz game"]')
+
+
+@settings(max_examples=40, deadline=None)  # each starts a server
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from([*line(), "user", "white"]), inner, max_size=5)
+        ),
+        max_leaves=12,
+    )
+)
+def test_whatever_a_line_holds_it_is_a_game_or_unreadable(value: object) -> None:
+    async def check() -> None:
+        base = line()
+        odd = [base | {name: value} for name in base]
+        texts = [json.dumps(each).encode() for each in (value, *odd)]
+        told = await exported(*texts)
+        assert all(isinstance(each, Game | PendingGame | Unreadable) for each in told)
+
+    asyncio.run(check())
+
+
+# How games are asked for
+
+
+async def test_an_export_is_asked_for_in_the_form_that_the_index_can_answer() -> None:
+    async with standing_in(world_of("Ann")) as (stand_in, source):
+        _ = [each async for each in source.games_since("ann", BORN)]
+
+    (seen,) = stand_in.seen
+    assert (seen.method, seen.path) == ("GET", "/api/games/user/ann")
+    assert seen.query == {
+        "since": str(ms(BORN)),
+        "sort": "dateAsc",
+        "ongoing": "true",
+        "max": str(PAGE),
+        "pgnInJson": "true",
+        "clocks": "true",
+        "opening": "true",
+    }
+
+
+async def test_an_export_is_asked_for_as_ndjson() -> None:
+    accepted = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        accepted.append(request.headers.getall("Accept"))
+        return web.Response(content_type="application/x-ndjson")
+
+    async with serving(handler) as url, lichess(url) as source:
+        _ = [each async for each in source.games_since("ann", BORN)]
+        _ = [each async for each in source.games_by_id(["q7ZQk1xY"])]
+
+    assert accepted == [["application/x-ndjson"]] * 2
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        BORN,
+        BORN.replace(microsecond=123_000),
+        datetime(2026, 3, 1, 10, tzinfo=UTC).astimezone(),
+        datetime(2013, 1, 1, 0, 0, 1, tzinfo=UTC),
+        datetime(1999, 12, 31, tzinfo=UTC),  # a user's `last_game_sync` may hold anything
+        datetime(1970, 1, 1, tzinfo=UTC),
+    ],
+)
+async def test_since_is_in_milliseconds_of_thirteen_digits(since: datetime) -> None:
+    async with standing_in(world_of("Ann")) as (stand_in, source):
+        _ = [each async for each in source.games_since("ann", since)]
+        _ = [each async for each in source.newest_games("ann", since, 10)]
+
+    for seen in stand_in.seen:
+        assert len(seen.query["since"]) == 13
+        assert int(seen.query["since"]) >= LICHESS_BEGAN_MS
+        assert int(seen.query["since"]) <= max(ms(since), LICHESS_BEGAN_MS)
+
+
+async def test_games_come_oldest_first_finished_or_not() -> None:
+    world = world_of("Ann")
+    late = world.play("lichess", "Ann", NOON, famous=FAMOUS)
+    early = world.play("lichess", "Ann", NOON - timedelta(days=2), famous=FAMOUS)
+    now = world.play(
+        "lichess", "Ann", None, started_at=NOON - timedelta(days=1), speed="correspondence"
+    )
+    world.play("lichess", "Ann", NOON - timedelta(hours=3), status="aborted", famous=FAMOUS)
+    before = world.play("lichess", "Ann", NOON - timedelta(days=9), famous=FAMOUS)
+
+    async with standing_in(world) as (_, source):
+        told = [each async for each in source.games_since("ann", NOON - timedelta(days=5))]
+
+    assert [each.external_id for each in told] == [early.id, now.id, late.id]
+    assert before.id not in [each.external_id for each in told]
+    assert told[1] == PendingGame(external_id=now.id, started_at=now.started_at)
+
+
+async def test_a_player_without_games_has_none() -> None:
+    async with standing_in(world_of("Ann")) as (stand_in, source):
+        assert [each async for each in source.games_since("ann", BORN)] == []
+
+    assert len(stand_in.seen) == 1
+
+
+async def test_a_long_history_is_asked_for_page_by_page_until_one_is_not_full() -> None:
+    world = world_of("Ann")
+    games = [
+        world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS)
+        for n in range(2 * PAGE + 300)
+    ]
+    async with standing_in(world) as (stand_in, source):
+        told = [each.external_id async for each in source.games_since("ann", BORN)]
+
+    assert list(dict.fromkeys(told)) == [game.id for game in games]
+    assert len(told) <= len(games) + 2, "no more than the game at the edge comes twice"
+    assert len(stand_in.seen) == 3
+    assert [int(seen.query["since"]) for seen in stand_in.seen] == [
+        ms(BORN),
+        ms(games[PAGE - 1].started_at),
+        ms(games[2 * PAGE - 2].started_at),
+    ]
+
+
+async def test_aborted_games_count_toward_a_full_page() -> None:
+    world = world_of("Ann")
+    kept = []
+    for n in range(PAGE + 50):
+        status = "aborted" if n % 2 else "resign"
+        game = world.play(
+            "lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS, status=status
+        )
+        if status != "aborted":
+            kept.append(game.id)
+
+    async with standing_in(world) as (stand_in, source):
+        told = [each.external_id async for each in source.games_since("ann", BORN)]
+
+    assert list(dict.fromkeys(told)) == kept
+    assert len(stand_in.seen) == 2
+
+
+async def test_a_full_page_of_aborted_games_does_not_hide_what_came_after() -> None:
+    world = world_of("Ann")
+    for n in range(PAGE):
+        world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS, status="aborted")
+    real = world.play("lichess", "Ann", NOON + timedelta(days=9), famous=FAMOUS)
+
+    async with standing_in(world) as (_, source):
+        told = [each.external_id async for each in source.games_since("ann", BORN)]
+
+    assert told == [real.id]
+
+
+async def test_a_history_that_is_exactly_one_page_ends() -> None:
+    world = world_of("Ann")
+    for n in range(PAGE):
+        world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS)
+
+    async with standing_in(world) as (stand_in, source):
+        told = {each.external_id async for each in source.games_since("ann", BORN)}
+
+    assert len(told) == PAGE
+    assert len(stand_in.seen) == 2
+
+
+async def test_a_site_that_always_answers_with_the_same_full_page_is_not_asked_for_ever() -> None:
+    asked = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query["since"])
+        return web.Response(body=ndjson(line()) * PAGE, content_type="application/x-ndjson")
+
+    async with serving(handler) as url, lichess(url) as source:
+        told = [each async for each in source.games_since("ann", BEFORE)]
+
+    assert len(told) == 2 * PAGE
+    assert asked == [str(ms(BEFORE)), str(ms(BORN))]
+
+
+async def test_the_newest_games_are_finished_ones_newest_first_up_to_a_limit() -> None:
+    world = world_of("Ann")
+    ended = [
+        world.play("lichess", "Ann", NOON - timedelta(days=n), famous=FAMOUS) for n in range(5)
+    ]
+    world.play("lichess", "Ann", None, started_at=NOON, speed="correspondence", famous=FAMOUS)
+    world.play("lichess", "Ann", NOON, status="aborted", famous=FAMOUS)
+
+    async with standing_in(world) as (stand_in, source):
+        told = [each async for each in source.newest_games("ann", NOON - timedelta(days=9), 3)]
+        recent = [each async for each in source.newest_games("ann", NOON - timedelta(days=2), 9)]
+
+    assert [each.external_id for each in told] == [game.id for game in ended[:3]]
+    assert [each.external_id for each in recent] == [game.id for game in ended[:2]]
+    assert "ongoing" not in stand_in.seen[0].query
+    assert stand_in.seen[0].query["sort"] == "dateDesc"
+    assert stand_in.seen[0].query["max"] == "3"
+
+
+async def test_unfinished_games_come_however_long_ago_they_began() -> None:
+    world = world_of("Ann")
+    old = world.play("lichess", "Ann", None, started_at=NOON - timedelta(days=200), famous=FAMOUS)
+    new = world.play("lichess", "Ann", None, started_at=NOON, famous=FAMOUS)
+    world.play("lichess", "Ann", NOON, famous=FAMOUS)
+    world.play("lichess", "Ann", NOON, status="aborted", famous=FAMOUS)
+
+    async with standing_in(world) as (stand_in, source):
+        told = [each async for each in source.unfinished_games("ann")]
+
+    assert sorted(told, key=lambda each: each.started_at) == [
+        PendingGame(external_id=old.id, started_at=old.started_at),
+        PendingGame(external_id=new.id, started_at=new.started_at),
+    ]
+    assert "since" not in stand_in.seen[0].query
+
+
+async def test_games_are_asked_for_by_their_ids_and_those_that_are_gone_are_left_out() -> None:
+    world = world_of("Ann")
+    ended = world.play("lichess", "Ann", NOON, famous=FAMOUS)
+    running = world.play("lichess", "Ann", None, started_at=NOON, famous=FAMOUS)
+
+    async with standing_in(world) as (stand_in, source):
+        ids = [running.id, "vanished", ended.id]
+        told = {each.external_id: each async for each in source.games_by_id(ids)}
+
+    assert told.keys() == {running.id, ended.id}
+    assert isinstance(told[running.id], PendingGame)
+    assert isinstance(told[ended.id], Game)
+    (seen,) = stand_in.seen
+    assert (seen.method, seen.path, seen.body) == (
+        "POST",
+        "/api/games/export/_ids",
+        ",".join(ids),
+    )
+    assert "since" not in seen.query
+
+
+async def test_three_hundred_games_by_id_are_within_the_sites_limit() -> None:
+    async with standing_in(world_of("Ann")) as (_, source):
+        ids = [f"game{n:04}" for n in range(BULK)]
+        assert [each async for each in source.games_by_id(ids)] == []
+
+
+async def test_an_unknown_player_and_a_closed_one_are_missing() -> None:
+    world = world_of("Ann", "Bob")
+    world.players["lichess"]["bob"].closed = True
+    async with standing_in(world) as (_, source):
+        for name in ("nobody", "bob"):
+            with pytest.raises(PlayerMissing):
+                _ = [each async for each in source.games_since(name, BORN)]
+            with pytest.raises(PlayerMissing):
+                _ = [each async for each in source.newest_games(name, BORN, 5)]
+            with pytest.raises(PlayerMissing):
+                _ = [each async for each in source.unfinished_games(name)]
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 418])
+async def test_an_export_with_another_status_is_a_bad_reply(status: int) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, text="{}", headers={"Location": "/elsewhere"})
+
+    async with serving(handler) as url, lichess(url) as source:
+        with pytest.raises(BadReply) as caught:
+            _ = [each async for each in source.games_since("ann", BORN)]
+
+    assert not caught.value.permanent
+
+
+async def test_a_page_of_html_is_never_taken_for_an_empty_history() -> None:
+    page = b'<!DOCTYPE html>\n<html lang="en">\n<title>Just a moment...</title>\n</html>\n'
+    async with serving(replying(page, content_type="text/html")) as url, lichess(url) as source:
+        with pytest.raises(BadReply):
+            _ = [each async for each in source.games_since("ann", BORN)]
+
+
+async def test_games_before_a_cut_within_a_line_stand() -> None:
+    text = ndjson(line(id="game0001"), line(id="game0002"), line(id="game0003"))
+    told: list[str] = []
+
+    async def read(source: Lichess) -> None:
+        async for each in source.games_since("ann", BORN):
+            told.append(each.external_id)  # noqa: PERF401  # what came before the cut counts
+
+    async with serving(streaming(text[:-700], text[-700:-30])) as url, lichess(url) as source:
+        with pytest.raises(StreamCut):
+            await read(source)
+
+    assert told == ["game0001", "game0002"]
+
+
+async def test_a_cut_at_the_end_of_a_line_is_no_end_of_the_history() -> None:
+    async with speaking([CHUNKED + chunk(ndjson(line()))]) as url, lichess(url) as source:
+        with pytest.raises(StreamCut):
+            _ = [each async for each in source.games_since("ann", BORN)]
+
+
+async def test_a_line_of_megabytes_is_refused() -> None:
+    huge = ndjson(line(moves="e4 " * 2**20))
+    async with serving(replying(huge)) as url, lichess(url) as source:
+        with pytest.raises(BadReply):
+            _ = [each async for each in source.games_since("ann", BORN)]
+
+
+async def test_the_stand_ins_cut_stream_is_a_cut() -> None:
+    world = world_of("Ann")
+    for n in range(250):
+        world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS)
+    async with standing_in(world) as (stand_in, source):
+        stand_in.faults.append("cut")
+        with pytest.raises(StreamCut):
+            _ = [each async for each in source.games_since("ann", BORN)]
+
+
+async def test_a_consumer_that_stops_early_gives_the_turn_back_and_closes_the_connection() -> None:
+    gone = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        try:
+            return await streaming(ndjson(line()), endless=True)(request)
+        except (asyncio.CancelledError, ConnectionError):
+            gone.set()
+            raise
+
+    lane = OwnLane()
+    async with serving(handler) as url, asking(url, lane) as site:
+        source = Lichess(site, 8000)
+        exports: list[AsyncGenerator[Line]] = [
+            source.games_since("ann", BORN),
+            source.newest_games("ann", BORN, 5),
+            source.games_by_id(["q7ZQk1xY"]),
+        ]
+        for export in exports:
+            gone.clear()
+            async with aclosing(export) as told:
+                async for _ in told:
+                    break
+            assert not lane.taken, "the turn lasts though nobody reads the reply"
+            await asyncio.wait_for(gone.wait(), 5)
+
+
+# Who has news
+
+
+async def test_accounts_are_asked_about_in_bulk_and_those_unknown_are_absent() -> None:
+    world = world_of("Ann", "BOB", "Cat")
+    world.players["lichess"]["bob"].closed = True
+    world.players["lichess"]["cat"].title = "BOT"
+    world.play("lichess", "Ann", NOON, famous=FAMOUS)
+
+    async with standing_in(world) as (stand_in, source):
+        told = await source.players(["cat", "nobody", "ann", "bob"])
+
+    assert told.keys() == {"ann", "bob", "cat"}
+    assert told["ann"].seen_at == NOON
+    assert told["ann"].fingerprint
+    assert (told["ann"].closed, told["ann"].bot) == (False, False)
+    assert (told["bob"].closed, told["bob"].bot) == (True, False)
+    assert told["bob"].seen_at is None
+    assert (told["cat"].closed, told["cat"].bot) == (False, True)
+    assert {name: player.name for name, player in told.items()} == {name: name for name in told}
+    (seen,) = stand_in.seen
+    assert (seen.method, seen.path) == ("POST", "/api/users")
+    assert seen.body == "cat,nobody,ann,bob"
+    assert seen.query == {"profile": "false"}
+
+
+async def test_accounts_are_joined_by_their_lower_cased_id() -> None:
+    text = json.dumps([{"id": "AnnRook", "username": "ANNROOK", "title": "GM"}]).encode()
+    async with serving(replying(text)) as url, lichess(url) as source:
+        told = await source.players(["annrook"])
+
+    assert told["annrook"].name == "annrook"
+    assert told["annrook"].bot is False
+
+
+async def test_a_bulk_request_is_spent_before_it_is_sent() -> None:
+    lane = OwnLane()
+    async with serving(replying(b"[]")) as url, asking(url, lane) as site:
+        source = Lichess(site, 8000)
+        await source.players(["ann", "bob"])
+
+    assert lane.spent == [(2, 8000)]
+    assert source.bulk == BULK == 300
+    assert Lichess(site, 50).bulk == 50
+
+
+async def test_the_fingerprint_is_the_same_while_nothing_happens() -> None:
+    world = world_of("Ann")
+    world.play("lichess", "Ann", NOON, famous=FAMOUS)
+    async with standing_in(world) as (_, source):
+        assert await source.players(["ann"]) == await source.players(["ann"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seenAt": ms(NOON) + 1},
+        {"playTime": {"total": 1201, "tv": 0}},
+        {"perfs": {"blitz": {"games": 11, "rating": 1500}, "rapid": {"games": 5}}},
+        {"perfs": {"blitz": {"games": 10, "rating": 1500}, "correspondence": {"games": 6}}},
+    ],
+)
+async def test_the_fingerprint_changes_with_what_a_player_did(change: dict[str, Any]) -> None:
+    assert (await account()).fingerprint != (await account(**change)).fingerprint
+
+
+async def test_the_fingerprint_does_not_change_with_ratings_and_patronage() -> None:
+    same = {
+        "perfs": {"blitz": {"games": 10, "rating": 1999}, "rapid": {"games": 5, "prov": True}},
+        "patron": True,
+        "playTime": {"total": 1200, "tv": 99, "human": 7},
+    }
+    assert (await account()).fingerprint == (await account(**same)).fingerprint
+
+
+async def test_an_account_without_any_of_its_optional_fields_is_read() -> None:
+    player = await account(seenAt=GONE, playTime=GONE, perfs=GONE, title=None)
+
+    assert player.seen_at is None
+    assert player.closed is False
+
+
+async def test_perfs_without_a_count_of_games_are_read() -> None:
+    player = await account(perfs={"storm": {"runs": 12, "score": 30}, "blitz": {"games": 15}})
+
+    assert player.fingerprint == (await account()).fingerprint
+
+
+async def account(**changes: Any) -> Player:
+    """What is said of one account with these changes."""
+    user: dict[str, Any] = {
+        "id": "annrook",
+        "username": "AnnRook",
+        "perfs": {"blitz": {"games": 10, "rating": 1500}, "rapid": {"games": 5}},
+        "createdAt": ms(BORN),
+        "seenAt": ms(NOON),
+        "playTime": {"total": 1200, "tv": 0},
+        "tosViolation": True,
+    }
+    user = {name: value for name, value in (user | changes).items() if value is not GONE}
+    async with serving(replying(json.dumps([user]).encode())) as url, lichess(url) as source:
+        return (await source.players(["annrook"]))["annrook"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b'{"error":"no"}',
+        b'[{"id":"annrook"',
+        b'[{"username":"annrook"}]',
+        b'[{"id":"annrook","seenAt":"yesterday"}]',
+        b"<!DOCTYPE html><html></html>",
+        b"\xef\xbb\xbf[]",
+        b"[" * 100_000,
+        b'[{"id":"annrook","perfs":' + b'{"a":' * 100_000,
+    ],
+)
+async def test_a_bulk_reply_that_is_no_list_of_accounts_is_a_bad_reply(text: bytes) -> None:
+    async with serving(replying(text)) as url, lichess(url) as source:
+        with pytest.raises(BadReply) as caught:
+            await source.players(["annrook"])
+
+    assert "annrook" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seen_at", [ms(NOON) // 1000, 0, -1, 10**18])
+async def test_an_instant_that_cannot_be_one_does_not_spoil_the_bulk_reply(seen_at: int) -> None:
+    accounts = [
+        {"id": "annrook", "seenAt": seen_at},
+        {"id": "bob", "seenAt": ms(NOON)},
+    ]
+    async with serving(replying(json.dumps(accounts).encode())) as url, lichess(url) as source:
+        told = await source.players(["annrook", "bob"])
+
+    assert told["bob"].seen_at == NOON
+
+
+@pytest.mark.parametrize("status", [301, 400, 404])
+async def test_a_bulk_reply_with_another_status_is_a_bad_reply(status: int) -> None:
+    async with serving(replying(b"[]", status=status)) as url, lichess(url) as source:
+        with pytest.raises(BadReply):
+            await source.players(["annrook"])
+
+
+async def test_a_bulk_reply_that_is_cut_is_no_list_of_missing_players() -> None:
+    short = b'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n[{"id":"annrook"},'
+    async with speaking([short]) as url, lichess(url) as source:
+        with pytest.raises(SourceError):
+            await source.players(["annrook", "bob"])

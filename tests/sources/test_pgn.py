@@ -1,0 +1,116 @@
+"""Counting the moves of a PGN, and writing one."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chesscoach.demo.chesscom import chesscom_json
+from chesscoach.demo.lichess import lichess_json
+from chesscoach.demo.world import Famous, World, famous_games
+from chesscoach.sources.pgn import plies_in, written
+from tests.conftest import NOON
+
+HEAD = '[Event "x"]\n[Result "*"]\n\n'
+RESULTS = ["1-0", "0-1", "1/2-1/2", "*"]
+
+
+@pytest.mark.parametrize(
+    ("movetext", "plies"),
+    [
+        ("", 0),
+        ("*", 0),
+        ("1-0", 0),
+        ("1. e4 *", 1),
+        ("1. e4 e5 2. Nf3 1-0", 3),
+        ("1.e4 e5 2.Nf3 1/2-1/2", 3),
+        ("1. e4 1... e5 2. Nf3 2... Nc6 0-1", 4),
+        ("1. e4 {[%clk 0:09:58.1]} 1... e5 {[%clk 0:09:57]} 1-0", 2),
+        ("1. e4 { [%eval 0.17] [%clk 0:03:00] } 1... c5 { B20 Sicilian. 2. Nf3 is best } *", 2),
+        ("1. e4 {a comment\nof two lines} e5 *", 2),
+        ("1. e4 ; to the end of the line e5\n1... c5 *", 2),
+        ("1. e4 $1 e5 $14 $2 *", 2),
+        ("1. O-O O-O-O 2. e8=Q# *", 3),
+        ("1. e4!? e5?? 2. Nf3! *", 3),
+        ("101. Kd2 Kd7 102. Kd1 *", 3),
+        ("1. e4\n e5\n2. Nf3\n\n Nc6 *\n\n\n", 4),
+    ],
+)
+def test_the_plies_of_a_movetext_are_counted(movetext: str, plies: int) -> None:
+    assert plies_in(HEAD + movetext) == plies
+
+
+@pytest.mark.parametrize("pgn", ["", "\n", "*", '[Event "x"]', '[Event "x"]\n[White "1. e4"]\n'])
+def test_a_pgn_without_a_movetext_has_no_plies(pgn: str) -> None:
+    assert plies_in(pgn) == 0
+
+
+def test_moves_in_a_tag_are_not_counted() -> None:
+    assert plies_in('[Event "1. e4 e5 2. Nf3"]\n\n1. d4 *') == 1
+
+
+def test_the_line_ends_of_windows_make_no_difference() -> None:
+    pgn = HEAD + "1. e4 {a} e5 ; b\n2. Nf3 *\n"
+
+    assert plies_in(pgn.replace("\n", "\r\n")) == plies_in(pgn) == 3
+
+
+@pytest.mark.timeout(4)
+@pytest.mark.parametrize("movetext", ["{" * 300_000, "1" * 300_000, "{1" * 300_000, "." * 300_000])
+def test_a_senseless_movetext_does_not_hold_up_the_loop(movetext: str) -> None:
+    assert plies_in(HEAD + movetext) >= 0
+
+
+@pytest.mark.parametrize("famous", famous_games(), ids=lambda famous: f"{famous.white}")
+def test_the_plies_of_the_sites_own_pgns_are_those_of_the_moves(famous: Famous) -> None:
+    world = World()
+    world.add_player("lichess", "Ann", NOON)
+    world.add_player("chess.com", "Ann", NOON)
+    plies = len(famous.moves.split())
+
+    assert plies_in(lichess_json(world.play("lichess", "Ann", NOON, famous=famous))["pgn"]) == plies
+    assert (
+        plies_in(chesscom_json(world.play("chess.com", "Ann", NOON, famous=famous))["pgn"]) == plies
+    )
+
+
+def test_a_pgn_has_its_tags_then_its_moves_numbered_then_the_result() -> None:
+    assert written({"White": "Ann", "Result": "0-1"}, ["f3", "e5", "g4", "Qh4#"]) == (
+        '[White "Ann"]\n[Result "0-1"]\n\n1. f3 e5 2. g4 Qh4# 0-1\n'
+    )
+
+
+def test_a_tag_without_a_value_is_left_out() -> None:
+    assert written({"WhiteElo": None, "ECO": "", "Result": "*"}, []) == '[Result "*"]\n\n*\n'
+
+
+def test_a_pgn_without_a_result_ends_open() -> None:
+    assert written({}, ["e4"]).endswith("\n\n1. e4 *\n")
+
+
+def test_quotes_and_line_ends_cannot_break_out_of_a_tag() -> None:
+    pgn = written({"White": 'Ann "the\\Rook"\n[Result "1-0"]\r\n\n', "Result": "*"}, [])
+
+    assert pgn == '[White "Ann \\"the\\\\Rook\\" [Result \\"1-0\\"]   "]\n[Result "*"]\n\n*\n'
+
+
+@given(
+    moves=st.lists(st.sampled_from(["e4", "Nf3", "O-O", "exd8=Q+", "Qh4#", "R1a3", "O-O-O"])),
+    result=st.sampled_from(RESULTS),
+    name=st.text(max_size=20),
+)
+def test_what_is_written_is_counted_as_it_was_given(
+    moves: list[str], result: str, name: str
+) -> None:
+    pgn = written({"White": name, "Result": result}, moves)
+
+    assert plies_in(pgn) == len(moves)
+    assert re.findall(r"\d+\.", pgn.partition("\n\n")[2]) == [
+        f"{n}." for n in range(1, (len(moves) + 1) // 2 + 1)
+    ]
+
+
+@given(st.text())
+def test_any_text_has_a_number_of_plies(text: str) -> None:
+    assert plies_in(text) >= 0
