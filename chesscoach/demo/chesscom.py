@@ -69,7 +69,8 @@ def _error(message: str) -> web.Response:
 def chesscom_json(game: Played) -> dict[str, Any]:
     """A game as a month lists it."""
     ended = game.ended_at or game.started_at
-    white, black = {"1-0": ("win", "resigned"), "0-1": ("resigned", "win")}.get(
+    lost = "checkmated" if game.famous.moves.endswith("#") else "resigned"
+    white, black = {"1-0": ("win", lost), "0-1": (lost, "win")}.get(
         game.famous.result, ("agreed", "agreed")
     )
     pgn = (

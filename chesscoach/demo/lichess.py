@@ -73,7 +73,8 @@ class LichessStandIn(StandIn):
         if len(ids) > 300:
             self.violations.append(f"{len(ids)} games in one request")
         games = [self.world.games.get(f"lichess:{game_id}") for game_id in ids]
-        return await self._ndjson(request, [game for game in games if game is not None])
+        found = [game for game in games if game is not None and game.status != "aborted"]
+        return await self._ndjson(request, found)
 
     async def _ndjson(self, request: web.Request, games: Iterable[Played]) -> web.StreamResponse:
         lines = [msgspec.json.encode(lichess_json(game)) + b"\n" for game in games]
@@ -108,6 +109,8 @@ def lichess_json(game: Played) -> dict[str, Any]:
     status = game.status
     if done and winner is None and status == "resign":
         status = "draw"
+    elif done and status == "resign" and game.famous.moves.endswith("#"):
+        status = "mate"
     started = game.started_at
     pgn = (
         f'[Event "rated {game.speed} game"]\n[Site "{game.url}"]\n'

@@ -13,7 +13,7 @@ from msgspec import Struct
 from chesscoach.errors import BadReply, PlayerMissing
 from chesscoach.models import Game, Result, Side
 from chesscoach.sources import pgn as pgns
-from chesscoach.sources.client import Site, body, complaint
+from chesscoach.sources.client import Site, body, complaint, whole_rating
 
 _MONTH_BYTES = 64 * 1024 * 1024
 _DRAWN = frozenset(
@@ -98,7 +98,9 @@ class Chesscom:
         async with self.site.ask("GET", path, headers=headers, total_s=120.0) as response:
             if response.status == 304:
                 return Month(changed=False, etag=etag)
-            if response.status in (404, 410):
+            if response.status == 410:
+                return Month(changed=True)  # there is nothing and there will be nothing
+            if response.status == 404:
                 return _missing(await complaint(response), month)
             if response.status != 200:
                 msg = f"the site answered {response.status} to a request for a month"
@@ -110,7 +112,7 @@ class Chesscom:
 def _missing(message: str, month: str) -> Month:
     if "date cannot be set in the future" in message.lower():
         return Month(changed=True)  # the site's clock has not reached that month
-    if re.search(r"user .*not found", message, re.IGNORECASE):
+    if message.lower().startswith("user ") and "not found" in message.lower():
         msg = "Chess.com knows no such player"
         raise PlayerMissing(msg)
     msg = f"Chess.com did not find the month {month}, though not for want of the player"
@@ -166,8 +168,7 @@ def _game(raw: _Game) -> Game:
 
 
 def _side(raw: _Side) -> Side:
-    rating = None if raw.rating is None else round(raw.rating)
-    return Side(name=raw.username, key=raw.uuid, rating=rating)
+    return Side(name=raw.username, key=raw.uuid, rating=whole_rating(raw.rating))
 
 
 def _result(raw: _Game, tags: dict[str, str]) -> Result:

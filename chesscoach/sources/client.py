@@ -148,6 +148,7 @@ class Site:
                         try:
                             if await self._healthy(response):
                                 yield response
+                                await self._went_well()
                                 return
                         finally:
                             if not response.content.at_eof():
@@ -167,10 +168,12 @@ class Site:
             raise await self._closed("403: the site refuses us")
         if status >= 500:
             raise await self._failed(BadReply(f"the site answered {status}"))
+        return True
+
+    async def _went_well(self) -> None:
         self._failures = 0
         if self.lane.pauses or self.lane.closings:
             await self.lane.clear()
-        return True
 
     async def _pause(self) -> None:
         if self.lane.pauses + 1 >= PATIENCE:
@@ -268,3 +271,8 @@ async def complaint(response: aiohttp.ClientResponse) -> str:
     if not isinstance(told, dict):
         return ""
     return str(told.get("message") or told.get("error") or "")
+
+
+def whole_rating(rating: float | None) -> int | None:
+    """A rating as a number that a database can hold; nonsense is none."""
+    return round(rating) if rating is not None and abs(rating) < 100_000 else None

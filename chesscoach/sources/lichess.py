@@ -7,6 +7,7 @@ so only whole lines count.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from msgspec import Struct
 from chesscoach.errors import BadReply, PlayerMissing
 from chesscoach.models import Game, PendingGame, Player, Result, Side
 from chesscoach.sources import pgn as pgns
-from chesscoach.sources.client import Site, body, lines
+from chesscoach.sources.client import Site, body, lines, whole_rating
 
 BULK = 300
 """Accounts, or games, in one bulk request: the site's limit."""
@@ -39,6 +40,12 @@ class Unreadable(Struct, frozen=True, kw_only=True):
     """A line that is no game as documented; `external_id` is empty where even that is missing."""
 
     external_id: str
+
+
+class Aborted(Struct, frozen=True, kw_only=True):
+    """A game that was aborted: not to be stored, the site will delete it itself."""
+
+    started_at: datetime
 
 
 Line: TypeAlias = Game | PendingGame | Unreadable
@@ -110,7 +117,8 @@ class _Account(Struct, rename="camel"):
 
 _game_decoder = msgspec.json.Decoder(_Game)
 _id_decoder = msgspec.json.Decoder(_Id)
-_accounts_decoder = msgspec.json.Decoder(list[_Account])
+_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_account_decoder = msgspec.json.Decoder(_Account)
 
 
 class Lichess:
@@ -140,11 +148,11 @@ class Lichess:
                 raise BadReply(msg)
             text = await body(response, _BULK_BYTES)
         try:
-            accounts = _accounts_decoder.decode(text)
+            players = [_player(raw) for raw in _list_decoder.decode(text)]
         except (msgspec.MsgspecError, RecursionError) as error:
             msg = f"a bulk reply that cannot be read ({type(error).__name__})"
             raise BadReply(msg) from None
-        return {account.id.lower(): _player(account) for account in accounts}
+        return {player.name: player for player in players}
 
     async def games_since(self, name: str, since: datetime) -> AsyncGenerator[Line]:
         """All games that began since an instant, finished or not, oldest first.
@@ -154,50 +162,49 @@ class Lichess:
         while True:
             count, newest = 0, since
             params = {"since": _ms(since), "sort": "dateAsc", "ongoing": "true", "max": str(PAGE)}
-            async for line in self._export(f"/api/games/user/{name}", params, games=PAGE):
-                count += 1
-                if isinstance(line, Game | PendingGame) and line.started_at is not None:
-                    newest = max(newest, line.started_at)
-                if line is not None:
-                    yield line
+            async with aclosing(self._export(f"/api/games/user/{name}", params, PAGE)) as page:
+                async for line in page:
+                    count += 1
+                    if not isinstance(line, Unreadable) and line.started_at is not None:
+                        newest = max(newest, line.started_at)
+                    if not isinstance(line, Aborted):
+                        yield line
             if count < PAGE or newest == since:
                 return
             since = newest
 
-    async def newest_games(self, name: str, since: datetime, limit: int) -> AsyncGenerator[Line]:
+    async def newest_games(
+        self, name: str, since: datetime, limit: int
+    ) -> AsyncGenerator[Game | Unreadable]:
         """The newest finished games since an instant, newest first."""
         params = {"since": _ms(since), "sort": "dateDesc", "max": str(limit)}
-        async for line in self._export(f"/api/games/user/{name}", params, games=limit):
-            if line is not None:
-                yield line
+        async with aclosing(self._export(f"/api/games/user/{name}", params, limit)) as found:
+            async for line in found:
+                if isinstance(line, Game | Unreadable):
+                    yield line
 
     async def unfinished_games(self, name: str) -> AsyncGenerator[PendingGame]:
         """The games that an account is playing now, however long ago they began."""
         params = {"ongoing": "true", "finished": "false", "max": str(BULK)}
-        async for line in self._export(f"/api/games/user/{name}", params, games=BULK):
-            if isinstance(line, PendingGame):
-                yield line
+        async with aclosing(self._export(f"/api/games/user/{name}", params, BULK)) as found:
+            async for line in found:
+                if isinstance(line, PendingGame):
+                    yield line
 
     async def games_by_id(self, ids: Sequence[str]) -> AsyncGenerator[Line]:
         """Games by their ids, finished or not; the site leaves out those that it does not have."""
-        async for line in self._export(
-            "/api/games/export/_ids", {}, games=len(ids), method="POST", data=",".join(ids)
-        ):
-            if line is not None:
-                yield line
+        path = "/api/games/export/_ids"
+        async with aclosing(self._export(path, {}, len(ids), data=",".join(ids))) as found:
+            async for line in found:
+                if not isinstance(line, Aborted):
+                    yield line
 
     async def _export(
-        self,
-        path: str,
-        params: Mapping[str, str],
-        *,
-        games: int,
-        method: str = "GET",
-        data: str | None = None,
-    ) -> AsyncGenerator[Line | None]:
-        """Every line counts toward a page, so that aborted games come as None."""
+        self, path: str, params: Mapping[str, str], games: int, data: str | None = None
+    ) -> AsyncGenerator[Line | Aborted]:
+        """Every line of an export, of at most so many games; POSTed where there is data."""
         async with self.site.ask(
-            method,
+            "POST" if data else "GET",
             path,
             headers=_NDJSON,
             params={**_FORM, **params},
@@ -207,15 +214,15 @@ class Lichess:
             if response.status == 404:
                 msg = "Lichess knows no such player, or has closed the account"
                 raise PlayerMissing(msg)
-            if response.status != 200:
-                msg = f"the site answered {response.status} to an export"
+            if response.status != 200 or response.content_type == "text/html":
+                kind = response.content_type
+                msg = f"the site answered {response.status} ({kind}) to an export"
                 raise BadReply(msg)
             async for line in lines(response, _LINE_BYTES):
                 yield _parse(line)
 
 
-def _parse(line: bytes) -> Line | None:
-    """A line as a value; None for an aborted game, which the site will delete itself."""
+def _parse(line: bytes) -> Line | Aborted:
     try:
         raw = _game_decoder.decode(line)
         return _game(raw)
@@ -226,12 +233,12 @@ def _parse(line: bytes) -> Line | None:
             return Unreadable(external_id="")
 
 
-def _game(raw: _Game) -> Line | None:
+def _game(raw: _Game) -> Line | Aborted:
     started = _instant(raw.created_at)
     if raw.status in _UNFINISHED:
         return PendingGame(external_id=raw.id, started_at=started)
     if raw.status == "aborted":
-        return None
+        return Aborted(started_at=started)
     white, black = _side(raw.players.white), _side(raw.players.black)
     result = _result(raw)
     moves = raw.moves.split()
@@ -290,28 +297,40 @@ def _result(raw: _Game) -> Result:
 
 def _side(raw: _Side) -> Side:
     if raw.user is not None:
-        rating = None if raw.rating is None else round(raw.rating)
-        return Side(name=raw.user.name or raw.user.id, key=raw.user.id.lower(), rating=rating)
+        name = raw.user.name or raw.user.id
+        return Side(name=name, key=raw.user.id.lower(), rating=whole_rating(raw.rating))
     if raw.ai_level is not None:
         return Side(name=f"Stockfish level {raw.ai_level}", key=None)
     return Side(name="Anonymous", key=None)
 
 
-def _player(raw: _Account) -> Player:
-    games = sum(perf.games for perf in raw.perfs.values())
-    played = raw.play_time.total if raw.play_time else 0
+def _player(raw: msgspec.Raw) -> Player:
+    """An account; one that cannot be read says nothing, so it counts as having news."""
+    try:
+        account = _account_decoder.decode(raw)
+        seen_at = None if account.seen_at is None else _instant(account.seen_at)
+    except (msgspec.MsgspecError, ValueError):
+        if not (name := _id_decoder.decode(raw).id.lower()):
+            msg = "a bulk reply with an account that has no id"
+            raise BadReply(msg) from None
+        return Player(name=name)
+    games = sum(perf.games for name, perf in account.perfs.items() if name != "puzzle")
+    played = account.play_time.total if account.play_time else 0
     return Player(
-        name=raw.id.lower(),
-        closed=raw.disabled,
-        bot=raw.title == "BOT",
-        seen_at=None if raw.seen_at is None else _instant(raw.seen_at),
-        fingerprint=f"{raw.seen_at}:{played}:{games}",
+        name=account.id.lower(),
+        closed=account.disabled,
+        bot=account.title == "BOT",
+        seen_at=seen_at,
+        fingerprint=f"{account.seen_at}:{played}:{games}",
     )
 
 
 def _ms(instant: datetime) -> str:
-    """Unix milliseconds: seconds would silently bring the whole history."""
-    return str(int(instant.timestamp() * 1000))
+    """Unix milliseconds, not before the least that the site takes.
+
+    Seconds would silently bring the whole history.
+    """
+    return str(max(int(instant.timestamp() * 1000), 1_356_998_400_070))
 
 
 def _instant(ms: int) -> datetime:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " ", "\r": " "})
-_NOT_MOVES = re.compile(r"\{[^}]*\}|;[^\n]*|\$\d+|\d+\.+|1-0|0-1|1/2-1/2|\*")
+_NOT_MOVES = re.compile(r"\{[^}]*(?:\}|\Z)|;[^\n]*|\$\d+|(?<!\d)\d+\.+|1-0|0-1|1/2-1/2|\*")
 
 
 def plies_in(pgn: str) -> int:

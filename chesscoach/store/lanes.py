@@ -41,8 +41,10 @@ class SiteLane:
         self._site = site
         self._key = f"lane:{site}"
         self._here = asyncio.Lock()
+        self._one = asyncio.Lock()
         self._lease: Lease | None = None
         self._paused_until = 0.0
+        self._closed: datetime | None = None
         self.pauses = 0
         self.closings = 0
 
@@ -101,8 +103,12 @@ class SiteLane:
         self.pauses = row.get("pauses", 0)
         self.closings = row.get("closings", 0)
         self._paused_until = asyncio.get_running_loop().time() + row.get("pause_s", 0)
-        if row.get("closed_s", 0) > 0:
-            msg = f"{self._site} is closed until {row['closed_until']:%Y-%m-%dT%H:%M:%SZ}"
+        self._closed = row["closed_until"] if row.get("closed_s", 0) > 0 else None
+        self._mind_closing()
+
+    def _mind_closing(self) -> None:
+        if self._closed is not None:
+            msg = f"{self._site} is left alone until {self._closed:%Y-%m-%dT%H:%M:%SZ}"
             raise SiteClosed(msg)
 
     @asynccontextmanager
@@ -110,14 +116,17 @@ class SiteLane:
         """The time of one request: after any pause, and only while the lane is ours.
 
         Raises:
+            SiteClosed: the site has been closed under this holder.
             LeaseLost: the lane could not be kept; the request was broken off.
         """
         if self._lease is None:
             msg = f"the lane of {self._site} is not held"
             raise LeaseLost(msg)
-        await asyncio.sleep(self._paused_until - asyncio.get_running_loop().time())
-        async with self._lease.scope():
-            yield
+        async with self._one:
+            self._mind_closing()
+            await asyncio.sleep(self._paused_until - asyncio.get_running_loop().time())
+            async with self._lease.scope():
+                yield
 
     async def pause(self, seconds: float) -> None:
         """Lets nobody ask the site for so long; counts the pauses in a row."""
@@ -131,8 +140,8 @@ class SiteLane:
         row = await self._note(
             {"pauses": 0, "closings": self.closings, "closed_until": _in(seconds)}
         )
-        until: datetime = row["closed_until"] if row else datetime.now(UTC)
-        return until
+        self._closed = row["closed_until"] if row else datetime.now(UTC)
+        return self._closed
 
     async def clear(self) -> None:
         """The site answered as it should: past pauses and closings no longer count."""

@@ -1,6 +1,7 @@
 """Chess.com's lane: one conditional request for each month of an account that may still change."""
 
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -36,9 +37,10 @@ class FromChesscom:
         begun = self._ctx.now()
         joined = account.joined
         for link in account.newcomers:
-            async for delivery in self._welcome(account, link, begun):
-                account = delivery.account
-                yield delivery
+            async with aclosing(self._welcome(account, link, begun)) as back_fill:
+                async for delivery in back_fill:
+                    account = delivery.account
+                    yield delivery
         if joined:
             first = account.first_month or months.first_open(begun)
             for month in months.span(first, months.of(begun)):

@@ -60,14 +60,16 @@ class FromLichess:
             yield settled
         account = settled.account
         if joined and account.cursor and cadence.has_news(account, player, self._begun):
-            async for delivery in self._news(account, joined, account.cursor):
-                account = delivery.account
-                yield delivery
+            async with aclosing(self._news(account, joined, account.cursor)) as news:
+                async for delivery in news:
+                    account = delivery.account
+                    yield delivery
             account = replace(account, settled_at=self._begun)
         for link in newcomers:
-            async for delivery in self._welcome(account, link):
-                account = delivery.account
-                yield delivery
+            async with aclosing(self._welcome(account, link)) as back_fill:
+                async for delivery in back_fill:
+                    account = delivery.account
+                    yield delivery
         yield self._finished(account, player)
 
     async def _welcome(self, account: Account, link: Link) -> AsyncGenerator[Delivery]:
@@ -76,10 +78,11 @@ class FromLichess:
         The cursor is the other users', who get none of this: it stays, unless there was none.
         """
         cursor = account.cursor
-        back_fill = self._news(account, (link,), link.since) if link.since else None
-        async for delivery in back_fill or self._newest(account, link):
-            account = replace(delivery.account, cursor=cursor or delivery.account.cursor)
-            yield replace(delivery, account=account)
+        known = self._news(account, (link,), link.since) if link.since else None
+        async with aclosing(known or self._newest(account, link)) as back_fill:
+            async for delivery in back_fill:
+                account = replace(delivery.account, cursor=cursor or delivery.account.cursor)
+                yield replace(delivery, account=account)
         yield Delivery(account=_join(account, link))
 
     async def _newest(self, account: Account, link: Link) -> AsyncGenerator[Delivery]:

@@ -4,6 +4,8 @@ The application only writes names into its users. Here each becomes an account w
 name taken out or changed leaves its account; a name that no site could have is refused.
 """
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from chesscoach import log
@@ -12,6 +14,9 @@ from chesscoach.models import Account, Link, Platform
 from chesscoach.rules import cadence, months, usernames
 from chesscoach.runner.job import Run
 from chesscoach.store.users import UserRow
+
+_FIRST_YEAR = 2007
+"""Chess.com's first; Lichess is younger."""
 
 SITES: tuple[Platform, ...] = ("lichess", "chess.com")
 
@@ -68,7 +73,7 @@ async def _compare(
     changes = Changes(new={}, joining=[], leaving=[])
     for user in page:
         # What the application fetched before counts only until we have synced him ourselves.
-        since = None if user.user_id in ours else user.last_sync
+        since = None if user.user_id in ours else _believable(ctx, user.last_sync)
         for key, (site, name, spelling) in wanted[user.user_id].items():
             link = Link(user_id=user.user_id, name=spelling, since=since)
             _join(ctx, changes, rows.get(key), key, site, name, link)
@@ -77,6 +82,13 @@ async def _compare(
             if link.user_id in wanted and row.key not in wanted[link.user_id]:
                 changes.leaving.append((row.key, link.user_id))
     return changes
+
+
+def _believable(ctx: Context, last_sync: datetime | None) -> datetime | None:
+    """When the application last synced a user: not before the sites were, and not in the future."""
+    if last_sync is None or last_sync.year < _FIRST_YEAR:
+        return None
+    return min(last_sync, ctx.now())
 
 
 def _join(  # the row is there, is made on this page, or is to be made
