@@ -13,7 +13,8 @@ from msgspec import Struct
 from chesscoach.errors import BadReply, PlayerMissing
 from chesscoach.models import Game, Result, Side
 from chesscoach.sources import pgn as pgns
-from chesscoach.sources.client import Site, body, complaint, whole_rating
+from chesscoach.sources.client import Site
+from chesscoach.sources.reply import body, complaint, whole_rating
 
 _MONTH_BYTES = 64 * 1024 * 1024
 _DRAWN = frozenset(

@@ -22,7 +22,8 @@ from chesscoach.context import Context
 from chesscoach.demo.world import famous_games
 from chesscoach.errors import BadReply, SiteClosed, SourceError, StreamCut
 from chesscoach.metrics import Metrics
-from chesscoach.sources.client import ESCALATION, Site, body, complaint, lines, user_agent
+from chesscoach.sources.client import ESCALATION, Site, user_agent
+from chesscoach.sources.reply import body, complaint, lines
 from tests.conftest import Sites, keeping
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -16,7 +16,8 @@ from chesscoach.demo.lichess import LichessStandIn
 from chesscoach.demo.world import World, famous_games
 from chesscoach.errors import BadReply, PlayerMissing, SourceError, StreamCut
 from chesscoach.models import Game, PendingGame, Player, Side
-from chesscoach.sources.lichess import BULK, PAGE, Lichess, Line, Unreadable
+from chesscoach.sources.lichess import BULK, PAGE, Lichess
+from chesscoach.sources.lichess_payload import Line, Unreadable
 from chesscoach.sources.pgn import plies_in
 from tests.conftest import NOON
 from tests.sources.test_client import (

@@ -13,7 +13,8 @@ from chesscoach.jobs.sync_games.delivery import BATCH, Delivery
 from chesscoach.models import Account, Game, Link, PendingGame, Platform, Player
 from chesscoach.rules import cadence, months
 from chesscoach.runner.job import Run
-from chesscoach.sources.lichess import BULK, Line
+from chesscoach.sources.lichess import BULK
+from chesscoach.sources.lichess_payload import Line
 
 _ABSENT = 2
 """A pending game that the site did not know so often was aborted and deleted."""

@@ -1,0 +1,236 @@
+"""What Lichess sends, and the values that it stands for.
+
+Shapes have only what we use; unknown fields are left alone. A published schema calls some fields
+required that real replies lack, so all but the least have defaults.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from chesscoach.errors import BadReply
+from chesscoach.models import Game, PendingGame, Player, Result, Side
+from chesscoach.sources import pgn as pgns
+from chesscoach.sources.reply import whole_rating
+
+_UNFINISHED = frozenset({"created", "started"})
+_DRAWN = frozenset(
+    {"draw", "stalemate", "outoftime", "timeout", "insufficientMaterialClaim", "variantEnd"}
+)
+
+
+class Unreadable(Struct, frozen=True, kw_only=True):
+    """A line that is no game as documented; `external_id` is empty where even that is missing."""
+
+    external_id: str
+
+
+class Aborted(Struct, frozen=True, kw_only=True):
+    """A game that was aborted: not to be stored, the site will delete it itself."""
+
+    started_at: datetime
+
+
+Line: TypeAlias = Game | PendingGame | Unreadable
+
+
+class _User(Struct):
+    id: str
+    name: str = ""
+
+
+class _Side(Struct, rename={"ai_level": "aiLevel"}):
+    user: _User | None = None
+    ai_level: int | None = None
+    rating: float | None = None
+
+
+class _Sides(Struct):
+    white: _Side = msgspec.field(default_factory=_Side)
+    black: _Side = msgspec.field(default_factory=_Side)
+
+
+class _Opening(Struct):
+    eco: str = ""
+    name: str = ""
+
+
+class _Clock(Struct):
+    initial: int = 0
+    increment: int = 0
+
+
+class _Game(Struct, rename="camel"):
+    id: str
+    created_at: int
+    status: str
+    last_move_at: int | None = None
+    players: _Sides = msgspec.field(default_factory=_Sides)
+    rated: bool = False
+    variant: str = "standard"
+    speed: str = ""
+    winner: str | None = None
+    moves: str = ""
+    pgn: str | None = None
+    initial_fen: str | None = None
+    opening: _Opening | None = None
+    clock: _Clock | None = None
+
+
+class _Id(Struct):
+    id: str = ""
+
+
+class _Perf(Struct):
+    games: int = 0
+
+
+class _PlayTime(Struct):
+    total: int = 0
+
+
+class _Account(Struct, rename="camel"):
+    id: str
+    disabled: bool = False
+    title: str | None = None
+    seen_at: int | None = None
+    play_time: _PlayTime | None = None
+    perfs: dict[str, _Perf] = {}
+
+
+_game_decoder = msgspec.json.Decoder(_Game)
+_id_decoder = msgspec.json.Decoder(_Id)
+_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_account_decoder = msgspec.json.Decoder(_Account)
+
+
+def parsed(line: bytes) -> Line | Aborted:
+    """A line of an export as a value."""
+    try:
+        raw = _game_decoder.decode(line)
+        return _game(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        try:
+            return Unreadable(external_id=_id_decoder.decode(line).id[:32])
+        except (msgspec.MsgspecError, RecursionError):
+            return Unreadable(external_id="")
+
+
+def _game(raw: _Game) -> Line | Aborted:
+    started = _instant(raw.created_at)
+    if raw.status in _UNFINISHED:
+        return PendingGame(external_id=raw.id, started_at=started)
+    if raw.status == "aborted":
+        return Aborted(started_at=started)
+    white, black = _side(raw.players.white), _side(raw.players.black)
+    result = _result(raw)
+    moves = raw.moves.split()
+    url = f"https://lichess.org/{raw.id}"
+    return Game(
+        platform="lichess",
+        external_id=raw.id,
+        url=url,
+        white=white,
+        black=black,
+        result=result,
+        speed=raw.speed,
+        variant=raw.variant,
+        standard=raw.variant == "standard" and raw.initial_fen is None,
+        rated=raw.rated,
+        started_at=started,
+        ended_at=started if raw.last_move_at is None else _instant(raw.last_move_at),
+        plies=len(moves),
+        pgn=raw.pgn or _pgn(raw, url, started, (white, black), result, moves),
+    )
+
+
+def _pgn(
+    raw: _Game, url: str, started: datetime, sides: tuple[Side, Side], result: str, moves: list[str]
+) -> str:
+    kind = "rated" if raw.rated else "casual"
+    clock = f"{raw.clock.initial}+{raw.clock.increment}" if raw.clock else "-"
+    tags = {
+        "Event": f"{kind} {raw.speed} game",
+        "Site": url,
+        "Date": f"{started:%Y.%m.%d}",
+        "White": sides[0].name,
+        "Black": sides[1].name,
+        "Result": result,
+        "UTCDate": f"{started:%Y.%m.%d}",
+        "UTCTime": f"{started:%H:%M:%S}",
+        "WhiteElo": sides[0].rating,
+        "BlackElo": sides[1].rating,
+        "Variant": "" if raw.variant == "standard" else raw.variant,
+        "FEN": raw.initial_fen,
+        "SetUp": "1" if raw.initial_fen else "",
+        "TimeControl": clock,
+        "ECO": raw.opening.eco if raw.opening else "",
+        "Opening": raw.opening.name if raw.opening else "",
+    }
+    return pgns.written(tags, moves)
+
+
+def _result(raw: _Game) -> Result:
+    if raw.winner == "white":
+        return "1-0"
+    if raw.winner == "black":
+        return "0-1"
+    return "1/2-1/2" if raw.status in _DRAWN else "*"
+
+
+def _side(raw: _Side) -> Side:
+    if raw.user is not None:
+        name = raw.user.name or raw.user.id
+        return Side(name=name, key=raw.user.id.lower(), rating=whole_rating(raw.rating))
+    if raw.ai_level is not None:
+        return Side(name=f"Stockfish level {raw.ai_level}", key=None)
+    return Side(name="Anonymous", key=None)
+
+
+def players(text: bytes) -> dict[str, Player]:
+    """A bulk reply as values, by name.
+
+    Raises:
+        BadReply: it is no list of accounts.
+    """
+    try:
+        found = [_player(raw) for raw in _list_decoder.decode(text)]
+    except (msgspec.MsgspecError, RecursionError) as error:
+        msg = f"a bulk reply that cannot be read ({type(error).__name__})"
+        raise BadReply(msg) from None
+    return {player.name: player for player in found}
+
+
+def _player(raw: msgspec.Raw) -> Player:
+    """An account; one that cannot be read says nothing, so it counts as having news."""
+    try:
+        account = _account_decoder.decode(raw)
+        seen_at = None if account.seen_at is None else _instant(account.seen_at)
+    except (msgspec.MsgspecError, ValueError):
+        if not (name := _id_decoder.decode(raw).id.lower()):
+            msg = "a bulk reply with an account that has no id"
+            raise BadReply(msg) from None
+        return Player(name=name)
+    games = sum(perf.games for name, perf in account.perfs.items() if name != "puzzle")
+    played = account.play_time.total if account.play_time else 0
+    return Player(
+        name=account.id.lower(),
+        closed=account.disabled,
+        bot=account.title == "BOT",
+        seen_at=seen_at,
+        fingerprint=f"{account.seen_at}:{played}:{games}",
+    )
+
+
+def _instant(ms: int) -> datetime:
+    """An instant of Unix milliseconds.
+
+    Raises:
+        ValueError: it cannot be one, for it lies before 2001 or after 2286 (seconds, most likely).
+    """
+    if not 10**12 <= ms < 10**13:
+        msg = "not Unix milliseconds"
+        raise ValueError(msg)
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
