@@ -170,13 +170,15 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     named = path or real.get("CHESSCOACH_CONFIG")
     file = Path(named) if named else Path("config.toml")
     table = _read_toml(file, required=bool(named))
-    extra = {k: v for k, v in dotenv.dotenv_values(file.parent / ".env").items() if v is not None}
-    env = {**extra, **real}
+    beside = _read_dotenv(file.parent / ".env")
+    env = {**beside, **real}
     _convert(table, str(file), strict=True)
     merged = _overlay(table, _settings_in(env))
-    if name := _secret(env, "DB_NAME"):
+    if name := _secret("DB_NAME", real, beside):
         merged.setdefault("database", {})["name"] = name
-    return Settings(config=_convert(merged, "the environment", strict=False), process=_process(env))
+    return Settings(
+        config=_convert(merged, "the environment", strict=False), process=_process(real, beside)
+    )
 
 
 def _read_toml(file: Path, *, required: bool) -> dict[str, Any]:
@@ -191,6 +193,14 @@ def _read_toml(file: Path, *, required: bool) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"configuration {file}: cannot be read: {type(error).__name__}"
     raise ConfigError(msg)
+
+
+def _read_dotenv(file: Path) -> dict[str, str]:
+    try:
+        return {k: v for k, v in dotenv.dotenv_values(file).items() if v is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{file}: cannot be read: {type(error).__name__}"
+        raise ConfigError(msg) from None
 
 
 def _convert(table: Mapping[str, Any], where: str, *, strict: bool) -> Config:
@@ -225,6 +235,8 @@ def _explain(message: str, prefix: str, where: str) -> str:
     """Turns msgspec's "… - at `$.a.b`" into "a.b: … (in …)"."""
     text, _, path = message.partition(" - at `$")
     key = ".".join(part for part in (prefix, path.strip("`.").replace("[...]", "")) if part)
+    if text.startswith("Invalid enum value"):  # msgspec quotes it
+        text = "invalid value: none of those that it takes"
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
         key, text = f"{key}.{unknown[1]}".strip("."), "unknown setting"
     return f"{key or 'configuration'}: {text[:1].lower()}{text[1:]} (in {where})"
@@ -250,25 +262,27 @@ def _overlay(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]
     return merged
 
 
-def _secret(env: Mapping[str, str], name: str) -> str | None:
-    if value := env.get(name):
-        return value
-    if file := env.get(f"{name}_FILE"):
-        try:
-            return Path(file).read_text("utf-8").strip() or None
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"{name}_FILE: cannot be read: {type(error).__name__}"
-            raise ConfigError(msg) from None
+def _secret(name: str, *places: Mapping[str, str]) -> str | None:
+    """A value, or the content of the file that `NAME_FILE` names, from the first place to say."""
+    for env in places:
+        if value := env.get(name):
+            return value
+        if file := env.get(f"{name}_FILE"):
+            try:
+                return Path(file).read_text("utf-8").strip() or None
+            except (OSError, UnicodeDecodeError) as error:
+                msg = f"{name}_FILE: cannot be read: {type(error).__name__}"
+                raise ConfigError(msg) from None
     return None
 
 
-def _process(env: Mapping[str, str]) -> Process:
-    kubernetes = "KUBERNETES_SERVICE_HOST" in env
-    systemd = "INVOCATION_ID" in env
+def _process(real: Mapping[str, str], beside: Mapping[str, str]) -> Process:
+    kubernetes = "KUBERNETES_SERVICE_HOST" in real
+    systemd = "INVOCATION_ID" in real
     return Process(
-        mongo_url=_secret(env, "MONGO_URL"),
-        slot=_slot(env.get("CHESSCOACH_SLOT")),
-        kubernetes_job=env.get("KUBERNETES_JOB_NAME") or None,
+        mongo_url=_secret("MONGO_URL", real, beside),
+        slot=_slot(real.get("CHESSCOACH_SLOT")),
+        kubernetes_job=real.get("KUBERNETES_JOB_NAME") or None,
         source="kubernetes" if kubernetes else "systemd" if systemd else "cli",
     )
 
@@ -278,9 +292,9 @@ def _slot(text: str | None) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        msg = "CHESSCOACH_SLOT: expected an instant in RFC 3339, such as 2026-11-21T06:00:00Z"
-        raise ConfigError(msg)
-    return at.astimezone(UTC)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    msg = "CHESSCOACH_SLOT: expected an instant in RFC 3339, such as 2026-11-21T06:00:00Z"
+    raise ConfigError(msg)

@@ -11,10 +11,12 @@ in theirs.
 """
 
 import logging
+import math
 import re
 import sys
+import threading
 from collections.abc import Collection
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -34,7 +36,7 @@ _SCRUBS = (
         re.compile(r"(?i)([?&][^=&\s]*(?:key|token|secret|password|auth)[^=&\s]*=)[^&\s]+"),
         rf"\1{MASK}",
     ),
-    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), MASK),
+    (re.compile(r"[^\s@<>(),:;\"\[\]/*]+@[\w-]+(\.[\w-]+)+"), MASK),
 )
 _LIBRARIES = ("aiohttp", "asyncio", "motor", "pymongo", "py.warnings")
 
@@ -66,11 +68,9 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     finish: list[Processor] = [
-        structlog.processors.format_exc_info if console else _json_traceback,
+        _console_traceback if console else _json_traceback,
         Redactor(secrets),
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if console
-        else structlog.processors.JSONRenderer(),
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(),
     ]
     level = logging.getLevelNamesMapping()[config.level.upper()]
     target = _Stream(stream)
@@ -82,6 +82,9 @@ def configure(
     )
     _route_libraries([*prepare, _library, _service], finish, target)
     sys.excepthook = _excepthook
+    threading.excepthook = lambda thrown: _excepthook(
+        thrown.exc_type, thrown.exc_value, thrown.exc_traceback
+    )
 
 
 class Redactor:
@@ -95,7 +98,7 @@ class Redactor:
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         """The event with its secrets masked; the keys stay."""
-        return {key: self._clean(value, key) for key, value in event.items()}
+        return {self.scrub(key): self._clean(value, key) for key, value in event.items()}
 
     def _clean(self, value: object, key: str = "") -> object:
         if key and _SECRET_FIELD.search(key):
@@ -103,11 +106,13 @@ class Redactor:
         if isinstance(value, str):
             return self.scrub(value)
         if isinstance(value, dict):
-            return {k: self._clean(v, str(k)) for k, v in value.items()}
+            return {self.scrub(str(k)): self._clean(v, str(k)) for k, v in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self._clean(item) for item in value]
-        if value is None or isinstance(value, bool | int | float):
+        if value is None or isinstance(value, bool | int):
             return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)  # JSON has no NaN
         return self.scrub(str(value))
 
     def scrub(self, text: str) -> str:
@@ -160,7 +165,17 @@ def _frames_only(exc_info: ExcInfo) -> list[dict[str, object]]:
     return stacks
 
 
+def _as_text(exc_info: ExcInfo) -> str:
+    """The same for people, innermost cause last."""
+    lines: list[str] = []
+    for stack in cast("list[dict[str, Any]]", _frames_only(exc_info)):
+        lines.append(f"{stack['exc_type']}: {stack['exc_value']}".rstrip(": "))
+        lines += [f"  {f['filename']}:{f['lineno']} in {f['name']}" for f in stack["frames"]]
+    return "\n".join(lines)
+
+
 _json_traceback = structlog.processors.ExceptionRenderer(_frames_only)
+_console_traceback = structlog.processors.ExceptionRenderer(_as_text)
 
 
 def _route_libraries(prepare: list[Processor], finish: list[Processor], target: _Stream) -> None:
@@ -180,7 +195,7 @@ def _route_libraries(prepare: list[Processor], finish: list[Processor], target: 
     logging.captureWarnings(capture=True)
 
 
-def _excepthook(kind: type[BaseException], error: BaseException, trace: object) -> None:
-    if issubclass(kind, KeyboardInterrupt):
+def _excepthook(kind: type[BaseException], error: BaseException | None, trace: object) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
         return
     get_logger().error("crashed", error=kind.__name__, exc_info=error)

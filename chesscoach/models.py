@@ -52,12 +52,12 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         try:
             CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC))
         except CronSimError as error:
-            msg = f"cron {self.cron!r} cannot be read: {error}"
+            msg = f"cron cannot be read: {error}"
             raise ValueError(msg) from None
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            msg = f"timezone {self.timezone!r} is not in the IANA database"
+            msg = "timezone is not in the IANA database"
             raise ValueError(msg) from None
 
 

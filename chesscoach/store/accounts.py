@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 from chesscoach.errors import LeaseLost
 from chesscoach.models import Account, Link, Platform
 from chesscoach.store.client import Database, Document
-from chesscoach.store.faults import DUPLICATE_KEY, spoken
+from chesscoach.store.faults import only_duplicates, spoken
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The due time of an account that was never checked: before everybody else's."""
@@ -90,7 +90,7 @@ class Accounts:
         try:
             return (await self._rows.bulk_write(writes, ordered=False)).matched_count
         except BulkWriteError as error:
-            if any(item["code"] != DUPLICATE_KEY for item in error.details["writeErrors"]):
+            if not only_duplicates(error):
                 raise
             return int(error.details["nMatched"])
 

@@ -9,7 +9,7 @@ from pymongo.monitoring import ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
 
 from chesscoach.config import Database as DatabaseConfig
-from chesscoach.errors import ConfigError, StoreUnavailable
+from chesscoach.errors import ConfigError, StoreFailed, StoreUnavailable
 from chesscoach.store.faults import spoken
 
 Document: TypeAlias = dict[str, Any]
@@ -32,10 +32,19 @@ def connect(
         ConfigError: a URL that cannot be read, or that asks for writes which a failover may lose.
     """
     try:
-        said = {key.lower(): value for key, value in parse_uri(url, warn=False)["options"].items()}
-    except (PyMongoError, ValueError) as error:
+        return _client(url, config, loop, listeners or [])
+    except (PyMongoError, ValueError, OSError) as error:
         msg = f"MONGO_URL: cannot be used ({type(error).__name__}): expected mongodb://host:port/"
         raise ConfigError(msg) from None
+
+
+def _client(
+    url: str,
+    config: DatabaseConfig,
+    loop: asyncio.AbstractEventLoop,
+    listeners: list[ServerHeartbeatListener],
+) -> Client:
+    said = {key.lower(): value for key, value in parse_uri(url, warn=False)["options"].items()}
     if said.get("w", "majority") != "majority" and not config.allow_weak_writes:
         msg = (
             "MONGO_URL: w is not majority, so that a failover can lose what was reported as done; "
@@ -54,7 +63,7 @@ def connect(
         url,
         io_loop=loop,
         tz_aware=True,
-        event_listeners=listeners or [],
+        event_listeners=listeners,
         **{key: value for key, value in ours.items() if key not in said},
     )
 
@@ -74,4 +83,7 @@ async def greet(client: Client) -> None:
         await _ping(client)
     except StoreUnavailable:
         msg = "MongoDB does not answer: check MONGO_URL, the server and the network"
+        raise StoreUnavailable(msg) from None
+    except StoreFailed:
+        msg = "MongoDB refuses us: check the credentials in MONGO_URL"
         raise StoreUnavailable(msg) from None

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     ExecutionTimeout,
     OperationFailure,
@@ -20,7 +21,7 @@ from chesscoach.errors import ChesscoachError, StoreFailed, StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
-DUPLICATE_KEY = 11000
+_DUPLICATE_KEY = 11000
 
 
 def translated(error: PyMongoError) -> ChesscoachError:
@@ -45,3 +46,10 @@ def spoken(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             raise translated(error) from error
 
     return wrapper
+
+
+def only_duplicates(error: BulkWriteError) -> bool:
+    """Whether all that failed in a bulk of writes is that some documents were there already."""
+    details = error.details
+    codes = {item["code"] for item in details["writeErrors"]}
+    return codes <= {_DUPLICATE_KEY} and not details.get("writeConcernErrors")

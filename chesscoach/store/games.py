@@ -14,7 +14,7 @@ from pymongo.errors import BulkWriteError
 from chesscoach.models import Colour, Game
 from chesscoach.store import timestamps
 from chesscoach.store.client import Database, Document
-from chesscoach.store.faults import DUPLICATE_KEY, spoken
+from chesscoach.store.faults import only_duplicates, spoken
 
 
 class UserGame(Struct, frozen=True, kw_only=True):
@@ -78,9 +78,7 @@ class Games:
         try:
             await self._rows.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            # A rival's insert of the same game is as good as ours.
-            codes = {item["code"] for item in error.details["writeErrors"]}
-            if codes - {DUPLICATE_KEY} or error.details.get("writeConcernErrors"):
+            if not only_duplicates(error):  # a rival's insert of the same game is as good as ours
                 raise
 
     @spoken

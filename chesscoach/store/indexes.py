@@ -5,6 +5,8 @@ the same keys serves as well, under whatever name; one that contradicts a promis
 left alone.
 """
 
+from contextlib import suppress
+
 from msgspec import Struct
 from pymongo.errors import CollectionInvalid, OperationFailure
 
@@ -43,6 +45,8 @@ INDEXES = (
 )
 COLLECTIONS = ("job_runs", "job_leases", "sync_accounts")
 
+_EXISTS, _NOT_UNIQUE, _OTHER_OPTIONS = 48, 11000, (85, 86)
+
 # On a sharded cluster a unique index must begin with the shard key.
 _SHARDED: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {
     ("games", ("game_id",)): ("user_id", "game_id")
@@ -59,10 +63,8 @@ async def create(database: Database) -> dict[str, list[str]]:
     """
     report: dict[str, list[str]] = {"made": [], "present": []}
     for name in COLLECTIONS:
-        try:
-            await database.create_collection(name)
-        except CollectionInvalid:
-            continue
+        with suppress(CollectionInvalid):
+            await _create_collection(database, name)
     for index in INDEXES:
         label = f"{index.collection}.{index.name}"
         if await _present(database, index):
@@ -85,6 +87,14 @@ async def require(database: Database, *collections: str) -> None:
             fields = ", ".join(field for field, _ in index.keys)
             msg = f"{index.collection}: no unique index on ({fields}): run `chesscoach db init`"
             raise SetupError(msg)
+
+
+async def _create_collection(database: Database, name: str) -> None:
+    try:
+        await database.create_collection(name)
+    except OperationFailure as error:
+        if error.code != _EXISTS:  # made by somebody else meanwhile
+            raise
 
 
 async def _present(database: Database, index: Index) -> bool:
@@ -115,12 +125,12 @@ async def _make(database: Database, index: Index) -> None:
         )
     except OperationFailure as error:
         fields = ", ".join(field for field, _ in index.keys)
-        if error.code == 11000:
+        if error.code == _NOT_UNIQUE:
             msg = (
                 f"{index.collection}: ({fields}) is not unique in the data; "
                 "find and mend the duplicates, nothing was changed"
             )
-        elif error.code in (85, 86):
+        elif error.code in _OTHER_OPTIONS:
             msg = (
                 f"{index.collection}: an index on ({fields}) exists with other options; "
                 "drop it if it is not needed as it is, nothing was changed"

@@ -7,7 +7,7 @@ from pymongo.errors import BulkWriteError
 
 from chesscoach.store import timestamps
 from chesscoach.store.client import Database
-from chesscoach.store.faults import DUPLICATE_KEY, spoken
+from chesscoach.store.faults import only_duplicates, spoken
 
 
 class Queue:
@@ -51,5 +51,5 @@ class Queue:
         try:
             await self._rows.insert_many(items, ordered=False)
         except BulkWriteError as error:
-            if any(item["code"] != DUPLICATE_KEY for item in error.details["writeErrors"]):
+            if not only_duplicates(error):
                 raise

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 
 _FORM = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?(Z|z|[+-]\d\d(:?\d\d)?)?", re.ASCII
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?(Z|z|[+-]\d\d(:?[0-5]\d)?)?", re.ASCII
 )
 
 
@@ -15,7 +15,7 @@ def instant(value: object) -> datetime | None:
     """The instant that a stored value names, in UTC; without a zone it is UTC already."""
     if isinstance(value, str) and _FORM.fullmatch(value.strip()):
         try:
-            value = datetime.fromisoformat(value.strip())
+            value = datetime.fromisoformat(value.strip().upper())
         except ValueError:
             return None
     if not isinstance(value, datetime):
