@@ -68,7 +68,7 @@ async def by_hand(ctx: Context, job: Job, run_id: str) -> Attempt:
     await ctx.store.leases.ensure(key)
     while (lease := await _take(ctx, new)) is None:
         holding, verdict = await _watch(ctx, key)
-        if verdict != "expired":
+        if verdict not in ("expired", "free"):
             raise LeaseHeld(_held(job, holding))
     record = await ctx.store.runs.claim(new)
     return Attempt(new=new, number=record.attempt, lease=lease)
@@ -87,17 +87,15 @@ async def of_slot(
         raise ConfigError(msg)
     key = lease_key(ctx, job, schedule)
     new = _new(ctx, job, slot, slot.key, key, source)
-    if (outcome := await _given_up(ctx, schedule, slot)) is not None:
-        late = msgspec.structs.replace(new, outcome=outcome)
-        record = await ctx.store.runs.claim(late)
-        if record.claim == new.claim:
-            await _end(ctx, new, outcome)
-            return Settled(record=record, exit_code=0, reason=outcome)
-    else:
-        record = await ctx.store.runs.claim(new)
-    claimed = await _contend(ctx, new, record, late=outcome is not None)
+    given_up = await _given_up(ctx, schedule, slot)
+    if given_up is not None:
+        new = msgspec.structs.replace(new, outcome=given_up)
+    claimed = await _contend(ctx, new)
     if isinstance(claimed, Settled):
         return claimed
+    if given_up is not None:
+        await _end(ctx, new, given_up)
+        return Settled(record=claimed, exit_code=0, reason=given_up)
     return await _lease(ctx, job, new, claimed)
 
 
@@ -112,10 +110,9 @@ async def _given_up(ctx: Context, schedule: Schedule, slot: Slot) -> Outcome | N
     return None
 
 
-async def _contend(
-    ctx: Context, new: NewRun, record: RunRecord, *, late: bool
-) -> RunRecord | Settled:
-    """Makes a slot ours that another has, or had; or says why it is not to be had."""
+async def _contend(ctx: Context, new: NewRun) -> RunRecord | Settled:
+    """Makes a slot ours, also one that another had; or says why it is not to be had."""
+    record = await ctx.store.runs.claim(new)
     while record.claim != new.claim:
         if record.closed(ctx.config.runner.max_attempts):
             code = record.exit_code or 0
@@ -130,8 +127,6 @@ async def _contend(
                     return Settled(record=moved, exit_code=0, reason=f"closed: {moved.outcome}")
                 record = moved or await ctx.store.runs.claim(new)
                 continue
-        if late:
-            return Settled(record=record, exit_code=0, reason="too late for another attempt")
         await ctx.store.runs.reclaim(record, new)
         record = await ctx.store.runs.claim(new)
     return record
@@ -168,11 +163,11 @@ async def _end(ctx: Context, new: NewRun, outcome: Outcome) -> None:
 
 async def _watch(
     ctx: Context, key: str
-) -> tuple[Holding | None, Literal["renewed", "released", "expired"]]:
+) -> tuple[Holding | None, Literal["free", "renewed", "released", "expired"]]:
     """Watches a lease that another has until it is known whether he lives."""
     first = await ctx.store.leases.look(key)
     if first is None or first.owner is None:
-        return first, "released"
+        return first, "free"
     log.get_logger().info("lease_watched", lease=key, holder=first.holder)
     seen = first
     while seen.alive:

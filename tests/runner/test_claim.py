@@ -209,6 +209,21 @@ async def test_a_slot_beyond_its_grace_is_missed(contexts: Any, db: Any) -> None
     assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "missed"
 
 
+@pytest.mark.parametrize("outcome", ["cancelled", "running"])
+async def test_a_slot_left_open_beyond_its_grace_is_closed_as_missed(
+    ctx: Context, contexts: Any, db: Any, outcome: str
+) -> None:
+    await finish(ctx, await attempt(ctx), "cancelled")
+    db.job_runs.update_one({}, {"$set": {"outcome": outcome}})
+    later = await contexts(Clock(NOON + timedelta(minutes=11)))
+
+    late = await settled(later, SLOT, replace(HOURLY, misfire_grace_s=600.0))
+
+    assert (late.reason, late.exit_code) == ("missed", 0)
+    row = db.job_runs.find_one()
+    assert (row["outcome"], row["attempt"], row["exit_code"]) == ("missed", 2, 0)
+
+
 async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: Any) -> None:
     async with keeping(ctx):
         claims = await asyncio.gather(*(of_slot(ctx) for _ in range(12)))

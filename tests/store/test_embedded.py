@@ -20,6 +20,7 @@ from pymongo import MongoClient
 from chesscoach.errors import StoreUnavailable
 from chesscoach.store.embedded import Embedded, Reviver
 from chesscoach.store.mongod import find_mongod
+from tests.conftest import rounds
 
 ROOT = Path(__file__).parents[2]
 Client: TypeAlias = "MongoClient[dict[str, object]]"
@@ -419,13 +420,13 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(folder: Path) ->
         Embedded(folder).enter()
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_no_kill_at_any_moment_loses_a_write_or_leaves_a_mongod_behind(
     folder: Path, hire: Hire
 ) -> None:
-    rounds = 20 if os.environ.get("CHESSCOACH_SOAK") else 2
     acknowledged: set[object] = set()
-    for _ in range(rounds):
+    for _ in range(rounds(20)):
         old = [hire() for _ in range(random.randint(1, 3))]
         victim = random.choice(old)
         victim.begins()
