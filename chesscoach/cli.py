@@ -68,9 +68,12 @@ def db_init(config: str | None, as_json: bool) -> None:
     _with_context(config, body)
 
 
-@main.group()
+@main.group("account")
 def accounts() -> None:
     """Players' accounts on Lichess and Chess.com, for those who have no application yet."""
+
+
+main.add_command(accounts, "accounts")  # either is what people type
 
 
 @accounts.command()
@@ -158,7 +161,8 @@ async def _linked(ctx: Context) -> list[dict[str, Any]]:
                 "last_sync": user.last_sync.isoformat() if user.last_sync else None,
             }
             for user in page
-            for site, name in user.names.items()
+            for site, names in user.names.items()
+            for name in names
         ]
     return rows
 

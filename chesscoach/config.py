@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import dotenv
 import msgspec
@@ -53,14 +53,29 @@ class Runner(Section, frozen=True, kw_only=True):
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 2
 
 
-class Lichess(Section, frozen=True, kw_only=True):
+class Upstream(Section, frozen=True, kw_only=True):
+    """What the sites' tables share."""
+
+    base_url: Url
+
+    def __post_init__(self) -> None:
+        try:
+            host = urlsplit(self.base_url).hostname
+        except ValueError:
+            host = None
+        if not host:
+            msg = "base_url is no URL with a host"
+            raise ValueError(msg)
+
+
+class Lichess(Upstream, frozen=True, kw_only=True):
     """`[sources.lichess]`."""
 
     base_url: Url = "https://lichess.org"
     users_per_10min: Count = 8000
 
 
-class Chesscom(Section, frozen=True, kw_only=True):
+class Chesscom(Upstream, frozen=True, kw_only=True):
     """`[sources.chesscom]`."""
 
     base_url: Url = "https://api.chess.com/pub"

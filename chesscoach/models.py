@@ -3,6 +3,7 @@
 Instants are aware UTC datetimes. `Platform` is spelled as the application spells it in `games`.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -76,6 +77,14 @@ class Slot(Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """`{schedule}:{slot}`, the `_id` of the run."""
         return f"{self.schedule}:{self.name}"
+
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9]{8}|[A-Za-z0-9]{12}|[0-9a-f-]{32,40}|[0-9]{1,20}", re.ASCII)
+
+
+def plain_id(text: str) -> str:
+    """A game's id as it may be logged: it came from outside, so only if it has an id's form."""
+    return text if _PLAIN_ID.fullmatch(text) else ""
 
 
 class Side(Struct, frozen=True, kw_only=True):

@@ -106,7 +106,7 @@ class Clock:
         self.now += timedelta(**delta)
 
 
-NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+NOON = datetime(2026, 10, 21, 12, 0, tzinfo=UTC)
 
 
 class Sites:

@@ -43,27 +43,27 @@ async def test_an_account_is_linked_listed_and_unlinked(
     environment: dict[str, str], db: Any, sites: Sites
 ) -> None:
     await cli(environment, "db", "init")
-    assert (await cli(environment, "accounts", "link", "ann", "--lichess", "Ann")).code == 0
-    assert (await cli(environment, "accounts", "link", "ann", "--chesscom", "ann-c")).code == 0
+    assert (await cli(environment, "account", "link", "ann", "--lichess", "Ann")).code == 0
+    assert (await cli(environment, "account", "link", "ann", "--chesscom", "ann-c")).code == 0
 
-    shown = await cli(environment, "accounts", "list", "--json")
-    table = await cli(environment, "accounts", "list")
+    shown = await cli(environment, "account", "list", "--json")
+    table = await cli(environment, "account", "list")
 
     assert [(row["platform"], row["name"], row["games"]) for row in json.loads(shown.out)] == [
         ("lichess", "Ann", 0),
         ("chess.com", "ann-c", 0),
     ]
     assert "ann-c" in table.out
-    assert (await cli(environment, "accounts", "unlink", "ann", "--lichess")).code == 0
+    assert (await cli(environment, "account", "unlink", "ann", "--lichess")).code == 0
     assert db.users.find_one({"user_id": "ann"})["chesscom_username"] == "ann-c"
     assert "lichess_username" not in db.users.find_one({"user_id": "ann"})
 
 
 async def test_bad_input_is_one_line_and_code_2(environment: dict[str, str], db: Any) -> None:
     for args, said in (
-        (("accounts", "link", "ann", "--lichess", "a/b"), "'a/b' cannot be a name on lichess"),
-        (("accounts", "link", "ann"), "nothing to link"),
-        (("accounts", "unlink", "nobody"), "no user with the user_id 'nobody'"),
+        (("account", "link", "ann", "--lichess", "a/b"), "'a/b' cannot be a name on lichess"),
+        (("account", "link", "ann"), "nothing to link"),
+        (("account", "unlink", "nobody"), "no user with the user_id 'nobody'"),
         (("db", "frobnicate"), "frobnicate"),
     ):
         done = await cli(environment, *args)
@@ -74,7 +74,7 @@ async def test_bad_input_is_one_line_and_code_2(environment: dict[str, str], db:
 
 
 async def test_every_command_has_help(environment: dict[str, str]) -> None:
-    for args in ((), ("db",), ("db", "init"), ("accounts",), ("accounts", "link")):
+    for args in ((), ("accounts",), ("db",), ("db", "init"), ("account",), ("account", "link")):
         done = await cli(environment, *args, "--help")
         assert done.code == 0
         assert "Usage:" in done.out

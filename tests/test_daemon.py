@@ -36,7 +36,10 @@ async def test_it_runs_what_is_due_and_drains_on_sigterm(
     assert done.lines[-1]["event"] == "daemon_stopped"
     row = db.job_runs.find_one({"_id": line["run_id"]})
     assert (row["outcome"], row["source"]) == ("cancelled", "daemon")
-    assert 0 < db.games.count_documents({}) < 40
+    stored = db.games.count_documents({})
+    assert 0 < stored < 40
+    checked = db.sync_accounts.count_documents({"checked_at": {"$ne": None}})
+    assert checked == stored, "what was written before the stop is saved as checked"
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
 
     sites.chesscom.delay_s = 0

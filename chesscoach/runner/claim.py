@@ -8,6 +8,8 @@ never guessed: its lease is watched until it is renewed, given back, or runs out
 import asyncio
 import os
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import uuid4
@@ -17,12 +19,15 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import ConfigError, LeaseHeld
+from chesscoach.errors import ChesscoachError, ConfigError, LeaseHeld
 from chesscoach.models import Counts, Outcome, Schedule, Slot
 from chesscoach.rules import slots
 from chesscoach.runner.job import Job
 from chesscoach.store.leases import Holding, Lease
 from chesscoach.store.runs import NewRun, RunRecord
+
+_SKEW = timedelta(minutes=5)
+"""How far another machine's clock, which named a slot, may be ahead of ours."""
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -65,13 +70,26 @@ async def by_hand(ctx: Context, job: Job, run_id: str) -> Attempt:
     """
     key = lease_key(ctx, job, None)
     new = _new(ctx, job, None, run_id, key, ctx.process.source)
-    await ctx.store.leases.ensure(key)
-    while (lease := await _take(ctx, new)) is None:
-        holding, verdict = await _watch(ctx, key)
-        if verdict not in ("expired", "free"):
-            raise LeaseHeld(_held(job, holding))
-    record = await ctx.store.runs.claim(new)
+    async with _withdrawing(ctx, new):
+        await ctx.store.leases.ensure(key)
+        while (lease := await _take(ctx, new)) is None:
+            holding, verdict = await _watch(ctx, key)
+            if verdict not in ("expired", "free"):
+                raise LeaseHeld(_held(job, holding))
+        record = await ctx.store.runs.claim(new)
     return Attempt(new=new, number=record.attempt, lease=lease)
+
+
+@asynccontextmanager
+async def _withdrawing(ctx: Context, new: NewRun) -> AsyncIterator[None]:
+    """Takes a claim back that is broken off, so that nobody has to wait for it to run out."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        with suppress(ChesscoachError):
+            await _end(ctx, new, "cancelled")
+            await ctx.store.leases.give_up(new.lease, new.claim)
+        raise
 
 
 async def of_slot(
@@ -80,23 +98,27 @@ async def of_slot(
     """Claims a slot, as its first or its next attempt.
 
     Raises:
-        ConfigError: the instant is none at which the schedule is due.
+        ConfigError: the instant is none at which the schedule is due, or has not come yet.
     """
     if not slots.is_slot(slot.schedule, schedule, slot.at):
         msg = f"{slot.name} is no slot of the schedule {slot.schedule} ({schedule.cron})"
+        raise ConfigError(msg)
+    if slot.at > ctx.now() + _SKEW:
+        msg = f"{slot.name} has not come yet: working it now would hide the slots before it"
         raise ConfigError(msg)
     key = lease_key(ctx, job, schedule)
     new = _new(ctx, job, slot, slot.key, key, source)
     given_up = await _given_up(ctx, schedule, slot)
     if given_up is not None:
         new = msgspec.structs.replace(new, outcome=given_up)
-    claimed = await _contend(ctx, new)
-    if isinstance(claimed, Settled):
-        return claimed
-    if given_up is not None:
-        await _end(ctx, new, given_up)
-        return Settled(record=claimed, exit_code=0, reason=given_up)
-    return await _lease(ctx, job, new, claimed)
+    async with _withdrawing(ctx, new):
+        claimed = await _contend(ctx, new)
+        if isinstance(claimed, Settled):
+            return claimed
+        if given_up is not None:
+            await _end(ctx, new, given_up)
+            return Settled(record=claimed, exit_code=0, reason=given_up)
+        return await _lease(ctx, job, new, claimed)
 
 
 async def _given_up(ctx: Context, schedule: Schedule, slot: Slot) -> Outcome | None:

@@ -78,12 +78,17 @@ class Run:
         """Whether to begin nothing new."""
         return self._stop.asked.is_set()
 
-    async def breaks_off(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does work that may be broken off at any point, and is when the run is to stop."""
+    async def breaks_off(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Does work that may be broken off at any point, and is when the run is to stop.
+
+        Returns whether it was done; if not, the run is `unfinished`.
+        """
         try:
             await self._stop.breaks_off(work)
         except Stopped:
             self.unfinished = True
+            return False
+        return True
 
     async def together(self, *work: Coroutine[Any, Any, None]) -> None:
         """Runs coroutines side by side; the first error ends them all and is raised."""

@@ -48,7 +48,8 @@ class Scheduler:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._stop.ask()
+        if not self._stop.asked.is_set():  # a second wish would be an urgent one
+            self._stop.ask()
         self._watchdog.stop()
         await self.alarm.stop()
         if self.running:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach.errors import BadReply, PlayerMissing
-from chesscoach.models import Game, Result, Side
+from chesscoach.models import Game, Result, Side, plain_id
 from chesscoach.sources import pgn as pgns
 from chesscoach.sources.client import Site
 from chesscoach.sources.reply import body, complaint, whole_rating
@@ -46,24 +46,24 @@ class Month(Struct, frozen=True, kw_only=True):
 
 
 class _Side(Struct):
-    username: str = ""
+    username: str | None = None
     uuid: str | None = None
     rating: float | None = None
-    result: str = ""
+    result: str | None = None
 
 
 class _Game(Struct):
     end_time: int
-    url: str = ""
-    uuid: str = ""
+    url: str | None = None
+    uuid: str | None = None
     pgn: str | None = None
-    rated: bool = False
-    rules: str = "chess"
-    time_class: str = ""
+    rated: bool | None = None
+    rules: str | None = None
+    time_class: str | None = None
     initial_setup: str | None = None
     start_time: int | None = None
-    white: _Side = msgspec.field(default_factory=_Side)
-    black: _Side = msgspec.field(default_factory=_Side)
+    white: _Side | None = None
+    black: _Side | None = None
 
 
 class _Archive(Struct):
@@ -71,8 +71,8 @@ class _Archive(Struct):
 
 
 class _Id(Struct):
-    uuid: str = ""
-    url: str = ""
+    uuid: str | None = None
+    url: str | None = None
 
 
 _archive_decoder = msgspec.json.Decoder(_Archive)
@@ -141,7 +141,7 @@ def _name_of(raw: msgspec.Raw) -> str:
         named = _id_decoder.decode(raw)
     except (msgspec.MsgspecError, RecursionError):
         return ""
-    return (named.uuid or named.url.rpartition("/")[2])[:64]
+    return plain_id(named.uuid or (named.url or "").rpartition("/")[2])
 
 
 def _game(raw: _Game) -> Game:
@@ -150,17 +150,18 @@ def _game(raw: _Game) -> Game:
         raise ValueError(msg)
     pgn = raw.pgn or ""
     tags = dict(_TAG.findall(pgn[:4000]))
+    white, black, rules = raw.white or _Side(), raw.black or _Side(), raw.rules or "chess"
     return Game(
         platform="chess.com",
-        external_id=raw.uuid or raw.url,
+        external_id=raw.uuid or raw.url or "",
         url=raw.url or f"https://www.chess.com/game/{raw.uuid}",
-        white=_side(raw.white),
-        black=_side(raw.black),
-        result=_result(raw, tags),
-        speed=raw.time_class,
-        variant=raw.rules,
-        standard=raw.rules == "chess" and raw.initial_setup in (None, "", _USUAL),
-        rated=raw.rated,
+        white=_side(white),
+        black=_side(black),
+        result=_result(white.result, black.result, tags),
+        speed=raw.time_class or "",
+        variant=rules,
+        standard=rules == "chess" and raw.initial_setup in (None, "", _USUAL),
+        rated=bool(raw.rated),
         started_at=_started(raw, tags),
         ended_at=_instant(raw.end_time),
         plies=pgns.plies_in(pgn),
@@ -169,12 +170,11 @@ def _game(raw: _Game) -> Game:
 
 
 def _side(raw: _Side) -> Side:
-    return Side(name=raw.username, key=raw.uuid, rating=whole_rating(raw.rating))
+    return Side(name=raw.username or "", key=raw.uuid, rating=whole_rating(raw.rating))
 
 
-def _result(raw: _Game, tags: dict[str, str]) -> Result:
+def _result(white: str | None, black: str | None, tags: dict[str, str]) -> Result:
     """From the sides' codes; from the PGN where both are codes that we do not know."""
-    white, black = raw.white.result, raw.black.result
     if white == "win" or black in _LOST:
         return "1-0"
     if black == "win" or white in _LOST:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach.errors import BadReply
-from chesscoach.models import Game, PendingGame, Player, Result, Side
+from chesscoach.models import Game, PendingGame, Player, Result, Side, plain_id
 from chesscoach.sources import pgn as pgns
 from chesscoach.sources.reply import whole_rating
 
@@ -48,8 +48,8 @@ class _Side(Struct, rename={"ai_level": "aiLevel"}):
 
 
 class _Sides(Struct):
-    white: _Side = msgspec.field(default_factory=_Side)
-    black: _Side = msgspec.field(default_factory=_Side)
+    white: _Side | None = None
+    black: _Side | None = None
 
 
 class _Opening(Struct):
@@ -67,12 +67,12 @@ class _Game(Struct, rename="camel"):
     created_at: int
     status: str
     last_move_at: int | None = None
-    players: _Sides = msgspec.field(default_factory=_Sides)
-    rated: bool = False
-    variant: str = "standard"
-    speed: str = ""
+    players: _Sides | None = None
+    rated: bool | None = None
+    variant: str | None = None
+    speed: str | None = None
     winner: str | None = None
-    moves: str = ""
+    moves: str | None = None
     pgn: str | None = None
     initial_fen: str | None = None
     opening: _Opening | None = None
@@ -113,7 +113,7 @@ def parsed(line: bytes) -> Line | Aborted:
         return _game(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         try:
-            return Unreadable(external_id=_id_decoder.decode(line).id[:32])
+            return Unreadable(external_id=plain_id(_id_decoder.decode(line).id))
         except (msgspec.MsgspecError, RecursionError):
             return Unreadable(external_id="")
 
@@ -124,9 +124,10 @@ def _game(raw: _Game) -> Line | Aborted:
         return PendingGame(external_id=raw.id, started_at=started)
     if raw.status == "aborted":
         return Aborted(started_at=started)
-    white, black = _side(raw.players.white), _side(raw.players.black)
+    players, variant, speed = raw.players or _Sides(), raw.variant or "standard", raw.speed or ""
+    white, black = _side(players.white or _Side()), _side(players.black or _Side())
     result = _result(raw)
-    moves = raw.moves.split()
+    moves = (raw.moves or "").split()
     url = f"https://lichess.org/{raw.id}"
     return Game(
         platform="lichess",
@@ -135,10 +136,10 @@ def _game(raw: _Game) -> Line | Aborted:
         white=white,
         black=black,
         result=result,
-        speed=raw.speed,
-        variant=raw.variant,
-        standard=raw.variant == "standard" and raw.initial_fen is None,
-        rated=raw.rated,
+        speed=speed,
+        variant=variant,
+        standard=variant == "standard" and raw.initial_fen is None,
+        rated=bool(raw.rated),
         started_at=started,
         ended_at=started if raw.last_move_at is None else _instant(raw.last_move_at),
         plies=len(moves),
@@ -152,7 +153,7 @@ def _pgn(
     kind = "rated" if raw.rated else "casual"
     clock = f"{raw.clock.initial}+{raw.clock.increment}" if raw.clock else "-"
     tags = {
-        "Event": f"{kind} {raw.speed} game",
+        "Event": f"{kind} {raw.speed or 'chess'} game",
         "Site": url,
         "Date": f"{started:%Y.%m.%d}",
         "White": sides[0].name,

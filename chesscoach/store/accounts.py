@@ -23,6 +23,7 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The due time of an account that was never checked: before everybody else's."""
 
 PAGE = 300
+_LINKS = 1000
 
 
 class Saved(Struct, frozen=True, kw_only=True):
@@ -58,6 +59,26 @@ class Accounts:
         """The rows of some accounts, and every row that some users are linked to."""
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
         return [_account(row) for row in await self._rows.find(query).to_list(None)]
+
+    async def links(self, user_id: str | None) -> AsyncIterator[list[tuple[str, str]]]:
+        """Pages of (account key, user): all links, or those of one user."""
+        after = ""
+        while page := await self._links_page(user_id, after):
+            yield [
+                (row["_id"], link["user_id"])
+                for row in page
+                for link in row["links"]
+                if user_id in (None, link["user_id"])
+            ]
+            after = page[-1]["_id"]
+
+    @spoken
+    async def _links_page(self, user_id: str | None, after: str) -> list[Document]:
+        query: Document = {"_id": {"$gt": after}, "links.0": {"$exists": True}}
+        if user_id is not None:
+            query["links.user_id"] = user_id
+        rows = self._rows.find(query, {"links.user_id": 1}).sort("_id", 1)
+        return await rows.limit(_LINKS).to_list(_LINKS)
 
     @spoken
     async def ensure(

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, TypeAlias
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.monitoring import ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
 
@@ -30,12 +30,21 @@ def connect(
 
     Raises:
         ConfigError: a URL that cannot be read, or that asks for writes which a failover may lose.
+        StoreUnavailable: the DNS does not know the servers of a `+srv` URL.
     """
     try:
         return _client(url, config, loop, listeners or [])
+    except ConfigurationError as error:
+        if url.startswith("mongodb+srv:") and not isinstance(error, InvalidURI):
+            msg = "MONGO_URL: the DNS does not tell where its servers are"
+            raise StoreUnavailable(msg) from None
+        raise ConfigError(_unusable(error)) from None
     except (PyMongoError, ValueError, OSError) as error:
-        msg = f"MONGO_URL: cannot be used ({type(error).__name__}): expected mongodb://host:port/"
-        raise ConfigError(msg) from None
+        raise ConfigError(_unusable(error)) from None
+
+
+def _unusable(error: Exception) -> str:
+    return f"MONGO_URL: cannot be used ({type(error).__name__}): expected mongodb://host:port/"
 
 
 def _client(
@@ -63,6 +72,8 @@ def _client(
         url,
         io_loop=loop,
         tz_aware=True,
+        datetime_conversion="DATETIME_AUTO",  # what is no datetime is no reason to stop for
+        unicode_decode_error_handler="replace",
         event_listeners=listeners,
         **{key: value for key, value in ours.items() if key not in said},
     )

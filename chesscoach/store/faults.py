@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from bson.errors import BSONError
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -44,6 +45,9 @@ def spoken(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             return await method(*args, **kwargs)
         except PyMongoError as error:
             raise translated(error) from error
+        except BSONError as error:
+            msg = f"a document that cannot be read ({type(error).__name__})"
+            raise StoreFailed(msg) from error
 
     return wrapper
 

@@ -127,7 +127,11 @@ class Leases:
         """
         owner = owner or uuid4().hex
         begun = asyncio.get_running_loop().time()
-        row = await self._claim(key, owner, holder)
+        try:
+            row = await self._claim(key, owner, holder)
+        except asyncio.CancelledError:
+            await self.give_up(key, owner)
+            raise
         if row is None:
             return None
         lease = Lease(key, owner, row["fence"], begun + self._ttl_s)
@@ -201,12 +205,16 @@ class Leases:
             self._held.pop(lease.owner, None)
             lease.extend(begun)
 
-    @spoken
     async def release(self, lease: Lease) -> None:
         """Gives a lease back; one that is not ours any more is left alone."""
-        self._held.pop(lease.owner, None)
+        await self.give_up(lease.key, lease.owner)
+
+    @spoken
+    async def give_up(self, key: str, owner: str) -> None:
+        """Gives back what the claim of that token holds, if it holds anything."""
+        self._held.pop(owner, None)
         await self._rows.update_one(
-            {"_id": lease.key, "owner": lease.owner},
+            {"_id": key, "owner": owner},
             {"$set": {"owner": None, "expires_at": _EPOCH, "holder": {}}},
         )
 

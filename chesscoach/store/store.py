@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
+from pymongo import ReadPreference
 from pymongo.monitoring import ServerHeartbeatListener
 
 from chesscoach.config import Config, Process
@@ -77,7 +78,8 @@ async def _connected(
     client = await asyncio.to_thread(connect, url, config.database, loop, listeners)
     try:
         await greet(client)
-        yield client[config.database.name]
+        # A claim read from a secondary would be an old one, whatever the URL prefers.
+        yield client.get_database(config.database.name, read_preference=ReadPreference.PRIMARY)
     finally:
         await asyncio.to_thread(client.close)
 

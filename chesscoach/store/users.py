@@ -1,12 +1,14 @@
 """The application's users: who has linked which names, and when he was last synced."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError
 
+from chesscoach.errors import ConfigError
 from chesscoach.models import Platform
 from chesscoach.store import timestamps
 from chesscoach.store.client import Database, Document
@@ -19,11 +21,18 @@ _NAMES: dict[Platform, tuple[str, ...]] = {
 }
 
 
+_FIELDS = tuple(field for fields in _NAMES.values() for field in fields)
+_LINKED = [{field: {"$ne": None}} for field in _FIELDS]
+
+
 class UserRow(Struct, frozen=True, kw_only=True):
-    """A user and the names that he linked, unchecked: they can be any value."""
+    """A user and the names that he linked, in each spelling of the field.
+
+    They are unchecked and can be any value.
+    """
 
     user_id: str
-    names: dict[Platform, Any]
+    names: dict[Platform, tuple[Any, ...]]
     last_sync: datetime | None
 
 
@@ -42,13 +51,19 @@ class Users:
 
     @spoken
     async def _page(self, user_id: str | None, after: str) -> list[Document]:
-        fields = [field for names in _NAMES.values() for field in names]
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
-            "$or": [{field: {"$ne": None}} for field in fields],
+            "$or": _LINKED,
         }
-        project = dict.fromkeys(("user_id", "last_game_sync", *fields), 1) | {"_id": 0}
+        project = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1) | {"_id": 0}
         return await self._rows.find(query, project).sort("user_id", 1).limit(PAGE).to_list(PAGE)
+
+    @spoken
+    async def naming(self, user_ids: Collection[str]) -> set[str]:
+        """Which of these users there are and have linked something."""
+        query = {"user_id": {"$in": list(user_ids)}, "$or": _LINKED}
+        rows = self._rows.find(query, {"_id": 0, "user_id": 1})
+        return {row["user_id"] for row in await rows.to_list(None)}
 
     @spoken
     async def exists(self, user_id: str) -> bool:
@@ -75,21 +90,28 @@ class Users:
         """Sets (or with None removes) names of a user, and makes the user if there is none.
 
         For those who have no application yet; the fields are the application's.
+
+        Raises:
+            ConfigError: an index of the application's wants more of a user than we can give him.
         """
         kept = {_NAMES[site][0]: name for site, name in names.items() if name is not None}
         gone = {field: "" for site, name in names.items() if name is None for field in _NAMES[site]}
         update: Document = {"$setOnInsert": {"name": user_id}}
         update |= {"$set": kept} if kept else {}
         update |= {"$unset": gone} if gone else {}
-        await self._rows.update_one({"user_id": user_id}, update, upsert=bool(kept))
+        try:
+            await self._rows.update_one({"user_id": user_id}, update, upsert=bool(kept))
+        except DuplicateKeyError:
+            msg = "the application's users must differ in more: make the user there, then link him"
+            raise ConfigError(msg) from None
 
 
 def _user(row: Document) -> UserRow:
-    names: dict[Platform, Any] = {}
+    names: dict[Platform, tuple[Any, ...]] = {}
     for site, fields in _NAMES.items():
-        given = [row[field] for field in fields if row.get(field) is not None]
+        given = tuple(row[field] for field in fields if row.get(field) is not None)
         if given:
-            names[site] = next((name for name in given if name != ""), given[0])
+            names[site] = given
     return UserRow(
         user_id=row["user_id"], names=names, last_sync=timestamps.instant(row.get("last_game_sync"))
     )

@@ -1,9 +1,11 @@
+import asyncio
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from bson.datetime_ms import DatetimeMS
 from msgspec.structs import replace
 
 from chesscoach.config import Settings
@@ -15,7 +17,7 @@ from chesscoach.models import Platform
 from chesscoach.rules import months
 from chesscoach.runner import work
 from chesscoach.runner.job import Stop
-from tests.conftest import Sites
+from tests.conftest import Sites, keeping
 
 LONG = next(game for game in famous_games() if len(game.moves.split()) >= 40)
 SHORT = min(famous_games(), key=lambda game: len(game.moves.split()))
@@ -507,3 +509,120 @@ async def test_what_a_kill_left_behind_is_finished_with_no_game_or_item_twice(
     assert stored(db, "ann") == games == truth(sites, "Ann", "lichess", "chess.com")
     assert db.analysis_queue.count_documents({}) == 3
     assert len(db.analysis_queue.distinct("game_id")) == 3
+
+
+@pytest.mark.parametrize("how", ["unlinked", "null", "deleted"])
+async def test_a_user_who_names_nothing_any_more_is_asked_about_no_more(
+    ctx: Context, db: Any, sites: Sites, how: str
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    await member(ctx, db, sites, "Bob", "lichess")
+    await sync(ctx)
+    if how == "unlinked":
+        await ctx.store.users.link("ann", {"lichess": None, "chess.com": None})
+    elif how == "null":
+        gone = {"lichess_username": None, "chesscom_username": None}
+        db.users.update_one({"user_id": "ann"}, {"$set": gone})
+    else:
+        db.users.delete_one({"user_id": "ann"})
+    sites.world.play("lichess", "Ann", ago(minutes=1))
+    sites.forget()
+
+    await sync(ctx, all=True)
+
+    assert stored(db, "ann") == []
+    assert sites.chesscom.seen == []
+    assert [seen.body for seen in sites.lichess.seen] == ["bob"]
+
+
+async def test_a_document_that_cannot_be_read_costs_nobody_else_his_games(
+    ctx: Context, db: Any, sites: Sites
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess")
+    await member(ctx, db, sites, "Bob", "lichess")
+    sites.world.play("lichess", "Ann", ago(days=1))
+    far = DatetimeMS(2**55)
+    db.users.update_one({"user_id": "bob"}, {"$set": {"last_game_sync": far}})
+    db.users.insert_one({"user_id": "odd", "lichess_username": far})
+
+    record = await sync(ctx)
+
+    assert stored(db, "ann") == truth(sites, "Ann", "lichess")
+    assert (record["done"], record["skipped"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "last_sync", ["garbage", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00"]
+)
+async def test_a_last_sync_that_cannot_be_one_makes_a_first_sync(
+    ctx: Context, db: Any, sites: Sites, last_sync: str
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    db.users.update_one({"user_id": "ann"}, {"$set": {"last_game_sync": last_sync}})
+    sites.world.play("lichess", "Ann", ago(days=20))
+    sites.world.play("chess.com", "Ann", ago(days=20))
+
+    await sync(ctx)
+
+    assert stored(db, "ann") == truth(sites, "Ann", "lichess", "chess.com")
+
+
+async def test_a_newcomer_whom_the_application_synced_is_not_forgotten_on_a_known_account(
+    ctx: Context, db: Any, sites: Sites
+) -> None:
+    """The account was made for another user, who left before it was ever checked."""
+    await ctx.store.users.link("ann", {"lichess": "Zed"})
+    await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())  # no such player yet
+    await ctx.store.users.link("ann", {"lichess": None})
+    await member(ctx, db, sites, "Zed", "lichess", synced=ago(hours=6))
+    await sync(ctx)
+    sites.world.play("lichess", "Zed", ago(minutes=1))
+
+    await sync(ctx, all=True)
+
+    assert stored(db, "zed") == truth(sites, "Zed", "lichess")
+
+
+async def test_the_usable_spelling_of_a_name_counts(ctx: Context, db: Any, sites: Sites) -> None:
+    for number, useless in enumerate(["  ", 7, "a/b", ""]):
+        name = f"good{number}"
+        names = {"chesscom_username": useless, "chess_com_username": name}
+        db.users.insert_one({"user_id": name, **names})
+        sites.world.add_player("chess.com", name, ago(days=1))
+
+    record = await sync(ctx)
+
+    assert (record["done"], record["skipped"]) == (4, 0)
+
+
+async def test_a_stop_does_not_wait_for_a_lane_that_another_has(
+    ctx: Context, contexts: Any, db: Any, sites: Sites
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess")
+    other = await contexts()
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    async with other.lichess.site.lane.hold({}), keeping(other):
+        loop.call_later(0.3, stop.ask, 15)
+        begun = loop.time()
+        ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), stop)
+
+    assert ending.record["outcome"] == "cancelled"
+    assert loop.time() - begun < 1.5
+    assert sites.lichess.seen == []
+
+
+async def test_a_stream_that_is_cut_leaves_what_came_and_the_rest_for_the_next_run(
+    ctx: Context, db: Any, sites: Sites
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess", synced=ago(days=5))
+    for number in range(150):
+        sites.world.play("lichess", "Ann", ago(minutes=200 - number), famous=SHORT)
+    sites.lichess.faults.extend([None, "cut"])
+
+    ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
+
+    assert (ending.record["done"], ending.record["failed"]) == (0, 1)
+    assert 100 <= len(stored(db, "ann")) < 150
+    await sync(ctx)
+    assert stored(db, "ann") == truth(sites, "Ann", "lichess")

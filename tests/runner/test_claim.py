@@ -54,7 +54,7 @@ async def test_the_first_to_come_works_the_slot_and_the_next_finds_it_closed(
     assert (mine.number, mine.lease.key, mine.new.id) == (
         1,
         "sync_games",
-        "hourly:2026-11-21T12:00:00Z",
+        "hourly:2026-10-21T12:00:00Z",
     )
     await finish(ctx, mine, "succeeded")
 
@@ -242,3 +242,30 @@ async def test_an_orphaned_slot_goes_to_one_of_many_contenders(ctx: Context, con
 
     won = [claimed for claimed in claims if isinstance(claimed, claim.Attempt)]
     assert [each.number for each in won] == [2]
+
+
+async def test_a_slot_that_has_not_come_is_refused(contexts: Any, db: Any) -> None:
+    ctx = await contexts(Clock(NOON - timedelta(minutes=10)))
+
+    with pytest.raises(ConfigError, match="12:00:00Z has not come yet"):
+        await of_slot(ctx)
+
+    assert db.job_runs.count_documents({}) == 0
+
+
+async def test_a_claim_that_is_broken_off_makes_nobody_wait(
+    ctx: Context, contexts: Any, db: Any
+) -> None:
+    """It waited for the lease of a run by hand that lived."""
+    other = await contexts()
+    mine = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
+    waiting = asyncio.create_task(of_slot(other))
+    await asyncio.sleep(0.3)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+
+    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "cancelled"
+    await finish(ctx, mine, "succeeded")
+    begun = asyncio.get_running_loop().time()
+    assert (await attempt(ctx)).number == 2
+    assert asyncio.get_running_loop().time() - begun < 1

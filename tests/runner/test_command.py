@@ -66,7 +66,7 @@ async def test_json_prints_the_record_alone_and_logs_to_stderr(
         ([], {"MONGO_URL": "localhost:27017"}, "MONGO_URL"),
         ([], {"MONGO_URL": "mongodb://127.0.0.1:1/?w=1"}, "w is not majority"),
         (["--scheduled"], {"CHESSCOACH_SLOT": "yesterday"}, "CHESSCOACH_SLOT"),
-        (["--scheduled"], {"CHESSCOACH_SLOT": "2026-11-21T05:00:00Z"}, "is no slot"),
+        (["--scheduled"], {"CHESSCOACH_SLOT": "2025-11-21T05:00:00Z"}, "is no slot"),
     ],
 )
 async def test_bad_usage_leaves_with_2_and_one_line_that_says_what_and_why(
@@ -148,7 +148,7 @@ async def test_a_slot_whose_owner_was_killed_is_finished_by_the_next_as_attempt_
 async def test_a_kubernetes_job_works_the_slot_in_its_name(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
-    slot = datetime(2026, 11, 20, 18, tzinfo=UTC)
+    slot = datetime(2025, 11, 20, 18, tzinfo=UTC)
     pod = {"KUBERNETES_JOB_NAME": f"sync-games-{int(slot.timestamp()) // 60}"}
 
     done = await run({**environment, **pod}, JOB, "--scheduled", "--json")
@@ -159,7 +159,7 @@ async def test_a_kubernetes_job_works_the_slot_in_its_name(
         "--json",
     )
 
-    assert done.record["slot"] == "2026-11-20T18:00:00Z"
+    assert done.record["slot"] == "2025-11-20T18:00:00Z"
     assert by_hand.record["slot"] is None
 
 

@@ -92,7 +92,7 @@ async def test_the_record_holds_what_people_ask_for(ctx: Context, db: Any) -> No
     }
     assert wanted <= ending.record.keys()
     assert wanted <= db.job_runs.find_one().keys()
-    assert ending.record["slot"] == "2026-11-21T12:00:00Z"
+    assert ending.record["slot"] == "2026-10-21T12:00:00Z"
     assert ending.record["run_id"] == SLOT.key
     json.dumps(ending.record)
 

@@ -318,7 +318,6 @@ async def test_with_neither_codes_nor_a_pgn_the_result_is_not_known(text: Any) -
         {"white": "https://api.chess.com/pub/player/annrook"},
         {"white": []},
         {"rated": "yes"},
-        {"rules": None},
     ],
 )
 async def test_a_bad_game_is_unreadable_by_its_uuid_and_does_not_spoil_the_month(
@@ -329,6 +328,13 @@ async def test_a_bad_game_is_unreadable_by_its_uuid_and_does_not_spoil_the_month
 
     assert month.unreadable == (UUID,)
     assert [game.external_id for game in month.games] == ["another"]
+
+
+@pytest.mark.parametrize("field", ["uuid", "url", "rated", "rules", "time_class", "pgn", "white"])
+async def test_null_is_as_good_as_a_field_that_is_missing(field: str) -> None:
+    month = await month_of(entry(**{field: None}))
+
+    assert (len(month.games), month.unreadable) == (1, ())
 
 
 async def test_a_bad_game_without_a_uuid_is_unreadable_by_the_end_of_its_url() -> None:
@@ -348,10 +354,13 @@ async def test_what_is_no_game_at_all_is_unreadable_without_a_name(nothing: Any)
     assert len(month.games) == 1
 
 
-async def test_the_name_of_an_unreadable_game_is_told_in_short() -> None:
-    month = await month_of({"uuid": "x" * 10_000})
+@pytest.mark.parametrize(
+    "odd", ["x" * 10_000, "a secret of 16 b", "planted-secret-of-32-characters!"]
+)
+async def test_what_is_no_id_by_its_form_is_not_told_as_one(odd: str) -> None:
+    month = await month_of({"uuid": odd})
 
-    assert month.unreadable == ("x" * 64,)
+    assert month.unreadable == ("",)
 
 
 @pytest.mark.parametrize(

@@ -327,10 +327,18 @@ async def test_a_game_nested_too_deep_in_a_field_that_we_do_not_read_is_no_fault
     assert isinstance(told, Game | Unreadable)
 
 
-async def test_an_id_of_any_length_is_told_in_short() -> None:
-    (told,) = await exported({"id": "x" * 10_000})
+@pytest.mark.parametrize("odd", ["x" * 10_000, "planted-secret", "nine char"])
+async def test_what_is_no_id_by_its_form_is_not_told_as_one(odd: str) -> None:
+    (told,) = await exported({"id": odd})
 
-    assert told == Unreadable(external_id="x" * 32)
+    assert told == Unreadable(external_id="")
+
+
+@pytest.mark.parametrize(
+    "field", ["variant", "moves", "speed", "rated", "players", "winner", "pgn"]
+)
+async def test_null_is_as_good_as_a_field_that_is_missing(field: str) -> None:
+    assert (await one(**{field: None})).external_id == (await one()).external_id
 
 
 async def test_a_pgn_is_written_when_it_is_missing() -> None:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.models import Account, Game, Link
+from chesscoach.models import Account, Game, Link, plain_id
 from chesscoach.rules import games as game_rules
 from chesscoach.runner.job import Run
 from chesscoach.sources.client import Lane
@@ -84,7 +84,7 @@ class Deliverer:
             if colour is None:
                 self._run.counts.note("games_not_his")
                 log.get_logger().warning(
-                    "game_not_his", account=delivery.account.key, game=game.external_id
+                    "game_not_his", account=delivery.account.key, game=plain_id(game.external_id)
                 )
                 continue
             shares += [

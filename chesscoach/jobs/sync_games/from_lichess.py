@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import PlayerMissing
+from chesscoach.errors import PlayerMissing, SourceError, StreamCut
 from chesscoach.jobs.sync_games.delivery import BATCH, Delivery
 from chesscoach.models import Account, Game, Link, PendingGame, Platform, Player
 from chesscoach.rules import cadence, months
@@ -84,17 +84,19 @@ class FromLichess:
             async for delivery in back_fill:
                 account = replace(delivery.account, cursor=cursor or delivery.account.cursor)
                 yield replace(delivery, account=account)
+        account = replace(account, cursor=account.cursor or link.since)
         yield Delivery(account=_join(account, link))
 
     async def _newest(self, account: Account, link: Link) -> AsyncGenerator[Delivery]:
         """A first sync: the newest games, and those being played however long ago they began."""
         settings = self._ctx.config.sync
         start = months.back(self._begun, settings.first_months)
+        # In this order: a game that ends in between is in both answers rather than in none.
+        async with aclosing(self._lichess.unfinished_games(account.name)) as playing:
+            unfinished = [line async for line in playing]
         found = self._lichess.newest_games(account.name, start, settings.first_games)
         async with aclosing(found) as lines:
             games = self._readable(account, [line async for line in lines])
-        async with aclosing(self._lichess.unfinished_games(account.name)) as lines:
-            unfinished = [line async for line in lines]
         account = _after(replace(account, cursor=account.cursor or start), games)
         account = _waiting_for(account, unfinished)
         yield Delivery(account=account, links=(link,), games=games, first=True)
@@ -104,17 +106,23 @@ class FromLichess:
     ) -> AsyncGenerator[Delivery]:
         """The games since an instant, in batches that each move the cursor."""
         lines: list[Line] = []
+        broken: SourceError | None = None
         async with aclosing(
             self._lichess.games_since(account.name, cursor - cadence.OVERLAP)
         ) as found:
-            async for line in found:
-                lines.append(line)
-                if len(lines) >= BATCH:
-                    delivery = self._batch(account, links, lines)
-                    account, lines = delivery.account, []
-                    yield delivery
+            try:
+                async for line in found:
+                    lines.append(line)
+                    if len(lines) >= BATCH:
+                        delivery = self._batch(account, links, lines)
+                        account, lines = delivery.account, []
+                        yield delivery
+            except StreamCut as error:
+                broken = error  # what came before the cut is whole
         if lines:
             yield self._batch(account, links, lines)
+        if broken is not None:
+            raise broken
 
     def _batch(self, account: Account, links: tuple[Link, ...], lines: list[Line]) -> Delivery:
         games = self._readable(account, lines)
@@ -144,6 +152,8 @@ class FromLichess:
                 games.append(line)
             elif isinstance(line, PendingGame):
                 waiting.append(line)
+            elif line is not None:
+                self._readable(account, [line])
             elif pending.absent + 1 < _ABSENT:
                 waiting.append(replace(pending, absent=pending.absent + 1))
         account = _active(replace(account, pending=tuple(waiting)), games)

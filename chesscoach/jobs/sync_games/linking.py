@@ -4,7 +4,7 @@ The application only writes names into its users. Here each becomes an account w
 name taken out or changed leaves its account; a name that no site could have is refused.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -17,6 +17,9 @@ from chesscoach.store.users import UserRow
 
 _FIRST_YEAR = 2007
 """Chess.com's first; Lichess is younger."""
+
+_AHEAD = timedelta(minutes=5)
+"""What another machine's clock may differ; a time further ahead is no time of a sync."""
 
 SITES: tuple[Platform, ...] = ("lichess", "chess.com")
 
@@ -42,23 +45,34 @@ async def link_accounts(ctx: Context, run: Run, user_id: str | None) -> dict[Pla
             made[account.platform] += 1
         if not run.dry_run:
             await ctx.store.accounts.ensure(changes.new.values(), changes.joining, changes.leaving)
-        if run.stopping:
-            break
+    if not run.dry_run:
+        await _let_go(ctx, user_id)
     return made
+
+
+async def _let_go(ctx: Context, user_id: str | None) -> None:
+    """Takes users off the accounts who are gone, or name nothing any more; games stay."""
+    async for page in ctx.store.accounts.links(user_id):
+        named = await ctx.store.users.naming({user for _, user in page})
+        await ctx.store.accounts.ensure(
+            [], [], [(key, user) for key, user in page if user not in named]
+        )
 
 
 def _accounts_of(run: Run, user: UserRow) -> dict[str, tuple[Platform, str, str]]:
     """The accounts that a user names: by key, the site, the name and his spelling of it."""
     found: dict[str, tuple[Platform, str, str]] = {}
     for site, given in user.names.items():
-        name = usernames.normal(site, given)
-        if name is None:
+        name, spelling = next(
+            ((name, text) for text in given if (name := usernames.normal(site, text))), ("", "")
+        )
+        if not name:
             run.counts.candidates += 1
             run.counts.skipped += 1
             run.counts.note("refused_names")
             log.get_logger().warning("name_refused", user_id=user.user_id, platform=site)
         else:
-            found[f"{site}:{name}"] = (site, name, given.strip())
+            found[f"{site}:{name}"] = (site, name, spelling.strip())
     return found
 
 
@@ -86,9 +100,9 @@ async def _compare(
 
 def _believable(ctx: Context, last_sync: datetime | None) -> datetime | None:
     """When the application last synced a user: not before the sites were, and not in the future."""
-    if last_sync is None or last_sync.year < _FIRST_YEAR:
+    if last_sync is None or last_sync.year < _FIRST_YEAR or last_sync > ctx.now() + _AHEAD:
         return None
-    return min(last_sync, ctx.now())
+    return last_sync
 
 
 def _join(  # the row is there, is made on this page, or is to be made

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Protocol
 
 from chesscoach import log
@@ -58,9 +58,11 @@ class Walk:
             return
         site = self._fetcher.site
         sent = site.requests
+        lane = site.lane.hold({**claim.owner(), "run_id": self._run.id})
         try:
-            async with site.lane.hold({**claim.owner(), "run_id": self._run.id}):
-                await self._run.together(self._fetch(), self._write())
+            async with AsyncExitStack() as stack:
+                if await self._run.breaks_off(stack.enter_async_context(lane)):
+                    await self._run.together(self._fetch(), self._write())
         except SiteClosed as error:
             self._closed(error)
         self._run.counts.note(
