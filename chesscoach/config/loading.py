@@ -1,6 +1,6 @@
-"""Settings: a TOML file, the environment over it, and a default for everything.
+"""How settings are read: a TOML file, the environment over it, a default for everything.
 
-The only room that reads the environment. Three kinds of names count there: `MONGO_URL`,
+The only file that reads the environment. Three kinds of names count there: `MONGO_URL`,
 `DB_NAME` (each also as `NAME_FILE`, for secrets mounted as files), `CHESSCOACH_CONFIG` and
 `CHESSCOACH_SLOT`, and settings spelled with `__`, such as `CHESSCOACH_SOURCES__CONTACT`. Other
 `CHESSCOACH_*` names are left alone: Kubernetes injects some for a Service of that name. A `.env`
@@ -16,158 +16,16 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import dotenv
 import msgspec
-from msgspec import Meta, Struct
 
+from chesscoach.config.settings import Config, Process, Settings, default_schedules
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule, Seconds
+from chesscoach.models import Schedule
 
 PREFIX = "CHESSCOACH_"
-Count = Annotated[int, Meta(ge=1, le=10_000_000)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https URL")]
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of `config.toml`; an unknown key in it is refused."""
-
-
-class Database(Section, frozen=True, kw_only=True):
-    """`[database]`; the URL itself is a secret and comes from `MONGO_URL` alone."""
-
-    name: Annotated[str, Meta(pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$')] = "chesscoach"
-    timeout_s: Seconds = 30.0
-    embedded_dir: str = ".chesscoach/mongo"
-    allow_weak_writes: bool = False
-
-
-class Runner(Section, frozen=True, kw_only=True):
-    """`[runner]`: what every job shares."""
-
-    lease_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
-    grace_s: Annotated[float, Meta(ge=0, le=3600)] = 60.0
-    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 2
-
-
-class Upstream(Section, frozen=True, kw_only=True):
-    """What the sites' tables share."""
-
-    base_url: Url
-
-    def __post_init__(self) -> None:
-        try:
-            host = urlsplit(self.base_url).hostname
-        except ValueError:
-            host = None
-        if not host:
-            msg = "base_url is no URL with a host"
-            raise ValueError(msg)
-
-
-class Lichess(Upstream, frozen=True, kw_only=True):
-    """`[sources.lichess]`."""
-
-    base_url: Url = "https://lichess.org"
-    users_per_10min: Count = 8000
-
-
-class Chesscom(Upstream, frozen=True, kw_only=True):
-    """`[sources.chesscom]`."""
-
-    base_url: Url = "https://api.chess.com/pub"
-
-
-class Sources(Section, frozen=True, kw_only=True):
-    """`[sources]`: how the sites are asked."""
-
-    contact: Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*$")] = ""
-    timeout_s: Seconds = 30.0
-    pause_s: Seconds = 60.0
-    breaker_s: Seconds = 900.0
-    lichess: Lichess = Lichess()
-    chesscom: Chesscom = Chesscom()
-
-
-class Sync(Section, frozen=True, kw_only=True):
-    """`[sync]`: what is fetched of a player and what of it is analysed."""
-
-    first_months: Annotated[int, Meta(ge=1, le=120)] = 3
-    first_games: Count = 500
-    analyses_per_day: Annotated[int, Meta(ge=0, le=10_000)] = 3
-    analyses_first_sync: Annotated[int, Meta(ge=0, le=10_000)] = 15
-    analysis_moves: Annotated[int, Meta(ge=0, le=1000)] = 10
-
-
-class Limits(Section, frozen=True, kw_only=True):
-    """`[jobs.NAME]`: when a run of that job is stopped, and when it is complained about."""
-
-    timeout_s: Seconds = 20_000.0
-    warn_after_s: Seconds = 300.0
-    success_threshold: Share = 0.9
-
-
-class Jobs(Section, frozen=True, kw_only=True):
-    """`[jobs]`: a table for each job."""
-
-    sync_games: Limits = Limits()
-
-
-class Log(Section, frozen=True, kw_only=True):
-    """`[log]`."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "json", "console"] = "auto"
-
-
-def _default_schedules() -> dict[str, Schedule]:
-    return {"sync_games": Schedule(job="sync_games", cron="0 */6 * * *")}
-
-
-class Config(Section, frozen=True, kw_only=True):
-    """All settings, checked."""
-
-    database: Database = Database()
-    runner: Runner = Runner()
-    sources: Sources = Sources()
-    sync: Sync = Sync()
-    jobs: Jobs = Jobs()
-    log: Log = Log()
-    schedules: dict[str, Schedule] = msgspec.field(default_factory=_default_schedules)
-
-
-class Process(Struct, frozen=True, kw_only=True):
-    """What this process was given besides settings.
-
-    `slot` comes from `CHESSCOACH_SLOT`; `kubernetes_job` is the pod's Job name, which ends in the
-    slot's Unix minutes when a CronJob made it. Its text form hides the URL.
-    """
-
-    mongo_url: str | None = None
-    slot: datetime | None = None
-    kubernetes_job: str | None = None
-    source: Literal["cli", "kubernetes", "systemd"] = "cli"
-
-    def secrets(self) -> list[str]:
-        """The texts that must not be logged: the URL, and its password as written and as read."""
-        if self.mongo_url is None:
-            return []
-        netloc = self.mongo_url.partition("://")[2].partition("/")[0]
-        password = netloc.rpartition("@")[0].partition(":")[2]
-        return [self.mongo_url, password, unquote(password)]
-
-    def __repr__(self) -> str:
-        return f"Process(slot={self.slot}, source={self.source!r})"
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """The configuration and the process it is for, as `load` returns them."""
-
-    config: Config
-    process: Process
 
 
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -267,7 +125,7 @@ def _overlay(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]
     merged: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in table.items()}
     for keys, value in settings:
         if keys[0] == "schedules" and "schedules" not in merged:
-            merged["schedules"] = msgspec.to_builtins(_default_schedules())
+            merged["schedules"] = msgspec.to_builtins(default_schedules())
         place = merged
         for key in keys[:-1]:
             inner = place.get(key)
