@@ -323,7 +323,7 @@ async def test_a_client_that_goes_away_frees_its_slot(client: Client, site: Lich
     site.faults.append("hang")
     with pytest.raises(TimeoutError):
         await client.status("GET", "/api/games/user/ann", timeout=aiohttp.ClientTimeout(total=0.05))
-    while site.in_flight:  # noqa: ASYNC110  # the server notices when it notices
+    while site.in_flight:  # the server notices when it notices
         await asyncio.sleep(0.005)
 
     assert await client.status("GET", "/api/games/user/ann") == 200

@@ -309,7 +309,7 @@ async def test_a_request_that_is_cancelled_leaves_no_slot_taken(ctx: Context, si
     sites.lichess.faults.append("hang")
     async with keeping(ctx), ctx.lichess.site.lane.hold({}):
         request = asyncio.create_task(ctx.lichess.players(["ann"]))
-        while not sites.lichess.in_flight:  # noqa: ASYNC110  # the server tells nobody
+        while not sites.lichess.in_flight:  # the server tells nobody
             await asyncio.sleep(0.001)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,0 +1,109 @@
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chesscoach.models import Account, Game, Side
+from chesscoach.rules import games
+from tests.conftest import NOON
+
+
+def a_game(**changes: Any) -> Game:
+    """A rapid game of Ann against Bob on Lichess, with some fields changed."""
+    fields: dict[str, Any] = {
+        "platform": "lichess",
+        "external_id": "AbCd1234",
+        "url": "https://lichess.org/AbCd1234",
+        "white": Side(name="Ann", key="ann", rating=1500),
+        "black": Side(name="Bob", key="bob", rating=1600),
+        "result": "1-0",
+        "speed": "rapid",
+        "variant": "standard",
+        "standard": True,
+        "rated": True,
+        "started_at": NOON - timedelta(minutes=20),
+        "ended_at": NOON,
+        "plies": 60,
+        "pgn": "1. e4 e5 *",
+    }
+    return Game(**{**fields, **changes})
+
+
+def an_account(name: str, key: str | None = None) -> Account:
+    return Account(
+        key=f"lichess:{name}",
+        platform="lichess",
+        name=name,
+        links=(),
+        created_at=NOON,
+        player_key=key,
+    )
+
+
+def test_ids_never_change_for_they_are_what_makes_a_re_run_harmless() -> None:
+    game_id = games.game_id(a_game(), "ann")
+    assert game_id == "96714566-9509-5f72-9a13-404882780823"
+    assert games.queue_id(game_id) == "6ebe6c0f-b0be-5bb4-a8a4-7fddc7af6446"
+
+
+def test_ids_differ_by_site_game_and_user_and_by_nothing_else() -> None:
+    ids = {
+        games.game_id(a_game(), "ann"),
+        games.game_id(a_game(), "bob"),
+        games.game_id(a_game(platform="chess.com"), "ann"),
+        games.game_id(a_game(external_id="AbCd1235"), "ann"),
+    }
+    assert len(ids) == 4
+    assert len(ids | {games.queue_id(game_id) for game_id in ids}) == 8
+    assert all(str(UUID(game_id)) == game_id for game_id in ids)
+    same = a_game(url="https://lichess.org/other", pgn="", ended_at=NOON + timedelta(days=1))
+    assert games.game_id(same, "ann") in ids
+
+
+@pytest.mark.parametrize(
+    ("account", "white", "black", "colour"),
+    [
+        (an_account("ann"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), "white"),
+        (an_account("bob"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), "black"),
+        (an_account("eve"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), None),
+        # Renamed at the site: his identity tells, whatever the names say.
+        (an_account("old", "u-1"), Side(name="n", key="u-1"), Side(name="Bob", key="u-2"), "white"),
+        (an_account("old", "u-2"), Side(name="old", key="u-1"), Side(name="n", key="u-2"), "black"),
+        # No identity yet, or none at the site: the name, however it is spelled.
+        (an_account("ann"), Side(name="ANN", key="u-1"), Side(name="Bob", key="u-2"), "white"),
+        (an_account("bob"), Side(name="Stockfish", key=None), Side(name="BoB", key=None), "black"),
+        (an_account("bob"), Side(name="", key=None), Side(name="", key=None), None),
+    ],
+)  # fmt: skip
+def test_the_colour_goes_by_identity_and_else_by_name(
+    account: Account, white: Side, black: Side, colour: str | None
+) -> None:
+    assert games.colour(a_game(white=white, black=black), account) == colour
+
+
+@pytest.mark.parametrize(
+    ("changes", "worth"),
+    [
+        ({}, True),
+        ({"plies": 20}, True),
+        ({"plies": 19}, False),
+        ({"standard": False}, False),
+        ({"speed": "bullet"}, False),
+        ({"speed": "ultraBullet"}, False),
+        ({"speed": "blitz"}, True),
+        ({"speed": "classical"}, True),
+        ({"speed": "daily"}, True),
+        ({"speed": "correspondence"}, True),
+    ],
+)
+def test_what_is_worth_an_analysis(changes: dict[str, Any], worth: bool) -> None:
+    assert games.worth_analysing(a_game(**changes), moves=10) is worth
+
+
+def test_the_newest_come_first_and_no_more_than_wanted() -> None:
+    three = [a_game(external_id=str(n), ended_at=NOON + timedelta(days=n)) for n in (1, 3, 2)]
+    assert [game.external_id for game in games.newest(three, 2)] == ["3", "2"]
+    assert [game.external_id for game in games.newest(iter(three), 9)] == ["3", "2", "1"]
+    assert games.newest(three, 0) == []
+    assert games.newest(three, -1) == []

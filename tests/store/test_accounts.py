@@ -1,0 +1,142 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chesscoach.context import Context
+from chesscoach.errors import LeaseLost
+from chesscoach.models import Account, Link
+from chesscoach.store.accounts import PAGE, Saved, Wanted
+from tests.conftest import NOON
+
+
+def account(name: str, *users: str, **fields: Any) -> Account:
+    links = tuple(Link(user_id=user, name=name, joined=True) for user in users or (name,))
+    key = f"lichess:{name}"
+    given = {"key": key, "platform": "lichess", "name": name, "links": links, "created_at": NOON}
+    return Account(**{**given, **fields})
+
+
+def wanted(**fields: Any) -> Wanted:
+    return Wanted(**{"platform": "lichess", "begun": NOON, "due_only": True, **fields})
+
+
+async def names(ctx: Context, **fields: Any) -> list[str]:
+    found = ctx.store.accounts.due(wanted(**fields))
+    return [each.name async for page in found for each in page]
+
+
+async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
+    full = account(
+        "ann",
+        cursor=NOON,
+        fingerprint="1:2:3",
+        settled_at=NOON,
+        first_month="2026-10",
+        etags={"2026-10": 'W/"x"'},
+        player_key="uuid",
+        active_at=NOON,
+        checked_at=NOON - timedelta(days=1),
+    )
+    await ctx.store.accounts.ensure([full], [], [])
+    await ctx.store.accounts.save([Saved(account=full, due_at=NOON)], fence=1)
+
+    (page,) = [page async for page in ctx.store.accounts.due(wanted())]
+
+    assert page == [full]
+
+
+async def test_the_stalest_come_first_and_the_never_checked_before_all(
+    ctx: Context,
+) -> None:
+    made = [account(f"a{n}") for n in range(PAGE + 5)]
+    await ctx.store.accounts.ensure(made, [], [])
+    late = Saved(account=made[0], due_at=NOON - timedelta(hours=1))
+    later = Saved(account=made[1], due_at=NOON + timedelta(hours=1))
+    await ctx.store.accounts.save([late, later], fence=1)
+
+    due = await names(ctx)
+
+    assert due[-1] == "a0"
+    assert len(due) == PAGE + 4
+    assert await ctx.store.accounts.count(wanted()) == PAGE + 4
+    assert (await names(ctx, due_only=False))[-1] == "a1"
+    assert await names(ctx, due_only=False, user_id="a1") == ["a1"]
+
+
+async def test_a_walk_over_everyone_meets_nobody_twice(ctx: Context) -> None:
+    """Being checked moves an account's due time, and so its place in the walk."""
+    await ctx.store.accounts.ensure([account(f"a{n}") for n in range(PAGE + 50)], [], [])
+    met = []
+    async for page in ctx.store.accounts.due(wanted(due_only=False)):
+        met += [each.name for each in page]
+        done = [account(each.name, checked_at=NOON) for each in page]
+        due = NOON + timedelta(minutes=1)
+        await ctx.store.accounts.save([Saved(account=a, due_at=due) for a in done], fence=1)
+
+    assert len(met) == len(set(met)) == PAGE + 50
+
+
+async def test_a_former_holder_of_the_lane_moves_no_cursor(ctx: Context, db: Any) -> None:
+    await ctx.store.accounts.ensure([account("ann")], [], [])
+    moved = account("ann", cursor=NOON)
+    await ctx.store.accounts.save([Saved(account=moved, due_at=NOON)], fence=7)
+    before = db.sync_accounts.find_one()
+
+    with pytest.raises(LeaseLost):
+        stale = account("ann", cursor=NOON - timedelta(days=9))
+        await ctx.store.accounts.save([Saved(account=stale, due_at=NOON)], fence=6)
+
+    assert db.sync_accounts.find_one() == before
+
+
+async def test_a_step_on_the_way_leaves_the_account_as_due_as_it_was(ctx: Context, db: Any) -> None:
+    await ctx.store.accounts.ensure([account("ann")], [], [])
+    await ctx.store.accounts.complain("lichess:ann", "a fault", NOON)
+
+    await ctx.store.accounts.save([Saved(account=account("ann", cursor=NOON))], fence=1)
+    row = db.sync_accounts.find_one()
+    assert (row["due_at"].year, row["failures"], row["cursor"]) == (1970, 1, NOON)
+    assert row["last_error"] == {"error": "a fault", "at": NOON}
+
+    await ctx.store.accounts.save([Saved(account=account("ann"), due_at=NOON)], fence=1)
+    row = db.sync_accounts.find_one()
+    assert (row["due_at"], row["failures"]) == (NOON, 0)
+    assert "last_error" not in row
+
+
+async def test_joining_makes_an_account_due_and_happens_once(ctx: Context, db: Any) -> None:
+    await ctx.store.accounts.ensure([account("ann")], [], [])
+    await ctx.store.accounts.save([Saved(account=account("ann"), due_at=NOON)], fence=1)
+    link = Link(user_id="bob", name="Ann")
+
+    for _ in range(2):
+        await ctx.store.accounts.ensure([account("ann")], [("lichess:ann", link)], [])
+
+    row = db.sync_accounts.find_one()
+    assert [each["user_id"] for each in row["links"]] == ["ann", "bob"]
+    assert row["due_at"].year == 1970
+    await ctx.store.accounts.ensure([], [], [("lichess:ann", "ann")])
+    links = [page async for page in ctx.store.accounts.links(None)]
+    assert links == [[("lichess:ann", "bob")]]
+    assert [page async for page in ctx.store.accounts.links("ann")] == []
+
+
+async def test_an_account_that_nobody_links_is_asked_about_no_more(ctx: Context) -> None:
+    await ctx.store.accounts.ensure([account("ann")], [], [])
+    await ctx.store.accounts.ensure([], [], [("lichess:ann", "ann")])
+
+    assert await names(ctx, due_only=False) == []
+
+
+async def test_a_user_was_synced_when_the_last_of_his_accounts_was(ctx: Context) -> None:
+    old = datetime(2026, 1, 1, tzinfo=UTC)
+    ann = (
+        account("ann", checked_at=NOON),
+        account("ann2", "ann", "bob", checked_at=old),
+    )
+    bob = account("bob2", "bob")  # never checked
+    cid = Link(user_id="cid", name="x")  # still waits for his back-fill
+    await ctx.store.accounts.ensure([*ann, bob, account("cid", links=(cid,))], [], [])
+
+    assert await ctx.store.accounts.oldest_success(["ann", "bob", "cid", "nobody"]) == {"ann": old}

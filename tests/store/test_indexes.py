@@ -1,0 +1,153 @@
+import asyncio
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import DuplicateKeyError
+
+from chesscoach.context import Context
+from chesscoach.errors import SetupError
+from chesscoach.store import indexes
+from chesscoach.store.client import Database, Document
+
+OURS = {
+    "users": {"chesscoach_user_id"},
+    "games": {"chesscoach_game_id", "chesscoach_user_id_url"},
+    "analysis_queue": {"chesscoach_queue_id", "chesscoach_user_id_created_at"},
+    "sync_accounts": {"chesscoach_platform_due_at__id", "chesscoach_links_user_id"},
+    "job_runs": {"chesscoach_schedule_slot"},
+}
+LABELS = {f"{collection}.{name}" for collection, names in OURS.items() for name in names}
+
+
+@pytest.fixture
+def empty(ctx: Context, mongo: MongoClient[Document]) -> Database:
+    """The database of one's own, as it is before anything was prepared."""
+    mongo.drop_database(ctx.store.database.name)
+    return ctx.store.database
+
+
+def standing(db: Any) -> dict[str, set[str]]:
+    """The names of the indexes, by collection, without `_id_`."""
+    found = {
+        name: set(db[name].index_information()) - {"_id_"} for name in db.list_collection_names()
+    }
+    return {name: names for name, names in found.items() if names}
+
+
+async def test_an_empty_database_gets_all_and_a_second_time_nothing(
+    empty: Database, db: Any
+) -> None:
+    first = await indexes.create(empty)
+    assert (set(first["made"]), first["present"]) == (LABELS, [])
+    assert standing(db) == OURS
+    assert {"job_runs", "job_leases", "sync_accounts"} <= set(db.list_collection_names())
+    second = await indexes.create(empty)
+    assert (second["made"], set(second["present"])) == ([], LABELS)
+    assert standing(db) == OURS
+
+
+async def test_several_may_prepare_an_empty_database_at_once(empty: Database, db: Any) -> None:
+    await asyncio.gather(*(indexes.create(empty) for _ in range(3)))
+    assert standing(db) == OURS
+
+
+async def test_the_applications_own_indexes_serve_and_are_left_as_they_are(
+    empty: Database, db: Any
+) -> None:
+    db.users.create_index("user_id", unique=True, name="users_pk")
+    db.users.create_index("email", unique=True)
+    db.games.create_index("game_id", unique=True, name="the_applications_own")
+    db.games.create_index([("user_id", 1), ("platform", 1)])
+    db.games.create_index([("user_id", 1), ("is_analyzed", 1)])
+    db.analysis_queue.create_index("queue_id", unique=True)
+    before = {name: db[name].index_information() for name in ("users", "games", "analysis_queue")}
+    report = await indexes.create(empty)
+    assert set(report["present"]) == {
+        "users.chesscoach_user_id",
+        "games.chesscoach_game_id",
+        "analysis_queue.chesscoach_queue_id",
+    }
+    assert set(report["made"]) == LABELS - set(report["present"])
+    for name, was in before.items():
+        now = db[name].index_information()
+        assert was.items() <= now.items()
+        keys = [(index["key"], bool(index.get("unique"))) for index in now.values()]
+        assert len(keys) == len({str(key) for key in keys})
+        assert set(now) - set(was) <= OURS[name] - {"chesscoach_game_id", "chesscoach_user_id"}
+    await indexes.require(empty, "users", "games", "analysis_queue")
+
+
+async def test_the_sharded_form_of_the_key_of_games_serves_too(empty: Database, db: Any) -> None:
+    db.games.create_index([("user_id", 1), ("game_id", 1)], unique=True)
+    report = await indexes.create(empty)
+    assert "games.chesscoach_game_id" in report["present"]
+    await indexes.require(empty, "games")
+    assert "chesscoach_game_id" not in standing(db)["games"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "options"),
+    [
+        ([("game_id", 1)], {}),
+        ([("game_id", "hashed")], {}),
+        ([("game_id", 1)], {"unique": True, "partialFilterExpression": {"user_id": "x"}}),
+        ([("user_id", 1), ("game_id", 1)], {}),
+        ([("game_id", 1), ("user_id", 1)], {"unique": True}),
+    ],
+)
+async def test_an_index_that_does_not_keep_the_promise_is_left_alone_and_ours_made_beside(
+    empty: Database, db: Any, keys: list[tuple[str, Any]], options: Document
+) -> None:
+    db.games.create_index(keys, name="theirs", **options)
+    with pytest.raises(SetupError, match=r"games: no unique index on \(game_id\)"):
+        await indexes.require(empty, "games")
+    report = await indexes.create(empty)
+    assert "games.chesscoach_game_id" in report["made"]
+    assert standing(db)["games"] == {"theirs", *OURS["games"]}
+    db.games.insert_one({"game_id": "g", "user_id": "a"})
+    with pytest.raises(DuplicateKeyError):
+        db.games.insert_one({"game_id": "g", "user_id": "b"})
+
+
+async def test_an_index_of_another_kind_under_our_name_is_reported_and_not_dropped(
+    empty: Database, db: Any
+) -> None:
+    db.games.create_index("game_id", name="chesscoach_game_id")
+    with pytest.raises(SetupError, match=r"games: an index on \(game_id\) exists with other opt"):
+        await indexes.create(empty)
+    assert "chesscoach_game_id" in standing(db)["games"]
+    assert not db.games.index_information()["chesscoach_game_id"].get("unique")
+
+
+@pytest.mark.parametrize(
+    ("collection", "field"),
+    [("users", "user_id"), ("games", "game_id"), ("analysis_queue", "queue_id")],
+)
+async def test_duplicates_in_the_data_are_reported_and_nothing_is_lost(
+    empty: Database, db: Any, collection: str, field: str
+) -> None:
+    db[collection].insert_many([{field: "planted"}, {field: "planted"}, {field: "other"}])
+    with pytest.raises(SetupError, match=rf"{collection}: \({field}\) is not unique") as caught:
+        await indexes.create(empty)
+    assert "planted" not in str(caught.value)
+    assert db[collection].count_documents({}) == 3
+    db[collection].delete_one({field: "planted"})
+    assert f"{collection}.chesscoach_{field}" in (await indexes.create(empty))["made"]
+
+
+async def test_what_is_missing_is_named_with_the_way_out(empty: Database, db: Any) -> None:
+    for collection, field in (
+        ("users", "user_id"), ("games", "game_id"), ("analysis_queue", "queue_id"),
+    ):  # fmt: skip
+        with pytest.raises(
+            SetupError,
+            match=rf"^{collection}: no unique index on \({field}\): run `chesscoach db init`$",
+        ):
+            await indexes.require(empty, collection)
+    await indexes.require(empty, "job_runs", "sync_accounts")
+    await indexes.create(empty)
+    await indexes.require(empty, "users", "games", "analysis_queue")
+    db.games.drop_index("chesscoach_game_id")
+    with pytest.raises(SetupError, match="games"):
+        await indexes.require(empty, "users", "games", "analysis_queue")

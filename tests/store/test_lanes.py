@@ -1,0 +1,253 @@
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from chesscoach.context import Context
+from chesscoach.errors import LeaseLost, SiteClosed
+from chesscoach.models import Account, Link
+from chesscoach.store.accounts import Saved
+from chesscoach.store.lanes import SiteLane
+from chesscoach.store.leases import Leases
+from tests.conftest import NOON, keeping
+
+ME = {"host": "here", "pid": 7}
+KEY = "lane:lichess"
+
+
+def lane(ctx: Context) -> SiteLane:
+    return ctx.store.lane("lichess")
+
+
+@pytest.fixture
+async def pair(contexts: Any) -> tuple[Context, Context]:
+    """Two processes, as it were."""
+    return await contexts(), await contexts()
+
+
+def row(db: Any) -> dict[str, Any]:
+    found: dict[str, Any] = db.job_leases.find_one({"_id": KEY})
+    return found
+
+
+async def hold_once(which: SiteLane, said: list[int]) -> None:
+    """Takes a lane, says with which fence, and gives it back."""
+    async with which.hold(ME):
+        said.append(which.fence)
+
+
+async def test_one_holds_a_lane_and_another_process_waits_for_it(
+    pair: tuple[Context, Context], db: Any
+) -> None:
+    ours, theirs = lane(pair[0]), lane(pair[1])
+    said: list[int] = []
+    async with ours.hold(ME):
+        assert row(db)["holder"] == ME
+        waiting = asyncio.create_task(hold_once(theirs, said))
+        await asyncio.sleep(0.6)
+        assert said == []
+        said.append(ours.fence)
+    await asyncio.wait_for(waiting, 5)
+    assert said == [1, 2]
+    assert row(db)["owner"] is None
+
+
+async def test_within_a_process_a_lane_is_held_by_one_at_a_time(ctx: Context) -> None:
+    one, said = lane(ctx), list[int]()
+    async with one.hold(ME):
+        waiting = asyncio.create_task(hold_once(one, said))
+        await asyncio.sleep(0.1)
+        assert said == []
+    await asyncio.wait_for(waiting, 5)
+    assert said == [2]
+
+
+async def test_a_lane_of_one_site_does_not_hinder_another(ctx: Context) -> None:
+    async with lane(ctx).hold(ME), ctx.store.lane("chess.com").hold(ME):
+        pass
+
+
+async def test_the_lane_of_a_dead_holder_is_taken_over(ctx: Context, db: Any) -> None:
+    dead = Leases(ctx.store.database, 0.3)
+    await dead.ensure(KEY)
+    assert await dead.take(KEY, ME) is not None
+    ours, said = lane(ctx), list[int]()
+    await asyncio.wait_for(hold_once(ours, said), 5)
+    assert said == [2]
+
+
+async def test_there_is_no_turn_and_no_fence_without_a_lane(ctx: Context) -> None:
+    one = lane(ctx)
+    for _ in range(2):
+        with pytest.raises(LeaseLost, match="the lane of lichess is not held"):
+            async with one.turn():
+                pytest.fail("a request was sent")
+        with pytest.raises(LeaseLost):
+            _ = one.fence
+        async with one.hold(ME), one.turn():
+            assert one.fence
+
+
+async def test_a_turn_ends_when_the_lane_is_lost(ctx: Context, db: Any) -> None:
+    one = lane(ctx)
+    async with keeping(ctx), one.hold(ME):
+        with pytest.raises(LeaseLost):
+            async with one.turn():
+                db.job_leases.update_one({"_id": KEY}, {"$set": {"owner": "another"}})
+                await asyncio.sleep(30)
+        with pytest.raises(LeaseLost):
+            async with one.turn():
+                pytest.fail("a request was sent")
+    assert row(db)["owner"] == "another"
+
+
+# What a site asked us to mind
+
+
+async def test_a_pause_is_minded_by_the_next_turn_and_by_the_next_holder_elsewhere(
+    pair: tuple[Context, Context],
+) -> None:
+    ours, theirs = lane(pair[0]), lane(pair[1])
+    clock = asyncio.get_running_loop().time
+    async with ours.hold(ME):
+        begun = clock()
+        await ours.pause(0.3)
+        async with ours.turn():
+            assert clock() - begun >= 0.29
+        begun = clock()
+        await ours.pause(0.8)
+        assert ours.pauses == 2
+    async with theirs.hold(ME):
+        assert theirs.pauses == 2
+        async with theirs.turn():
+            assert 0.75 < clock() - begun < 5
+        begun = clock()
+        async with theirs.turn():
+            assert clock() - begun < 0.5
+
+
+async def test_a_pause_that_has_passed_holds_nobody_up(pair: tuple[Context, Context]) -> None:
+    ours, theirs = lane(pair[0]), lane(pair[1])
+    clock = asyncio.get_running_loop().time
+    async with ours.hold(ME):
+        await ours.pause(0.05)
+    await asyncio.sleep(0.1)
+    async with theirs.hold(ME):
+        begun = clock()
+        async with theirs.turn():
+            assert clock() - begun < 0.5
+
+
+async def test_a_closed_site_is_closed_for_everybody_until_the_time_has_passed(
+    pair: tuple[Context, Context], db: Any
+) -> None:
+    ours, theirs = lane(pair[0]), lane(pair[1])
+    async with ours.hold(ME):
+        await ours.pause(0.0)
+        until = await ours.close(1.0)
+        assert (ours.pauses, ours.closings) == (0, 1)
+    assert row(db)["closed_until"] == until
+    for one in (theirs, ours):
+        with pytest.raises(SiteClosed, match=f"lichess is left alone until {until:%Y-%m-%dT%H:%M}"):
+            async with one.hold(ME):
+                pytest.fail("a closed site was asked")
+        assert row(db)["owner"] is None
+    await asyncio.sleep(1.05)
+    async with theirs.hold(ME):
+        assert (theirs.pauses, theirs.closings) == (0, 1)
+        await theirs.close(0.01)
+    await asyncio.sleep(0.05)
+    async with ours.hold(ME):
+        assert ours.closings == 2
+
+
+async def test_closings_and_pauses_in_a_row_are_forgotten_once_the_site_answers(
+    pair: tuple[Context, Context],
+) -> None:
+    ours, theirs = lane(pair[0]), lane(pair[1])
+    async with ours.hold(ME):
+        await ours.close(0.0)
+        await ours.pause(0.0)
+        assert (ours.pauses, ours.closings) == (1, 1)
+        await ours.clear()
+        assert (ours.pauses, ours.closings) == (0, 0)
+    async with theirs.hold(ME):
+        assert (theirs.pauses, theirs.closings) == (0, 0)
+
+
+async def test_one_who_lost_the_lane_cannot_close_the_site_for_its_holder(
+    pair: tuple[Context, Context], db: Any
+) -> None:
+    ours = lane(pair[0])
+    async with ours.hold(ME):
+        db.job_leases.update_one({"_id": KEY}, {"$set": {"owner": "another"}})
+        before = row(db)
+        await ours.pause(60)
+        await ours.close(60)
+        await ours.clear()
+        assert row(db) == before
+
+
+# The allowance
+
+
+async def test_no_more_is_spent_than_the_limit_in_the_window(
+    pair: tuple[Context, Context], db: Any
+) -> None:
+    lanes = [lane(pair[0]), lane(pair[1])]
+    async with lanes[0].hold(ME):
+        waits = await asyncio.gather(*(lanes[n % 2]._try_to_spend(3, 20) for n in range(12)))
+        assert waits.count(0.0) == 6
+        assert sum(item["amount"] for item in row(db)["spent"]) == 18
+        assert all(590 < wait <= 600 for wait in waits if wait)
+        assert await lanes[0]._try_to_spend(2, 20) == 0.0
+        assert await lanes[1]._try_to_spend(1, 20) > 590
+
+
+async def test_what_was_spent_ten_minutes_ago_counts_no_more(ctx: Context, db: Any) -> None:
+    one = lane(ctx)
+    async with one.hold(ME):
+        await one.spend(6, 10)
+        await one.spend(4, 10)
+        spent = row(db)["spent"]
+        spent[0]["at"] -= timedelta(seconds=300)
+        db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
+        assert 290 < await one._try_to_spend(1, 10) <= 300
+        spent[0]["at"] -= timedelta(seconds=300)
+        db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
+        await asyncio.wait_for(one.spend(6, 10), 5)
+        assert [item["amount"] for item in row(db)["spent"]] == [4, 6]
+
+
+async def test_an_allowance_outlives_the_hold(pair: tuple[Context, Context]) -> None:
+    async with lane(pair[0]).hold(ME):
+        await lane(pair[0]).spend(10, 10)
+    async with lane(pair[1]).hold(ME):
+        assert await lane(pair[1])._try_to_spend(1, 10) > 590
+
+
+# Writes under the lane
+
+
+async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> None:
+    link = Link(user_id="ann", name="Ann", joined=True)
+    account = Account(
+        key="lichess:ann", platform="lichess", name="ann", links=(link,), created_at=NOON
+    )
+    await ctx.store.accounts.ensure([account], [], [])
+    fences: list[int] = []
+    for _ in range(2):
+        await hold_once(lane(ctx), fences)
+    former, holder = fences
+    moved = msgspec.structs.replace(account, cursor=NOON, checked_at=NOON)
+    await ctx.store.accounts.save([Saved(account=moved, due_at=NOON)], holder)
+    before = db.sync_accounts.find_one()
+    assert before["cursor"] == NOON
+    back = msgspec.structs.replace(account, cursor=NOON - timedelta(days=1))
+    with pytest.raises(LeaseLost):
+        await ctx.store.accounts.save([Saved(account=back)], former)
+    assert db.sync_accounts.find_one() == before
+    await ctx.store.accounts.save([Saved(account=back)], holder)
+    assert db.sync_accounts.find_one()["cursor"] == NOON - timedelta(days=1)

@@ -1,0 +1,221 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from chesscoach.context import Context
+from chesscoach.errors import LeaseLost
+from chesscoach.store.leases import Lease, Leases
+from tests.conftest import keeping
+
+TTL = 0.6
+ME: dict[str, Any] = {"host": "here", "pid": 7}
+
+
+@pytest.fixture
+async def short(ctx: Context) -> Leases:
+    """Leases that live for 0.6 s, and the row of one, `job`."""
+    leases = Leases(ctx.store.database, TTL)
+    await leases.ensure("job")
+    return leases
+
+
+@asynccontextmanager
+async def kept(ctx: Context, leases: Leases) -> AsyncIterator[None]:
+    """Renews these leases meanwhile."""
+    store = msgspec.structs.replace(ctx.store, leases=leases)
+    async with keeping(msgspec.structs.replace(ctx, store=store)):
+        yield
+
+
+async def taken(leases: Leases, key: str = "job") -> Lease:
+    lease = await leases.take(key, ME)
+    assert lease is not None
+    return lease
+
+
+async def expire(leases: Leases) -> None:
+    """Waits until the row says that its lease has run out."""
+    while (holding := await leases.look("job")) is not None and holding.alive:
+        await asyncio.sleep(0.05)
+
+
+def row(db: Any) -> dict[str, Any]:
+    found: dict[str, Any] = db.job_leases.find_one({"_id": "job"})
+    return found
+
+
+async def test_a_free_lease_is_taken_once_and_given_back(short: Leases, db: Any) -> None:
+    lease = await taken(short)
+    now = datetime.now(UTC)
+    assert lease.fence == 1
+    assert await short.take("job", ME) is None
+    was = row(db)
+    assert (was["owner"], was["fence"], was["holder"]) == (lease.owner, 1, ME)
+    assert now < was["expires_at"] < now + timedelta(seconds=TTL + 0.5)
+    await short.release(lease)
+    left = row(db)
+    assert (left["owner"], left["fence"], left["holder"]) == (None, 1, {})
+    again = await taken(short)
+    assert again.fence == 2
+    assert again.owner != lease.owner
+
+
+async def test_making_the_row_again_changes_nothing(short: Leases, db: Any) -> None:
+    await taken(short)
+    before = row(db)
+    await short.ensure("job")
+    assert row(db) == before
+
+
+async def test_a_lease_without_a_row_cannot_be_taken_and_nobody_has_it(short: Leases) -> None:
+    assert await short.take("absent", ME) is None
+    assert await short.look("absent") is None
+
+
+async def test_of_twenty_contenders_one_has_it(ctx: Context, short: Leases, db: Any) -> None:
+    for fence in (1, 2, 3):
+        contenders = [Leases(ctx.store.database, 5.0) for _ in range(20)]
+        got = await asyncio.gather(*(each.take("job", ME) for each in contenders))
+        ((leases, lease),) = [
+            (each, lease) for each, lease in zip(contenders, got, strict=True) if lease is not None
+        ]
+        assert (lease.fence, row(db)["owner"]) == (fence, lease.owner)
+        await leases.release(lease)
+
+
+async def test_an_expired_lease_is_taken_over_and_its_former_owner_can_do_nothing(
+    ctx: Context, short: Leases, db: Any
+) -> None:
+    former = await taken(short)
+    await expire(short)
+    other = Leases(ctx.store.database, 30.0)
+    lease = await taken(other)
+    assert lease.fence == former.fence + 1
+    before = row(db)
+    await short.release(former)
+    assert row(db) == before
+    async with kept(ctx, short):  # released: nothing is left to renew
+        await asyncio.sleep(TTL / 2)
+    assert row(db) == before
+
+
+async def test_a_former_owner_does_not_renew_what_another_has(
+    ctx: Context, short: Leases, db: Any
+) -> None:
+    former = await taken(short)
+    await expire(short)
+    lease = await taken(Leases(ctx.store.database, 30.0))
+    before = row(db)
+    async with kept(ctx, short):
+        await asyncio.sleep(TTL / 2)
+    assert row(db) == before
+    assert before["owner"] == lease.owner
+    with pytest.raises(LeaseLost):
+        async with former.scope():
+            pytest.fail("a former holder works on")
+
+
+async def test_the_holder_is_kept_as_it_is_told(short: Leases) -> None:
+    odd = {"host": "$HOME", "pid": 7, "$odd": "$$NOW", "args": ["$a"]}
+    assert await short.take("job", odd) is not None
+    holding = await short.look("job")
+    assert holding is not None
+    assert holding.holder == odd
+
+
+async def test_a_lease_can_be_taken_with_the_token_of_a_claim(short: Leases, db: Any) -> None:
+    lease = await short.take("job", ME, "token-of-a-claim")
+    assert lease is not None
+    assert (lease.owner, row(db)["owner"]) == ("token-of-a-claim", "token-of-a-claim")
+
+
+async def test_looking_tells_who_has_it_and_whether_it_lives(short: Leases) -> None:
+    free = await short.look("job")
+    assert free is not None
+    assert (free.owner, free.alive, free.holder) == (None, False, {})
+    lease = await taken(short)
+    held = await short.look("job")
+    assert held is not None
+    assert (held.owner, held.alive, held.holder) == (lease.owner, True, ME)
+    assert held.expires_at > free.expires_at
+    await expire(short)
+    dead = await short.look("job")
+    assert dead is not None
+    assert (dead.owner, dead.alive, dead.expires_at) == (lease.owner, False, held.expires_at)
+    await short.release(lease)
+    back = await short.look("job")
+    assert back == free
+
+
+# Work under a lease
+
+
+async def test_work_ends_when_renewals_stop(short: Leases) -> None:
+    lease = await taken(short)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    with pytest.raises(LeaseLost, match="job could not be renewed in time"):
+        async with lease.scope():
+            await asyncio.sleep(30)
+    assert loop.time() - begun < 5
+    assert loop.time() >= lease.deadline
+    with pytest.raises(LeaseLost, match="job has run out"):
+        async with lease.scope():
+            pytest.fail("work was begun under a dead lease")
+
+
+async def test_the_deadline_is_never_later_than_the_servers(short: Leases, db: Any) -> None:
+    lease = await taken(short)
+    left_here = lease.deadline - asyncio.get_running_loop().time()
+    left_there = (row(db)["expires_at"] - datetime.now(UTC)).total_seconds()
+    assert left_here <= left_there + 0.05  # looked at one after the other
+
+
+async def test_work_goes_on_while_renewals_do(ctx: Context, short: Leases, db: Any) -> None:
+    lease = await taken(short)
+    first = row(db)["expires_at"]
+    async with kept(ctx, short), lease.scope(), lease.scope():
+        await asyncio.sleep(2.5 * TTL)
+        assert await Leases(ctx.store.database, TTL).take("job", ME) is None
+    assert row(db)["expires_at"] >= first + timedelta(seconds=TTL)
+    assert row(db)["fence"] == lease.fence
+    await short.release(lease)
+    assert row(db)["owner"] is None
+
+
+async def test_work_ends_at_once_when_the_lease_is_found_taken(ctx: Context, db: Any) -> None:
+    leases = Leases(ctx.store.database, 1.8)
+    await leases.ensure("job")
+    lease = await taken(leases)
+    async with kept(ctx, leases):
+        with pytest.raises(LeaseLost):
+            async with lease.scope():
+                db.job_leases.update_one({"_id": "job"}, {"$set": {"owner": "another"}})
+                await asyncio.sleep(30)
+    assert asyncio.get_running_loop().time() < lease.deadline + 1.8
+    assert row(db)["owner"] == "another"
+
+
+async def test_what_is_raised_under_a_lease_comes_out_as_it_is(short: Leases) -> None:
+    lease = await taken(short)
+    for error in (TimeoutError("the work's own"), ValueError("x")):
+        with pytest.raises(type(error)) as caught:
+            async with lease.scope():
+                raise error
+        assert caught.value is error
+    task = asyncio.create_task(under(lease))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def under(lease: Lease) -> None:
+    """Works under a lease until it is stopped."""
+    async with lease.scope():
+        await asyncio.sleep(30)

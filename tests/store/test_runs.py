@@ -1,0 +1,218 @@
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chesscoach.context import Context
+from chesscoach.models import Counts, Outcome, Slot
+from chesscoach.store.runs import NewRun, RunRecord, Runs
+from tests.conftest import NOON
+
+SLOT = Slot(schedule="nightly", at=NOON)
+
+
+@pytest.fixture
+def runs(ctx: Context) -> Runs:
+    return ctx.store.runs
+
+
+def attempt(claim: str, slot: Slot | None = SLOT, **changes: Any) -> NewRun:
+    fields: dict[str, Any] = {
+        "id": slot.key if slot else "sync_games:manual:1",
+        "job": "sync_games",
+        "source": "daemon",
+        "claim": claim,
+        "owner": {"host": "here", "pid": 7},
+        "lease": "sync_games",
+        "started_at": NOON,
+        "slot": slot,
+    }
+    return NewRun(**{**fields, **changes})
+
+
+async def end(
+    runs: Runs, claim: str, outcome: Outcome = "succeeded", counts: Counts | None = None
+) -> bool:
+    return await runs.finish(
+        SLOT.key,
+        claim,
+        outcome=outcome,
+        counts=counts or Counts(done=1),
+        finished_at=NOON + timedelta(minutes=1),
+        duration_s=60.0,
+        exit_code=0 if outcome == "succeeded" else 1,
+    )
+
+
+async def test_a_slot_is_claimed_once_and_later_contenders_find_it_there(
+    runs: Runs, db: Any
+) -> None:
+    first = await runs.claim(attempt("one"))
+    second = await runs.claim(attempt("two", owner={"host": "there"}))
+    assert first.claim == second.claim == "one"
+    assert (first.id, first.schedule, first.slot) == (SLOT.key, "nightly", NOON)
+    assert (first.outcome, first.attempt, first.job) == ("running", 1, "sync_games")
+    assert second.owner == {"host": "here", "pid": 7}
+    assert db.job_runs.count_documents({}) == 1
+
+
+async def test_a_claim_that_the_driver_repeated_is_known_as_ones_own(runs: Runs) -> None:
+    assert await runs.claim(attempt("one")) is not None
+    again = await runs.claim(attempt("one"))
+    assert (again.claim, again.attempt) == ("one", 1)
+
+
+async def test_of_many_who_claim_at_once_one_has_it(runs: Runs, db: Any) -> None:
+    records = await asyncio.gather(*(runs.claim(attempt(str(n))) for n in range(20)))
+    assert len({record.claim for record in records}) == 1
+    assert db.job_runs.count_documents({}) == 1
+
+
+async def test_a_run_by_hand_belongs_to_no_schedule(runs: Runs) -> None:
+    record = await runs.claim(attempt("one", slot=None))
+    assert (record.schedule, record.slot) == (None, None)
+    assert await runs.newest("nightly") is None
+
+
+async def test_the_age_of_an_attempt_is_the_servers(runs: Runs) -> None:
+    first = await runs.claim(attempt("one", started_at=NOON - timedelta(days=9)))
+    assert 0 <= first.age_s < 10
+    await asyncio.sleep(1.5)
+    later = await runs.find(SLOT.key)
+    assert later is not None
+    assert later.age_s > first.age_s + 1
+    assert await runs.reclaim(later, attempt("two"))
+    reclaimed = await runs.find(SLOT.key)
+    assert reclaimed is not None
+    assert reclaimed.age_s < later.age_s
+
+
+async def test_an_orphan_is_reclaimed_and_what_went_before_is_kept(runs: Runs, db: Any) -> None:
+    old = await runs.claim(attempt("one"))
+    at = NOON + timedelta(hours=1)
+    new = attempt("two", owner={"host": "there"}, source="kubernetes", started_at=at)
+    assert await runs.reclaim(old, new)
+    now = await runs.find(SLOT.key)
+    assert now is not None
+    assert (now.claim, now.attempt, now.outcome) == ("two", 2, "running")
+    assert (now.owner, now.source, now.started_at) == ({"host": "there"}, "kubernetes", at)
+    assert await end(runs, "two", "failed")
+    failed = await runs.find(SLOT.key)
+    assert failed is not None
+    assert await runs.reclaim(failed, attempt("three"))
+    (first, second) = db.job_runs.find_one()["earlier"]
+    assert first == {
+        "attempt": 1,
+        "outcome": "abandoned",
+        "owner": {"host": "here", "pid": 7},
+        "started_at": NOON,
+        "finished_at": None,
+    }
+    assert (second["attempt"], second["outcome"]) == (2, "failed")
+    assert second["finished_at"] == NOON + timedelta(minutes=1)
+
+
+async def test_a_new_attempt_does_not_carry_the_end_of_the_one_before(runs: Runs) -> None:
+    await runs.claim(attempt("one"))
+    await end(runs, "one", "failed", Counts(candidates=5, failed=5, errors=[{"error": "x"}]))
+    failed = await runs.find(SLOT.key)
+    assert failed is not None
+    assert failed.exit_code == 1
+    await runs.reclaim(failed, attempt("two"))
+    now = await runs.find(SLOT.key)
+    assert now is not None
+    assert (now.finished_at, now.duration_s, now.exit_code) == (None, None, None)
+    assert (now.candidates, now.failed, now.errors) == (0, 0, [])
+
+
+async def test_of_two_who_reclaim_at_once_one_wins(runs: Runs, db: Any) -> None:
+    old = await runs.claim(attempt("one"))
+    won = await asyncio.gather(*(runs.reclaim(old, attempt(f"new-{n}")) for n in range(8)))
+    assert won.count(True) == 1
+    now = await runs.find(SLOT.key)
+    assert now is not None
+    assert (now.claim, now.attempt) == (f"new-{won.index(True)}", 2)
+    assert len(db.job_runs.find_one()["earlier"]) == 1
+
+
+async def test_a_reclaim_that_the_driver_repeated_is_known_as_ones_own(runs: Runs, db: Any) -> None:
+    old = await runs.claim(attempt("one"))
+    assert await runs.reclaim(old, attempt("two"))
+    assert await runs.reclaim(old, attempt("two"))
+    assert db.job_runs.find_one()["attempt"] == 2
+
+
+async def test_a_run_that_has_moved_on_is_not_reclaimed(runs: Runs) -> None:
+    old = await runs.claim(attempt("one"))
+    await end(runs, "one")
+    assert not await runs.reclaim(old, attempt("two"))
+    now = await runs.find(SLOT.key)
+    assert now is not None
+    assert (now.claim, now.outcome) == ("one", "succeeded")
+
+
+async def test_only_the_attempt_at_work_writes_its_progress_and_its_end(
+    runs: Runs, db: Any
+) -> None:
+    old = await runs.claim(attempt("one"))
+    assert await runs.report(SLOT.key, "one", Counts(candidates=9, done=4), fence=3)
+    await runs.reclaim(old, attempt("two"))
+    before = db.job_runs.find_one()
+    assert (before["done"], before["fence"]) == (0, 3), "a new attempt counts anew"
+    assert not await runs.report(SLOT.key, "one", Counts(done=5), fence=3)
+    assert not await end(runs, "one")
+    assert db.job_runs.find_one() == before
+    counts = Counts(candidates=9, done=7, failed=1, skipped=1, notes={"games": 3, "why": "x"})
+    counts.sample(user_id="ann", error="x")
+    assert await end(runs, "two", "partial", counts)
+    assert not await runs.report(SLOT.key, "two", Counts(), fence=3)
+    now = await runs.find(SLOT.key)
+    assert now is not None
+    assert (now.outcome, now.exit_code, now.duration_s) == ("partial", 1, 60.0)
+    assert (now.candidates, now.done, now.failed, now.skipped) == (9, 7, 1, 1)
+    assert (now.notes, now.errors) == (counts.notes, [{"user_id": "ann", "error": "x"}])
+    assert now.finished_at == NOON + timedelta(minutes=1)
+
+
+async def test_the_newest_slot_of_a_schedule_is_the_latest_instant(runs: Runs) -> None:
+    for hours in (2, 5, 3):
+        await runs.claim(attempt("x", Slot(schedule="nightly", at=NOON + timedelta(hours=hours))))
+    await runs.claim(attempt("x", Slot(schedule="other", at=NOON + timedelta(hours=9))))
+    newest = await runs.newest("nightly")
+    assert newest is not None
+    assert newest.slot == NOON + timedelta(hours=5)
+    assert await runs.newest("never") is None
+    assert await runs.find("never:1") is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "closed"),
+    [
+        ("running", [False, False, False]),
+        ("succeeded", [True, True, True]),
+        ("partial", [True, True, True]),
+        ("failed", [False, True, True]),
+        ("timed_out", [False, True, True]),
+        ("cancelled", [False, False, False]),
+        ("abandoned", [False, False, False]),
+        ("missed", [True, True, True]),
+        ("coalesced", [True, True, True]),
+        ("skipped_overlap", [True, True, True]),
+    ],
+)
+def test_what_closes_a_slot_at_which_attempt_of_two(outcome: Outcome, closed: list[bool]) -> None:
+    def record(number: int) -> RunRecord:
+        return RunRecord(
+            id=SLOT.key,
+            job="sync_games",
+            source="daemon",
+            outcome=outcome,
+            attempt=number,
+            claim="one",
+            owner={},
+            lease="sync_games",
+            started_at=NOON,
+        )
+
+    assert [record(number).closed(2) for number in (1, 2, 3)] == closed

@@ -1,0 +1,88 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from bson.datetime_ms import DatetimeMS
+
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError
+from chesscoach.store.users import PAGE, UserRow
+
+
+async def linked(ctx: Context, user_id: str | None = None) -> list[UserRow]:
+    return [user async for page in ctx.store.users.linked(user_id) for user in page]
+
+
+async def test_everyone_who_names_something_is_walked_once_page_by_page(
+    ctx: Context, db: Any
+) -> None:
+    count = 2 * PAGE + 300
+    db.users.insert_many({"user_id": f"u{n:05}", "lichess_username": "x"} for n in range(count))
+    db.users.insert_many({"user_id": f"v{n}", "lichess_username": None} for n in range(9))
+
+    users = await linked(ctx)
+
+    assert [user.user_id for user in users] == [f"u{n:05}" for n in range(count)]
+    assert [user.user_id for user in await linked(ctx, "u00007")] == ["u00007"]
+    assert await linked(ctx, "v1") == []
+
+
+async def test_names_come_in_every_spelling_of_the_field_and_of_any_kind(
+    ctx: Context, db: Any
+) -> None:
+    both = {"chesscom_username": 7, "chess_com_username": "b", "lichess_username": ["x"]}
+    db.users.insert_one({"user_id": "a", **both})
+
+    (user,) = await linked(ctx)
+
+    assert user.names == {"lichess": (["x"],), "chess.com": (7, "b")}
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        ("2026-11-21T06:00:00+00:00", datetime(2026, 11, 21, 6, tzinfo=UTC)),
+        (datetime(2026, 11, 21, 6, tzinfo=UTC), datetime(2026, 11, 21, 6, tzinfo=UTC)),
+        ("yesterday", None),
+        (None, None),
+        (DatetimeMS(2**55), None),
+    ],
+)
+async def test_the_last_sync_is_read_in_every_form(
+    ctx: Context, db: Any, stored: object, read: datetime | None
+) -> None:
+    db.users.insert_one({"user_id": "a", "lichess_username": "x", "last_game_sync": stored})
+
+    assert (await linked(ctx))[0].last_sync == read
+
+
+async def test_the_last_sync_is_written_as_the_application_writes_it(ctx: Context, db: Any) -> None:
+    db.users.insert_one({"user_id": "a", "name": "Ann"})
+
+    await ctx.store.users.set_last_sync(
+        {"a": datetime(2026, 11, 21, 6, tzinfo=UTC), "gone": datetime(2026, 11, 1, tzinfo=UTC)}
+    )
+
+    assert db.users.find_one()["last_game_sync"] == "2026-11-21T06:00:00+00:00"
+    assert db.users.find_one()["name"] == "Ann"
+    assert db.users.count_documents({}) == 1
+
+
+async def test_linking_beside_an_index_that_wants_more_of_a_user_says_so(
+    ctx: Context, db: Any
+) -> None:
+    db.users.create_index("email", unique=True)
+    await ctx.store.users.link("a", {"lichess": "ann"})
+
+    with pytest.raises(ConfigError, match="make the user there"):
+        await ctx.store.users.link("b", {"lichess": "bob"})
+
+
+async def test_unlinking_takes_both_spellings_and_makes_nobody(ctx: Context, db: Any) -> None:
+    db.users.insert_one({"user_id": "a", "chesscom_username": "x", "chess_com_username": "y"})
+
+    await ctx.store.users.link("a", {"chess.com": None})
+    await ctx.store.users.link("nobody", {"chess.com": None})
+
+    assert await ctx.store.users.naming({"a", "nobody"}) == set()
+    assert db.users.count_documents({}) == 1
