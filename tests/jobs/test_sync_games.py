@@ -626,3 +626,23 @@ async def test_a_stream_that_is_cut_leaves_what_came_and_the_rest_for_the_next_r
     assert 100 <= len(stored(db, "ann")) < 150
     await sync(ctx)
     assert stored(db, "ann") == truth(sites, "Ann", "lichess")
+
+
+async def test_unfinished_games_that_could_not_be_asked_about_fail_nobody_and_are_kept(
+    ctx: Context, db: Any, sites: Sites
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess", synced=ago(hours=6))
+    await member(ctx, db, sites, "Bob", "lichess", synced=ago(hours=6))
+    slow = sites.world.play("lichess", "Ann", None, started_at=ago(hours=5), speed="correspondence")
+    later = sites.world.play("lichess", "Ann", ago(hours=1))
+    await sync(ctx)
+    slow.ended_at, slow.status = ago(minutes=1), "resign"
+    for _ in range(3):
+        sites.lichess.faults.extend([None, "500"])
+        record = await sync(ctx, all=True)
+        assert record["done"] == 2
+        assert stored(db, "ann") == [later.url]
+
+    await sync(ctx, all=True)
+
+    assert stored(db, "ann") == truth(sites, "Ann", "lichess")

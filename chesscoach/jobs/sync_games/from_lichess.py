@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import PlayerMissing, SourceError, StreamCut
+from chesscoach.errors import PlayerMissing, SiteClosed, SourceError
 from chesscoach.jobs.sync_games.delivery import BATCH, Delivery
 from chesscoach.models import Account, Game, Link, PendingGame, Platform, Player
 from chesscoach.rules import cadence, months
@@ -33,6 +33,7 @@ class FromLichess:
         self.batch = ctx.lichess.bulk
         self._begun = ctx.now()
         self._players: dict[str, Player] = {}
+        self._asked: set[str] = set()
         self._ended: dict[str, Line] = {}
 
     async def prepare(self, accounts: list[Account]) -> None:
@@ -40,11 +41,22 @@ class FromLichess:
         self._begun = self._ctx.now()
         self._players = await self._lichess.players([account.name for account in accounts])
         ids = list({game.external_id for account in accounts for game in account.pending})
-        self._ended = {}
+        self._asked, self._ended = set(), {}
         for start in range(0, len(ids), BULK):
-            async with aclosing(self._lichess.games_by_id(ids[start : start + BULK])) as found:
+            await self._ask_again(ids[start : start + BULK])
+
+    async def _ask_again(self, ids: list[str]) -> None:
+        """How unfinished games stand now; if that fails they wait, and nobody fails with them."""
+        try:
+            async with aclosing(self._lichess.games_by_id(ids)) as found:
                 async for line in found:
                     self._ended[line.external_id] = line
+        except SiteClosed:
+            raise
+        except SourceError as error:
+            log.get_logger().warning("pending_not_asked", games=len(ids), error=str(error))
+        else:
+            self._asked.update(ids)
 
     async def check(self, account: Account) -> AsyncGenerator[Delivery]:
         """The games of one account since its cursor, and each newcomer's own back-fill."""
@@ -117,8 +129,8 @@ class FromLichess:
                         delivery = self._batch(account, links, lines)
                         account, lines = delivery.account, []
                         yield delivery
-            except StreamCut as error:
-                broken = error  # what came before the cut is whole
+            except SourceError as error:
+                broken = error  # what came before it is whole lines
         if lines:
             yield self._batch(account, links, lines)
         if broken is not None:
@@ -154,6 +166,8 @@ class FromLichess:
                 waiting.append(line)
             elif line is not None:
                 self._readable(account, [line])
+            elif pending.external_id not in self._asked:
+                waiting.append(pending)
             elif pending.absent + 1 < _ABSENT:
                 waiting.append(replace(pending, absent=pending.absent + 1))
         account = _active(replace(account, pending=tuple(waiting)), games)
