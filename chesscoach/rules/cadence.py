@@ -20,6 +20,12 @@ _SLACK = timedelta(hours=3)
 UNSETTLED = timedelta(minutes=15)
 """A player seen so shortly before an export may have gone on playing unnoticed."""
 
+PATIENCE = 3
+"""So many failed checks in a row set an account aside."""
+
+SET_ASIDE = timedelta(days=1)
+"""How long runs pass an account by that was set aside; `--all` and `--user` still take it."""
+
 OVERLAP = timedelta(minutes=10)
 """An export begins so long before the cursor: whether Lichess's `since` is inclusive is open."""
 

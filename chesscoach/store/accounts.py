@@ -151,11 +151,26 @@ class Accounts:
             raise LeaseLost(msg)
 
     @spoken
-    async def complain(self, key: str, error: str, at: datetime) -> None:
-        """Notes why an account could not be checked; its cursor and due time stay."""
+    async def complain(
+        self, key: str, error: str, at: datetime, *, patience: int, aside_until: datetime
+    ) -> None:
+        """Notes why an account could not be checked; its cursor stays.
+
+        After `patience` failures in a row it is due no sooner than `aside_until`.
+        """
+        failures = {"$add": [{"$ifNull": ["$failures", 0]}, 1]}
+        spent = {"$gte": ["$failures", patience]}
         await self._rows.update_one(
             {"_id": key},
-            {"$set": {"last_error": {"error": error, "at": at}}, "$inc": {"failures": 1}},
+            [
+                {
+                    "$set": {
+                        "failures": failures,
+                        "last_error": {"$literal": {"error": error, "at": at}},
+                    }
+                },
+                {"$set": {"due_at": {"$cond": [spent, aside_until, "$due_at"]}}},
+            ],
         )
 
     @spoken

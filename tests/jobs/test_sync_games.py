@@ -356,6 +356,22 @@ async def test_one_failing_account_fails_alone_and_says_for_whom(
     assert len(stored(db, "ann")) == 1
 
 
+async def test_an_account_that_keeps_failing_is_set_aside_and_no_longer_fails_the_runs(
+    ctx: Context, db: Any, sites: Sites
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess")
+    db.users.insert_one({"user_id": "ghost", "lichess_username": "nobody_here"})
+    for _ in range(3):
+        ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
+        assert ending.record["failed"] == 1
+
+    record = await sync(ctx)
+
+    assert record["done"] == record["candidates"] == 1
+    ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(all=True), Stop())
+    assert ending.record["failed"] == 1
+
+
 async def test_a_site_that_is_down_fails_its_accounts_and_not_the_others(
     ctx: Context, db: Any, sites: Sites
 ) -> None:

@@ -92,7 +92,7 @@ async def test_a_former_holder_of_the_lane_moves_no_cursor(ctx: Context, db: Any
 
 async def test_a_step_on_the_way_leaves_the_account_as_due_as_it_was(ctx: Context, db: Any) -> None:
     await ctx.store.accounts.ensure([account("ann")], [], [])
-    await ctx.store.accounts.complain("lichess:ann", "a fault", NOON)
+    await complain(ctx)
 
     await ctx.store.accounts.save([Saved(account=account("ann", cursor=NOON))], fence=1)
     row = db.sync_accounts.find_one()
@@ -103,6 +103,27 @@ async def test_a_step_on_the_way_leaves_the_account_as_due_as_it_was(ctx: Contex
     row = db.sync_accounts.find_one()
     assert (row["due_at"], row["failures"]) == (NOON, 0)
     assert "last_error" not in row
+
+
+async def complain(ctx: Context) -> None:
+    later = NOON + timedelta(days=1)
+    await ctx.store.accounts.complain("lichess:ann", "a fault", NOON, patience=3, aside_until=later)
+
+
+async def test_an_account_is_set_aside_after_three_failures_in_a_row_alone(
+    ctx: Context, db: Any
+) -> None:
+    await ctx.store.accounts.ensure([account("ann")], [], [])
+    for _ in range(2):
+        await complain(ctx)
+    await ctx.store.accounts.save([Saved(account=account("ann"), due_at=NOON)], fence=1)
+    for _ in range(2):
+        await complain(ctx)
+    assert db.sync_accounts.find_one()["due_at"] == NOON
+
+    await complain(ctx)
+
+    assert db.sync_accounts.find_one()["due_at"] == NOON + timedelta(days=1)
 
 
 async def test_joining_makes_an_account_due_and_happens_once(ctx: Context, db: Any) -> None:

@@ -10,6 +10,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, LeaseLost, SiteClosed, SourceError, StoreUnavailable
 from chesscoach.jobs.sync_games.delivery import Deliverer, Delivery
 from chesscoach.models import Account, Platform
+from chesscoach.rules import cadence
 from chesscoach.runner import claim
 from chesscoach.runner.job import Run
 from chesscoach.sources.client import Site
@@ -143,7 +144,14 @@ class Walk:
             error=told,
             exc_info=None if ours else error,
         )
-        await self._ctx.store.accounts.complain(account.key, told, self._ctx.now())
+        now = self._ctx.now()
+        await self._ctx.store.accounts.complain(
+            account.key,
+            told,
+            now,
+            patience=cadence.PATIENCE,
+            aside_until=now + cadence.SET_ASIDE,
+        )
 
     def _closed(self, error: SiteClosed) -> None:
         """The accounts that were not reached count as failed: the run did not do its work."""
