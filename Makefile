@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test soak check format lock clean
+.PHONY: help demo run test soak bench check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -30,6 +30,9 @@ test: $(READY) ## the whole suite
 
 soak: $(READY) ## what takes longer: kill storms in full
 	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
+
+bench: $(READY) ## the sync beside a plain loop and a bare client
+	@$(BIN)/python -m benchmarks.sync_games
 
 check: $(READY) ## lint, types, import rules
 	$(BIN)/ruff format --check .
