@@ -11,6 +11,8 @@
     ├── LeaseLost              somebody else may hold our lease by now: stop at once
     └── SourceError            a site's reply for one account cannot be used
         ├── PlayerMissing      the site knows no such player
+        ├── PlayerClosed       the player's account is closed
+        ├── PlayerRenamed      the player has another name now
         ├── BadReply           the reply is not what the site's documentation says
         ├── StreamCut          the reply ended before its end; what came is whole lines
         └── SiteClosed         the site as a whole is not to be asked for now
@@ -54,13 +56,38 @@ class LeaseLost(ChesscoachError):
 
 
 class SourceError(ChesscoachError):
-    """A site's reply for one account cannot be used."""
+    """A site's reply for one account cannot be used.
+
+    `site_wide` says that it was no reply to what was asked: the site itself may be to blame.
+    """
+
+    site_wide = False
 
 
 class PlayerMissing(SourceError):
     """The site says that it knows no such player."""
 
     permanent = True
+
+
+class PlayerClosed(SourceError):
+    """The site says that the player's account is closed."""
+
+    permanent = True
+
+
+class PlayerRenamed(SourceError):
+    """The site sends us to another name for the same player; it is unchecked, and never told."""
+
+    permanent = True
+
+    @property
+    def name(self) -> str:
+        """The new name."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return "the player has another name now"
 
 
 class BadReply(SourceError):

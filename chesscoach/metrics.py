@@ -34,6 +34,12 @@ class Metrics:
             ["platform", "status"],
             registry=self.registry,
         )
+        self.unknown_values = Counter(
+            "chesscoach_unknown_values",
+            "Values in games that the sites' documentation does not describe.",
+            ["platform", "field"],
+            registry=self.registry,
+        )
         self.clock_steps = Counter(
             "chesscoach_clock_steps",
             "Times that the wall clock moved against the monotonic clock.",

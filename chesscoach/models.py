@@ -102,8 +102,11 @@ class Side(Struct, frozen=True, kw_only=True):
 class Game(Struct, frozen=True, kw_only=True):
     """A finished game, independent of who of our users played it.
 
-    `plies` counts half-moves. `speed` is the site's word (blitz, daily, correspondence …).
-    `standard` says that it began from the usual position under the usual rules.
+    `plies` counts half-moves. `speed`, `variant` and `ending` are the site's own words (blitz,
+    daily …; standard, chess …; mate, resigned …). `standard` says that it began from the usual
+    position under the usual rules; `initial_fen` is another position that it began from.
+    `accuracies` are White's and Black's, in per cent, where the site has judged the game. `unknown`
+    names the fields whose values we do not know or cannot read; the words are kept as they came.
     """
 
     platform: Platform
@@ -120,6 +123,10 @@ class Game(Struct, frozen=True, kw_only=True):
     ended_at: datetime
     plies: int
     pgn: str
+    ending: str = ""
+    initial_fen: str | None = None
+    accuracies: tuple[float, float] | None = None
+    unknown: tuple[str, ...] = ()
 
 
 class PendingGame(Struct, frozen=True, kw_only=True):
@@ -147,12 +154,27 @@ class Player(Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
 
 
+Standing = Literal[
+    "active",
+    "closed",  # the site says that the player has closed it, or that it was closed
+    "missing",  # the site did not know it, several checks in a row
+]
+
+
+class SealedMonth(Struct, frozen=True, kw_only=True):
+    """A Chess.com month that should change no more, as it was last seen."""
+
+    etag: str
+    checked_at: datetime
+
+
 class Link(Struct, frozen=True, kw_only=True):
     """A user who linked an account, and how he spells its name.
 
     `since` is where his games begin when he joins: the end of what the application had fetched
     before, or None for a first sync (the newest games of the last months). `joined` tells that
     his own back-fill is complete; games that ended before `floor` were left out of it and stay so.
+    `told` is the standing of the account that he has been notified of.
     """
 
     user_id: str
@@ -160,6 +182,7 @@ class Link(Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     floor: datetime | None = None
     joined: bool = False
+    told: Standing = "active"
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -169,6 +192,11 @@ class Account(Struct, frozen=True, kw_only=True):
     `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com month
     that may still change; `etags` holds, for each month since, the ETag of the reply whose games
     are stored. `player_key` is the site's own identity of the player where it is not the name.
+    `sealed` are the months before that whose changes are still looked for now and then, `gone`
+    those that the site asked us never to ask for again.
+    `looked_back` tells that games which began before the take-over and ended after it were sought.
+    `standing` changes to "missing" after some checks in a row (`absent`) in which the site did not
+    know the name; `lapses` counts how often the account has come back.
     `active_at` is the newest sign of the player, `checked_at` when the last complete check began,
     `saved_at` when this was last written, after all that it stands for.
     """
@@ -184,7 +212,13 @@ class Account(Struct, frozen=True, kw_only=True):
     settled_at: datetime | None = None
     first_month: str | None = None
     etags: dict[str, str] = {}
+    sealed: dict[str, SealedMonth] = {}
+    gone: tuple[str, ...] = ()
     player_key: str | None = None
+    looked_back: bool = False
+    standing: Standing = "active"
+    absent: int = 0
+    lapses: int = 0
     active_at: datetime | None = None
     checked_at: datetime | None = None
     saved_at: datetime | None = None

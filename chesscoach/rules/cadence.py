@@ -5,17 +5,35 @@ minutes, and counts clock games in playTime and rated games in perfs; bots may m
 """
 
 from datetime import datetime, timedelta
+from zlib import crc32
+
+from msgspec import Struct
 
 from chesscoach.models import Account, Player
 
-_TIERS = (
-    (timedelta(days=2), timedelta(0)),  # played just now: every run
-    (timedelta(days=14), timedelta(days=1)),
-    (timedelta(days=90), timedelta(days=7)),
+
+class Tier(Struct, frozen=True):
+    """How often players are checked who were active less than `idle` ago."""
+
+    name: str
+    idle: timedelta
+    period: timedelta
+
+
+TIERS = (
+    Tier("every run", timedelta(days=2), timedelta(0)),
+    Tier("daily", timedelta(days=14), timedelta(days=1)),
+    Tier("weekly", timedelta(days=90), timedelta(days=7)),
+    Tier("monthly", timedelta.max, timedelta(days=30)),
 )
-_DORMANT = timedelta(days=30)
+LAPSED = Tier("weekly", timedelta.max, timedelta(days=7))
+"""Accounts that are closed or missing, in case that they come back."""
+
 _SLACK = timedelta(hours=3)
 """Half of the six hours between runs, so that "daily" is not missed by a minute and becomes 30."""
+
+_JITTER = 0.1
+"""Up to this share of a period an account is due early, so that those taken over together part."""
 
 UNSETTLED = timedelta(minutes=15)
 """A player seen so shortly before an export may have gone on playing unnoticed."""
@@ -29,17 +47,50 @@ SET_ASIDE = timedelta(days=1)
 OVERLAP = timedelta(minutes=10)
 """An export begins so long before the cursor: whether Lichess's `since` is inclusive is open."""
 
+LOOK_BACK = timedelta(days=30)
+"""How long before a take-over games may have begun that are sought once because they ended after
+it; those still being played are sought whenever they began."""
+
+VERIFY = timedelta(days=30)
+"""A sealed month is asked for again so long after its last check at the earliest."""
+
+_SPREAD = timedelta(days=10)
+"""Over so long the accounts spread these, for their months were sealed at the same time."""
+
+KEPT = 12
+"""Sealed months that are verified; later changes in older ones pass unnoticed."""
+
 FULL_CHECK = timedelta(days=7)
 """After so long a player is exported whatever his fingerprint says."""
 
 
-def due_at(checked_at: datetime, active_at: datetime) -> datetime:
-    """When an account that was checked is due again, by how long ago its player was active."""
-    idle = checked_at - active_at
-    for limit, period in _TIERS:
-        if idle < limit:
-            return checked_at + max(period - _SLACK, timedelta(0))
-    return checked_at + _DORMANT - _SLACK
+def tier(account: Account, at: datetime) -> Tier:
+    """How often an account is checked, by how long ago its player was active."""
+    if account.standing != "active":
+        return LAPSED
+    idle = at - (account.active_at or account.created_at)
+    return next(tier for tier in TIERS if idle < tier.idle)
+
+
+def due_at(account: Account, checked_at: datetime) -> datetime:
+    """When an account that was checked is due again; always the same share early."""
+    period = tier(account, checked_at).period
+    early = _JITTER * _place(account) * period
+    return checked_at + max(period - _SLACK - early, timedelta(0))
+
+
+def to_verify(account: Account, now: datetime) -> str | None:
+    """The sealed month to be asked for again, one a check; None if none has waited long enough."""
+    wait = VERIFY + _place(account) * _SPREAD
+    month, sealed = min(
+        account.sealed.items(), key=lambda item: item[1].checked_at, default=(None, None)
+    )
+    return month if sealed is not None and now - sealed.checked_at >= wait else None
+
+
+def _place(account: Account) -> float:
+    """Where an account stands among all of them, from 0 to 1; always the same."""
+    return crc32(account.key.encode()) / 2**32
 
 
 def has_news(account: Account, player: Player, now: datetime) -> bool:

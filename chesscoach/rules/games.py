@@ -14,6 +14,12 @@ def game_id(game: Game, user_id: str) -> str:
     return str(uuid5(_NAMESPACE, f"{game.platform}:{game.external_id}:{user_id}"))
 
 
+def notification_id(account: Account, user_id: str) -> str:
+    """What a user is told of an account's standing: once for each time that it lapses."""
+    told = f"{account.key}:{account.standing}:{account.lapses}:{user_id}"
+    return str(uuid5(_NAMESPACE, f"notification:{told}"))
+
+
 def queue_id(stored_game_id: str) -> str:
     """The analysis item of a stored game: one, however often it is offered."""
     return str(uuid5(_NAMESPACE, f"analysis:{stored_game_id}"))

@@ -6,7 +6,7 @@ listed late, and the zone in which the site's months turn is not documented.
 
 import calendar
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 LATE = timedelta(hours=72)
 
@@ -14,6 +14,11 @@ LATE = timedelta(hours=72)
 def of(instant: datetime) -> str:
     """The month of an instant."""
     return f"{instant:%Y-%m}"
+
+
+def start(month: str) -> datetime:
+    """The first instant of a month, in UTC."""
+    return datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC)
 
 
 def first_open(instant: datetime) -> str:

@@ -2,9 +2,12 @@
 
 The one place that retries a request: after a 429 the lane pauses and the same request is sent
 again. A third 429 in a row, a 403, or a third failure of the site in a row closes it for a while;
-then `SiteClosed` ends the work on that site, and no account is blamed.
+then `SiteClosed` ends the work on that site. A 200 with a page of HTML is such a failure: it comes
+from what stands before the site.
 """
 
+import random
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -18,12 +21,16 @@ from chesscoach.config import Sources
 from chesscoach.errors import BadReply, SiteClosed, SourceError, StreamCut
 from chesscoach.metrics import Metrics
 from chesscoach.models import Platform
+from chesscoach.sources.reply import complaint
 
 ESCALATION = (1, 2, 5, 15)
 """What the first pause or closing is multiplied by, the first to the fourth time in a row."""
 
 PATIENCE = 3
 """So many refusals or failures in a row close the site."""
+
+_JITTER = 0.1
+"""A pause is longer by up to this share, so that all who were refused do not come back at once."""
 
 
 class Lane(Protocol):
@@ -68,7 +75,8 @@ def user_agent(contact: str) -> str:
 class Site:
     """One site: its session, its lane, and what has been sent to it (`requests`).
 
-    An asynchronous context manager that closes the session.
+    `answered` counts replies that were read to their end, `troubles` what else came, by kind: a
+    status, `cut`, `no_reply`, `html`. An asynchronous context manager that closes the session.
     """
 
     def __init__(
@@ -77,6 +85,8 @@ class Site:
         self.platform = platform
         self.lane = lane
         self.requests = 0
+        self.answered = 0
+        self.troubles: Counter[str] = Counter()
         self._base_url = base_url.rstrip("/")
         self._config = config
         self._metrics = metrics
@@ -105,6 +115,7 @@ class Site:
         params: Mapping[str, str] | None = None,
         data: str | None = None,
         total_s: float | None = None,
+        general: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Sends a request in a turn of the lane; the turn lasts while the reply is read.
 
@@ -119,6 +130,8 @@ class Site:
             params: the query.
             data: a text body.
             total_s: seconds for the whole reply; `[sources] timeout_s` between two parts of it.
+            general: it concerns no single account, so that whatever is wrong with the reply is a
+                failure of the site.
 
         Raises:
             SiteClosed: the site must be left alone.
@@ -151,38 +164,62 @@ class Site:
                             if not response.content.at_eof():
                                 response.close()
                 except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
-                    raise await self._failed(StreamCut(_told("reply cut", error))) from None
+                    cut = StreamCut(_told("reply cut", error))
+                    raise await self._failed("cut", cut) from None
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    raise await self._failed(SourceError(_told("no reply", error))) from None
+                    silent = SourceError(_told("no reply", error))
+                    raise await self._failed("no_reply", silent) from None
+                except SourceError as error:
+                    if general and not error.site_wide and not isinstance(error, SiteClosed):
+                        raise await self._failed("unusable", error) from None
+                    raise
 
     async def _healthy(self, response: aiohttp.ClientResponse) -> bool:
         """Whether the reply speaks of what was asked; False to ask again after a pause."""
         status = response.status
         if status == 429:
-            await self._pause()
+            self.troubles["429"] += 1
+            await self._pause(await complaint(response))
             return False
         if status == 403:
+            self.troubles["403"] += 1
             raise await self._closed("403: the site refuses us")
         if status >= 500:
-            raise await self._failed(BadReply(f"the site answered {status}"))
+            error = BadReply(f"the site answered {status}")
+            raise await self._failed(str(status), error)
+        if response.content_type == "text/html" and status == 200:
+            error = BadReply("the site answered with a page of HTML")
+            raise await self._failed("html", error)
         return True
 
     async def _went_well(self) -> None:
+        self.answered += 1
         self._failures = 0
         if self.lane.pauses or self.lane.closings:
             await self.lane.clear()
 
-    async def _pause(self) -> None:
+    async def _pause(self, message: str) -> None:
         if self.lane.pauses + 1 >= PATIENCE:
             raise await self._closed(f"429, {PATIENCE} times in a row")
         seconds = self._config.pause_s * ESCALATION[min(self.lane.pauses, len(ESCALATION) - 1)]
+        seconds *= 1 + random.uniform(0, _JITTER)  # noqa: S311  # no secret
         await self.lane.pause(seconds)
-        log.get_logger().warning("site_paused", platform=self.platform, pause_s=seconds)
+        # Lichess counts a stream that was not closed for an hour: then this is not our rate.
+        crowded = "request(s) at a time" in message
+        log.get_logger().warning(
+            "site_paused",
+            platform=self.platform,
+            pause_s=round(seconds, 1),
+            reason="concurrency" if crowded else "rate",
+        )
 
-    async def _failed(self, error: SourceError) -> SourceError:
+    async def _failed(self, kind: str, error: SourceError) -> SourceError:
+        """Counts a failure of the site; the error to raise, which is SiteClosed after the last."""
+        self.troubles[kind] += 1
         self._failures += 1
         if self._failures >= PATIENCE:
             return await self._closed(f"{PATIENCE} failures in a row, the last: {error}")
+        error.site_wide = True
         return error
 
     async def _closed(self, reason: str) -> SiteClosed:

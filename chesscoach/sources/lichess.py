@@ -10,7 +10,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 
-from chesscoach.errors import BadReply, PlayerMissing
+from msgspec import Struct
+
+from chesscoach.errors import BadReply
 from chesscoach.models import Game, PendingGame, Player
 from chesscoach.sources import lichess_payload as payload
 from chesscoach.sources.client import Site
@@ -23,11 +25,16 @@ BULK = 300
 PAGE = 1000
 """Games in one export; a longer history takes several."""
 
+_ROUND = 100
 _LINE_BYTES = 1024 * 1024
 _BULK_BYTES = 32 * 1024 * 1024
 _GAMES_PER_S = 10  # half of what the site promises to stream
 _NDJSON = {"Accept": "application/x-ndjson"}
 _FORM = {"pgnInJson": "true", "clocks": "true", "opening": "true"}
+
+
+class More(Struct, frozen=True):
+    """The end of an export that has not been read to the end of the history."""
 
 
 class Lichess:
@@ -51,19 +58,26 @@ class Lichess:
             params={"profile": "false"},
             data=",".join(names),
             total_s=120.0,
+            general=True,
         ) as response:
             if response.status != 200:
                 msg = f"the site answered {response.status} to a bulk request"
                 raise BadReply(msg)
-            text = await body(response, _BULK_BYTES)
-        return payload.players(text)
+            return payload.players(await body(response, _BULK_BYTES))
 
-    async def games_since(self, name: str, since: datetime) -> AsyncGenerator[Line]:
+    async def games_since(
+        self, name: str, since: datetime, pages: int | None = None
+    ) -> AsyncGenerator[Line | More]:
         """All games that began since an instant, finished or not, oldest first.
 
-        An export may be capped, so it is repeated from the last game until one is not full.
+        An export may be capped without a word, so one of a round number of games is followed by
+        another from its last game on, until there were so many `pages`; then a `More` comes last.
         """
         while True:
+            if pages == 0:
+                yield More()
+                return
+            pages = pages and pages - 1
             count, newest = 0, since
             params = {"since": _ms(since), "sort": "dateAsc", "ongoing": "true", "max": str(PAGE)}
             async with aclosing(self._export(f"/api/games/user/{name}", params, PAGE)) as page:
@@ -73,7 +87,7 @@ class Lichess:
                         newest = max(newest, line.started_at)
                     if not isinstance(line, Aborted):
                         yield line
-            if count < PAGE or newest == since:
+            if count % _ROUND or newest == since:
                 return
             since = newest
 
@@ -114,13 +128,11 @@ class Lichess:
             params={**_FORM, **params},
             data=data,
             total_s=60.0 + games / _GAMES_PER_S,
+            general=data is not None,
         ) as response:
-            if response.status == 404:
-                msg = "Lichess knows no such player, or has closed the account"
-                raise PlayerMissing(msg)
-            if response.status != 200 or response.content_type == "text/html":
-                kind = response.content_type
-                msg = f"the site answered {response.status} ({kind}) to an export"
+            # 404 to a player whom the bulk reply knew: he has just been closed, or it passes.
+            if response.status != 200:
+                msg = f"the site answered {response.status} to an export"
                 raise BadReply(msg)
             async for line in lines(response, _LINE_BYTES):
                 yield payload.parsed(line)

@@ -13,12 +13,29 @@ from msgspec import Struct
 from chesscoach.errors import BadReply
 from chesscoach.models import Game, PendingGame, Player, Result, Side, plain_id
 from chesscoach.sources import pgn as pgns
-from chesscoach.sources.reply import whole_rating
+from chesscoach.sources.reply import forgiving, whole_rating, word
 
+_USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 _UNFINISHED = frozenset({"created", "started"})
 _DRAWN = frozenset(
     {"draw", "stalemate", "outoftime", "timeout", "insufficientMaterialClaim", "variantEnd"}
 )
+_ENDED = _DRAWN | {"mate", "resign", "cheat", "noStart", "unknownFinish"}
+_VARIANTS = frozenset(
+    {
+        "standard",
+        "chess960",
+        "crazyhouse",
+        "antichess",
+        "atomic",
+        "horde",
+        "kingOfTheHill",
+        "racingKings",
+        "threeCheck",
+        "fromPosition",
+    }
+)
+_SPEEDS = frozenset({"ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence"})
 
 
 class Unreadable(Struct, frozen=True, kw_only=True):
@@ -44,6 +61,7 @@ class _User(Struct):
 class _Side(Struct, rename={"ai_level": "aiLevel"}):
     user: _User | None = None
     ai_level: int | None = None
+    name: str | None = None
     rating: float | None = None
 
 
@@ -107,24 +125,32 @@ _account_decoder = msgspec.json.Decoder(_Account)
 
 
 def parsed(line: bytes) -> Line | Aborted:
-    """A line of an export as a value."""
+    """A line of an export as a value; an optional field of another kind costs only itself."""
     try:
-        raw = _game_decoder.decode(line)
-        return _game(raw)
+        return _game(_game_decoder.decode(line), ())
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        try:
-            return Unreadable(external_id=plain_id(_id_decoder.decode(line).id))
-        except (msgspec.MsgspecError, RecursionError):
-            return Unreadable(external_id="")
+        pass
+    try:
+        return _game(*forgiving(line, _Game))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return Unreadable(external_id=_name_of(line))
 
 
-def _game(raw: _Game) -> Line | Aborted:
+def _name_of(line: bytes) -> str:
+    try:
+        return plain_id(_id_decoder.decode(line).id)
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
+
+
+def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
     started = _instant(raw.created_at)
     if raw.status in _UNFINISHED:
         return PendingGame(external_id=raw.id, started_at=started)
     if raw.status == "aborted":
         return Aborted(started_at=started)
-    players, variant, speed = raw.players or _Sides(), raw.variant or "standard", raw.speed or ""
+    players = raw.players or _Sides()
+    variant, speed = word(raw.variant, "standard"), word(raw.speed)
     white, black = _side(players.white or _Side()), _side(players.black or _Side())
     result = _result(raw)
     moves = (raw.moves or "").split()
@@ -138,13 +164,26 @@ def _game(raw: _Game) -> Line | Aborted:
         result=result,
         speed=speed,
         variant=variant,
-        standard=variant == "standard" and raw.initial_fen is None,
+        standard=variant == "standard" and raw.initial_fen in (None, _USUAL),
         rated=bool(raw.rated),
         started_at=started,
         ended_at=started if raw.last_move_at is None else _instant(raw.last_move_at),
         plies=len(moves),
         pgn=raw.pgn or _pgn(raw, url, started, (white, black), result, moves),
+        ending=word(raw.status),
+        initial_fen=raw.initial_fen,
+        unknown=(*unreadable, *_unknown(raw.status, variant, speed)),
     )
+
+
+def _unknown(status: str, variant: str, speed: str) -> list[str]:
+    """The names of the fields that hold words which the site's documentation does not list."""
+    known = (
+        ("status", status, _ENDED),
+        ("variant", variant, _VARIANTS),
+        ("speed", speed, _SPEEDS | {""}),
+    )
+    return [field for field, value, words in known if value not in words]
 
 
 def _pgn(
@@ -187,7 +226,7 @@ def _side(raw: _Side) -> Side:
         return Side(name=name, key=raw.user.id.lower(), rating=whole_rating(raw.rating))
     if raw.ai_level is not None:
         return Side(name=f"Stockfish level {raw.ai_level}", key=None)
-    return Side(name="Anonymous", key=None)
+    return Side(name=raw.name or "Anonymous", key=None)
 
 
 def players(text: bytes) -> dict[str, Player]:
@@ -226,11 +265,13 @@ def _player(raw: msgspec.Raw) -> Player:
 
 
 def _instant(ms: int) -> datetime:
-    """An instant of Unix milliseconds.
+    """An instant of Unix milliseconds; ten digits can only be seconds and are read as such.
 
     Raises:
-        ValueError: it cannot be one, for it lies before 2001 or after 2286 (seconds, most likely).
+        ValueError: it can be neither, for it lies before 2001 or after 2286.
     """
+    if 10**9 <= ms < 10**10:
+        ms *= 1000
     if not 10**12 <= ms < 10**13:
         msg = "not Unix milliseconds"
         raise ValueError(msg)

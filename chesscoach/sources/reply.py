@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any, TypeVar, get_args
 
 import aiohttp
+import msgspec
+from msgspec import Struct
 
 from chesscoach.errors import BadReply, StreamCut
 
+T = TypeVar("T", bound=Struct)
 _ERROR_BYTES = 64 * 1024
+_WORD = 40
 
 
 async def body(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -60,3 +65,56 @@ async def complaint(response: aiohttp.ClientResponse) -> str:
 def whole_rating(rating: float | None) -> int | None:
     """A rating as a number that a database can hold; nonsense is none."""
     return round(rating) if rating is not None and abs(rating) < 100_000 else None
+
+
+def word(text: str | None, default: str = "") -> str:
+    """One of the site's words, at a length that a word has."""
+    return (text or default)[:_WORD]
+
+
+def forgiving(text: bytes | msgspec.Raw, kind: type[T]) -> tuple[T, tuple[str, ...]]:
+    """A JSON object as a struct, without the optional fields whose values are of another kind.
+
+    Returns the struct and the names of those fields.
+
+    Raises:
+        msgspec.ValidationError: a field that the struct requires is missing or of another kind.
+        msgspec.DecodeError: no JSON, or none of an object.
+    """
+    raw = msgspec.json.decode(text)
+    if not isinstance(raw, dict):
+        msg = "no object"
+        raise msgspec.DecodeError(msg)
+    dropped: list[str] = []
+    return _convert(raw, kind, "", dropped), tuple(dropped)
+
+
+def _convert(raw: dict[Any, Any], kind: type[T], path: str, dropped: list[str]) -> T:
+    kept: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        value = raw.get(field.encode_name)
+        if value is None:
+            continue
+        inner = _struct_in(field.type)
+        try:
+            if inner is not None and isinstance(value, dict):
+                kept[field.name] = _convert(value, inner, f"{path}{field.name}.", dropped)
+            else:
+                kept[field.name] = msgspec.convert(value, field.type)
+        except msgspec.ValidationError:
+            if field.required:
+                raise
+            dropped.append(path + field.name)
+    try:
+        return kind(**kept)
+    except TypeError:
+        msg = f"a field of {path or 'the object'} is missing"
+        raise msgspec.ValidationError(msg) from None
+
+
+def _struct_in(annotation: Any) -> type[Struct] | None:
+    """The struct of an annotation such as `_Side | None`."""
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, Struct):
+            return each
+    return None

@@ -7,7 +7,7 @@ site's lane: a holder that lost it cannot move a cursor.
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
@@ -19,11 +19,12 @@ from chesscoach.models import Account, Link, Platform
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import only_duplicates, spoken
 
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""The due time of an account that was never checked: before everybody else's."""
-
 PAGE = 300
 _LINKS = 1000
+_ERRORS = 5
+"""So many of an account's last errors are kept."""
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Saved(Struct, frozen=True, kw_only=True):
@@ -39,13 +40,34 @@ class Saved(Struct, frozen=True, kw_only=True):
 class Wanted(Struct, frozen=True, kw_only=True):
     """Which accounts of a site a run asks for.
 
-    Those checked since the run began are left out, whatever their due time has become.
+    Those checked since the run began are left out, whatever their due time has become. `waiting`
+    asks only for those with unfinished games.
     """
 
     platform: Platform
     begun: datetime
     due_only: bool
     user_id: str | None = None
+    waiting: bool = False
+
+
+class Trouble(Struct, frozen=True, kw_only=True):
+    """Why an account could not be checked, and when."""
+
+    error: str
+    at: datetime
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """An account with what the store keeps beside its state.
+
+    `failures` counts failed checks in a row; `errors` are the last ones, the newest last.
+    """
+
+    account: Account
+    due_at: datetime
+    failures: int
+    errors: tuple[Trouble, ...]
 
 
 class Accounts:
@@ -86,16 +108,27 @@ class Accounts:
         new: Iterable[Account],
         joining: Iterable[tuple[str, Link]],
         leaving: Iterable[tuple[str, str]],
+        joined_at: datetime,
     ) -> None:
-        """Makes rows, adds links (and makes their accounts due), removes links (key, user)."""
+        """Makes rows, adds links, removes links (key, user).
+
+        A new account is due since it was made, one that somebody joins at once.
+        """
         writes: list[InsertOne[Document] | UpdateOne] = [
-            InsertOne({**_fields(account), "_id": account.key, "due_at": NEVER, "fence": 0})
+            InsertOne(
+                {
+                    **_fields(account),
+                    "_id": account.key,
+                    "due_at": account.created_at,
+                    "fence": 0,
+                }
+            )
             for account in new
         ]
         writes += [
             UpdateOne(
                 {"_id": key, "links.user_id": {"$ne": link.user_id}},
-                {"$push": {"links": _builtins(link)}, "$set": {"due_at": NEVER}},
+                {"$push": {"links": _builtins(link)}, "$min": {"due_at": joined_at}},
             )
             for key, link in joining
         ]
@@ -156,22 +189,45 @@ class Accounts:
     ) -> None:
         """Notes why an account could not be checked; its cursor stays.
 
-        After `patience` failures in a row it is due no sooner than `aside_until`.
+        It is due at once, after all that are due already; after `patience` failures in a row no
+        sooner than `aside_until`.
         """
         failures = {"$add": [{"$ifNull": ["$failures", 0]}, 1]}
+        errors = {
+            "$concatArrays": [
+                {"$ifNull": ["$errors", []]},
+                [{"error": {"$literal": error}, "at": at}],
+            ]
+        }
         spent = {"$gte": ["$failures", patience]}
         await self._rows.update_one(
             {"_id": key},
             [
-                {
-                    "$set": {
-                        "failures": failures,
-                        "last_error": {"$literal": {"error": error, "at": at}},
-                    }
-                },
-                {"$set": {"due_at": {"$cond": [spent, aside_until, "$due_at"]}}},
+                {"$set": {"failures": failures, "errors": {"$slice": [errors, -_ERRORS]}}},
+                {"$set": {"due_at": {"$cond": [spent, aside_until, at]}}},
             ],
         )
+
+    @spoken
+    async def named(self, name: str) -> list[Row]:
+        """The accounts of a name on either site, of a user, or of a key."""
+        keys = [name, *(f"{site}:{name.lower()}" for site in get_args(Platform))]
+        query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
+        rows = await self._rows.find(query).sort("_id", 1).to_list(None)
+        return [
+            Row(
+                account=_account(row),
+                due_at=row["due_at"],
+                failures=row.get("failures", 0),
+                errors=tuple(Trouble(**each) for each in row.get("errors", [])),
+            )
+            for row in rows
+        ]
+
+    @spoken
+    async def remove(self, key: str, fence: int) -> None:
+        """Takes an account out of the walk for good; its users have gone on to another."""
+        await self._rows.delete_one({"_id": key, "fence": {"$lte": fence}})
 
     @spoken
     async def oldest_success(self, user_ids: Sequence[str]) -> dict[str, datetime]:
@@ -184,20 +240,19 @@ class Accounts:
                 {
                     "$group": {
                         "_id": "$links.user_id",
-                        "oldest": {"$min": {"$ifNull": ["$checked_at", NEVER]}},
+                        "oldest": {"$min": {"$ifNull": ["$checked_at", _NEVER]}},
                         "joined": {"$min": "$links.joined"},
                     }
                 },
             ]
         ).to_list(None)
-        return {r["_id"]: r["oldest"] for r in rows if r["oldest"] > NEVER and r["joined"]}
+        return {r["_id"]: r["oldest"] for r in rows if r["oldest"] > _NEVER and r["joined"]}
 
 
 def _moved(saved: Saved, fence: int) -> UpdateOne:
     update: Document = {"$set": {**_fields(saved.account), "fence": fence}}
     if saved.due_at is not None:
         update["$set"] |= {"due_at": saved.due_at, "failures": 0}
-        update["$unset"] = {"last_error": ""}
     return UpdateOne({"_id": saved.account.key, "fence": {"$lte": fence}}, update)
 
 
@@ -209,6 +264,8 @@ def _query(wanted: Wanted) -> Document:
     }
     if wanted.user_id is not None:
         query["links.user_id"] = wanted.user_id
+    if wanted.waiting:
+        query["pending.0"] = {"$exists": True}
     if wanted.due_only:
         query["due_at"] = {"$lte": wanted.begun}
     return query

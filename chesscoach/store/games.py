@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from chesscoach.models import Colour, Game
@@ -18,23 +19,37 @@ from chesscoach.store.faults import only_duplicates, spoken
 
 
 class UserGame(Struct, frozen=True, kw_only=True):
-    """A game as one user's: what a document of `games` is made of."""
+    """A game as one user's: what a document of `games` is made of.
+
+    `analysable` says whether an engine's time is well spent on it.
+    """
 
     game_id: str
     user_id: str
     username: str
     colour: Colour
     game: Game
+    analysable: bool = False
 
 
 class Stored(Struct, frozen=True, kw_only=True):
     """What became of a batch: the games that are new, and those of ours that stood already.
 
-    `known` maps a game's id to when it was imported.
+    `known` maps a game's id to when it was imported; `completed` are those that had come without
+    their moves and have them now.
     """
 
     new: list[UserGame]
     known: dict[str, datetime]
+    completed: list[UserGame]
+
+
+class _Known(Struct, frozen=True, kw_only=True):
+    """What a stored game may lack."""
+
+    imported_at: datetime
+    accuracies: Document | None
+    pgn: bool
 
 
 class Games:
@@ -45,7 +60,10 @@ class Games:
 
     @spoken
     async def add(self, batch: Iterable[UserGame], now: datetime) -> Stored:
-        """Inserts the games that are not there yet."""
+        """Inserts the games that are not there yet, and adds to those of ours what they lack.
+
+        Nothing else of a stored game is changed, and none is ever deleted: a site's lists waver.
+        """
         wanted = {item.game_id: item for item in batch}
         known = await self._known(list(wanted))
         fresh = [item for item in wanted.values() if item.game_id not in known]
@@ -53,15 +71,41 @@ class Games:
         new = [item for item in fresh if (item.user_id, item.game.url) not in imported]
         if new:
             await self._insert([_document(item, now) for item in new])
-        return Stored(new=new, known=known)
-
-    async def _known(self, ids: list[str]) -> dict[str, datetime]:
-        rows = self._rows.find(
-            {"game_id": {"$in": ids}}, {"_id": 0, "game_id": 1, "imported_at": 1}
+        patches = {
+            game_id: patch
+            for game_id, row in known.items()
+            if (patch := _patch(wanted[game_id], row))
+        }
+        if patches:
+            await self._rows.bulk_write(
+                [
+                    UpdateOne({"user_id": wanted[key].user_id, "game_id": key}, {"$set": patch})
+                    for key, patch in patches.items()
+                ],
+                ordered=False,
+            )
+        return Stored(
+            new=new,
+            known={game_id: row.imported_at for game_id, row in known.items()},
+            completed=[wanted[game_id] for game_id, patch in patches.items() if "pgn" in patch],
         )
+
+    async def _known(self, ids: list[str]) -> dict[str, _Known]:
+        project = {
+            "_id": 0,
+            "game_id": 1,
+            "imported_at": 1,
+            "accuracies": 1,
+            "pgn": {"$gt": ["$pgn", ""]},
+        }
+        rows = self._rows.find({"game_id": {"$in": ids}}, project)
         epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
         return {
-            row["game_id"]: timestamps.instant(row.get("imported_at")) or epoch
+            row["game_id"]: _Known(
+                imported_at=timestamps.instant(row.get("imported_at")) or epoch,
+                accuracies=row.get("accuracies"),
+                pgn=row["pgn"],
+            )
             for row in await rows.to_list(None)
         }
 
@@ -93,6 +137,24 @@ class Games:
         return {(row["_id"]["u"], row["_id"]["p"]): row["n"] for row in rows}
 
 
+def _accuracies(game: Game) -> Document | None:
+    if game.accuracies is None:
+        return None
+    white, black = game.accuracies
+    return {"white": white, "black": black}
+
+
+def _patch(item: UserGame, row: _Known) -> Document:
+    """What the site has added to a game since it was stored."""
+    patch: Document = {}
+    accuracies = _accuracies(item.game)
+    if accuracies is not None and accuracies != row.accuracies:
+        patch["accuracies"] = accuracies
+    if item.game.pgn and not row.pgn:
+        patch |= {"pgn": item.game.pgn, "analysable": item.analysable}
+    return patch
+
+
 def _document(item: UserGame, now: datetime) -> Document:
     game = item.game
     mine, other = (game.white, game.black) if item.colour == "white" else (game.black, game.white)
@@ -112,6 +174,10 @@ def _document(item: UserGame, now: datetime) -> Document:
         # Ours, for summaries and for finding a game at its site again.
         "external_id": game.external_id,
         "variant": game.variant,
+        "initial_fen": game.initial_fen,
+        "ending": game.ending,
+        "analysable": item.analysable,
+        "accuracies": _accuracies(game),
         "rated": game.rated,
         "started_at": timestamps.text(game.started_at) if game.started_at else None,
         "ended_at": timestamps.text(game.ended_at),

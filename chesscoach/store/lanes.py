@@ -8,7 +8,7 @@ the lane next, in whatever process, minds them too.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +21,9 @@ from chesscoach.store.faults import spoken
 from chesscoach.store.leases import Lease, Leases
 
 _WINDOW_S = 600
+_DAY_S = 86_400
+_DAY_LIMITS = 15
+"""Lichess's limit for a day, in limits for ten minutes: 120,000 users to 8,000."""
 
 
 def _in(seconds: float) -> Document:
@@ -159,27 +162,39 @@ class SiteLane:
         return row
 
     async def spend(self, amount: int, limit: int) -> None:
-        """Takes `amount` out of the site's allowance of `limit` in any ten minutes, or waits."""
+        """Takes `amount` out of the site's allowance of `limit` in any ten minutes, or waits.
+
+        Raises:
+            SiteClosed: a day's allowance, 15 times that, is spent.
+        """
         while (wait := await self._try_to_spend(amount, limit)) > 0:
+            if wait > _WINDOW_S:
+                until = datetime.now(UTC) + timedelta(seconds=wait)
+                msg = f"{self._site}: the day's allowance is spent until {until:%Y-%m-%dT%H:%M:%SZ}"
+                raise SiteClosed(msg)
             log.get_logger().info("allowance_waiting", lane=self._key, wait_s=round(wait, 1))
             await asyncio.sleep(wait)
 
     @spoken
     async def _try_to_spend(self, amount: int, limit: int) -> float:
+        """Seconds to wait before the next try; 0 if it is spent."""
         token = uuid4().hex
-        window = {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": _WINDOW_S}}
-        recent = {
-            "$filter": {
-                "input": {"$ifNull": ["$spent", []]},
-                "cond": {"$gt": ["$$this.at", window]},
-            }
+        today = {
+            "$filter": {"input": {"$ifNull": ["$spent", []]}, "cond": _younger(_DAY_S)},
         }
+        lately = {"$filter": {"input": "$spent", "cond": _younger(_WINDOW_S)}}
         entry = {"at": "$$NOW", "amount": {"$literal": amount}, "token": token}
-        fits = {"$lte": [{"$add": [{"$sum": "$spent.amount"}, amount]}, limit]}
+        fits = {
+            "$and": [
+                {"$lte": [{"$add": [{"$sum": "$lately.amount"}, amount]}, limit]},
+                {"$lte": [{"$add": [{"$sum": "$spent.amount"}, amount]}, limit * _DAY_LIMITS]},
+            ]
+        }
         row: Document = await self._rows.find_one_and_update(
             {"_id": self._key},
             [
-                {"$set": {"spent": recent, "asked_at": "$$NOW"}},
+                {"$set": {"spent": today, "asked_at": "$$NOW"}},
+                {"$set": {"lately": lately}},
                 {
                     "$set": {
                         "spent": {"$cond": [fits, {"$concatArrays": ["$spent", [entry]]}, "$spent"]}
@@ -190,6 +205,17 @@ class SiteLane:
         )
         if any(item["token"] == token for item in row["spent"]):
             return 0.0
-        oldest = min((item["at"] for item in row["spent"]), default=row["asked_at"])
+        spent = sum(item["amount"] for item in row["spent"])
+        window_s, items = (
+            (_DAY_S, row["spent"])
+            if spent + amount > limit * _DAY_LIMITS
+            else (_WINDOW_S, row["lately"])
+        )
+        oldest = min((item["at"] for item in items), default=row["asked_at"])
         waited = float((row["asked_at"] - oldest).total_seconds())
-        return max(_WINDOW_S - waited, 0.1)
+        return max(window_s - waited, 0.1)
+
+
+def _younger(seconds: int) -> Document:
+    since = {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}
+    return {"$gt": ["$$this.at", since]}

@@ -18,6 +18,7 @@ from chesscoach.store.embedded import Embedded, Reviver
 from chesscoach.store.games import Games
 from chesscoach.store.lanes import SiteLane
 from chesscoach.store.leases import Leases
+from chesscoach.store.notifications import Notifications
 from chesscoach.store.queue import Queue
 from chesscoach.store.runs import Runs
 from chesscoach.store.users import Users
@@ -32,6 +33,7 @@ class Store(Struct, frozen=True, kw_only=True):
     users: Users
     games: Games
     queue: Queue
+    notifications: Notifications
     place: str
     database: Database
 
@@ -96,6 +98,7 @@ def _store(config: Config, database: Database, place: str) -> Store:
         users=Users(database),
         games=Games(database),
         queue=Queue(database),
+        notifications=Notifications(database),
         place=place,
         database=database,
     )

@@ -86,6 +86,23 @@ class Users:
         )
 
     @spoken
+    async def rename(self, platform: Platform, user_id: str, old: str, new: str) -> None:
+        """Writes a user's new name on a site where the old one, in whatever case, stands."""
+        for field in _NAMES[platform]:
+            await self._rows.update_one(
+                {
+                    "user_id": user_id,
+                    "$expr": {
+                        "$and": [
+                            {"$eq": [{"$type": f"${field}"}, "string"]},
+                            {"$eq": [{"$toLower": {"$trim": {"input": f"${field}"}}}, old]},
+                        ]
+                    },
+                },
+                {"$set": {field: new}},
+            )
+
+    @spoken
     async def link(self, user_id: str, names: Mapping[Platform, str | None]) -> None:
         """Sets (or with None removes) names of a user, and makes the user if there is none.
 

@@ -4,10 +4,24 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from chesscoach.models import Account, Player
+from chesscoach.models import Account, Player, SealedMonth
 from chesscoach.rules import cadence
 from tests.conftest import NOON
+
+
+def idler(idle: timedelta, name: str = "ann") -> Account:
+    """An account whose player was active so long before noon."""
+    return Account(
+        key=f"chess.com:{name}",
+        platform="chess.com",
+        name=name,
+        links=(),
+        created_at=NOON - 500 * DAY,
+        active_at=NOON - idle,
+    )
+
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -28,23 +42,66 @@ MINUTE = timedelta(minutes=1)
     ],
 )
 def test_the_longer_a_player_is_idle_the_later_he_is_due(idle: timedelta, wait: timedelta) -> None:
-    assert cadence.due_at(NOON, NOON - idle) == NOON + wait
+    due = cadence.due_at(idler(idle), NOON)
+
+    assert NOON + wait * 0.88 <= due <= NOON + wait
 
 
 @given(st.timedeltas(-DAY, 400 * DAY), st.timedeltas(timedelta(0), 400 * DAY))
 def test_no_player_is_due_later_than_one_who_is_idle_for_longer(
     idle: timedelta, more: timedelta
 ) -> None:
-    assert cadence.due_at(NOON, NOON - idle) <= cadence.due_at(NOON, NOON - idle - more)
+    assert cadence.due_at(idler(idle), NOON) <= cadence.due_at(idler(idle + more), NOON)
 
 
-@pytest.mark.parametrize(("runs", "idle"), [(4, 3 * DAY), (28, 20 * DAY)])
+def test_accounts_that_were_checked_together_are_due_apart_and_always_at_the_same_distance() -> (
+    None
+):
+    for idle, spread in ((20 * DAY, 12 * HOUR), (200 * DAY, 2 * DAY)):
+        due = [cadence.due_at(idler(idle, f"p{n}"), NOON) for n in range(200)]
+        assert due == [cadence.due_at(idler(idle, f"p{n}"), NOON) for n in range(200)]
+        assert max(due) - min(due) > spread
+    assert len({cadence.due_at(idler(HOUR, f"p{n}"), NOON) for n in range(200)}) == 1
+
+
+@pytest.mark.parametrize("standing", ["closed", "missing"])
+def test_an_account_that_lapsed_is_looked_for_once_a_week(standing: Any) -> None:
+    for idle in (HOUR, 400 * DAY):
+        account = replace(idler(idle), standing=standing)
+        assert NOON + 6 * DAY < cadence.due_at(account, NOON) < NOON + 7 * DAY
+
+
+@pytest.mark.parametrize(
+    ("waited", "expected"), [(29 * DAY, None), (30 * DAY, None), (40 * DAY, "2026-07")]
+)
+def test_a_sealed_month_is_verified_after_a_month_or_so_the_longest_unseen_first(
+    waited: timedelta, expected: str | None
+) -> None:
+    sealed = {
+        "2026-06": SealedMonth(etag="a", checked_at=NOON - waited + HOUR),
+        "2026-07": SealedMonth(etag="b", checked_at=NOON - waited),
+    }
+
+    assert cadence.to_verify(replace(idler(DAY), sealed=sealed), NOON) == expected
+    assert cadence.to_verify(idler(DAY), NOON) is None
+
+
+def test_months_that_were_sealed_together_are_verified_apart() -> None:
+    sealed = {"2026-06": SealedMonth(etag="a", checked_at=NOON - 35 * DAY)}
+    due = [cadence.to_verify(replace(idler(DAY, f"p{n}"), sealed=sealed), NOON) for n in range(200)]
+
+    assert 70 < due.count("2026-06") < 130
+
+
+@pytest.mark.parametrize("name", [f"p{n}" for n in range(10)])
+@pytest.mark.parametrize(("first", "last", "idle"), [(4, 4, 3 * DAY), (25, 28, 20 * DAY)])
 def test_daily_and_weekly_hold_with_a_run_every_six_hours_though_checks_take_a_while(
-    runs: int, idle: timedelta
+    first: int, last: int, idle: timedelta, name: str
 ) -> None:
     checked = NOON + 40 * MINUTE
-    due = cadence.due_at(checked, checked - idle)
-    assert NOON + (runs - 1) * 6 * HOUR < due <= NOON + runs * 6 * HOUR
+    account = replace(idler(idle, name), active_at=checked - idle)
+    due = cadence.due_at(account, checked)
+    assert NOON + (first - 1) * 6 * HOUR < due <= NOON + last * 6 * HOUR
 
 
 def news(

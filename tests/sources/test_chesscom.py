@@ -13,7 +13,8 @@ from chesscoach.demo.chesscom import ChesscomStandIn
 from chesscoach.demo.world import World, famous_games, player_uuid
 from chesscoach.errors import BadReply, PlayerMissing, SourceError, StreamCut
 from chesscoach.models import Game, Side
-from chesscoach.sources.chesscom import Chesscom, Month
+from chesscoach.sources.chesscom import Chesscom
+from chesscoach.sources.chesscom_payload import Month
 from tests.sources.test_client import Handler, OwnLane, asking, serving, speaking
 
 FAMOUS = famous_games()[0]
@@ -152,6 +153,7 @@ async def test_a_live_game_is_read_in_full() -> None:
         ended_at=ENDED,
         plies=3,
         pgn=pgn(),
+        ending="resigned",
     )
 
 
@@ -236,7 +238,6 @@ async def test_a_player_without_a_uuid_or_a_rating_is_read() -> None:
 async def test_fields_that_come_later_or_that_we_do_not_know_do_no_harm() -> None:
     plain = await one()
     more = await one(
-        accuracies={"white": 97.31, "black": 54.2},
         match="https://api.chess.com/pub/match/1",
         tournament="https://api.chess.com/pub/tournament/x",
         new={"field": [1, None]},
@@ -302,22 +303,75 @@ async def test_with_neither_codes_nor_a_pgn_the_result_is_not_known(text: Any) -
     assert told.result == "*"
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"pgn": 17}, "pgn"),
+        ({"white": "https://api.chess.com/pub/player/annrook"}, "white"),
+        ({"white": []}, "white"),
+        ({"rated": "yes"}, "rated"),
+        ({"accuracies": {"white": "high", "black": 1}}, "accuracies.white"),
+    ],
+)
+async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_told(
+    changes: dict[str, Any], field: str
+) -> None:
+    told = await one(**changes)
+
+    assert told.unknown == (field,)
+    assert (told.external_id, told.result) == (UUID, "1-0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"rules": "duck"}, "variant"),
+        ({"time_class": "glacial"}, "speed"),
+        ({"black": side("Bob-64", "abducted")}, "result"),
+    ],
+)
+async def test_words_that_we_do_not_know_are_kept_as_they_came_and_told(
+    changes: dict[str, Any], field: str
+) -> None:
+    told = await one(**changes)
+
+    assert told.unknown == (field,)
+    assert {"duck", "glacial", "abducted"} & {told.variant, told.speed, told.ending}
+
+
+async def test_milliseconds_where_seconds_belong_are_read_as_milliseconds() -> None:
+    told = await one(end_time=seconds(ENDED) * 1000, start_time=seconds(ENDED) * 1000 - 60_000)
+
+    assert (told.ended_at, told.started_at) == (ENDED, ENDED - timedelta(seconds=60))
+
+
+async def test_accuracies_come_for_both_sides_or_not_at_all() -> None:
+    both = await one(accuracies={"white": 97.31, "black": 54.2})
+    half = await one(accuracies={"white": 97.31})
+
+    assert (both.accuracies, half.accuracies) == ((97.31, 54.2), None)
+
+
+async def test_another_first_position_is_kept() -> None:
+    fen = "bqnbrkrn/pppppppp/8/8/8/8/PPPPPPPP/BQNBRKRN w KQkq - 0 1"
+    told = await one(rules="chess960", initial_setup=fen)
+
+    assert (told.initial_fen, told.standard) == (fen, False)
+
+
 # What cannot be read
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"end_time": seconds(ENDED) * 1000},
-        {"start_time": seconds(ENDED) * 1000},
+        {"end_time": seconds(ENDED) * 10},
+        {"start_time": 17},
         {"end_time": 0},
         {"end_time": GONE},
         {"end_time": "2026-03-04"},
         {"end_time": None},
-        {"pgn": 17},
-        {"white": "https://api.chess.com/pub/player/annrook"},
-        {"white": []},
-        {"rated": "yes"},
+        {"pgn": "1. e4 " * 2**18},
     ],
 )
 async def test_a_bad_game_is_unreadable_by_its_uuid_and_does_not_spoil_the_month(
@@ -530,7 +584,7 @@ async def test_any_other_404_says_nothing_of_the_player(reply: bytes) -> None:
 
 async def test_a_month_that_will_never_have_anything_is_an_empty_month() -> None:
     async with serving(replying(b"gone", status=410)) as url, chesscom(url) as source:
-        assert await source.month("annrook", "2026-03", None) == Month(changed=True)
+        assert await source.month("annrook", "2026-03", None) == Month(changed=True, gone=True)
 
 
 @pytest.mark.parametrize("status", [204, 206, 302, 400, 401, 418])

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from chesscoach.demo.lichess import LichessStandIn
 from chesscoach.demo.world import World, famous_games
-from chesscoach.errors import BadReply, PlayerMissing, SourceError, StreamCut
+from chesscoach.errors import BadReply, SourceError, StreamCut
 from chesscoach.models import Game, PendingGame, Player, Side
-from chesscoach.sources.lichess import BULK, PAGE, Lichess
+from chesscoach.sources.lichess import BULK, PAGE, Lichess, More
 from chesscoach.sources.lichess_payload import Line, Unreadable
 from chesscoach.sources.pgn import plies_in
 from tests.conftest import NOON
@@ -41,6 +41,12 @@ GONE = object()
 
 def ms(instant: datetime) -> int:
     return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+async def history(source: Lichess, since: datetime = BORN) -> AsyncIterator[Line]:
+    async for each in source.games_since("ann", since):
+        assert not isinstance(each, More)
+        yield each
 
 
 def line(**changes: Any) -> dict[str, Any]:
@@ -109,7 +115,7 @@ def replying(
 async def exported(*games: dict[str, Any] | bytes) -> list[Line]:
     """What an export of these lines is read as."""
     async with serving(replying(ndjson(*games))) as url, lichess(url) as source:
-        return [each async for each in source.games_since("annrook", BEFORE)]
+        return [each async for each in history(source, BEFORE)]
 
 
 async def one(**changes: Any) -> Game:
@@ -145,6 +151,7 @@ async def test_a_finished_game_is_read_in_full() -> None:
         started_at=BORN,
         ended_at=BORN + timedelta(milliseconds=301_250),
         plies=3,
+        ending="resign",
         pgn=pgn,
     )
 
@@ -274,17 +281,15 @@ async def test_only_four_fields_are_needed() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"createdAt": ms(BORN) // 1000},
-        {"lastMoveAt": ms(BORN) // 1000},
+        {"createdAt": ms(BORN) // 10},
         {"createdAt": ms(BORN) * 1000},
+        {"createdAt": 0},
         {"createdAt": GONE},
         {"createdAt": "2026-03-01"},
         {"createdAt": None},
+        {"lastMoveAt": 17},
         {"status": GONE},
-        {"players": []},
-        {"players": players({"user": {"name": "without an id"}}, {})},
-        {"moves": 17},
-        {"rated": "yes"},
+        {"status": 31},
     ],
 )
 async def test_a_line_that_is_no_game_as_documented_is_unreadable_by_its_id(
@@ -294,6 +299,64 @@ async def test_a_line_that_is_no_game_as_documented_is_unreadable_by_its_id(
 
     assert told[0] == Unreadable(external_id="q7ZQk1xY")
     assert isinstance(told[1], Game), "the next line is not spoilt"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"lastMoveAt": "later"}, "last_move_at"),
+        ({"players": []}, "players"),
+        ({"players": players({"user": {"name": "no id"}}, {})}, "players.white.user"),
+        ({"players": players({"rating": "1500?"}, {})}, "players.white.rating"),
+        ({"moves": 17}, "moves"),
+        ({"rated": "yes"}, "rated"),
+        ({"clock": [300, 0]}, "clock"),
+        ({"opening": {"eco": 4}}, "opening.eco"),
+    ],
+)
+async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_told(
+    changes: dict[str, Any], field: str
+) -> None:
+    told = await one(**changes)
+
+    assert told.unknown == (field,)
+    assert (told.external_id, told.result, told.ending) == ("q7ZQk1xY", "1-0", "resign")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"status": "abducted"}, "status"),
+        ({"variant": "duck"}, "variant"),
+        ({"speed": "glacial"}, "speed"),
+    ],
+)
+async def test_words_that_we_do_not_know_are_kept_as_they_came_and_told(
+    changes: dict[str, str], field: str
+) -> None:
+    told = await one(**changes)
+
+    assert told.unknown == (field,)
+    assert changes[field] in (told.ending, told.variant, told.speed)
+
+
+async def test_a_word_of_a_thousand_letters_is_cut() -> None:
+    told = await one(speed="x" * 1000, variant="y" * 1000, status="z" * 1000)
+
+    assert {len(each) for each in (told.speed, told.variant, told.ending)} == {40}
+
+
+async def test_seconds_where_milliseconds_belong_are_read_as_seconds() -> None:
+    told = await one(createdAt=ms(BORN) // 1000, lastMoveAt=ms(BORN) // 1000 + 60)
+
+    assert told.started_at == BORN
+    assert told.ended_at == BORN + timedelta(seconds=60)
+
+
+async def test_a_player_with_a_name_and_no_account_has_that_name() -> None:
+    told = await one(players=players({"name": "Paul Morphy"}, {}))
+
+    assert (told.white.name, told.white.key) == ("Paul Morphy", None)
 
 
 @pytest.mark.parametrize(
@@ -462,7 +525,7 @@ async def test_games_come_oldest_first_finished_or_not() -> None:
     before = world.play("lichess", "Ann", NOON - timedelta(days=9), famous=FAMOUS)
 
     async with standing_in(world) as (_, source):
-        told = [each async for each in source.games_since("ann", NOON - timedelta(days=5))]
+        told = [each async for each in history(source, NOON - timedelta(days=5))]
 
     assert [each.external_id for each in told] == [early.id, now.id, late.id]
     assert before.id not in [each.external_id for each in told]
@@ -483,7 +546,7 @@ async def test_a_long_history_is_asked_for_page_by_page_until_one_is_not_full() 
         for n in range(2 * PAGE + 300)
     ]
     async with standing_in(world) as (stand_in, source):
-        told = [each.external_id async for each in source.games_since("ann", BORN)]
+        told = [each.external_id async for each in history(source)]
 
     assert list(dict.fromkeys(told)) == [game.id for game in games]
     assert len(told) <= len(games) + 2, "no more than the game at the edge comes twice"
@@ -507,7 +570,7 @@ async def test_aborted_games_count_toward_a_full_page() -> None:
             kept.append(game.id)
 
     async with standing_in(world) as (stand_in, source):
-        told = [each.external_id async for each in source.games_since("ann", BORN)]
+        told = [each.external_id async for each in history(source)]
 
     assert list(dict.fromkeys(told)) == kept
     assert len(stand_in.seen) == 2
@@ -520,7 +583,7 @@ async def test_a_full_page_of_aborted_games_does_not_hide_what_came_after() -> N
     real = world.play("lichess", "Ann", NOON + timedelta(days=9), famous=FAMOUS)
 
     async with standing_in(world) as (_, source):
-        told = [each.external_id async for each in source.games_since("ann", BORN)]
+        told = [each.external_id async for each in history(source)]
 
     assert told == [real.id]
 
@@ -531,7 +594,7 @@ async def test_a_history_that_is_exactly_one_page_ends() -> None:
         world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS)
 
     async with standing_in(world) as (stand_in, source):
-        told = {each.external_id async for each in source.games_since("ann", BORN)}
+        told = {each.external_id async for each in history(source)}
 
     assert len(told) == PAGE
     assert len(stand_in.seen) == 2
@@ -614,16 +677,16 @@ async def test_three_hundred_games_by_id_are_within_the_sites_limit() -> None:
         assert [each async for each in source.games_by_id(ids)] == []
 
 
-async def test_an_unknown_player_and_a_closed_one_are_missing() -> None:
+async def test_a_404_to_an_export_says_nothing_of_a_player_whom_the_bulk_reply_knew() -> None:
     world = world_of("Ann", "Bob")
     world.players["lichess"]["bob"].closed = True
     async with standing_in(world) as (_, source):
         for name in ("nobody", "bob"):
-            with pytest.raises(PlayerMissing):
+            with pytest.raises(BadReply):
                 _ = [each async for each in source.games_since(name, BORN)]
-            with pytest.raises(PlayerMissing):
+            with pytest.raises(BadReply):
                 _ = [each async for each in source.newest_games(name, BORN, 5)]
-            with pytest.raises(PlayerMissing):
+            with pytest.raises(BadReply):
                 _ = [each async for each in source.unfinished_games(name)]
 
 
@@ -651,7 +714,7 @@ async def test_games_before_a_cut_within_a_line_stand() -> None:
     told: list[str] = []
 
     async def read(source: Lichess) -> None:
-        async for each in source.games_since("ann", BORN):
+        async for each in history(source):
             told.append(each.external_id)  # noqa: PERF401  # what came before the cut counts
 
     async with serving(streaming(text[:-700], text[-700:-30])) as url, lichess(url) as source:
@@ -697,7 +760,7 @@ async def test_a_consumer_that_stops_early_gives_the_turn_back_and_closes_the_co
     lane = OwnLane()
     async with serving(handler) as url, asking(url, lane) as site:
         source = Lichess(site, 8000)
-        exports: list[AsyncGenerator[Line]] = [
+        exports: list[AsyncGenerator[Line | More]] = [
             source.games_since("ann", BORN),
             source.newest_games("ann", BORN, 5),
             source.games_by_id(["q7ZQk1xY"]),

@@ -74,12 +74,12 @@ async def test_a_write_that_no_majority_has_is_no_success(ctx: Context, what: st
     )
     share = UserGame(game_id="g", user_id="ann", username="Ann", colour="white", game=a_game())
     if what == "accounts.save":
-        await ctx.store.accounts.ensure([account], [], [])
+        await ctx.store.accounts.ensure([account], [], [], NOON)
     unsafe = ctx.store.database.with_options(write_concern=WriteConcern(w=2, wtimeout=200))
     with pytest.raises((StoreFailed, StoreUnavailable)):
         match what:
             case "accounts.ensure":
-                await Accounts(unsafe).ensure([account], [], [])
+                await Accounts(unsafe).ensure([account], [], [], NOON)
             case "accounts.save":
                 await Accounts(unsafe).save([Saved(account=account)], 1)
             case "queue.add":

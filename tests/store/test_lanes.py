@@ -218,7 +218,26 @@ async def test_what_was_spent_ten_minutes_ago_counts_no_more(ctx: Context, db: A
         spent[0]["at"] -= timedelta(seconds=300)
         db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
         await asyncio.wait_for(one.spend(6, 10), 5)
-        assert [item["amount"] for item in row(db)["spent"]] == [4, 6]
+        assert [item["amount"] for item in row(db)["lately"]] == [4]
+        assert [item["amount"] for item in row(db)["spent"]] == [6, 4, 6]
+
+
+async def test_a_days_allowance_that_is_spent_closes_the_site_until_there_is_more(
+    ctx: Context, db: Any
+) -> None:
+    one = lane(ctx)
+    async with one.hold(ME):
+        for _ in range(15):
+            await one.spend(10, 10)
+            spent = row(db)["spent"]
+            for item in spent:
+                item["at"] -= timedelta(seconds=601)
+            db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
+        with pytest.raises(SiteClosed, match="the day's allowance is spent until"):
+            await one.spend(1, 10)
+        spent[0]["at"] -= timedelta(days=1)
+        db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
+        await one.spend(10, 10)
 
 
 async def test_an_allowance_outlives_the_hold(pair: tuple[Context, Context]) -> None:
@@ -236,7 +255,7 @@ async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> No
     account = Account(
         key="lichess:ann", platform="lichess", name="ann", links=(link,), created_at=NOON
     )
-    await ctx.store.accounts.ensure([account], [], [])
+    await ctx.store.accounts.ensure([account], [], [], NOON)
     fences: list[int] = []
     for _ in range(2):
         await hold_once(lane(ctx), fences)

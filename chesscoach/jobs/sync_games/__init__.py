@@ -17,7 +17,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs.sync_games.from_chesscom import FromChesscom
 from chesscoach.jobs.sync_games.from_lichess import FromLichess
-from chesscoach.jobs.sync_games.linking import link_accounts
+from chesscoach.jobs.sync_games.linking import SITES, link_accounts
 from chesscoach.jobs.sync_games.walk import Fetcher, Walk
 from chesscoach.models import Counts, Platform
 from chesscoach.runner.job import Job, Run
@@ -40,18 +40,15 @@ async def run(ctx: Context, run: Run, args: Args) -> Counts:
     if args.user is not None and not await ctx.store.users.exists(args.user):
         msg = f"--user: there is no user with the user_id {args.user!r}"
         raise ConfigError(msg)
+    due_only = not (args.all or args.user is not None)
+    begun = ctx.now()
     wanted = {
-        site: Wanted(
-            platform=site,
-            begun=ctx.now(),
-            due_only=not (args.all or args.user is not None),
-            user_id=args.user,
-        )
-        for site in _sites(ctx, run)
+        site: Wanted(platform=site, begun=begun, due_only=due_only, user_id=args.user)
+        for site in SITES
     }
-    made = await link_accounts(ctx, run, args.user)
-    if "chess.com" not in wanted:
-        await _say_no_contact(ctx, run, args)
+    made = await link_accounts(ctx, run, args.user, begun)
+    if not ctx.config.sources.contact:
+        await _say_no_contact(ctx, run, wanted.pop("chess.com"))
     if run.dry_run:
         for site, of_site in wanted.items():
             due = made[site] + await ctx.store.accounts.count(of_site)
@@ -69,20 +66,9 @@ async def run(ctx: Context, run: Run, args: Args) -> Counts:
     return run.counts
 
 
-def _sites(ctx: Context, run: Run) -> list[Platform]:
-    return ["lichess", "chess.com"] if ctx.config.sources.contact else ["lichess"]
-
-
-async def _say_no_contact(ctx: Context, run: Run, args: Args) -> None:
+async def _say_no_contact(ctx: Context, run: Run, wanted: Wanted) -> None:
     """Chess.com refuses a User-Agent without a contact, so it is not asked at all."""
-    waiting = await ctx.store.accounts.count(
-        Wanted(
-            platform="chess.com",
-            begun=ctx.now(),
-            due_only=not (args.all or args.user is not None),
-            user_id=args.user,
-        )
-    )
+    waiting = await ctx.store.accounts.count(wanted)
     if waiting:
         run.counts.candidates += waiting
         run.counts.skipped += waiting

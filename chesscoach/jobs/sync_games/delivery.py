@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.models import Account, Game, Link, plain_id
 from chesscoach.rules import games as game_rules
+from chesscoach.rules import standing
 from chesscoach.runner.job import Run
 from chesscoach.sources.client import Lane
 from chesscoach.store.accounts import Saved
@@ -63,11 +64,15 @@ class Deliverer:
         if key in self._spoiled:
             return
         if delivery.games and delivery.links:
-            shares = self._shares(delivery)
+            self._count_unknown(delivery)
+            shares = await self._shares(delivery)
             stored = await self._ctx.store.games.add(shares, self._ctx.now())
             self._run.counts.note("games_stored", len(stored.new))
-            await self._queue(delivery, [*stored.new, *_interrupted(delivery, shares, stored)])
-        self._saves[key] = msgspec.structs.replace(delivery, games=())
+            offered = [*stored.new, *stored.completed, *_interrupted(delivery, shares, stored)]
+            await self._queue(delivery, offered)
+        if delivery.account.standing != "active":
+            delivery = replace(delivery, account=await self._tell(delivery.account))
+        self._saves[key] = replace(delivery, games=())
         waited = asyncio.get_running_loop().time() - self._saved_at
         if len(self._saves) >= _SAVES or waited >= _SAVE_S:
             await self.save()
@@ -76,8 +81,15 @@ class Deliverer:
         """From now on nothing of an account is written: something before it failed."""
         self._spoiled.add(key)
 
-    def _shares(self, delivery: Delivery) -> list[UserGame]:
-        """Each game as a document of each user whose it is."""
+    def spoiled(self, key: str) -> bool:
+        """Whether nothing of an account is written any more in this run."""
+        return key in self._spoiled
+
+    async def _shares(self, delivery: Delivery) -> list[UserGame]:
+        """Each game as a document of each user whose it is, and who is still there."""
+        there = await self._ctx.store.users.naming({link.user_id for link in delivery.links})
+        links = [link for link in delivery.links if link.user_id in there]
+        moves = self._ctx.config.sync.analysis_moves
         shares = []
         for game in delivery.games:
             colour = game_rules.colour(game, delivery.account)
@@ -94,18 +106,58 @@ class Deliverer:
                     username=link.name,
                     colour=colour,
                     game=game,
+                    analysable=game_rules.worth_analysing(game, moves),
                 )
-                for link in delivery.links
+                for link in links
                 if link.floor is None or game.ended_at >= link.floor
             ]
         return shares
+
+    def _count_unknown(self, delivery: Delivery) -> None:
+        """Words of a site that we do not know are stored as they came, and counted."""
+        platform = delivery.account.platform
+        for game in delivery.games:
+            for field in game.unknown:
+                self._run.counts.note("unknown_values")
+                self._ctx.metrics.unknown_values.labels(platform, field).inc()
+                log.get_logger().info(
+                    "value_unknown",
+                    account=delivery.account.key,
+                    game=plain_id(game.external_id),
+                    field=field,
+                )
+
+    async def _tell(self, account: Account) -> Account:
+        """Tells each user of an account that is closed or missing, once for each time it is."""
+        links = []
+        for link in account.links:
+            if link.told != account.standing:
+                title, message = standing.notice(account)
+                told = await self._ctx.store.notifications.tell(
+                    game_rules.notification_id(account, link.user_id),
+                    link.user_id,
+                    f"account_{account.standing}",
+                    title=title,
+                    message=message,
+                    data={"platform": account.platform, "username": link.name},
+                    now=self._ctx.now(),
+                )
+                log.get_logger().warning(
+                    "account_lapsed",
+                    account=account.key,
+                    user_id=link.user_id,
+                    standing=account.standing,
+                    notified=told,
+                )
+            links.append(replace(link, told=account.standing))
+        return replace(account, links=tuple(links))
 
     async def _queue(self, delivery: Delivery, offered: list[UserGame]) -> None:
         """Queues the newest games worth analysing, as far as the day's allowance goes."""
         settings = self._ctx.config.sync
         by_user: dict[str, list[UserGame]] = defaultdict(list)
         for share in offered:
-            if game_rules.worth_analysing(share.game, settings.analysis_moves):
+            if share.analysable:
                 by_user[share.user_id].append(share)
         allowance = settings.analyses_first_sync if delivery.first else settings.analyses_per_day
         for user_id, shares in by_user.items():
@@ -131,9 +183,7 @@ class Deliverer:
         now = self._ctx.now()
         await self._ctx.store.accounts.save(
             [
-                Saved(
-                    account=msgspec.structs.replace(last.account, saved_at=now), due_at=last.due_at
-                )
+                Saved(account=replace(last.account, saved_at=now), due_at=last.due_at)
                 for last in waiting
             ],
             self._lane.fence,

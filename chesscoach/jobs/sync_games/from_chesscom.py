@@ -8,13 +8,15 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
+from chesscoach.errors import PlayerClosed, PlayerMissing
+from chesscoach.jobs.sync_games import linking
 from chesscoach.jobs.sync_games.delivery import Delivery
-from chesscoach.models import Account, Game, Link, Platform
-from chesscoach.rules import cadence, months
+from chesscoach.models import Account, Game, Link, Platform, SealedMonth
+from chesscoach.rules import cadence, months, standing
 from chesscoach.rules import games as game_rules
 from chesscoach.runner.job import Run
-from chesscoach.sources.chesscom import Month
-from chesscoach.store.accounts import PAGE
+from chesscoach.sources.chesscom_payload import Month
+from chesscoach.store.accounts import PAGE, Wanted
 
 
 class FromChesscom:
@@ -29,26 +31,59 @@ class FromChesscom:
         self._chesscom = ctx.chesscom
         self.site = ctx.chesscom.site
 
-    async def prepare(self, accounts: list[Account]) -> None:
+    async def early(self, wanted: Wanted) -> AsyncGenerator[Delivery]:
         """Nothing: every account is asked for by itself."""
+        nothing: tuple[Delivery, ...] = ()
+        for delivery in nothing:
+            yield delivery
+
+    async def prepare(self, accounts: list[Account]) -> None:
+        """Nothing, likewise."""
 
     async def check(self, account: Account) -> AsyncGenerator[Delivery]:
-        """The open months of one account, and each newcomer's own back-fill."""
+        """The open months of one account, a sealed one, and each newcomer's own back-fill."""
         begun = self._ctx.now()
+        try:
+            async with aclosing(self._months(account, begun)) as deliveries:
+                async for delivery in deliveries:
+                    account = delivery.account
+                    yield delivery
+        except PlayerClosed:
+            yield self._passed_by(standing.closed(account), begun)
+            return
+        except PlayerMissing:
+            account = standing.unknown(account)
+            if account.standing == "missing":
+                yield self._passed_by(account, begun)
+                return
+            yield Delivery(account=account)
+            raise
+        yield _finished(standing.present(account), begun)
+
+    async def _months(self, account: Account, begun: datetime) -> AsyncGenerator[Delivery]:
         joined = account.joined
         for link in account.newcomers:
             async with aclosing(self._welcome(account, link, begun)) as back_fill:
                 async for delivery in back_fill:
                     account = delivery.account
                     yield delivery
-        if joined:
-            first = account.first_month or months.first_open(begun)
-            for month in months.span(first, months.of(begun)):
-                reply = await self._month(account, month, account.etags.get(month))
-                account = _kept(account, month, reply)
-                if reply.changed:
-                    yield Delivery(account=account, links=joined, games=reply.games)
-        yield _finished(account, begun)
+        if not joined:
+            return
+        first = account.first_month or months.first_open(begun)
+        asked = list(months.span(first, months.of(begun)))
+        if (old := cadence.to_verify(account, begun)) is not None:
+            asked.append(old)
+        for month in asked:
+            if month in account.gone:
+                continue
+            held = account.sealed.get(month)
+            reply = await self._month(
+                account, month, held.etag if held else account.etags.get(month)
+            )
+            account = _kept(account, month, reply, begun)
+            if reply.changed:
+                yield Delivery(account=account, links=joined, games=reply.games)
+        yield Delivery(account=account)
 
     async def _welcome(
         self, account: Account, link: Link, begun: datetime
@@ -58,16 +93,18 @@ class FromChesscom:
         window = link.since or months.back(begun, settings.first_months)
         oldest = months.first_open(window) if link.since else months.of(window)
         left = None if link.since else settings.first_games
-        floor = None if link.since else window
+        floor = link.floor if link.since else window
         brand_new = account.first_month is None
         for month in reversed(list(months.span(oldest, months.of(begun)))):
+            if month in account.gone:
+                continue
             reply = await self._month(account, month, None)
             games: Iterable[Game] = reply.games
             if left is not None:
                 games = [game for game in games if game.ended_at >= window]
                 games = game_rules.newest(games, left)
                 left -= len(games)
-            account = _kept(account, month, reply, etag=brand_new)
+            account = _kept(account, month, reply, begun, etag=brand_new)
             yield Delivery(
                 account=account, links=(link,), games=tuple(games), first=link.since is None
             )
@@ -76,28 +113,50 @@ class FromChesscom:
                 break
         if brand_new:
             account = replace(account, first_month=months.first_open(begun))
-        yield Delivery(account=_join(account, link, floor))
+        yield Delivery(account=linking.changed(account, link, joined=True, floor=floor))
 
     async def _month(self, account: Account, month: str, etag: str | None) -> Month:
+        """A month's reply, refused if it is another player's.
+
+        Raises:
+            PlayerMissing: the name is somebody else's by now.
+        """
         reply = await self._chesscom.month(account.name, month, etag)
         for game in reply.unreadable:
             self._run.counts.note("unreadable_games")
             log.get_logger().warning("game_unreadable", account=account.key, game=game)
+        if _is_another(account, reply.games):
+            msg = "the name belongs to another player now"
+            raise PlayerMissing(msg)
         return reply
 
+    def _passed_by(self, account: Account, begun: datetime) -> Delivery:
+        """The end of a check of an account that is closed or missing; its data stay."""
+        self._run.counts.note(f"{account.standing}_accounts")
+        account = replace(account, checked_at=begun)
+        return Delivery(account=account, due_at=cadence.due_at(account, begun), skipped=True)
 
-def _kept(account: Account, month: str, reply: Month, *, etag: bool = True) -> Account:
+
+def _kept(
+    account: Account, month: str, reply: Month, begun: datetime, *, etag: bool = True
+) -> Account:
     """The account after a month's reply: the ETag, the player's identity, his newest game."""
-    etags = dict(account.etags)
-    if etag and reply.changed:
+    etags, sealed, gone = dict(account.etags), dict(account.sealed), account.gone
+    if reply.gone:
+        gone = (*gone, month)
+    if month in sealed:
+        sealed[month] = SealedMonth(etag=reply.etag or sealed[month].etag, checked_at=begun)
+    elif etag and reply.changed:
         etags.pop(month, None)
         etags |= {month: reply.etag} if reply.etag else {}
     ends = [game.ended_at for game in reply.games]
     return replace(
         account,
         etags=etags,
+        sealed=sealed,
+        gone=gone,
         player_key=account.player_key or _identity(account, reply.games),
-        active_at=max([*ends, account.active_at or account.created_at]),
+        active_at=min(max([*ends, account.active_at or account.created_at]), begun),
     )
 
 
@@ -110,23 +169,28 @@ def _identity(account: Account, games: Iterable[Game]) -> str | None:
     return None
 
 
+def _is_another(account: Account, games: Iterable[Game]) -> bool:
+    """Whether the games under this name are all those of one other player."""
+    sides = [side for game in games for side in (game.white, game.black)]
+    named = {side.key for side in sides if side.key and side.name.lower() == account.name}
+    known = account.player_key is None or any(side.key == account.player_key for side in sides)
+    return not known and len(named) == 1
+
+
 def _finished(account: Account, begun: datetime) -> Delivery:
-    """The end of a check: months that can change no more are let go."""
+    """The end of a check: months that should change no more are sealed, the oldest let go."""
     first = months.first_open(begun)
-    active = account.active_at or account.created_at
+    sealed = account.sealed | {
+        month: SealedMonth(etag=etag, checked_at=begun)
+        for month, etag in account.etags.items()
+        if month < first
+    }
     account = replace(
         account,
         first_month=max(first, account.first_month or first),
         etags={month: etag for month, etag in account.etags.items() if month >= first},
-        active_at=active,
+        sealed=dict(sorted(sealed.items())[-cadence.KEPT :]),
+        active_at=account.active_at or account.created_at,
         checked_at=begun,
     )
-    return Delivery(account=account, due_at=cadence.due_at(begun, active))
-
-
-def _join(account: Account, newcomer: Link, floor: datetime | None) -> Account:
-    links = tuple(
-        replace(link, joined=True, floor=floor) if link.user_id == newcomer.user_id else link
-        for link in account.links
-    )
-    return replace(account, links=links)
+    return Delivery(account=account, due_at=cadence.due_at(account, begun))

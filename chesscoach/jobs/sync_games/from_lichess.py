@@ -8,16 +8,19 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import PlayerMissing, SiteClosed, SourceError
+from chesscoach.errors import PlayerMissing, SourceError
+from chesscoach.jobs.sync_games import linking
 from chesscoach.jobs.sync_games.delivery import BATCH, Delivery
+from chesscoach.jobs.sync_games.pending import follow, waiting_for
 from chesscoach.models import Account, Game, Link, PendingGame, Platform, Player
-from chesscoach.rules import cadence, months
+from chesscoach.rules import cadence, months, standing
 from chesscoach.runner.job import Run
-from chesscoach.sources.lichess import BULK
+from chesscoach.sources.lichess import More
 from chesscoach.sources.lichess_payload import Line
+from chesscoach.store.accounts import Wanted
 
-_ABSENT = 2
-"""A pending game that the site did not know so often was aborted and deleted."""
+_PAGES = 3
+"""Pages of games that are fetched of one account before others have their turn."""
 
 
 class FromLichess:
@@ -33,57 +36,84 @@ class FromLichess:
         self.batch = ctx.lichess.bulk
         self._begun = ctx.now()
         self._players: dict[str, Player] = {}
-        self._asked: set[str] = set()
-        self._ended: dict[str, Line] = {}
+        self._halfway: set[str] = set()
+
+    async def early(self, wanted: Wanted) -> AsyncGenerator[Delivery]:
+        """The games that were unfinished last time, of all wanted accounts together."""
+        pages = self._ctx.store.accounts.due(replace(wanted, waiting=True))
+        async with aclosing(follow(self._lichess, pages)) as followed:
+            async for settled in followed:
+                if settled.unreadable:
+                    self._run.counts.note("unreadable_games", settled.unreadable)
+                account = self._active(settled.account, settled.games)
+                yield Delivery(account=account, links=account.joined, games=settled.games)
 
     async def prepare(self, accounts: list[Account]) -> None:
-        """Learns who has news, and how the games stand that were unfinished last time."""
+        """Learns who is there, and who has news."""
         self._begun = self._ctx.now()
         self._players = await self._lichess.players([account.name for account in accounts])
-        ids = list({game.external_id for account in accounts for game in account.pending})
-        self._asked, self._ended = set(), {}
-        for start in range(0, len(ids), BULK):
-            await self._ask_again(ids[start : start + BULK])
-
-    async def _ask_again(self, ids: list[str]) -> None:
-        """How unfinished games stand now; if that fails they wait, and nobody fails with them."""
-        try:
-            async with aclosing(self._lichess.games_by_id(ids)) as found:
-                async for line in found:
-                    self._ended[line.external_id] = line
-        except SiteClosed:
-            raise
-        except SourceError as error:
-            log.get_logger().warning("pending_not_asked", games=len(ids), error=str(error))
-        else:
-            self._asked.update(ids)
 
     async def check(self, account: Account) -> AsyncGenerator[Delivery]:
         """The games of one account since its cursor, and each newcomer's own back-fill."""
         player = self._players.get(account.name)
         if player is None:
+            account = standing.unknown(account)
+            if account.standing == "missing":
+                yield self._passed_by(account)
+                return
+            yield Delivery(account=account)
             msg = "Lichess knows no such player"
             raise PlayerMissing(msg)
         if player.closed:
-            self._run.counts.note("closed_accounts")
-            yield self._finished(account, player, skipped=True)
+            yield self._passed_by(standing.closed(account))
             return
-        joined, newcomers = account.joined, account.newcomers
-        if (settled := self._settle_pending(account)).games:
-            yield settled
-        account = settled.account
-        if joined and account.cursor and cadence.has_news(account, player, self._begun):
-            async with aclosing(self._news(account, joined, account.cursor)) as news:
+        account = standing.present(account)
+        newcomers = account.newcomers
+        if self._has_news(account, player):
+            async with aclosing(self._news_of(account)) as news:
                 async for delivery in news:
                     account = delivery.account
                     yield delivery
+            if account.key in self._halfway:
+                return
             account = replace(account, settled_at=self._begun)
         for link in newcomers:
             async with aclosing(self._welcome(account, link)) as back_fill:
                 async for delivery in back_fill:
                     account = delivery.account
                     yield delivery
+            if account.key in self._halfway:
+                return
         yield self._finished(account, player)
+
+    def _has_news(self, account: Account, player: Player) -> bool:
+        if not account.joined or account.cursor is None:
+            return False
+        return account.key in self._halfway or cadence.has_news(account, player, self._begun)
+
+    async def _news_of(self, account: Account) -> AsyncGenerator[Delivery]:
+        """An account's games since its cursor.
+
+        The second export after a take-over also seeks, once, the games that had begun before it.
+        """
+        joined, since = account.joined, account.cursor or self._begun
+        pages: int | None = _PAGES
+        taken_over = [link.since for link in joined if link.since is not None]
+        seeks = account.settled_at is not None and not account.looked_back
+        if seeks:
+            account = waiting_for(account, await self._unfinished(account))
+            since, pages = min([since, *(at - cadence.LOOK_BACK for at in taken_over)]), None
+        async with aclosing(self._news(account, joined, since, pages)) as news:
+            async for delivery in news:
+                account = delivery.account
+                yield delivery
+        if seeks:
+            yield Delivery(account=replace(account, looked_back=True))
+
+    async def _unfinished(self, account: Account) -> list[PendingGame]:
+        """What an account is playing now, however long ago it began."""
+        async with aclosing(self._lichess.unfinished_games(account.name)) as playing:
+            return [line async for line in playing]
 
     async def _welcome(self, account: Account, link: Link) -> AsyncGenerator[Delivery]:
         """A newcomer's back-fill: from where the application was, or the newest games.
@@ -91,39 +121,50 @@ class FromLichess:
         The cursor is the other users', who get none of this: it stays, unless there was none.
         """
         cursor = account.cursor
-        known = self._news(account, (link,), link.since) if link.since else None
+        known = self._news(account, (link,), link.since, None) if link.since else None
         async with aclosing(known or self._newest(account, link)) as back_fill:
             async for delivery in back_fill:
                 account = replace(delivery.account, cursor=cursor or delivery.account.cursor)
                 yield replace(delivery, account=account)
         account = replace(account, cursor=account.cursor or link.since)
-        yield Delivery(account=_join(account, link))
+        yield Delivery(account=linking.changed(account, link, joined=True))
 
     async def _newest(self, account: Account, link: Link) -> AsyncGenerator[Delivery]:
         """A first sync: the newest games, and those being played however long ago they began."""
         settings = self._ctx.config.sync
         start = months.back(self._begun, settings.first_months)
         # In this order: a game that ends in between is in both answers rather than in none.
-        async with aclosing(self._lichess.unfinished_games(account.name)) as playing:
-            unfinished = [line async for line in playing]
+        unfinished = await self._unfinished(account)
         found = self._lichess.newest_games(account.name, start, settings.first_games)
         async with aclosing(found) as lines:
             games = self._readable(account, [line async for line in lines])
-        account = _after(replace(account, cursor=account.cursor or start), games)
-        account = _waiting_for(account, unfinished)
+        first = account.cursor is None
+        account = self._after(replace(account, cursor=account.cursor or start), games)
+        account = replace(
+            waiting_for(account, unfinished), looked_back=first or account.looked_back
+        )
+        full = len(games) >= settings.first_games
+        floor = min(game.ended_at for game in games) if full else start
+        account = linking.changed(account, link, floor=floor)
         yield Delivery(account=account, links=(link,), games=games, first=True)
 
     async def _news(
-        self, account: Account, links: tuple[Link, ...], cursor: datetime
+        self, account: Account, links: tuple[Link, ...], since: datetime, pages: int | None
     ) -> AsyncGenerator[Delivery]:
-        """The games since an instant, in batches that each move the cursor."""
+        """The games since an instant, in batches that each move the cursor.
+
+        An account of which more is to come is `_halfway`.
+        """
         lines: list[Line] = []
         broken: SourceError | None = None
-        async with aclosing(
-            self._lichess.games_since(account.name, cursor - cadence.OVERLAP)
-        ) as found:
+        self._halfway.discard(account.key)
+        found = self._lichess.games_since(account.name, since - cadence.OVERLAP, pages)
+        async with aclosing(found):
             try:
                 async for line in found:
+                    if isinstance(line, More):
+                        self._halfway.add(account.key)
+                        break
                     lines.append(line)
                     if len(lines) >= BATCH:
                         delivery = self._batch(account, links, lines)
@@ -139,7 +180,13 @@ class FromLichess:
     def _batch(self, account: Account, links: tuple[Link, ...], lines: list[Line]) -> Delivery:
         games = self._readable(account, lines)
         unfinished = [line for line in lines if isinstance(line, PendingGame)]
-        account = _waiting_for(_after(account, games), unfinished)
+        # What could not be read is asked for again like a game that is not over.
+        unfinished += [
+            PendingGame(external_id=line.external_id, started_at=self._begun)
+            for line in lines
+            if not isinstance(line, Game | PendingGame) and line.external_id
+        ]
+        account = waiting_for(self._after(account, games), unfinished)
         return Delivery(account=account, links=links, games=games)
 
     def _readable(self, account: Account, lines: Iterable[Line]) -> tuple[Game, ...]:
@@ -154,26 +201,13 @@ class FromLichess:
                 )
         return tuple(games)
 
-    def _settle_pending(self, account: Account) -> Delivery:
-        """Hands over the unfinished games of last time that have ended since."""
-        games: list[Game] = []
-        waiting: list[PendingGame] = []
-        for pending in account.pending:
-            line = self._ended.get(pending.external_id)
-            if isinstance(line, Game):
-                games.append(line)
-            elif isinstance(line, PendingGame):
-                waiting.append(line)
-            elif line is not None:
-                self._readable(account, [line])
-            elif pending.external_id not in self._asked:
-                waiting.append(pending)
-            elif pending.absent + 1 < _ABSENT:
-                waiting.append(replace(pending, absent=pending.absent + 1))
-        account = _active(replace(account, pending=tuple(waiting)), games)
-        return Delivery(account=account, links=account.joined, games=tuple(games))
+    def _passed_by(self, account: Account) -> Delivery:
+        """The end of a check of an account that is closed or missing; its data stay."""
+        self._run.counts.note(f"{account.standing}_accounts")
+        account = replace(account, checked_at=self._begun)
+        return Delivery(account=account, due_at=cadence.due_at(account, self._begun), skipped=True)
 
-    def _finished(self, account: Account, player: Player, *, skipped: bool = False) -> Delivery:
+    def _finished(self, account: Account, player: Player) -> Delivery:
         """The end of a check: what is known now, and when to ask again."""
         signs = [account.created_at, account.active_at, player.seen_at]
         active = max(sign for sign in signs if sign is not None)
@@ -181,34 +215,22 @@ class FromLichess:
             account,
             fingerprint=player.fingerprint,
             settled_at=account.settled_at or self._begun,
-            active_at=active,
+            active_at=min(active, self._begun),
             checked_at=self._begun,
         )
-        due_at = cadence.due_at(self._begun, active)
-        return Delivery(account=account, due_at=due_at, skipped=skipped)
+        return Delivery(account=account, due_at=cadence.due_at(account, self._begun))
 
+    def _after(self, account: Account, games: tuple[Game, ...]) -> Account:
+        """The account with its cursor at the start of the newest of these games.
 
-def _after(account: Account, games: tuple[Game, ...]) -> Account:
-    """The account with its cursor at the start of the newest of these games."""
-    starts = [game.started_at for game in games if game.started_at is not None]
-    cursor = max([*starts, *([account.cursor] if account.cursor else [])], default=None)
-    return _active(replace(account, cursor=cursor), games)
+        Never ahead of now, whatever a game says: what comes later would be passed over.
+        """
+        starts = [game.started_at for game in games if game.started_at is not None]
+        cursor = max([*starts, *([account.cursor] if account.cursor else [])], default=None)
+        cursor = cursor and min(cursor, self._begun)
+        return self._active(replace(account, cursor=cursor), games)
 
-
-def _active(account: Account, games: Iterable[Game]) -> Account:
-    ends = [game.ended_at for game in games]
-    return replace(account, active_at=max([*ends, account.active_at or account.created_at]))
-
-
-def _waiting_for(account: Account, unfinished: list[PendingGame]) -> Account:
-    """The account with these games pending as well."""
-    pending = {game.external_id: game for game in (*account.pending, *unfinished)}
-    return replace(account, pending=tuple(pending.values()))
-
-
-def _join(account: Account, newcomer: Link) -> Account:
-    links = tuple(
-        replace(link, joined=True) if link.user_id == newcomer.user_id else link
-        for link in account.links
-    )
-    return replace(account, links=links)
+    def _active(self, account: Account, games: Iterable[Game]) -> Account:
+        ends = [game.ended_at for game in games]
+        active = max([*ends, account.active_at or account.created_at])
+        return replace(account, active_at=min(active, self._begun))

@@ -7,6 +7,7 @@ name taken out or changed leaves its account; a name that no site could have is 
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
@@ -32,30 +33,35 @@ class Changes(Struct, kw_only=True):
     leaving: list[tuple[str, str]] = []
 
 
-async def link_accounts(ctx: Context, run: Run, user_id: str | None) -> dict[Platform, int]:
+async def link_accounts(
+    ctx: Context, run: Run, user_id: str | None, begun: datetime
+) -> dict[Platform, int]:
     """Brings the accounts in line with the users; returns how many were made, by site.
 
-    Refused names are counted as candidates that were skipped.
+    New accounts are due since `begun`: after those that have waited for longer, so that a crowd of
+    newcomers starves nobody. Refused names are counted as candidates that were skipped.
     """
     made = dict.fromkeys(SITES, 0)
     async for page in ctx.store.users.linked(user_id):
         wanted = {user.user_id: _accounts_of(run, user) for user in page}
-        changes = await _compare(ctx, page, wanted)
+        changes = await _compare(ctx, page, wanted, begun)
         for account in changes.new.values():
             made[account.platform] += 1
         if not run.dry_run:
-            await ctx.store.accounts.ensure(changes.new.values(), changes.joining, changes.leaving)
+            await ctx.store.accounts.ensure(
+                changes.new.values(), changes.joining, changes.leaving, begun
+            )
     if not run.dry_run:
-        await _let_go(ctx, user_id)
+        await _let_go(ctx, user_id, begun)
     return made
 
 
-async def _let_go(ctx: Context, user_id: str | None) -> None:
+async def _let_go(ctx: Context, user_id: str | None, begun: datetime) -> None:
     """Takes users off the accounts who are gone, or name nothing any more; games stay."""
     async for page in ctx.store.accounts.links(user_id):
         named = await ctx.store.users.naming({user for _, user in page})
         await ctx.store.accounts.ensure(
-            [], [], [(key, user) for key, user in page if user not in named]
+            [], [], [(key, user) for key, user in page if user not in named], begun
         )
 
 
@@ -77,7 +83,10 @@ def _accounts_of(run: Run, user: UserRow) -> dict[str, tuple[Platform, str, str]
 
 
 async def _compare(
-    ctx: Context, page: list[UserRow], wanted: dict[str, dict[str, tuple[Platform, str, str]]]
+    ctx: Context,
+    page: list[UserRow],
+    wanted: dict[str, dict[str, tuple[Platform, str, str]]],
+    begun: datetime,
 ) -> Changes:
     keys = list({key for accounts in wanted.values() for key in accounts})
     rows = {
@@ -87,10 +96,16 @@ async def _compare(
     changes = Changes(new={}, joining=[], leaving=[])
     for user in page:
         # What the application fetched before counts only until we have synced him ourselves.
-        since = None if user.user_id in ours else _believable(ctx, user.last_sync)
+        since = None if user.user_id in ours else _believable(user.last_sync, begun)
         for key, (site, name, spelling) in wanted[user.user_id].items():
-            link = Link(user_id=user.user_id, name=spelling, since=since)
-            _join(ctx, changes, rows.get(key), key, site, name, link)
+            link = link_from(site, user.user_id, spelling, since)
+            if key not in rows:
+                made = changes.new.get(key) or Account(
+                    key=key, platform=site, name=name, links=(), created_at=begun
+                )
+                changes.new[key] = begin(made, (*made.links, link))
+            elif all(there.user_id != link.user_id for there in rows[key].links):
+                changes.joining.append((key, link))
     for row in rows.values():
         for link in row.links:
             if link.user_id in wanted and row.key not in wanted[link.user_id]:
@@ -98,47 +113,39 @@ async def _compare(
     return changes
 
 
-def _believable(ctx: Context, last_sync: datetime | None) -> datetime | None:
+def _believable(last_sync: datetime | None, begun: datetime) -> datetime | None:
     """When the application last synced a user: not before the sites were, and not in the future."""
-    if last_sync is None or last_sync.year < _FIRST_YEAR or last_sync > ctx.now() + _AHEAD:
+    if last_sync is None or last_sync.year < _FIRST_YEAR or last_sync > begun + _AHEAD:
         return None
     return last_sync
 
 
-def _join(  # the row is there, is made on this page, or is to be made
-    ctx: Context,
-    changes: Changes,
-    row: Account | None,
-    key: str,
-    site: Platform,
-    name: str,
-    link: Link,
-) -> None:
-    if row is not None:
-        if all(there.user_id != link.user_id for there in row.links):
-            changes.joining.append((key, link))
-        return
-    made = changes.new.get(key) or Account(
-        key=key, platform=site, name=name, links=(), created_at=ctx.now()
-    )
-    changes.new[key] = _begin(made, (*made.links, link))
+def link_from(site: Platform, user_id: str, spelling: str, since: datetime | None) -> Link:
+    """A user's link; games that ended before what he joins with are none of ours."""
+    floor = None
+    if since is not None:
+        floor = since - cadence.OVERLAP
+        if site == "chess.com":
+            floor = months.start(months.first_open(floor))
+    return Link(user_id=user_id, name=spelling, since=since, floor=floor)
 
 
-def _begin(account: Account, links: tuple[Link, ...]) -> Account:
-    """A new account: users whose games the application fetched so far go on from there."""
+def begin(account: Account, links: tuple[Link, ...]) -> Account:
+    """A new account: users whose games were fetched by somebody else so far go on from there."""
     known = [link.since for link in links if link.since is not None]
     start = min(known) if known else None
-    return Account(
-        key=account.key,
-        platform=account.platform,
-        name=account.name,
-        created_at=account.created_at,
-        links=tuple(
-            Link(user_id=link.user_id, name=link.name, since=link.since, joined=bool(link.since))
-            for link in links
-        ),
-        cursor=start if account.platform == "lichess" else None,
-        first_month=months.first_open(start - cadence.OVERLAP)
-        if start and account.platform == "chess.com"
-        else None,
+    monthly = account.platform == "chess.com"
+    return replace(
+        account,
+        links=tuple(replace(link, joined=link.since is not None) for link in links),
+        cursor=None if monthly else start,
+        first_month=months.first_open(start - cadence.OVERLAP) if start and monthly else None,
     )
+
+
+def changed(account: Account, link: Link, **fields: bool | datetime | None) -> Account:
+    """The account with some fields of one of its links changed."""
+    links = tuple(
+        replace(each, **fields) if each.user_id == link.user_id else each for each in account.links
+    )
+    return replace(account, links=links)

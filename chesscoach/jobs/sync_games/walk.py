@@ -1,16 +1,22 @@
-"""Walking the due accounts of one site: fetching ahead of writing, each account on its own."""
+"""Walking the due accounts of one site: fetching ahead of writing, each account on its own.
+
+What has been fetched is written in that order, so an account's state never gets ahead of its games.
+An account whose check takes too long is broken off at a safe point and goes on after all others.
+"""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Protocol
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import ChesscoachError, LeaseLost, SiteClosed, SourceError, StoreUnavailable
+from chesscoach.errors import LeaseLost, PlayerRenamed, SiteClosed, SourceError, StoreUnavailable
+from chesscoach.jobs.sync_games.complaints import Complaints
 from chesscoach.jobs.sync_games.delivery import Deliverer, Delivery
+from chesscoach.jobs.sync_games.renaming import rename
 from chesscoach.models import Account, Platform
-from chesscoach.rules import cadence
 from chesscoach.runner import claim
 from chesscoach.runner.job import Run
 from chesscoach.sources.client import Site
@@ -18,6 +24,9 @@ from chesscoach.store.accounts import Wanted
 
 _AHEAD = 8
 """Deliveries fetched but not yet written: enough to keep the site's lane busy."""
+
+_BREATH = 0.1
+"""After a failed bulk request the next one waits for this share of the first pause."""
 
 
 class Fetcher(Protocol):
@@ -27,11 +36,17 @@ class Fetcher(Protocol):
     site: Site
     batch: int
 
+    def early(self, wanted: Wanted) -> AsyncGenerator[Delivery]:
+        """What can be had about all wanted accounts before they are checked one by one."""
+
     async def prepare(self, accounts: list[Account]) -> None:
-        """Asks what can be asked about several accounts at once, at most `batch` of them."""
+        """Asks what can be asked about several accounts at once, at most `batch` of them.
+
+        A SourceError concerns none of them: the same may be asked again.
+        """
 
     def check(self, account: Account) -> AsyncGenerator[Delivery]:
-        """One account's deliveries; the last has its due time set."""
+        """One account's deliveries; the last has its due time set, unless there is more to come."""
 
 
 class Walk:
@@ -45,11 +60,12 @@ class Walk:
         self._fetcher = fetcher
         self._wanted = wanted
         self._deliverer = Deliverer(ctx, run, fetcher.site.lane, queueing)
-        self._ready: asyncio.Queue[tuple[Account, Delivery | Exception] | None] = asyncio.Queue(
-            _AHEAD
-        )
-        self._failed: set[str] = set()
+        self._complaints = Complaints(ctx, run, fetcher.site)
+        self._ready: asyncio.Queue[tuple[Account, Delivery | Exception] | asyncio.Event | None]
+        self._ready = asyncio.Queue(_AHEAD)
+        self._again: list[Account] = []
         self._left = 0
+        self._shut = False
 
     async def walk(self) -> None:
         """Checks every wanted account; a site that must be left alone fails those that remain."""
@@ -58,7 +74,7 @@ class Walk:
         if not self._left:
             return
         site = self._fetcher.site
-        sent = site.requests
+        sent, troubles = site.requests, Counter(site.troubles)
         lane = site.lane.hold({**claim.owner(), "run_id": self._run.id})
         try:
             async with AsyncExitStack() as stack:
@@ -66,9 +82,10 @@ class Walk:
                     await self._run.together(self._fetch(), self._write())
         except SiteClosed as error:
             self._closed(error)
-        self._run.counts.note(
-            f"{self._fetcher.platform.replace('.', '')}_requests", site.requests - sent
-        )
+        name = self._fetcher.platform.replace(".", "")
+        self._run.counts.note(f"{name}_requests", site.requests - sent)
+        for kind, times in (site.troubles - troubles).items():
+            self._run.counts.note(f"{name}_{kind}", times)
 
     async def _fetch(self) -> None:
         """Fetches until all is fetched, the site is closed, or the run is to stop.
@@ -83,75 +100,95 @@ class Walk:
         await self._ready.put(None)
 
     async def _fetch_all(self) -> None:
+        async with aclosing(self._fetcher.early(self._wanted)) as deliveries:
+            async for delivery in deliveries:
+                await self._ready.put((delivery.account, delivery))
+        await self._written()
         async for page in self._ctx.store.accounts.due(self._wanted):
-            for start in range(0, len(page), self._fetcher.batch):
-                await self._fetch_batch(page[start : start + self._fetcher.batch])
+            await self._fetch_page(page)
+        await self._written()
+        while self._again:
+            page, self._again = self._again, []
+            await self._fetch_page(page)
+            await self._written()
 
-    async def _fetch_batch(self, accounts: list[Account]) -> None:
-        try:
-            await self._fetcher.prepare(accounts)
-        except SiteClosed:
-            raise
-        except SourceError as error:
-            for account in accounts:
-                self._left -= 1
-                await self._ready.put((account, error))
-            return
-        for account in accounts:
-            await self._fetch_one(account)
-            self._left -= 1
+    async def _written(self) -> None:
+        """Waits until all that was fetched is written, so that the accounts can be read anew."""
+        saved = asyncio.Event()
+        await self._ready.put(saved)
+        await saved.wait()
+
+    async def _fetch_page(self, page: list[Account]) -> None:
+        spoiled = sum(self._deliverer.spoiled(account.key) for account in page)
+        self._left -= spoiled
+        page = [account for account in page if not self._deliverer.spoiled(account.key)]
+        for start in range(0, len(page), self._fetcher.batch):
+            batch = page[start : start + self._fetcher.batch]
+            await self._prepare(batch)
+            for account in batch:
+                await self._fetch_one(account)
+
+    async def _prepare(self, accounts: list[Account]) -> None:
+        """A bulk request that failed is sent again until the site is closed for it."""
+        while True:
+            try:
+                return await self._fetcher.prepare(accounts)
+            except SiteClosed:
+                raise
+            except SourceError as error:
+                log.get_logger().warning(
+                    "bulk_request_failed", platform=self._fetcher.platform, error=str(error)
+                )
+                await asyncio.sleep(self._ctx.config.sources.pause_s * _BREATH)
 
     async def _fetch_one(self, account: Account) -> None:
+        finished = False
         try:
             async with aclosing(self._fetcher.check(account)) as deliveries:
                 async for delivery in deliveries:
+                    account, finished = delivery.account, delivery.due_at is not None
                     await self._ready.put((account, delivery))
         except (SiteClosed, LeaseLost, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001  # one account's trouble never ends a run
             await self._ready.put((account, error))
+            finished = not isinstance(error, PlayerRenamed)
+        else:
+            if not finished:
+                self._again.append(account)
+        self._left -= finished
 
     async def _write(self) -> None:
         """Writes what has been fetched, in that order."""
         while (item := await self._ready.get()) is not None:
-            account, what = item
-            if isinstance(what, Exception):
-                await self._complain(account, what)
+            if isinstance(item, asyncio.Event):
+                await self._deliverer.save()
+                item.set()
                 continue
+            account, what = item
             try:
-                await self._deliverer.deliver(what)
+                if isinstance(what, Delivery):
+                    await self._deliverer.deliver(what)
+                elif isinstance(what, PlayerRenamed):
+                    await self._follow(account, what)
+                else:
+                    await self._fail(account, what)
             except (LeaseLost, StoreUnavailable):
                 raise
             except Exception as error:  # noqa: BLE001  # as above
-                await self._complain(account, error)
+                await self._fail(account, error)
         await self._deliverer.save()
+        await self._complaints.close(told=self._shut)
 
-    async def _complain(self, account: Account, error: Exception) -> None:
-        """Counts an account as failed, once, and says why; its cursor stays behind the failure."""
+    async def _follow(self, account: Account, renamed: PlayerRenamed) -> None:
+        moved = await rename(self._ctx, account, renamed.name, self._fetcher.site.lane.fence)
         self._deliverer.spoil(account.key)
-        if account.key in self._failed:
-            return
-        self._failed.add(account.key)
-        ours = isinstance(error, ChesscoachError)
-        told = str(error) if ours else type(error).__name__
-        users = [link.user_id for link in account.links]
-        self._run.counts.failed += 1
-        self._run.counts.sample(account=account.key, user_id=", ".join(users), error=told)
-        log.get_logger().warning(
-            "account_failed",
-            account=account.key,
-            user_ids=users,
-            error=told,
-            exc_info=None if ours else error,
-        )
-        now = self._ctx.now()
-        await self._ctx.store.accounts.complain(
-            account.key,
-            told,
-            now,
-            patience=cadence.PATIENCE,
-            aside_until=now + cadence.SET_ASIDE,
-        )
+        self._run.counts.note("renamed_accounts")
+        self._again.append(moved)
+
+    async def _fail(self, account: Account, error: Exception) -> None:
+        self._deliverer.spoil(account.key)
+        await self._complaints.take(account, error)
 
     def _closed(self, error: SiteClosed) -> None:
         """The accounts that were not reached count as failed: the run did not do its work."""
@@ -163,4 +200,4 @@ class Walk:
             reason=str(error),
             accounts_waiting=self._left,
         )
-        self._left = 0
+        self._left, self._shut = 0, True

@@ -1,0 +1,235 @@
+"""What Chess.com sends, and the values that it stands for.
+
+Shapes have only what we use; unknown fields are left alone, and all but the least have defaults.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+
+from chesscoach.errors import BadReply
+from chesscoach.models import Game, Result, Side, plain_id
+from chesscoach.sources import pgn as pgns
+from chesscoach.sources.reply import forgiving, whole_rating, word
+
+_DRAWN = frozenset(
+    {"agreed", "repetition", "stalemate", "insufficient", "50move", "timevsinsufficient"}
+)
+_LOST = frozenset(
+    {
+        "checkmated",
+        "timeout",
+        "resigned",
+        "lose",
+        "abandoned",
+        "kingofthehill",
+        "threecheck",
+        "bughousepartnerlose",
+    }
+)
+_SPEEDS = frozenset({"daily", "rapid", "blitz", "bullet"})
+_RULES = frozenset({"chess", "chess960", "bughouse", "kingofthehill", "threecheck", "crazyhouse"})
+_GAME_BYTES = 1024 * 1024
+_USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
+_TAG = re.compile(r'^\[(\w+) "([^"]*)"\]', re.MULTILINE)
+
+
+class Month(Struct, frozen=True, kw_only=True):
+    """A month's reply; `changed` is False if it is still what the given ETag stands for.
+
+    `gone` says that the site wants never to be asked for it again.
+    """
+
+    changed: bool
+    gone: bool = False
+    etag: str | None = None
+    games: tuple[Game, ...] = ()
+    unreadable: tuple[str, ...] = ()
+
+
+class _Side(Struct):
+    username: str | None = None
+    uuid: str | None = None
+    rating: float | None = None
+    result: str | None = None
+
+
+class _Accuracies(Struct):
+    white: float | None = None
+    black: float | None = None
+
+
+class _Game(Struct):
+    end_time: int
+    url: str | None = None
+    uuid: str | None = None
+    pgn: str | None = None
+    rated: bool | None = None
+    rules: str | None = None
+    time_class: str | None = None
+    initial_setup: str | None = None
+    start_time: int | None = None
+    accuracies: _Accuracies | None = None
+    white: _Side | None = None
+    black: _Side | None = None
+
+
+class Profile(Struct):
+    """What a profile says of a player; `status` begins with "closed" if he is no more."""
+
+    username: str = ""
+    status: str = ""
+
+
+class _Archive(Struct):
+    games: list[msgspec.Raw] = []
+
+
+class _Id(Struct):
+    uuid: str | None = None
+    url: str | None = None
+
+
+_archive_decoder = msgspec.json.Decoder(_Archive)
+_game_decoder = msgspec.json.Decoder(_Game)
+_id_decoder = msgspec.json.Decoder(_Id)
+_profile_decoder = msgspec.json.Decoder(Profile)
+
+
+def month(text: bytes, etag: str | None) -> Month:
+    """A month's reply as values.
+
+    Raises:
+        BadReply: it is no archive of games.
+    """
+    try:
+        raws = _archive_decoder.decode(text).games
+    except (msgspec.MsgspecError, RecursionError) as error:
+        msg = f"a month that cannot be read ({type(error).__name__})"
+        raise BadReply(msg) from None
+    games: list[Game] = []
+    unreadable: list[str] = []
+    for raw in raws:
+        game = _parsed(raw)
+        if game is None:
+            unreadable.append(_name_of(raw))
+        else:
+            games.append(game)
+    return Month(changed=True, etag=etag, games=tuple(games), unreadable=tuple(unreadable))
+
+
+def profile(text: bytes) -> Profile | None:
+    """A player's profile; None for anything else."""
+    try:
+        return _profile_decoder.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+
+
+def _parsed(raw: msgspec.Raw) -> Game | None:
+    """A game of a month; an optional field of another kind costs only itself."""
+    if len(memoryview(raw)) > _GAME_BYTES:
+        return None
+    try:
+        return _game(_game_decoder.decode(raw), ())
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    try:
+        return _game(*forgiving(raw, _Game))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def _name_of(raw: msgspec.Raw) -> str:
+    try:
+        named = _id_decoder.decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
+    return plain_id(named.uuid or (named.url or "").rpartition("/")[2])
+
+
+def _game(raw: _Game, unreadable: tuple[str, ...]) -> Game:
+    if not raw.uuid and not raw.url:
+        msg = "a game without an identity"
+        raise ValueError(msg)
+    pgn = raw.pgn or ""
+    tags = dict(_TAG.findall(pgn[:4000]))
+    white, black = raw.white or _Side(), raw.black or _Side()
+    rules, speed = word(raw.rules, "chess"), word(raw.time_class)
+    usual = raw.initial_setup in (None, "", _USUAL)
+    return Game(
+        platform="chess.com",
+        external_id=raw.uuid or raw.url or "",
+        url=raw.url or f"https://www.chess.com/game/{raw.uuid}",
+        white=_side(white),
+        black=_side(black),
+        result=_result(white.result, black.result, tags),
+        speed=speed,
+        variant=rules,
+        standard=rules == "chess" and usual,
+        rated=bool(raw.rated),
+        started_at=_started(raw, tags),
+        ended_at=_instant(raw.end_time),
+        plies=pgns.plies_in(pgn),
+        pgn=pgn,
+        ending=word(black.result if white.result == "win" else white.result),
+        initial_fen=None if usual else raw.initial_setup,
+        accuracies=_accuracies(raw.accuracies),
+        unknown=(*unreadable, *_unknown(white.result, black.result, rules, speed)),
+    )
+
+
+def _accuracies(raw: _Accuracies | None) -> tuple[float, float] | None:
+    if raw is None or raw.white is None or raw.black is None:
+        return None
+    return raw.white, raw.black
+
+
+def _unknown(white: str | None, black: str | None, rules: str, speed: str) -> list[str]:
+    """The names of the fields that hold words which the site's documentation does not list."""
+    codes = _DRAWN | _LOST | {"win", None}
+    known = (
+        ("result", white, codes),
+        ("result", black, codes),
+        ("variant", rules, _RULES),
+        ("speed", speed, _SPEEDS | {""}),
+    )
+    return [field for field, value, words in known if value not in words]
+
+
+def _side(raw: _Side) -> Side:
+    return Side(name=raw.username or "", key=raw.uuid, rating=whole_rating(raw.rating))
+
+
+def _result(white: str | None, black: str | None, tags: dict[str, str]) -> Result:
+    """From the sides' codes; from the PGN where both are codes that we do not know."""
+    if white == "win" or black in _LOST:
+        return "1-0"
+    if black == "win" or white in _LOST:
+        return "0-1"
+    if white in _DRAWN or black in _DRAWN:
+        return "1/2-1/2"
+    told = tags.get("Result", "*")
+    return told if told in ("1-0", "0-1", "1/2-1/2") else "*"  # type: ignore[return-value]  # mypy does not narrow by `in`
+
+
+def _started(raw: _Game, tags: dict[str, str]) -> datetime | None:
+    if raw.start_time is not None:
+        return _instant(raw.start_time)
+    try:
+        told = f"{tags['UTCDate']} {tags['UTCTime']}"
+        return datetime.strptime(told, "%Y.%m.%d %H:%M:%S").replace(tzinfo=UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+def _instant(seconds: int) -> datetime:
+    """An instant of Unix seconds; thirteen digits can only be milliseconds and are read as such."""
+    if 10**12 <= seconds < 10**13:
+        seconds //= 1000
+    if not 10**9 <= seconds < 10**10:
+        msg = "not Unix seconds"
+        raise ValueError(msg)
+    return datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
