@@ -153,7 +153,8 @@ async def test_leaving_drains_what_runs(contexts: Any, db: Any, sites: Sites) ->
     async with Scheduler(ctx, Stop()) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
-        await asyncio.sleep(0.3)
+        while len(sites.chesscom.seen) < 3:
+            await asyncio.sleep(0.01)
     assert not scheduler.running
 
     row = db.job_runs.find_one()
