@@ -153,7 +153,7 @@ async def test_leaving_drains_what_runs(contexts: Any, db: Any, sites: Sites) ->
     async with Scheduler(ctx, Stop()) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
-        while len(sites.chesscom.seen) < 3:
+        while len(sites.chesscom.seen) < 12:
             await asyncio.sleep(0.01)
     assert not scheduler.running
 
