@@ -5,7 +5,10 @@ import tomllib
 from pathlib import Path
 
 import chesscoach
+from chesscoach.config import Lichess, Sources
+from chesscoach.rules import cadence
 from chesscoach.scheduling.joblist import JOBS
+from chesscoach.sources.lichess import BULK, PAGE
 
 ROOT = Path(chesscoach.__file__).parent.parent
 CODE = sorted((ROOT / "chesscoach").rglob("*.py"))
@@ -52,3 +55,19 @@ def test_the_pinned_requirements_name_no_index() -> None:
         assert "://" not in text
         assert "index" not in text
         assert "--hash=sha256:" in text
+
+
+def test_the_figures_of_the_sync_are_those_of_the_code() -> None:
+    text = " ".join((ROOT / "docs" / "sync.md").read_text().split())
+    for tier in cadence.TIERS[:3]:
+        assert f"less than {tier.idle.days} days ago | {tier.name}" in text
+    assert f"longer ago | {cadence.TIERS[3].name}" in text
+    assert f"closed or missing | {cadence.LAPSED.name}" in text
+    assert f"{PAGE * 3:,} games are fetched" in text
+    assert f"{BULK} names each" in text
+    assert f"{Lichess().users_per_10min:,} names in ten minutes" in text
+    assert f"{Lichess().users_per_10min * 15:,} a day" in text
+    assert f"`[sources] pause_s` ({Sources().pause_s:.0f} s)" in text
+    assert f"`breaker_s` ({Sources().breaker_s / 60:.0f} minutes)" in text
+    assert f"{cadence.LOOK_BACK.days} days further back" in text
+    assert f"each of the last {cadence.KEPT}" in text
