@@ -4,7 +4,7 @@ Instants are aware UTC datetimes. `Platform` is spelled as the application spell
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -32,34 +32,102 @@ Identifier = Annotated[
     str, Meta(pattern=r"^[a-z0-9_]{1,64}$", description="a-z, 0-9 and _, at most 64 characters")
 ]
 Seconds = Annotated[float, Meta(gt=0, le=366 * 86400)]
+Instant = Annotated[datetime, Meta(tz=True)]
+Amount = Annotated[int, Meta(ge=0, le=316_000_000)]
+
+
+class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A period of real elapsed time; clocks that change do not change it.
+
+    Raises:
+        ValueError: it is shorter than a second or longer than ten years.
+    """
+
+    weeks: Amount = 0
+    days: Amount = 0
+    hours: Amount = 0
+    minutes: Amount = 0
+    seconds: Amount = 0
+
+    def __post_init__(self) -> None:
+        if not timedelta(seconds=1) <= self.period <= timedelta(days=3660):
+            msg = "a period is at least a second and at most ten years"
+            raise ValueError(msg)
+
+    @property
+    def period(self) -> timedelta:
+        """The whole of it."""
+        return timedelta(
+            weeks=self.weeks,
+            days=self.days,
+            hours=self.hours,
+            minutes=self.minutes,
+            seconds=self.seconds,
+        )
 
 
 class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a job runs: a cron expression in a timezone, as cronsim reads it.
+    """When a job runs, and what becomes of slots that cannot be worked in time.
+
+    One trigger: `cron` (five fields, or six with seconds first) in a timezone; `every`, counted
+    from `anchor`; or `at`, once. Without a word on `gap` (local times that are left out when
+    clocks are put forward) and `fold` (those that come twice) they are as cronsim has them.
+
+    `lock` names the lease (the job's name otherwise) of which `max_instances` may be held at a
+    time. A slot that finds none is skipped, or worked right after (`overlap`). Of slots that fell
+    due unattended the latest is worked (`coalesce`) or each, none later than `misfire_grace_s`.
+    Work begins up to `jitter_s` late, by the slot's own share.
 
     Raises:
-        ValueError: the expression or the timezone cannot be used (msgspec reports it by key).
+        ValueError: what is set cannot be used (msgspec reports it by key).
     """
 
     job: Identifier
-    cron: str
-    timezone: str = "UTC"
+    cron: Annotated[str, Meta(max_length=200)] | None = None
+    timezone: Annotated[str, Meta(max_length=100)] = "UTC"
+    gap: Literal["cronsim", "run_after", "skip"] = "cronsim"
+    fold: Literal["cronsim", "first", "both"] = "cronsim"
+    every: Every | None = None
+    anchor: Instant = datetime(2001, 1, 1, tzinfo=UTC)
+    at: Instant | None = None
     enabled: bool = True
     lock: Identifier | None = None
+    max_instances: Annotated[int, Meta(ge=1, le=100)] = 1
+    overlap: Literal["skip", "queue_one"] = "skip"
+    coalesce: bool = True
     misfire_grace_s: Seconds | None = None
+    jitter_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     args: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        try:
-            CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC))
-        except CronSimError as error:
-            msg = f"cron cannot be read: {error}"
-            raise ValueError(msg) from None
+        given = [name for name in ("cron", "every", "at") if getattr(self, name) is not None]
+        if len(given) != 1:
+            told = "none" if not given else " and ".join(given)
+            msg = f"one of cron, every and at says when: there is {told}"
+            raise ValueError(msg)
+        if self.cron is None and (self.gap, self.fold) != ("cronsim", "cronsim"):
+            msg = "gap and fold are for cron: nothing else goes by local time"
+            raise ValueError(msg)
+        if self.cron is not None:
+            try:
+                CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC))
+            except CronSimError as error:
+                msg = f"cron cannot be read: {error}"
+                raise ValueError(msg) from None
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             msg = "timezone is not in the IANA database"
             raise ValueError(msg) from None
+
+    @property
+    def trigger(self) -> str:
+        """When it runs, in a line."""
+        if self.cron is not None:
+            return f"{self.cron} ({self.timezone})"
+        if self.every is not None:
+            return f"every {self.every.period}"
+        return f"once at {self.at}"
 
 
 class Slot(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from pymongo import MongoClient
 
 from chesscoach import config, log
 from chesscoach.config import Settings
+from chesscoach.config.loading import OLD_INTERVAL
 from chesscoach.context import Context, open_context, utc_now
 from chesscoach.demo.chesscom import ChesscomStandIn
 from chesscoach.demo.lichess import LichessStandIn
@@ -28,9 +29,10 @@ from chesscoach.store.embedded import Embedded
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine reaches a test, and no test writes where it was started."""
+    others = ("MONGO_URL", "DB_NAME", "KUBERNETES_SERVICE_HOST", "INVOCATION_ID", OLD_INTERVAL)
     for name in list(os.environ):
         ours = name.startswith("CHESSCOACH_") and name != "CHESSCOACH_SOAK"
-        if ours or name in ("MONGO_URL", "DB_NAME", "KUBERNETES_SERVICE_HOST", "INVOCATION_ID"):
+        if ours or name in others:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 

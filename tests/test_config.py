@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -14,7 +15,7 @@ from msgspec import Struct
 from chesscoach import config
 from chesscoach.config import Config, Process, Settings
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule
+from chesscoach.models import Every, Schedule
 
 ROOT = Path(__file__).parents[1]
 SECRET = "mongodb://coach:hunter2@db.example/"
@@ -66,9 +67,9 @@ def test_every_setting_stands_in_the_file_of_the_repository() -> None:
         for key in path:
             assert key in place, ".".join(path)
             place = place[key]
-    others = text.partition("# Other keys:")[2]
+    told = text.partition("# A schedule is a job")[2]
     for (key,) in settings_of(Schedule):
-        assert key in table["schedules"]["sync_games"] or f"{key} (" in others, key
+        assert re.search(rf"(^|[ `#]){key}\b", told, re.MULTILINE), key
 
 
 def test_nothing_at_all_gives_the_defaults(load: Loader) -> None:
@@ -120,8 +121,24 @@ def test_a_file_is_named_by_the_environment_unless_the_caller_names_one(tmp_path
         ("[schedules]\nx = 1", "schedules.x: expected"),
         ("[schedules.sync-games]\njob = 'a'\ncron = '* * * * *'", "schedules.sync-games: an id"),
         ("[schedules.x]\njob = 'sync-games'\ncron = '* * * * *'", "schedules.x.job: expected"),
-        ("[schedules.x]\njob = 'a'", "schedules.x: object missing required field `cron`"),
-        ("[schedules.x]\njob = 'a'\ncron = '* * * * *'\noverlap = 1", "schedules.x.overlap: unkn"),
+        (
+            "[schedules.x]\njob = 'a'",
+            "schedules.x: one of cron, every and at says when: there is no",
+        ),
+        ("[schedules.x]\njob = 'a'\ncron = '* * * * *'\nyear = 1", "schedules.x.year: unkn"),
+        (
+            "[schedules.x]\njob = 'a'\ncron = '* * * * *'\noverlap = 'no'",
+            "schedules.x.overlap: inv",
+        ),
+        (
+            "[schedules.x]\njob = 'a'\ncron = '* * * * *'\nevery = { hours = 1 }",
+            "schedules.x: one of cron, every and at says when: there is cron and every",
+        ),
+        ("[schedules.x]\njob = 'a'\nevery = { hours = 0 }", "schedules.x.every: a period is at"),
+        ("[schedules.x]\njob = 'a'\nevery = { years = 1 }", "schedules.x.every.years: unknown"),
+        ("[schedules.x]\njob = 'a'\nevery = 6", "schedules.x.every: expected"),
+        ("[schedules.x]\njob = 'a'\nat = 2026-12-01T09:00:00", "schedules.x.at: expected"),
+        ("[schedules.x]\njob = 'a'\nevery = { days = 1 }\ngap = 'skip'", "schedules.x: gap and"),
         ("[schedules.x]\njob = 'a'\ncron = '61 * * * *'", "schedules.x: cron"),
         ("[schedules.x]\njob = 'a'\ncron = '@daily'", "schedules.x: cron"),
         ("[schedules.x]\njob = 'a'\ncron = '0 0 30 2 *'", "schedules.x: cron"),
@@ -269,6 +286,34 @@ def test_schedules_in_the_file_take_the_place_of_the_default_one(load: Loader) -
     env = {"CHESSCOACH_SCHEDULES__MINE__CRON": "0 2 * * *"}
     assert load(text, env).config.schedules["mine"].cron == "0 2 * * *"
     assert load("[schedules]").config.schedules == {}
+
+
+@pytest.mark.parametrize(
+    "file", ["", "[schedules.sync_games]\njob = 'sync_games'\nat = 2030-01-01Z"]
+)
+def test_the_applications_own_interval_makes_the_sync_an_interval(load: Loader, file: str) -> None:
+    env = {"BACKGROUND_SYNC_INTERVAL_SECONDS": "21600"}
+    file = file.replace("2030-01-01Z", "2030-01-01T00:00:00Z")
+
+    found = load(file, env).config.schedules["sync_games"]
+
+    assert found == Schedule(job="sync_games", every=Every(seconds=21600))
+
+
+def test_the_applications_own_interval_leaves_the_rest_of_a_schedule(load: Loader) -> None:
+    file = "[schedules.sync_games]\njob = 'sync_games'\ncron = '* * * * *'\njitter_s = 30\n"
+    file += "[schedules.other]\njob = 'sync_games'\ncron = '0 1 * * *'"
+    found = load(file, {"BACKGROUND_SYNC_INTERVAL_SECONDS": "60"}).config.schedules
+
+    assert found["sync_games"].jitter_s == 30
+    assert found["sync_games"].cron is None
+    assert found["other"].cron == "0 1 * * *"
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "6h", "1.5", "9" * 30, "\u0663"])
+def test_an_interval_of_the_application_that_is_none_is_named(load: Loader, text: str) -> None:
+    with pytest.raises(ConfigError, match="BACKGROUND_SYNC_INTERVAL_SECONDS: expected a positive"):
+        load("", {"BACKGROUND_SYNC_INTERVAL_SECONDS": text})
 
 
 def test_names_that_kubernetes_injects_for_a_service_are_left_alone(load: Loader) -> None:

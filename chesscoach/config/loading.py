@@ -1,9 +1,10 @@
 """How settings are read: a TOML file, the environment over it, a default for everything.
 
-The only file that reads the environment. Three kinds of names count there: `MONGO_URL`,
+The only file that reads the environment. These names count there: `MONGO_URL`,
 `DB_NAME` (each also as `NAME_FILE`, for secrets mounted as files), `CHESSCOACH_CONFIG` and
 `CHESSCOACH_SLOT`, and settings spelled with `__`, such as `CHESSCOACH_SOURCES__CONTACT`. Other
-`CHESSCOACH_*` names are left alone: Kubernetes injects some for a Service of that name. A `.env`
+`CHESSCOACH_*` names are left alone: Kubernetes injects some for a Service of that name. The
+application's own `BACKGROUND_SYNC_INTERVAL_SECONDS` makes `sync_games` run in that period. A `.env`
 file beside the configuration is read too; the real environment wins over it.
 
 Every mistake is a ConfigError that names the key and where it stands. Values are never quoted,
@@ -26,6 +27,7 @@ from chesscoach.errors import ConfigError
 from chesscoach.models import Schedule
 
 PREFIX = "CHESSCOACH_"
+OLD_INTERVAL = "BACKGROUND_SYNC_INTERVAL_SECONDS"
 
 
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -47,6 +49,8 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     env = {**beside, **real}
     _convert(table, str(file), strict=True)
     merged = _overlay(table, _settings_in(env))
+    if seconds := env.get(OLD_INTERVAL, "").strip():
+        _every(merged, seconds)
     if name := _secret("DB_NAME", real, beside):
         merged.setdefault("database", {})["name"] = name
     return Settings(
@@ -133,6 +137,26 @@ def _overlay(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]
             place = place[key]
         place[keys[-1]] = value
     return merged
+
+
+def _every(table: dict[str, Any], seconds: str) -> None:
+    """Makes `sync_games` run in the period that the application's own setting tells."""
+    if not (seconds.isascii() and seconds.isdigit() and 0 < int(seconds) < 10**8):
+        msg = f"{OLD_INTERVAL}: expected a positive number of whole seconds"
+        raise ConfigError(msg)
+    schedules = table.setdefault("schedules", msgspec.to_builtins(default_schedules()))
+    if not isinstance(schedules, dict):
+        return  # which is told when it is converted
+    old = schedules.get("sync_games")
+    kept = {
+        key: value
+        for key, value in (old.items() if isinstance(old, dict) else ())
+        if key not in ("cron", "gap", "fold", "at", "anchor")
+    }
+    table["schedules"] = {
+        **schedules,
+        "sync_games": {"job": "sync_games", **kept, "every": {"seconds": int(seconds)}},
+    }
 
 
 def _secret(name: str, *places: Mapping[str, str]) -> str | None:

@@ -101,7 +101,7 @@ async def of_slot(
         ConfigError: the instant is none at which the schedule is due, or has not come yet.
     """
     if not slots.is_slot(slot.schedule, schedule, slot.at):
-        msg = f"{slot.name} is no slot of the schedule {slot.schedule} ({schedule.cron})"
+        msg = f"{slot.name} is no slot of the schedule {slot.schedule} ({schedule.trigger})"
         raise ConfigError(msg)
     if slot.at > ctx.now() + _SKEW:
         msg = f"{slot.name} has not come yet: working it now would hide the slots before it"

@@ -1,0 +1,77 @@
+"""Local times that are left out or come twice, by a policy that says what becomes of them.
+
+A cron expression names local times. Where clocks are put forward some of them never come (a gap),
+where they are put back some come twice (a fold).
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+_AHEAD = timedelta(hours=3)
+"""No clock is put back by more at a time."""
+
+
+def instants(
+    cron: str,
+    zone: ZoneInfo,
+    after: datetime,
+    *,
+    gap: Literal["run_after", "skip"],
+    fold: Literal["first", "both"],
+) -> Iterator[datetime]:
+    """The instants later than `after` that an expression names, in UTC; not strictly increasing.
+
+    Local times in a gap are all the first instant after it, or none; those in a fold are their
+    first pass, or both.
+    """
+    second_passes: deque[datetime] = deque()
+    for local in CronSim(cron, _begin(after, zone)):
+        first = _first(local, zone, gap)
+        if first is None:
+            continue
+        while second_passes and second_passes[0] < first:
+            yield second_passes.popleft()
+        yield first
+        if fold == "both" and (second := _utc(local, zone, 1)) > first and _exists(local, zone):
+            second_passes.append(second)
+
+
+def _begin(after: datetime, zone: ZoneInfo) -> datetime:
+    """The local time from which to go on; earlier by a fold that may be under way."""
+    local = after.astimezone(zone)
+    later = (after + _AHEAD).astimezone(zone).utcoffset() or timedelta(0)
+    put_back = (local.utcoffset() or timedelta(0)) - later
+    return local.replace(tzinfo=None, fold=0) - max(put_back, timedelta(0))
+
+
+def _first(local: datetime, zone: ZoneInfo, gap: Literal["run_after", "skip"]) -> datetime | None:
+    if _exists(local, zone):
+        return _utc(local, zone, 0)
+    return _end_of_gap(local, zone) if gap == "run_after" else None
+
+
+def _utc(local: datetime, zone: ZoneInfo, fold: int) -> datetime:
+    return local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+
+
+def _exists(local: datetime, zone: ZoneInfo) -> bool:
+    return _utc(local, zone, 0).astimezone(zone).replace(tzinfo=None, fold=0) == local
+
+
+def _end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
+    """The instant at which the clocks are put forward over a local time."""
+    early, late = _utc(local, zone, 1), _utc(local, zone, 0)
+    before = early.astimezone(zone).utcoffset()
+    while late - early > timedelta(seconds=1):
+        middle = early + (late - early) // 2
+        middle = middle.replace(microsecond=0)
+        if middle.astimezone(zone).utcoffset() == before:
+            early = middle
+        else:
+            late = middle
+    return late
