@@ -36,8 +36,10 @@ def instants(
             continue
         while second_passes and second_passes[0] < first:
             yield second_passes.popleft()
-        yield first
-        if fold == "both" and (second := _utc(local, zone, 1)) > first and _exists(local, zone):
+        if first > after:
+            yield first
+        second = _utc(local, zone, 1)
+        if fold == "both" and second > max(first, after) and _exists(local, zone):
             second_passes.append(second)
 
 
