@@ -26,6 +26,10 @@ from chesscoach.runner.job import Job
 from chesscoach.store.leases import Holding, Lease
 from chesscoach.store.runs import NewRun, RunRecord
 
+_WHY = {
+    "missed": "it came later than misfire_grace_s",
+    "coalesced": "a newer slot of the schedule is recorded",
+}
 _SKEW = timedelta(minutes=5)
 """How far another machine's clock, which named a slot, may be ahead of ours."""
 
@@ -72,7 +76,7 @@ async def by_hand(ctx: Context, job: Job, run_id: str) -> Attempt:
     new = _new(ctx, job, None, run_id, key, ctx.process.source)
     async with _withdrawing(ctx, new):
         await ctx.store.leases.ensure(key)
-        while (lease := await _take(ctx, new)) is None:
+        while (lease := await _take(ctx, new, key)) is None:
             holding, verdict = await _watch(ctx, key)
             if verdict not in ("expired", "free"):
                 raise LeaseHeld(_held(job, holding))
@@ -116,9 +120,9 @@ async def of_slot(
         if isinstance(claimed, Settled):
             return claimed
         if given_up is not None:
-            await _end(ctx, new, given_up)
+            await _end(ctx, new, given_up, _WHY[given_up])
             return Settled(record=claimed, exit_code=0, reason=given_up)
-        return await _lease(ctx, job, new, claimed)
+        return await _lease_for(ctx, job, schedule, new, claimed)
 
 
 async def _given_up(ctx: Context, schedule: Schedule, slot: Slot) -> Outcome | None:
@@ -126,7 +130,7 @@ async def _given_up(ctx: Context, schedule: Schedule, slot: Slot) -> Outcome | N
     grace = schedule.misfire_grace_s
     if grace is not None and ctx.now() - slot.at > timedelta(seconds=grace):
         return "missed"
-    newest = await ctx.store.runs.newest(slot.schedule)
+    newest = await ctx.store.runs.newest(slot.schedule) if schedule.coalesce else None
     if newest is not None and newest.slot is not None and newest.slot > slot.at:
         return "coalesced"
     return None
@@ -154,24 +158,48 @@ async def _contend(ctx: Context, new: NewRun) -> RunRecord | Settled:
     return record
 
 
-async def _lease(ctx: Context, job: Job, new: NewRun, record: RunRecord) -> Attempt | Settled:
-    """Takes the lease for a slot that is ours; another's living run makes it an overlap."""
-    await ctx.store.leases.ensure(new.lease)
-    while (lease := await _take(ctx, new)) is None:
-        holding, verdict = await _watch(ctx, new.lease)
-        if verdict == "renewed":
-            await _end(ctx, new, "skipped_overlap")
-            reason = f"skipped_overlap: {_held(job, holding)}"
+async def lease(ctx: Context, job: Job, schedule: Schedule, new: NewRun) -> Attempt | Settled:
+    """The lease for the first attempt at a slot that is ours already; given up if broken off."""
+    async with _withdrawing(ctx, new):
+        record = await ctx.store.runs.claim(new)
+        return await _lease_for(ctx, job, schedule, new, record)
+
+
+async def _lease_for(
+    ctx: Context, job: Job, schedule: Schedule, new: NewRun, record: RunRecord
+) -> Attempt | Settled:
+    """Takes a lease for a slot that is ours; where all are others' living runs it is an overlap."""
+    keys = instances(new.lease, schedule.max_instances)
+    await ctx.store.leases.ensure_many(keys)
+    while True:
+        for key in keys:
+            if (lease := await _take(ctx, new, key)) is not None:
+                if key != new.lease:
+                    new = msgspec.structs.replace(new, lease=key)
+                    await ctx.store.runs.move(new)
+                return Attempt(new=new, number=record.attempt, lease=lease)
+        watched = [await _watch(ctx, key) for key in keys]
+        if all(verdict == "renewed" for _, verdict in watched):
+            reason = f"skipped_overlap: {_held(job, watched[0][0])}"
+            await _end(ctx, new, "skipped_overlap", reason)
             return Settled(record=record, exit_code=0, reason=reason)
-    return Attempt(new=new, number=record.attempt, lease=lease)
 
 
-async def _take(ctx: Context, new: NewRun) -> Lease | None:
-    holder = {**new.owner, "run_id": new.id, "source": new.source, "since": new.started_at}
-    return await ctx.store.leases.take(new.lease, holder, new.claim)
+def instances(key: str, count: int) -> list[str]:
+    """The leases of which a run of a schedule needs one."""
+    return [key, *(f"{key}#{number}" for number in range(1, count))]
 
 
-async def _end(ctx: Context, new: NewRun, outcome: Outcome) -> None:
+def holder(new: NewRun) -> dict[str, Any]:
+    """Who has a lease, for people."""
+    return {**new.owner, "job": new.job, "source": new.source, "since": new.started_at}
+
+
+async def _take(ctx: Context, new: NewRun, key: str) -> Lease | None:
+    return await ctx.store.leases.take(key, {**holder(new), "run_id": new.id}, new.claim)
+
+
+async def _end(ctx: Context, new: NewRun, outcome: Outcome, reason: str | None = None) -> None:
     await ctx.store.runs.finish(
         new.id,
         new.claim,
@@ -180,6 +208,7 @@ async def _end(ctx: Context, new: NewRun, outcome: Outcome) -> None:
         finished_at=ctx.now(),
         duration_s=0.0,
         exit_code=0,
+        reason=reason,
     )
 
 
@@ -231,10 +260,10 @@ def _poll_s(ctx: Context) -> float:
 
 
 def _held(job: Job, holding: Holding | None) -> str:
-    holder = holding.holder if holding else {}
+    who = holding.holder if holding else {}
     return (
-        f"{job.name} is at work already: run {holder.get('run_id')} "
-        f"on {holder.get('host')}, pid {holder.get('pid')}, since {holder.get('since')}"
+        f"{job.name} is at work already: run {who.get('run_id') or 'of a daemon'} "
+        f"on {who.get('host')}, pid {who.get('pid')}, since {who.get('since')}"
     )
 
 

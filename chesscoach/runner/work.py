@@ -7,7 +7,7 @@ from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
 from chesscoach.models import Schedule, Slot
-from chesscoach.runner import claim, record
+from chesscoach.runner import bulk, claim, record
 from chesscoach.runner.job import Job, Run, Stop, Stopped
 from chesscoach.runner.record import Ending
 from chesscoach.runner.shift import Observer, Shift
@@ -62,6 +62,22 @@ async def of_slot(
             told = record.refused(job, claimed.record.outcome, claimed.reason, slot)
             return Ending(exit_code=claimed.exit_code, record=told)
     return await Shift(ctx, job, claimed, stop, observe).work(args)
+
+
+async def of_claim(ctx: Context, won: bulk.Won, stop: Stop) -> Ending | None:
+    """Works a slot that has been claimed in bulk; None if it turned out to overlap."""
+    job, schedule, attempt = won.due.job, won.due.schedule, won.attempt
+    with structlog.contextvars.bound_contextvars(job=job.name, run_id=won.new.id):
+        if attempt is None:
+            try:
+                claimed = await stop.breaks_off(claim.lease(ctx, job, schedule, won.new))
+            except Stopped:
+                return None
+            if isinstance(claimed, claim.Settled):
+                log.get_logger().warning("slot_settled", reason=claimed.reason)
+                return None
+            attempt = claimed
+    return await Shift(ctx, job, attempt, stop).work(job.check(schedule.args))
 
 
 async def rehearse(ctx: Context, job: Job, args: Struct, stop: Stop) -> Ending:

@@ -3,6 +3,7 @@
 from chesscoach.config import Config
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import sync_games
+from chesscoach.models import Schedule
 from chesscoach.runner.job import Job
 
 JOBS: dict[str, Job] = {job.name: job for job in (sync_games.JOB,)}
@@ -15,12 +16,22 @@ def check(config: Config) -> None:
         ConfigError: a schedule of a job that does not exist, or with arguments that it refuses.
     """
     for key, schedule in config.schedules.items():
-        job = JOBS.get(schedule.job)
-        if job is None:
-            msg = f"schedules.{key}.job: there is no job {schedule.job!r}; there are {list(JOBS)}"
-            raise ConfigError(msg)
-        try:
-            job.check(schedule.args)
-        except ConfigError as error:
-            msg = f"schedules.{key}.args: {error}"
-            raise ConfigError(msg) from None
+        accept(f"schedules.{key}", schedule)
+
+
+def accept(where: str, schedule: Schedule) -> Job:
+    """The job of a schedule.
+
+    Raises:
+        ConfigError: there is none of that name, or it refuses the arguments.
+    """
+    job = JOBS.get(schedule.job)
+    if job is None:
+        msg = f"{where}.job: there is no job {schedule.job!r}; there are {list(JOBS)}"
+        raise ConfigError(msg)
+    try:
+        job.check(schedule.args)
+    except ConfigError as error:
+        msg = f"{where}.args: {error}"
+        raise ConfigError(msg) from None
+    return job

@@ -1,50 +1,73 @@
-"""What is due: each second the schedules are compared with the clock, and due slots are worked.
+"""What is due, computed from the store and the clock, claimed in bulk and worked.
 
-The slots that fall due while the daemon is away or stalled are coalesced into the newest one. At
-its start the daemon also looks at the newest slot of each schedule that has ever run, so that one
-left open by a crash or a deploy is worked again at once.
+Each second the schedules in memory are compared with the clock; the store is read only when one is
+due, or to look whether they have changed. Any number of daemons may do this on one database: who
+inserts a slot's record works it. A store that fails costs a tick and nothing else.
 """
 
 import asyncio
+import random
+from collections.abc import Coroutine
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import ChesscoachError, StoreUnavailable
+from chesscoach.errors import ChesscoachError, ConfigError, StoreUnavailable
 from chesscoach.models import Schedule, Slot
-from chesscoach.rules import slots
-from chesscoach.runner import work
+from chesscoach.rules import due
+from chesscoach.runner import bulk, work
 from chesscoach.runner.job import Stop
+from chesscoach.scheduling import joblist, recovery, shelf
 from chesscoach.scheduling.alarm import Alarm, Watchdog
-from chesscoach.scheduling.joblist import JOBS
+from chesscoach.store.leases import Holding
+from chesscoach.store.schedules import Stored
+
+_REFRESH_S = 5.0
+"""So often the store is asked whether schedules have changed, and for open runs."""
+
+_SLICE = 100
+"""Slots in one claim: daemons that share a second share its slots, too."""
 
 _RETRY_S = 5.0
+_SECOND = timedelta(seconds=1)
+
+
+class Entry(Struct):
+    """A schedule in memory.
+
+    `last` is the newest slot that is accounted for, `again_at` when to look again, `owed` a slot
+    of before an edit that is still to be worked.
+    """
+
+    stored: Stored
+    last: datetime
+    again_at: datetime | None
+    owed: datetime | None = None
 
 
 class Scheduler:
-    """Works the configured schedules from `__aenter__` on; `__aexit__` drains what runs."""
+    """Works the stored schedules from `__aenter__` on; `__aexit__` drains what runs."""
 
     def __init__(self, ctx: Context, stop: Stop) -> None:
         self._ctx = ctx
         self._stop = stop
-        self._schedules = {
-            key: schedule for key, schedule in ctx.config.schedules.items() if schedule.enabled
-        }
-        self._due: dict[str, datetime | None] = {}
-        self.running: set[asyncio.Task[None]] = set()
+        self._entries: dict[str, Entry] = {}
+        self._changes = -1
+        self._looked_at = float("-inf")
+        self.running: dict[str, asyncio.Task[None]] = {}
         self.alarm = Alarm(self.tick, ctx.metrics)
         self._watchdog = Watchdog(self.alarm)
 
     async def __aenter__(self) -> "Scheduler":
-        now = self._ctx.now()
-        for key, schedule in self._schedules.items():
-            self._due[key] = _next(key, schedule, now)
-            await self._catch_up(key, schedule, now)
+        await shelf.lay(self._ctx)
+        await self._look()
+        await self.tick()
         self.alarm.start()
         self._watchdog.start()
-        due = {key: at.isoformat() for key, at in self._due.items() if at}
-        log.get_logger().info("scheduler_started", next=due)
+        log.get_logger().info("scheduler_started", schedules=len(self._entries))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -54,68 +77,182 @@ class Scheduler:
         await self.alarm.stop()
         if self.running:
             log.get_logger().info("draining", runs=len(self.running))
-            await asyncio.wait(self.running)
+            await asyncio.wait(self.running.values())
         log.get_logger().info("scheduler_stopped")
 
     async def tick(self) -> None:
-        """Starts work on every schedule that has fallen due; reads no store."""
-        now = self._ctx.now()
-        for key, at in self._due.items():
-            if at is not None and at <= now and not self._stop.asked.is_set():
-                schedule = self._schedules[key]
-                slot = slots.latest(key, schedule, now) or Slot(schedule=key, at=at)
-                self._due[key] = _next(key, schedule, now)
-                self.begin(schedule, slot)
-
-    async def _catch_up(self, key: str, schedule: Schedule, now: datetime) -> None:
-        """The newest slot, if it is still open, of a schedule that has run before."""
-        newest = await self._ctx.store.runs.newest(key)
-        slot = slots.latest(key, schedule, now)
-        if newest is None or newest.slot is None or slot is None or newest.slot > slot.at:
+        """Claims and starts what has fallen due; what a store error hinders is due again."""
+        if self._stop.asked.is_set():
             return
-        closed = newest.closed(self._ctx.config.runner.max_attempts)
-        if newest.slot < slot.at or not closed:
-            self.begin(schedule, slot)
+        now = self._ctx.now()
+        try:
+            entries = [e for e in self._entries.values() if e.again_at and e.again_at <= now]
+            if entries:
+                await self._work_due(entries, now)
+            if asyncio.get_running_loop().time() - self._looked_at >= _REFRESH_S:
+                await self._look()
+        except ChesscoachError as error:
+            self._ctx.metrics.tick_errors.inc()
+            log.get_logger().error("tick_failed", error=str(error))
+
+    async def _look(self) -> None:
+        """Reads the schedules if they have changed, and takes on runs that nobody works."""
+        self._looked_at = asyncio.get_running_loop().time()
+        changes = await self._ctx.store.schedules.changes()
+        newest = await self._ctx.store.runs.newest_slots()
+        if changes != self._changes:
+            await self._read(newest)
+            self._changes = changes
+        stored = {key: entry.stored for key, entry in self._entries.items()}
+        await recovery.sweep(self._ctx, stored, newest, self.begin)
+
+    async def _read(self, newest: dict[str, datetime]) -> None:
+        entries = {}
+        for stored in await self._ctx.store.schedules.all():
+            recorded = newest.get(stored.id)
+            last = max(stored.since, recorded or stored.since)
+            stored = await self._quarantine(stored)
+            entry = Entry(stored=stored, last=last, again_at=None)
+            if stored.active:
+                entry.again_at = self._ctx.now()
+                if stored.owed is not None and (recorded is None or recorded < stored.owed):
+                    entry.owed = stored.owed
+            entries[stored.id] = entry
+        self._entries = entries
+
+    async def _quarantine(self, stored: Stored) -> Stored:
+        """Sets aside what no job would accept, and takes it back when one does."""
+        try:
+            joblist.accept(stored.id, stored.schedule)
+            reason = None
+        except ConfigError as error:
+            reason = str(error)
+        if stored.retired or stored.quarantined == reason:
+            return stored
+        if reason is not None:
+            log.get_logger().error("schedule_quarantined", schedule=stored.id, reason=reason)
+        fields = {"quarantined": reason, "since": self._ctx.now()}
+        changed = await self._ctx.store.schedules.change(stored.id, stored.revision, **fields)
+        return changed or stored
+
+    async def _work_due(self, entries: list[Entry], now: datetime) -> None:
+        wanted = [found for entry in entries if (found := _plan(entry, now)) is not None]
+        random.shuffle(wanted)  # daemons that meet at the same second do not all begin alike
+        wanted = await self._free(wanted, now)
+        for start in range(0, len(wanted), _SLICE):
+            part = wanted[start : start + _SLICE]
+            for won in await bulk.take(self._ctx, part, "daemon"):
+                self._run(won.new.id, self._work_won(won))
+            for each in part:
+                await self._accounted(each)
+
+    async def _free(self, wanted: list[bulk.Due], now: datetime) -> list[bulk.Due]:
+        """Without those that wait for a run of their own job to end before they are claimed."""
+        patient = [each for each in wanted if each.plan.work and _waits(each)]
+        if not patient:
+            return wanted
+        keys = {each.schedule_id: bulk.leases(self._ctx, each) for each in patient}
+        held = await self._ctx.store.leases.look_many(key for each in keys.values() for key in each)
+        free = []
+        for each in wanted:
+            holdings = [held.get(key) for key in keys.get(each.schedule_id, [])]
+            living = [holding for holding in holdings if holding is not None and holding.alive]
+            if not living or len(living) < len(holdings) or not _stands_back(each, living):
+                free.append(each)
+            else:
+                self._entries[each.schedule_id].again_at = now + _SECOND
+        return free
+
+    async def _accounted(self, done: bulk.Due) -> None:
+        entry = self._entries.get(done.schedule_id)
+        plan = done.plan
+        spans = [span.last for span in (plan.missed, plan.coalesced) if span is not None]
+        newest = max(slot.at for slot in (*spans, *([plan.work] if plan.work else [])))
+        if entry is None:
+            return
+        if entry.owed is not None and entry.owed == newest:
+            await self._ctx.store.schedules.settle(done.schedule_id, entry.owed)
+            entry.owed = None
+        entry.last = max(entry.last, newest)
+        entry.again_at = plan.again_at
 
     def begin(self, schedule: Schedule, slot: Slot) -> None:
-        """Starts work on a slot; the task is kept in `running` until it ends."""
-        task = asyncio.create_task(self._work(schedule, slot), name=slot.key)
-        self.running.add(task)
-        task.add_done_callback(self.running.discard)
+        """Starts work on a slot that may be somebody's, unless it is our own already."""
+        if slot.key not in self.running:
+            self._run(slot.key, self._work_slot(schedule, slot))
 
-    async def _work(self, schedule: Schedule, slot: Slot) -> None:
-        """Works a slot; while the store is away it is tried again, until the next one is due."""
+    def _run(self, key: str, work: Coroutine[None, None, None]) -> None:
+        """Keeps a run's task until it ends."""
+        task = asyncio.create_task(work, name=key)
+        self.running[key] = task
+        task.add_done_callback(lambda _: self._ended(key))
+
+    def _ended(self, key: str) -> None:
+        self.running.pop(key, None)
+        entry = self._entries.get(key.partition(":")[0])
+        if entry is not None and entry.again_at is not None and entry.stored.active:
+            entry.again_at = min(entry.again_at, self._ctx.now())
+
+    async def _work_won(self, won: bulk.Won) -> None:
+        """Works a slot that is ours; its own trouble is no other's."""
+        try:
+            await work.of_claim(self._ctx, won, self._stop)
+        except Exception as error:  # noqa: BLE001  # one schedule's trouble is no other's
+            self._failed(won.new.id, error)
+
+    async def _work_slot(self, schedule: Schedule, slot: Slot) -> None:
+        """Works an open slot; while the store is away it is tried again."""
+        job = joblist.JOBS[schedule.job]
         while not self._stop.asked.is_set():
             try:
-                await work.of_slot(
-                    self._ctx,
-                    JOBS[schedule.job],
-                    schedule,
-                    slot,
-                    source="daemon",
-                    stop=self._stop,
-                )
+                await work.of_slot(self._ctx, job, schedule, slot, source="daemon", stop=self._stop)
             except StoreUnavailable as error:
                 self._ctx.metrics.tick_errors.inc()
                 log.get_logger().error("slot_waits", slot=slot.key, reason=str(error))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.asked.wait(), _RETRY_S)
-                if slots.latest(slot.schedule, schedule, self._ctx.now()) != slot:
-                    return
-            except ChesscoachError as error:
-                self._ctx.metrics.tick_errors.inc()
-                log.get_logger().error("slot_failed", slot=slot.key, reason=str(error))
-                return
-            except Exception as error:  # noqa: BLE001  # one schedule's trouble is no other's
-                self._ctx.metrics.tick_errors.inc()
-                log.get_logger().error(
-                    "slot_failed", slot=slot.key, reason=type(error).__name__, exc_info=error
-                )
+            except Exception as error:  # noqa: BLE001  # as above
+                self._failed(slot.key, error)
                 return
             else:
                 return
 
+    def _failed(self, key: str, error: Exception) -> None:
+        self._ctx.metrics.tick_errors.inc()
+        ours = isinstance(error, ChesscoachError)
+        log.get_logger().error(
+            "slot_failed",
+            slot=key,
+            reason=str(error) if ours else type(error).__name__,
+            exc_info=None if ours else error,
+        )
 
-def _next(key: str, schedule: Schedule, now: datetime) -> datetime | None:
-    following = next(slots.after(key, schedule, now), None)
-    return following.at if following else None
+
+def _plan(entry: Entry, now: datetime) -> bulk.Due | None:
+    """What is to be done about a schedule; None if nothing but to wait."""
+    stored = entry.stored
+    found = due.plan(stored.id, stored.schedule, entry.last, now)
+    if entry.owed is not None:
+        found = due.Plan(work=Slot(schedule=stored.id, at=entry.owed), again_at=now)
+    if found.work is None and found.missed is None and found.coalesced is None:
+        entry.again_at = found.again_at
+        return None
+    return bulk.Due(
+        job=joblist.JOBS[stored.schedule.job],
+        schedule_id=stored.id,
+        schedule=stored.schedule,
+        plan=found,
+    )
+
+
+def _waits(each: bulk.Due) -> bool:
+    """Whether a slot may have to wait for a lease instead of being skipped for want of it."""
+    return each.schedule.overlap == "queue_one" or not each.schedule.coalesce
+
+
+def _stands_back(each: bulk.Due, living: list[Holding]) -> bool:
+    """Whether it does: always with `queue_one`; else if it was due before those runs began."""
+    if each.schedule.overlap == "queue_one":
+        return True
+    begun = [holding.holder.get("since") for holding in living]
+    return each.plan.work is not None and any(at and each.plan.work.at <= at for at in begun)

@@ -42,8 +42,10 @@ INDEXES = (
     _on("sync_accounts", "platform", "due_at", "_id"),  # who is due, stalest first
     _on("sync_accounts", "links.user_id"),  # a user's accounts
     _on("job_runs", "schedule", "-slot"),  # a schedule's newest slot
+    _on("job_runs", "outcome", "-started_at"),  # runs that are open
+    _on("job_runs", "-started_at"),  # the newest runs, and those to be forgotten
 )
-COLLECTIONS = ("job_runs", "job_leases", "sync_accounts")
+COLLECTIONS = ("job_runs", "job_leases", "schedules", "sync_accounts")
 
 _EXISTS, _NOT_UNIQUE, _OTHER_OPTIONS = 48, 11000, (85, 86)
 

@@ -7,6 +7,7 @@ refused. Rows exist before they are taken, since `$expr` is not allowed in an up
 
 import asyncio
 import math
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -100,6 +101,8 @@ class Leases:
         self._rows = database["job_leases"]
         self._ttl_s = ttl_s
         self._held: dict[str, Lease] = {}
+        self._keeping = asyncio.Lock()
+        self._known: set[str] = set()
 
     @property
     def ttl_s(self) -> float:
@@ -162,48 +165,110 @@ class Leases:
     @spoken
     async def look(self, key: str) -> Holding | None:
         """What the row says now, judged on the server's clock; None if there is no row."""
-        rows = await self._rows.aggregate(
-            [{"$match": {"_id": key}}, {"$set": {"free": _FREE}}]
-        ).to_list(1)
-        if not rows:
-            return None
-        row = rows[0]
-        return Holding(
-            owner=row["owner"],
-            alive=not row["free"],
-            expires_at=row["expires_at"],
-            holder=row.get("holder") or {},
+        return (await self.look_many([key])).get(key)
+
+    @spoken
+    async def look_many(self, keys: Iterable[str]) -> dict[str, Holding]:
+        """The same of several, by key."""
+        rows = self._rows.aggregate(
+            [{"$match": {"_id": {"$in": list(keys)}}}, {"$set": {"free": _FREE}}]
         )
+        return {
+            row["_id"]: Holding(
+                owner=row["owner"],
+                alive=not row["free"],
+                expires_at=row["expires_at"],
+                holder=row.get("holder") or {},
+            )
+            async for row in rows
+        }
+
+    @spoken
+    async def ensure_many(self, keys: Iterable[str]) -> None:
+        """Makes the rows of leases that do not exist."""
+        wanted = set(keys) - self._known
+        there = {row["_id"] async for row in self._rows.find({"_id": {"$in": list(wanted)}}, {})}
+        for key in wanted - there:
+            await self.ensure(key)
+        self._known |= wanted
+
+    @spoken
+    async def take_many(self, wanted: Mapping[str, tuple[str, Document]]) -> dict[str, Lease]:
+        """Takes those that are free of some leases, by key: the claim's token and its holder.
+
+        A token is the batch's, a colon and the key, so that one update takes them all.
+        """
+        if not wanted:
+            return {}
+        batch = next(iter(wanted.values()))[0].partition(":")[0]
+        begun = asyncio.get_running_loop().time()
+        holders = {key: holder for key, (_, holder) in wanted.items()}
+        same = next(iter(holders.values()))
+        update = [
+            {
+                "$set": {
+                    "owner": {"$concat": [batch, ":", "$_id"]},
+                    "fence": {"$add": ["$fence", 1]},
+                    "expires_at": self._from_now(),
+                    "holder": {"$literal": same},
+                }
+            }
+        ]
+        free = {"_id": {"$in": list(wanted)}, "$expr": _FREE}
+        try:
+            await self._rows.update_many(free, update)
+        except ConnectionFailure:  # not repeated by the driver; what it did shows below
+            await self._rows.update_many(free, update)
+        owners = [owner for owner, _ in wanted.values()]
+        taken = {}
+        async for row in self._rows.find({"_id": {"$in": list(wanted)}, "owner": {"$in": owners}}):
+            lease = Lease(row["_id"], row["owner"], row["fence"], begun + self._ttl_s)
+            self._held[lease.owner] = taken[lease.key] = lease
+        return taken
 
     async def keep(self) -> None:
         """Renews what this process holds, for as long as it runs.
 
         A lease that is found taken ends at once; one that cannot be renewed ends at its deadline.
-        Several keepers do no harm: each leaves alone what another has just renewed.
+        Of several keepers one works; the next takes its place when it ends.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._ttl_s / 6)
-            for lease in list(self._held.values()):
-                if lease.deadline - loop.time() > self._ttl_s * 2 / 3:
-                    continue
+        async with self._keeping:
+            while True:
+                await asyncio.sleep(self._ttl_s / 6)
                 try:
-                    await self._renew(lease)
+                    await self._renew()
                 except PyMongoError as error:
                     log.get_logger().warning(
-                        "lease_renewal_failed", lease=lease.key, error=type(error).__name__
+                        "lease_renewal_failed",
+                        leases=len(self._held),
+                        error=type(error).__name__,
                     )
 
-    async def _renew(self, lease: Lease) -> None:
-        begun = asyncio.get_running_loop().time()
-        result = await self._rows.update_one(
-            {"_id": lease.key, "owner": lease.owner}, [{"$set": {"expires_at": self._from_now()}}]
-        )
-        if result.matched_count:
-            lease.extend(begun + self._ttl_s)
-        else:
-            self._held.pop(lease.owner, None)
-            lease.extend(begun)
+    async def _renew(self) -> None:
+        """Renews all that have lived for a third of their time."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        due = {
+            owner: lease
+            for owner, lease in self._held.items()
+            if lease.deadline - begun <= self._ttl_s * 2 / 3
+        }
+        if not due:
+            return
+        ours = {
+            "_id": {"$in": [lease.key for lease in due.values()]},
+            "owner": {"$in": list(due)},
+        }
+        result = await self._rows.update_many(ours, [{"$set": {"expires_at": self._from_now()}}])
+        kept = set(due)
+        if result.matched_count < len(due):
+            kept = {row["owner"] async for row in self._rows.find(ours, {"owner": 1})}
+        for owner, lease in due.items():
+            if owner in kept:
+                lease.extend(begun + self._ttl_s)
+            else:
+                self._held.pop(owner, None)
+                lease.extend(begun)
 
     async def release(self, lease: Lease) -> None:
         """Gives a lease back; one that is not ours any more is left alone."""

@@ -5,6 +5,7 @@ inserts it works the slot. A run by hand is `{job}:manual:{uuid}`. `claim` is th
 attempt that owns the document; only that attempt may write to it.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -12,20 +13,28 @@ from typing import Any
 import msgspec
 from bson import Timestamp
 from msgspec import Struct
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from chesscoach.models import Counts, Outcome, Slot
 from chesscoach.store.client import Database, Document
-from chesscoach.store.faults import spoken
+from chesscoach.store.faults import only_duplicates, spoken
 
 _CLOSED = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
 _SPENT = ("failed", "timed_out")  # closed once the attempts are used up
+_OPEN = ("running", "abandoned", "cancelled")
+_AGE = {
+    "$set": {
+        "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
+    }
+}
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
     """A run as it stands in the store; `id` names it in logs too.
 
-    `age_s` is how long ago the attempt was claimed, in seconds on the server's clock.
+    `lateness_s` is how long after its slot it began. A record of several slots that were not worked
+    has the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
+    claimed, in seconds on the server's clock.
     """
 
     id: str
@@ -48,6 +57,10 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     notes: dict[str, int | str] = {}
     errors: list[dict[str, str]] = []
     exit_code: int | None = None
+    lateness_s: float | None = None
+    reason: str | None = None
+    first: datetime | None = None
+    count: int = 1
     age_s: float = 0.0
 
     def closed(self, max_attempts: int) -> bool:
@@ -70,35 +83,195 @@ class NewRun(Struct, frozen=True, kw_only=True):
     outcome: Outcome = "running"
 
 
+class NewSpan(Struct, frozen=True, kw_only=True):
+    """Slots that are accounted for together without being worked: a record under the last one.
+
+    `first` and `count` tell which they are; `reason` is for people.
+    """
+
+    job: str
+    first: Slot
+    last: Slot
+    count: int
+    outcome: Outcome
+    source: str
+    at: datetime
+    reason: str
+
+
+class OpenRun(Struct, frozen=True, kw_only=True):
+    """A run that is not over: `dead` says that nobody works it any more.
+
+    A run that is claimed takes its lease at once; one that has none twice a lease's life after its
+    claim will not take it any more.
+    """
+
+    record: RunRecord
+    dead: bool
+
+
 class Runs:
     """The run records of a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ttl_s: float) -> None:
         self._rows = database["job_runs"]
+        self._ttl_s = ttl_s
 
     @spoken
     async def claim(self, run: NewRun) -> RunRecord:
         """Inserts the run, or returns the one that stands; ours is the one with our claim."""
-        row: Document = {
-            "_id": run.id,
-            "job": run.job,
-            "schedule": run.slot.schedule if run.slot else None,
-            "slot": run.slot.at if run.slot else None,
-            "outcome": run.outcome,
-            "attempt": 1,
-            "source": run.source,
-            "claim": run.claim,
-            "owner": run.owner,
-            "lease": run.lease,
-            "started_at": run.started_at,
-            "claimed_at": Timestamp(0, 0),  # the server fills it in
-        }
         with suppress(DuplicateKeyError):  # another's, or our own insert repeated by the driver
-            await self._rows.insert_one(row)
+            await self._rows.insert_one(_row(run))
         found = await self.find(run.id)
         if found is None:  # deleted in between: by retention, so it was old and closed
             return await self.claim(run)
         return found
+
+    @spoken
+    async def claim_many(self, runs: Sequence[NewRun]) -> set[str]:
+        """Inserts runs; the ids of those that are ours."""
+        rows = [_row(run) for run in runs]
+        claims = {run.id: run.claim for run in runs}
+        try:
+            await self._rows.insert_many(rows, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+            taken = {runs[item["index"]].id for item in error.details["writeErrors"]}
+        else:
+            return set(claims)
+        # After a repeated write a duplicate may be our own.
+        found = self._rows.find({"_id": {"$in": list(taken)}}, {"claim": 1})
+        return (set(claims) - taken) | {
+            row["_id"] async for row in found if row["claim"] == claims[row["_id"]]
+        }
+
+    @spoken
+    async def account_for(self, spans: Sequence[NewSpan]) -> None:
+        """Records slots that are not worked; what somebody else has recorded stays."""
+        if not spans:
+            return
+        rows = [
+            {
+                "_id": span.last.key,
+                "job": span.job,
+                "schedule": span.last.schedule,
+                "slot": span.last.at,
+                "first": span.first.at,
+                "count": span.count,
+                "outcome": span.outcome,
+                "reason": span.reason,
+                "attempt": 0,
+                "source": span.source,
+                "claim": "",
+                "owner": {},
+                "lease": "",
+                "started_at": span.at,
+                "finished_at": span.at,
+                "claimed_at": Timestamp(0, 0),
+            }
+            for span in spans
+        ]
+        try:
+            await self._rows.insert_many(rows, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+
+    @spoken
+    async def newest_slots(self) -> dict[str, datetime]:
+        """The newest recorded slot of each schedule."""
+        rows = self._rows.aggregate(
+            [
+                {"$match": {"schedule": {"$type": "string"}}},
+                {"$sort": {"schedule": 1, "slot": -1}},
+                {"$group": {"_id": "$schedule", "slot": {"$first": "$slot"}}},
+            ]
+        )
+        return {row["_id"]: row["slot"] async for row in rows}
+
+    @spoken
+    async def open(self, max_attempts: int, limit: int = 500) -> list[OpenRun]:
+        """Runs that are at work or may be worked again, the oldest first."""
+        left = {"outcome": {"$in": list(_SPENT)}, "attempt": {"$lt": max_attempts}}
+        lease = {
+            "from": "job_leases",
+            "localField": "lease",
+            "foreignField": "_id",
+            "as": "held",
+        }
+        held = {"$first": "$held"}
+        ours = {"$eq": ["$$held.owner", "$claim"]}
+        ttl_passed = {"$lte": ["$$held.expires_at", "$$NOW"]}
+        rows = await self._rows.aggregate(
+            [
+                {"$match": {"$or": [{"outcome": {"$in": list(_OPEN)}}, left]}},
+                {"$sort": {"started_at": 1}},
+                {"$limit": limit},
+                {"$lookup": lease},
+                _AGE,
+                {
+                    "$set": {
+                        "has_lease": {"$let": {"vars": {"held": held}, "in": ours}},
+                        "lapsed": {"$let": {"vars": {"held": held}, "in": ttl_passed}},
+                    }
+                },
+            ]
+        ).to_list(None)
+        return [
+            OpenRun(
+                record=_record(row),
+                dead=row["outcome"] != "running"
+                or (row["lapsed"] if row["has_lease"] else row["age_s"] > 2 * self._ttl_s),
+            )
+            for row in rows
+        ]
+
+    @spoken
+    async def close(self, old: RunRecord, outcome: Outcome, reason: str, at: datetime) -> bool:
+        """Ends a run that nobody works any more; False if somebody does after all."""
+        result = await self._rows.update_one(
+            {"_id": old.id, "claim": old.claim, "outcome": old.outcome},
+            {"$set": {"outcome": outcome, "reason": reason, "finished_at": at}},
+        )
+        return bool(result.matched_count)
+
+    @spoken
+    async def forget(self, before: datetime) -> int:
+        """Deletes the records of runs that ended before an instant, but each schedule's newest."""
+        newest = await self.newest_slots()
+        keep = [f"{Slot(schedule=key, at=at).key}" for key, at in newest.items()]
+        result = await self._rows.delete_many(
+            {
+                "started_at": {"$lt": before},
+                "finished_at": {"$lt": before},
+                "_id": {"$nin": keep},
+            }
+        )
+        return int(result.deleted_count)
+
+    @spoken
+    async def recent(
+        self, *, job: str | None, schedule: str | None, outcome: str | None, limit: int
+    ) -> list[RunRecord]:
+        """The newest runs, newest first, of a job, a schedule, an outcome."""
+        given = {"job": job, "schedule": schedule, "outcome": outcome}
+        query = {key: value for key, value in given.items() if value is not None}
+        return await self._found(
+            [{"$match": query}, {"$sort": {"started_at": -1}}, {"$limit": limit}]
+        )
+
+    @spoken
+    async def around(self, schedule: str, at: datetime) -> RunRecord | None:
+        """The record that accounts for a slot: its own, or the first one after it."""
+        found = await self._found(
+            [
+                {"$match": {"schedule": schedule, "slot": {"$gte": at}}},
+                {"$sort": {"slot": 1}},
+                {"$limit": 1},
+            ]
+        )
+        return found[0] if found else None
 
     @spoken
     async def reclaim(self, old: RunRecord, run: NewRun) -> bool:
@@ -136,6 +309,13 @@ class Runs:
         return now is not None and now.claim == run.claim
 
     @spoken
+    async def move(self, run: NewRun) -> None:
+        """Notes that an attempt holds another of its job's leases."""
+        await self._rows.update_one(
+            {"_id": run.id, "claim": run.claim}, {"$set": {"lease": run.lease}}
+        )
+
+    @spoken
     async def find(self, run_id: str) -> RunRecord | None:
         """A run by its id."""
         return await self._first([{"$match": {"_id": run_id}}])
@@ -148,12 +328,12 @@ class Runs:
         )
 
     async def _first(self, pipeline: list[Document]) -> RunRecord | None:
-        claimed = {"$toDate": "$claimed_at"}
-        age = {"$set": {"age_s": {"$divide": [{"$subtract": ["$$NOW", claimed]}, 1000]}}}
-        rows = await self._rows.aggregate([*pipeline, age]).to_list(1)
-        if not rows:
-            return None
-        return msgspec.convert({**rows[0], "id": rows[0]["_id"]}, RunRecord)
+        found = await self._found([*pipeline, {"$limit": 1}])
+        return found[0] if found else None
+
+    async def _found(self, pipeline: list[Document]) -> list[RunRecord]:
+        rows = await self._rows.aggregate([*pipeline, _AGE]).to_list(None)
+        return [_record(row) for row in rows]
 
     @spoken
     async def report(self, run_id: str, claim: str, counts: Counts, fence: int) -> bool:
@@ -180,6 +360,7 @@ class Runs:
         finished_at: datetime,
         duration_s: float,
         exit_code: int,
+        reason: str | None = None,
     ) -> bool:
         """Writes the end of an attempt; False if the run has gone to another attempt."""
         result = await self._rows.update_one(
@@ -191,10 +372,34 @@ class Runs:
                     "finished_at": finished_at,
                     "duration_s": duration_s,
                     "exit_code": exit_code,
+                    "reason": reason,
                 }
             },
         )
         return bool(result.matched_count)
+
+
+def _record(row: Document) -> RunRecord:
+    return msgspec.convert({**row, "id": row["_id"]}, RunRecord)
+
+
+def _row(run: NewRun) -> Document:
+    slot = run.slot
+    return {
+        "_id": run.id,
+        "job": run.job,
+        "schedule": slot.schedule if slot else None,
+        "slot": slot.at if slot else None,
+        "outcome": run.outcome,
+        "attempt": 1,
+        "source": run.source,
+        "claim": run.claim,
+        "owner": run.owner,
+        "lease": run.lease,
+        "started_at": run.started_at,
+        "lateness_s": (run.started_at - slot.at).total_seconds() if slot else None,
+        "claimed_at": Timestamp(0, 0),  # the server fills it in
+    }
 
 
 def _counted(counts: Counts) -> Document:

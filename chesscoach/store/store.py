@@ -21,12 +21,14 @@ from chesscoach.store.leases import Leases
 from chesscoach.store.notifications import Notifications
 from chesscoach.store.queue import Queue
 from chesscoach.store.runs import Runs
+from chesscoach.store.schedules import Schedules
 from chesscoach.store.users import Users
 
 
 class Store(Struct, frozen=True, kw_only=True):
     """One concern each; `place` tells people where the data is, without credentials."""
 
+    schedules: Schedules
     runs: Runs
     leases: Leases
     accounts: Accounts
@@ -92,7 +94,8 @@ def _folder(config: Config) -> Path:
 
 def _store(config: Config, database: Database, place: str) -> Store:
     return Store(
-        runs=Runs(database),
+        schedules=Schedules(database),
+        runs=Runs(database, config.runner.lease_s),
         leases=Leases(database, config.runner.lease_s),
         accounts=Accounts(database),
         users=Users(database),

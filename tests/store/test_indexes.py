@@ -15,7 +15,11 @@ OURS = {
     "games": {"chesscoach_game_id", "chesscoach_user_id_url"},
     "analysis_queue": {"chesscoach_queue_id", "chesscoach_user_id_created_at"},
     "sync_accounts": {"chesscoach_platform_due_at__id", "chesscoach_links_user_id"},
-    "job_runs": {"chesscoach_schedule_slot"},
+    "job_runs": {
+        "chesscoach_schedule_slot",
+        "chesscoach_outcome_started_at",
+        "chesscoach_started_at",
+    },
 }
 LABELS = {f"{collection}.{name}" for collection, names in OURS.items() for name in names}
 
@@ -41,7 +45,9 @@ async def test_an_empty_database_gets_all_and_a_second_time_nothing(
     first = await indexes.create(empty)
     assert (set(first["made"]), first["present"]) == (LABELS, [])
     assert standing(db) == OURS
-    assert {"job_runs", "job_leases", "sync_accounts"} <= set(db.list_collection_names())
+    assert {"job_runs", "job_leases", "schedules", "sync_accounts"} <= set(
+        db.list_collection_names()
+    )
     second = await indexes.create(empty)
     assert (second["made"], set(second["present"])) == ([], LABELS)
     assert standing(db) == OURS

@@ -1,0 +1,67 @@
+"""Runs that nobody works any more: worked again, or closed where something newer stands for them.
+
+A run is left open by a crash (its lease has run out), a deploy (it was cancelled) or a failure with
+attempts left. Whoever comes next takes it on; here that is a daemon's tick, every few seconds.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.models import Outcome, Schedule, Slot
+from chesscoach.store.runs import OpenRun, RunRecord
+from chesscoach.store.schedules import Stored
+
+RETRY = timedelta(seconds=60)
+"""A failed attempt is followed by the next so much later."""
+
+_FAILED = ("failed", "timed_out")
+
+
+async def sweep(
+    ctx: Context,
+    stored: Mapping[str, Stored],
+    newest: Mapping[str, datetime],
+    begin: Callable[[Schedule, Slot], None],
+) -> None:
+    """Looks at every open run once; `begin` works a slot as its next attempt."""
+    for run in await ctx.store.runs.open(ctx.config.runner.max_attempts):
+        if not run.dead:
+            continue
+        record, verdict = run.record, _verdict(ctx, run, stored, newest)
+        if verdict is None:
+            continue
+        if isinstance(verdict, Stored) and record.slot is not None:
+            begin(verdict.schedule, Slot(schedule=verdict.id, at=record.slot))
+        elif isinstance(verdict, tuple):
+            await _close(ctx, record, *verdict)
+
+
+def _verdict(
+    ctx: Context, run: OpenRun, stored: Mapping[str, Stored], newest: Mapping[str, datetime]
+) -> Stored | tuple[Outcome, str] | None:
+    """The schedule whose slot is to be worked again, or how the run ends; None to wait."""
+    record, now = run.record, ctx.now()
+    if record.schedule is None or record.slot is None:
+        return ("abandoned", "its process is gone") if record.outcome == "running" else None
+    schedule = stored.get(record.schedule)
+    if schedule is None or schedule.retired or schedule.quarantined is not None:
+        told = "its process is gone, and so is its schedule"
+        return ("abandoned", told) if record.outcome == "running" else None
+    if schedule.schedule.coalesce and newest.get(record.schedule, record.slot) > record.slot:
+        return "coalesced", "a newer slot of the schedule is recorded"
+    grace = schedule.schedule.misfire_grace_s
+    if grace is not None and now - record.slot > timedelta(seconds=grace):
+        return "missed", f"it could not be finished within {grace} s"
+    ended = record.finished_at
+    if record.outcome in _FAILED and ended is not None and now - ended < RETRY:
+        return None
+    return None if schedule.paused else schedule
+
+
+async def _close(ctx: Context, record: RunRecord, outcome: Outcome, reason: str) -> None:
+    if await ctx.store.runs.close(record, outcome, reason, ctx.now()):
+        log.get_logger().warning(
+            "run_closed", run_id=record.id, was=record.outcome, outcome=outcome, reason=reason
+        )
