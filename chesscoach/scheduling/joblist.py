@@ -1,5 +1,7 @@
 """The jobs there are. A list, not a registry: nothing registers itself."""
 
+from collections.abc import Mapping
+
 from chesscoach.config import Config
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import sync_games
@@ -19,15 +21,15 @@ def check(config: Config) -> None:
         accept(f"schedules.{key}", schedule)
 
 
-def accept(where: str, schedule: Schedule) -> Job:
+def accept(where: str, schedule: Schedule, jobs: Mapping[str, Job] = JOBS) -> Job:
     """The job of a schedule.
 
     Raises:
         ConfigError: there is none of that name, or it refuses the arguments.
     """
-    job = JOBS.get(schedule.job)
+    job = jobs.get(schedule.job)
     if job is None:
-        msg = f"{where}.job: there is no job {schedule.job!r}; there are {list(JOBS)}"
+        msg = f"{where}.job: there is no job {schedule.job!r}; there are {list(jobs)}"
         raise ConfigError(msg)
     try:
         job.check(schedule.args)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.models import Outcome, Schedule, Slot
-from chesscoach.store.runs import OpenRun, RunRecord
+from chesscoach.store.runs import RunRecord
 from chesscoach.store.schedules import Stored
 
 RETRY = timedelta(seconds=60)
@@ -20,18 +20,15 @@ _FAILED = ("failed", "timed_out")
 
 
 async def sweep(
-    ctx: Context,
-    stored: Mapping[str, Stored],
-    newest: Mapping[str, datetime],
-    begin: Callable[[Schedule, Slot], None],
+    ctx: Context, stored: Mapping[str, Stored], begin: Callable[[Schedule, Slot], None]
 ) -> None:
     """Looks at every open run once; `begin` works a slot as its next attempt."""
-    for run in await ctx.store.runs.open(ctx.config.runner.max_attempts):
-        if not run.dead:
-            continue
-        record, verdict = run.record, _verdict(ctx, run, stored, newest)
-        if verdict is None:
-            continue
+    active = [key for key, schedule in stored.items() if schedule.active]
+    found = await ctx.store.runs.open(active, ctx.config.runner.max_attempts)
+    dead = [run.record for run in found if run.dead]
+    newest = await ctx.store.runs.newest_slots() if dead else {}
+    for record in dead:
+        verdict = _verdict(ctx, record, stored, newest)
         if isinstance(verdict, Stored) and record.slot is not None:
             begin(verdict.schedule, Slot(schedule=verdict.id, at=record.slot))
         elif isinstance(verdict, tuple):
@@ -39,17 +36,13 @@ async def sweep(
 
 
 def _verdict(
-    ctx: Context, run: OpenRun, stored: Mapping[str, Stored], newest: Mapping[str, datetime]
+    ctx: Context, record: RunRecord, stored: Mapping[str, Stored], newest: Mapping[str, datetime]
 ) -> Stored | tuple[Outcome, str] | None:
     """The schedule whose slot is to be worked again, or how the run ends; None to wait."""
-    record, now = run.record, ctx.now()
-    if record.schedule is None or record.slot is None:
-        return ("abandoned", "its process is gone") if record.outcome == "running" else None
-    schedule = stored.get(record.schedule)
-    if schedule is None or schedule.retired or schedule.quarantined is not None:
-        told = "its process is gone, and so is its schedule"
-        return ("abandoned", told) if record.outcome == "running" else None
-    if schedule.schedule.coalesce and newest.get(record.schedule, record.slot) > record.slot:
+    now, schedule = ctx.now(), stored.get(record.schedule or "")
+    if schedule is None or record.slot is None or not schedule.active:
+        return "abandoned", "its process is gone"
+    if schedule.schedule.coalesce and newest.get(schedule.id, record.slot) > record.slot:
         return "coalesced", "a newer slot of the schedule is recorded"
     grace = schedule.schedule.misfire_grace_s
     if grace is not None and now - record.slot > timedelta(seconds=grace):
@@ -57,7 +50,7 @@ def _verdict(
     ended = record.finished_at
     if record.outcome in _FAILED and ended is not None and now - ended < RETRY:
         return None
-    return None if schedule.paused else schedule
+    return schedule
 
 
 async def _close(ctx: Context, record: RunRecord, outcome: Outcome, reason: str) -> None:

@@ -7,7 +7,8 @@ inserts a slot's record works it. A store that fails costs a tick and nothing el
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ from chesscoach.errors import ChesscoachError, ConfigError, StoreUnavailable
 from chesscoach.models import Schedule, Slot
 from chesscoach.rules import due
 from chesscoach.runner import bulk, work
-from chesscoach.runner.job import Stop
+from chesscoach.runner.job import Job, Stop
 from chesscoach.scheduling import joblist, recovery, shelf
 from chesscoach.scheduling.alarm import Alarm, Watchdog
 from chesscoach.store.leases import Holding
@@ -31,6 +32,7 @@ _REFRESH_S = 5.0
 _SLICE = 100
 """Slots in one claim: daemons that share a second share its slots, too."""
 
+_FORGET_S = 3600.0
 _RETRY_S = 5.0
 _SECOND = timedelta(seconds=1)
 
@@ -51,19 +53,20 @@ class Entry(Struct):
 class Scheduler:
     """Works the stored schedules from `__aenter__` on; `__aexit__` drains what runs."""
 
-    def __init__(self, ctx: Context, stop: Stop) -> None:
+    def __init__(self, ctx: Context, stop: Stop, jobs: Mapping[str, Job] = joblist.JOBS) -> None:
         self._ctx = ctx
         self._stop = stop
+        self._jobs = jobs
         self._entries: dict[str, Entry] = {}
         self._changes = -1
-        self._looked_at = float("-inf")
+        self._looked_at = self._forgot_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
         self.alarm = Alarm(self.tick, ctx.metrics)
         self._watchdog = Watchdog(self.alarm)
 
     async def __aenter__(self) -> "Scheduler":
         await shelf.lay(self._ctx)
-        await self._look()
+        await self.look()
         await self.tick()
         self.alarm.start()
         self._watchdog.start()
@@ -86,27 +89,42 @@ class Scheduler:
             return
         now = self._ctx.now()
         try:
-            entries = [e for e in self._entries.values() if e.again_at and e.again_at <= now]
-            if entries:
-                await self._work_due(entries, now)
+            if self._due(now):
+                if await self._ctx.store.schedules.changes() != self._changes:
+                    await self.look()  # an operator's change counts at once
+                await self._work_due(self._due(now), now)
             if asyncio.get_running_loop().time() - self._looked_at >= _REFRESH_S:
-                await self._look()
+                await self.look()
         except ChesscoachError as error:
             self._ctx.metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=str(error))
 
-    async def _look(self) -> None:
+    def _due(self, now: datetime) -> list[Entry]:
+        return [each for each in self._entries.values() if each.again_at and each.again_at <= now]
+
+    async def look(self) -> None:
         """Reads the schedules if they have changed, and takes on runs that nobody works."""
         self._looked_at = asyncio.get_running_loop().time()
         changes = await self._ctx.store.schedules.changes()
-        newest = await self._ctx.store.runs.newest_slots()
         if changes != self._changes:
-            await self._read(newest)
+            await self._read()
             self._changes = changes
         stored = {key: entry.stored for key, entry in self._entries.items()}
-        await recovery.sweep(self._ctx, stored, newest, self.begin)
+        await recovery.sweep(self._ctx, stored, self.begin)
+        if self._looked_at - self._forgot_at >= _FORGET_S:
+            self._forgot_at = self._looked_at
+            await self._forget()
 
-    async def _read(self, newest: dict[str, datetime]) -> None:
+    async def _forget(self) -> None:
+        """Deletes old run records, but none that a late slot could still be judged by."""
+        kept_s = self._ctx.config.runner.keep_runs_days * 86_400.0
+        graces = [entry.stored.schedule.misfire_grace_s for entry in self._entries.values()]
+        before = self._ctx.now() - timedelta(seconds=max(kept_s, *(g or 0 for g in graces), 0))
+        if count := await self._ctx.store.runs.forget(before):
+            log.get_logger().info("runs_forgotten", count=count, before=before.isoformat())
+
+    async def _read(self) -> None:
+        newest = await self._ctx.store.runs.newest_slots()
         entries = {}
         for stored in await self._ctx.store.schedules.all():
             recorded = newest.get(stored.id)
@@ -123,7 +141,7 @@ class Scheduler:
     async def _quarantine(self, stored: Stored) -> Stored:
         """Sets aside what no job would accept, and takes it back when one does."""
         try:
-            joblist.accept(stored.id, stored.schedule)
+            joblist.accept(stored.id, stored.schedule, self._jobs)
             reason = None
         except ConfigError as error:
             reason = str(error)
@@ -136,7 +154,7 @@ class Scheduler:
         return changed or stored
 
     async def _work_due(self, entries: list[Entry], now: datetime) -> None:
-        wanted = [found for entry in entries if (found := _plan(entry, now)) is not None]
+        wanted = [found for entry in entries if (found := self._plan(entry, now)) is not None]
         random.shuffle(wanted)  # daemons that meet at the same second do not all begin alike
         wanted = await self._free(wanted, now)
         for start in range(0, len(wanted), _SLICE):
@@ -146,21 +164,40 @@ class Scheduler:
             for each in part:
                 await self._accounted(each)
 
+    def _plan(self, entry: Entry, now: datetime) -> bulk.Due | None:
+        """What is to be done about a schedule; None if nothing but to wait."""
+        stored = entry.stored
+        found = due.plan(stored.id, stored.schedule, entry.last, now)
+        if entry.owed is not None:
+            found = due.Plan(work=Slot(schedule=stored.id, at=entry.owed), again_at=now)
+        if found.work is None and found.missed is None and found.coalesced is None:
+            entry.again_at = found.again_at
+            return None
+        return bulk.Due(
+            job=self._jobs[stored.schedule.job],
+            schedule_id=stored.id,
+            schedule=stored.schedule,
+            plan=found,
+        )
+
     async def _free(self, wanted: list[bulk.Due], now: datetime) -> list[bulk.Due]:
         """Without those that wait for a run of their own job to end before they are claimed."""
-        patient = [each for each in wanted if each.plan.work and _waits(each)]
+        patient = {
+            each.schedule_id: bulk.leases(self._ctx, each) for each in wanted if _waits(each)
+        }
         if not patient:
             return wanted
-        keys = {each.schedule_id: bulk.leases(self._ctx, each) for each in patient}
-        held = await self._ctx.store.leases.look_many(key for each in keys.values() for key in each)
-        free = []
+        held = await self._ctx.store.leases.look_many(k for keys in patient.values() for k in keys)
+        free, begun = [], Counter[str]()
         for each in wanted:
-            holdings = [held.get(key) for key in keys.get(each.schedule_id, [])]
-            living = [holding for holding in holdings if holding is not None and holding.alive]
-            if not living or len(living) < len(holdings) or not _stands_back(each, living):
-                free.append(each)
-            else:
+            keys = bulk.leases(self._ctx, each)
+            living = [found for key in keys if (found := held.get(key)) and found.alive]
+            full = len(living) + begun[keys[0]] >= len(keys)
+            if each.schedule_id in patient and full and _stands_back(each, living):
                 self._entries[each.schedule_id].again_at = now + _SECOND
+            else:
+                begun[keys[0]] += 1
+                free.append(each)
         return free
 
     async def _accounted(self, done: bulk.Due) -> None:
@@ -202,7 +239,7 @@ class Scheduler:
 
     async def _work_slot(self, schedule: Schedule, slot: Slot) -> None:
         """Works an open slot; while the store is away it is tried again."""
-        job = joblist.JOBS[schedule.job]
+        job = self._jobs[schedule.job]
         while not self._stop.asked.is_set():
             try:
                 await work.of_slot(self._ctx, job, schedule, slot, source="daemon", stop=self._stop)
@@ -228,26 +265,10 @@ class Scheduler:
         )
 
 
-def _plan(entry: Entry, now: datetime) -> bulk.Due | None:
-    """What is to be done about a schedule; None if nothing but to wait."""
-    stored = entry.stored
-    found = due.plan(stored.id, stored.schedule, entry.last, now)
-    if entry.owed is not None:
-        found = due.Plan(work=Slot(schedule=stored.id, at=entry.owed), again_at=now)
-    if found.work is None and found.missed is None and found.coalesced is None:
-        entry.again_at = found.again_at
-        return None
-    return bulk.Due(
-        job=joblist.JOBS[stored.schedule.job],
-        schedule_id=stored.id,
-        schedule=stored.schedule,
-        plan=found,
-    )
-
-
 def _waits(each: bulk.Due) -> bool:
     """Whether a slot may have to wait for a lease instead of being skipped for want of it."""
-    return each.schedule.overlap == "queue_one" or not each.schedule.coalesce
+    patient = each.schedule.overlap == "queue_one" or not each.schedule.coalesce
+    return patient and each.plan.work is not None
 
 
 def _stands_back(each: bulk.Due, living: list[Holding]) -> bool:

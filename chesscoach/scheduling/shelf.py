@@ -16,7 +16,7 @@ from chesscoach.rules import due
 from chesscoach.scheduling import joblist
 from chesscoach.store.schedules import Stored
 
-_TRIGGER = ("cron", "timezone", "gap", "fold", "every", "anchor", "at")
+_WHEN = ("cron", "timezone", "gap", "fold", "every", "anchor", "at", "enabled")
 
 
 async def lay(ctx: Context) -> None:
@@ -74,7 +74,7 @@ async def _lay_over(ctx: Context, stored: Stored, schedule: Schedule) -> None:
 async def _revised(ctx: Context, stored: Stored, schedule: Schedule) -> dict[str, Any]:
     """What a change of a schedule makes of its row."""
     fields: dict[str, Any] = {"schedule": schedule}
-    if any(getattr(schedule, name) != getattr(stored.schedule, name) for name in _TRIGGER):
+    if any(getattr(schedule, name) != getattr(stored.schedule, name) for name in _WHEN):
         fields |= {"since": ctx.now(), "owed": await owed(ctx, stored)}
     return fields
 

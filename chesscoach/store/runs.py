@@ -21,7 +21,7 @@ from chesscoach.store.faults import only_duplicates, spoken
 
 _CLOSED = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
 _SPENT = ("failed", "timed_out")  # closed once the attempts are used up
-_OPEN = ("running", "abandoned", "cancelled")
+_AGAIN = ("abandoned", "cancelled")
 _AGE = {
     "$set": {
         "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
@@ -191,9 +191,16 @@ class Runs:
         return {row["_id"]: row["slot"] async for row in rows}
 
     @spoken
-    async def open(self, max_attempts: int, limit: int = 500) -> list[OpenRun]:
-        """Runs that are at work or may be worked again, the oldest first."""
-        left = {"outcome": {"$in": list(_SPENT)}, "attempt": {"$lt": max_attempts}}
+    async def open(
+        self, schedules: Sequence[str], max_attempts: int, limit: int = 500
+    ) -> list[OpenRun]:
+        """Runs that are at work, and those of some schedules that may be worked again."""
+        again = {"outcome": {"$in": list(_AGAIN)}, "schedule": {"$in": list(schedules)}}
+        left = {
+            "outcome": {"$in": list(_SPENT)},
+            "attempt": {"$lt": max_attempts},
+            "schedule": {"$in": list(schedules)},
+        }
         lease = {
             "from": "job_leases",
             "localField": "lease",
@@ -205,7 +212,7 @@ class Runs:
         ttl_passed = {"$lte": ["$$held.expires_at", "$$NOW"]}
         rows = await self._rows.aggregate(
             [
-                {"$match": {"$or": [{"outcome": {"$in": list(_OPEN)}}, left]}},
+                {"$match": {"$or": [{"outcome": "running"}, again, left]}},
                 {"$sort": {"started_at": 1}},
                 {"$limit": limit},
                 {"$lookup": lease},

@@ -1,0 +1,158 @@
+"""What becomes of slots that have fallen due."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chesscoach.models import Every, Schedule
+from chesscoach.rules import due
+from chesscoach.rules.due import Span
+from tests.conftest import NOON
+
+HOUR = timedelta(hours=1)
+
+
+def hourly(**fields: Any) -> Schedule:
+    return Schedule(job="sync_games", cron="0 * * * *", **fields)
+
+
+def told(plan: due.Plan) -> dict[str, Any]:
+    """A plan in hours from noon."""
+
+    def hours(span: Span | None) -> Any:
+        if span is None:
+            return None
+        return ((span.first.at - NOON) // HOUR, (span.last.at - NOON) // HOUR, span.count)
+
+    return {
+        "missed": hours(plan.missed),
+        "coalesced": hours(plan.coalesced),
+        "work": (plan.work.at - NOON) // HOUR if plan.work else None,
+        "again": (plan.again_at - NOON) / HOUR if plan.again_at else None,
+    }
+
+
+NOTHING = {"missed": None, "coalesced": None, "work": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "passed", "expected"),
+    [
+        ({}, 0.5, {**NOTHING, "again": 1}),
+        ({}, 1, {**NOTHING, "work": 1, "again": 2}),
+        ({}, 3.5, {"missed": None, "coalesced": (1, 2, 2), "work": 3, "again": 4}),
+        ({"coalesce": False}, 3.5, {**NOTHING, "work": 1, "again": 3.5}),
+        ({"coalesce": False}, 1.5, {**NOTHING, "work": 1, "again": 2}),
+        # Nothing later than half an hour; the third slot is not that late.
+        ({"misfire_grace_s": 1800}, 3.25, {**NOTHING, "missed": (1, 2, 2), "work": 3, "again": 4}),
+        ({"misfire_grace_s": 1800}, 3.75, {**NOTHING, "missed": (1, 3, 3), "again": 4}),
+        (
+            {"misfire_grace_s": 5400},
+            4.25,
+            {"missed": (1, 2, 2), "coalesced": (3, 3, 1), "work": 4, "again": 5},
+        ),
+        (
+            {"misfire_grace_s": 5400, "coalesce": False},
+            4.25,
+            {"missed": (1, 2, 2), "coalesced": None, "work": 3, "again": 4.25},
+        ),
+    ],
+)
+def test_of_the_slots_that_are_due_the_right_ones_are_worked(
+    fields: dict[str, Any], passed: float, expected: dict[str, Any]
+) -> None:
+    assert told(due.plan("s", hourly(**fields), NOON, NOON + passed * HOUR)) == expected
+
+
+def test_a_slot_as_late_as_its_grace_is_worked() -> None:
+    schedule = hourly(misfire_grace_s=60)
+    for late, work in ((60, 1), (61, None)):
+        plan = due.plan("s", schedule, NOON, NOON + HOUR + timedelta(seconds=late))
+        assert told(plan)["work"] == work
+
+
+def test_jitter_puts_work_off_and_not_the_slot() -> None:
+    schedule = hourly(jitter_s=1800)
+    first = due.plan("s", schedule, NOON, NOON + HOUR)
+    assert first.work is None
+    assert first.again_at is not None
+    assert NOON + HOUR < first.again_at < NOON + 1.5 * HOUR
+    then = due.plan("s", schedule, NOON, first.again_at)
+    assert then.work is not None
+    assert then.work.at == NOON + HOUR
+
+
+def test_a_schedule_that_is_over_is_not_looked_at_again() -> None:
+    once = Schedule(job="sync_games", at=NOON)
+    assert told(due.plan("s", once, NOON - HOUR, NOON)) == {**NOTHING, "work": 0, "again": None}
+    assert told(due.plan("s", once, NOON, NOON + HOUR)) == {**NOTHING, "again": None}
+
+
+@pytest.mark.parametrize("coalesce", [True, False])
+def test_a_very_long_absence_is_walked_in_parts_and_every_slot_accounted_for(
+    coalesce: bool,
+) -> None:
+    minutely = Schedule(
+        job="sync_games",
+        every=Every(minutes=1),
+        anchor=NOON,
+        coalesce=coalesce,
+        misfire_grace_s=None if coalesce else 600,
+    )
+    now, last, counted, parts = NOON + timedelta(days=10), NOON, 0, 0
+    while True:
+        plan = due.plan("s", minutely, last, now)
+        for span in (plan.missed, plan.coalesced):
+            if span is not None:
+                counted, last = counted + span.count, span.last.at
+        if plan.work is not None:
+            counted, last = counted + 1, plan.work.at
+        parts += 1
+        if plan.again_at is None or plan.again_at > now:
+            break
+    assert counted == 10 * 1440
+    assert last == now
+    assert parts < 20
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 200),
+    st.integers(0, 3000),
+    st.booleans(),
+    st.one_of(st.none(), st.integers(1, 5000)),
+    st.integers(0, 60),
+)
+def test_each_slot_is_accounted_for_once_whenever_one_looks(
+    step: int, length: int, coalesce: bool, grace: int | None, jitter: int
+) -> None:
+    schedule = Schedule(
+        job="sync_games",
+        every=Every(minutes=7),
+        anchor=NOON,
+        coalesce=coalesce,
+        misfire_grace_s=grace,
+        jitter_s=jitter,
+    )
+    accounted, last, now = [], NOON, NOON
+    end = NOON + timedelta(minutes=length)
+    while now < end:
+        now += timedelta(minutes=step)
+        while True:
+            plan = due.plan("s", schedule, last, now)
+            spans = [span for span in (plan.missed, plan.coalesced) if span is not None]
+            for span in spans:
+                accounted += [span.first.at + n * timedelta(minutes=7) for n in range(span.count)]
+                assert accounted[-1] == span.last.at
+            accounted += [plan.work.at] if plan.work else []
+            last = max([last, *accounted])
+            if plan.again_at is None or plan.again_at > now:
+                break
+
+    assert accounted == [NOON + n * timedelta(minutes=7) for n in range(1, len(accounted) + 1)]
+    assert all(one < next_ for one, next_ in pairwise(accounted))
+    assert NOON + (len(accounted) + 1) * timedelta(minutes=7) > now - timedelta(minutes=1)

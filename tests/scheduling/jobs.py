@@ -1,0 +1,42 @@
+"""A job for tests of the scheduler: it notes what it does and ends when it is let go."""
+
+import asyncio
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from chesscoach.context import Context
+from chesscoach.models import Counts
+from chesscoach.runner.job import Job, Run
+
+
+class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What it takes: nothing that it needs."""
+
+    label: Annotated[str, Meta(max_length=20)] = ""
+
+
+class Chore:
+    """A job that runs until `go` is set; `begun` and `ended` are the slots, in that order."""
+
+    def __init__(self, name: str = "chore", *, held: bool = False) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self.most = 0
+        self.fail: Exception | None = None
+        self.go = asyncio.Event()
+        if not held:
+            self.go.set()
+        self.job = Job(name=name, run=self._run, args=Args, help="A chore.")
+
+    async def _run(self, ctx: Context, run: Run, args: Args) -> Counts:
+        name = run.slot.name if run.slot else "by hand"
+        self.begun.append(name)
+        self.most = max(self.most, len(self.begun) - len(self.ended))
+        try:
+            await self.go.wait()
+            if self.fail is not None:
+                raise self.fail
+        finally:
+            self.ended.append(name)
+        return run.counts
