@@ -1,0 +1,95 @@
+"""A primary that steps down, again and again, while slots fall due."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from pymongo import MongoClient
+
+from chesscoach import config
+from chesscoach.config import Settings
+from chesscoach.context import open_context
+from chesscoach.models import Schedule
+from chesscoach.runner.job import Stop
+from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.store.client import Document
+from tests.conftest import NOON, Clock, rounds
+from tests.replicaset import ReplicaSet, replica_set
+from tests.scheduling.jobs import Chore
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Iterator[ReplicaSet]:
+    with replica_set(tmp_path / "set") as found:
+        yield found
+
+
+@pytest.fixture
+def on_the_set(members: ReplicaSet) -> Settings:
+    return config.load(
+        None,
+        {
+            "MONGO_URL": members.url,
+            "DB_NAME": "failover",
+            "CHESSCOACH_RUNNER__LEASE_S": "3",
+            "CHESSCOACH_DATABASE__TIMEOUT_S": "20",
+        },
+    )
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
+    members: ReplicaSet, on_the_set: Settings
+) -> None:
+    chance, clock, chore = random.Random(), Clock(NOON), Chore()
+    each_second = Schedule(job="chore", cron="* * * * * *", coalesce=False)
+    async with open_context(on_the_set, clock) as ctx:
+        await ctx.store.prepare()
+        ctx = replace(ctx, config=replace(ctx.config, schedules={"s": each_second}))
+        async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+            for _ in range(rounds(50)):
+                fall = asyncio.create_task(asyncio.to_thread(members.step_down))
+                for _ in range(chance.randrange(3, 12)):
+                    clock.move(seconds=1)
+                    await asyncio.wait_for(scheduler.tick(), 60)
+                    await asyncio.sleep(chance.uniform(0, 0.3))
+                await fall
+            async with asyncio.timeout(120):
+                while not await settled(members, clock, scheduler):
+                    await scheduler.tick()
+                    await asyncio.sleep(0.2)
+        assert scheduler.alarm.last > 0
+
+    with MongoClient[Document](members.url, tz_aware=True) as client:
+        rows = list(client["failover"].job_runs.find().sort("slot"))
+    assert [row["slot"] for row in rows] == [NOON + n * SECOND for n in range(1, len(rows) + 1)], (
+        "each slot once, none lost"
+    )
+    assert rows[-1]["slot"] == clock()
+    assert {row["outcome"] for row in rows} <= {"succeeded", "skipped_overlap"}
+    done = [row for row in rows if row["outcome"] == "succeeded"]
+    assert len(done) > len(rows) / 2
+    # Work whose end could not be recorded was done again, as a further attempt and not at a time.
+    assert chore.most == 1
+    again = sum(row["attempt"] - 1 for row in done)
+    assert len(chore.begun) <= len(done) + again + rounds(50)
+
+
+async def settled(members: ReplicaSet, clock: Clock, scheduler: Scheduler) -> bool:
+    """Whether every slot has been recorded and none is open."""
+
+    def look() -> bool:
+        with MongoClient[Document](members.url, tz_aware=True) as client:
+            rows = client["failover"].job_runs
+            newest = rows.find_one(sort=[("slot", -1)])
+            running = rows.count_documents({"outcome": {"$in": ["running", "abandoned"]}})
+            return newest is not None and newest["slot"] == clock() and not running
+
+    return not scheduler.running and await asyncio.to_thread(look)
