@@ -12,7 +12,10 @@ from typing import Any
 
 import aiohttp
 import click
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, MongoClient
+
+BATCH = 500
+"""Documents in one bare insert: as many as ours writes at once."""
 
 
 @click.group()
@@ -32,6 +35,26 @@ def plain(accounts: int) -> None:
 def bare(accounts: int) -> None:
     """The least that the busier lane can take: its requests, one after another, nothing else."""
     asyncio.run(_bare(accounts))
+
+
+@clients.command()
+@click.argument("accounts", type=int)
+def read(accounts: int) -> None:
+    """The least that large accounts can take: every export read, and nothing done with it."""
+    print(asyncio.run(_read(accounts)))
+
+
+@clients.command()
+@click.argument("source")
+def insert(source: str) -> None:
+    """The least that storing can take: a bare insert of the games that another database holds."""
+    with MongoClient[dict[str, Any]](os.environ["MONGO_URL"], w="majority") as client:
+        games = list(client[source].games.find({}, {"_id": 0}))
+        rows = client[os.environ["DB_NAME"]].games
+        begun = time.monotonic()
+        for start in range(0, len(games), BATCH):
+            rows.insert_many(games[start : start + BATCH], ordered=False)
+        print(time.monotonic() - begun)
 
 
 async def _plain(accounts: int) -> None:
@@ -59,6 +82,21 @@ async def _bare(accounts: int) -> None:
         for number in range(accounts):
             async with session.get(_month(f"p{number}")) as reply:
                 await reply.read()
+
+
+async def _read(accounts: int) -> float:
+    """The seconds that it took."""
+    headers = {"User-Agent": "read (contact: bench@example.org)"}
+    connector = aiohttp.TCPConnector(limit=1)
+    async with aiohttp.ClientSession(
+        headers=headers, connector=connector, read_bufsize=256 * 1024
+    ) as session:
+        begun = time.monotonic()
+        for number in range(accounts):
+            async with session.get(_export(f"p{number}")) as reply:
+                async for _ in reply.content.iter_any():
+                    pass
+        return time.monotonic() - begun
 
 
 def _export(user: str) -> str:

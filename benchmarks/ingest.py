@@ -1,0 +1,138 @@
+"""Second table: few accounts, many games. From the socket to the database.
+
+Lichess accounts whose whole history of the last sixty days is new to us:
+
+- read: the same exports read from the socket and thrown away, so that one sees that it is not the
+  stand-in that is measured;
+- bare: `insert_many` of the very documents that ours stored, with fresh ids, into a collection
+  with the same indexes, unordered and by 500 as ours does, with majority writes;
+- ours: `python -m chesscoach.jobs.sync_games`, by the time that its run record tells: all but the
+  start and the end of the process.
+
+The lines are of real size, moves, clocks and PGN in each, and rendered before.
+"""
+
+import asyncio
+import json
+import statistics
+from bisect import bisect_left
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from aiohttp import web
+from rich.table import Table
+
+from benchmarks import ground
+from benchmarks.ground import Measured, Report
+from chesscoach.demo.lichess import LichessStandIn, lichess_json, movetext
+from chesscoach.demo.world import Played, World, famous_games
+
+LEAST = 0.6
+"""Ours must store so many games where a bare insert stores one."""
+
+ROUNDS = 3
+_ACCOUNTS = 10
+_DAYS = 60
+_CHUNK = 100
+_PLIES = 70
+"""Games of at least so many half-moves: their lines are on average as long as real ones."""
+
+
+class LargeAccounts(LichessStandIn):
+    """Lichess with every line rendered beforehand: to answer is to send."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, users_per_10min=10**9)
+        self._lines = {
+            name: [_line(game) for game in player.games]
+            for name, player in world.players["lichess"].items()
+        }
+        self._begun = {
+            name: [int(game.started_at.timestamp() * 1000) for game in player.games]
+            for name, player in world.players["lichess"].items()
+        }
+
+    @property
+    def line_kb(self) -> float:
+        """How long a line is on average."""
+        return (
+            statistics.fmean(len(line) for of_one in self._lines.values() for line in of_one) / 1e3
+        )
+
+    async def _games(self, request: web.Request) -> web.StreamResponse:
+        name, query = request.match_info["name"].lower(), request.query
+        first = bisect_left(self._begun[name], int(query.get("since", 0)))
+        lines = self._lines[name][first:][: int(query.get("max", 10**9))]
+        chunks = [b"".join(lines[at : at + _CHUNK]) for at in range(0, len(lines), _CHUNK)]
+        return await self.stream(request, chunks, "application/x-ndjson")
+
+
+def large_world(each: int) -> World:
+    """Accounts p0 and on, their games spread evenly over the days, the oldest first."""
+    world, now = World(), datetime.now(UTC)
+    long = [famous for famous in famous_games() if len(famous.moves.split()) >= _PLIES]
+    step = timedelta(days=_DAYS - 1) / each
+    for number in range(_ACCOUNTS):
+        world.add_player("lichess", f"p{number}", now)
+        for back in range(each, 0, -1):
+            world.play("lichess", f"p{number}", now - back * step, famous=long[back % len(long)])
+    return world
+
+
+def _line(game: Played) -> bytes:
+    """A game as the site sends it when asked for clocks."""
+    line = lichess_json(game)
+    plies = len(game.famous.moves.split())
+    line["pgn"] = line["pgn"].replace(movetext(game), movetext(game, clocks=True))
+    line["clocks"] = [60_000 - 137 * ply for ply in range(plies)]
+    return msgspec.json.encode(line) + b"\n"
+
+
+async def measure(url: str, each: int, report: Report) -> Measured:
+    """Runs the three in turn, several times."""
+    lichess = LargeAccounts(await asyncio.to_thread(large_world, each))
+    rates: dict[str, list[float]] = defaultdict(list)
+    games = _ACCOUNTS * each
+    async with lichess.serve():
+        for turn in range(ROUNDS):
+            for client, seconds in (await _turn(url, lichess, each)).items():
+                rates[client].append(games / seconds)
+            report((turn + 1) / ROUNDS)
+    typical = {client: statistics.median(of_one) for client, of_one in rates.items()}
+    table = Table("client", "games/s", "to bare", "each time")
+    for client, rate in typical.items():
+        all_three = ", ".join(f"{one:,.0f}" for one in rates[client])
+        table.add_row(client, f"{rate:,.0f}", f"{rate / typical['bare']:.2f}", all_three)
+    ratio = typical["ours"] / typical["bare"]
+    return Measured(
+        caption=f"Few accounts, many games: {_ACCOUNTS} accounts on Lichess, "
+        f"{each:,} new games each, lines of {lichess.line_kb:.1f} kB. "
+        f"Medians of {ROUNDS}, without the start and the end of the processes.",
+        table=table,
+        demanded=f"ours stores at least {LEAST} times as many a second as bare",
+        found=f"{ratio:.2f}",
+        met=ratio >= LEAST,
+    )
+
+
+async def _turn(url: str, lichess: LargeAccounts, each: int) -> dict[str, float]:
+    """The seconds that each of the three takes."""
+    games, seconds = _ACCOUNTS * each, {}
+    env = ground.environment(url, "ingest_ours", lichess.url, lichess.url)
+    ended = await ground.run("benchmarks.clients", "read", f"{_ACCOUNTS}", env=env)
+    seconds["read"] = float(ended.out)
+    synced = timedelta(days=_DAYS)
+    await ground.fill(url, "ingest_ours", _ACCOUNTS, synced, env=env, sites=("lichess",))
+    ended = await ground.run(*ground.SYNC, env=env)
+    seconds["ours"] = float(json.loads(ended.out)["duration_s"])
+    env = ground.environment(url, "ingest_bare", lichess.url, lichess.url)
+    await ground.fill(url, "ingest_bare", 0, synced, env=env)
+    ended = await ground.run("benchmarks.clients", "insert", "ingest_ours", env=env)
+    seconds["bare"] = float(ended.out)
+    for name in ("ingest_ours", "ingest_bare"):
+        if (stored := await ground.stored(url, name)) != games:
+            msg = f"{name} holds {stored} games, not {games}"
+            raise SystemExit(msg)
+        await ground.drop(url, name)
+    return seconds
