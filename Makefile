@@ -31,7 +31,7 @@ test: $(READY) ## the whole suite
 soak: $(READY) ## what takes longer: kill storms in full
 	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
-bench: $(READY) ## the sync beside a plain loop and a bare client
+bench: $(READY) ## the sync in figures: beside other clients, from socket to database, in memory
 	@$(BIN)/python -m benchmarks.sync_games
 
 check: $(READY) ## lint, types, import rules

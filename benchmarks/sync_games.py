@@ -1,6 +1,6 @@
 """The sync in figures: `make bench`.
 
-Two tables, each with what is demanded of it; the exit code is 1 if one is missed. Everything is
+Three tables, each with what is demanded of it; the exit code is 1 if one is missed. Everything is
 on this machine: a MongoDB of our own, stand-ins for both sites in this process, and every client in
 a process of its own. Nothing is left running.
 """
@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from benchmarks import ground, ingest, loops
+from benchmarks import ground, ingest, loops, memory
 from benchmarks.ground import Measured, Report
 
 Measure: TypeAlias = Callable[[str, Report], Awaitable[Measured]]
@@ -50,7 +50,7 @@ def _show(progress: Progress, bar: TaskID, part: float) -> None:
 
 
 @click.command()
-@click.option("--table", type=click.Choice(["loops", "ingest"]), help="One table alone.")
+@click.option("--table", type=click.Choice(["loops", "ingest", "memory"]), help="One table alone.")
 @click.option(
     "--accounts", type=_SOME, default=2000, show_default=True, help="loops: accounts per site."
 )
@@ -59,12 +59,18 @@ def _show(progress: Progress, bar: TaskID, part: float) -> None:
 @click.option(
     "--games", type=_SOME, default=2000, show_default=True, help="ingest: new games per account."
 )
-def main(table: str | None, accounts: int, active: int, delay_ms: int, games: int) -> None:
-    """Measure the sync: beside other clients, and from socket to database."""
+@click.option(
+    "--users", type=_SOME, default=100_000, show_default=True, help="memory: the larger number."
+)
+def main(
+    table: str | None, accounts: int, active: int, delay_ms: int, games: int, users: int
+) -> None:
+    """Measure the sync: beside other clients, from socket to database, in memory."""
     size = loops.Size(accounts=accounts, active=active, delay_ms=delay_ms)
     measures: dict[str, Measure] = {
         "loops": lambda url, report: loops.measure(url, size, report),
         "ingest": lambda url, report: ingest.measure(url, games, report),
+        "memory": lambda url, report: memory.measure(url, users, report),
     }
     wanted = {table: measures[table]} if table else measures
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))  # until the loop minds it
