@@ -31,8 +31,9 @@ test: $(READY) ## the whole suite
 soak: $(READY) ## what takes longer: kill storms in full
 	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
-bench: $(READY) ## the sync in figures: beside other clients, from socket to database, in memory
+bench: $(READY) ## the sync and the scheduler in figures, beside the plain way
 	@$(BIN)/python -m benchmarks.sync_games
+	@$(BIN)/python -m benchmarks.scheduler
 
 check: $(READY) ## lint, types, import rules
 	$(BIN)/ruff format --check .

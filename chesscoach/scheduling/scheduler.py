@@ -27,10 +27,16 @@ from chesscoach.store.leases import Holding
 from chesscoach.store.schedules import Stored
 
 _REFRESH_S = 5.0
-"""So often the store is asked whether schedules have changed, and for open runs."""
+"""So often the store is asked whether schedules have changed."""
 
-_SLICE = 100
+_PART = 100
 """Slots in one claim: daemons that share a second share its slots, too."""
+
+_SLICE = 1000
+"""Slots that are claimed before the first of them is begun."""
+
+_SWEEP_S = 15.0
+"""So often runs are looked for that nobody works: half the life of a lease."""
 
 _FORGET_S = 3600.0
 _RETRY_S = 5.0
@@ -59,7 +65,7 @@ class Scheduler:
         self._jobs = jobs
         self._entries: dict[str, Entry] = {}
         self._changes = -1
-        self._looked_at = self._forgot_at = float("-inf")
+        self._looked_at = self._swept_at = self._forgot_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
         self.alarm = Alarm(self.tick, ctx.metrics)
         self._watchdog = Watchdog(self.alarm)
@@ -109,8 +115,10 @@ class Scheduler:
         if changes != self._changes:
             await self._read()
             self._changes = changes
-        stored = {key: entry.stored for key, entry in self._entries.items()}
-        await recovery.sweep(self._ctx, stored, self.begin)
+        if self._looked_at - self._swept_at >= min(_SWEEP_S, self._ctx.store.leases.ttl_s / 2):
+            self._swept_at = self._looked_at
+            stored = {key: entry.stored for key, entry in self._entries.items()}
+            await recovery.sweep(self._ctx, stored, self.begin)
         if self._looked_at - self._forgot_at >= _FORGET_S:
             self._forgot_at = self._looked_at
             await self._forget()
@@ -158,9 +166,18 @@ class Scheduler:
         random.shuffle(wanted)  # daemons that meet at the same second do not all begin alike
         wanted = await self._free(wanted, now)
         for start in range(0, len(wanted), _SLICE):
-            part = wanted[start : start + _SLICE]
-            for won in await bulk.take(self._ctx, part, "daemon"):
-                self._run(won.new.id, self._work_won(won))
+            won: list[bulk.Won] = []
+            try:
+                await self._claim(wanted[start : start + _SLICE], won)
+            finally:  # what is ours is worked, also if the store has failed since
+                for each in won:
+                    self._run(each.new.id, self._work_won(each))
+
+    async def _claim(self, wanted: list[bulk.Due], won: list[bulk.Won]) -> None:
+        """Claims in parts, all before any is begun: work that ends needs the store as well."""
+        for start in range(0, len(wanted), _PART):
+            part = wanted[start : start + _PART]
+            won += await bulk.take(self._ctx, part, "daemon")
             for each in part:
                 await self._accounted(each)
 

@@ -1,0 +1,203 @@
+"""The scheduler in figures, beside APScheduler's AsyncIOScheduler with the same load.
+
+A thousand schedules, half of them due each minute, in a process of its own for each: how late work
+begins after its slot, and what the process costs in CPU and memory, at work and idle. Ours keeps
+and claims every slot in MongoDB; the other keeps nothing.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import click
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from msgspec import Struct
+from msgspec.structs import replace
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from benchmarks import ground
+from chesscoach import config, log
+from chesscoach.context import Context, open_context
+from chesscoach.models import Counts, Schedule
+from chesscoach.runner.job import Job, Run, Stop
+from chesscoach.scheduling.scheduler import Scheduler
+
+_LATE_S = 0.15
+_SETTLE_S = 5.0
+_SELDOM = "0 0 1 1 *"
+
+
+class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nothing: the work is to note when it begins."""
+
+
+class Cost(Struct, frozen=True, kw_only=True):
+    """What a client found: lateness in seconds, CPU in per cent of a core, memory in MB."""
+
+    late: list[float]
+    cpu: float
+    memory_mb: float
+
+
+def crons(schedules: int, *, busy: bool) -> list[str]:
+    """As many expressions: half of them each minute where it is busy."""
+    return ["* * * * *" if busy and n % 2 == 0 else _SELDOM for n in range(schedules)]
+
+
+async def ours(found: list[float], expressions: list[str], wait: Callable[[], Any]) -> None:
+    """The daemon's scheduler, with a job that notes how late it is."""
+
+    async def note(ctx: Context, run: Run, args: Args) -> Counts:
+        if run.slot is not None:
+            found.append((ctx.now() - run.slot.at).total_seconds())
+        return run.counts
+
+    job = Job(name="note", run=note, args=Args, help="Notes when it begins.")
+    schedules = {
+        f"s{n}": Schedule(job="note", cron=cron, lock=f"l{n}") for n, cron in enumerate(expressions)
+    }
+    settings = await asyncio.to_thread(config.load, None, dict(os.environ))
+    async with open_context(settings) as ctx:
+        await ctx.store.prepare()
+        ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
+        async with Scheduler(ctx, Stop(), {"note": job}):
+            await wait()
+
+
+async def theirs(found: list[float], expressions: list[str], wait: Callable[[], Any]) -> None:
+    """APScheduler with its jobs in memory."""
+
+    async def note() -> None:
+        now = datetime.now(UTC)
+        found.append((now - now.replace(second=0, microsecond=0)).total_seconds())
+
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    for n, cron in enumerate(expressions):
+        trigger = CronTrigger.from_crontab(cron, timezone=UTC)
+        scheduler.add_job(note, trigger, id=f"s{n}", misfire_grace_time=None)
+    scheduler.start()
+    try:
+        await wait()
+    finally:
+        scheduler.shutdown(wait=False)
+
+
+async def client(name: str, schedules: int, busy: bool, seconds: float) -> Cost:
+    """One client, in this process; what it cost while it was watched."""
+    found: list[float] = []
+    cost: dict[str, float] = {}
+
+    async def wait() -> None:
+        await asyncio.sleep(_SETTLE_S)
+        begun, used = time.monotonic(), cpu_s()
+        await asyncio.sleep(seconds)
+        cost["cpu"] = 100 * (cpu_s() - used) / (time.monotonic() - begun)
+
+    run = ours if name == "ours" else theirs
+    await run(found, crons(schedules, busy=busy), wait)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Cost(late=found, cpu=cost["cpu"], memory_mb=peak)
+
+
+def cpu_s() -> float:
+    """Seconds of CPU that this process has used."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def apart(url: str, name: str, schedules: int, busy: bool, seconds: float) -> Cost:
+    """A client in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.scheduler", "--client", name,
+        "--schedules", str(schedules), "--seconds", str(seconds), *(["--busy"] if busy else []),
+        env={**os.environ, "MONGO_URL": url, "DB_NAME": f"{name}_{'busy' if busy else 'idle'}"},
+        stdout=PIPE,
+    )  # fmt: skip
+    try:
+        out, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode:
+        raise SystemExit(f"the client {name} left with {process.returncode}")
+    return Cost(**json.loads(out.splitlines()[-1]))
+
+
+async def compare(url: str, schedules: int, minutes: int) -> bool:
+    """Prints the table; whether what is demanded is so."""
+    out = Console()
+    seconds, found = minutes * 60.0, dict[tuple[str, bool], Cost]()
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("clients", total=4)
+        for busy in (True, False):
+            for name in ("APScheduler", "ours"):
+                wait = seconds if busy else 60.0
+                found[name, busy] = await apart(url, name, schedules, busy, wait)
+                progress.advance(task)
+    table = Table(
+        "scheduler", "slots worked", "p50 late", "p99 late", "CPU busy", "CPU idle", "memory"
+    )
+    for name in ("APScheduler", "ours"):
+        cost, idle = found[name, True], found[name, False]
+        table.add_row(
+            name,
+            str(len(cost.late)),
+            f"{median(cost.late) * 1000:.0f} ms",
+            f"{p99(cost.late) * 1000:.0f} ms",
+            f"{cost.cpu:.1f} %",
+            f"{idle.cpu:.2f} %",
+            f"{cost.memory_mb:.0f} MB",
+        )
+    out.print(f"{schedules} schedules, half of them due each minute, {minutes} minutes")
+    out.print(table)
+    late = p99(found["ours", True].late)
+    ratio = found["ours", False].cpu / max(found["APScheduler", False].cpu, 0.01)
+    met = late < _LATE_S and ratio <= 2
+    out.print(
+        f"Demanded: p99 lateness under {_LATE_S} s, idle CPU at most twice APScheduler's. "
+        f"Found: {late:.3f} s, {ratio:.1f} times. {'met' if met else 'MISSED'}."
+    )
+    return met
+
+
+def p99(values: list[float]) -> float:
+    """The value that 99 in a hundred do not exceed."""
+    return quantiles(values, n=100)[98]
+
+
+@click.command()
+@click.option("--schedules", type=click.IntRange(2), default=1000, show_default=True)
+@click.option("--minutes", type=click.IntRange(1, 60), default=3, show_default=True)
+@click.option("--client", "name", hidden=True)
+@click.option("--busy", is_flag=True, hidden=True)
+@click.option("--seconds", type=float, default=0.0, hidden=True)
+def run(schedules: int, minutes: int, name: str | None, busy: bool, seconds: float) -> None:
+    """Compare the scheduler with APScheduler: lateness, CPU and memory."""
+    if name is not None:
+        log.configure(config.Log(level="error"), stream="stderr")
+        cost = asyncio.run(client(name, schedules, busy, seconds))
+        print(json.dumps({"late": cost.late, "cpu": cost.cpu, "memory_mb": cost.memory_mb}))
+        return
+    with tempfile.TemporaryDirectory() as folder, ground.mongo(Path(folder) / "mongo") as url:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        met = asyncio.run(compare(url, schedules, minutes))
+    sys.exit(0 if met else 1)
+
+
+if __name__ == "__main__":
+    run()
