@@ -1,7 +1,9 @@
 """A stand-in for Chess.com's public API: the archive months of a player."""
 
 import hashlib
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,11 +17,16 @@ _USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 
 
 class ChesscomStandIn(StandIn):
-    """Answers for the Chess.com half of a world, below `/pub`."""
+    """Answers for the Chess.com half of a world, below `/pub`.
+
+    `now` is its clock, `ahead` how far the zone in which its months turn is ahead of UTC.
+    """
 
     def __init__(self, world: World, *, delay_s: float = 0.0) -> None:
         super().__init__(delay_s=delay_s)
         self.world = world
+        self.now: Callable[[], datetime] = partial(datetime.now, UTC)
+        self.ahead = timedelta(0)
 
     def routes(self) -> list[web.RouteDef]:
         """The one path that we ask."""
@@ -40,13 +47,13 @@ class ChesscomStandIn(StandIn):
         if name not in self.world.players["chess.com"]:
             return _error(f'User "{name}" not found.')
         month = f"{request.match_info['year']}-{request.match_info['month']}"
-        if month > f"{datetime.now(UTC):%Y-%m}":
+        if month > self._month_of(self.now()):
             return _error("Date cannot be set in the future")
         text, etag = self.month(name, month)
         headers = {"ETag": etag, "Cache-Control": "public, max-age=5"}
         if request.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers=headers)
-        if request[FAULT] == "cut":
+        if request[FAULT] in ("cut", "short"):
             return await self.stream(request, [text], "application/json")
         return web.Response(body=text, content_type="application/json", headers=headers)
 
@@ -55,11 +62,14 @@ class ChesscomStandIn(StandIn):
         games = [
             game
             for game in self.world.players["chess.com"][name].games
-            if game.ended_at is not None and f"{game.ended_at:%Y-%m}" == month
+            if game.listed and game.ended_at and self._month_of(game.ended_at) == month
         ]
         games.sort(key=lambda game: game.ended_at or game.started_at)
         text = msgspec.json.encode({"games": [chesscom_json(game) for game in games]})
         return text, f'W/"{hashlib.md5(text, usedforsecurity=False).hexdigest()}"'
+
+    def _month_of(self, instant: datetime) -> str:
+        return f"{instant + self.ahead:%Y-%m}"
 
 
 def _error(message: str) -> web.Response:
@@ -91,7 +101,7 @@ def chesscom_json(game: Played) -> dict[str, Any]:
         "initial_setup": _USUAL,
         "fen": game.famous.fen,
         "time_class": game.speed,
-        "rules": "chess",
+        "rules": "chess" if game.variant == "standard" else game.variant.lower(),
         "white": _side(game.white, 1510, white),
         "black": _side(game.black, 1495, black),
         "eco": "https://www.chess.com/openings/" + game.famous.opening.replace(" ", "-"),

@@ -12,6 +12,7 @@ from chesscoach.demo.site import StandIn
 from chesscoach.demo.world import Played, Player, World
 
 _CHUNK = 100
+ENGINE = "Stockfish level "
 
 
 class LichessStandIn(StandIn):
@@ -35,6 +36,11 @@ class LichessStandIn(StandIn):
         """As the site says it."""
         return web.json_response({"error": "Please only run 1 request(s) at a time"}, status=429)
 
+    def elapse(self, seconds: float) -> None:
+        """As above; the allowance of ten minutes renews itself meanwhile."""
+        super().elapse(seconds)
+        self._asked = [(at - seconds, n) for at, n in self._asked]
+
     async def _users(self, request: web.Request) -> web.StreamResponse:
         ids = [name.strip().lower() for name in (await request.text()).split(",") if name.strip()]
         if len(ids) > 300:
@@ -48,7 +54,7 @@ class LichessStandIn(StandIn):
         self._asked.append((now, len(ids)))
         players = self.world.players["lichess"]
         found = [_user(key, players[key]) for key in ids if key in players]
-        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+        return await self.stream(request, [msgspec.json.encode(found)], "application/json")
 
     async def _games(self, request: web.Request) -> web.StreamResponse:
         player = self.world.players["lichess"].get(request.match_info["name"].lower())
@@ -84,20 +90,24 @@ class LichessStandIn(StandIn):
 
 def _wanted(game: Played, ongoing: bool) -> bool:
     """Without `ongoing=true` only finished games come; with it also aborted ones."""
-    return ongoing or (game.ended_at is not None and game.status != "aborted")
+    return ongoing or game.listed
+
+
+def _on_the_clock(game: Played) -> bool:
+    return game.listed and game.speed != "correspondence"
 
 
 def _user(key: str, player: Player) -> dict[str, Any]:
     if player.closed:
         return {"id": key, "username": player.name, "disabled": True}
-    rated = sum(game.rated and game.ended_at is not None for game in player.games)
+    rated = sum(game.rated and game.listed for game in player.games)
     user: dict[str, Any] = {
         "id": key,
         "username": player.name,
         "perfs": {"rapid": {"games": rated, "rating": 1612, "rd": 48, "prog": 6}},
         "createdAt": 1_500_000_000_000,
         "seenAt": _ms(player.seen_at),
-        "playTime": {"total": 600 * player.finished, "tv": 0},
+        "playTime": {"total": 600 * sum(map(_on_the_clock, player.games)), "tv": 0},
     }
     return user | ({"title": player.title} if player.title else {})
 
@@ -121,7 +131,7 @@ def lichess_json(game: Played) -> dict[str, Any]:
     line: dict[str, Any] = {
         "id": game.id,
         "rated": game.rated,
-        "variant": "standard",
+        "variant": game.variant,
         "speed": game.speed,
         "perf": game.speed,
         "createdAt": _ms(started),
@@ -129,8 +139,8 @@ def lichess_json(game: Played) -> dict[str, Any]:
         "status": status,
         "source": "pool",
         "players": {
-            "white": {"user": {"name": game.white, "id": game.white.lower()}, "rating": 1612},
-            "black": {"user": {"name": game.black, "id": game.black.lower()}, "rating": 1598},
+            "white": _side(game.white, 1612),
+            "black": _side(game.black, 1598),
         },
         "opening": {"eco": game.famous.eco, "name": game.famous.opening, "ply": 4},
         "moves": game.famous.moves,
@@ -138,6 +148,12 @@ def lichess_json(game: Played) -> dict[str, Any]:
         "clock": {"initial": 600, "increment": 0, "totalTime": 600},
     }
     return line | ({"winner": winner} if winner else {})
+
+
+def _side(name: str, rating: int) -> dict[str, Any]:
+    if name.startswith(ENGINE):
+        return {"aiLevel": int(name.removeprefix(ENGINE))}
+    return {"user": {"name": name, "id": name.lower()}, "rating": rating}
 
 
 def movetext(game: Played, clocks: bool = False) -> str:

@@ -10,14 +10,18 @@ from typing import Literal
 from aiohttp import web
 from msgspec import Struct
 
-Fault = Literal["429", "500", "503", "reset", "hang", "cut", "internal", "403"]
+Fault = Literal["429", "500", "503", "reset", "hang", "cut", "short", "internal", "403", "html"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FAULT = web.RequestKey("fault", str)
+_PATIENCE = 3
 _CHALLENGE = '<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head></html>'
 
 
 class Seen(Struct, kw_only=True):
-    """A request that came in; `status` is 0 while, or if, it was not answered."""
+    """A request that came in at `at`, in Unix seconds.
+
+    `status` is 0 while, or if, it was not answered.
+    """
 
     method: str
     path: str
@@ -25,24 +29,31 @@ class Seen(Struct, kw_only=True):
     agent: str
     body: str = ""
     status: int = 0
+    at: float = 0.0
 
 
 class StandIn:
     """A site on loopback.
 
     `seen` is every request, `violations` each breach of the site's rules, `most_in_flight` the
-    largest number of requests at a time. `faults` are used up one a request; `delay_s` is what
-    each reply takes.
+    largest number of requests at a time. `faults` are used up one a request, `ailing` strikes every
+    request whose path has that word in it; `delay_s` is what each reply takes. After a 429 nobody
+    may ask for `pause_s`, after a 403 or a third 429 in a row for `breaker_s`.
     """
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self.seen: list[Seen] = []
         self.violations: list[str] = []
         self.faults: deque[Fault | None] = deque()
+        self.ailing: dict[str, Fault] = {}
         self.delay_s = delay_s
+        self.pause_s = 0.0
+        self.breaker_s = 0.0
         self.in_flight = 0
         self.most_in_flight = 0
         self.url = ""
+        self._refusals = 0
+        self._quiet_until = 0.0
 
     def routes(self) -> list[web.RouteDef]:
         """The site's own handlers."""
@@ -76,7 +87,10 @@ class StandIn:
             path=request.path,
             query=dict(request.query),
             agent=request.headers.get("User-Agent", ""),
+            at=time.time(),
         )
+        if seen.at < self._quiet_until:
+            self.violations.append(f"{seen.at:.3f} not left alone: {request.path}")
         self.seen.append(seen)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -85,9 +99,28 @@ class StandIn:
                 seen.body = await request.text()
             response = await self._answer(request, handler)
             seen.status = response.status
+            self._mind(response.status)
             return response
         finally:
             self.in_flight -= 1
+
+    def forgive(self) -> None:
+        """Whoever was refused last has died, perhaps before he could note it."""
+        self._refusals, self._quiet_until = 0, 0.0
+
+    def elapse(self, seconds: float) -> None:
+        """Lets so much time seem to have passed."""
+        self._quiet_until -= seconds
+
+    def _mind(self, status: int) -> None:
+        """For how long nobody may ask after a reply."""
+        if status not in (429, 403):
+            self._refusals = 0
+            return
+        self._refusals += 1
+        closed = status == 403 or self._refusals >= _PATIENCE
+        self._refusals = 0 if closed else self._refusals
+        self._quiet_until = time.time() + (self.breaker_s if closed else self.pause_s)
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self.in_flight > 1:
@@ -96,6 +129,7 @@ class StandIn:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         fault = self.faults.popleft() if self.faults else None
+        fault = next((self.ailing[word] for word in self.ailing if word in request.path), fault)
         request[FAULT] = fault or ""
         if fault == "429":
             return self.too_many()
@@ -103,8 +137,9 @@ class StandIn:
             return web.Response(status=500, text="oops")
         if fault == "503":
             return web.Response(status=503, text=_CHALLENGE, content_type="text/html")
-        if fault == "403":
-            return web.Response(status=403, text=_CHALLENGE, content_type="text/html")
+        if fault in ("403", "html"):
+            status = 403 if fault == "403" else 200
+            return web.Response(status=status, text=_CHALLENGE, content_type="text/html")
         if fault == "internal":
             message = "An internal error has occurred. Please contact the developers' forum."
             return web.json_response({"code": 0, "message": message}, status=404)
@@ -117,18 +152,18 @@ class StandIn:
     async def stream(
         self, request: web.Request, chunks: list[bytes], content_type: str
     ) -> web.StreamResponse:
-        """A chunked reply; the fault "cut" breaks it off within its last chunk."""
+        """A chunked reply; "cut" breaks it off within its last chunk, "short" ends it there."""
         response = web.StreamResponse()
         response.content_type = content_type
         await response.prepare(request)
-        for chunk in chunks[:-1]:
+        *whole, last = chunks or [b""]
+        for chunk in whole:
             await response.write(chunk)
-        if chunks:
-            last = chunks[-1]
-            if request[FAULT] == "cut":
-                await response.write(last[: len(last) // 2])
-                _cut(request)
-            await response.write(last)
+        broken = request[FAULT] in ("cut", "short")
+        if part := last[: len(last) // 2] if broken else last:
+            await response.write(part)
+        if request[FAULT] == "cut":
+            _cut(request)
         await response.write_eof()
         return response
 

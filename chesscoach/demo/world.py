@@ -45,7 +45,8 @@ def famous_games() -> tuple[Famous, ...]:
 class Played(Struct, kw_only=True):
     """A game on one site, between two names there; `ended_at` None while it is being played.
 
-    `status` is Lichess's word for how it stands or ended.
+    `status` is Lichess's word for how it stands or ended, `variant` Lichess's for the rules. The
+    name "Stockfish level 5" is the site's engine.
     """
 
     number: int
@@ -58,6 +59,12 @@ class Played(Struct, kw_only=True):
     speed: str = "rapid"
     rated: bool = True
     status: str = "resign"
+    variant: str = "standard"
+
+    @property
+    def listed(self) -> bool:
+        """Whether it has ended and is among the site's finished games: aborted ones are in none."""
+        return self.ended_at is not None and self.status != "aborted"
 
     @property
     def id(self) -> str:
@@ -86,11 +93,6 @@ class Player(Struct, kw_only=True):
     closed: bool = False
     title: str | None = None
     games: list[Played] = []
-
-    @property
-    def finished(self) -> int:
-        """How many of his games have ended."""
-        return sum(game.ended_at is not None for game in self.games)
 
 
 def player_uuid(name: str) -> str:
@@ -124,6 +126,8 @@ class World:
         opponent: str | None = None,
         speed: str = "rapid",
         status: str = "resign",
+        variant: str = "standard",
+        rated: bool = True,
     ) -> Played:
         """Lets a player play a game, and connects him for it."""
         self._number += 1
@@ -142,6 +146,8 @@ class World:
             ended_at=ended_at,
             speed=speed,
             status=status if ended_at else "started",
+            variant=variant,
+            rated=rated,
         )
         for each in (player, self.players[site].get(other.lower())):
             if each is not None:

@@ -1,6 +1,7 @@
 """The stand-in for Chess.com behaves as the site is documented to."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from chesscoach.demo.chesscom import ChesscomStandIn, chesscom_json
 from chesscoach.demo.site import Fault
 from chesscoach.demo.world import Famous, World, famous_games, player_uuid
+from tests.conftest import Clock
 
 FAMOUS = famous_games()
 MID_MARCH = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
@@ -222,7 +224,7 @@ async def test_a_second_request_in_flight_is_refused_and_noted(
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [("429", 429), ("500", 500), ("503", 503), ("403", 403), ("internal", 404)],
+    [("429", 429), ("500", 500), ("503", 503), ("403", 403), ("internal", 404), ("html", 200)],
 )
 async def test_a_fault_spoils_one_request(
     client: aiohttp.ClientSession, site: ChesscomStandIn, fault: Fault, status: int
@@ -234,8 +236,80 @@ async def test_a_fault_spoils_one_request(
     assert [seen.status for seen in site.seen] == [status, 200]
     if fault == "internal":
         assert told[0][1]["message"].startswith("An internal error has occurred")
-    if fault in ("403", "503"):
+    if fault in ("403", "503", "html"):
         assert told[0][1].startswith("<!DOCTYPE html>")
+
+
+async def test_one_player_can_ail_alone(
+    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World
+) -> None:
+    world.add_player("chess.com", "Bob", MID_MARCH)
+    site.ailing["/bob/"] = "500"
+
+    told = [(await get(client, MARCH.replace("ann", name)))[0] for name in ("bob", "ann", "bob")]
+
+    assert told == [500, 200, 500]
+
+
+@pytest.mark.parametrize(
+    ("faults", "rests"),
+    [(["429"], False), (["429", "429"], False), (["403"], True), (["429", "429", "429"], True)],
+)
+async def test_who_asks_while_he_was_told_not_to_is_noted(
+    client: aiohttp.ClientSession, site: ChesscomStandIn, faults: list[Fault], rests: bool
+) -> None:
+    site.faults.extend(faults)
+    site.breaker_s = 900
+    for _ in faults:
+        await get(client)
+    assert site.violations == []
+    await get(client)
+    assert bool(site.violations) == rests
+    site.violations.clear()
+    site.elapse(901)
+    await get(client)
+    assert site.violations == []
+
+
+async def test_a_pause_after_a_refusal_is_minded(
+    client: aiohttp.ClientSession, site: ChesscomStandIn
+) -> None:
+    site.pause_s = 60
+    site.faults.extend(["429", None, "429"])
+    await get(client)
+    await get(client)
+    assert len(site.violations) == 1
+    site.elapse(61)
+    await get(client)
+    site.forgive()
+    await get(client)
+    assert len(site.violations) == 1
+
+
+async def test_months_turn_in_the_sites_own_zone_and_by_its_own_clock(
+    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World
+) -> None:
+    turn = datetime(2026, 3, 1, tzinfo=UTC)
+    game = world.play("chess.com", "Ann", turn - timedelta(hours=1))
+    site.now = Clock(turn)
+
+    site.ahead = timedelta(hours=3)
+    assert [each["uuid"] for each in (await get(client))[1]["games"]] == [game.id]
+    site.ahead = timedelta(0)
+    assert await get(client) == (200, {"games": []})
+    site.ahead = timedelta(hours=-8)
+    assert (await get(client))[0] == 404
+
+
+async def test_aborted_games_are_in_no_month_and_variants_say_so(
+    client: aiohttp.ClientSession, world: World
+) -> None:
+    world.play("chess.com", "Ann", MID_MARCH, status="aborted")
+    world.play("chess.com", "Ann", MID_MARCH, variant="threeCheck")
+
+    _, month = await get(client)
+
+    assert [game["rules"] for game in month["games"]] == ["threecheck"]
 
 
 async def test_a_month_is_cut_on_demand(
@@ -248,3 +322,12 @@ async def test_a_month_is_cut_on_demand(
 
     assert site.in_flight == 0
     assert (await get(client))[0] == 200
+
+
+async def test_a_month_ends_too_soon_on_demand(
+    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World
+) -> None:
+    world.play("chess.com", "Ann", MID_MARCH)
+    site.faults.append("short")
+    with pytest.raises(json.JSONDecodeError):
+        await get(client)

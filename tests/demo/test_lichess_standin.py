@@ -270,6 +270,27 @@ async def test_a_game_changes_when_a_player_was_seen_and_how_long_he_played(
     assert after["perfs"]["rapid"]["games"] == before["perfs"]["rapid"]["games"] + 1
 
 
+async def test_a_correspondence_game_shows_only_if_it_was_rated(
+    client: Client, world: World
+) -> None:
+    (before,) = await client.users("ann")
+    for rated in (False, True):
+        world.play("lichess", "Ann", NOON, speed="correspondence", rated=rated)
+    (after,) = await client.users("ann")
+
+    assert after["playTime"] == before["playTime"]
+    assert after["perfs"]["rapid"]["games"] == before["perfs"]["rapid"]["games"] + 1
+
+
+async def test_variants_and_the_engine_are_named(client: Client, world: World) -> None:
+    world.play("lichess", "Ann", NOON, variant="atomic", opponent="Stockfish level 5")
+
+    (game,) = await client.export()
+
+    assert game["variant"] == "atomic"
+    assert {"aiLevel": 5} in game["players"].values()
+
+
 async def test_at_most_three_hundred_ids_are_taken(client: Client, site: LichessStandIn) -> None:
     for count, status in ((300, 200), (301, 400)):
         text = ",".join(f"name{n}" for n in range(count))
@@ -287,6 +308,9 @@ async def test_no_more_users_than_allowed_are_told_in_ten_minutes(
     assert site.violations == []
 
     assert await client.status("POST", "/api/users", data="ann") == 429
+    assert len(site.violations) == 1
+    site.elapse(601)
+    assert await client.status("POST", "/api/users", data="ann") == 200
     assert len(site.violations) == 1
 
 
@@ -331,7 +355,7 @@ async def test_a_client_that_goes_away_frees_its_slot(client: Client, site: Lich
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("403", 403)]
+    ("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("403", 403), ("html", 200)]
 )
 async def test_a_fault_spoils_one_request(
     client: Client, site: LichessStandIn, fault: Fault, status: int
@@ -357,6 +381,19 @@ async def test_a_connection_breaks_on_demand(
 
     assert site.in_flight == 0
     assert len(await client.games()) == 150
+
+
+async def test_a_stream_ends_too_soon_on_demand(
+    client: Client, site: LichessStandIn, world: World
+) -> None:
+    world.play("lichess", "Ann", NOON)
+    site.faults.append("short")
+    async with client.session.get("/api/games/user/ann") as response:
+        text = await response.read()
+
+    assert response.status == 200
+    assert text.startswith(b"{")
+    assert not text.endswith(b"\n")
 
 
 async def test_what_was_asked_is_on_record(client: Client, site: LichessStandIn) -> None:
