@@ -63,7 +63,7 @@ class Chesscom:
 
         Returns if that is not found either; raises like `month` if there is more to be said.
         """
-        async with self.site.ask("GET", f"/player/{name}") as response:
+        async with self.site.ask("GET", f"/player/{name}", total_s=120.0) as response:
             if response.status in _MOVED:
                 raise _renamed(response.headers.get("Location", ""), name)
             if response.status != 200:
