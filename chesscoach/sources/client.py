@@ -76,7 +76,8 @@ class Site:
     """One site: its session, its lane, and what has been sent to it (`requests`).
 
     `answered` counts replies that were read to their end, `troubles` what else came, by kind: a
-    status, `cut`, `no_reply`, `html`. An asynchronous context manager that closes the session.
+    status, `cut`, `no_reply`, `html`, `unusable`, `repeated` (by the client, on a dropped
+    connection). An asynchronous context manager that closes the session.
     """
 
     def __init__(
@@ -170,9 +171,7 @@ class Site:
                     silent = SourceError(_told("no reply", error))
                     raise await self._failed("no_reply", silent) from None
                 except SourceError as error:
-                    if general and not error.site_wide and not isinstance(error, SiteClosed):
-                        raise await self._failed("unusable", error) from None
-                    raise
+                    raise await self._judged(error, general) from None
 
     async def _healthy(self, response: aiohttp.ClientResponse) -> bool:
         """Whether the reply speaks of what was asked; False to ask again after a pause."""
@@ -222,6 +221,20 @@ class Site:
         error.site_wide = True
         return error
 
+    async def _judged(self, error: SourceError, general: bool) -> SourceError:
+        """The error to raise for one that a reply led to: the site's, or one account's."""
+        if error.site_wide or isinstance(error, SiteClosed):
+            return error
+        if isinstance(error, StreamCut):
+            return await self._failed("cut", error)
+        if general:
+            return await self._failed("unusable", error)
+        if error.permanent:
+            await self._went_well()
+        else:
+            self.troubles["unusable"] += 1
+        return error
+
     async def _closed(self, reason: str) -> SiteClosed:
         self._failures = 0
         factor = ESCALATION[min(self.lane.closings, len(ESCALATION) - 1)]
@@ -239,6 +252,7 @@ class Site:
             self.requests += 1
             if getattr(context, "sent", False):
                 count.labels(self.platform, "repeated").inc()
+                self.troubles["repeated"] += 1
             context.sent = True
 
         async def answered(

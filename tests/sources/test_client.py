@@ -20,7 +20,7 @@ from chesscoach import __version__
 from chesscoach.config import Sources
 from chesscoach.context import Context
 from chesscoach.demo.world import famous_games
-from chesscoach.errors import BadReply, SiteClosed, SourceError, StreamCut
+from chesscoach.errors import BadReply, PlayerMissing, SiteClosed, SourceError, StreamCut
 from chesscoach.metrics import Metrics
 from chesscoach.sources.client import ESCALATION, Site, user_agent
 from chesscoach.sources.reply import body, complaint, lines
@@ -655,6 +655,33 @@ async def test_replies_that_are_cut_three_times_in_a_row_close_the_site() -> Non
             await fetched(site)
 
 
+async def test_streams_that_end_within_a_line_three_times_in_a_row_close_the_site() -> None:
+    lane = OwnLane()
+    async with serving(streaming(b"a\n", b"b")) as url, asking(url, lane) as site:
+        for last in (False, False, True):
+            with pytest.raises(SiteClosed if last else StreamCut) as caught:
+                async with site.ask("GET", "/") as response:
+                    async for _ in lines(response, 1000):
+                        pass
+            assert last or caught.value.site_wide
+        assert site.troubles == {"cut": 3}
+
+
+async def test_what_a_reply_says_of_one_account_is_no_failure_of_the_site() -> None:
+    async def asked(site: Site, error: SourceError) -> None:
+        async with site.ask("GET", "/"):
+            raise error
+
+    async with serving(answering(200)) as url, asking(url, OwnLane()) as site:
+        for _ in range(4):
+            for error in (BadReply("no month"), PlayerMissing("nobody")):
+                with pytest.raises(type(error)):
+                    await asked(site, error)
+                assert not error.site_wide
+        assert site.troubles == {"unusable": 4}
+        assert site.answered == 4, "that there is nobody is an answer"
+
+
 async def test_replies_that_stall_three_times_in_a_row_close_the_site() -> None:
     async def stall(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -708,6 +735,7 @@ async def test_a_request_that_the_client_repeats_by_itself_is_counted() -> None:
 
     assert s.requests == 3
     assert counted(metrics) == {"200": 2, "repeated": 1}
+    assert s.troubles == {"repeated": 1}
 
 
 async def test_a_request_without_a_reply_is_counted() -> None:

@@ -1,7 +1,8 @@
 """Accounts that could not be checked: counted, told, and struck only where they are at fault.
 
 A site that does not answer anybody says nothing of the accounts that happened to be asked about.
-So failures that may be the site's wait until it has answered for somebody in this walk.
+So failures that may be the site's wait until it has answered for somebody in this walk; if it never
+does, they are the site's.
 """
 
 from chesscoach import log
@@ -22,7 +23,7 @@ class Complaints:
         self._site = site
         self._answered = site.answered
         self._seen: set[str] = set()
-        self._doubtful: list[tuple[Account, Exception]] = []
+        self._doubtful: list[tuple[Account, SourceError]] = []
 
     async def take(self, account: Account, error: Exception) -> None:
         """Counts an account as failed, once; its cursor stays behind the failure."""
@@ -30,7 +31,7 @@ class Complaints:
             return
         self._seen.add(account.key)
         self._run.counts.failed += 1
-        if isinstance(error, SourceError) and error.site_wide:
+        if isinstance(error, SourceError) and not error.permanent:
             self._doubtful.append((account, error))
         else:
             await self._complain(account, error)
@@ -44,7 +45,11 @@ class Complaints:
         """
         if self._site.answered > self._answered:
             await self._complain_of_doubtful()
-        elif self._doubtful and not told:
+        elif told or not self._doubtful:
+            return
+        elif len(self._doubtful) == 1 and not self._doubtful[0][1].site_wide:
+            await self._complain_of_doubtful()  # it did reply, to the only one it was asked about
+        else:
             error = str(self._doubtful[0][1])
             self._run.counts.sample(platform=self._site.platform, error=error)
             log.get_logger().error(
