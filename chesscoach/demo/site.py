@@ -152,16 +152,17 @@ class StandIn:
     async def stream(
         self, request: web.Request, chunks: list[bytes], content_type: str
     ) -> web.StreamResponse:
-        """A chunked reply; "cut" breaks it off within its last chunk, "short" ends it there."""
+        """A chunked reply; "cut" breaks it off within a line of its last chunk, "short" ends it."""
         response = web.StreamResponse()
         response.content_type = content_type
         await response.prepare(request)
         *whole, last = chunks or [b""]
         for chunk in whole:
             await response.write(chunk)
-        broken = request[FAULT] in ("cut", "short")
-        if part := last[: len(last) // 2] if broken else last:
-            await response.write(part)
+        if request[FAULT] in ("cut", "short"):
+            last = last[: len(last) // 2].rstrip(b"\n")
+        if last:
+            await response.write(last)
         if request[FAULT] == "cut":
             _cut(request)
         await response.write_eof()
