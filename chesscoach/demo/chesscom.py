@@ -1,17 +1,18 @@
-"""A stand-in for Chess.com's public API: the archive months of a player."""
+"""A stand-in for Chess.com's public API: the archive months of a player, and his profile."""
 
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from aiohttp import web
 
 from chesscoach.demo.lichess import movetext
 from chesscoach.demo.site import FAULT, StandIn
-from chesscoach.demo.world import Played, World, player_uuid
+from chesscoach.demo.world import Played, World
 
 _USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 
@@ -20,6 +21,8 @@ class ChesscomStandIn(StandIn):
     """Answers for the Chess.com half of a world, below `/pub`.
 
     `now` is its clock, `ahead` how far the zone in which its months turn is ahead of UTC.
+    What it says of a name that a player has given up is not documented: it sends on from his
+    profile, and from his months too unless `months_move` is False; then they are not found.
     """
 
     def __init__(self, world: World, *, delay_s: float = 0.0) -> None:
@@ -27,16 +30,21 @@ class ChesscomStandIn(StandIn):
         self.world = world
         self.now: Callable[[], datetime] = partial(datetime.now, UTC)
         self.ahead = timedelta(0)
+        self.months_move = True
 
     def routes(self) -> list[web.RouteDef]:
-        """The one path that we ask."""
-        return [web.get("/pub/player/{name}/games/{year:\\d+}/{month:\\d+}", self._month)]
+        """The paths that we ask."""
+        return [
+            web.get("/pub/player/{name}/games/{year:\\d+}/{month:\\d+}", self._month),
+            web.get("/pub/player/{name}", self._profile),
+        ]
 
     def too_many(self) -> web.Response:
         """As the site says it."""
         return web.json_response({"code": 0, "message": "Rate limit exceeded"}, status=429)
 
-    async def _month(self, request: web.Request) -> web.StreamResponse:
+    def _refused(self, request: web.Request) -> web.Response | None:
+        """What is said of a request that cannot be answered with data."""
         if "contact" not in request.headers.get("User-Agent", ""):
             self.violations.append("no contact in the User-Agent")
             return web.Response(status=403, text="Please provide contact information")
@@ -44,9 +52,41 @@ class ChesscomStandIn(StandIn):
         if name != name.lower():
             self.violations.append(f"capitals in {name}")
             raise web.HTTPMovedPermanently(request.path.replace(name, name.lower()))
-        if name not in self.world.players["chess.com"]:
+        new = self.world.renamed.get(name)
+        if new and (self.months_move or "month" not in request.match_info):
+            raise web.HTTPMovedPermanently(
+                request.path.replace(f"/player/{name}", f"/player/{new}")
+            )
+        player = self.world.players["chess.com"].get(name)
+        if player is None or (player.closed and "month" in request.match_info):
             return _error(f'User "{name}" not found.')
+        return None
+
+    async def _profile(self, request: web.Request) -> web.StreamResponse:
+        if refused := self._refused(request):
+            return refused
+        player = self.world.players["chess.com"][request.match_info["name"]]
+        return web.json_response(
+            {
+                "@id": f"https://api.chess.com/pub/player/{player.name.lower()}",
+                "url": f"https://www.chess.com/member/{player.name}",
+                "username": player.name.lower(),
+                "player_id": UUID(player.key).int % 10**9,
+                "uuid": player.key,
+                "status": "closed" if player.closed else "basic",
+                "country": "https://api.chess.com/pub/country/NO",
+                "joined": 1_500_000_000,
+                "last_online": int(player.seen_at.timestamp()),
+            }
+        )
+
+    async def _month(self, request: web.Request) -> web.StreamResponse:
+        if refused := self._refused(request):
+            return refused
+        name = request.match_info["name"]
         month = f"{request.match_info['year']}-{request.match_info['month']}"
+        if month in self.world.players["chess.com"][name].gone:
+            return web.json_response({"code": 0, "message": "Gone"}, status=410)
         if month > self._month_of(self.now()):
             return _error("Date cannot be set in the future")
         text, etag = self.month(name, month)
@@ -62,7 +102,9 @@ class ChesscomStandIn(StandIn):
         games = [
             game
             for game in self.world.players["chess.com"][name].games
-            if game.listed and game.ended_at and self._month_of(game.ended_at) == month
+            if game.listed
+            and game.ended_at
+            and (game.month or self._month_of(game.ended_at)) == month
         ]
         games.sort(key=lambda game: game.ended_at or game.started_at)
         text = msgspec.json.encode({"games": [chesscom_json(game) for game in games]})
@@ -90,29 +132,34 @@ def chesscom_json(game: Played) -> dict[str, Any]:
         f'[UTCTime "{game.started_at:%H:%M:%S}"]\n[Link "{game.url}"]\n\n'
         f"{movetext(game, clocks=True)}\n"
     )
-    return {
+    said: dict[str, Any] = {
         "url": game.url,
         "pgn": pgn,
-        "time_control": "600",
+        "time_control": "1/259200" if game.speed == "daily" else "600",
         "end_time": int(ended.timestamp()),
         "rated": game.rated,
         "tcn": game.famous.tcn,
         "uuid": game.id,
-        "initial_setup": _USUAL,
+        "initial_setup": game.initial_fen or _USUAL,
         "fen": game.famous.fen,
         "time_class": game.speed,
-        "rules": "chess" if game.variant == "standard" else game.variant.lower(),
-        "white": _side(game.white, 1510, white),
-        "black": _side(game.black, 1495, black),
+        "rules": "chess" if game.variant in ("", "standard") else game.variant.lower(),
+        "white": _side(game.white, game.keys[0], 1510, white),
+        "black": _side(game.black, game.keys[1], 1495, black),
         "eco": "https://www.chess.com/openings/" + game.famous.opening.replace(" ", "-"),
     }
+    if game.speed == "daily":
+        said["start_time"] = int(game.started_at.timestamp())
+    if game.accuracies:
+        said["accuracies"] = dict(zip(("white", "black"), game.accuracies, strict=True))
+    return game.told(said)
 
 
-def _side(name: str, rating: int, result: str) -> dict[str, Any]:
+def _side(name: str, key: str, rating: int, result: str) -> dict[str, Any]:
     return {
         "rating": rating,
         "result": result,
         "@id": f"https://api.chess.com/pub/player/{name.lower()}",
         "username": name,
-        "uuid": player_uuid(name),
+        "uuid": key,
     }

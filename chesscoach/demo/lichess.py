@@ -11,8 +11,8 @@ from aiohttp import web
 from chesscoach.demo.site import StandIn
 from chesscoach.demo.world import Played, Player, World
 
-_CHUNK = 100
 ENGINE = "Stockfish level "
+_CHUNK = 100
 
 
 class LichessStandIn(StandIn):
@@ -131,26 +131,30 @@ def lichess_json(game: Played) -> dict[str, Any]:
     line: dict[str, Any] = {
         "id": game.id,
         "rated": game.rated,
-        "variant": game.variant,
+        "variant": game.variant or "standard",
         "speed": game.speed,
         "perf": game.speed,
         "createdAt": _ms(started),
         "lastMoveAt": _ms(game.ended_at or started),
         "status": status,
         "source": "pool",
-        "players": {
-            "white": _side(game.white, 1612),
-            "black": _side(game.black, 1598),
-        },
+        "players": {"white": _side(game.white, 1612), "black": _side(game.black, 1598)},
         "opening": {"eco": game.famous.eco, "name": game.famous.opening, "ply": 4},
         "moves": game.famous.moves,
         "pgn": pgn,
-        "clock": {"initial": 600, "increment": 0, "totalTime": 600},
     }
-    return line | ({"winner": winner} if winner else {})
+    line |= {"winner": winner} if winner else {}
+    line |= {"initialFen": game.initial_fen} if game.initial_fen else {}
+    if game.speed == "correspondence":
+        line["daysPerTurn"] = 3
+    else:
+        line["clock"] = {"initial": 600, "increment": 0, "totalTime": 600}
+    return game.told(line)
 
 
 def _side(name: str, rating: int) -> dict[str, Any]:
+    if not name:
+        return {}
     if name.startswith(ENGINE):
         return {"aiLevel": int(name.removeprefix(ENGINE))}
     return {"user": {"name": name, "id": name.lower()}, "rating": rating}

@@ -36,15 +36,16 @@ class StandIn:
     """A site on loopback.
 
     `seen` is every request, `violations` each breach of the site's rules, `most_in_flight` the
-    largest number of requests at a time. `faults` are used up one a request, `ailing` strikes every
-    request whose path has that word in it; `delay_s` is what each reply takes. After a 429 nobody
-    may ask for `pause_s`, after a 403 or a third 429 in a row for `breaker_s`.
+    largest number of requests at a time. `faults` are used up one a request; one that is a handler
+    answers it instead. `ailing` strikes every request whose path has that word in it; `delay_s` is
+    what each reply takes. After a 429 nobody may ask for `pause_s`, after a 403 or a third 429 in a
+    row for `breaker_s`.
     """
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self.seen: list[Seen] = []
         self.violations: list[str] = []
-        self.faults: deque[Fault | None] = deque()
+        self.faults: deque[Fault | Handler | None] = deque()
         self.ailing: dict[str, Fault] = {}
         self.delay_s = delay_s
         self.pause_s = 0.0
@@ -130,19 +131,13 @@ class StandIn:
             await asyncio.sleep(self.delay_s)
         fault = self.faults.popleft() if self.faults else None
         fault = next((self.ailing[word] for word in self.ailing if word in request.path), fault)
+        if callable(fault):
+            return await fault(request)
         request[FAULT] = fault or ""
         if fault == "429":
             return self.too_many()
-        if fault == "500":
-            return web.Response(status=500, text="oops")
-        if fault == "503":
-            return web.Response(status=503, text=_CHALLENGE, content_type="text/html")
-        if fault in ("403", "html"):
-            status = 403 if fault == "403" else 200
-            return web.Response(status=status, text=_CHALLENGE, content_type="text/html")
-        if fault == "internal":
-            message = "An internal error has occurred. Please contact the developers' forum."
-            return web.json_response({"code": 0, "message": message}, status=404)
+        if refused := _refused(fault):
+            return refused
         if fault == "hang":
             await asyncio.sleep(3600)
         if fault == "reset":
@@ -167,6 +162,18 @@ class StandIn:
             _cut(request)
         await response.write_eof()
         return response
+
+
+def _refused(fault: Fault | None) -> web.Response | None:
+    if fault == "500":
+        return web.Response(status=500, text="oops")
+    if fault in ("403", "503", "html"):
+        status = 200 if fault == "html" else int(fault)
+        return web.Response(status=status, text=_CHALLENGE, content_type="text/html")
+    if fault == "internal":
+        message = "An internal error has occurred. Please contact the developers' forum."
+        return web.json_response({"code": 0, "message": message}, status=404)
+    return None
 
 
 def _cut(request: web.Request) -> None:

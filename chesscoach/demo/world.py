@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID, uuid5
 
 from msgspec import Struct
@@ -45,8 +45,12 @@ def famous_games() -> tuple[Famous, ...]:
 class Played(Struct, kw_only=True):
     """A game on one site, between two names there; `ended_at` None while it is being played.
 
-    `status` is Lichess's word for how it stands or ended, `variant` Lichess's for the rules. The
-    name "Stockfish level 5" is the site's engine.
+    On Lichess nobody's name is that of an anonymous player, and `Stockfish level 5` is an engine's.
+    `status` is Lichess's word for how it stands or ended, `variant` the site's word for other rules
+    than the usual, `initial_fen` another position than the usual that it began from. Chess.com
+    knows its players by `keys` (White's and Black's), tells the `accuracies` of games that were
+    reviewed, and lists a game in `month` rather than in that of its end. `fields` are those that
+    the site tells otherwise than all this says; one that is None it does not tell.
     """
 
     number: int
@@ -59,12 +63,21 @@ class Played(Struct, kw_only=True):
     speed: str = "rapid"
     rated: bool = True
     status: str = "resign"
-    variant: str = "standard"
+    variant: str = ""
+    initial_fen: str | None = None
+    keys: tuple[str, str] = ("", "")
+    accuracies: tuple[float, float] | None = None
+    month: str | None = None
+    fields: dict[str, Any] = {}
 
     @property
     def listed(self) -> bool:
         """Whether it has ended and is among the site's finished games: aborted ones are in none."""
         return self.ended_at is not None and self.status != "aborted"
+
+    def told(self, said: dict[str, Any]) -> dict[str, Any]:
+        """What the site tells of the game, from what it would say of any."""
+        return {key: value for key, value in (said | self.fields).items() if value is not None}
 
     @property
     def id(self) -> str:
@@ -82,38 +95,63 @@ class Played(Struct, kw_only=True):
         """Where the site shows it."""
         if self.site == "lichess":
             return f"https://lichess.org/{self.id}"
-        return f"https://www.chess.com/game/live/{170_000_000_000 + self.number}"
+        kind = "daily" if self.speed == "daily" else "live"
+        return f"https://www.chess.com/game/{kind}/{170_000_000_000 + self.number}"
 
 
 class Player(Struct, kw_only=True):
-    """A player on one site; `seen_at` moves when he connects."""
+    """A player on one site; `seen_at` moves when he connects.
+
+    `key` is what Chess.com knows him by, whatever his name; `gone` are the months for which it
+    says that there will never be anything.
+    """
 
     name: str
     seen_at: datetime
     closed: bool = False
     title: str | None = None
+    key: str = ""
+    gone: set[str] = set()
     games: list[Played] = []
 
 
 def player_uuid(name: str) -> str:
-    """A Chess.com player's identity."""
+    """The identity of the first Chess.com player of a name."""
     return str(uuid5(_NAMESPACE, f"player:{name.lower()}"))
 
 
 class World:
-    """The players of both sites, by lower-cased name."""
+    """The players of both sites, by lower-cased name.
+
+    `renamed` leads from the names that Chess.com's players have given up to their new ones.
+    """
 
     def __init__(self, seed: int = 7) -> None:
         self._random = random.Random(seed)  # noqa: S311  # a sample world, no secrets
         self._number = 0
         self.players: dict[Site, dict[str, Player]] = {"lichess": {}, "chess.com": {}}
         self.games: dict[str, Played] = {}
+        self.renamed: dict[str, str] = {}
 
     def add_player(self, site: Site, name: str, seen_at: datetime) -> Player:
-        """A new player without games."""
-        player = Player(name=name, seen_at=seen_at, games=[])
+        """A new player without games; on Chess.com also one who takes a name that is free again."""
+        key = player_uuid(name)
+        if self.renamed.pop(name.lower(), None) is not None:
+            key = str(uuid5(_NAMESPACE, f"player:{name.lower()}:{len(self.players[site])}"))
+        player = Player(name=name, seen_at=seen_at, key=key, games=[], gone=set())
         self.players[site][name.lower()] = player
         return player
+
+    def rename(self, old: str, new: str) -> None:
+        """Gives a Chess.com player another name; his games show it, also those he has played."""
+        player = self.players["chess.com"].pop(old.lower())
+        for game in player.games:
+            game.white = new if game.white == player.name else game.white
+            game.black = new if game.black == player.name else game.black
+        player.name = new
+        self.players["chess.com"][new.lower()] = player
+        self.renamed[old.lower()] = new.lower()
+        self.renamed.pop(new.lower(), None)
 
     def play(
         self,
@@ -126,14 +164,13 @@ class World:
         opponent: str | None = None,
         speed: str = "rapid",
         status: str = "resign",
-        variant: str = "standard",
-        rated: bool = True,
+        **more: Any,
     ) -> Played:
-        """Lets a player play a game, and connects him for it."""
+        """Lets a player play a game, and connects him for it; `more` as in `Played`."""
         self._number += 1
         famous = famous or self._random.choice(famous_games())
         player = self.players[site][name.lower()]
-        other = opponent or f"Opponent{self._number % 97}"
+        other = f"Opponent{self._number % 97}" if opponent is None else opponent
         white, black = (player.name, other) if self._random.random() < 0.5 else (other, player.name)
         begun = started_at or (ended_at or player.seen_at) - timedelta(minutes=20)
         game = Played(
@@ -146,8 +183,8 @@ class World:
             ended_at=ended_at,
             speed=speed,
             status=status if ended_at else "started",
-            variant=variant,
-            rated=rated,
+            keys=(self._key(site, white), self._key(site, black)),
+            **more,
         )
         for each in (player, self.players[site].get(other.lower())):
             if each is not None:
@@ -155,6 +192,10 @@ class World:
                 each.seen_at = max(each.seen_at, ended_at or begun)
         self.games[f"{site}:{game.id}"] = game
         return game
+
+    def _key(self, site: Site, name: str) -> str:
+        known = self.players[site].get(name.lower())
+        return known.key if known else player_uuid(name)
 
     def finished(self, site: Site, name: str) -> Iterator[Played]:
         """A player's finished games."""

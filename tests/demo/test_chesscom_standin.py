@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from chesscoach.demo.chesscom import ChesscomStandIn, chesscom_json
 from chesscoach.demo.site import Fault
@@ -122,6 +123,92 @@ def test_a_pgn_has_headers_in_utc_and_a_clock_on_each_ply(world: World) -> None:
     plies = len(FAMOUS[0].moves.split())
     assert len(re.findall(r"\{\[%clk \d:\d\d:\d\d\]\}", movetext)) == plies
     assert movetext.startswith("1. e4 {[%clk 0:10:00]} 1... b6 {")
+
+
+def test_a_daily_game_has_a_start_and_days(world: World) -> None:
+    told = chesscom_json(world.play("chess.com", "Ann", MID_MARCH, speed="daily"))
+
+    assert told["time_control"] == "1/259200"
+    assert told["start_time"] < told["end_time"]
+    assert "/daily/" in told["url"]
+
+
+def test_a_game_tells_its_rules_its_position_and_its_accuracies(world: World) -> None:
+    fen = "nqbrknbr/pppppppp/8/8/8/8/PPPPPPPP/NQBRKNBR w KQkq - 0 1"
+    plain = chesscom_json(world.play("chess.com", "Ann", MID_MARCH))
+    told = chesscom_json(
+        world.play(
+            "chess.com",
+            "Ann",
+            MID_MARCH,
+            variant="chess960",
+            initial_fen=fen,
+            accuracies=(91.5, 77.25),
+            fields={"pgn": None},
+        )
+    )
+
+    assert (told["rules"], told["initial_setup"]) == ("chess960", fen)
+    assert told["accuracies"] == {"white": 91.5, "black": 77.25}
+    assert "pgn" not in told
+    assert plain["rules"] == "chess"
+    assert "accuracies" not in plain
+
+
+async def test_a_game_may_be_listed_in_another_month_than_that_of_its_end(
+    client: aiohttp.ClientSession, world: World
+) -> None:
+    world.play("chess.com", "Ann", MID_MARCH, month="2026-02")
+
+    assert await get(client) == (200, {"games": []})
+    _, february = await get(client, "/pub/player/ann/games/2026/02")
+    assert len(february["games"]) == 1
+
+
+# Profiles
+
+
+async def test_a_profile_tells_who_a_player_is_and_whether_he_is_there(
+    client: aiohttp.ClientSession, world: World
+) -> None:
+    player = world.players["chess.com"]["ann"]
+    status, open_ = await get(client, "/pub/player/ann")
+    player.closed = True
+    _, closed = await get(client, "/pub/player/ann")
+
+    assert status == 200
+    assert (open_["username"], open_["uuid"], open_["status"]) == ("ann", player.key, "basic")
+    assert closed == open_ | {"status": "closed"}
+    assert (await get(client))[0] == 404, "the months of a closed account are not found"
+    assert (await get(client, "/pub/player/nobody"))[0] == 404
+
+
+@pytest.mark.parametrize("months_move", [True, False])
+async def test_a_name_that_was_given_up_leads_to_the_new_one(
+    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World, months_move: bool
+) -> None:
+    _, before = await get(client, "/pub/player/ann")
+    world.rename("Ann", "Annette")
+    site.months_move = months_move
+    for path in ("/pub/player/ann", MARCH):
+        async with client.get(path, allow_redirects=False) as response:
+            moved = months_move or path != MARCH
+            assert response.status == (301 if moved else 404)
+            if moved:
+                assert response.headers["Location"] == path.replace("ann", "annette")
+
+    _, after = await get(client, "/pub/player/annette")
+    assert after["player_id"] == before["player_id"]
+    assert site.violations == []
+
+
+async def test_a_month_that_will_never_have_anything_is_gone(
+    client: aiohttp.ClientSession, world: World
+) -> None:
+    world.players["chess.com"]["ann"].gone.add("2026-03")
+
+    assert (await get(client))[0] == 410
+    assert (await get(client, "/pub/player/ann/games/2026/02"))[0] == 200
 
 
 # ETags
@@ -310,6 +397,19 @@ async def test_aborted_games_are_in_no_month_and_variants_say_so(
     _, month = await get(client)
 
     assert [game["rules"] for game in month["games"]] == ["threecheck"]
+
+
+async def test_a_fault_may_be_an_answer_of_ones_own(
+    client: aiohttp.ClientSession, site: ChesscomStandIn
+) -> None:
+    async def odd(request: web.Request) -> web.Response:
+        return web.Response(status=418, text=request.path)
+
+    site.faults.append(odd)
+
+    assert await get(client) == (418, MARCH)
+    assert (await get(client))[0] == 200
+    assert [seen.status for seen in site.seen] == [418, 200]
 
 
 async def test_a_month_is_cut_on_demand(

@@ -208,6 +208,46 @@ def test_a_drawn_game_is_told_as_drawn(world: World) -> None:
     assert "winner" not in told
 
 
+def test_a_side_is_an_account_an_engine_or_nobody(world: World) -> None:
+    told = {
+        opponent: lichess_json(world.play("lichess", "Ann", NOON, opponent=opponent))["players"]
+        for opponent in ("Bob", "Stockfish level 5", "")
+    }
+
+    assert all(
+        {"user": {"name": "Ann", "id": "ann"}}.items() <= side.items()
+        for players in told.values()
+        for side in players.values()
+        if side.get("user", {}).get("id") == "ann"
+    )
+    assert {"aiLevel": 5} in told["Stockfish level 5"].values()
+    assert {} in told[""].values()
+
+
+def test_a_correspondence_game_has_days_and_no_clock(world: World) -> None:
+    told = lichess_json(world.play("lichess", "Ann", NOON, speed="correspondence"))
+
+    assert told["daysPerTurn"] == 3
+    assert "clock" not in told
+
+
+def test_a_variant_tells_its_name_and_its_first_position(world: World) -> None:
+    fen = "nqbrknbr/pppppppp/8/8/8/8/PPPPPPPP/NQBRKNBR w KQkq - 0 1"
+    told = lichess_json(
+        world.play("lichess", "Ann", NOON, variant="chess960", initial_fen=fen, rated=False)
+    )
+
+    assert (told["variant"], told["initialFen"], told["rated"]) == ("chess960", fen, False)
+
+
+def test_fields_are_told_as_they_are_given_or_not_at_all(world: World) -> None:
+    odd = {"winner": 7, "moves": None, "new": {"deep": [1]}}
+    told = lichess_json(world.play("lichess", "Ann", NOON, fields=odd))
+
+    assert (told["winner"], told["new"]) == (7, {"deep": [1]})
+    assert "moves" not in told
+
+
 # Games by id
 
 
@@ -289,6 +329,16 @@ async def test_variants_and_the_engine_are_named(client: Client, world: World) -
 
     assert game["variant"] == "atomic"
     assert {"aiLevel": 5} in game["players"].values()
+
+
+async def test_a_casual_correspondence_game_that_ends_unseen_changes_nothing(
+    client: Client, world: World
+) -> None:
+    game = world.play("lichess", "Ann", None, started_at=NOON, speed="correspondence", rated=False)
+    before = await client.users("ann")
+    game.ended_at, game.status = NOON + timedelta(days=3), "resign"
+
+    assert await client.users("ann") == before
 
 
 async def test_at_most_three_hundred_ids_are_taken(client: Client, site: LichessStandIn) -> None:

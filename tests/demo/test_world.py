@@ -170,6 +170,31 @@ def test_a_game_that_is_being_played_has_no_end() -> None:
     assert ann.seen_at == NOON
 
 
+def test_a_renamed_player_keeps_his_identity_and_his_games_show_the_new_name() -> None:
+    world = World()
+    ann = world.add_player("chess.com", "Ann", NOON)
+    game = world.play("chess.com", "Ann", NOON, opponent="Bob")
+    keys = game.keys
+    world.rename("Ann", "Annette")
+    later = world.play("chess.com", "Annette", NOON, opponent="Bob")
+
+    assert world.players["chess.com"] == {"annette": ann}
+    assert world.renamed == {"ann": "annette"}
+    assert {game.white, game.black} == {"Annette", "Bob"}
+    assert game.keys == keys
+    assert set(later.keys) == {ann.key, player_uuid("Bob")}
+
+
+def test_a_name_that_is_free_again_may_be_anothers() -> None:
+    world = World()
+    ann = world.add_player("chess.com", "Ann", NOON)
+    world.rename("Ann", "Annette")
+    other = world.add_player("chess.com", "Ann", NOON)
+
+    assert world.renamed == {}
+    assert other.key != ann.key
+
+
 def test_the_players_of_one_site_are_not_those_of_the_other() -> None:
     world = World()
     world.add_player("lichess", "Ann", NOON)
