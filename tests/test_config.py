@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from chesscoach import config
-from chesscoach.config import Config, Process, Settings
+from chesscoach.config import Config, Origin, Process, Settings
 from chesscoach.errors import ConfigError
 from chesscoach.models import Every, Schedule
 
@@ -76,6 +76,7 @@ def test_nothing_at_all_gives_the_defaults(load: Loader) -> None:
     settings = load()
     assert settings.config == Config()
     assert settings.process == Process()
+    assert settings.origin == Origin()
     assert list(settings.config.schedules) == ["sync_games"]
 
 
@@ -90,6 +91,42 @@ def test_a_file_is_named_by_the_environment_unless_the_caller_names_one(tmp_path
     env = {"CHESSCOACH_CONFIG": str(tmp_path / "one.toml")}
     assert config.load(None, env).config.sync.first_games == 1
     assert config.load(str(tmp_path / "two.toml"), env).config.sync.first_games == 2
+
+
+def test_where_the_settings_came_from_is_kept_without_their_values(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("")
+    (tmp_path / ".env").write_text(
+        "CHESSCOACH_LOG__LEVEL=error\nCHESSCOACH_SYNC__FIRST_GAMES=7\nDB_NAME=beside\n"
+    )
+    (tmp_path / "url").write_text(SECRET)
+    origin = config.load(
+        None,
+        {
+            "CHESSCOACH_SYNC__FIRST_GAMES": "8",
+            "CHESSCOACH_SLOT": "2026-11-21T06:00:00Z",
+            "CHESSCOACH_PORT": "tcp://10.0.0.1:80",
+            "MONGO_URL_FILE": str(tmp_path / "url"),
+            "DB_NAME": "",
+        },
+    ).origin
+
+    assert origin == Origin(
+        file=str(tmp_path / "config.toml"),
+        dotenv=str(tmp_path / ".env"),
+        variables={
+            "CHESSCOACH_LOG__LEVEL": ".env",
+            "CHESSCOACH_SLOT": "environment",
+            "CHESSCOACH_SYNC__FIRST_GAMES": "environment",
+            "DB_NAME": ".env",
+            "MONGO_URL_FILE": "environment",
+        },
+        secret_files=(str(tmp_path / "url"),),
+    )
+    assert config.load(str(tmp_path / "config.toml"), {"DB_NAME": "x"}).origin.variables == {
+        "CHESSCOACH_LOG__LEVEL": ".env",
+        "CHESSCOACH_SYNC__FIRST_GAMES": ".env",
+        "DB_NAME": "environment",
+    }
 
 
 # What is refused

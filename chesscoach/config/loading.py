@@ -22,12 +22,14 @@ from typing import Any
 import dotenv
 import msgspec
 
-from chesscoach.config.settings import Config, Process, Settings, default_schedules
+from chesscoach.config.settings import Config, Origin, Process, Settings, default_schedules
 from chesscoach.errors import ConfigError
 from chesscoach.models import Schedule
 
 PREFIX = "CHESSCOACH_"
 OLD_INTERVAL = "BACKGROUND_SYNC_INTERVAL_SECONDS"
+_RESERVED = ("CHESSCOACH_CONFIG", "CHESSCOACH_SLOT", OLD_INTERVAL)
+_SECRETS = ("MONGO_URL", "DB_NAME")
 
 
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -54,7 +56,9 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     if name := _secret("DB_NAME", real, beside):
         merged.setdefault("database", {})["name"] = name
     return Settings(
-        config=_convert(merged, "the environment", strict=False), process=_process(real, beside)
+        config=_convert(merged, "the environment", strict=False),
+        process=_process(real, beside),
+        origin=_origin(file, real, beside),
     )
 
 
@@ -181,6 +185,32 @@ def _process(real: Mapping[str, str], beside: Mapping[str, str]) -> Process:
         slot=_slot(real.get("CHESSCOACH_SLOT")),
         kubernetes_job=real.get("KUBERNETES_JOB_NAME") or None,
         source="kubernetes" if kubernetes else "systemd" if systemd else "cli",
+    )
+
+
+def _origin(file: Path, real: Mapping[str, str], beside: Mapping[str, str]) -> Origin:
+    places = {"environment": real, ".env": beside}
+    variables = {name: "environment" for name in _RESERVED if real.get(name)}
+    secret_files: list[str] = []
+    for place, env in places.items():
+        for keys, _ in _settings_in(env):
+            variables.setdefault(PREFIX + "__".join(keys).upper(), place)
+    for name in _SECRETS:
+        found = [
+            (spelled, place, env[spelled])
+            for place, env in places.items()
+            for spelled in (name, f"{name}_FILE")
+            if env.get(spelled)
+        ]
+        for spelled, place, value in found[:1]:  # as `_secret` chooses
+            variables[spelled] = place
+            secret_files += [value] if spelled.endswith("_FILE") else []
+    dotenv_file = file.parent / ".env"
+    return Origin(
+        file=str(file.absolute()) if file.is_file() else None,
+        dotenv=str(dotenv_file.absolute()) if dotenv_file.is_file() else None,
+        variables=dict(sorted(variables.items())),
+        secret_files=tuple(secret_files),
     )
 
 

@@ -150,8 +150,23 @@ class Process(Struct, frozen=True, kw_only=True):
         return f"Process(slot={self.slot}, source={self.source!r})"
 
 
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where the settings came from, for people who look for a mistake: names and places, no values.
+
+    `file` and `dotenv` are the files that were read, if there are such; `variables` maps each
+    variable that counts to the place where it stands, "environment" or ".env"; `secret_files` are
+    the files that a `NAME_FILE` names.
+    """
+
+    file: str | None = None
+    dotenv: str | None = None
+    variables: dict[str, str] = {}
+    secret_files: tuple[str, ...] = ()
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The configuration and the process it is for, as `load` returns them."""
 
     config: Config
     process: Process
+    origin: Origin = Origin()
