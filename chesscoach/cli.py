@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from chesscoach import __version__
+from chesscoach import __version__, portrait
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.models import Platform
@@ -143,6 +144,28 @@ def list_accounts(config: str | None, as_json: bool) -> None:
                 row["last_sync"] or "never",
             )
         Console().print(table)
+
+    _with_context(config, body)
+
+
+@accounts.command("show")
+@click.argument("name")
+@_config
+@_as_json
+def show_account(name: str, config: str | None, as_json: bool) -> None:
+    """Show how the accounts of NAME stand, how far they are, and what comes next.
+
+    NAME is a name on either site, a user_id, or a key such as lichess:ann.
+    """
+
+    async def body(ctx: Context) -> None:
+        shown = await portrait.paint(ctx, name)
+        if as_json:
+            click.echo(msgspec.json.encode(shown).decode())
+            return
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        for each in shown:
+            console.print(portrait.panel(each))
 
     _with_context(config, body)
 

@@ -79,6 +79,11 @@ def due_at(account: Account, checked_at: datetime) -> datetime:
     return checked_at + max(period - _SLACK - early, timedelta(0))
 
 
+def aside_until(failures: int, due_at: datetime, now: datetime) -> datetime | None:
+    """Until when an account is set aside, by its failed checks in a row; None if it is not."""
+    return due_at if failures >= PATIENCE and due_at > now else None
+
+
 def to_verify(account: Account, now: datetime) -> str | None:
     """The sealed month to be asked for again, one a check; None if none has waited long enough."""
     wait = VERIFY + _place(account) * _SPREAD

@@ -210,8 +210,9 @@ class Accounts:
 
     @spoken
     async def named(self, name: str) -> list[Row]:
-        """The accounts of a name on either site, of a user, or of a key."""
-        keys = [name, *(f"{site}:{name.lower()}" for site in get_args(Platform))]
+        """The accounts of a name on either site or of a key, in any case, or of a user_id."""
+        lower = name.lower()
+        keys = [lower, *(f"{site}:{lower}" for site in get_args(Platform))]
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
         rows = await self._rows.find(query).sort("_id", 1).to_list(None)
         return [

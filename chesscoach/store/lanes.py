@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from msgspec import Struct
 from pymongo import ReturnDocument
 
 from chesscoach import log
@@ -33,6 +34,23 @@ def _in(seconds: float) -> Document:
 
 def _seconds_until(field: str) -> Document:
     return {"$divide": [{"$subtract": [{"$ifNull": [field, "$$NOW"]}, "$$NOW"]}, 1000]}
+
+
+def _while(field: str, value: object) -> Document:
+    """A value as long as an instant has not come; null after it, and where there is none."""
+    return {"$cond": [{"$gt": [field, "$$NOW"]}, value, None]}
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """What a lane's row says now: who has it, and until when the site is to be left alone.
+
+    `holder` is what the holder says of himself, None if nobody has the lane; the instants are
+    None where their time has passed.
+    """
+
+    holder: dict[str, Any] | None = None
+    paused_until: datetime | None = None
+    closed_until: datetime | None = None
 
 
 class SiteLane:
@@ -58,6 +76,24 @@ class SiteLane:
             msg = f"the lane of {self._site} is not held"
             raise LeaseLost(msg)
         return self._lease.fence
+
+    @spoken
+    async def look(self) -> Outlook:
+        """How the lane stands, on the server's clock, without taking it."""
+        rows = await self._rows.aggregate(
+            [
+                {"$match": {"_id": self._key}},
+                {
+                    "$project": {
+                        "holder": _while("$expires_at", {"$ifNull": ["$holder", {}]}),
+                        "paused_until": _while("$paused_until", "$paused_until"),
+                        "closed_until": _while("$closed_until", "$closed_until"),
+                    }
+                },
+            ]
+        ).to_list(1)
+        row: Document = rows[0] if rows else {}
+        return Outlook(**{key: value for key, value in row.items() if key != "_id"})
 
     @asynccontextmanager
     async def hold(self, holder: dict[str, Any]) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """The application's users: who has linked which names, and when he was last synced."""
 
+import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -69,6 +70,23 @@ class Users:
     async def exists(self, user_id: str) -> bool:
         """Whether the application has that user."""
         return await self._rows.find_one({"user_id": user_id}, {"_id": 1}) is not None
+
+    @spoken
+    async def called(self, name: str) -> list[UserRow]:
+        """Users of that user_id, or who have linked that name in whatever case; at most 20.
+
+        It reads the whole collection: no index serves names.
+        """
+        spelled = {"$regex": rf"^\s*{re.escape(name)}\s*$", "$options": "i"}
+        query = {
+            "user_id": {"$type": "string"},
+            "$or": [
+                {"user_id": name, "$or": _LINKED},
+                *({field: spelled} for field in _FIELDS),
+            ],
+        }
+        rows = self._rows.find(query, dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1))
+        return [_user(row) for row in await rows.limit(20).to_list(20)]
 
     @spoken
     async def set_last_sync(self, instants: Mapping[str, datetime]) -> None:

@@ -160,3 +160,11 @@ def test_a_player_taken_over_who_was_not_seen_since_the_cursor_has_no_news(
 ) -> None:
     player = {"seen_at": NOON - seen_ago, "fingerprint": "other"}
     assert news(player, None, cursor_ago) is expected
+
+
+def test_an_account_is_set_aside_while_its_third_failure_keeps_it_from_being_due() -> None:
+    later = NOON + DAY
+
+    assert cadence.aside_until(cadence.PATIENCE, later, NOON) == later
+    assert cadence.aside_until(cadence.PATIENCE - 1, later, NOON) is None
+    assert cadence.aside_until(cadence.PATIENCE, NOON, NOON) is None, "it may be tried again"

@@ -162,3 +162,19 @@ async def test_a_user_was_synced_when_the_last_of_his_accounts_was(ctx: Context)
     await ctx.store.accounts.ensure([*ann, bob, account("cid", links=(cid,))], [], [], NOON)
 
     assert await ctx.store.accounts.oldest_success(["ann", "bob", "cid", "nobody"]) == {"ann": old}
+
+
+async def test_accounts_are_found_by_name_and_key_in_any_case_and_by_user(ctx: Context) -> None:
+    elsewhere = account("ann", "Bob", key="chess.com:ann", platform="chess.com")
+    await ctx.store.accounts.ensure([account("ann"), account("cid"), elsewhere], [], [], NOON)
+    await complain(ctx)
+
+    async def found(name: str) -> list[str]:
+        return [row.account.key for row in await ctx.store.accounts.named(name)]
+
+    assert await found("Ann") == await found("ANN") == ["chess.com:ann", "lichess:ann"]
+    assert await found("Lichess:ANN") == ["lichess:ann"]
+    assert await found("Bob") == ["chess.com:ann"]
+    assert await found("bob") == [], "the application's ids have case"
+    (row,) = await ctx.store.accounts.named("lichess:ann")
+    assert (row.failures, row.errors[0].error, row.errors[0].at) == (1, "a fault", NOON)

@@ -9,7 +9,7 @@ from chesscoach.context import Context
 from chesscoach.errors import LeaseLost, SiteClosed
 from chesscoach.models import Account, Link
 from chesscoach.store.accounts import Saved
-from chesscoach.store.lanes import SiteLane
+from chesscoach.store.lanes import Outlook, SiteLane
 from chesscoach.store.leases import Leases
 from tests.conftest import NOON, keeping
 
@@ -188,6 +188,26 @@ async def test_one_who_lost_the_lane_cannot_close_the_site_for_its_holder(
         await ours.close(60)
         await ours.clear()
         assert row(db) == before
+
+
+async def test_how_a_lane_stands_is_seen_without_taking_it(ctx: Context, db: Any) -> None:
+    one = lane(ctx)
+    assert await one.look() == Outlook()
+    async with one.hold(ME):
+        assert await one.look() == Outlook(holder=ME)
+        await one.pause(3600)
+        until = await one.close(7200)
+        seen = await one.look()
+    assert seen.holder == ME
+    assert seen.closed_until == until
+    assert seen.paused_until is not None
+    assert timedelta(minutes=59) < until - seen.paused_until < timedelta(minutes=61)
+    before = row(db)
+    assert (await lane(ctx).look()).holder is None
+    assert row(db) == before
+    past = {"paused_until": NOON, "closed_until": NOON}
+    db.job_leases.update_one({"_id": KEY}, {"$set": past})
+    assert await one.look() == Outlook()
 
 
 # The allowance

@@ -86,3 +86,25 @@ async def test_unlinking_takes_both_spellings_and_makes_nobody(ctx: Context, db:
 
     assert await ctx.store.users.naming({"a", "nobody"}) == set()
     assert db.users.count_documents({}) == 1
+
+
+async def test_users_are_found_by_id_and_by_what_they_have_linked_in_any_case(
+    ctx: Context, db: Any
+) -> None:
+    db.users.insert_many(
+        [
+            {"user_id": "a", "lichess_username": " Ann.x "},
+            {"user_id": "b", "chess_com_username": "ANN.X"},
+            {"user_id": "c", "chesscom_username": "annyx"},
+            {"user_id": "ann.x", "name": "linked nothing"},
+            {"user_id": "d", "lichess_username": 7},
+            {"user_id": 8, "lichess_username": "ann.x"},
+        ]
+    )
+
+    async def found(name: str) -> list[str]:
+        return [user.user_id for user in await ctx.store.users.called(name)]
+
+    assert await found("ann.X") == ["a", "b"]
+    assert await found("d") == ["d"]
+    assert await found("ann") == await found(".*") == []
