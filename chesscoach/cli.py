@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from chesscoach import __version__, portrait
+from chesscoach.config import Settings
 from chesscoach.context import Context
+from chesscoach.doctor import examination, report
+from chesscoach.doctor.finding import Finding
 from chesscoach.errors import ConfigError
 from chesscoach.models import Platform
 from chesscoach.rules import usernames
 from chesscoach.runner import command
-from chesscoach.runner.job import Stop
+from chesscoach.runner.job import Stop, Stopped
 
 _config = click.option("--config", metavar="PATH", help="Another config.toml.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -67,6 +70,44 @@ def db_init(config: str | None, as_json: bool) -> None:
             click.echo(f"present  {name}")
 
     _with_context(config, body)
+
+
+@main.command(
+    epilog="Exit codes: 0 nothing fails; 1 something fails; 2 the configuration cannot be used."
+)
+@_config
+@_as_json
+def doctor(config: str | None, as_json: bool) -> None:
+    """Check configuration, database, sites and secrets; say what is wrong and what to do.
+
+    Each site is sent one request, unless it is to be left alone or a run is asking it. A line says
+    ok, warn or FAIL; it shows no secret.
+    """
+
+    def tell(found: Finding) -> None:
+        if not as_json:
+            click.echo(report.line(found))
+
+    def load() -> Settings:
+        try:
+            return command.settings(config, stream="stderr")
+        except ConfigError as error:
+            found = examination.refused(error)
+            click.echo(report.as_json([found]) if as_json else report.line(found))
+            raise
+
+    async def body(settings: Settings, stop: Stop) -> int:
+        try:
+            findings = await stop.breaks_off(examination.examine(settings, tell))
+        except Stopped:
+            return 128 + (stop.signal or 0)
+        if as_json:
+            click.echo(report.as_json(findings))
+        if refused := [found.what for found in findings if found.unusable]:
+            raise ConfigError(refused[0])
+        return examination.exit_code(findings)
+
+    sys.exit(command.execute_alone(load, body))
 
 
 @main.group("account")

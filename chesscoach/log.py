@@ -27,6 +27,9 @@ from chesscoach.config import Log
 from chesscoach.errors import ChesscoachError
 
 MASK = "***"
+SHORTEST = 4
+"""Characters that a secret has at least."""
+
 _SECRET_FIELD = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie|api_?key|email")
 _SCRUBS = (
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*@", re.IGNORECASE), rf"\1{MASK}@"),
@@ -90,11 +93,11 @@ def configure(
 class Redactor:
     """The processor that masks what must not be logged; `secrets` are masked wherever they stand.
 
-    Texts shorter than four characters are no secrets: masking them would garble every line.
+    Texts shorter than `SHORTEST` are no secrets: masking them would garble every line.
     """
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        self._secrets = sorted((s for s in secrets if len(s) >= 4), key=len, reverse=True)
+        self._secrets = sorted((s for s in secrets if len(s) >= SHORTEST), key=len, reverse=True)
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         """The event with its secrets masked; the keys stay."""
@@ -122,6 +125,15 @@ class Redactor:
         for pattern, replacement in _SCRUBS:
             text = pattern.sub(replacement, text)
         return text
+
+
+def masks(secret: str) -> bool:
+    """Whether a line, as logging is set up now, would not show a text."""
+    event: EventDict = {"event": "probe", "text": f"<{secret}>"}
+    for processor in structlog.get_config()["processors"]:
+        if isinstance(processor, Redactor):
+            event = processor(None, "", event)
+    return secret not in str(event["text"])
 
 
 class _Stream:

@@ -85,7 +85,9 @@ async def test_every_command_has_help(environment: dict[str, str]) -> None:
         ("db",),
         ("db", "init"),
         ("account",),
+        ("account", "link"),
         ("account", "show"),
+        ("doctor",),
     ):
         done = await cli(environment, *args, "--help")
         assert done.code == 0

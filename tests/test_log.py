@@ -368,3 +368,12 @@ def test_warnings_and_uncaught_errors_take_the_same_road(
     assert done.returncode in codes
     if what == "crash":
         assert (lines[1]["error"], lines[1]["level"]) == ("ValueError", "error")
+
+
+def test_whether_a_text_would_be_shown_can_be_asked_beforehand() -> None:
+    log.configure(Log(format="json"), secrets=["hunter2", "abc"])
+
+    assert log.masks("hunter2")
+    assert log.masks("mongodb://coach:other@db.example/"), "it looks like one"
+    assert not log.masks("abc"), "too short"
+    assert not log.masks("unknown")

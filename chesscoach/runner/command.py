@@ -98,17 +98,24 @@ def _callback(job: Job) -> Callable[..., None]:
 
 def execute(load: Callable[[], Settings], body: Callable[[Context, Stop], Awaitable[int]]) -> int:
     """Runs something that needs a context; returns its exit code, or that of our error."""
-    stop = Stop()
 
-    async def inside() -> int:
-        async with open_context(loaded) as ctx:
+    async def inside(settings: Settings, stop: Stop) -> int:
+        async with open_context(settings) as ctx:
             return await body(ctx, stop)
 
+    return execute_alone(load, inside)
+
+
+def execute_alone(
+    load: Callable[[], Settings], body: Callable[[Settings, Stop], Coroutine[Any, Any, int]]
+) -> int:
+    """The same for something that needs the settings alone."""
+    stop = Stop()
     try:
         loaded = load()
     except ConfigError as error:
         return _complain(error, record.USAGE)
-    return run_until_stopped(inside, stop)
+    return run_until_stopped(lambda: body(loaded, stop), stop)
 
 
 def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) -> int:

@@ -226,6 +226,22 @@ class Accounts:
         ]
 
     @spoken
+    async def sample(self, platform: Platform) -> Account | None:
+        """A linked account of a site whose last check did not fail; None if there is none.
+
+        The one that is due last: its player is the least active, so that little is to be said of
+        him.
+        """
+        query: Document = {
+            "platform": platform,
+            "links.0": {"$exists": True},
+            "standing": "active",
+            "failures": {"$not": {"$gt": 0}},
+        }
+        rows = await self._rows.find(query).sort("due_at", -1).limit(1).to_list(1)
+        return _account(rows[0]) if rows else None
+
+    @spoken
     async def remove(self, key: str, fence: int) -> None:
         """Takes an account out of the walk for good; its users have gone on to another."""
         await self._rows.delete_one({"_id": key, "fence": {"$lte": fence}})

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, TypeAlias
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from msgspec import Struct
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.monitoring import ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
@@ -41,6 +42,29 @@ def connect(
         raise ConfigError(_unusable(error)) from None
     except (PyMongoError, ValueError, OSError) as error:
         raise ConfigError(_unusable(error)) from None
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """What a URL says of the way to the server: its hosts, whether it has a password, and TLS."""
+
+    hosts: tuple[str, ...]
+    password: bool
+    tls: bool
+
+
+def address(url: str) -> Address | None:
+    """Reads a URL without asking the DNS; None if it cannot be read."""
+    scheme, _, rest = url.partition("://")
+    srv = scheme == "mongodb+srv"
+    try:
+        said = parse_uri(f"mongodb://{rest}" if srv else url, warn=False)
+    except (PyMongoError, ValueError):
+        return None
+    return Address(
+        hosts=tuple(host for host, _ in said["nodelist"]),
+        password=bool(said["password"]),
+        tls=bool(said["options"].get("tls", srv)),
+    )
 
 
 def _unusable(error: Exception) -> str:

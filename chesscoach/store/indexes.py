@@ -91,6 +91,16 @@ async def require(database: Database, *collections: str) -> None:
             raise SetupError(msg)
 
 
+@spoken
+async def missing(database: Database) -> list[str]:
+    """The names of the indexes that do not stand, as `create` reports them."""
+    return [
+        f"{index.collection}.{index.name}"
+        for index in INDEXES
+        if not await _present(database, index)
+    ]
+
+
 async def _create_collection(database: Database, name: str) -> None:
     try:
         await database.create_collection(name)

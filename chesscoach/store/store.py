@@ -22,6 +22,7 @@ from chesscoach.store.notifications import Notifications
 from chesscoach.store.queue import Queue
 from chesscoach.store.runs import Runs
 from chesscoach.store.schedules import Schedules
+from chesscoach.store.server import Server, look
 from chesscoach.store.users import Users
 
 
@@ -46,6 +47,14 @@ class Store(Struct, frozen=True, kw_only=True):
     async def prepare(self) -> dict[str, list[str]]:
         """Makes the collections and indexes that we need; see `indexes.create`."""
         return await indexes.create(self.database)
+
+    async def missing(self) -> list[str]:
+        """The names of the indexes that we need and that do not stand."""
+        return await indexes.missing(self.database)
+
+    async def server(self) -> Server:
+        """What the server is."""
+        return await look(self.database)
 
     async def require(self, *collections: str) -> None:
         """Raises SetupError unless the unique indexes of these collections stand."""

@@ -178,3 +178,21 @@ async def test_accounts_are_found_by_name_and_key_in_any_case_and_by_user(ctx: C
     assert await found("bob") == [], "the application's ids have case"
     (row,) = await ctx.store.accounts.named("lichess:ann")
     assert (row.failures, row.errors[0].error, row.errors[0].at) == (1, "a fault", NOON)
+
+
+async def test_a_sample_is_linked_active_and_without_failures(ctx: Context) -> None:
+    assert await ctx.store.accounts.sample("lichess") is None
+    made = [
+        account("ann"),
+        account("bob"),
+        account("cid", standing="closed"),
+        account("dan", links=()),
+        account("eve", key="chess.com:eve", platform="chess.com"),
+    ]
+    await ctx.store.accounts.ensure(made, [], [], NOON)
+    await complain(ctx)
+
+    sample = await ctx.store.accounts.sample("lichess")
+
+    assert sample is not None
+    assert sample.name == "bob"

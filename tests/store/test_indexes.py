@@ -42,12 +42,14 @@ def standing(db: Any) -> dict[str, set[str]]:
 async def test_an_empty_database_gets_all_and_a_second_time_nothing(
     empty: Database, db: Any
 ) -> None:
+    assert set(await indexes.missing(empty)) == LABELS
     first = await indexes.create(empty)
     assert (set(first["made"]), first["present"]) == (LABELS, [])
     assert standing(db) == OURS
     assert {"job_runs", "job_leases", "schedules", "sync_accounts"} <= set(
         db.list_collection_names()
     )
+    assert await indexes.missing(empty) == []
     second = await indexes.create(empty)
     assert (second["made"], set(second["present"])) == ([], LABELS)
     assert standing(db) == OURS

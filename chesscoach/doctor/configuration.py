@@ -1,0 +1,45 @@
+"""The settings: which count and where they stand, and whether they mean something."""
+
+from chesscoach.doctor.finding import Finding, Patient, ok, unusable, warn
+from chesscoach.errors import ConfigError
+from chesscoach.scheduling import joblist
+
+
+async def origin(patient: Patient) -> Finding:
+    """Which file was read, and which variables count over it; no values."""
+    if patient.refused is not None:
+        return unusable(patient.refused)
+    found = patient.settings.origin
+    said = [found.file or "no config.toml, so the defaults"]
+    for place in ("environment", ".env"):
+        names = [name for name, where in found.variables.items() if where == place]
+        source = found.dotenv or place if place == ".env" else f"the {place}"
+        said += [f"from {source}: {', '.join(names)}"] if names else []
+    return ok("; ".join(said))
+
+
+async def contact(patient: Patient) -> Finding:
+    """Whether the sites' operators can reach somebody; what follows is told of the site."""
+    if patient.settings.config.sources.contact.strip():
+        return ok("[sources] contact is set")
+    return warn(
+        "[sources] contact is empty, so that Chess.com is not asked",
+        "set it, or CHESSCOACH_SOURCES__CONTACT, to an address or a page of yours",
+    )
+
+
+async def schedules(patient: Patient) -> Finding:
+    """Whether each schedule is of a job that there is, and would do something."""
+    config = patient.settings.config
+    try:
+        joblist.check(config)
+    except ConfigError as error:
+        return unusable(error)
+    enabled = [
+        f"{key} ({schedule.cron} {schedule.timezone})"
+        for key, schedule in config.schedules.items()
+        if schedule.enabled
+    ]
+    if not enabled:
+        return warn("nothing is scheduled: the daemon has nothing to do", "enable a schedule")
+    return ok(", ".join(enabled))

@@ -1,0 +1,64 @@
+"""The database: where it is, what it is, and whether it has been prepared."""
+
+from chesscoach.context import Context
+from chesscoach.doctor.finding import Finding, Patient, fail, ok, warn
+from chesscoach.store.server import Server
+
+_OLDEST = 6
+
+
+async def reached(patient: Patient) -> Finding:
+    """Whether it can be used at all, and its version."""
+    ctx = patient.ctx
+    if patient.refused is not None:
+        return warn("not opened", "see configuration")
+    if ctx is None:
+        return fail(patient.trouble, _way_out(patient))
+    return version(await ctx.store.server(), _place(patient, ctx))
+
+
+def _way_out(patient: Patient) -> str:
+    if patient.settings.process.mongo_url is None:
+        return "read mongod.log in [database] embedded_dir, or set MONGO_URL"
+    return "start it, or correct MONGO_URL"
+
+
+def _place(patient: Patient, ctx: Context) -> str:
+    kind = "embedded: " if patient.settings.process.mongo_url is None else ""
+    return kind + ctx.store.place
+
+
+def version(server: Server, place: str) -> Finding:
+    """Whether a server is new enough for what we ask of it."""
+    major = server.version.partition(".")[0]
+    told = f"{place}; MongoDB {server.version}"
+    if not major.isdigit() or int(major) < _OLDEST:
+        return fail(told, f"update it: {_OLDEST}.0 is the oldest that has all that we use")
+    return ok(told)
+
+
+async def members(ctx: Context) -> Finding:
+    """What becomes of writes when a server fails."""
+    return durability(await ctx.store.server())
+
+
+def durability(server: Server) -> Finding:
+    """What a server of that kind does about failures."""
+    if server.kind == "standalone":
+        return warn(
+            "a standalone server: nobody takes over when it fails, a write is acknowledged by it "
+            "alone, and one that a broken connection interrupts is not sent again",
+            "make it a replica set; one of a single member has the last of these",
+        )
+    if server.kind == "replica set" and server.members == 1:
+        return ok("replica set of 1 member: nobody takes over when it fails")
+    count = f" of {server.members} members" if server.kind == "replica set" else ""
+    return ok(server.kind + count)
+
+
+async def indexes(ctx: Context) -> Finding:
+    """Whether the indexes stand that our promises and queries rest on."""
+    missing = await ctx.store.missing()
+    if missing:
+        return fail(f"missing: {', '.join(missing)}", "run `chesscoach db init`")
+    return ok("all that we need stand")
