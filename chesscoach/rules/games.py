@@ -40,8 +40,8 @@ def colour(game: Game, account: Account) -> Colour | None:
 
 
 def worth_analysing(game: Game, moves: int) -> bool:
-    """Whether the queue takes it: the usual rules and speeds, and enough full moves."""
-    return game.standard and game.speed in _SPEEDS and game.plies >= 2 * moves
+    """Whether the queue takes it: the usual rules and speeds, enough full moves, at least one."""
+    return game.standard and game.speed in _SPEEDS and game.plies >= 2 * max(moves, 1)
 
 
 def newest(games: Iterable[Game], limit: int) -> list[Game]:

@@ -34,7 +34,12 @@ _FORM = {"pgnInJson": "true", "clocks": "true", "opening": "true"}
 
 
 class More(Struct, frozen=True):
-    """The end of an export that has not been read to the end of the history."""
+    """The end of an export that has not been read to the end of the history.
+
+    All that began before `since` has been.
+    """
+
+    since: datetime
 
 
 class Lichess:
@@ -66,16 +71,17 @@ class Lichess:
             return payload.players(await body(response, _BULK_BYTES))
 
     async def games_since(
-        self, name: str, since: datetime, pages: int | None = None
+        self, name: str, since: datetime, pages: int | None = None, *, now: datetime | None = None
     ) -> AsyncGenerator[Line | More]:
         """All games that began since an instant, finished or not, oldest first.
 
         An export may be capped without a word, so one of a round number of games is followed by
         another from its last game on, until there were so many `pages`; then a `More` comes last.
+        A game that began after `now`, as it says, is none to go on from.
         """
         while True:
             if pages == 0:
-                yield More()
+                yield More(since)
                 return
             pages = pages and pages - 1
             count, newest = 0, since
@@ -83,8 +89,9 @@ class Lichess:
             async with aclosing(self._export(f"/api/games/user/{name}", params, PAGE)) as page:
                 async for line in page:
                     count += 1
-                    if not isinstance(line, Unreadable) and line.started_at is not None:
-                        newest = max(newest, line.started_at)
+                    began = None if isinstance(line, Unreadable) else line.started_at
+                    if began is not None and (now is None or began <= now):
+                        newest = max(newest, began)
                     if not isinstance(line, Aborted):
                         yield line
             if count % _ROUND or newest == since:

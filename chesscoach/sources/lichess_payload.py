@@ -4,6 +4,7 @@ Shapes have only what we use; unknown fields are left alone. A published schema 
 required that real replies lack, so all but the least have defaults.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -35,6 +36,7 @@ _VARIANTS = frozenset(
         "fromPosition",
     }
 )
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _SPEEDS = frozenset({"ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence"})
 
 
@@ -54,7 +56,7 @@ Line: TypeAlias = Game | PendingGame | Unreadable
 
 
 class _User(Struct):
-    id: str
+    id: str = ""
     name: str = ""
 
 
@@ -144,6 +146,9 @@ def _name_of(line: bytes) -> str:
 
 
 def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
+    if not _ID.fullmatch(raw.id):  # it goes into addresses, and among others into a list
+        msg = "no id of a game"
+        raise ValueError(msg)
     started = _instant(raw.created_at)
     if raw.status in _UNFINISHED:
         return PendingGame(external_id=raw.id, started_at=started)
@@ -155,6 +160,10 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
     result = _result(raw)
     moves = (raw.moves or "").split()
     url = f"https://lichess.org/{raw.id}"
+    try:
+        ended = started if raw.last_move_at is None else _instant(raw.last_move_at)
+    except ValueError:
+        ended, unreadable = started, (*unreadable, "last_move_at")
     return Game(
         platform="lichess",
         external_id=raw.id,
@@ -167,7 +176,7 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
         standard=variant == "standard" and raw.initial_fen in (None, _USUAL),
         rated=bool(raw.rated),
         started_at=started,
-        ended_at=started if raw.last_move_at is None else _instant(raw.last_move_at),
+        ended_at=ended,
         plies=len(moves),
         pgn=raw.pgn or _pgn(raw, url, started, (white, black), result, moves),
         ending=word(raw.status),
@@ -221,9 +230,9 @@ def _result(raw: _Game) -> Result:
 
 
 def _side(raw: _Side) -> Side:
-    if raw.user is not None:
-        name = raw.user.name or raw.user.id
-        return Side(name=name, key=raw.user.id.lower(), rating=whole_rating(raw.rating))
+    if raw.user is not None and (name := raw.user.name or raw.user.id):
+        key = (raw.user.id or name).lower()
+        return Side(name=name, key=key, rating=whole_rating(raw.rating))
     if raw.ai_level is not None:
         return Side(name=f"Stockfish level {raw.ai_level}", key=None)
     return Side(name=raw.name or "Anonymous", key=None)

@@ -13,6 +13,8 @@ from chesscoach.errors import BadReply, StreamCut
 T = TypeVar("T", bound=Struct)
 _ERROR_BYTES = 64 * 1024
 _WORD = 40
+_PATIENCE = 16
+"""A line of more than so many times its limit is read no further."""
 
 
 async def body(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -33,20 +35,29 @@ async def body(response: aiohttp.ClientResponse, limit: int) -> bytes:
 async def lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
     r"""The complete lines of a stream, without empty ones.
 
+    An empty one stands for a line of more than `limit` bytes: what is wrong with one line says
+    nothing of those behind it.
+
     Raises:
-        BadReply: a line has more than `limit` bytes.
+        BadReply: a line goes on and on, for 16 times the limit.
         StreamCut: the last line has no end; the lines before it have been yielded.
     """
-    rest = b""
+    rest, skipped = b"", 0
     async for part in response.content.iter_any():
         *whole, rest = (rest + part).split(b"\n")
-        if len(rest) > limit or any(len(line) > limit for line in whole):
-            msg = f"line of more than {limit} bytes"
-            raise BadReply(msg)
         for line in whole:
-            if line.strip():
+            if skipped or len(line) > limit:
+                yield b""
+            elif line.strip():
                 yield line
-    if rest.strip():
+            skipped = 0
+        if skipped or len(rest) > limit:
+            skipped += len(rest)
+            rest = b""
+        if skipped > _PATIENCE * limit:
+            msg = f"line of more than {_PATIENCE * limit} bytes"
+            raise BadReply(msg)
+    if skipped or rest.strip():
         msg = "the stream ended within a line"
         raise StreamCut(msg)
 

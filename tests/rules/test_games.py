@@ -101,6 +101,11 @@ def test_what_is_worth_an_analysis(changes: dict[str, Any], worth: bool) -> None
     assert games.worth_analysing(a_game(**changes), moves=10) is worth
 
 
+def test_a_game_without_a_move_is_never_worth_it_however_few_are_asked_for() -> None:
+    assert not games.worth_analysing(a_game(plies=0), moves=0)
+    assert games.worth_analysing(a_game(plies=2), moves=0)
+
+
 def test_the_newest_come_first_and_no_more_than_wanted() -> None:
     three = [a_game(external_id=str(n), ended_at=NOON + timedelta(days=n)) for n in (1, 3, 2)]
     assert [game.external_id for game in games.newest(three, 2)] == ["3", "2"]

@@ -338,7 +338,7 @@ async def test_an_early_exit_from_a_stream_closes_its_connection(how: str) -> No
 
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
-            return await streaming(b'{"id":"a"}\n', b"x" * 1000 + b"\n", endless=True)(request)
+            return await streaming(b'{"id":"a"}\n', b"x" * 1000, endless=True)(request)
         except (asyncio.CancelledError, ConnectionError):
             gone.set()
             raise
@@ -849,15 +849,28 @@ async def test_a_last_line_without_its_end_is_a_cut_after_the_whole_ones() -> No
     assert isinstance(error, StreamCut)
 
 
-async def test_a_line_may_be_as_long_as_the_limit_and_no_longer() -> None:
-    assert await line_by_line(streaming(b"x" * 1000 + b"\n")) == ([b"x" * 1000], None)
+@pytest.mark.parametrize("step", [400, 999, 1000, 1001, 5000])
+async def test_a_line_longer_than_the_limit_is_an_empty_one_and_spoils_none_behind_it(
+    step: int,
+) -> None:
+    text = b"a\n" + b"x" * 1000 + b"\n" + b"y" * 1001 + b"\nb\n" + b"z" * 9000 + b"\nc\n"
+    parts = [text[at : at + step] for at in range(0, len(text), step)]
 
-    got, error = await line_by_line(streaming(b"a\n", b"x" * 1001 + b"\n"))
+    got, error = await line_by_line(streaming(*parts))
+
+    assert got == [b"a", b"x" * 1000, b"", b"b", b"", b"c"]
+    assert error is None
+
+
+@pytest.mark.parametrize("length", [500, 1500])
+async def test_a_line_that_is_cut_is_a_cut_however_long_it_has_become(length: int) -> None:
+    got, error = await line_by_line(streaming(b"a\n", b"x" * length))
+
     assert got == [b"a"]
-    assert type(error) is BadReply
+    assert isinstance(error, StreamCut)
 
 
-async def test_a_line_without_an_end_is_given_up_at_the_limit() -> None:
+async def test_a_line_that_goes_on_and_on_is_given_up() -> None:
     got, error = await line_by_line(streaming(b"x" * 65536, endless=True), limit=10**6)
 
     assert got == []

@@ -198,6 +198,19 @@ async def test_a_rating_may_be_a_fraction() -> None:
     assert game.white.rating == 1501
 
 
+async def test_an_account_of_which_only_the_name_is_told_is_known_by_it() -> None:
+    told = await one(players=players({"user": {"name": "AnnRook"}}, {"user": {}}))
+
+    assert (told.white.name, told.white.key) == ("AnnRook", "annrook")
+    assert (told.black.name, told.black.key) == ("Anonymous", None)
+
+
+@pytest.mark.parametrize("odd", ["", "a,b", "a/b", "a b", "é", "x" * 41, "a\nb"])
+async def test_a_game_whose_id_could_be_none_is_unreadable(odd: str) -> None:
+    for status in ("resign", "started"):
+        assert await exported(line(id=odd, status=status)) == [Unreadable(external_id="")]
+
+
 async def test_titles_flairs_and_fields_that_we_do_not_know_do_no_harm() -> None:
     user = {"id": "annrook", "name": "AnnRook", "title": "BOT", "flair": "x", "patron": True}
     side = {"user": user, "rating": 3000, "provisional": True, "analysis": {"acpl": 8}, "team": 1}
@@ -287,7 +300,6 @@ async def test_only_four_fields_are_needed() -> None:
         {"createdAt": GONE},
         {"createdAt": "2026-03-01"},
         {"createdAt": None},
-        {"lastMoveAt": 17},
         {"status": GONE},
         {"status": 31},
     ],
@@ -305,8 +317,11 @@ async def test_a_line_that_is_no_game_as_documented_is_unreadable_by_its_id(
     ("changes", "field"),
     [
         ({"lastMoveAt": "later"}, "last_move_at"),
+        ({"lastMoveAt": 17}, "last_move_at"),
+        ({"lastMoveAt": 10**16}, "last_move_at"),
         ({"players": []}, "players"),
-        ({"players": players({"user": {"name": "no id"}}, {})}, "players.white.user"),
+        ({"players": players({"user": "AnnRook"}, {})}, "players.white.user"),
+        ({"players": players({"user": {"id": 7}}, {})}, "players.white.user.id"),
         ({"players": players({"rating": "1500?"}, {})}, "players.white.rating"),
         ({"moves": 17}, "moves"),
         ({"rated": "yes"}, "rated"),
@@ -588,6 +603,29 @@ async def test_a_full_page_of_aborted_games_does_not_hide_what_came_after() -> N
     assert told == [real.id]
 
 
+async def test_a_game_that_began_after_now_is_none_to_go_on_from() -> None:
+    world = world_of("Ann")
+    for n in range(PAGE + 20):
+        world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS)
+    odd = world.players["lichess"]["ann"].games[7]
+    odd.fields = {"createdAt": 7_000_000_000_000}
+    async with standing_in(world) as (_, source):
+        found = source.games_since("ann", BORN, now=NOON + timedelta(days=30))
+        told = [each async for each in found if isinstance(each, Game)]
+
+    assert len({game.external_id for game in told}) == PAGE + 20
+
+
+async def test_what_is_left_when_the_pages_are_over_is_told_by_its_start() -> None:
+    world = world_of("Ann")
+    for n in range(PAGE + 20):
+        world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS)
+    async with standing_in(world) as (_, source):
+        *_, last = [each async for each in source.games_since("ann", BORN, pages=1)]
+
+    assert last == More(world.players["lichess"]["ann"].games[PAGE - 1].started_at)
+
+
 async def test_a_history_that_is_exactly_one_page_ends() -> None:
     world = world_of("Ann")
     for n in range(PAGE):
@@ -730,11 +768,11 @@ async def test_a_cut_at_the_end_of_a_line_is_no_end_of_the_history() -> None:
             _ = [each async for each in source.games_since("ann", BORN)]
 
 
-async def test_a_line_of_megabytes_is_refused() -> None:
-    huge = ndjson(line(moves="e4 " * 2**20))
-    async with serving(replying(huge)) as url, lichess(url) as source:
-        with pytest.raises(BadReply):
-            _ = [each async for each in source.games_since("ann", BORN)]
+async def test_a_line_of_megabytes_is_unreadable_and_the_next_one_is_not() -> None:
+    told = await exported(line(moves="e4 " * 2**20), line(id="theNext1"))
+
+    assert told[0] == Unreadable(external_id="")
+    assert isinstance(told[1], Game)
 
 
 async def test_the_stand_ins_cut_stream_is_a_cut() -> None:

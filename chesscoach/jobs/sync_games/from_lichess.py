@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import PlayerMissing, SourceError
+from chesscoach.errors import PlayerMissing, SourceError, StreamCut
 from chesscoach.jobs.sync_games import linking
 from chesscoach.jobs.sync_games.delivery import BATCH, Delivery
 from chesscoach.jobs.sync_games.pending import follow, waiting_for
@@ -153,17 +153,22 @@ class FromLichess:
     ) -> AsyncGenerator[Delivery]:
         """The games since an instant, in batches that each move the cursor.
 
-        An account of which more is to come is `_halfway`.
+        An account of which more is to come is `_halfway`; so is one whose stream was cut after it
+        had moved the cursor on, if it is read by pages.
         """
         lines: list[Line] = []
         broken: SourceError | None = None
+        before = account.cursor
         self._halfway.discard(account.key)
-        found = self._lichess.games_since(account.name, since - cadence.OVERLAP, pages)
+        found = self._lichess.games_since(
+            account.name, since - cadence.OVERLAP, pages, now=self._begun
+        )
         async with aclosing(found):
             try:
                 async for line in found:
                     if isinstance(line, More):
                         self._halfway.add(account.key)
+                        account = self._at(account, line.since)
                         break
                     lines.append(line)
                     if len(lines) >= BATCH:
@@ -172,9 +177,13 @@ class FromLichess:
                         yield delivery
             except SourceError as error:
                 broken = error  # what came before it is whole lines
-        if lines:
-            yield self._batch(account, links, lines)
-        if broken is not None:
+        if lines or account.key in self._halfway:
+            delivery = self._batch(account, links, lines)
+            account = delivery.account
+            yield delivery
+        if isinstance(broken, StreamCut) and pages is not None and account.cursor != before:
+            self._halfway.add(account.key)
+        elif broken is not None:
             raise broken
 
     def _batch(self, account: Account, links: tuple[Link, ...], lines: list[Line]) -> Delivery:
@@ -221,14 +230,17 @@ class FromLichess:
         return Delivery(account=account, due_at=cadence.due_at(account, self._begun))
 
     def _after(self, account: Account, games: tuple[Game, ...]) -> Account:
-        """The account with its cursor at the start of the newest of these games.
+        """The account with its cursor at the start of the newest of these games."""
+        starts = [game.started_at for game in games if game.started_at is not None]
+        return self._active(self._at(account, *starts), games)
+
+    def _at(self, account: Account, *starts: datetime) -> Account:
+        """The account with its cursor moved on to the latest of some instants.
 
         Never ahead of now, whatever a game says: what comes later would be passed over.
         """
-        starts = [game.started_at for game in games if game.started_at is not None]
         cursor = max([*starts, *([account.cursor] if account.cursor else [])], default=None)
-        cursor = cursor and min(cursor, self._begun)
-        return self._active(replace(account, cursor=cursor), games)
+        return replace(account, cursor=cursor and min(cursor, self._begun))
 
     def _active(self, account: Account, games: Iterable[Game]) -> Account:
         ends = [game.ended_at for game in games]

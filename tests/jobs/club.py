@@ -1,0 +1,169 @@
+"""A club of users to sync: the application's database, both sites, and a clock of one's own."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from msgspec.structs import replace
+
+from chesscoach.context import Context
+from chesscoach.demo.world import Played, Site, World, famous_games
+from chesscoach.jobs import sync_games
+from chesscoach.runner import work
+from chesscoach.runner.job import Stop
+from tests.conftest import Clock, Sites
+
+NOW = datetime(2024, 8, 14, 12, 0, tzinfo=UTC)
+"""In the past, since the stand-in for Chess.com knows no month that has not come; mid-month."""
+
+LONG = next(game for game in famous_games() if len(game.moves.split()) >= 40)
+"""A game that is worth an analysis."""
+
+SHORT = min(famous_games(), key=lambda game: len(game.moves.split()))
+NO_MOVES = replace(SHORT, moves="", tcn="", result="1-0")
+
+TURN = datetime(2024, 8, 1, tzinfo=UTC)
+"""The turn of a month."""
+
+BOTH: tuple[Site, Site] = ("lichess", "chess.com")
+EXPORT = "/api/games/user/ann"
+IDS = "/api/games/export/_ids"
+AUGUST = "/pub/player/ann/games/2024/08"
+JULY = "/pub/player/ann/games/2024/07"
+
+
+def on(site: Site, name: str) -> dict[str, Any]:
+    """A name on one site, for `Club.user`."""
+    return {"lichess" if site == "lichess" else "chesscom": name}
+
+
+def error(message: str, status: int = 404) -> Any:
+    """A handler that answers with one of the site's errors."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"code": 0, "message": message}, status=status)
+
+    return answer
+
+
+def sent_to(path: str) -> Any:
+    """A handler that sends on to another path."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=301, headers={"Location": path})
+
+    return answer
+
+
+NOT_FOUND = error('User "ann" not found.')
+
+
+class Gate:
+    """A reply that is held back until it is let through."""
+
+    def __init__(self, body: bytes) -> None:
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+        self._body = body
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answers as a fault of a stand-in."""
+        self.reached.set()
+        await self.open.wait()
+        return web.Response(body=self._body, content_type="application/json")
+
+
+class Club:
+    """What tests of the sync do and look at again and again."""
+
+    def __init__(self, ctx: Context, db: Any, sites: Sites, clock: Clock) -> None:
+        self.ctx = ctx
+        self.db = db
+        self.sites = sites
+        self.clock = clock
+
+    @property
+    def world(self) -> World:
+        """What is true on the sites."""
+        return self.sites.world
+
+    def ago(self, **delta: float) -> datetime:
+        """So long before now."""
+        return self.clock.now - timedelta(**delta)
+
+    def user(
+        self,
+        user_id: str,
+        *,
+        lichess: str | None = None,
+        chesscom: str | None = None,
+        synced: datetime | None = None,
+    ) -> None:
+        """A user as the application writes him, and his players, unless they are there already."""
+        names: dict[Site, str | None] = {"lichess": lichess, "chess.com": chesscom}
+        for site, name in names.items():
+            if name and name.lower() not in self.world.players[site]:
+                self.world.add_player(site, name, self.ago(days=30))
+        self.db.users.insert_one(
+            {
+                "user_id": user_id,
+                "email": f"{user_id}@example.org",
+                "lichess_username": lichess,
+                "chesscom_username": chesscom,
+                "last_game_sync": synced and synced.isoformat(),
+            }
+        )
+
+    def play(self, site: Site, name: str, ended_at: datetime | None, **more: Any) -> Played:
+        """A game that is worth an analysis, unless it is told otherwise."""
+        return self.world.play(site, name, ended_at, **{"famous": LONG, **more})
+
+    async def run(self, **args: Any) -> dict[str, Any]:
+        """One run by hand; its record."""
+        ending = await work.by_hand(self.ctx, sync_games.JOB, sync_games.Args(**args), Stop())
+        return ending.record
+
+    async def sync(self, **args: Any) -> dict[str, Any]:
+        """One run by hand, which must succeed; its record."""
+        record = await self.run(**args)
+        assert record["outcome"] == "succeeded", record
+        return record
+
+    async def later(self, **delta: float) -> dict[str, Any]:
+        """A run so much later, which must succeed."""
+        self.clock.move(**delta)
+        return await self.sync()
+
+    def games(self, user_id: str) -> list[dict[str, Any]]:
+        """A user's stored games, in the order of their ends."""
+        return list(self.db.games.find({"user_id": user_id}).sort("ended_at", 1))
+
+    def urls(self, user_id: str) -> list[str]:
+        """Where a user's stored games are shown, in the order of their ends."""
+        return [row["url"] for row in self.games(user_id)]
+
+    def game(self, played: Played, user_id: str) -> dict[str, Any]:
+        """The one document of a game that a user has."""
+        (row,) = self.db.games.find({"user_id": user_id, "external_id": played.id})
+        found: dict[str, Any] = row
+        return found
+
+    def queued(self, user_id: str) -> list[str]:
+        """The ids of the games that are queued for a user."""
+        return sorted(row["game_id"] for row in self.db.analysis_queue.find({"user_id": user_id}))
+
+    def account(self, key: str) -> dict[str, Any]:
+        """Our row of an account."""
+        row: dict[str, Any] = self.db.sync_accounts.find_one({"_id": key})
+        return row
+
+    def told(self, user_id: str) -> list[str]:
+        """The types of a user's notifications, in their order."""
+        rows = self.db.notifications.find({"user_id": user_id}).sort("created_at", 1)
+        return [row["type"] for row in rows]
+
+    def asked(self, site: Site) -> list[str]:
+        """The paths that a site was asked for since `sites.forget()`."""
+        stand_in = self.sites.lichess if site == "lichess" else self.sites.chesscom
+        return [seen.path for seen in stand_in.seen]
