@@ -8,15 +8,18 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import PlayerClosed, PlayerMissing
+from chesscoach.errors import BadReply, PlayerClosed, PlayerMissing, PlayerRenamed
 from chesscoach.jobs.sync_games import linking
 from chesscoach.jobs.sync_games.delivery import Delivery
 from chesscoach.models import Account, Game, Link, Platform, SealedMonth
-from chesscoach.rules import cadence, months, standing
+from chesscoach.rules import cadence, months, standing, usernames
 from chesscoach.rules import games as game_rules
 from chesscoach.runner.job import Run
 from chesscoach.sources.chesscom_payload import Month
 from chesscoach.store.accounts import PAGE, Wanted
+
+_HOPS = 5
+"""Names that a redirect may lead on to."""
 
 
 class FromChesscom:
@@ -120,8 +123,12 @@ class FromChesscom:
 
         Raises:
             PlayerMissing: the name is somebody else's by now.
+            PlayerRenamed: he has another name, under which the site answers for him.
         """
-        reply = await self._chesscom.month(account.name, month, etag)
+        try:
+            reply = await self._chesscom.month(account.name, month, etag)
+        except PlayerRenamed as renamed:
+            raise await self._traced(account, renamed, month) from None
         for game in reply.unreadable:
             self._run.counts.note("unreadable_games")
             log.get_logger().warning("game_unreadable", account=account.key, game=game)
@@ -129,6 +136,30 @@ class FromChesscom:
             msg = "the name belongs to another player now"
             raise PlayerMissing(msg)
         return reply
+
+    async def _traced(self, account: Account, renamed: PlayerRenamed, month: str) -> PlayerRenamed:
+        """Follows a redirect to where it ends, before anything of ours or of his users is changed.
+
+        Raises:
+            BadReply: it ends nowhere.
+            PlayerMissing: it leads to another player.
+        """
+        seen = {account.name}
+        while True:
+            name = usernames.normal(self.platform, renamed.name)
+            if name is None or name in seen or len(seen) > _HOPS:
+                msg = "a redirect that leads to no other name that a player can have"
+                raise BadReply(msg)
+            seen.add(name)
+            try:
+                reply = await self._chesscom.month(name, month, None)
+            except PlayerRenamed as further:
+                renamed = further
+                continue
+            if _is_another(replace(account, name=name), reply.games):
+                msg = "the name leads to another player now"
+                raise PlayerMissing(msg)
+            return renamed
 
     def _passed_by(self, account: Account, begun: datetime) -> Delivery:
         """The end of a check of an account that is closed or missing; its data stay."""

@@ -1,20 +1,22 @@
 """Following a player to his new name.
 
-The application's users get the new name first, then the old account goes; the new one begins where
-the old one was last checked, as at a take-over. Every step can be repeated, so a kill between two
-of them costs nothing. Games are known by the site's own ids, so none comes twice.
+The application's users get the new name first, then the old account goes; the new one goes on where
+the old one was, with all months that may still change to be asked for anew. Every step can be
+repeated, so a kill between two of them costs nothing. Games are known by the site's own ids, so
+none comes twice.
 """
+
+from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import BadReply
-from chesscoach.jobs.sync_games.linking import begin, link_from
-from chesscoach.models import Account
-from chesscoach.rules import usernames
+from chesscoach.models import Account, Link
+from chesscoach.rules import months, standing, usernames
 
 
-async def rename(ctx: Context, account: Account, name: str, fence: int) -> Account:
-    """Moves an account's users to another name; returns the account of that name.
+async def rename(ctx: Context, account: Account, name: str, fence: int) -> str:
+    """Moves an account's users to another name; returns the key of that name's account.
 
     Raises:
         BadReply: no player can have that name.
@@ -24,22 +26,21 @@ async def rename(ctx: Context, account: Account, name: str, fence: int) -> Accou
     if new is None or new == account.name:
         msg = "the site sends us to a name that no player can have"
         raise BadReply(msg)
-    links = tuple(
-        link_from(site, link.user_id, new, account.checked_at if link.joined else link.since)
-        for link in account.links
-    )
-    fresh = Account(
+    fresh = replace(
+        standing.present(account),
         key=f"{site}:{new}",
-        platform=site,
         name=new,
-        links=(),
+        links=tuple(replace(link, name=new, told="active") for link in account.links),
         created_at=now,
-        player_key=account.player_key,
-        active_at=account.active_at,
+        etags={},
+        sealed={},
+        gone=(),
+        lapses=0,
+        checked_at=None,
+        saved_at=None,
     )
-    await ctx.store.accounts.ensure(
-        [begin(fresh, links)], [(fresh.key, link) for link in links], [], now
-    )
+    joining = [(fresh.key, _newcomer(account, link)) for link in fresh.links]
+    await ctx.store.accounts.ensure([fresh], joining, [], now)
     for link in account.links:
         await ctx.store.users.rename(site, link.user_id, account.name, new)
     await ctx.store.accounts.remove(account.key, fence)
@@ -49,5 +50,14 @@ async def rename(ctx: Context, account: Account, name: str, fence: int) -> Accou
         now=new,
         user_ids=[link.user_id for link in account.links],
     )
-    (row,) = await ctx.store.accounts.of_users([fresh.key], [])
-    return row
+    return fresh.key
+
+
+def _newcomer(account: Account, link: Link) -> Link:
+    """A link of the account for one of the new name that others have linked before.
+
+    A user who was up to date lacks what came since the first month that may still change.
+    """
+    if not link.joined or account.first_month is None:
+        return link
+    return replace(link, joined=False, since=months.start(account.first_month))

@@ -63,7 +63,7 @@ class Walk:
         self._complaints = Complaints(ctx, run, fetcher.site)
         self._ready: asyncio.Queue[tuple[Account, Delivery | Exception] | asyncio.Event | None]
         self._ready = asyncio.Queue(_AHEAD)
-        self._again: list[Account] = []
+        self._again: list[str] = []
         self._left = 0
         self._shut = False
 
@@ -108,9 +108,15 @@ class Walk:
             await self._fetch_page(page)
         await self._written()
         while self._again:
-            page, self._again = self._again, []
-            await self._fetch_page(page)
+            keys, self._again = self._again, []
+            rows = await self._ctx.store.accounts.of_users(keys, [])
+            await self._fetch_page([row for row in rows if self._lacks(row)])
             await self._written()
+
+    def _lacks(self, account: Account) -> bool:
+        """Whether there is more to be asked about an account; one with a new name may be done."""
+        checked = account.checked_at is not None and account.checked_at >= self._wanted.begun
+        return not checked or bool(account.newcomers)
 
     async def _written(self) -> None:
         """Waits until all that was fetched is written, so that the accounts can be read anew."""
@@ -155,7 +161,7 @@ class Walk:
             finished = not isinstance(error, PlayerRenamed)
         else:
             if not finished:
-                self._again.append(account)
+                self._again.append(account.key)
         self._left -= finished
 
     async def _write(self) -> None:
@@ -181,7 +187,12 @@ class Walk:
         await self._complaints.close(told=self._shut)
 
     async def _follow(self, account: Account, renamed: PlayerRenamed) -> None:
-        moved = await rename(self._ctx, account, renamed.name, self._fetcher.site.lane.fence)
+        await self._deliverer.save()  # what there is of the old account, while it is there
+        try:
+            moved = await rename(self._ctx, account, renamed.name, self._fetcher.site.lane.fence)
+        except SourceError:
+            self._left -= 1
+            raise
         self._deliverer.spoil(account.key)
         self._run.counts.note("renamed_accounts")
         self._again.append(moved)
