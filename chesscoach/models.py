@@ -230,7 +230,7 @@ Standing = Literal[
 
 
 class SealedMonth(Struct, frozen=True, kw_only=True):
-    """A Chess.com month that should change no more, as it was last seen."""
+    """A Chess.com month that should change no more, as it was last seen; `etag` as in `Account`."""
 
     etag: str
     checked_at: datetime
@@ -259,7 +259,8 @@ class Account(Struct, frozen=True, kw_only=True):
     `cursor` is the start instant of the newest Lichess game that is stored, and `settled_at` when
     `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com month
     that may still change; `etags` holds, for each month since, the ETag of the reply whose games
-    are stored. `player_key` is the site's own identity of the player where it is not the name.
+    are stored: an empty one if it had none, or a game that could not be read. `player_key` is the
+    site's own identity of the player where it is not the name.
     `sealed` are the months before that whose changes are still looked for now and then, `gone`
     those that the site asked us never to ask for again.
     `looked_back` tells that games which began before the take-over and ended after it were sought.

@@ -61,16 +61,20 @@ class Chesscom:
     async def _look_for(self, name: str) -> None:
         """Asks for the profile of a player whose months are not found.
 
-        Returns if that is not found either; raises like `month` if there is more to be said.
+        Returns if that is not found either; raises like `month` if there is more to be said, and
+        if the site has trouble of its own, which says nothing of the player.
         """
         async with self.site.ask("GET", f"/player/{name}", total_s=120.0) as response:
             if response.status in _MOVED:
                 raise _renamed(response.headers.get("Location", ""), name)
-            if response.status != 200:
+            if response.status == 410:
                 return
+            if response.status == 404 and not _passing(await complaint(response)):
+                return
+            if response.status != 200:
+                msg = f"the site answered {response.status} to a request for a profile"
+                raise BadReply(msg)
             profile = payload.profile(await body(response, _PROFILE_BYTES))
-        if profile is None:
-            return
         if profile.username and profile.username.lower() != name:
             raise PlayerRenamed(profile.username)
         if profile.status.startswith("closed"):
@@ -88,13 +92,18 @@ def _renamed(location: str, name: str) -> PlayerRenamed | BadReply:
     return PlayerRenamed(found[1])
 
 
+def _passing(message: str) -> bool:
+    """Whether an error is one of the site's own, which passes, although it calls it a 404."""
+    return "internal error" in message.lower()
+
+
 def _missing(message: str, month: str) -> Month:
     if "date cannot be set in the future" in message.lower():
         return Month(changed=True)  # the site's clock has not reached that month
     if message.lower().startswith("user ") and "not found" in message.lower():
         msg = "Chess.com knows no such player"
         raise PlayerMissing(msg)
-    if "internal error" in message.lower():
+    if _passing(message):
         msg = f"404 for the month {month}: an internal error of Chess.com, which passes"
         raise BadReply(msg)
     msg = f"404 for the month {month}, though not for want of the player"

@@ -120,12 +120,17 @@ def month(text: bytes, etag: str | None) -> Month:
     return Month(changed=True, etag=etag, games=tuple(games), unreadable=tuple(unreadable))
 
 
-def profile(text: bytes) -> Profile | None:
-    """A player's profile; None for anything else."""
+def profile(text: bytes) -> Profile:
+    """A player's profile.
+
+    Raises:
+        BadReply: it is none.
+    """
     try:
         return _profile_decoder.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
-        return None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        msg = f"a profile that cannot be read ({type(error).__name__})"
+        raise BadReply(msg) from None
 
 
 def _parsed(raw: msgspec.Raw) -> Game | None:
@@ -159,6 +164,10 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Game:
     white, black = raw.white or _Side(), raw.black or _Side()
     rules, speed = word(raw.rules, "chess"), word(raw.time_class)
     usual = raw.initial_setup in (None, "", _USUAL)
+    try:
+        started = _started(raw, tags)
+    except ValueError:
+        started, unreadable = None, (*unreadable, "start_time")
     return Game(
         platform="chess.com",
         external_id=raw.uuid or raw.url or "",
@@ -170,7 +179,7 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Game:
         variant=rules,
         standard=rules == "chess" and usual,
         rated=bool(raw.rated),
-        started_at=_started(raw, tags),
+        started_at=started,
         ended_at=_instant(raw.end_time),
         plies=pgns.plies_in(pgn),
         pgn=pgn,

@@ -11,7 +11,14 @@ from aiohttp import web
 
 from chesscoach.demo.chesscom import ChesscomStandIn
 from chesscoach.demo.world import World, famous_games, player_uuid
-from chesscoach.errors import BadReply, PlayerMissing, SourceError, StreamCut
+from chesscoach.errors import (
+    BadReply,
+    PlayerClosed,
+    PlayerMissing,
+    PlayerRenamed,
+    SourceError,
+    StreamCut,
+)
 from chesscoach.models import Game, Side
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.chesscom_payload import Month
@@ -311,6 +318,8 @@ async def test_with_neither_codes_nor_a_pgn_the_result_is_not_known(text: Any) -
         ({"white": []}, "white"),
         ({"rated": "yes"}, "rated"),
         ({"accuracies": {"white": "high", "black": 1}}, "accuracies.white"),
+        ({"start_time": 17}, "start_time"),
+        ({"start_time": 10**16}, "start_time"),
     ],
 )
 async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_told(
@@ -366,7 +375,6 @@ async def test_another_first_position_is_kept() -> None:
     "changes",
     [
         {"end_time": seconds(ENDED) * 10},
-        {"start_time": 17},
         {"end_time": 0},
         {"end_time": GONE},
         {"end_time": "2026-03-04"},
@@ -592,6 +600,59 @@ async def test_another_status_is_a_bad_reply(status: int) -> None:
     async with serving(replying(b"", status=status)) as url, chesscom(url) as source:
         with pytest.raises(BadReply):
             await source.month("annrook", "2026-03", None)
+
+
+# The profile of a player whose months are not found
+
+
+def not_found_but(profile: Any, *, status: int = 200, location: str = "") -> Handler:
+    """Months are not found; this is what there is of the profile."""
+    missing = {"code": 0, "message": 'User "annrook" not found.'}
+    months = replying(missing, status=404)
+    about = replying(profile, status=status, headers={"Location": location} if location else None)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await (months if "/games/" in request.path else about)(request)
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("profile", "status", "error"),
+    [
+        ({"username": "annrook", "status": "closed"}, 200, PlayerClosed),
+        ({"username": "annrook", "status": "closed:fair_play_violations"}, 200, PlayerClosed),
+        ({"username": "Annette", "status": "premium"}, 200, PlayerRenamed),
+        ({"username": "AnnRook", "status": "basic"}, 200, BadReply),
+        ({}, 200, BadReply),
+        (b"[]", 200, BadReply),
+        (b"not json", 200, BadReply),
+        ({"username": 7}, 200, BadReply),
+        ({"message": 'User "annrook" not found.'}, 404, PlayerMissing),
+        (b"404: Not Found", 404, PlayerMissing),
+        (b"", 410, PlayerMissing),
+        ({"message": "An internal error has occurred."}, 404, BadReply),
+        (b"", 400, BadReply),
+    ],
+)
+async def test_the_profile_says_why_the_months_are_not_found(
+    profile: Any, status: int, error: type[SourceError]
+) -> None:
+    async with serving(not_found_but(profile, status=status)) as url, chesscom(url) as source:
+        with pytest.raises(SourceError) as caught:
+            await source.month("annrook", "2026-03", None)
+
+    assert type(caught.value) is error
+    assert "annette" not in str(caught.value).lower(), "what a site says is not logged"
+
+
+async def test_a_profile_that_is_elsewhere_is_a_new_name() -> None:
+    handler = not_found_but(b"", status=301, location="/pub/player/annette")
+    async with serving(handler) as url, chesscom(url) as source:
+        with pytest.raises(PlayerRenamed) as caught:
+            await source.month("annrook", "2026-03", None)
+
+    assert caught.value.name == "annette"
 
 
 # Against the stand-in

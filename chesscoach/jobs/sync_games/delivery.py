@@ -129,9 +129,10 @@ class Deliverer:
 
     async def _tell(self, account: Account) -> Account:
         """Tells each user of an account that is closed or missing, once for each time it is."""
-        links = []
+        untold = {link.user_id for link in account.links if link.told != account.standing}
+        there = await self._ctx.store.users.naming(untold) if untold else untold
         for link in account.links:
-            if link.told != account.standing:
+            if link.user_id in there:
                 title, message = standing.notice(account)
                 told = await self._ctx.store.notifications.tell(
                     game_rules.notification_id(account, link.user_id),
@@ -149,8 +150,8 @@ class Deliverer:
                     standing=account.standing,
                     notified=told,
                 )
-            links.append(replace(link, told=account.standing))
-        return replace(account, links=tuple(links))
+        told_all = tuple(replace(link, told=account.standing) for link in account.links)
+        return replace(account, links=told_all)
 
     async def _queue(self, delivery: Delivery, offered: list[UserGame]) -> None:
         """Queues the newest games worth analysing, as far as the day's allowance goes."""

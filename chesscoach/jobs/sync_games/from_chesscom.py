@@ -61,7 +61,7 @@ class FromChesscom:
                 return
             yield Delivery(account=account)
             raise
-        yield _finished(standing.present(account), begun)
+        yield _finished(account, begun)
 
     async def _months(self, account: Account, begun: datetime) -> AsyncGenerator[Delivery]:
         joined = account.joined
@@ -171,18 +171,23 @@ class FromChesscom:
 def _kept(
     account: Account, month: str, reply: Month, begun: datetime, *, etag: bool = True
 ) -> Account:
-    """The account after a month's reply: the ETag, the player's identity, his newest game."""
+    """The account after a month's reply: the ETag, the player's identity, his newest game.
+
+    Without `etag` the reply's games are not for all of its users, so that it is to come again.
+    """
     etags, sealed, gone = dict(account.etags), dict(account.sealed), account.gone
+    known = "" if reply.unreadable else reply.etag or ""
     if reply.gone:
         gone = (*gone, month)
-    if month in sealed:
-        sealed[month] = SealedMonth(etag=reply.etag or sealed[month].etag, checked_at=begun)
-    elif etag and reply.changed:
         etags.pop(month, None)
-        etags |= {month: reply.etag} if reply.etag else {}
+        sealed.pop(month, None)
+    elif etag and month in sealed:
+        sealed[month] = SealedMonth(etag=known, checked_at=begun)
+    elif etag:
+        etags[month] = known
     ends = [game.ended_at for game in reply.games]
     return replace(
-        account,
+        standing.present(account),
         etags=etags,
         sealed=sealed,
         gone=gone,
