@@ -87,7 +87,7 @@ class ChesscomStandIn(StandIn):
         month = f"{request.match_info['year']}-{request.match_info['month']}"
         if month in self.world.players["chess.com"][name].gone:
             return web.json_response({"code": 0, "message": "Gone"}, status=410)
-        if month > self._month_of(self.now()):
+        if month > self.month_of(self.now()):
             return _error("Date cannot be set in the future")
         text, etag = self.month(name, month)
         headers = {"ETag": etag, "Cache-Control": "public, max-age=5"}
@@ -104,13 +104,14 @@ class ChesscomStandIn(StandIn):
             for game in self.world.players["chess.com"][name].games
             if game.listed
             and game.ended_at
-            and (game.month or self._month_of(game.ended_at)) == month
+            and (game.month or self.month_of(game.ended_at)) == month
         ]
         games.sort(key=lambda game: game.ended_at or game.started_at)
         text = msgspec.json.encode({"games": [chesscom_json(game) for game in games]})
         return text, f'W/"{hashlib.md5(text, usedforsecurity=False).hexdigest()}"'
 
-    def _month_of(self, instant: datetime) -> str:
+    def month_of(self, instant: datetime) -> str:
+        """The month in which the site lists a game that ended then."""
         return f"{instant + self.ahead:%Y-%m}"
 
 

@@ -100,9 +100,9 @@ class StandIn:
                 seen.body = await request.text()
             response = await self._answer(request, handler)
             seen.status = response.status
-            self._mind(response.status)
             return response
         finally:
+            self._mind(seen.status)
             self.in_flight -= 1
 
     def forgive(self) -> None:

@@ -198,8 +198,8 @@ class World:
         return known.key if known else player_uuid(name)
 
     def finished(self, site: Site, name: str) -> Iterator[Played]:
-        """A player's finished games."""
-        return (g for g in self.players[site][name.lower()].games if g.ended_at is not None)
+        """A player's finished games; aborted ones are none."""
+        return (game for game in self.players[site][name.lower()].games if game.listed)
 
 
 def sample_world(anchor: datetime, seed: int = 7) -> tuple[World, list[tuple[str, str, str]]]:

@@ -24,12 +24,15 @@ def missing_behind_cursors(db: Any, sites: Sites) -> list[str]:
     for account in db.sync_accounts.find():
         name, link = account["name"], account["links"][0]
         since = link["since"] - timedelta(minutes=10) if link["since"] else ago(days=60)
+        pending = {each["external_id"] for each in account["pending"]}
         for game in sites.world.finished(account["platform"], name):
             if account["platform"] == "lichess":
                 cursor = account["cursor"]
                 behind = cursor is not None and since <= game.started_at <= cursor
+                behind = behind and game.id not in pending
             else:
-                month = f"{game.ended_at:%Y-%m}"
+                assert game.ended_at is not None
+                month = sites.chesscom.month_of(game.ended_at)
                 behind = account["etags"].get(month) == sites.chesscom.month(name, month)[1]
             if behind and game.url not in urls:
                 lost.append(game.url)
