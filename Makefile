@@ -28,7 +28,7 @@ run: $(READY) ## the daemon, as configured here
 test: $(READY) ## the whole suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-soak: $(READY) ## what takes longer: kill storms in full
+soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full
 	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
 bench: $(READY) ## the sync and the scheduler in figures, beside the plain way
