@@ -9,6 +9,7 @@
     ├── StoreFailed            MongoDB refused an operation
     ├── LeaseHeld              another run of the job is at work; exit code 75
     ├── LeaseLost              somebody else may hold our lease by now: stop at once
+    ├── JobExited              a job tried to end the process that it runs in
     └── SourceError            a site's reply for one account cannot be used
         ├── PlayerMissing      the site knows no such player
         ├── PlayerClosed       the player's account is closed
@@ -53,6 +54,10 @@ class LeaseHeld(ChesscoachError):
 
 class LeaseLost(ChesscoachError):
     """A lease ran out or was taken over, so its former holder must not act any more."""
+
+
+class JobExited(ChesscoachError):
+    """A job raised SystemExit or KeyboardInterrupt: its run has failed, and others go on."""
 
 
 class SourceError(ChesscoachError):

@@ -8,10 +8,26 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach.context import Context
-from chesscoach.errors import ConfigError
+from chesscoach.errors import ConfigError, JobExited
 from chesscoach.models import Counts, Slot
 
 T = TypeVar("T")
+
+
+async def contained(work: Awaitable[T]) -> T:
+    """The result of work of a job's; no task of its may end the process.
+
+    asyncio lets a SystemExit or KeyboardInterrupt that leaves a task end the loop, and with it
+    everybody's runs. Signals do not come this way: they ask to stop.
+
+    Raises:
+        JobExited: in place of those.
+    """
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        msg = f"the job tried to end the process ({type(error).__name__})"
+        raise JobExited(msg) from error
 
 
 class Stopped(Exception):
@@ -42,7 +58,7 @@ class Stop:
         Raises:
             Stopped: it was, because somebody asked to stop before it was done.
         """
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(contained(work))
         asked = asyncio.create_task(self.asked.wait())
         try:
             await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -95,7 +111,7 @@ class Run:
         try:
             async with asyncio.TaskGroup() as group:
                 for coroutine in work:
-                    group.create_task(coroutine, name=self.id)
+                    group.create_task(contained(coroutine), name=self.id)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 

@@ -19,7 +19,7 @@ from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
 from chesscoach.models import Counts, Outcome
 from chesscoach.runner import record
 from chesscoach.runner.claim import Attempt
-from chesscoach.runner.job import Job, Run, Stop
+from chesscoach.runner.job import Job, Run, Stop, contained
 
 _HARD_S = 10.0
 """So long after its cancellation a job may still tidy up; then it is left behind."""
@@ -76,13 +76,14 @@ class Shift:
             for task in (keeper, work, *signals):
                 task.cancel()
             await asyncio.wait({keeper, *signals})
-        if not work.done() or work.cancelled():
-            return cut or "cancelled", None
-        return self._judge(work.exception())
+        if cut is not None and (not work.done() or work.cancelled()):
+            return cut, None
+        error = asyncio.CancelledError() if work.cancelled() else work.exception()
+        return self._judge(error, cut)
 
     async def _under_lease(self, args: Struct) -> None:
         async with self._attempt.lease.scope():
-            await self._job.run(self._ctx, self._run, args)
+            await contained(self._job.run(self._ctx, self._run, args))
 
     async def _wait(
         self, work: asyncio.Task[None], signals: list[asyncio.Task[Literal[True]]]
@@ -120,9 +121,17 @@ class Shift:
     def _cut(stopping: bool) -> Outcome:
         return "cancelled" if stopping else "timed_out"
 
-    def _judge(self, error: BaseException | None) -> tuple[Outcome, int | None]:
-        """What became of work that ended by itself."""
+    def _judge(
+        self, error: BaseException | None, cut: Outcome | None
+    ) -> tuple[Outcome, int | None]:
+        """What became of work that ended by itself, or in its own way after it was cut short.
+
+        How much of the latter is done nobody can tell, whatever it returned. Work that is cancelled
+        although we did not do that has failed: left open, it would be begun again without end.
+        """
         counts = self._run.counts
+        if error is None and cut is not None:
+            return cut, None
         if error is None:
             if self._run.unfinished:
                 return "cancelled", None
@@ -135,7 +144,7 @@ class Shift:
         if isinstance(error, ConfigError):
             return "failed", record.USAGE
         log.get_logger().error("job_failed", error=told, exc_info=error)
-        return "failed", None
+        return cut or "failed", None
 
     async def _report(self) -> None:
         new, fence = self._attempt.new, self._attempt.lease.fence

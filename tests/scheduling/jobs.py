@@ -23,7 +23,7 @@ class Chore:
         self.begun: list[str] = []
         self.ended: list[str] = []
         self.most = 0
-        self.fail: Exception | None = None
+        self.fail: BaseException | None = None
         self.go = asyncio.Event()
         if not held:
             self.go.set()
