@@ -45,7 +45,7 @@ def plan(schedule_id: str, schedule: Schedule, last: datetime, now: datetime) ->
         due.append(slot)
     if len(due) == WALK:
         return _long_absence(schedule, due, now)
-    late = [slot for slot in due if _too_late(schedule, slot, now)]
+    late = [slot for slot in due if too_late(schedule, slot, now)]
     rest = due[len(late) :]
     if not rest:
         return Plan(missed=_span(late), again_at=again_at)
@@ -58,15 +58,18 @@ def plan(schedule_id: str, schedule: Schedule, last: datetime, now: datetime) ->
 
 def _long_absence(schedule: Schedule, due: list[Slot], now: datetime) -> Plan:
     """The beginning of a walk that did not come to now: nothing in it can be the latest slot."""
-    late = [slot for slot in due if _too_late(schedule, slot, now)]
+    late = [slot for slot in due if too_late(schedule, slot, now)]
     if not schedule.coalesce and len(late) < len(due):
         return Plan(missed=_span(late), work=due[len(late)], again_at=now)
     return Plan(missed=_span(late), coalesced=_span(due[len(late) :]), again_at=now)
 
 
-def _too_late(schedule: Schedule, slot: Slot, now: datetime) -> bool:
+def too_late(schedule: Schedule, slot: Slot, now: datetime) -> bool:
+    """Whether a slot's grace is over, counted from when work on it was to begin."""
     grace = schedule.misfire_grace_s
-    return grace is not None and now - slot.at > timedelta(seconds=grace)
+    if grace is None or now - slot.at <= timedelta(seconds=grace):
+        return False
+    return now - slot.at - slots.late_by(schedule, slot) > timedelta(seconds=grace)
 
 
 def _span(found: list[Slot]) -> Span | None:

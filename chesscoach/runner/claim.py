@@ -8,7 +8,7 @@ never guessed: its lease is watched until it is renewed, given back, or runs out
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseHeld
 from chesscoach.models import Counts, Outcome, Schedule, Slot
-from chesscoach.rules import slots
+from chesscoach.rules import due, slots
 from chesscoach.runner.job import Job
 from chesscoach.store.leases import Holding, Lease
 from chesscoach.store.runs import NewRun, RunRecord
@@ -72,7 +72,8 @@ async def by_hand(ctx: Context, job: Job, run_id: str) -> Attempt:
     Raises:
         LeaseHeld: another run of the job is at work.
     """
-    key = lease_key(ctx, job, None)
+    stored = await ctx.store.schedules.get(job.name)
+    key = lease_key(ctx, job, stored.schedule if stored and not stored.retired else None)
     new = _new(ctx, job, None, run_id, key, ctx.process.source)
     async with _withdrawing(ctx, new):
         await ctx.store.leases.ensure(key)
@@ -104,12 +105,7 @@ async def of_slot(
     Raises:
         ConfigError: the instant is none at which the schedule is due, or has not come yet.
     """
-    if not slots.is_slot(slot.schedule, schedule, slot.at):
-        msg = f"{slot.name} is no slot of the schedule {slot.schedule} ({schedule.trigger})"
-        raise ConfigError(msg)
-    if slot.at > ctx.now() + _SKEW:
-        msg = f"{slot.name} has not come yet: working it now would hide the slots before it"
-        raise ConfigError(msg)
+    await _refuse_odd(ctx, schedule, slot)
     key = lease_key(ctx, job, schedule)
     new = _new(ctx, job, slot, slot.key, key, source)
     given_up = await _given_up(ctx, schedule, slot)
@@ -125,13 +121,26 @@ async def of_slot(
         return await _lease_for(ctx, job, schedule, new, claimed)
 
 
+async def _refuse_odd(ctx: Context, schedule: Schedule, slot: Slot) -> None:
+    """Refuses what is no slot, or none yet; what is recorded was one.
+
+    Since then the schedule may have been changed, or a clock set back.
+    """
+    if not slots.is_slot(slot.schedule, schedule, slot.at):
+        msg = f"{slot.name} is no slot of the schedule {slot.schedule} ({schedule.trigger})"
+    elif slot.at > ctx.now() + _SKEW:
+        msg = f"{slot.name} has not come yet: working it now would hide the slots before it"
+    else:
+        return
+    if await ctx.store.runs.find(slot.key) is None:
+        raise ConfigError(msg)
+
+
 async def _given_up(ctx: Context, schedule: Schedule, slot: Slot) -> Outcome | None:
     """Why a slot that nobody has worked is not worked any more, if so."""
-    grace = schedule.misfire_grace_s
-    if grace is not None and ctx.now() - slot.at > timedelta(seconds=grace):
+    if due.too_late(schedule, slot, ctx.now()):
         return "missed"
-    newest = await ctx.store.runs.newest(slot.schedule) if schedule.coalesce else None
-    if newest is not None and newest.slot is not None and newest.slot > slot.at:
+    if schedule.coalesce and await ctx.store.runs.stood_for(slot):
         return "coalesced"
     return None
 
@@ -168,7 +177,10 @@ async def lease(ctx: Context, job: Job, schedule: Schedule, new: NewRun) -> Atte
 async def _lease_for(
     ctx: Context, job: Job, schedule: Schedule, new: NewRun, record: RunRecord
 ) -> Attempt | Settled:
-    """Takes a lease for a slot that is ours; where all are others' living runs it is an overlap."""
+    """Takes a lease for a slot that is ours; where all are others' living runs it is an overlap.
+
+    Waiting may take so long that the next contender holds us for dead and takes the slot over.
+    """
     keys = instances(new.lease, schedule.max_instances)
     await ctx.store.leases.ensure_many(keys)
     while True:
@@ -178,11 +190,28 @@ async def _lease_for(
                     new = msgspec.structs.replace(new, lease=key)
                     await ctx.store.runs.move(new)
                 return Attempt(new=new, number=record.attempt, lease=lease)
-        watched = [await _watch(ctx, key) for key in keys]
-        if all(verdict == "renewed" for _, verdict in watched):
-            reason = f"skipped_overlap: {_held(job, watched[0][0])}"
+        holding = await _all_alive(ctx, keys)
+        if holding is not None:
+            reason = f"skipped_overlap: {_held(job, holding)}"
             await _end(ctx, new, "skipped_overlap", reason)
             return Settled(record=record, exit_code=0, reason=reason)
+        if not await ctx.store.runs.insist(new):
+            return Settled(record=record, exit_code=0, reason="taken over by another")
+
+
+async def _all_alive(ctx: Context, keys: Sequence[str]) -> Holding | None:
+    """Who has the first of some leases if all holders live; None as soon as one may be had."""
+    watching = [asyncio.create_task(_watch(ctx, key), name=f"watch {key}") for key in keys]
+    try:
+        for next_ in asyncio.as_completed(watching):
+            _, verdict = await next_
+            if verdict != "renewed":
+                return None
+        return watching[0].result()[0]
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
 
 
 def instances(key: str, count: int) -> list[str]:

@@ -5,11 +5,12 @@ attempts left. Whoever comes next takes it on; here that is a daemon's tick, eve
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.models import Outcome, Schedule, Slot
+from chesscoach.rules import due
 from chesscoach.store.runs import RunRecord
 from chesscoach.store.schedules import Stored
 
@@ -25,30 +26,30 @@ async def sweep(
     """Looks at every open run once; `begin` works a slot as its next attempt."""
     active = [key for key, schedule in stored.items() if schedule.active]
     found = await ctx.store.runs.open(active, ctx.config.runner.max_attempts)
-    dead = [run.record for run in found if run.dead]
-    newest = await ctx.store.runs.newest_slots() if dead else {}
-    for record in dead:
-        verdict = _verdict(ctx, record, stored, newest)
+    for record in (run.record for run in found if run.dead):
+        verdict = await _verdict(ctx, record, stored)
         if isinstance(verdict, Stored) and record.slot is not None:
             begin(verdict.schedule, Slot(schedule=verdict.id, at=record.slot))
         elif isinstance(verdict, tuple):
             await _close(ctx, record, *verdict)
 
 
-def _verdict(
-    ctx: Context, record: RunRecord, stored: Mapping[str, Stored], newest: Mapping[str, datetime]
+async def _verdict(
+    ctx: Context, record: RunRecord, stored: Mapping[str, Stored]
 ) -> Stored | tuple[Outcome, str] | None:
     """The schedule whose slot is to be worked again, or how the run ends; None to wait."""
     now, schedule = ctx.now(), stored.get(record.schedule or "")
     if schedule is None or record.slot is None or not schedule.active:
         return "abandoned", "its process is gone"
-    if schedule.schedule.coalesce and newest.get(schedule.id, record.slot) > record.slot:
+    slot = Slot(schedule=schedule.id, at=record.slot)
+    if schedule.schedule.coalesce and await ctx.store.runs.stood_for(slot):
         return "coalesced", "a newer slot of the schedule is recorded"
-    grace = schedule.schedule.misfire_grace_s
-    if grace is not None and now - record.slot > timedelta(seconds=grace):
+    if due.too_late(schedule.schedule, slot, now):
+        grace = schedule.schedule.misfire_grace_s
         return "missed", f"it could not be finished within {grace} s"
     ended = record.finished_at
-    if record.outcome in _FAILED and ended is not None and now - ended < RETRY:
+    # An end that lies further ahead was written before a clock was set back.
+    if record.outcome in _FAILED and ended is not None and abs(now - ended) < RETRY:
         return None
     return schedule
 

@@ -22,6 +22,7 @@ from chesscoach.store.faults import only_duplicates, spoken
 _CLOSED = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
 _SPENT = ("failed", "timed_out")  # closed once the attempts are used up
 _AGAIN = ("abandoned", "cancelled")
+_NOT_WORKED = ("missed", "coalesced", "skipped_overlap")
 _AGE = {
     "$set": {
         "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
@@ -279,6 +280,31 @@ class Runs:
             ]
         )
         return found[0] if found else None
+
+    @spoken
+    async def stood_for(self, slot: Slot) -> bool:
+        """Whether a newer slot of the schedule has been worked, or will be.
+
+        One that was itself passed over (perhaps because of this very slot's run) stands for none.
+        """
+        row = await self._rows.find_one(
+            {
+                "schedule": slot.schedule,
+                "slot": {"$gt": slot.at},
+                "outcome": {"$nin": list(_NOT_WORKED)},
+            },
+            {"_id": 1},
+        )
+        return row is not None
+
+    @spoken
+    async def insist(self, run: NewRun) -> bool:
+        """Says that an attempt still waits for its lease; False if the run is another's by now."""
+        result = await self._rows.update_one(
+            {"_id": run.id, "claim": run.claim, "outcome": "running"},
+            {"$currentDate": {"claimed_at": {"$type": "timestamp"}}},
+        )
+        return bool(result.matched_count)
 
     @spoken
     async def reclaim(self, old: RunRecord, run: NewRun) -> bool:

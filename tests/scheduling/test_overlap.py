@@ -28,9 +28,14 @@ async def scheduling(
 
 async def until(condition: Any) -> None:
     """Until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def idle(*schedulers: Scheduler) -> None:
+    """Until no run is at work."""
+    await until(lambda: not any(scheduler.running for scheduler in schedulers))
 
 
 def outcomes(db: Any) -> dict[str, str]:
