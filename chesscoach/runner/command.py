@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -29,6 +30,8 @@ _EXITS = (
     "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
     "75 another run is at work; 143 or 130 stopped by a signal."
 )
+
+_LEAVE_S = 2.0
 
 
 def main(job: Job) -> None:
@@ -121,14 +124,17 @@ def execute_alone(
 def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) -> int:
     """Runs a coroutine function and turns our errors into exit codes.
 
-    SIGTERM and SIGINT ask it to stop; a second one breaks it off.
+    SIGTERM and SIGINT ask it to stop; a second one breaks it off. Work that ignores its
+    cancellation does not keep the process from ending.
     """
 
     async def inside() -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.ask, int(number))
-        return await body()
+        code = await body()
+        await _leave(code)
+        return code
 
     try:
         return asyncio.run(inside())
@@ -136,6 +142,21 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) 
         return _complain(error, record.USAGE)
     except ChesscoachError as error:
         return _complain(error, record.FAILED)
+
+
+async def _leave(code: int) -> None:
+    """Ends the process over tasks that ignore their cancellation: asyncio would wait for ever."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = await asyncio.wait(left, timeout=_LEAVE_S)
+    if left:
+        names = sorted(task.get_name() for task in left)
+        log.get_logger().error("process_ended_over_tasks", tasks=names)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _complain(error: ChesscoachError, code: int) -> int:
@@ -185,11 +206,17 @@ async def _run(
 async def _scheduled(
     ctx: Context, job: Job, schedule_id: str, stop: Stop, observe: Observer | None
 ) -> record.Ending:
-    schedule = ctx.config.schedules.get(schedule_id)
+    stored = await ctx.store.schedules.get(schedule_id)
+    kept = stored is not None and not stored.retired and stored.quarantined is None
+    schedule = stored.schedule if stored and kept else ctx.config.schedules.get(schedule_id)
     if schedule is None or schedule.job != job.name:
         known = [key for key, value in ctx.config.schedules.items() if value.job == job.name]
         msg = f"--scheduled: {job.name} has no schedule {schedule_id!r}; it has {known}"
         raise ConfigError(msg)
+    if stored is not None and stored.paused and kept:
+        reason = f"the schedule {schedule_id} is paused"
+        log.get_logger().warning("slot_settled", job=job.name, reason=reason)
+        return record.Ending(exit_code=record.DONE, record=record.refused(job, "paused", reason))
     at = _slot_instant(ctx, schedule_id, schedule)
     if at is None:
         return await work.by_hand(ctx, job, job.check(schedule.args), stop, observe)

@@ -269,3 +269,52 @@ async def test_a_claim_that_is_broken_off_makes_nobody_wait(
     begun = asyncio.get_running_loop().time()
     assert (await attempt(ctx)).number == 2
     assert asyncio.get_running_loop().time() - begun < 1
+
+
+async def test_a_claim_that_was_taken_over_while_it_waited_for_its_lease_works_nothing(
+    ctx: Context, contexts: Any, db: Any
+) -> None:
+    """It waited so long that the next contender held it for dead."""
+    other = await contexts()
+    dead = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))  # nobody renews its lease
+    waiting = asyncio.create_task(settled(other))
+    while (row := db.job_runs.find_one({"_id": SLOT.key})) is None:
+        await asyncio.sleep(0.01)
+    db.job_runs.update_one({"_id": row["_id"]}, {"$set": {"claim": "another", "attempt": 2}})
+
+    assert (await waiting).reason == "taken over by another"
+    assert db.job_leases.find_one({"_id": "sync_games"})["owner"] == dead.new.claim
+    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running"
+
+
+async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead(
+    ctx: Context, contexts: Any, db: Any
+) -> None:
+    other, third = await contexts(), await contexts()
+    await claim.by_hand(ctx, JOB, claim.manual_id(JOB))  # nobody renews its lease
+    waiting = asyncio.create_task(attempt(other))
+    while (row := db.job_runs.find_one({"_id": SLOT.key})) is None:
+        await asyncio.sleep(0.01)
+
+    mine = await waiting
+
+    assert db.job_runs.find_one({"_id": SLOT.key})["claimed_at"] > row["claimed_at"]
+    async with keeping(other):
+        assert (await settled(third)).reason.startswith("at work: ")
+    assert mine.number == 1
+
+
+async def test_all_leases_of_a_lock_are_watched_at_once(contexts: Any) -> None:
+    """One after another, they would take longer than a claim without a lease may."""
+    ctx, other = await contexts(), await contexts()
+    many = replace(HOURLY, max_instances=12)
+    async with keeping(ctx):
+        for number in range(12):
+            slot = Slot(schedule="hourly", at=NOON + timedelta(hours=number))
+            assert isinstance(await of_slot(ctx, slot, many), claim.Attempt)
+        begun = asyncio.get_running_loop().time()
+        late = Slot(schedule="hourly", at=NOON + timedelta(hours=12))
+
+        assert (await settled(other, late, many)).reason.startswith("skipped_overlap")
+
+    assert asyncio.get_running_loop().time() - begun < 6 * ctx.store.leases.ttl_s / 3

@@ -25,16 +25,11 @@ from chesscoach.scheduling.scheduler import Scheduler
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Args, Chore
 from tests.scheduling.test_alarm import Hands, alarm
-from tests.scheduling.test_overlap import every_hour, outcomes, scheduling, until
+from tests.scheduling.test_overlap import every_hour, idle, outcomes, scheduling, until
 
 NEW_YORK = "America/New_York"
 KEPT = ZoneInfo(NEW_YORK)  # read here, and so never in a loop
 SECONDLY = Schedule(job="chore", cron="* * * * * *")
-
-
-async def idle(scheduler: Scheduler) -> None:
-    """Until no run is at work."""
-    await until(lambda: not scheduler.running)
 
 
 class Bell:
@@ -44,7 +39,8 @@ class Bell:
         self.count = 0
         self.rung = asyncio.Event()
 
-    async def __call__(self) -> None:
+    async def ring(self) -> None:
+        """It is rung."""
         self.count += 1
         self.rung.set()
 
@@ -115,7 +111,7 @@ async def test_pitfall_03_blocking_job_leaves_no_backlog_of_the_others(
 @pytest.mark.parametrize("step", [-30.4, 3600.0])
 async def test_pitfall_04_stepped_clock_is_seen_and_the_ringing_goes_on(step: float) -> None:
     bell, metrics, moved = Bell(), Metrics(), 0.0
-    clock = Alarm(bell, metrics, wall=lambda: time.time() + moved)
+    clock = Alarm(bell.ring, metrics, wall=lambda: time.time() + moved)
     clock.start()
     await bell.rings()
     moved = step
@@ -227,7 +223,7 @@ async def test_pitfall_10_import_binds_to_no_loop() -> None:
 
     async def ring() -> int:
         bell = Bell()
-        clock = Alarm(bell, Metrics())
+        clock = Alarm(bell.ring, Metrics())
         clock.start()
         await bell.rings()
         await clock.stop()
@@ -374,7 +370,7 @@ async def test_pitfall_16_idle_for_hours_then_the_newest_slot_once(contexts: Any
 
 async def test_pitfall_17_restarts_of_the_alarm_leave_one_timer() -> None:
     bell, moved = Bell(), 0.0
-    clock = Alarm(bell, Metrics(), wall=lambda: time.time() + moved)
+    clock = Alarm(bell.ring, Metrics(), wall=lambda: time.time() + moved)
     clock.start()
     await bell.rings()
     for _ in range(3):  # each step starts the cron anew
