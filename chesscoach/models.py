@@ -114,6 +114,11 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             except CronSimError as error:
                 msg = f"cron cannot be read: {error}"
                 raise ValueError(msg) from None
+        for name in ("anchor", "at"):
+            instant = getattr(self, name)
+            if instant is not None and not 1970 <= instant.year < 2200:
+                msg = f"{name} is not between 1970 and 2200"
+                raise ValueError(msg)
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):

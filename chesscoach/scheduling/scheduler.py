@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
@@ -40,7 +41,7 @@ _SWEEP_S = 15.0
 
 _FORGET_S = 3600.0
 _RETRY_S = 5.0
-_SECOND = timedelta(seconds=1)
+_SECOND, _ODD = timedelta(seconds=1), timedelta(minutes=10)
 
 
 class Entry(Struct):
@@ -64,6 +65,7 @@ class Scheduler:
         self._stop = stop
         self._jobs = jobs
         self._entries: dict[str, Entry] = {}
+        self._refused: set[str] = set()
         self._changes = -1
         self._looked_at = self._swept_at = self._forgot_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
@@ -147,22 +149,33 @@ class Scheduler:
         self._entries = entries
 
     async def _quarantine(self, stored: Stored) -> Stored:
-        """Sets aside what no job would accept, and takes it back when one does."""
+        """Sets aside what no job would accept, and takes it back when one does.
+
+        A daemon says so once. If another one, of a newer version, takes the schedule back, the
+        older one leaves it to that: otherwise they would contradict each other without end.
+        """
+        if stored.retired:
+            return stored
         try:
             joblist.accept(stored.id, stored.schedule, self._jobs)
-            reason = None
         except ConfigError as error:
-            reason = str(error)
-        if stored.retired or stored.quarantined == reason:
-            return stored
-        if reason is not None:
-            log.get_logger().error("schedule_quarantined", schedule=stored.id, reason=reason)
+            reason = stored.quarantined or str(error)
+            if stored.id not in self._refused:
+                self._refused.add(stored.id)
+                log.get_logger().error("schedule_quarantined", schedule=stored.id, reason=reason)
+                if stored.quarantined is None:
+                    await self._set_aside(stored, reason)
+            return replace(stored, quarantined=reason)
+        self._refused.discard(stored.id)
+        return stored if stored.quarantined is None else await self._set_aside(stored, None)
+
+    async def _set_aside(self, stored: Stored, reason: str | None) -> Stored:
         fields = {"quarantined": reason, "since": self._ctx.now()}
         changed = await self._ctx.store.schedules.change(stored.id, stored.revision, **fields)
         return changed or stored
 
     async def _work_due(self, entries: list[Entry], now: datetime) -> None:
-        wanted = [found for entry in entries if (found := self._plan(entry, now)) is not None]
+        wanted = [found for entry in entries if (found := self._planned(entry, now)) is not None]
         random.shuffle(wanted)  # daemons that meet at the same second do not all begin alike
         wanted = await self._free(wanted, now)
         for start in range(0, len(wanted), _SLICE):
@@ -176,10 +189,21 @@ class Scheduler:
     async def _claim(self, wanted: list[bulk.Due], won: list[bulk.Won]) -> None:
         """Claims in parts, all before any is begun: work that ends needs the store as well."""
         for start in range(0, len(wanted), _PART):
+            if self._stop.asked.is_set():
+                return
             part = wanted[start : start + _PART]
             won += await bulk.take(self._ctx, part, "daemon")
             for each in part:
                 await self._accounted(each)
+
+    def _planned(self, entry: Entry, now: datetime) -> bulk.Due | None:
+        """The same; a schedule whose slots cannot be computed hinders no other."""
+        try:
+            return self._plan(entry, now)
+        except Exception as error:  # noqa: BLE001  # as it says
+            entry.again_at = now + _ODD
+            self._failed(entry.stored.id, error)
+            return None
 
     def _plan(self, entry: Entry, now: datetime) -> bulk.Due | None:
         """What is to be done about a schedule; None if nothing but to wait."""

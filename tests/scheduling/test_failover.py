@@ -2,15 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from pymongo import MongoClient
 
-from chesscoach import config
 from chesscoach.config import Settings
 from chesscoach.context import open_context
 from chesscoach.models import Schedule
@@ -18,29 +15,10 @@ from chesscoach.runner.job import Stop
 from chesscoach.scheduling.scheduler import Scheduler
 from chesscoach.store.client import Document
 from tests.conftest import NOON, Clock, rounds
-from tests.replicaset import ReplicaSet, replica_set
+from tests.replicaset import ReplicaSet
 from tests.scheduling.jobs import Chore
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def members(tmp_path: Path) -> Iterator[ReplicaSet]:
-    with replica_set(tmp_path / "set") as found:
-        yield found
-
-
-@pytest.fixture
-def on_the_set(members: ReplicaSet) -> Settings:
-    return config.load(
-        None,
-        {
-            "MONGO_URL": members.url,
-            "DB_NAME": "failover",
-            "CHESSCOACH_RUNNER__LEASE_S": "3",
-            "CHESSCOACH_DATABASE__TIMEOUT_S": "20",
-        },
-    )
 
 
 @pytest.mark.soak
