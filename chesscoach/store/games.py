@@ -5,7 +5,7 @@ index makes a repeated write harmless. Games that the application imported itsel
 own; they are known by their `url`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from msgspec import Struct
@@ -16,6 +16,16 @@ from chesscoach.models import Colour, Game
 from chesscoach.store import timestamps
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import only_duplicates, spoken
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_LOOK = {
+    "_id": 0,
+    "game_id": 1,
+    "url": 1,
+    "imported_at": 1,
+    "accuracies": 1,
+    "pgn": {"$gt": ["$pgn", ""]},
+}
 
 
 class UserGame(Struct, frozen=True, kw_only=True):
@@ -65,12 +75,17 @@ class Games:
         Nothing else of a stored game is changed, and none is ever deleted: a site's lists waver.
         """
         wanted = {item.game_id: item for item in batch}
-        known = await self._known(list(wanted))
-        fresh = [item for item in wanted.values() if item.game_id not in known]
-        imported = await self._imported(fresh)
-        new = [item for item in fresh if (item.user_id, item.game.url) not in imported]
+        known, imported = await self._there(wanted.values())
+        new = [
+            item
+            for item in wanted.values()
+            if item.game_id not in known and (item.user_id, item.game.url) not in imported
+        ]
         if new:
-            await self._insert([_document(item, now) for item in new])
+            taken = await self._insert([_document(item, now) for item in new])
+            if taken:  # by a rival, by another batch of ours, or under another address
+                known |= await self._known([new[place].game_id for place in taken])
+                new = [item for place, item in enumerate(new) if place not in taken]
         patches = {
             game_id: patch
             for game_id, row in known.items()
@@ -90,40 +105,39 @@ class Games:
             completed=[wanted[game_id] for game_id, patch in patches.items() if "pgn" in patch],
         )
 
-    async def _known(self, ids: list[str]) -> dict[str, _Known]:
-        project = {
-            "_id": 0,
-            "game_id": 1,
-            "imported_at": 1,
-            "accuracies": 1,
-            "pgn": {"$gt": ["$pgn", ""]},
-        }
-        rows = self._rows.find({"game_id": {"$in": ids}}, project)
-        epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-        return {
-            row["game_id"]: _Known(
-                imported_at=timestamps.instant(row.get("imported_at")) or epoch,
-                accuracies=row.get("accuracies"),
-                pgn=row["pgn"],
-            )
-            for row in await rows.to_list(None)
-        }
+    async def _there(
+        self, items: Collection[UserGame]
+    ) -> tuple[dict[str, _Known], set[tuple[str, str]]]:
+        """The games that stand already: ours by id, the application's by (user, url).
 
-    async def _imported(self, items: list[UserGame]) -> set[tuple[str, str]]:
-        """Which (user, url) the application has brought in itself."""
-        found: set[tuple[str, str]] = set()
+        Both have their `url`, so that one look by the index on it finds either.
+        """
+        known: dict[str, _Known] = {}
+        imported: set[tuple[str, str]] = set()
+        ids = {item.game_id for item in items}
         for user_id in {item.user_id for item in items}:
             urls = [item.game.url for item in items if item.user_id == user_id]
-            rows = self._rows.find({"user_id": user_id, "url": {"$in": urls}}, {"_id": 0, "url": 1})
-            found |= {(user_id, row["url"]) for row in await rows.to_list(None)}
-        return found
+            rows = self._rows.find({"user_id": user_id, "url": {"$in": urls}}, _LOOK)
+            for row in await rows.to_list(None):
+                if row.get("game_id") in ids:
+                    known[row["game_id"]] = _known(row)
+                else:
+                    imported.add((user_id, row["url"]))
+        return known, imported
 
-    async def _insert(self, documents: list[Document]) -> None:
+    async def _known(self, ids: list[str]) -> dict[str, _Known]:
+        rows = self._rows.find({"game_id": {"$in": ids}}, _LOOK)
+        return {row["game_id"]: _known(row) for row in await rows.to_list(None)}
+
+    async def _insert(self, documents: list[Document]) -> set[int]:
+        """Inserts what is not there yet; returns the places of those that are."""
         try:
             await self._rows.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             if not only_duplicates(error):  # a rival's insert of the same game is as good as ours
                 raise
+            return {int(item["index"]) for item in error.details["writeErrors"]}
+        return set()
 
     @spoken
     async def count_by_user(self, user_ids: list[str]) -> dict[tuple[str, str], int]:
@@ -135,6 +149,14 @@ class Games:
             ]
         ).to_list(None)
         return {(row["_id"]["u"], row["_id"]["p"]): row["n"] for row in rows}
+
+
+def _known(row: Document) -> _Known:
+    return _Known(
+        imported_at=timestamps.instant(row.get("imported_at")) or _EPOCH,
+        accuracies=row.get("accuracies"),
+        pgn=row["pgn"],
+    )
 
 
 def _accuracies(game: Game) -> Document | None:

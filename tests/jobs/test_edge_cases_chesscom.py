@@ -21,7 +21,7 @@ async def test_case_05_a_variant_keeps_its_name_and_its_position_and_is_not_queu
         ("crazyhouse", None),
         ("chess960", "nqbrknbr/pppppppp/8/8/8/8/PPPPPPPP/NQBRKNBR w KQkq - 0 1"),
         ("chess", "8/8/8/4k3/8/4K3/4P3/8 w - - 0 1"),
-        ("somethingNew", None),
+        ("somethingnew", None),
     ]
     games = [
         club.play("chess.com", "Ann", club.ago(hours=1), variant=rules, initial_fen=fen)

@@ -9,7 +9,7 @@ it.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +29,7 @@ BATCH = 500
 
 _SAVES = 100
 _SAVE_S = 1.0
+_TICK = timedelta(milliseconds=1)
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
@@ -46,6 +47,14 @@ class Delivery(Struct, frozen=True, kw_only=True):
     skipped: bool = False
 
 
+class Kept(Struct, frozen=True, kw_only=True):
+    """A delivery whose games are stored: at what instant, and which of them may be queued."""
+
+    delivery: Delivery
+    at: datetime
+    offered: list[UserGame] = []
+
+
 class Deliverer:
     """Writes what one lane brings in; `queueing` is shared by the lanes of a run."""
 
@@ -55,24 +64,40 @@ class Deliverer:
         self._lane = lane
         self._queueing = queueing
         self._saves: dict[str, Delivery] = {}
+        self._at = ctx.now()
         self._saved_at = asyncio.get_running_loop().time()
         self._spoiled: set[str] = set()
 
-    async def deliver(self, delivery: Delivery) -> None:
-        """Writes one delivery; what could not be written of an account keeps its cursor back."""
+    async def store(self, delivery: Delivery) -> Kept:
+        """Stores a delivery's games; the next one's may be stored before this one is delivered.
+
+        Its instant lies before that of every later delivery, by more than a database's dates can
+        blur: an account saved at `at` has all that was imported until then queued as well.
+        """
+        at = self._at = max(self._ctx.now(), self._at + 2 * _TICK)
+        if not (delivery.games and delivery.links) or delivery.account.key in self._spoiled:
+            return Kept(delivery=delivery, at=at + _TICK)
+        self._count_unknown(delivery)
+        shares = await self._shares(delivery)
+        stored = await self._ctx.store.games.add(shares, at)
+        self._run.counts.note("games_stored", len(stored.new))
+        offered = [*stored.new, *stored.completed, *_interrupted(delivery, shares, stored)]
+        return Kept(delivery=delivery, at=at + _TICK, offered=offered)
+
+    async def deliver(self, kept: Kept) -> None:
+        """Finishes one delivery, in the order of deliveries.
+
+        What could not be written of an account keeps its cursor back.
+        """
+        delivery = kept.delivery
         key = delivery.account.key
         if key in self._spoiled:
             return
-        if delivery.games and delivery.links:
-            self._count_unknown(delivery)
-            shares = await self._shares(delivery)
-            stored = await self._ctx.store.games.add(shares, self._ctx.now())
-            self._run.counts.note("games_stored", len(stored.new))
-            offered = [*stored.new, *stored.completed, *_interrupted(delivery, shares, stored)]
-            await self._queue(delivery, offered)
+        await self._queue(delivery, kept.offered)
         if delivery.account.standing != "active":
             delivery = replace(delivery, account=await self._tell(delivery.account))
-        self._saves[key] = replace(delivery, games=())
+        account = replace(delivery.account, saved_at=kept.at)
+        self._saves[key] = replace(delivery, games=(), account=account)
         waited = asyncio.get_running_loop().time() - self._saved_at
         if len(self._saves) >= _SAVES or waited >= _SAVE_S:
             await self.save()
@@ -181,12 +206,8 @@ class Deliverer:
         waiting, self._saves = list(self._saves.values()), {}
         if not waiting:
             return
-        now = self._ctx.now()
         await self._ctx.store.accounts.save(
-            [
-                Saved(account=replace(last.account, saved_at=now), due_at=last.due_at)
-                for last in waiting
-            ],
+            [Saved(account=last.account, due_at=last.due_at) for last in waiting],
             self._lane.fence,
         )
         finished = [last for last in waiting if last.due_at is not None]

@@ -14,7 +14,7 @@ from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost, PlayerRenamed, SiteClosed, SourceError, StoreUnavailable
 from chesscoach.jobs.sync_games.complaints import Complaints
-from chesscoach.jobs.sync_games.delivery import Deliverer, Delivery
+from chesscoach.jobs.sync_games.delivery import Deliverer, Delivery, Kept
 from chesscoach.jobs.sync_games.renaming import rename
 from chesscoach.models import Account, Platform
 from chesscoach.runner import claim
@@ -24,6 +24,9 @@ from chesscoach.store.accounts import Wanted
 
 _AHEAD = 8
 """Deliveries fetched but not yet written: enough to keep the site's lane busy."""
+
+_WRITERS = 2
+"""Deliveries being stored at a time: one is made ready while MongoDB writes the other."""
 
 _BREATH = 0.1
 """After a failed bulk request the next one waits for this share of the first pause."""
@@ -63,6 +66,9 @@ class Walk:
         self._complaints = Complaints(ctx, run, fetcher.site)
         self._ready: asyncio.Queue[tuple[Account, Delivery | Exception] | asyncio.Event | None]
         self._ready = asyncio.Queue(_AHEAD)
+        self._taking = asyncio.Lock()
+        self._turn = asyncio.Event()
+        self._turn.set()
         self._again: list[str] = []
         self._left = 0
         self._shut = False
@@ -79,7 +85,10 @@ class Walk:
         try:
             async with AsyncExitStack() as stack:
                 if await self._run.breaks_off(stack.enter_async_context(lane)):
-                    await self._run.together(self._fetch(), self._write())
+                    writers = (self._write() for _ in range(_WRITERS))
+                    await self._run.together(self._fetch(), *writers)
+                    await self._deliverer.save()
+                    await self._complaints.close(told=self._shut)
         except SiteClosed as error:
             self._closed(error)
         name = self._fetcher.platform.replace(".", "")
@@ -165,26 +174,47 @@ class Walk:
         self._left -= finished
 
     async def _write(self) -> None:
-        """Writes what has been fetched, in that order."""
-        while (item := await self._ready.get()) is not None:
-            if isinstance(item, asyncio.Event):
+        """Stores what has been fetched side by side with other writers, finishes it in order."""
+        while True:
+            async with self._taking:
+                if (item := await self._ready.get()) is None:
+                    await self._ready.put(None)  # for the other writers
+                    return
+                turn, after = self._turn, asyncio.Event()
+                self._turn = after
+            stored = item if isinstance(item, asyncio.Event) else await self._store(*item)
+            await turn.wait()
+            if isinstance(stored, asyncio.Event):
                 await self._deliverer.save()
-                item.set()
-                continue
-            account, what = item
-            try:
-                if isinstance(what, Delivery):
-                    await self._deliverer.deliver(what)
-                elif isinstance(what, PlayerRenamed):
-                    await self._follow(account, what)
-                else:
-                    await self._fail(account, what)
-            except (LeaseLost, StoreUnavailable):
-                raise
-            except Exception as error:  # noqa: BLE001  # as above
-                await self._fail(account, error)
-        await self._deliverer.save()
-        await self._complaints.close(told=self._shut)
+                stored.set()
+            else:
+                await self._finish(*stored)
+            after.set()
+
+    async def _store(
+        self, account: Account, what: Delivery | Exception
+    ) -> tuple[Account, Kept | Exception]:
+        if isinstance(what, Exception):
+            return account, what
+        try:
+            return account, await self._deliverer.store(what)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001  # one account's trouble never ends a run
+            return account, error
+
+    async def _finish(self, account: Account, what: Kept | Exception) -> None:
+        try:
+            if isinstance(what, Kept):
+                await self._deliverer.deliver(what)
+            elif isinstance(what, PlayerRenamed):
+                await self._follow(account, what)
+            else:
+                await self._fail(account, what)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001  # as above
+            await self._fail(account, error)
 
     async def _follow(self, account: Account, renamed: PlayerRenamed) -> None:
         await self._deliverer.save()  # what there is of the old account, while it is there
