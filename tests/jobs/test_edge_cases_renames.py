@@ -70,6 +70,21 @@ async def test_case_18_games_that_a_first_sync_left_out_stay_out_after_a_rename(
     assert len(club.urls("ann")) == 501
 
 
+async def test_case_18_sealed_months_are_verified_under_the_new_name_as_well(club: Club) -> None:
+    club.user("ann", chesscom="Ann")
+    first = club.play("chess.com", "Ann", datetime(2024, 7, 20, tzinfo=UTC))
+    await club.sync()
+    club.world.rename("Ann", "Annette")
+    await club.later(hours=6)
+    late = club.play("chess.com", "Annette", datetime(2024, 7, 21, tzinfo=UTC))
+
+    for _ in range(6):
+        club.clock.move(days=12)
+        await club.sync(all=True)
+
+    assert club.urls("ann") == [first.url, late.url]
+
+
 async def test_case_18_a_rename_that_shows_in_the_middle_of_a_check_is_followed(
     club: Club,
 ) -> None:

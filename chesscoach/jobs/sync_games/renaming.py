@@ -1,9 +1,8 @@
 """Following a player to his new name.
 
 The application's users get the new name first, then the old account goes; the new one goes on where
-the old one was, with all months that may still change to be asked for anew. Every step can be
-repeated, so a kill between two of them costs nothing. Games are known by the site's own ids, so
-none comes twice.
+the old one was, without its ETags. Every step can be repeated, so a kill between two of them costs
+nothing. Games are known by the site's own ids, so none comes twice.
 """
 
 from msgspec.structs import replace
@@ -33,7 +32,7 @@ async def rename(ctx: Context, account: Account, name: str, fence: int) -> str:
         links=tuple(replace(link, name=new, told="active") for link in account.links),
         created_at=now,
         etags={},
-        sealed={},
+        sealed={month: replace(each, etag="") for month, each in account.sealed.items()},
         gone=(),
         lapses=0,
         checked_at=None,
