@@ -29,11 +29,30 @@ Outcome = Literal[
 ]
 
 Identifier = Annotated[
-    str, Meta(pattern=r"^[a-z0-9_]{1,64}$", description="a-z, 0-9 and _, at most 64 characters")
+    str, Meta(pattern=r"^[a-z0-9_]{1,64}\Z", description="a-z, 0-9 and _, at most 64 characters")
 ]
 Seconds = Annotated[float, Meta(gt=0, le=366 * 86400)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Amount = Annotated[int, Meta(ge=0, le=316_000_000)]
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""What lies outside is a mistake, and arithmetic with it would leave the calendar."""
+
+_NO_ZONES = ("localtime", "posixrules", "Factory", "posix", "right")
+"""What stands in a machine's own zone files: its local time, or zones that count leap seconds."""
+
+
+def instant(text: str) -> datetime:
+    """An instant in RFC 3339, as UTC.
+
+    Raises:
+        ValueError: the text is none, has no offset, or lies outside of the years 1970 to 2999.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or not _FIRST <= at < _LAST:
+        msg = "no instant of the years 1970 to 2999 with an offset"
+        raise ValueError(msg)
+    return at.astimezone(UTC)
 
 
 class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +82,14 @@ class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             hours=self.hours,
             minutes=self.minutes,
             seconds=self.seconds,
+        )
+
+    @property
+    def spelled(self) -> str:
+        """The same in short: `1w 2d`."""
+        amounts = (self.weeks, self.days, self.hours, self.minutes, self.seconds)
+        return " ".join(
+            f"{amount}{unit}" for amount, unit in zip(amounts, "wdhms", strict=True) if amount
         )
 
 
@@ -121,9 +148,17 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ValueError(msg)
         try:
             ZoneInfo(self.timezone)
+            known = self.timezone.partition("/")[0] not in _NO_ZONES
         except (ZoneInfoNotFoundError, ValueError, OSError):
+            known = False
+        if not known:
             msg = "timezone is not in the IANA database"
-            raise ValueError(msg) from None
+            raise ValueError(msg)
+        for name in ("anchor", "at"):
+            at: datetime | None = getattr(self, name)
+            if at is not None and not _FIRST <= at < _LAST:
+                msg = f"{name} is outside of the years 1970 to 2999"
+                raise ValueError(msg)
 
     @property
     def trigger(self) -> str:
@@ -131,7 +166,7 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.cron is not None:
             return f"{self.cron} ({self.timezone})"
         if self.every is not None:
-            return f"every {self.every.period}"
+            return f"every {self.every.spelled}"
         return f"once at {self.at}"
 
 

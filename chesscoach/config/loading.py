@@ -15,7 +15,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import msgspec
 
 from chesscoach.config.settings import Config, Origin, Process, Settings, default_schedules
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule
+from chesscoach.models import Schedule, instant
 
 PREFIX = "CHESSCOACH_"
 OLD_INTERVAL = "BACKGROUND_SYNC_INTERVAL_SECONDS"
@@ -218,10 +218,7 @@ def _slot(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    msg = "CHESSCOACH_SLOT: expected an instant in RFC 3339, such as 2026-11-21T06:00:00Z"
-    raise ConfigError(msg)
+        return instant(text)
+    except ValueError:
+        msg = "CHESSCOACH_SLOT: expected an instant in RFC 3339, such as 2026-11-21T06:00:00Z"
+        raise ConfigError(msg) from None

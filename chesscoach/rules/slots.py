@@ -14,6 +14,7 @@ from cronsim import CronSim
 
 from chesscoach.models import Schedule, Slot
 from chesscoach.rules import walltime
+from chesscoach.rules.walltime import Fold, Gap
 
 _SPANS = tuple(timedelta(days=d) for d in (1 / 24, 1, 32, 366, 5 * 366, 29 * 366))
 """How far back to look for the latest slot; 29 years hold every date, a 29 February on a given
@@ -23,10 +24,13 @@ weekday too."""
 def after(schedule_id: str, schedule: Schedule, instant: datetime) -> Iterator[Slot]:
     """The slots later than an instant, strictly increasing; ends when the trigger does."""
     last = instant
-    for at in _instants(schedule, instant):
-        if at > last:
-            last = at
-            yield Slot(schedule=schedule_id, at=at)
+    try:
+        for at in _instants(schedule, instant):
+            if at > last:
+                last = at
+                yield Slot(schedule=schedule_id, at=at)
+    except OverflowError:  # the calendar has ended
+        return
 
 
 def _instants(schedule: Schedule, instant: datetime) -> Iterator[datetime]:
@@ -48,11 +52,19 @@ def _cron(cron: str, schedule: Schedule, zone: ZoneInfo, instant: datetime) -> I
         for local in CronSim(cron, instant.astimezone(zone)):
             yield local.astimezone(UTC)
         return
-    # Where only one of the two is said the other is as cronsim has it: it looks for a fixed time.
-    fixed = len(cron.split()) == 5 and not any(part.startswith("*") for part in cron.split()[:2])
-    gap = schedule.gap if schedule.gap != "cronsim" else ("run_after" if fixed else "skip")
-    fold = schedule.fold if schedule.fold != "cronsim" else ("first" if fixed else "both")
+    gap, fold = policy(cron, schedule)
     yield from walltime.instants(cron, zone, instant, gap=gap, fold=fold)
+
+
+def policy(cron: str, schedule: Schedule) -> tuple[Gap, Fold]:
+    """What becomes of local times in a gap and in a fold.
+
+    Where it is not said it is as cronsim has it, which looks for a fixed time.
+    """
+    fixed = len(cron.split()) == 5 and not any(part.startswith("*") for part in cron.split()[:2])
+    gap: Gap = schedule.gap if schedule.gap != "cronsim" else ("run_after" if fixed else "skip")
+    fold: Fold = schedule.fold if schedule.fold != "cronsim" else ("first" if fixed else "both")
+    return gap, fold
 
 
 def latest(schedule_id: str, schedule: Schedule, instant: datetime) -> Slot | None:

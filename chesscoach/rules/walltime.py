@@ -6,23 +6,21 @@ where they are put back some come twice (a fold).
 
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
+
+Gap = Literal["run_after", "skip"]
+Fold = Literal["first", "both"]
 
 _AHEAD = timedelta(hours=3)
 """No clock is put back by more at a time."""
 
 
 def instants(
-    cron: str,
-    zone: ZoneInfo,
-    after: datetime,
-    *,
-    gap: Literal["run_after", "skip"],
-    fold: Literal["first", "both"],
+    cron: str, zone: ZoneInfo, after: datetime, *, gap: Gap, fold: Fold
 ) -> Iterator[datetime]:
     """The instants later than `after` that an expression names, in UTC; not strictly increasing.
 
@@ -43,30 +41,24 @@ def instants(
             second_passes.append(second)
 
 
-def _begin(after: datetime, zone: ZoneInfo) -> datetime:
-    """The local time from which to go on; earlier by a fold that may be under way."""
-    local = after.astimezone(zone)
-    later = (after + _AHEAD).astimezone(zone).utcoffset() or timedelta(0)
-    put_back = (local.utcoffset() or timedelta(0)) - later
-    return local.replace(tzinfo=None, fold=0) - max(put_back, timedelta(0))
+def passes(local: datetime, zone: ZoneInfo) -> list[datetime]:
+    """The instants at which a local time comes, in UTC: none in a gap, two in a fold."""
+    if not _exists(local, zone):
+        return []
+    return sorted({_utc(local, zone, fold) for fold in (0, 1)})
 
 
-def _first(local: datetime, zone: ZoneInfo, gap: Literal["run_after", "skip"]) -> datetime | None:
-    if _exists(local, zone):
-        return _utc(local, zone, 0)
-    return _end_of_gap(local, zone) if gap == "run_after" else None
+def turn(day: date, zone: ZoneInfo) -> timedelta:
+    """By how much clocks are put forward within a local day; less than nothing if back."""
+    begin, end = (
+        datetime.combine(each, time(), zone).utcoffset() or timedelta(0)
+        for each in (day, day + timedelta(days=1))
+    )
+    return end - begin
 
 
-def _utc(local: datetime, zone: ZoneInfo, fold: int) -> datetime:
-    return local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-
-
-def _exists(local: datetime, zone: ZoneInfo) -> bool:
-    return _utc(local, zone, 0).astimezone(zone).replace(tzinfo=None, fold=0) == local
-
-
-def _end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
-    """The instant at which the clocks are put forward over a local time."""
+def end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
+    """The instant at which the clocks are put forward over a local time that never comes."""
     early, late = _utc(local, zone, 1), _utc(local, zone, 0)
     before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):
@@ -77,3 +69,25 @@ def _end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
         else:
             late = middle
     return late
+
+
+def _begin(after: datetime, zone: ZoneInfo) -> datetime:
+    """The local time from which to go on; earlier by a fold that may be under way."""
+    local = after.astimezone(zone)
+    later = (after + _AHEAD).astimezone(zone).utcoffset() or timedelta(0)
+    put_back = (local.utcoffset() or timedelta(0)) - later
+    return local.replace(tzinfo=None, fold=0) - max(put_back, timedelta(0))
+
+
+def _first(local: datetime, zone: ZoneInfo, gap: Gap) -> datetime | None:
+    if _exists(local, zone):
+        return _utc(local, zone, 0)
+    return end_of_gap(local, zone) if gap == "run_after" else None
+
+
+def _utc(local: datetime, zone: ZoneInfo, fold: int) -> datetime:
+    return local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+
+
+def _exists(local: datetime, zone: ZoneInfo) -> bool:
+    return _utc(local, zone, 0).astimezone(zone).replace(tzinfo=None, fold=0) == local

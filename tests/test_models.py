@@ -1,0 +1,58 @@
+"""Values as they are checked and spelled."""
+
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import msgspec
+import pytest
+
+from chesscoach.models import Every, Schedule, instant
+from chesscoach.rules import slots
+from tests.conftest import NOON
+
+HOURLY = {"job": "sync_games", "cron": "0 * * * *"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"lock": "nightly\n"}, "lock"),
+        ({"timezone": "localtime"}, "timezone"),
+        ({"timezone": "posixrules"}, "timezone"),
+        ({"timezone": "right/Europe/Berlin"}, "timezone"),
+        ({"timezone": "posix/UTC"}, "timezone"),
+        ({"anchor": "1969-12-31T23:59:59Z"}, "anchor"),
+        ({"anchor": "0001-01-01T00:00:00+05:00"}, "anchor"),
+        ({"cron": None, "at": "3000-01-01T00:00:00Z"}, "at"),
+        ({"cron": None, "at": "9999-12-31T23:59:59-05:00"}, "at"),
+    ],
+)
+def test_what_would_mean_something_else_elsewhere_or_never_come_is_no_schedule(
+    fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(msgspec.ValidationError, match=said):
+        msgspec.convert({**HOURLY, **fields}, Schedule)
+
+
+def test_a_period_is_spelled_in_short() -> None:
+    assert Every(weeks=1, days=2, hours=3, minutes=4, seconds=5).spelled == "1w 2d 3h 4m 5s"
+    assert Schedule(job="x", every=Every(hours=6)).trigger == "every 6h"
+
+
+def test_an_instant_is_read_with_its_offset() -> None:
+    assert instant("2026-10-21T14:00:00+02:00") == instant("2026-10-21 12:00Z") == NOON
+    for text in (
+        *("", "now", "2026-10-21", "2026-10-21T12:00:00", "1969-12-31T00:00:00Z"),
+        *("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+05:00"),
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011  # whatever it says
+            instant(text)
+
+
+def test_slots_end_with_the_calendar() -> None:
+    decades = Schedule(job="x", every=Every(days=3660))
+    late = datetime(9980, 1, 1, tzinfo=UTC)
+
+    assert len(list(islice(slots.after("s", decades, late), 5))) in (1, 2)
+    assert list(slots.after("s", Schedule(job="x", cron="0 0 1 1 *"), late)) != []
