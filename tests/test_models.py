@@ -24,7 +24,7 @@ HOURLY = {"job": "sync_games", "cron": "0 * * * *"}
         ({"timezone": "posix/UTC"}, "timezone"),
         ({"anchor": "1969-12-31T23:59:59Z"}, "anchor"),
         ({"anchor": "0001-01-01T00:00:00+05:00"}, "anchor"),
-        ({"cron": None, "at": "3000-01-01T00:00:00Z"}, "at"),
+        ({"cron": None, "at": "2200-01-01T00:00:00Z"}, "at"),
         ({"cron": None, "at": "9999-12-31T23:59:59-05:00"}, "at"),
     ],
 )

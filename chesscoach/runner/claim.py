@@ -122,7 +122,7 @@ async def of_slot(
 
 
 async def _refuse_odd(ctx: Context, schedule: Schedule, slot: Slot) -> None:
-    """Refuses what is no slot, or none yet; what is recorded was one.
+    """Refuses what is no slot, or none yet; what is recorded, or still owed, was one.
 
     Since then the schedule may have been changed, or a clock set back.
     """
@@ -132,7 +132,9 @@ async def _refuse_odd(ctx: Context, schedule: Schedule, slot: Slot) -> None:
         msg = f"{slot.name} has not come yet: working it now would hide the slots before it"
     else:
         return
-    if await ctx.store.runs.find(slot.key) is None:
+    stored = await ctx.store.schedules.get(slot.schedule)
+    owed = stored is not None and stored.owed == slot.at
+    if not owed and await ctx.store.runs.find(slot.key) is None:
         raise ConfigError(msg)
 
 

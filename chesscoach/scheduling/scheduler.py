@@ -170,8 +170,10 @@ class Scheduler:
         return stored if stored.quarantined is None else await self._set_aside(stored, None)
 
     async def _set_aside(self, stored: Stored, reason: str | None) -> Stored:
-        fields = {"quarantined": reason, "since": self._ctx.now()}
-        changed = await self._ctx.store.schedules.change(stored.id, stored.revision, **fields)
+        now = self._ctx.now()
+        note = stored.noted("quarantined" if reason else "released", now, quarantined=reason)
+        fields = {"quarantined": reason, "since": now}
+        changed = await self._ctx.store.schedules.change(stored.id, stored.revision, note, **fields)
         return changed or stored
 
     async def _work_due(self, entries: list[Entry], now: datetime) -> None:

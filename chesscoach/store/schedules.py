@@ -22,6 +22,29 @@ from chesscoach.store.faults import spoken
 Origin = Literal["config", "user"]
 _CHANGES = "#changes"
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_KEPT = 50
+"""Changes that are remembered of a schedule, the last ones."""
+
+What = Literal[
+    "added",
+    "edited",  # by an operator
+    "changed",  # by the configuration
+    "paused",
+    "resumed",
+    "retired",
+    "returned",
+    "quarantined",
+    "released",
+]
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What was done to a schedule, and what it has been since."""
+
+    at: datetime
+    what: What
+    state: str
+    trigger: str
 
 
 class Stored(Struct, frozen=True, kw_only=True):
@@ -29,7 +52,9 @@ class Stored(Struct, frozen=True, kw_only=True):
 
     Slots up to `since` are none of ours: it was made, resumed or edited then. `owed` is a slot of
     before an edit that was due and not worked yet. `configured` is what the configuration says of
-    a schedule that an operator has `edited`. `quarantined` is why it cannot be run at all.
+    a schedule that an operator has `edited`. `quarantined` is why it cannot be run at all; one
+    that is `unreadable` has a stand-in for its schedule. One that stands in the configuration and
+    is not stored yet has the revision 0.
     """
 
     id: str
@@ -43,6 +68,8 @@ class Stored(Struct, frozen=True, kw_only=True):
     quarantined: str | None = None
     owed: datetime | None = None
     configured: Schedule | None = None
+    history: tuple[Change, ...] = ()
+    unreadable: bool = False
 
     @property
     def active(self) -> bool:
@@ -59,6 +86,16 @@ class Stored(Struct, frozen=True, kw_only=True):
             if getattr(self, word):
                 return word
         return "active" if self.schedule.enabled else "disabled"
+
+    def state_at(self, instant: datetime) -> str | None:
+        """The state that it was in; None if that is not remembered."""
+        known = [change.state for change in self.history if change.at <= instant]
+        return known[-1] if known else None
+
+    def noted(self, what: What, at: datetime, **fields: Any) -> Change:
+        """A change of some fields, as it is remembered."""
+        after = msgspec.structs.replace(self, **fields)
+        return Change(at=at, what=what, state=after.state, trigger=after.schedule.trigger)
 
 
 class Schedules:
@@ -95,28 +132,36 @@ class Schedules:
         Raises:
             ConfigError: there is one of that id.
         """
+        added = stored.noted("added", stored.since)
         try:
-            await self._rows.insert_one(_row(stored))
+            await self._rows.insert_one(_row(msgspec.structs.replace(stored, history=(added,))))
         except DuplicateKeyError:
             msg = f"there is a schedule {stored.id} already"
             raise ConfigError(msg) from None
         await self._changed()
 
     @spoken
-    async def change(self, schedule_id: str, revision: int, **fields: Any) -> Stored | None:
+    async def change(
+        self, schedule_id: str, revision: int, note: Change | None = None, **fields: Any
+    ) -> Stored | None:
         """Changes fields of a revision of it; None if that is not the current one any more."""
+        update: Document = {"$set": _fields(fields), "$inc": {"revision": 1}}
+        if note is not None:
+            kept = {"$each": [_fields({"note": note})["note"]], "$slice": -_KEPT}
+            update["$push"] = {"history": kept}
         row: Document | None = await self._rows.find_one_and_update(
             {"_id": schedule_id, "revision": revision},
-            {"$set": _fields(fields), "$inc": {"revision": 1}},
+            update,
             return_document=ReturnDocument.AFTER,
         )
         await self._changed()
         return _stored(row) if row else None
 
     @spoken
-    async def remove(self, schedule_id: str) -> bool:
-        """Deletes one; its run records stay."""
-        removed = (await self._rows.delete_one({"_id": schedule_id})).deleted_count
+    async def remove(self, schedule_id: str, revision: int | None = None) -> bool:
+        """Deletes one, or only that revision of it; its run records stay."""
+        which = {"_id": schedule_id} | ({} if revision is None else {"revision": revision})
+        removed = (await self._rows.delete_one(which)).deleted_count
         await self._changed()
         return bool(removed)
 
@@ -132,16 +177,13 @@ def _fields(fields: Mapping[str, Any]) -> Document:
     found: Document = {}
     for name, value in fields.items():
         key = "spec" if name == "schedule" else name
-        found[key] = (
-            msgspec.to_builtins(value, builtin_types=(datetime,))
-            if isinstance(value, Struct)
-            else value
-        )
+        found[key] = msgspec.to_builtins(value, builtin_types=(datetime,))
     return found
 
 
 def _row(stored: Stored) -> Document:
     fields = _fields(msgspec.structs.asdict(stored))
+    fields.pop("unreadable")
     return {"_id": fields.pop("id"), **fields}
 
 
@@ -157,4 +199,5 @@ def _stored(row: Document) -> Stored:
             revision=row.get("revision", 0),
             since=_EPOCH,
             quarantined=f"it cannot be read: {error}",
+            unreadable=True,
         )
