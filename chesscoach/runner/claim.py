@@ -66,23 +66,31 @@ def manual_id(job: Job) -> str:
     return f"{job.name}:manual:{uuid4()}"
 
 
-async def by_hand(ctx: Context, job: Job, run_id: str) -> Attempt:
-    """Claims a run that belongs to no slot.
+async def by_hand(ctx: Context, job: Job, run_id: str, schedule: Schedule | None = None) -> Attempt:
+    """Claims a run that belongs to no slot, under the lease of a schedule, by default its own.
 
     Raises:
-        LeaseHeld: another run of the job is at work.
+        LeaseHeld: another run of the job is at work, or as many as the schedule allows.
     """
+    own = schedule or await _own_schedule(ctx, job)
+    keys = instances(lease_key(ctx, job, own), schedule.max_instances if schedule else 1)
+    await ctx.store.leases.ensure_many(keys)
+    while True:
+        for key in keys:
+            new = _new(ctx, job, None, run_id, key, ctx.process.source)
+            async with _withdrawing(ctx, new):
+                if (lease := await _take(ctx, new, key)) is not None:
+                    record = await ctx.store.runs.claim(new)
+                    return Attempt(new=new, number=record.attempt, lease=lease)
+        watched = await asyncio.gather(*(_watch(ctx, key) for key in keys))
+        if not any(verdict in ("expired", "free") for _, verdict in watched):
+            raise LeaseHeld(_held(job, watched[0][0]))
+
+
+async def _own_schedule(ctx: Context, job: Job) -> Schedule | None:
+    """The stored schedule that is named like a job: its lock is that of runs by hand."""
     stored = await ctx.store.schedules.get(job.name)
-    key = lease_key(ctx, job, stored.schedule if stored and not stored.retired else None)
-    new = _new(ctx, job, None, run_id, key, ctx.process.source)
-    async with _withdrawing(ctx, new):
-        await ctx.store.leases.ensure(key)
-        while (lease := await _take(ctx, new, key)) is None:
-            holding, verdict = await _watch(ctx, key)
-            if verdict not in ("expired", "free"):
-                raise LeaseHeld(_held(job, holding))
-        record = await ctx.store.runs.claim(new)
-    return Attempt(new=new, number=record.attempt, lease=lease)
+    return stored.schedule if stored and not (stored.retired or stored.unreadable) else None
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import click
@@ -20,9 +19,8 @@ from chesscoach import config, log
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
 from chesscoach.errors import ChesscoachError, ConfigError
-from chesscoach.models import Counts, Schedule, Slot
-from chesscoach.rules import slots
-from chesscoach.runner import record, work
+from chesscoach.models import Counts
+from chesscoach.runner import oneshot, record, work
 from chesscoach.runner.job import Job, Stop
 from chesscoach.runner.shift import Observer
 
@@ -188,7 +186,7 @@ async def _run(
         raise ConfigError(msg)
     with progress_bar(job.name) as observe:
         if scheduled is not None:
-            ending = await _scheduled(ctx, job, scheduled, stop, observe)
+            ending = await oneshot.work_slot(ctx, job, scheduled, stop, observe)
         elif dry_run:
             args = job.check(given, strict=False)
             ending = await work.rehearse(ctx, job, args, stop)
@@ -196,55 +194,15 @@ async def _run(
             args = job.check(given, strict=False)
             ending = await work.by_hand(ctx, job, args, stop, observe)
     if as_json:
-        level = "info" if ending.exit_code == record.DONE else "error"
-        stamp = {"level": level, "timestamp": ctx.now().isoformat()}
-        told = log.Redactor(ctx.process.secrets())(None, "", {**ending.record, **stamp})
-        click.echo(json.dumps(told))
+        click.echo(printed(ctx, ending))
     return ending.exit_code
 
 
-async def _scheduled(
-    ctx: Context, job: Job, schedule_id: str, stop: Stop, observe: Observer | None
-) -> record.Ending:
-    stored = await ctx.store.schedules.get(schedule_id)
-    kept = stored is not None and not stored.retired and stored.quarantined is None
-    schedule = stored.schedule if stored and kept else ctx.config.schedules.get(schedule_id)
-    if schedule is None or schedule.job != job.name:
-        known = [key for key, value in ctx.config.schedules.items() if value.job == job.name]
-        msg = f"--scheduled: {job.name} has no schedule {schedule_id!r}; it has {known}"
-        raise ConfigError(msg)
-    if stored is not None and stored.paused and kept:
-        reason = f"the schedule {schedule_id} is paused"
-        log.get_logger().warning("slot_settled", job=job.name, reason=reason)
-        return record.Ending(exit_code=record.DONE, record=record.refused(job, "paused", reason))
-    at = _slot_instant(ctx, schedule_id, schedule)
-    if at is None:
-        return await work.by_hand(ctx, job, job.check(schedule.args), stop, observe)
-    return await work.of_slot(
-        ctx,
-        job,
-        schedule,
-        Slot(schedule=schedule_id, at=at),
-        source=ctx.process.source,
-        stop=stop,
-        observe=observe,
-    )
-
-
-def _slot_instant(ctx: Context, schedule_id: str, schedule: Schedule) -> datetime | None:
-    """The slot that this process is for; None for a Kubernetes Job that somebody made by hand."""
-    if ctx.process.slot is not None:
-        return ctx.process.slot
-    if ctx.process.kubernetes_job is not None:
-        minutes = ctx.process.kubernetes_job.rpartition("-")[2]
-        if not (minutes.isascii() and minutes.isdigit() and 7 <= len(minutes) <= 9):
-            return None
-        return datetime.fromtimestamp(int(minutes) * 60, UTC)
-    slot = slots.latest(schedule_id, schedule, ctx.now())
-    if slot is None:
-        msg = f"the schedule {schedule_id} has had no slot yet"
-        raise ConfigError(msg)
-    return slot.at
+def printed(ctx: Context, ending: record.Ending) -> str:
+    """The run record as one JSON object, as `--json` prints it."""
+    level = "info" if ending.exit_code == record.DONE else "error"
+    stamp = {"level": level, "timestamp": ctx.now().isoformat()}
+    return json.dumps(log.Redactor(ctx.process.secrets())(None, "", {**ending.record, **stamp}))
 
 
 @contextmanager

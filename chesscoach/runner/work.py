@@ -14,9 +14,14 @@ from chesscoach.runner.shift import Observer, Shift
 
 
 async def by_hand(
-    ctx: Context, job: Job, args: Struct, stop: Stop, observe: Observer | None = None
+    ctx: Context,
+    job: Job,
+    args: Struct,
+    stop: Stop,
+    observe: Observer | None = None,
+    schedule: Schedule | None = None,
 ) -> Ending:
-    """Runs a job now, unless it is at work already.
+    """Runs a job now, unless it is at work already; under a schedule's lease where one is given.
 
     Raises:
         SetupError: a database without the indexes that the job's promises rest on.
@@ -25,7 +30,7 @@ async def by_hand(
     run_id = claim.manual_id(job)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
         try:
-            attempt = await stop.breaks_off(claim.by_hand(ctx, job, run_id))
+            attempt = await stop.breaks_off(claim.by_hand(ctx, job, run_id, schedule))
         except LeaseHeld as error:
             log.get_logger().warning("run_refused", reason=str(error))
             return Ending(exit_code=record.HELD, record=record.refused(job, "held", str(error)))
