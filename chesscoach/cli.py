@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chesscoach import __version__, portrait
+from chesscoach.commands import runs, schedules
 from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.doctor import examination, report
@@ -42,6 +43,11 @@ def main() -> None:
 
     The jobs run by `python -m chesscoach.jobs.NAME`, the daemon by `python -m chesscoach`.
     """
+
+
+main.add_command(schedules.group, "schedule")
+main.add_command(schedules.group, "schedules")  # either is what people type
+main.add_command(runs.group, "runs")
 
 
 @main.group()

@@ -55,6 +55,11 @@ def instant(text: str) -> datetime:
     return at.astimezone(UTC)
 
 
+def utc(at: datetime) -> str:
+    """An instant in RFC 3339, in UTC and whole seconds."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A period of real elapsed time; clocks that change do not change it.
 
@@ -162,7 +167,7 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return f"{self.cron} ({self.timezone})"
         if self.every is not None:
             return f"every {self.every.spelled}"
-        return f"once at {self.at}"
+        return f"once at {utc(self.at)}" if self.at is not None else "never"
 
 
 class Slot(Struct, frozen=True, kw_only=True):
@@ -174,7 +179,7 @@ class Slot(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The instant in RFC 3339, as run records, logs and `CHESSCOACH_SLOT` spell it."""
-        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return utc(self.at)
 
     @property
     def key(self) -> str:

@@ -56,6 +56,11 @@ def _allow(blockbuster: BlockBuster) -> None:
     blockbuster.functions["io.TextIOWrapper.write"].deactivate()
     # A traceback names its files: a look at the working directory, on the way to the log.
     blockbuster.functions["os.path.abspath"].deactivate()
+    # A time zone is a file of a few kilobytes, read once.
+    blockbuster.functions["os.stat"].can_block_in("zoneinfo/_tzpath.py", {"find_tzfile"})
+    blockbuster.functions["io.BufferedReader.read"].can_block_in(
+        "zoneinfo/_common.py", {"load_data"}
+    )
 
 
 @pytest.fixture(scope="session")

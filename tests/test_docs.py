@@ -3,11 +3,18 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args
+
+import msgspec
 
 import chesscoach
+from chesscoach.commands import runs
+from chesscoach.commands import schedules as schedule
 from chesscoach.config import Lichess, Sources
+from chesscoach.models import Schedule
 from chesscoach.rules import cadence
 from chesscoach.scheduling.joblist import JOBS
+from chesscoach.scheduling.why.verdict import Verdict
 from chesscoach.sources.lichess import BULK, PAGE
 
 ROOT = Path(chesscoach.__file__).parent.parent
@@ -32,6 +39,21 @@ def test_readme_names_every_job_and_every_make_target_it_uses_exists() -> None:
     assert all(f"`{name}`" in README for name in JOBS)
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)) <= targets
     assert {"demo", "test"} <= targets
+
+
+def test_readme_names_every_command_on_schedules_and_every_verdict() -> None:
+    schedules = README.partition("\n## Schedules\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_-]+)[ `]", schedules))
+
+    assert set(schedule.group.commands) <= named
+    assert set(get_args(Verdict)) <= named
+    for name in runs.group.commands:
+        assert f"runs {name}" in schedules
+    for field in msgspec.structs.fields(Schedule):
+        if field.name not in ("job", "args", "enabled"):
+            assert f"--{field.name.replace('_', '-')}" in schedules.replace("--no-", "--"), (
+                field.name
+            )
 
 
 def test_ci_calls_the_targets_that_the_readme_and_contributing_name() -> None:

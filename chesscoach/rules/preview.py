@@ -1,7 +1,7 @@
 """What a schedule's next slots look like to people, and what changes of clocks do to them."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 from msgspec import Struct
 
-from chesscoach.models import Schedule, Slot
+from chesscoach.models import Schedule, Slot, utc
 from chesscoach.rules import slots, walltime
 
 _SPANS = tuple(timedelta(days=d) for d in (1, 8, 32, 367))
@@ -100,12 +100,8 @@ def words(schedule: Schedule) -> str:
         said = CronSim(schedule.cron, datetime(2026, 1, 1)).explain()  # noqa: DTZ001  # it reads no clock
         return f"{said}, {schedule.timezone} time"
     if schedule.every is not None:
-        return f"Every {schedule.every.spelled} of real time, counted from {_told(schedule.anchor)}"
-    return f"Once, at {_told(schedule.at)}"
-
-
-def _told(at: datetime | None) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else ""
+        return f"Every {schedule.every.spelled} of real time, counted from {utc(schedule.anchor)}"
+    return f"Once, at {utc(schedule.at)}" if schedule.at is not None else "Never"
 
 
 def difference(old: Schedule | None, new: Schedule | None, now: datetime) -> Difference:

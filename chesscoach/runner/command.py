@@ -24,7 +24,7 @@ from chesscoach.runner import oneshot, record, work
 from chesscoach.runner.job import Job, Stop
 from chesscoach.runner.shift import Observer
 
-_EXITS = (
+EXITS = (
     "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
     "75 another run is at work; 143 or 130 stopped by a signal."
 )
@@ -39,7 +39,7 @@ def main(job: Job) -> None:
         callback=_callback(job),
         params=[*_shared(job), *_own(job.args)],
         help=job.help,
-        epilog=_EXITS,
+        epilog=EXITS,
     )
     command.main(prog_name=f"python -m chesscoach.jobs.{job.name}")
 

@@ -140,8 +140,12 @@ async def edit(ctx: Context, stored: Stored, schedule: Schedule) -> Stored:
     if stored.origin == "config":
         # What the daemon laid in: the configuration of whoever edits may be another.
         configured = stored.configured if stored.edited else stored.schedule
+        if stored.unreadable:
+            configured = ctx.config.schedules.get(stored.id, schedule)
         edited = schedule != configured
         fields |= {"edited": edited, "configured": configured if edited else None}
+    if stored.unreadable:
+        fields |= {name: getattr(stored, name) for name in ("origin", "paused", "retired")}
     return await _change(ctx, stored, "edited", {**fields, "quarantined": None})
 
 

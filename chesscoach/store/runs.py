@@ -5,7 +5,7 @@ inserts it works the slot. A run by hand is `{job}:manual:{uuid}`. `claim` is th
 attempt that owns the document; only that attempt may write to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -30,12 +30,22 @@ _AGE = {
 }
 
 
+class Earlier(Struct, frozen=True, kw_only=True):
+    """An attempt at a slot that did not close it."""
+
+    attempt: int
+    outcome: Outcome
+    owner: dict[str, Any]
+    started_at: datetime
+    finished_at: datetime | None = None
+
+
 class RunRecord(Struct, frozen=True, kw_only=True):
     """A run as it stands in the store; `id` names it in logs too.
 
     `lateness_s` is how long after its slot it began. A record of several slots that were not worked
     has the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
-    claimed, in seconds on the server's clock.
+    claimed, in seconds on the server's clock. `earlier` are the attempts before this one.
     """
 
     id: str
@@ -63,6 +73,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     first: datetime | None = None
     count: int = 1
     age_s: float = 0.0
+    earlier: tuple[Earlier, ...] = ()
 
     def closed(self, max_attempts: int) -> bool:
         """Whether the slot is done with: nobody may work it again."""
@@ -270,16 +281,26 @@ class Runs:
         )
 
     @spoken
-    async def around(self, schedule: str, at: datetime) -> RunRecord | None:
-        """The record that accounts for a slot: its own, or the first one after it."""
-        found = await self._found(
+    async def covering(self, schedule: str, at: datetime) -> RunRecord | None:
+        """The record that accounts for a slot: its own, or that of a range in which it lies."""
+        return await self._first(
             [
-                {"$match": {"schedule": schedule, "slot": {"$gte": at}}},
+                {
+                    "$match": {
+                        "schedule": schedule,
+                        "slot": {"$gte": at},
+                        "$or": [{"slot": at}, {"first": {"$lte": at}}],
+                    }
+                },
                 {"$sort": {"slot": 1}},
-                {"$limit": 1},
             ]
         )
-        return found[0] if found else None
+
+    @spoken
+    async def of(self, run_ids: Collection[str]) -> dict[str, RunRecord]:
+        """Runs by their ids; those that there are not are left out."""
+        found = await self._found([{"$match": {"_id": {"$in": list(run_ids)}}}])
+        return {record.id: record for record in found}
 
     @spoken
     async def stood_for(self, slot: Slot) -> bool:

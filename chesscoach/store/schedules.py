@@ -195,7 +195,7 @@ def _stored(row: Document) -> Stored:
         return Stored(
             id=row["_id"],
             schedule=Schedule(job="unreadable", at=_EPOCH),
-            origin="user",
+            origin="config" if row.get("origin") == "config" else "user",
             revision=row.get("revision", 0),
             since=_EPOCH,
             quarantined=f"it cannot be read: {error}",

@@ -127,9 +127,9 @@ def test_every_local_time_that_is_named_comes_is_moved_or_is_left_out(
         (schedule("*/10 * * * * *", "UTC"), "Every 10th second of every minute, UTC time"),
         (
             Schedule(job="x", every=Every(weeks=1, days=2)),
-            "Every 1w 2d of real time, counted from 2001-01-01 00:00:00 UTC",
+            "Every 1w 2d of real time, counted from 2001-01-01T00:00:00Z",
         ),
-        (Schedule(job="x", at=NOON), "Once, at 2026-10-21 12:00:00 UTC"),
+        (Schedule(job="x", at=NOON), "Once, at 2026-10-21T12:00:00Z"),
     ],
 )
 def test_a_schedule_is_told_in_words(found: Schedule, expected: str) -> None:

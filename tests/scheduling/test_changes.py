@@ -37,7 +37,8 @@ async def test_a_failed_slot_of_before_an_edit_is_tried_again(contexts: Any, db:
     async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: outcomes(db) == {"13": "failed"})
+        await until(lambda: not scheduler.running)
+        assert outcomes(db) == {"13": "failed"}
         chore.fail = None
         changed = replace(CHORE, cron="15 * * * *")
         assert await ctx.store.schedules.change("s", 1, schedule=changed, since=clock())
@@ -58,6 +59,20 @@ async def test_a_row_that_cannot_be_read_is_left_as_it_is(contexts: Any, db: Any
             await scheduler.look()
 
     assert list(db.schedules.find()) == [odd]
+
+
+async def test_a_row_of_the_configurations_that_cannot_be_read_is_laid_in_anew(
+    contexts: Any, db: Any
+) -> None:
+    ctx = having(await contexts(Clock(NOON)), s=HOURLY)
+    await shelf.lay(ctx)
+    db.schedules.update_one({"_id": "s"}, {"$set": {"spec.cron": "99 * * * *"}})
+    assert (await stored(ctx)).state == "quarantined"
+
+    await shelf.lay(ctx)
+
+    found = await stored(ctx)
+    assert (found.state, found.schedule, found.origin) == ("active", HOURLY, "config")
 
 
 async def test_what_was_owed_before_a_retirement_is_owed_no_more(contexts: Any) -> None:

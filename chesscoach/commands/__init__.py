@@ -1,0 +1,1 @@
+"""What an operator asks and sets on the command line: a module for each kind of command."""

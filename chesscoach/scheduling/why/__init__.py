@@ -1,0 +1,1 @@
+"""Why a slot was worked, or was not."""

@@ -1,0 +1,48 @@
+"""Our command, in this process, with a clock that stands still."""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chesscoach.cli import main
+from tests.conftest import NOON, Clock
+
+Operate: TypeAlias = Callable[..., Result]
+
+
+def invoke(environment: dict[str, str], clock: Clock, *args: str) -> Result:
+    """Runs `chesscoach ARGS`; whatever it raises is raised."""
+    return CliRunner().invoke(
+        main, args, env=environment, obj=clock, prog_name="chesscoach", catch_exceptions=False
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """At noon of a Wednesday."""
+    return Clock(NOON)
+
+
+@pytest.fixture
+def operate(environment: dict[str, str], clock: Clock) -> Operate:
+    """Runs `chesscoach ARGS` on a database of one's own, and expects an exit code."""
+
+    def _operate(*args: str, code: int = 0) -> Result:
+        result = invoke(environment, clock, *args)
+        assert result.exit_code == code, (args, result.exit_code, result.output)
+        return result
+
+    return _operate
+
+
+@pytest.fixture
+def read(operate: Operate) -> Callable[..., Any]:
+    """The same with `--json`; returns what was printed."""
+
+    def _read(*args: str, code: int = 0) -> Any:
+        return json.loads(operate(*args, "--json", code=code).stdout)
+
+    return _read
