@@ -4,6 +4,7 @@ What is not worked is recorded before what is, so that a crash in between leaves
 be worked due. Losing a slot to somebody else is no error.
 """
 
+import asyncio
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -55,9 +56,10 @@ async def take(ctx: Context, wanted: Sequence[Due], source: str) -> list[Won]:
         news[slot.key] = due, _new(ctx, due, slot, key, token, source)
     if not news:
         return []
+    await ctx.store.leases.ensure_many(new.lease for _, new in news.values())
+    begun = asyncio.get_running_loop().time()
     ours = await ctx.store.runs.claim_many([new for _, new in news.values()])
     won = {key: pair for key, pair in news.items() if key in ours}
-    await ctx.store.leases.ensure_many(new.lease for _, new in won.values())
     leases = await ctx.store.leases.take_many(
         {
             new.lease: (new.claim, claim.holder(new))
@@ -65,11 +67,15 @@ async def take(ctx: Context, wanted: Sequence[Due], source: str) -> list[Won]:
             if new.claim.startswith(f"{batch}:")
         }
     )
+    late = asyncio.get_running_loop().time() - begun > ctx.store.leases.ttl_s
     found = []
     for due, new in won.values():
         lease = leases.get(new.lease)
         has = lease is not None and lease.owner == new.claim
         attempt = Attempt(new=new, number=1, lease=lease) if lease is not None and has else None
+        if attempt is not None and late and not await ctx.store.runs.insist(new):
+            await ctx.store.leases.release(attempt.lease)  # somebody held us for dead
+            continue
         found.append(Won(due=due, new=new, attempt=attempt))
     return found
 

@@ -30,6 +30,7 @@ _WHY = {
     "missed": "it came later than misfire_grace_s",
     "coalesced": "a newer slot of the schedule is recorded",
 }
+_OVERTAKEN = "taken over by another"
 _SKEW = timedelta(minutes=5)
 """How far another machine's clock, which named a slot, may be ahead of ours."""
 
@@ -189,24 +190,25 @@ async def _lease_for(
 ) -> Attempt | Settled:
     """Takes a lease for a slot that is ours; where all are others' living runs it is an overlap.
 
-    Waiting may take so long that the next contender holds us for dead and takes the slot over.
+    It may take us so long that the next contender holds us for dead and takes the slot over.
     """
     keys = instances(new.lease, schedule.max_instances)
     await ctx.store.leases.ensure_many(keys)
     while True:
         for key in keys:
             if (lease := await _take(ctx, new, key)) is not None:
-                if key != new.lease:
-                    new = msgspec.structs.replace(new, lease=key)
-                    await ctx.store.runs.move(new)
-                return Attempt(new=new, number=record.attempt, lease=lease)
+                leased = msgspec.structs.replace(new, lease=key)
+                if await ctx.store.runs.insist(leased):
+                    return Attempt(new=leased, number=record.attempt, lease=lease)
+                await ctx.store.leases.release(lease)
+                return Settled(record=record, exit_code=0, reason=_OVERTAKEN)
         holding = await _all_alive(ctx, keys)
         if holding is not None:
             reason = f"skipped_overlap: {_held(job, holding)}"
             await _end(ctx, new, "skipped_overlap", reason)
             return Settled(record=record, exit_code=0, reason=reason)
         if not await ctx.store.runs.insist(new):
-            return Settled(record=record, exit_code=0, reason="taken over by another")
+            return Settled(record=record, exit_code=0, reason=_OVERTAKEN)
 
 
 async def _all_alive(ctx: Context, keys: Sequence[str]) -> Holding | None:

@@ -14,12 +14,12 @@ from uuid import uuid4
 
 from msgspec import Struct
 from pymongo import ReturnDocument
-from pymongo.errors import ConnectionFailure, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
 
 from chesscoach import log
 from chesscoach.errors import LeaseLost
 from chesscoach.store.client import Database, Document
-from chesscoach.store.faults import spoken
+from chesscoach.store.faults import only_duplicates, spoken
 
 _FREE = {"$lte": ["$expires_at", "$$NOW"]}
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -113,9 +113,7 @@ class Leases:
     async def ensure(self, key: str) -> None:
         """Makes the row of a lease unless it exists."""
         try:
-            await self._rows.insert_one(
-                {"_id": key, "owner": None, "fence": 0, "expires_at": _EPOCH, "holder": {}}
-            )
+            await self._rows.insert_one(self._row(key))
         except DuplicateKeyError:
             return
 
@@ -188,9 +186,18 @@ class Leases:
         """Makes the rows of leases that do not exist."""
         wanted = set(keys) - self._known
         there = {row["_id"] async for row in self._rows.find({"_id": {"$in": list(wanted)}}, {})}
-        for key in wanted - there:
-            await self.ensure(key)
+        rows = [self._row(key) for key in sorted(wanted - there)]
+        try:
+            if rows:
+                await self._rows.insert_many(rows, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
         self._known |= wanted
+
+    @staticmethod
+    def _row(key: str) -> Document:
+        return {"_id": key, "owner": None, "fence": 0, "expires_at": _EPOCH, "holder": {}}
 
     @spoken
     async def take_many(self, wanted: Mapping[str, tuple[str, Document]]) -> dict[str, Lease]:

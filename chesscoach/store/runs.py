@@ -320,10 +320,17 @@ class Runs:
 
     @spoken
     async def insist(self, run: NewRun) -> bool:
-        """Says that an attempt still waits for its lease; False if the run is another's by now."""
+        """Says that an attempt lives, and which lease it has or waits for.
+
+        False if the run is another's by now. Who holds the lease when he says so is safe: from then
+        on others go by the lease.
+        """
         result = await self._rows.update_one(
             {"_id": run.id, "claim": run.claim, "outcome": "running"},
-            {"$currentDate": {"claimed_at": {"$type": "timestamp"}}},
+            {
+                "$set": {"lease": run.lease},
+                "$currentDate": {"claimed_at": {"$type": "timestamp"}},
+            },
         )
         return bool(result.matched_count)
 
@@ -361,13 +368,6 @@ class Runs:
             return True
         now = await self.find(old.id)  # a repeated update finds its own work
         return now is not None and now.claim == run.claim
-
-    @spoken
-    async def move(self, run: NewRun) -> None:
-        """Notes that an attempt holds another of its job's leases."""
-        await self._rows.update_one(
-            {"_id": run.id, "claim": run.claim}, {"$set": {"lease": run.lease}}
-        )
 
     @spoken
     async def find(self, run_id: str) -> RunRecord | None:

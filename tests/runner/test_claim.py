@@ -318,3 +318,18 @@ async def test_all_leases_of_a_lock_are_watched_at_once(contexts: Any) -> None:
         assert (await settled(other, late, many)).reason.startswith("skipped_overlap")
 
     assert asyncio.get_running_loop().time() - begun < 6 * ctx.store.leases.ttl_s / 3
+
+
+async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alone(
+    ctx: Context, db: Any
+) -> None:
+    """A daemon claims a hundred slots at once, and is then held up; the lease is free again."""
+    mine = await attempt(ctx)
+    await ctx.store.leases.release(mine.lease)
+    db.job_runs.update_one({}, {"$set": {"claim": "another", "attempt": 2}})
+
+    late = await claim.lease(ctx, JOB, HOURLY, mine.new)
+
+    assert isinstance(late, claim.Settled)
+    assert late.reason == "taken over by another"
+    assert db.job_leases.find_one({"_id": "sync_games"})["owner"] is None
