@@ -14,6 +14,7 @@ from chesscoach.scheduling.scheduler import Scheduler
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Chore
 from tests.scheduling.test_overlap import outcomes, until
+from tests.scheduling.test_scenarios import looked_until
 from tests.scheduling.test_shelf import DAILY, HOURLY, having, stored
 
 CHORE = Schedule(job="chore", cron="0 * * * *")
@@ -43,11 +44,9 @@ async def test_a_failed_slot_of_before_an_edit_is_tried_again(contexts: Any, db:
         changed = replace(CHORE, cron="15 * * * *")
         assert await ctx.store.schedules.change("s", 1, schedule=changed, since=clock())
         clock.move(seconds=61)
-        await scheduler.look()
-        await until(lambda: not scheduler.running)
+        await looked_until(scheduler, lambda: outcomes(db) == {"13": "succeeded"})
 
     assert chore.begun == ["2026-10-21T13:00:00Z"] * 2
-    assert outcomes(db) == {"13": "succeeded"}
 
 
 async def test_a_row_that_cannot_be_read_is_left_as_it_is(contexts: Any, db: Any) -> None:

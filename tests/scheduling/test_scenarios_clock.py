@@ -14,6 +14,7 @@ from chesscoach.scheduling.scheduler import Scheduler
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Chore
 from tests.scheduling.test_overlap import every_hour, idle, outcomes, scheduling, until
+from tests.scheduling.test_scenarios import looked_until
 
 NEW_YORK, SANTIAGO = "America/New_York", "America/Santiago"
 ZONES = [ZoneInfo(name) for name in (NEW_YORK, SANTIAGO)]  # read here, and so never in a loop
@@ -142,8 +143,7 @@ async def test_scenario_10_clock_jump_back_does_not_put_off_a_second_attempt(
         await idle(scheduler)
         chore.fail = None
         clock.move(hours=-2)
-        await scheduler.look()
-        await idle(scheduler)
+        await looked_until(scheduler, lambda: len(chore.ended) == 2)
 
     row = db.job_runs.find_one()
     assert (row["outcome"], row["attempt"]) == ("succeeded", 2)

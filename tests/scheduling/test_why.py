@@ -129,7 +129,12 @@ async def test_a_slot_at_work_and_one_whose_process_died(
     assert "A running daemon takes it on" in found.sentences[1]
 
     await ctx.store.leases.release(mine.lease)
-    assert "has just claimed it" in said(await why(ctx))
+    assert "has claimed it and needs the lease chore next." in said(await why(ctx))
+    async with keeping(ctx):
+        other = await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job))
+        found = await why(ctx)
+    assert found.verdict == "running"
+    assert f"needs the lease chore, which is held by {other.new.id} (pid" in said(found)
 
 
 async def test_an_open_slot_that_will_be_closed_or_waits(

@@ -44,8 +44,10 @@ async def explain(
             told += f" since {utc(record.started_at)}."
             return because(slot, "running", told, *_counted(record), record=record)
         if not has and record.age_s <= 2 * ctx.store.leases.ttl_s:
-            told = f"{process(record.owner)} has just claimed it and is about to take its lease."
-            return because(slot, "running", told, record=record)
+            told = f"{process(record.owner)} has claimed it and needs the lease {record.lease}"
+            held_by = await holders(ctx, stored.schedule) if stored is not None else ()
+            told += f", which is held by {' and '.join(held_by)}." if held_by else " next."
+            return because(slot, "running", told, record=record, holders=held_by)
         told = f"{process(record.owner)} is gone without a word: its lease has run out."
         return await _open(ctx, slot, record, stored, told)
     return await _open(ctx, slot, record, stored, *_attempt(record), *_counted(record))
@@ -67,6 +69,8 @@ def _attempt(record: RunRecord) -> list[str]:
         told += f", {record.lateness_s:.1f} s after its slot"
     if record.duration_s is not None:
         told += f", took {record.duration_s:.1f} s"
+    if record.reason is not None:
+        told += f": {record.reason}"
     return [*_earlier(record), f"{told}."]
 
 
