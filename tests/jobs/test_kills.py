@@ -25,6 +25,8 @@ def missing_behind_cursors(db: Any, sites: Sites) -> list[str]:
         name, link = account["name"], account["links"][0]
         since = link["since"] - timedelta(minutes=10) if link["since"] else ago(days=60)
         pending = {each["external_id"] for each in account["pending"]}
+        etags = account["etags"] | {m: each["etag"] for m, each in account["sealed"].items()}
+        whole = {m for m, etag in etags.items() if etag == sites.chesscom.month(name, m)[1]}
         for game in sites.world.finished(account["platform"], name):
             if account["platform"] == "lichess":
                 cursor = account["cursor"]
@@ -32,8 +34,7 @@ def missing_behind_cursors(db: Any, sites: Sites) -> list[str]:
                 behind = behind and game.id not in pending
             else:
                 assert game.ended_at is not None
-                month = sites.chesscom.month_of(game.ended_at)
-                behind = account["etags"].get(month) == sites.chesscom.month(name, month)[1]
+                behind = sites.chesscom.month_of(game.ended_at) in whole
             if behind and game.url not in urls:
                 lost.append(game.url)
     return lost
