@@ -798,7 +798,9 @@ async def test_a_pause_and_a_closing_are_logged(capsys: pytest.CaptureFixture[st
             await fetched(site)
 
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [(event["event"], event["platform"]) for event in events]
+    # On a busy machine asyncio has something to say, too.
+    ours = [event for event in events if event["event"] != "library_log"]
+    told = [(event["event"], event["platform"]) for event in ours]
     assert told == [("site_paused", "lichess")] * 2 + [("site_closed", "lichess")]
 
 
