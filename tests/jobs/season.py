@@ -45,7 +45,7 @@ class Club:
         told = {"last_game_sync": (at - timedelta(hours=6)).isoformat()} if synced else {}
         self._link(name.lower(), name, **told)
         if twin:
-            self._link(f"twin{name.lower()}", name.upper())
+            self._link(f"twin{name.lower()}", name.lower())
         if synced:
             long_ago = at - timedelta(days=self._chance.uniform(1, 20))
             ends = at + timedelta(days=self._chance.uniform(0, 6))

@@ -113,6 +113,12 @@ def assert_all_is_there(db: Any, sites: Sites, *names: str) -> None:
         assert abs(datetime.fromisoformat(told) - min(checks)) < timedelta(milliseconds=1)
 
 
+def blamed(db: Any) -> dict[str, int]:
+    """Failed checks in a row of the accounts that have any."""
+    rows = db.sync_accounts.find({"failures": {"$gt": 0}})
+    return {row["_id"]: row["failures"] for row in rows}
+
+
 def told_of(record: dict[str, Any], site: Site) -> tuple[set[str], list[str]]:
     """The troubles that a record counts at a site, and its samples of errors there."""
     prefix = site.replace(".", "") + "_"
@@ -148,6 +154,7 @@ async def test_a_faulty_site_costs_time_and_nothing_else(
     assert bool(samples) == bool(record["failed"])
     if when == "all":
         assert (record["done"], record["failed"]) == (len(NAMES), len(NAMES))
+        assert blamed(db) == {}
     for name in NAMES:
         at_healthy = db.games.find({"user_id": name.lower(), "platform": healthy})
         assert sorted(row["url"] for row in at_healthy) == truth(sites, name, healthy)
@@ -235,12 +242,6 @@ async def test_while_a_site_is_left_alone_no_process_asks_it_anything(
 
 
 # Who is to blame
-
-
-def blamed(db: Any) -> dict[str, int]:
-    """Failed checks in a row of the accounts that have any."""
-    rows = db.sync_accounts.find({"failures": {"$gt": 0}})
-    return {row["_id"]: row["failures"] for row in rows}
 
 
 @pytest.mark.parametrize("fault", ["429", "503", "reset", "hang", "short", "internal", "html"])
