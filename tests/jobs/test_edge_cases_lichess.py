@@ -369,7 +369,7 @@ async def test_case_09_a_stream_that_is_always_cut_at_the_same_game_is_not_asked
         club.play("lichess", "Ann", club.ago(minutes=300 - n), famous=SHORT) for n in range(150)
     ]
     his = club.play("lichess", "Bob", club.ago(hours=1))
-    games[-1].fields = {"pgn": msgspec.Raw(b'"' + b"x" * 2**20 * 40)}
+    games[-1].fields = {"pgn": msgspec.Raw(b'"' + b"x" * 2**20 * 18)}
 
     record = await club.run()
 

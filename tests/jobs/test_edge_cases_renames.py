@@ -107,6 +107,33 @@ async def test_case_18_a_rename_that_shows_in_the_middle_of_a_check_is_followed(
     assert club.db.sync_accounts.distinct("_id") == ["chess.com:annette"]
 
 
+@pytest.mark.parametrize("users_know", [True, False])
+async def test_case_18_a_kill_in_the_middle_of_a_rename_loses_and_doubles_nothing(
+    club: Club, users_know: bool
+) -> None:
+    """The old account is still there, and perhaps the users have their old name."""
+    club.user("ann", chesscom="Ann")
+    games = [club.play("chess.com", "Ann", club.ago(days=days)) for days in (20, 1)]
+    await club.sync()
+    old = club.account("chess.com:ann")
+    club.world.rename("Ann", "Annette")
+    await club.later(hours=6)
+    fresh = club.account("chess.com:annette") | {"checked_at": None, "saved_at": None, "etags": {}}
+    club.db.sync_accounts.replace_one({"_id": fresh["_id"]}, fresh)
+    club.db.sync_accounts.insert_one(old)
+    if not users_know:
+        club.db.users.update_one({}, {"$set": {"chesscom_username": "Ann"}})
+    games.append(club.play("chess.com", "Annette", club.clock.now))
+
+    await club.later(hours=6)
+    await club.later(hours=6)
+
+    assert club.urls("ann") == [game.url for game in games]
+    assert len(club.queued("ann")) == 3
+    assert club.db.users.find_one()["chesscom_username"] == "annette"
+    assert club.db.sync_accounts.distinct("_id", {"links.0": {"$exists": True}}) == [fresh["_id"]]
+
+
 @pytest.mark.parametrize("first", ["aaa", "zzz"])
 async def test_case_18_a_rename_to_a_name_that_another_user_has_linked_already(
     club: Club, first: str
