@@ -7,6 +7,7 @@
     │   └── SetupError         the database is not prepared; exit code 2
     ├── StoreUnavailable       MongoDB does not answer; exit code 1
     ├── StoreFailed            MongoDB refused an operation
+    ├── CannotListen           an address to listen on cannot be had; exit code 1
     ├── LeaseHeld              another run of the job is at work; exit code 75
     ├── LeaseLost              somebody else may hold our lease by now: stop at once
     ├── JobExited              a job tried to end the process that it runs in
@@ -46,6 +47,10 @@ class StoreUnavailable(ChesscoachError):
 
 class StoreFailed(ChesscoachError):
     """MongoDB answered an operation with an error; the message holds its kind and code alone."""
+
+
+class CannotListen(ChesscoachError):
+    """An address of `[web]` is in use, or not ours to listen on; the message names the setting."""
 
 
 class LeaseHeld(ChesscoachError):

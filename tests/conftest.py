@@ -61,6 +61,10 @@ def _allow(blockbuster: BlockBuster) -> None:
     blockbuster.functions["io.BufferedReader.read"].can_block_in(
         "zoneinfo/_common.py", {"load_data"}
     )
+    # The asynchronous driver looks whether it is in a container: one stat of a file in /.
+    blockbuster.functions["os.stat"].can_block_in(
+        "pymongo/pool_options.py", {"get_container_env_info"}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +158,7 @@ def environment(mongo_url: str, database_name: str, sites: Sites) -> dict[str, s
         "MONGO_URL": mongo_url,
         "DB_NAME": database_name,
         "CHESSCOACH_RUNNER__LEASE_S": "2",
+        "CHESSCOACH_WEB__ADMIN": "127.0.0.1:0",
         "CHESSCOACH_SOURCES__PAUSE_S": "0.05",
         "CHESSCOACH_SOURCES__BREAKER_S": "0.2",
         **sites.environment,

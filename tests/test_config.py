@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from chesscoach import config
-from chesscoach.config import Config, Origin, Process, Settings
+from chesscoach.config import Address, Config, Origin, Process, Settings, Web
 from chesscoach.errors import ConfigError
 from chesscoach.models import Every, Schedule
 
@@ -154,6 +154,20 @@ def test_where_the_settings_came_from_is_kept_without_their_values(tmp_path: Pat
         ("[sources.chesscom]\nbase_url = 'ftp://x'", "sources.chesscom.base_url: expected"),
         ('[sources]\ncontact = "a\\nb"', "sources.contact: expected"),
         ("[log]\nlevel = 'loud'", "log.level: invalid"),
+        ("[web]\nadmin = '127.0.0.1'", "web.admin: expected host:port, such as"),
+        ("[web]\nadmin = ':8080'", "web.admin: expected host:port, such as"),
+        ("[web]\nadmin = '127.0.0.1:65536'", "web.admin: expected host:port, such as"),
+        ("[web]\nadmin = '::1:8080'", "web.admin: expected host:port, such as"),
+        ("[web]\nadmin = '127.0.0.1:\u0663'", "web.admin: expected host:port, such as"),
+        ("[web]\nadmin = 8080", "web.admin: expected `str`"),
+        ("[web]\nadmin = '0.0.0.0:8080'", "web.admin: other machines can reach it"),
+        ("[web]\nadmin = 'coach.example:8080'", "web.admin: other machines can reach it"),
+        ("[web]\nadmin = '[::]:8080'", "web.admin: other machines can reach it"),
+        ("[web]\npublic = '256.0.0.1:80'", "web.public: its host is no IP address"),
+        ("[web]\npublic = '[::g]:80'", "web.public: expected host:port, such as"),
+        ("[web]\npublic = '[:::]:80'", "web.public: its host is no IP address"),
+        ("[web]\npublic = 'http://0.0.0.0:80'", "web.public: expected host:port, such as"),
+        ("[web]\nport = 80", "web.port: unknown setting"),
         ("schedules = 1", "schedules: expected a table"),
         ("[schedules]\nx = 1", "schedules.x: expected"),
         ("[schedules.sync-games]\njob = 'a'\ncron = '* * * * *'", "schedules.sync-games: an id"),
@@ -256,6 +270,8 @@ def test_a_file_that_is_not_utf8_is_a_configuration_error(name: str) -> None:
         "CHESSCOACH_DATABASE__ALLOW_WEAK_WRITES",
         "CHESSCOACH_SOURCES__LICHESS__BASE_URL",
         "CHESSCOACH_LOG__LEVEL",
+        "CHESSCOACH_WEB__ADMIN",
+        "CHESSCOACH_WEB__PUBLIC",
         "CHESSCOACH_SCHEDULES__SYNC_GAMES",
         "CHESSCOACH_SCHEDULES__SYNC_GAMES__JOB",
         "CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON",
@@ -268,6 +284,47 @@ def test_no_value_is_ever_quoted_for_it_may_be_a_secret_put_in_the_wrong_place(
     load: Loader, name: str
 ) -> None:
     assert "hunter2" not in refusal(load, None, {name: SECRET})
+
+
+# Where we listen
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "loopback"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1", 8080, True),
+        ("127.9.9.9:0", "127.9.9.9", 0, True),
+        ("localhost:80", "localhost", 80, True),
+        ("[::1]:8080", "::1", 8080, True),
+        ("0.0.0.0:8081", "0.0.0.0", 8081, False),  # noqa: S104  # a value, not bound
+        ("[::]:8081", "::", 8081, False),
+        ("10.0.0.7:65535", "10.0.0.7", 65_535, False),
+        ("coach.example:443", "coach.example", 443, False),
+    ],
+)
+def test_an_address_is_a_host_and_a_port(text: str, host: str, port: int, loopback: bool) -> None:
+    address = Address.parse(text)
+
+    assert (address.host, address.port, address.loopback) == (host, port, loopback)
+    assert str(address) == text
+    assert str(Web(public=text).address("public")) == text
+
+
+def test_what_is_listened_on_everywhere_is_asked_on_this_machine() -> None:
+    for text, near in (("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("a:1", "a:1")):
+        assert str(Address.parse(text).near) == near
+
+
+def test_operators_may_open_the_admin_listener_to_other_machines(load: Loader) -> None:
+    text = "[web]\nadmin = '0.0.0.0:8080'\nallow_remote_admin = true"
+
+    assert str(load(text).config.web.address("admin")) == "0.0.0.0:8080"
+
+
+def test_an_empty_address_is_none(load: Loader) -> None:
+    web = load("[web]\nadmin = ''").config.web
+
+    assert (web.address("admin"), web.address("public")) == (None, None)
 
 
 # The environment over the file

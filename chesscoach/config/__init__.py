@@ -1,29 +1,37 @@
 """Settings: what can be set, and how it is read."""
 
+from chesscoach.config.address import Address
 from chesscoach.config.loading import load
 from chesscoach.config.settings import (
+    LISTENERS,
     Chesscom,
     Config,
     Database,
     Lichess,
     Limits,
+    Listener,
     Log,
     Origin,
     Process,
     Settings,
     Sources,
+    Web,
 )
 
 __all__ = [
+    "LISTENERS",
+    "Address",
     "Chesscom",
     "Config",
     "Database",
     "Lichess",
     "Limits",
+    "Listener",
     "Log",
     "Origin",
     "Process",
     "Settings",
     "Sources",
+    "Web",
     "load",
 ]

@@ -116,6 +116,8 @@ def _explain(message: str, prefix: str, where: str) -> str:
     """Turns msgspec's "… - at `$.a.b`" into "a.b: … (in …)"."""
     text, _, path = message.partition(" - at `$")
     key = ".".join(part for part in (prefix, path.strip("`.").replace("[...]", "")) if part)
+    if field := re.match(r"([a-z_]+): ", text):  # a table that has judged its fields by itself
+        key, text = f"{key}.{field[1]}".strip("."), text[field.end() :]
     if text.startswith("Invalid enum value"):  # msgspec quotes it
         text = "invalid value: none of those that it takes"
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):

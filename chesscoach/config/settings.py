@@ -10,10 +10,13 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
+from chesscoach.config.address import Address
 from chesscoach.models import Schedule, Seconds
 
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Listener = Literal["admin", "public"]
+LISTENERS: tuple[Listener, ...] = ("admin", "public")
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https URL")]
 
 
@@ -102,6 +105,34 @@ class Jobs(Section, frozen=True, kw_only=True):
     sync_games: Limits = Limits()
 
 
+class Web(Section, frozen=True, kw_only=True):
+    """`[web]`: where we listen; an empty address is not listened on."""
+
+    admin: str = "127.0.0.1:8080"
+    public: str = ""
+    allow_remote_admin: bool = False
+
+    def __post_init__(self) -> None:
+        for name in LISTENERS:
+            try:
+                self.address(name)
+            except ValueError as error:
+                msg = f"{name}: {error}"
+                raise ValueError(msg) from None
+        admin = self.address("admin")
+        if admin is not None and not admin.loopback and not self.allow_remote_admin:
+            msg = (
+                "admin: other machines can reach it, and nobody is asked who he is; take "
+                "127.0.0.1, or set [web] allow_remote_admin"
+            )
+            raise ValueError(msg)
+
+    def address(self, listener: Listener) -> Address | None:
+        """Where a listener listens, if it does."""
+        text = self.admin if listener == "admin" else self.public
+        return Address.parse(text) if text else None
+
+
 class Log(Section, frozen=True, kw_only=True):
     """`[log]`."""
 
@@ -122,6 +153,7 @@ class Config(Section, frozen=True, kw_only=True):
     sources: Sources = Sources()
     sync: Sync = Sync()
     jobs: Jobs = Jobs()
+    web: Web = Web()
     log: Log = Log()
     schedules: dict[str, Schedule] = msgspec.field(default_factory=default_schedules)
 
