@@ -5,6 +5,8 @@ The label is `job_name`, for a scrape adds a `job` of its own. No label holds a 
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from chesscoach.models import PASSED_OVER, Outcome
+
 
 class Metrics:
     """The counters of one process.
@@ -17,15 +19,28 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.job_runs = Counter(
             "chesscoach_job_runs",
-            "Runs that ended, by outcome.",
+            "Attempts that ended in this process, or that it found dead, by outcome.",
             ["job_name", "outcome"],
+            registry=self.registry,
+        )
+        self.job_skipped = Counter(
+            "chesscoach_job_skipped",
+            "Slots that this process recorded as not to be worked, by reason.",
+            ["job_name", "reason"],
             registry=self.registry,
         )
         self.job_duration = Histogram(
             "chesscoach_job_duration_seconds",
-            "How long runs took.",
+            "How long runs of this process took.",
             ["job_name"],
             buckets=(1, 5, 15, 60, 300, 900, 1800, 3600, 7200),
+            registry=self.registry,
+        )
+        self.slot_lateness = Histogram(
+            "chesscoach_slot_lateness_seconds",
+            "How long after its slot a first attempt began in this process.",
+            ["job_name"],
+            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 21_600, 86_400),
             registry=self.registry,
         )
         self.upstream_requests = Counter(
@@ -50,3 +65,22 @@ class Metrics:
             "Ticks of the scheduler that ended in an error.",
             registry=self.registry,
         )
+        self.loop_lag = Histogram(
+            "chesscoach_loop_lag_seconds",
+            "How late a timer of the event loop fired, looked at once a second.",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self.http_requests = Counter(
+            "chesscoach_http_requests",
+            "Requests answered, by listener, route and status.",
+            ["listener", "path", "status"],
+            registry=self.registry,
+        )
+
+    def unworked(self, job_name: str, outcome: Outcome, slots: int = 1) -> None:
+        """Counts what ended without being worked: skipped slots, or an attempt."""
+        if outcome in PASSED_OVER:
+            self.job_skipped.labels(job_name, outcome).inc(slots)
+        else:
+            self.job_runs.labels(job_name, outcome).inc()

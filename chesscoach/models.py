@@ -27,6 +27,17 @@ Outcome = Literal[
     "coalesced",
     "skipped_overlap",
 ]
+WORKED: tuple[Outcome, ...] = (
+    "succeeded",
+    "partial",
+    "failed",
+    "timed_out",
+    "cancelled",
+    "abandoned",
+)
+"""How an attempt ends."""
+PASSED_OVER: tuple[Outcome, ...] = ("missed", "coalesced", "skipped_overlap")
+"""How a slot ends that nobody works."""
 
 Identifier = Annotated[
     str, Meta(pattern=r"^[a-z0-9_]{1,64}\Z", description="a-z, 0-9 and _, at most 64 characters")

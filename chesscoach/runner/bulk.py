@@ -43,7 +43,9 @@ def leases(ctx: Context, due: Due) -> list[str]:
 
 async def take(ctx: Context, wanted: Sequence[Due], source: str) -> list[Won]:
     """Records what is not worked, claims what is, and takes the leases that are free."""
-    await ctx.store.runs.account_for([span for due in wanted for span in _spans(ctx, due, source)])
+    spans = [span for due in wanted for span in _spans(ctx, due, source)]
+    for span in await ctx.store.runs.account_for(spans):
+        ctx.metrics.unworked(span.job, span.outcome, span.count)
     batch, news = uuid4().hex, dict[str, tuple[Due, NewRun]]()
     leased: set[str] = set()
     for due in wanted:

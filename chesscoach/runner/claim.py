@@ -173,7 +173,8 @@ async def _contend(ctx: Context, new: NewRun) -> RunRecord | Settled:
                     return Settled(record=moved, exit_code=0, reason=f"closed: {moved.outcome}")
                 record = moved or await ctx.store.runs.claim(new)
                 continue
-        await ctx.store.runs.reclaim(record, new)
+        if await ctx.store.runs.reclaim(record, new) and record.outcome == "running":
+            ctx.metrics.unworked(new.job, "abandoned")  # its own process could not count it
         record = await ctx.store.runs.claim(new)
     return record
 
@@ -241,7 +242,7 @@ async def _take(ctx: Context, new: NewRun, key: str) -> Lease | None:
 
 
 async def _end(ctx: Context, new: NewRun, outcome: Outcome, reason: str | None = None) -> None:
-    await ctx.store.runs.finish(
+    ended = await ctx.store.runs.finish(
         new.id,
         new.claim,
         outcome=outcome,
@@ -251,6 +252,8 @@ async def _end(ctx: Context, new: NewRun, outcome: Outcome, reason: str | None =
         exit_code=0,
         reason=reason,
     )
+    if ended:
+        ctx.metrics.unworked(new.job, outcome)
 
 
 async def _watch(

@@ -51,6 +51,9 @@ class Shift:
         bound = {"job": new.job, "run_id": new.id, "attempt": self._attempt.number}
         with structlog.contextvars.bound_contextvars(**bound):
             log.get_logger().info("job_started", source=new.source, lease=new.lease)
+            if new.slot is not None and self._attempt.number == 1:
+                late = self._ctx.now() - new.slot.at
+                self._ctx.metrics.slot_lateness.labels(new.job).observe(late.total_seconds())
             outcome, code = await self._supervise(args)
             if code is None:
                 code = record.exit_code(outcome, counts, self._limits, self._stop)

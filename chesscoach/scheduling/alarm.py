@@ -18,10 +18,16 @@ from chesscoach.metrics import Metrics
 
 _STEP_S = 0.2
 _NAP_S = 2.5
+STALE_S = 30.0
+"""An alarm that has not rung for so long has stopped."""
 
 
 class Alarm:
-    """Calls `tick` about once a second, never twice at a time; `last` is when it last woke."""
+    """Calls `tick` about once a second, never twice at a time; `last` is when it last woke.
+
+    `ringing` is whether it should: from its start until it is stopped. `ticked` is when a tick last
+    ended.
+    """
 
     def __init__(
         self,
@@ -35,7 +41,8 @@ class Alarm:
         self._wall = wall
         self._mono = mono
         self._drift = wall() - mono()
-        self.last = mono()
+        self.last = self.ticked = mono()
+        self.ringing = False
         self._task: asyncio.Task[None] | None = None
         self._cron: Cron | None = None
 
@@ -44,9 +51,22 @@ class Alarm:
         loop = asyncio.get_running_loop()
         self._cron = Cron("* * * * * *", func=self.second, loop=loop, tz=UTC)
         self._cron.start()
+        self.last = self.ticked = self._mono()
+        self.ringing = True
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since it last woke."""
+        return self._mono() - self.last
+
+    @property
+    def tick_age_s(self) -> float:
+        """Seconds since a tick last ended; a store that hangs makes it grow."""
+        return self._mono() - self.ticked
 
     async def stop(self) -> None:
         """Rings no more, and waits for a tick that is under way."""
+        self.ringing = False
         if self._cron is not None:
             self._cron.stop()
         if self._task is not None:
@@ -72,12 +92,13 @@ class Alarm:
         except Exception as error:  # noqa: BLE001  # nothing that a tick meets may end the ticking
             self._metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=type(error).__name__, exc_info=error)
+        self.ticked = self._mono()
 
 
 class Watchdog:
     """A thread that says so when the alarm has stopped ringing; it needs neither loop nor store."""
 
-    def __init__(self, alarm: Alarm, stale_s: float = 30.0, every_s: float = 5.0) -> None:
+    def __init__(self, alarm: Alarm, stale_s: float = STALE_S, every_s: float = 5.0) -> None:
         self._alarm = alarm
         self._stale_s = stale_s
         self._every_s = every_s

@@ -56,6 +56,7 @@ async def _verdict(
 
 async def _close(ctx: Context, record: RunRecord, outcome: Outcome, reason: str) -> None:
     if await ctx.store.runs.close(record, outcome, reason, ctx.now()):
+        ctx.metrics.unworked(record.job, outcome)
         log.get_logger().warning(
             "run_closed", run_id=record.id, was=record.outcome, outcome=outcome, reason=reason
         )

@@ -28,6 +28,32 @@ _AGE = {
         "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
     }
 }
+_HELD = {"$first": "$held"}
+WITH_LEASE: list[Document] = [
+    {
+        "$lookup": {
+            "from": "job_leases",
+            "localField": "lease",
+            "foreignField": "_id",
+            "as": "held",
+        }
+    },
+    _AGE,
+    {
+        "$set": {
+            "has_lease": {
+                "$let": {"vars": {"held": _HELD}, "in": {"$eq": ["$$held.owner", "$claim"]}}
+            },
+            "lapsed": {
+                "$let": {
+                    "vars": {"held": _HELD},
+                    "in": {"$lte": ["$$held.expires_at", "$$NOW"]},
+                }
+            },
+        }
+    },
+]
+"""Stages that add to a run's row what `is_dead` judges by."""
 
 
 class Earlier(Struct, frozen=True, kw_only=True):
@@ -159,10 +185,10 @@ class Runs:
         }
 
     @spoken
-    async def account_for(self, spans: Sequence[NewSpan]) -> None:
-        """Records slots that are not worked; what somebody else has recorded stays."""
+    async def account_for(self, spans: Sequence[NewSpan]) -> list[NewSpan]:
+        """Records slots that are not worked; returns those that nobody else had recorded."""
         if not spans:
-            return
+            return []
         rows = [
             {
                 "_id": span.last.key,
@@ -189,6 +215,9 @@ class Runs:
         except BulkWriteError as error:
             if not only_duplicates(error):
                 raise
+            taken = {item["index"] for item in error.details["writeErrors"]}
+            return [span for number, span in enumerate(spans) if number not in taken]
+        return list(spans)
 
     @spoken
     async def newest_slots(self) -> dict[str, datetime]:
@@ -213,38 +242,15 @@ class Runs:
             "attempt": {"$lt": max_attempts},
             "schedule": {"$in": list(schedules)},
         }
-        lease = {
-            "from": "job_leases",
-            "localField": "lease",
-            "foreignField": "_id",
-            "as": "held",
-        }
-        held = {"$first": "$held"}
-        ours = {"$eq": ["$$held.owner", "$claim"]}
-        ttl_passed = {"$lte": ["$$held.expires_at", "$$NOW"]}
         rows = await self._rows.aggregate(
             [
                 {"$match": {"$or": [{"outcome": "running"}, again, left]}},
                 {"$sort": {"started_at": 1}},
                 {"$limit": limit},
-                {"$lookup": lease},
-                _AGE,
-                {
-                    "$set": {
-                        "has_lease": {"$let": {"vars": {"held": held}, "in": ours}},
-                        "lapsed": {"$let": {"vars": {"held": held}, "in": ttl_passed}},
-                    }
-                },
+                *WITH_LEASE,
             ]
         ).to_list(None)
-        return [
-            OpenRun(
-                record=_record(row),
-                dead=row["outcome"] != "running"
-                or (row["lapsed"] if row["has_lease"] else row["age_s"] > 2 * self._ttl_s),
-            )
-            for row in rows
-        ]
+        return [OpenRun(record=_record(row), dead=is_dead(row, self._ttl_s)) for row in rows]
 
     @spoken
     async def close(self, old: RunRecord, outcome: Outcome, reason: str, at: datetime) -> bool:
@@ -431,6 +437,13 @@ class Runs:
             },
         )
         return bool(result.matched_count)
+
+
+def is_dead(row: Document, ttl_s: float) -> bool:
+    """Whether nobody works a run any more, by its row `WITH_LEASE`."""
+    if row["outcome"] != "running":
+        return True
+    return bool(row["lapsed"] if row["has_lease"] else row["age_s"] > 2 * ttl_s)
 
 
 def _record(row: Document) -> RunRecord:
