@@ -6,6 +6,7 @@ left alone.
 """
 
 from contextlib import suppress
+from typing import Any
 
 from msgspec import Struct
 from pymongo.errors import CollectionInvalid, OperationFailure
@@ -16,11 +17,20 @@ from chesscoach.store.faults import spoken
 
 
 class Index(Struct, frozen=True, kw_only=True):
-    """An index that we want: its collection, its keys in order, and what it is for."""
+    """An index that we want: its collection and its keys in order.
+
+    `having` is a field that a document needs to be in it, where it is of no use without.
+    """
 
     collection: str
     keys: tuple[tuple[str, int], ...]
     unique: bool = False
+    having: str | None = None
+
+    @property
+    def partial(self) -> Document | None:
+        """The same in MongoDB's terms."""
+        return {self.having: {"$exists": True}} if self.having else None
 
     @property
     def name(self) -> str:
@@ -28,9 +38,9 @@ class Index(Struct, frozen=True, kw_only=True):
         return "chesscoach_" + "_".join(field.replace(".", "_") for field, _ in self.keys)
 
 
-def _on(collection: str, *fields: str, unique: bool = False) -> Index:
+def _on(collection: str, *fields: str, unique: bool = False, having: str | None = None) -> Index:
     keys = tuple((field.removeprefix("-"), -1 if field[0] == "-" else 1) for field in fields)
-    return Index(collection=collection, keys=keys, unique=unique)
+    return Index(collection=collection, keys=keys, unique=unique, having=having)
 
 
 INDEXES = (
@@ -43,6 +53,8 @@ INDEXES = (
     _on("sync_accounts", "links.user_id"),  # a user's accounts
     _on("job_runs", "schedule", "-slot"),  # a schedule's newest slot
     _on("job_runs", "outcome", "-started_at"),  # runs that are open
+    # A job's last success, how runs ended; claims are spared it.
+    _on("job_runs", "job", "outcome", "-finished_at", having="finished_at"),
     _on("job_runs", "-started_at"),  # the newest runs, and those to be forgotten
 )
 COLLECTIONS = ("job_runs", "job_leases", "schedules", "sync_accounts")
@@ -111,7 +123,7 @@ async def _create_collection(database: Database, name: str) -> None:
 
 async def _present(database: Database, index: Index) -> bool:
     fields = tuple(field for field, _ in index.keys)
-    standing = await _standing(database, index.collection)
+    standing = await _standing(database, index.collection, index.partial)
     for keys, unique in standing:
         if unique and keys == _SHARDED.get((index.collection, fields)):
             return True
@@ -120,20 +132,23 @@ async def _present(database: Database, index: Index) -> bool:
     return False
 
 
-async def _standing(database: Database, collection: str) -> list[tuple[tuple[str, ...], bool]]:
-    """The plain, whole indexes of a collection: their fields, and whether they are unique."""
+async def _standing(
+    database: Database, collection: str, partial: Document | None
+) -> list[tuple[tuple[str, ...], bool]]:
+    """A collection's indexes, whole or as partial as ours: the fields, whether they are unique."""
     found: dict[str, Document] = dict(await database[collection].index_information())
     return [
         (tuple(field for field, _ in index["key"]), bool(index.get("unique")))
         for index in found.values()
-        if not index.get("partialFilterExpression")
+        if index.get("partialFilterExpression") in (None, partial)
     ]
 
 
 async def _make(database: Database, index: Index) -> None:
     try:
+        options: dict[str, Any] = {"partialFilterExpression": index.partial} if index.having else {}
         await database[index.collection].create_index(
-            list(index.keys), name=index.name, unique=index.unique
+            list(index.keys), name=index.name, unique=index.unique, **options
         )
     except OperationFailure as error:
         fields = ", ".join(field for field, _ in index.keys)

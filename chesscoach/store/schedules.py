@@ -21,6 +21,8 @@ from chesscoach.store.faults import spoken
 
 Origin = Literal["config", "user"]
 _CHANGES = "#changes"
+EVERY = {"_id": {"$ne": _CHANGES}}
+"""The filter that leaves out what is no schedule."""
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _KEPT = 50
 """Changes that are remembered of a schedule, the last ones."""
@@ -116,14 +118,14 @@ class Schedules:
     @spoken
     async def all(self) -> list[Stored]:
         """Every schedule there is or was, by id."""
-        rows = self._rows.find({"_id": {"$ne": _CHANGES}}).sort("_id", 1)
-        return [_stored(row) for row in await rows.to_list(None)]
+        rows = self._rows.find(EVERY).sort("_id", 1)
+        return [parsed(row) for row in await rows.to_list(None)]
 
     @spoken
     async def get(self, schedule_id: str) -> Stored | None:
         """One schedule."""
         row = await self._rows.find_one({"_id": schedule_id})
-        return _stored(row) if row else None
+        return parsed(row) if row else None
 
     @spoken
     async def add(self, stored: Stored) -> None:
@@ -155,7 +157,7 @@ class Schedules:
             return_document=ReturnDocument.AFTER,
         )
         await self._changed()
-        return _stored(row) if row else None
+        return parsed(row) if row else None
 
     @spoken
     async def remove(self, schedule_id: str, revision: int | None = None) -> bool:
@@ -187,7 +189,8 @@ def _row(stored: Stored) -> Document:
     return {"_id": fields.pop("id"), **fields}
 
 
-def _stored(row: Document) -> Stored:
+def parsed(row: Document) -> Stored:
+    """The value of a row; one that cannot be read is quarantined."""
     fields = {**row, "id": row["_id"], "schedule": row.get("spec")}
     try:
         return msgspec.convert(fields, Stored)

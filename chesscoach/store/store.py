@@ -1,8 +1,8 @@
 """The store as the rest of the program sees it, and how it is opened and closed."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from chesscoach.store.games import Games
 from chesscoach.store.lanes import SiteLane
 from chesscoach.store.leases import Leases
 from chesscoach.store.notifications import Notifications
+from chesscoach.store.probe import Probe, open_probe
 from chesscoach.store.queue import Queue
 from chesscoach.store.runs import Runs
 from chesscoach.store.schedules import Schedules
@@ -27,7 +28,10 @@ from chesscoach.store.users import Users
 
 
 class Store(Struct, frozen=True, kw_only=True):
-    """One concern each; `place` tells people where the data is, without credentials."""
+    """One concern each; `place` tells people where the data is, without credentials.
+
+    `open_probe` opens a way to the same database that waits for nobody else.
+    """
 
     schedules: Schedules
     runs: Runs
@@ -39,6 +43,7 @@ class Store(Struct, frozen=True, kw_only=True):
     notifications: Notifications
     place: str
     database: Database
+    open_probe: Callable[[], AbstractAsyncContextManager[Probe]]
 
     def lane(self, site: Platform) -> SiteLane:
         """The lane of a site."""
@@ -71,14 +76,16 @@ async def open_store(config: Config, process: Process) -> AsyncIterator[Store]:
     """
     if process.mongo_url:
         async with _connected(config, process.mongo_url, []) as database:
-            yield _store(config, database, f"MONGO_URL, database {config.database.name}")
+            place = f"MONGO_URL, database {config.database.name}"
+            yield _store(config, database, process.mongo_url, place)
         return
     folder = _folder(config)
     embedded = Embedded(folder)
     url = await asyncio.to_thread(embedded.enter)
     try:
         async with _connected(config, url, [Reviver(embedded)]) as database:
-            yield _store(config, database, f"{url} ({folder}), database {config.database.name}")
+            place = f"{url} ({folder}), database {config.database.name}"
+            yield _store(config, database, url, place)
     finally:
         await asyncio.to_thread(embedded.leave)
 
@@ -101,7 +108,7 @@ def _folder(config: Config) -> Path:
     return Path(config.database.embedded_dir).absolute()
 
 
-def _store(config: Config, database: Database, place: str) -> Store:
+def _store(config: Config, database: Database, url: str, place: str) -> Store:
     return Store(
         schedules=Schedules(database),
         runs=Runs(database, config.runner.lease_s),
@@ -113,4 +120,6 @@ def _store(config: Config, database: Database, place: str) -> Store:
         notifications=Notifications(database),
         place=place,
         database=database,
+        # A function hides the URL, which a partial would show in its text form.
+        open_probe=lambda: open_probe(url, config.database.name, config.runner.lease_s),
     )

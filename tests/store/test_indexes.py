@@ -17,6 +17,7 @@ OURS = {
     "sync_accounts": {"chesscoach_platform_due_at__id", "chesscoach_links_user_id"},
     "job_runs": {
         "chesscoach_schedule_slot",
+        "chesscoach_job_outcome_finished_at",
         "chesscoach_outcome_started_at",
         "chesscoach_started_at",
     },
