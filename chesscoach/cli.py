@@ -21,6 +21,8 @@ from chesscoach.models import Platform
 from chesscoach.rules import usernames
 from chesscoach.runner import command
 from chesscoach.runner.job import Stop, Stopped
+from chesscoach.web.command import web
+from chesscoach.web.healthcheck import healthcheck
 
 _config = click.option("--config", metavar="PATH", help="Another config.toml.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -48,6 +50,8 @@ def main() -> None:
 main.add_command(schedules.group, "schedule")
 main.add_command(schedules.group, "schedules")  # either is what people type
 main.add_command(runs.group, "runs")
+main.add_command(web)
+main.add_command(healthcheck)
 
 
 @main.group()

@@ -1,4 +1,7 @@
-"""The whole program: the context, the scheduler in it, and an end that leaves nothing half done."""
+"""The whole program: the context, the listeners, the scheduler, one in the other.
+
+An end goes the other way, and leaves nothing half done: the listeners answer until all is drained.
+"""
 
 import sys
 
@@ -11,6 +14,7 @@ from chesscoach.runner import command
 from chesscoach.runner.job import Stop
 from chesscoach.scheduling import joblist
 from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.web.listeners import open_web
 
 
 async def serve(ctx: Context, stop: Stop) -> int:
@@ -18,11 +22,13 @@ async def serve(ctx: Context, stop: Stop) -> int:
 
     Raises:
         SetupError: the database lacks an index that a scheduled job's promises rest on.
+        CannotListen: an address of `[web]` cannot be had.
     """
     for schedule in ctx.config.schedules.values():
         await ctx.store.require(*joblist.JOBS[schedule.job].writes)
     log.get_logger().info("daemon_started", database=ctx.store.place)
-    async with Scheduler(ctx, stop):
+    scheduler = Scheduler(ctx, stop)
+    async with open_web(ctx, stop, scheduler.alarm), scheduler:
         await stop.asked.wait()
     log.get_logger().info("daemon_stopped")
     return 0
@@ -35,8 +41,8 @@ def _settings(path: str | None) -> Settings:
 
 
 @click.command(
-    epilog="Exit codes: 0 stopped when asked; 1 the database cannot be reached; "
-    "2 wrong usage or configuration."
+    epilog="Exit codes: 0 stopped when asked; 1 the database cannot be reached, or an address "
+    "not be listened on; 2 wrong usage or configuration."
 )
 @click.option("--config", metavar="PATH", help="Another config.toml.")
 def main(config: str | None) -> None:

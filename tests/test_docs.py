@@ -6,16 +6,23 @@ from pathlib import Path
 from typing import get_args
 
 import msgspec
+from prometheus_client import Counter, Histogram
 
 import chesscoach
 from chesscoach.commands import runs
 from chesscoach.commands import schedules as schedule
 from chesscoach.config import Lichess, Sources
+from chesscoach.metrics import Metrics
 from chesscoach.models import Schedule
 from chesscoach.rules import cadence
 from chesscoach.scheduling.joblist import JOBS
 from chesscoach.scheduling.why.verdict import Verdict
 from chesscoach.sources.lichess import BULK, PAGE
+from chesscoach.store.probe import Ledger
+from chesscoach.store.schedules import Stored
+from chesscoach.web.families import Gaps, of_ledger, of_process
+from tests.conftest import NOON
+from tests.web.conftest import Hands, alarm_by
 
 ROOT = Path(chesscoach.__file__).parent.parent
 CODE = sorted((ROOT / "chesscoach").rglob("*.py"))
@@ -31,6 +38,31 @@ def test_every_warning_and_error_that_is_logged_is_explained_to_operators() -> N
     explained = set(re.findall(r"`([a-z_]+)`", README))
 
     assert logged - explained == set()
+
+
+def test_every_metric_stands_in_the_readme_with_its_labels_and_no_other() -> None:
+    metrics = Metrics()
+    stored = Stored(
+        id="a", schedule=Schedule(job="a", cron="0 * * * *"), origin="user", revision=1, since=NOON
+    )
+    ledger = Ledger(
+        last_success={"a": NOON},
+        running_since={"a": NOON},
+        recent={("a", "failed"): 1},
+        schedules=(stored,),
+    )
+    alarm = alarm_by(Hands())
+    looked_up = [*of_process(alarm), *of_ledger(ledger, Gaps(), NOON)]
+    found = {family.name: set(family.samples[0].labels) for family in looked_up}
+    for counted in vars(metrics).values():
+        if isinstance(counted, Counter | Histogram):
+            (family,) = counted.describe()
+            name = family.name + ("_total" if isinstance(counted, Counter) else "")
+            found[name] = set(counted._labelnames)
+
+    told = re.findall(r"^\| `(chesscoach_[a-z_]+)(?:\{([a-z_,]+)\})?` \|", README, re.MULTILINE)
+
+    assert {name: set(labels.split(",")) - {""} for name, labels in told} == found
 
 
 def test_readme_names_every_job_and_every_make_target_it_uses_exists() -> None:

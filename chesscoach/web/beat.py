@@ -1,0 +1,37 @@
+"""How late the event loop is: a timer that fires each second and looks at the clock."""
+
+import asyncio
+
+from chesscoach.metrics import Metrics
+
+_EVERY_S = 1.0
+
+
+class Beat:
+    """Measures while it is entered; `lag_s` is how late its last timer fired.
+
+    A timer and no task: it waits for nothing and cannot end by itself.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self.lag_s = 0.0
+
+    def __enter__(self) -> "Beat":
+        self._next()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _next(self) -> None:
+        due = self._loop.time() + _EVERY_S
+        self._timer = self._loop.call_at(due, self._fired, due)
+
+    def _fired(self, due: float) -> None:
+        self.lag_s = max(self._loop.time() - due, 0.0)
+        self._metrics.loop_lag.observe(self.lag_s)
+        self._next()

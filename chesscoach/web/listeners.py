@@ -1,0 +1,45 @@
+"""The two listeners: the operators' own, and the one for others.
+
+They are opened before the scheduler and closed after it, so that they answer while it drains.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from chesscoach.config import LISTENERS, Listener
+from chesscoach.context import Context
+from chesscoach.runner.job import Stop
+from chesscoach.scheduling.alarm import Alarm
+from chesscoach.web.beat import Beat
+from chesscoach.web.exposition import Exposition
+from chesscoach.web.health import Health
+from chesscoach.web.serving import listen
+
+
+@asynccontextmanager
+async def open_web(
+    ctx: Context, stop: Stop, alarm: Alarm | None = None
+) -> AsyncIterator[Mapping[Listener, str]]:
+    """Listens where `[web]` says while it is entered; gives the URLs.
+
+    Args:
+        ctx: the context, of which the metrics are told.
+        stop: the wish to stop; once it is there we are not ready any more.
+        alarm: the scheduler's, where this process schedules.
+
+    Raises:
+        CannotListen: an address cannot be had; the message names the setting.
+    """
+    async with AsyncExitStack() as stack:
+        probe = await stack.enter_async_context(ctx.store.open_probe())
+        health = Health(probe, stop, alarm, stack.enter_context(Beat(ctx.metrics)))
+        routes = {
+            "admin": [*health.routes(), *Exposition(ctx, probe, alarm).routes()],
+            "public": health.routes(),
+        }
+        urls: dict[Listener, str] = {}
+        for listener in LISTENERS:
+            if (address := ctx.config.web.address(listener)) is not None:
+                one = listen(listener, address, routes[listener], ctx.metrics)
+                urls[listener] = await stack.enter_async_context(one)
+        yield urls

@@ -1,0 +1,151 @@
+"""Listeners on loopback, and a mongod of a test's own that it may stop and kill."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import aiohttp
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chesscoach import config
+from chesscoach.config import Listener, Settings, Web
+from chesscoach.context import Context, open_context
+from chesscoach.metrics import Metrics
+from chesscoach.runner.job import Stop
+from chesscoach.scheduling.alarm import Alarm
+from chesscoach.store.embedded import Embedded
+from chesscoach.web.listeners import open_web
+
+BOTH = Web(admin="127.0.0.1:0", public="127.0.0.1:0")
+
+
+class Answer(Struct, kw_only=True):
+    """What came back; `took_s` is how long that took."""
+
+    status: int
+    body: Any
+    text: str
+    headers: dict[str, str]
+    took_s: float
+
+
+class Asker:
+    """Asks listeners by their names."""
+
+    def __init__(self, session: aiohttp.ClientSession, urls: dict[Listener, str]) -> None:
+        self._session = session
+        self.urls = urls
+
+    async def __call__(
+        self, path: str, listener: Listener = "admin", method: str = "GET", **given: Any
+    ) -> Answer:
+        """One request; the body is read as JSON where it is."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        async with self._session.request(method, self.urls[listener] + path, **given) as reply:
+            text = await reply.text()
+            return Answer(
+                status=reply.status,
+                body=await reply.json() if reply.content_type == "application/json" else None,
+                text=text,
+                headers=dict(reply.headers),
+                took_s=loop.time() - begun,
+            )
+
+
+Opener: TypeAlias = Callable[..., Any]
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Opener]:
+    """Opens the listeners of a context, and closes them at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            ctx: Context, stop: Stop | None = None, alarm: Alarm | None = None, web: Web = BOTH
+        ) -> Asker:
+            ctx = replace(ctx, config=replace(ctx.config, web=web))
+            urls = await stack.enter_async_context(open_web(ctx, stop or Stop(), alarm))
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            return Asker(session, dict(urls))
+
+        yield make
+
+
+class Hands:
+    """A monotonic clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Where it stands."""
+        return self.now
+
+
+async def _idle() -> None:
+    """Nothing is due."""
+
+
+def alarm_by(
+    hands: Hands, *, ringing: bool = True, tick: Callable[[], Awaitable[Any]] = _idle
+) -> Alarm:
+    """An alarm that is to ring, but that only a test rings."""
+    alarm = Alarm(tick, Metrics(), wall=hands, mono=hands)
+    alarm.ringing = ringing
+    return alarm
+
+
+class OwnMongod:
+    """A mongod that nobody else uses."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self.url = url
+
+    def send(self, number: int) -> None:
+        """Sends it a signal."""
+        os.kill(int((self._folder / "mongod.lock").read_text()), number)
+
+
+@pytest.fixture
+async def own_mongod(tmp_path: Path) -> AsyncIterator[OwnMongod]:
+    """It goes on, if it was stopped, and ends with the test."""
+    embedded = Embedded(tmp_path / "own")
+    url = await asyncio.to_thread(embedded.enter)
+    mongod = OwnMongod(tmp_path / "own", url)
+    try:
+        yield mongod
+    finally:
+        await asyncio.to_thread(_let_go, mongod)
+        await asyncio.to_thread(embedded.leave)
+
+
+def _let_go(mongod: OwnMongod) -> None:
+    try:
+        mongod.send(signal.SIGCONT)
+    except (ProcessLookupError, ValueError):
+        return
+
+
+@pytest.fixture
+def own_settings(own_mongod: OwnMongod, environment: dict[str, str]) -> Settings:
+    """The settings of a process on it."""
+    return config.load(None, {**environment, "MONGO_URL": own_mongod.url})
+
+
+@asynccontextmanager
+async def context_on(settings: Settings, mongod: OwnMongod) -> AsyncIterator[Context]:
+    """A context on it; it goes on before the context is closed, which would wait for it."""
+    async with open_context(settings) as ctx:
+        await ctx.store.prepare()
+        try:
+            yield ctx
+        finally:
+            await asyncio.to_thread(_let_go, mongod)

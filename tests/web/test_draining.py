@@ -1,0 +1,49 @@
+import asyncio
+import signal
+
+import aiohttp
+
+from chesscoach.config import Settings
+from tests.conftest import Sites
+from tests.jobs.test_sync_games import member
+from tests.processes import ended, line_with, start
+from tests.test_daemon import EVERY_SECOND
+from tests.web.conftest import OwnMongod, context_on
+
+
+async def test_the_daemon_answers_until_it_has_drained_also_while_mongodb_hangs(
+    environment: dict[str, str], own_settings: Settings, own_mongod: OwnMongod, sites: Sites
+) -> None:
+    async with context_on(own_settings, own_mongod) as ctx:
+        for number in range(40):
+            await member(ctx, None, sites, f"P{number}", "chess.com")
+    sites.chesscom.delay_s = 0.3
+    both = {"MONGO_URL": own_mongod.url, "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0"}
+    daemon = await start({**environment, **EVERY_SECOND, **both}, "chesscoach")
+    urls = [(await line_with(daemon, "web_listening"))["urls"][0] for _ in range(2)]
+    await line_with(daemon, "job_started")
+
+    async with aiohttp.ClientSession() as session:
+
+        async def ask(url: str, path: str) -> tuple[int, str]:
+            async with session.get(url + path) as reply:
+                return reply.status, (await reply.json())["state"]
+
+        for url in urls:
+            assert await ask(url, "/healthz") == (200, "working")
+            assert await ask(url, "/readyz") == (200, "working")
+        own_mongod.send(signal.SIGSTOP)  # what is under way cannot be recorded, nor come to its end
+        daemon.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            while (await ask(urls[0], "/healthz"))[1] != "draining":
+                await asyncio.sleep(0.05)
+
+        for url in urls:
+            assert await ask(url, "/healthz") == (200, "draining")
+            assert await ask(url, "/readyz") == (503, "draining")
+        assert daemon.returncode is None
+        own_mongod.send(signal.SIGCONT)
+        done = await ended(daemon)
+
+    assert done.code == 0
+    assert [line["event"] for line in done.lines[-2:]] == ["scheduler_stopped", "daemon_stopped"]

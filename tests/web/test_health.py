@@ -1,0 +1,157 @@
+import asyncio
+import signal
+
+import pytest
+from msgspec.structs import replace
+
+from chesscoach.config import Settings
+from chesscoach.context import Context
+from chesscoach.runner.job import Stop
+from chesscoach.scheduling.alarm import STALE_S
+from tests.web.conftest import Hands, Opener, OwnMongod, alarm_by, context_on
+
+
+@pytest.mark.parametrize("listener", ["admin", "public"])
+async def test_both_listeners_say_that_all_is_well(
+    ctx: Context, opened: Opener, listener: str
+) -> None:
+    ask = await opened(ctx, alarm=alarm_by(Hands()))
+
+    live, ready = await ask("/healthz", listener), await ask("/readyz", listener)
+
+    assert live.status == 200
+    assert live.body.items() >= {"healthy": True, "state": "working", "alarm_silent_s": 0}.items()
+    assert ready.status == 200
+    assert (ready.body["ready"], ready.body["state"]) == (True, "working")
+    assert ready.body["dependencies"]["mongodb"]["ok"] is True
+    assert 0 <= ready.body["dependencies"]["mongodb"]["took_s"] < 2
+
+
+async def test_an_alarm_that_has_stopped_ringing_is_not_healthy(
+    ctx: Context, opened: Opener
+) -> None:
+    hands = Hands()
+    alarm = alarm_by(hands)
+    ask = await opened(ctx, alarm=alarm)
+    hands.now += STALE_S - 1
+    assert (await ask("/healthz")).status == 200
+
+    hands.now += 2
+    stale = await ask("/healthz")
+
+    assert (stale.status, stale.body["healthy"]) == (503, False)
+    assert stale.body["alarm_silent_s"] == STALE_S + 1
+    await alarm.second()
+    assert (await ask("/healthz")).status == 200
+    await alarm.stop()
+
+
+async def test_a_tick_that_hangs_is_no_reason_to_restart_us(ctx: Context, opened: Opener) -> None:
+    """The alarm rings on; it is the store that hangs."""
+    hands, go = Hands(), asyncio.Event()
+    alarm = alarm_by(hands, tick=go.wait)
+    ask = await opened(ctx, alarm=alarm)
+    for _ in range(50):
+        hands.now += 1
+        await alarm.second()
+        await asyncio.sleep(0)
+
+    assert (await ask("/healthz")).status == 200
+    assert "chesscoach_tick_age_seconds 50.0" in (await ask("/metrics")).text
+    go.set()
+    await alarm.stop()
+
+
+async def test_without_a_scheduler_it_speaks_of_the_event_loop_alone(
+    ctx: Context, opened: Opener
+) -> None:
+    answer = await (await opened(ctx))("/healthz")
+
+    assert answer.status == 200
+    assert set(answer.body) == {"healthy", "state", "loop_lag_s"}
+
+
+async def test_while_it_starts_it_is_healthy_and_not_ready(ctx: Context, opened: Opener) -> None:
+    hands = Hands()
+    ask = await opened(ctx, alarm=alarm_by(hands, ringing=False))
+    hands.now += 10 * STALE_S  # laying in the schedules may have to wait for the store
+
+    live, ready = await ask("/healthz"), await ask("/readyz")
+
+    assert (live.status, live.body["state"]) == (200, "starting")
+    assert (ready.status, ready.body["ready"], ready.body["state"]) == (503, False, "starting")
+
+
+async def test_while_it_drains_it_is_healthy_and_not_ready(ctx: Context, opened: Opener) -> None:
+    stop, hands = Stop(), Hands()
+    alarm = alarm_by(hands)
+    ask = await opened(ctx, stop, alarm)
+    stop.ask()
+    await alarm.stop()
+    hands.now += 10 * STALE_S
+
+    live, ready = await ask("/healthz"), await ask("/readyz")
+
+    assert (live.status, live.body["state"]) == (200, "draining")
+    assert (ready.status, ready.body["ready"], ready.body["state"]) == (503, False, "draining")
+    assert ready.body["dependencies"]["mongodb"]["ok"] is True
+
+
+async def test_a_mongodb_that_hangs_makes_us_unready_and_never_unhealthy(
+    own_settings: Settings, own_mongod: OwnMongod, opened: Opener
+) -> None:
+    """Also behind forty operations that wait in Motor's ten threads."""
+    async with context_on(own_settings, own_mongod) as ctx:
+        ask = await opened(ctx)
+        assert (await ask("/readyz")).status == 200
+        own_mongod.send(signal.SIGSTOP)
+        stuck = [asyncio.ensure_future(ctx.store.users.exists("ann")) for _ in range(40)]
+        await asyncio.sleep(1.1)  # what was known is no longer taken for granted
+
+        ready = await ask("/readyz")
+        live = await ask("/healthz")
+
+        assert ready.status == 503
+        mongodb = ready.body["dependencies"]["mongodb"]
+        assert mongodb["ok"] is False
+        assert mongodb["why"].startswith("MongoDB did not answer within 2 s")
+        assert 1.5 < ready.took_s < 6
+        assert live.status == 200
+        assert live.took_s < 2
+        assert not any(each.done() for each in stuck)
+
+        own_mongod.send(signal.SIGCONT)
+        await asyncio.gather(*stuck, return_exceptions=True)
+        async with asyncio.timeout(30):
+            while (await ask("/readyz")).status != 200:
+                await asyncio.sleep(0.1)
+
+
+async def test_a_mongodb_that_is_gone_makes_us_unready_and_never_unhealthy(
+    own_settings: Settings, own_mongod: OwnMongod, opened: Opener
+) -> None:
+    config = own_settings.config
+    brief = replace(config, database=replace(config.database, timeout_s=1.0))  # Motor's farewell
+    async with context_on(replace(own_settings, config=brief), own_mongod) as ctx:
+        ask = await opened(ctx)
+        own_mongod.send(signal.SIGKILL)
+
+        ready, live = await ask("/readyz"), await ask("/healthz")
+
+        assert ready.status == 503
+        assert ready.body["dependencies"]["mongodb"]["why"].startswith("MongoDB did")
+        assert ready.took_s < 6
+        assert live.status == 200
+
+
+async def test_many_who_ask_at_once_wait_for_one_answer(
+    own_settings: Settings, own_mongod: OwnMongod, opened: Opener
+) -> None:
+    async with context_on(own_settings, own_mongod) as ctx:
+        ask = await opened(ctx)
+        own_mongod.send(signal.SIGSTOP)
+
+        answers = await asyncio.gather(*(ask("/readyz", "public") for _ in range(30)))
+
+        assert {answer.status for answer in answers} == {503}
+        assert max(answer.took_s for answer in answers) < 6, "and not one after the other"

@@ -1,0 +1,265 @@
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from chesscoach.config import Address, Web
+from chesscoach.context import Context
+from chesscoach.errors import CannotListen
+from chesscoach.metrics import Metrics
+from chesscoach.web.serving import listen
+from tests.web.conftest import Opener
+
+ANYWHERE = Address(host="127.0.0.1", port=0)
+
+
+async def raw(url: str, request: bytes) -> str:
+    """What comes back for these very bytes, until the other side hangs up."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(request)
+        async with asyncio.timeout(10):
+            return (await reader.read()).decode()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def requests(metrics: Metrics, listener: str, path: str, status: int) -> float | None:
+    labels = {"listener": listener, "path": path, "status": str(status)}
+    return metrics.registry.get_sample_value("chesscoach_http_requests_total", labels)
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[tuple[str, Metrics]]:
+    """A listener with a page that works, one that fails, and one that reads what it is sent."""
+
+    async def fine(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    async def broken(_: web.Request) -> web.Response:
+        raise OSError("mongodb://coach:hunter2@db.example/")
+
+    async def reader(request: web.Request) -> web.Response:
+        return web.json_response({"bytes": len(await request.read())})
+
+    metrics = Metrics()
+    routes = [web.get("/fine", fine), web.get("/broken", broken), web.post("/read", reader)]
+    async with listen("public", ANYWHERE, routes, metrics) as url:
+        yield url, metrics
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing", "/"])
+async def test_no_answer_is_to_be_kept_or_tells_of_versions(
+    ctx: Context, opened: Opener, path: str
+) -> None:
+    answer = await (await opened(ctx))(path)
+
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Server"] == "chesscoach"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "aiohttp" not in str(answer.headers) + answer.text
+
+
+async def test_what_is_not_there_is_a_404_in_json(ctx: Context, opened: Opener) -> None:
+    ask = await opened(ctx)
+    for path in ("/", "/nothing", "/healthz/", "/%2e%2e/etc/passwd", "/healthz%00"):
+        answer = await ask(path)
+        assert (answer.status, answer.body) == (404, {"error": "not found"}), path
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_other_methods_are_not_allowed(ctx: Context, opened: Opener, method: str) -> None:
+    ask = await opened(ctx)
+    for path in ("/healthz", "/readyz", "/metrics"):
+        answer = await ask(path, method=method)
+        assert (answer.status, answer.body) == (405, {"error": "method not allowed"})
+        assert answer.headers["Allow"] == "GET,HEAD"
+
+
+async def test_metrics_are_for_the_operators_alone(ctx: Context, opened: Opener) -> None:
+    assert (await (await opened(ctx))("/metrics", "public")).status == 404
+
+
+async def test_a_head_is_answered_without_a_body(ctx: Context, opened: Opener) -> None:
+    answer = await (await opened(ctx))("/healthz", method="HEAD")
+    assert (answer.status, answer.text) == (200, "")
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /fine HTTP/9.9\r\n\r\n",
+        b"GET /fine HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+        b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /fine HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+        b"GET /fine HTTP/1.1\r\nHost: a\r\n" + b"X: a\r\n" * 100 + b"\r\n",
+    ],
+    ids=["tls", "odd version", "no colon", "long line", "long header", "many headers"],
+)
+async def test_what_cannot_be_read_is_a_400_in_json_and_counted(
+    small: tuple[str, Metrics], capsys: pytest.CaptureFixture[str], request_bytes: bytes
+) -> None:
+    url, metrics = small
+    capsys.readouterr()
+
+    text = await raw(url, request_bytes)
+
+    head, _, body = text.partition("\r\n\r\n")
+    assert " 400 " in head.splitlines()[0]
+    assert json.loads(body) == {"error": "bad request"}
+    assert "Server: chesscoach\r\n" in head
+    assert "aiohttp" not in head
+    assert requests(metrics, "public", "other", 400) == 1
+    assert capsys.readouterr().out == "", "nobody fills the log from outside"
+
+
+async def test_a_page_that_fails_is_a_500_that_tells_nothing_and_a_line_of_log(
+    small: tuple[str, Metrics], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, metrics = small
+    capsys.readouterr()
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/broken") as reply:
+        assert (reply.status, await reply.json()) == (500, {"error": "internal server error"})
+        assert reply.headers["Cache-Control"] == "no-store"
+
+    (line,) = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["error"]) == ("request_failed", "OSError")
+    assert "hunter2" not in json.dumps(line)
+    assert requests(metrics, "public", "/broken", 500) == 1
+
+
+async def test_requests_are_counted_by_route_whatever_was_asked_for(
+    small: tuple[str, Metrics], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, metrics = small
+    capsys.readouterr()
+    async with aiohttp.ClientSession() as session:
+        for path in ("/fine", "/fine?user=ann", "/ann", "/bob"):
+            async with session.get(url + path):
+                pass
+        async with session.post(f"{url}/fine"):
+            pass
+
+    assert requests(metrics, "public", "/fine", 200) == 2
+    assert requests(metrics, "public", "other", 404) == 2
+    assert requests(metrics, "public", "other", 405) == 1
+    assert capsys.readouterr().out == "", "and not logged"
+
+
+async def test_a_body_that_is_too_large_is_refused(small: tuple[str, Metrics]) -> None:
+    url, metrics = small
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{url}/read", data=b"a" * 1000) as reply:
+            assert await reply.json() == {"bytes": 1000}
+        async with session.post(f"{url}/read", data=b"a" * 2**17) as reply:
+            assert reply.status == 413
+            assert "error" in await reply.json()
+    assert requests(metrics, "public", "/read", 413) == 1
+
+
+async def test_closing_waits_for_no_idle_connection() -> None:
+    loop = asyncio.get_running_loop()
+    async with aiohttp.ClientSession() as session:
+        async with listen("public", ANYWHERE, [], Metrics()) as url:
+            async with session.get(url):
+                pass
+            host, port = url.removeprefix("http://").split(":")
+            _, silent = await asyncio.open_connection(host, int(port))
+            begun = loop.time()
+        assert loop.time() - begun < 2
+        silent.close()
+        await silent.wait_closed()
+
+
+async def test_closing_lets_an_answer_under_way_come_to_its_end() -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        asked.set()
+        await go.wait()
+        return web.json_response({"done": True})
+
+    async with aiohttp.ClientSession() as session:
+        async with listen("public", ANYWHERE, [web.get("/slow", slow)], Metrics()) as url:
+            reply = asyncio.ensure_future(session.get(f"{url}/slow"))
+            await asked.wait()
+            asyncio.get_running_loop().call_later(0.1, go.set)
+        assert await (await reply).json() == {"done": True}
+
+
+async def test_a_free_port_is_told_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    async with listen("admin", ANYWHERE, [], Metrics()) as url:
+        line = json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert (line["event"], line["listener"], line["urls"]) == ("web_listening", "admin", [url])
+    assert not url.endswith(":0")
+
+
+async def test_an_ipv6_address_stands_in_brackets() -> None:
+    listening = listen("admin", Address(host="::1", port=0), [], Metrics())
+    if not has_ipv6():  # then it is an address like any other that cannot be had
+        with pytest.raises(CannotListen, match=r"web.admin: \[::1\]:0 "):
+            await listening.__aenter__()
+        return
+    async with listening as url, aiohttp.ClientSession() as session, session.get(url) as reply:
+        assert url.startswith("http://[::1]:")
+        assert reply.status == 404
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+async def test_an_address_in_use_names_the_setting(ctx: Context, opened: Opener) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(CannotListen) as caught:
+            await opened(ctx, web=Web(admin="127.0.0.1:0", public=address))
+
+    said = str(caught.value)
+    assert said.startswith(f"web.public: {address} is in use by another process; set [web] public")
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        (Address(host="192.0.2.1", port=0), "is no address of this machine"),
+        (Address(host="no.such.host.invalid", port=0), "has an unknown host"),
+    ],
+)
+async def test_an_address_that_cannot_be_had_says_why(address: Address, why: str) -> None:
+    with pytest.raises(CannotListen, match=why):
+        async with listen("admin", address, [], Metrics()):
+            pytest.fail("it listens")
+
+
+async def test_an_empty_address_is_not_listened_on(ctx: Context, opened: Opener) -> None:
+    ask = await opened(ctx, web=Web(admin="", public="127.0.0.1:0"))
+    assert list(ask.urls) == ["public"]
+    assert (await opened(ctx, web=Web(admin="", public=""))).urls == {}
+    assert list((await opened(ctx, web=Web(admin="127.0.0.1:0"))).urls) == ["admin"]
+
+
+async def test_opening_again_after_closing_finds_the_port_free() -> None:
+    url: Any = None
+    for _ in range(3):
+        port = int(url.rpartition(":")[2]) if url else 0
+        async with (
+            listen("admin", Address(host="127.0.0.1", port=port), [], Metrics()) as url,
+            aiohttp.ClientSession() as session,
+            session.get(url),
+        ):
+            pass
