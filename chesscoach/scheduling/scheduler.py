@@ -99,10 +99,12 @@ class Scheduler:
         try:
             if self._due(now):
                 if await self._ctx.store.schedules.changes() != self._changes:
-                    await self.look()  # an operator's change counts at once
+                    await self.look(sweep=False)  # an operator's change counts at once
                 await self._work_due(self._due(now), now)
-            if asyncio.get_running_loop().time() - self._looked_at >= _REFRESH_S:
-                await self.look()
+            now_s = asyncio.get_running_loop().time()
+            if now_s - self._looked_at >= _REFRESH_S:
+                sweep_s = min(_SWEEP_S, self._ctx.store.leases.ttl_s / 2)
+                await self.look(sweep=now_s - self._swept_at >= sweep_s)
         except ChesscoachError as error:
             self._ctx.metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=str(error))
@@ -110,14 +112,14 @@ class Scheduler:
     def _due(self, now: datetime) -> list[Entry]:
         return [each for each in self._entries.values() if each.again_at and each.again_at <= now]
 
-    async def look(self) -> None:
+    async def look(self, *, sweep: bool = True) -> None:
         """Reads the schedules if they have changed, and takes on runs that nobody works."""
         self._looked_at = asyncio.get_running_loop().time()
         changes = await self._ctx.store.schedules.changes()
         if changes != self._changes:
             await self._read()
             self._changes = changes
-        if self._looked_at - self._swept_at >= min(_SWEEP_S, self._ctx.store.leases.ttl_s / 2):
+        if sweep:
             self._swept_at = self._looked_at
             stored = {key: entry.stored for key, entry in self._entries.items()}
             await recovery.sweep(self._ctx, stored, self.begin)
