@@ -25,8 +25,8 @@ from chesscoach.store.accounts import Wanted
 _AHEAD = 8
 """Deliveries fetched but not yet written: enough to keep the site's lane busy."""
 
-_WRITERS = 2
-"""Deliveries being stored at a time: one is made ready while MongoDB writes the other."""
+_WRITERS = 3
+"""Deliveries being stored at a time: some are made ready while MongoDB writes the others."""
 
 _BREATH = 0.1
 """After a failed bulk request the next one waits for this share of the first pause."""
