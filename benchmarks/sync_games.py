@@ -57,7 +57,7 @@ def _show(progress: Progress, bar: TaskID, part: float) -> None:
 @click.option("--active", default=15, show_default=True, help="loops: per cent with new games.")
 @click.option("--delay-ms", default=10, show_default=True, help="loops: what each reply takes.")
 @click.option(
-    "--games", type=_SOME, default=2000, show_default=True, help="ingest: new games per account."
+    "--games", type=_SOME, default=5000, show_default=True, help="ingest: new games per account."
 )
 @click.option(
     "--users", type=_SOME, default=100_000, show_default=True, help="memory: the larger number."

@@ -17,6 +17,7 @@ from chesscoach.sources import pgn as pgns
 from chesscoach.sources.reply import forgiving, whole_rating, word
 
 _USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _UNFINISHED = frozenset({"created", "started"})
 _DRAWN = frozenset(
     {"draw", "stalemate", "outoftime", "timeout", "insufficientMaterialClaim", "variantEnd"}
@@ -37,7 +38,9 @@ _VARIANTS = frozenset(
     }
 )
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
-_SPEEDS = frozenset({"ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence"})
+_SPEEDS = frozenset(
+    {"", "ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence"}  # or none
+)
 
 
 class Unreadable(Struct, frozen=True, kw_only=True):
@@ -158,7 +161,7 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
     variant, speed = word(raw.variant, "standard"), word(raw.speed)
     white, black = _side(players.white or _Side()), _side(players.black or _Side())
     result = _result(raw)
-    moves = (raw.moves or "").split()
+    moves = (raw.moves or "").strip()
     url = f"https://lichess.org/{raw.id}"
     try:
         ended = started if raw.last_move_at is None else _instant(raw.last_move_at)
@@ -177,7 +180,7 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
         rated=bool(raw.rated),
         started_at=started,
         ended_at=ended,
-        plies=len(moves),
+        plies=moves.count(" ") + 1 if moves else 0,
         pgn=raw.pgn or _pgn(raw, url, started, (white, black), result, moves),
         ending=word(raw.status),
         initial_fen=raw.initial_fen,
@@ -187,16 +190,18 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
 
 def _unknown(status: str, variant: str, speed: str) -> list[str]:
     """The names of the fields that hold words which the site's documentation does not list."""
-    known = (
-        ("status", status, _ENDED),
-        ("variant", variant, _VARIANTS),
-        ("speed", speed, _SPEEDS | {""}),
-    )
-    return [field for field, value, words in known if value not in words]
+    unknown = []
+    if status not in _ENDED:
+        unknown.append("status")
+    if variant not in _VARIANTS:
+        unknown.append("variant")
+    if speed not in _SPEEDS:
+        unknown.append("speed")
+    return unknown
 
 
 def _pgn(
-    raw: _Game, url: str, started: datetime, sides: tuple[Side, Side], result: str, moves: list[str]
+    raw: _Game, url: str, started: datetime, sides: tuple[Side, Side], result: str, moves: str
 ) -> str:
     kind = "rated" if raw.rated else "casual"
     clock = f"{raw.clock.initial}+{raw.clock.increment}" if raw.clock else "-"
@@ -218,7 +223,7 @@ def _pgn(
         "ECO": raw.opening.eco if raw.opening else "",
         "Opening": raw.opening.name if raw.opening else "",
     }
-    return pgns.written(tags, moves)
+    return pgns.written(tags, moves.split())
 
 
 def _result(raw: _Game) -> Result:
@@ -284,4 +289,4 @@ def _instant(ms: int) -> datetime:
     if not 10**12 <= ms < 10**13:
         msg = "not Unix milliseconds"
         raise ValueError(msg)
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
+    return _EPOCH + timedelta(milliseconds=ms)

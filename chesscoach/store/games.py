@@ -81,8 +81,9 @@ class Games:
             for item in wanted.values()
             if item.game_id not in known and (item.user_id, item.game.url) not in imported
         ]
+        imported_at = timestamps.text(now)
         if new:
-            taken = await self._insert([_document(item, now) for item in new])
+            taken = await self._insert([_document(item, imported_at) for item in new])
             if taken:  # by a rival, by another batch of ours, or under another address
                 known |= await self._known([new[place].game_id for place in taken])
                 new = [item for place, item in enumerate(new) if place not in taken]
@@ -177,7 +178,7 @@ def _patch(item: UserGame, row: _Known) -> Document:
     return patch
 
 
-def _document(item: UserGame, now: datetime) -> Document:
+def _document(item: UserGame, imported_at: str) -> Document:
     game = item.game
     mine, other = (game.white, game.black) if item.colour == "white" else (game.black, game.white)
     return {
@@ -190,7 +191,7 @@ def _document(item: UserGame, now: datetime) -> Document:
         "user_color": item.colour,
         "result": game.result,
         "time_control": game.speed,
-        "imported_at": timestamps.text(now),
+        "imported_at": imported_at,
         "is_analyzed": False,
         "auto_synced": True,
         # Ours, for summaries and for finding a game at its site again.

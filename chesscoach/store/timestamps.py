@@ -30,4 +30,4 @@ def instant(value: object) -> datetime | None:
 
 def text(value: datetime) -> str:
     """An instant as the application writes it: ISO 8601, UTC, `+00:00`."""
-    return value.astimezone(UTC).isoformat()
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()

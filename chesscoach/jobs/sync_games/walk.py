@@ -25,7 +25,7 @@ from chesscoach.store.accounts import Wanted
 _AHEAD = 8
 """Deliveries fetched but not yet written: enough to keep the site's lane busy."""
 
-_WRITERS = 3
+_WRITERS = 4
 """Deliveries being stored at a time: some are made ready while MongoDB writes the others."""
 
 _BREATH = 0.1
