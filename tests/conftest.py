@@ -1,10 +1,9 @@
 """What all tests share: a real mongod, a context on a database of one's own, the stand-ins."""
 
-import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -196,17 +195,6 @@ async def contexts(settings: Settings) -> AsyncIterator[Any]:
 def stop() -> Stop:
     """A wish to stop that nobody has yet."""
     return Stop()
-
-
-@asynccontextmanager
-async def keeping(ctx: Context) -> AsyncIterator[None]:
-    """Renews the context's leases meanwhile, as a run does."""
-    keeper = asyncio.create_task(ctx.store.leases.keep())
-    try:
-        yield
-    finally:
-        keeper.cancel()
-        await asyncio.wait({keeper})
 
 
 def rounds(full: int) -> int:

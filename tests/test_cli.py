@@ -5,7 +5,7 @@ from typing import Any
 from chesscoach.context import Context
 from chesscoach.models import Account, Link, SealedMonth
 from chesscoach.rules import months
-from tests.conftest import Sites, keeping
+from tests.conftest import Sites
 from tests.jobs.test_sync_games import ago, member, sync
 from tests.processes import Ended, run
 
@@ -176,7 +176,7 @@ async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_
             "chess.com:ann", f"fault {number}", ago(hours=1), patience=3, aside_until=ago(days=-1)
         )
     lane = ctx.store.lane("chess.com")
-    async with keeping(ctx), lane.hold({"run_id": "sync_games:manual:1"}):
+    async with ctx.store.leases.keeping(), lane.hold({"run_id": "sync_games:manual:1"}):
         await lane.pause(1800)
         await lane.close(3600)
         quiet = {**environment, "CHESSCOACH_SOURCES__CONTACT": ""}

@@ -25,7 +25,7 @@ from chesscoach.store import client
 from chesscoach.store.client import Document
 from chesscoach.store.mongod import find_mongod
 from chesscoach.store.server import Server
-from tests.conftest import Sites, keeping
+from tests.conftest import Sites
 from tests.jobs.test_sync_games import member, sync
 from tests.processes import Ended, kill, run, start
 
@@ -490,7 +490,7 @@ async def test_a_site_whose_lane_a_run_holds_is_not_asked(
     settings: Settings, ctx: Context, sites: Sites
 ) -> None:
     holder = {"host": "elsewhere", "pid": 7, "run_id": "sync_games:manual:1"}
-    async with keeping(ctx), ctx.store.lane("lichess").hold(holder):
+    async with ctx.store.leases.keeping(), ctx.store.lane("lichess").hold(holder):
         found = await examined(settings)
 
     assert levels(found) == {"lichess": "warn"}

@@ -20,7 +20,6 @@ from chesscoach.errors import LeaseLost, PlayerRenamed, SiteClosed, SourceError
 from chesscoach.models import Platform
 from chesscoach.rules import months
 from chesscoach.runner import claim
-from chesscoach.runner.keeping import keeping
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.client import Lane, Site
 from chesscoach.sources.lichess import Lichess
@@ -149,7 +148,8 @@ async def _visit(ctx: Context, platform: Platform, base_url: str, ask: Ask, abou
     clock = asyncio.get_running_loop().time
     async with Site(platform, base_url, OneTurn(lane), hasty, ctx.metrics) as site:
         try:
-            async with asyncio.timeout(visit_s), keeping(ctx), lane.hold(holder):
+            kept = ctx.store.leases.keeping()
+            async with asyncio.timeout(visit_s), kept, lane.hold(holder):
                 begun = clock()
                 await ask(site)
                 return ok(f"answered about {about} in {(clock() - begun) * 1000:.0f} ms")

@@ -261,6 +261,8 @@ async def _watch(
 ) -> tuple[Holding | None, Literal["free", "renewed", "released", "expired"]]:
     """Watches a lease that another has until it is known whether he lives."""
     first = await ctx.store.leases.look(key)
+    if first is None:  # somebody has deleted the row that we made
+        await ctx.store.leases.ensure(key)
     if first is None or first.owner is None:
         return first, "free"
     log.get_logger().info("lease_watched", lease=key, holder=first.holder)

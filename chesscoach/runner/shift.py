@@ -1,6 +1,6 @@
 """One attempt at work: under its lease, within its time, until it ends or has to.
 
-The tasks of a run are made here: the work, the keeper of its leases, the ears for a wish to stop.
+The tasks of a run are made here: the work, and the ears for a wish to stop.
 None outlives the attempt, but for work that ignores its cancellation.
 """
 
@@ -70,15 +70,15 @@ class Shift:
 
     async def _supervise(self, args: Struct) -> tuple[Outcome, int | None]:
         """Lets the job work; returns the outcome, and an exit code where that does not tell it."""
-        keeper = asyncio.create_task(self._ctx.store.leases.keep(), name=f"{self._run.id}:keeper")
         work = asyncio.create_task(self._under_lease(args), name=self._run.id)
         signals = [asyncio.create_task(e.wait()) for e in (self._stop.asked, self._stop.urgent)]
         try:
-            cut = await self._wait(work, signals)
+            async with self._ctx.store.leases.keeping():
+                cut = await self._wait(work, signals)
         finally:
-            for task in (keeper, work, *signals):
+            for task in (work, *signals):
                 task.cancel()
-            await asyncio.wait({keeper, *signals})
+            await asyncio.wait(signals)
         if cut is not None and (not work.done() or work.cancelled()):
             return cut, None
         error = asyncio.CancelledError() if work.cancelled() else work.exception()

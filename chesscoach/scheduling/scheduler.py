@@ -30,7 +30,7 @@ from chesscoach.store.schedules import Stored
 _REFRESH_S = 5.0
 """So often the store is asked whether schedules have changed."""
 
-_PART = 100
+_PART = 250
 """Slots in one claim: daemons that share a second share its slots, too."""
 
 _SLICE = 1000

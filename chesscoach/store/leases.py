@@ -7,7 +7,9 @@ refused. Rows exist before they are taken, since `$expr` is not allowed in an up
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from contextvars import Context
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -101,7 +103,8 @@ class Leases:
         self._rows = database["job_leases"]
         self._ttl_s = ttl_s
         self._held: dict[str, Lease] = {}
-        self._keeping = asyncio.Lock()
+        self._keepers = 0
+        self._keeper: asyncio.Task[None] | None = None
         self._known: set[str] = set()
 
     @property
@@ -184,7 +187,8 @@ class Leases:
     @spoken
     async def ensure_many(self, keys: Iterable[str]) -> None:
         """Makes the rows of leases that do not exist."""
-        wanted = set(keys) - self._known
+        if not (wanted := set(keys) - self._known):
+            return
         there = {row["_id"] async for row in self._rows.find({"_id": {"$in": list(wanted)}}, {})}
         rows = [self._row(key) for key in sorted(wanted - there)]
         try:
@@ -233,23 +237,34 @@ class Leases:
             self._held[lease.owner] = taken[lease.key] = lease
         return taken
 
-    async def keep(self) -> None:
-        """Renews what this process holds, for as long as it runs.
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[None]:
+        """Renews what this process holds for as long as anybody is in here.
 
         A lease that is found taken ends at once; one that cannot be renewed ends at its deadline.
-        Of several keepers one works; the next takes its place when it ends.
         """
-        async with self._keeping:
-            while True:
-                await asyncio.sleep(self._ttl_s / 6)
-                try:
-                    await self._renew()
-                except PyMongoError as error:
-                    log.get_logger().warning(
-                        "lease_renewal_failed",
-                        leases=len(self._held),
-                        error=type(error).__name__,
-                    )
+        self._keepers += 1
+        if self._keeper is None:
+            # Nobody's task: it may outlive the run that began it, and must not speak as that.
+            self._keeper = asyncio.create_task(self._keep(), name="keeper", context=Context())
+        try:
+            yield
+        finally:
+            self._keepers -= 1
+            if not self._keepers:
+                keeper, self._keeper = self._keeper, None
+                keeper.cancel()
+                await asyncio.wait({keeper})
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self._ttl_s / 6)
+            try:
+                await self._renew()
+            except PyMongoError as error:
+                log.get_logger().warning(
+                    "lease_renewal_failed", leases=len(self._held), error=type(error).__name__
+                )
 
     async def _renew(self) -> None:
         """Renews all that have lived for a third of their time."""

@@ -11,7 +11,7 @@ from chesscoach.context import Context
 from chesscoach.jobs.sync_games import JOB
 from chesscoach.runner import claim
 from tests.commands.conftest import Operate
-from tests.conftest import NOON, Clock, keeping
+from tests.conftest import NOON, Clock
 from tests.processes import run
 
 Read = Callable[..., Any]
@@ -54,7 +54,7 @@ def test_arguments_that_the_job_cannot_use_end_it_with_their_code(operate: Opera
 async def test_run_now_beside_another_run_leaves_with_75_and_says_who(
     environment: dict[str, str], ctx: Context
 ) -> None:
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         mine = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
         done = await run(environment, "chesscoach.cli", "schedule", "run-now", "sync_games")
 

@@ -17,7 +17,7 @@ from chesscoach.models import Platform
 from chesscoach.rules import months
 from chesscoach.runner import work
 from chesscoach.runner.job import Stop
-from tests.conftest import Sites, keeping
+from tests.conftest import Sites
 
 LONG = next(game for game in famous_games() if len(game.moves.split()) >= 40)
 SHORT = min(famous_games(), key=lambda game: len(game.moves.split()))
@@ -619,7 +619,7 @@ async def test_a_stop_does_not_wait_for_a_lane_that_another_has(
     other = await contexts()
     stop = Stop()
     loop = asyncio.get_running_loop()
-    async with other.lichess.site.lane.hold({}), keeping(other):
+    async with other.lichess.site.lane.hold({}), other.store.leases.keeping():
         loop.call_later(0.3, stop.ask, 15)
         begun = loop.time()
         ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), stop)

@@ -10,7 +10,7 @@ from chesscoach.errors import ConfigError, LeaseHeld
 from chesscoach.jobs.sync_games import JOB
 from chesscoach.models import Counts, Schedule, Slot
 from chesscoach.runner import claim
-from tests.conftest import NOON, Clock, keeping
+from tests.conftest import NOON, Clock
 
 HOURLY = Schedule(job="sync_games", cron="0 * * * *")
 SLOT = Slot(schedule="hourly", at=NOON)
@@ -87,7 +87,7 @@ async def test_an_open_slot_is_worked_again_as_the_next_attempt(
 
 async def test_a_slot_in_living_hands_is_left_to_them(ctx: Context, contexts: Any) -> None:
     other = await contexts()
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         await attempt(ctx)
 
         late = await settled(other)
@@ -136,7 +136,7 @@ async def test_another_slot_meanwhile_is_an_overlap_and_closed_as_such(
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other = await contexts()
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         await attempt(ctx)
         next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
 
@@ -144,6 +144,16 @@ async def test_another_slot_meanwhile_is_an_overlap_and_closed_as_such(
 
     assert (late.exit_code, late.reason[:15]) == (0, "skipped_overlap")
     assert db.job_runs.find_one({"_id": next_slot.key})["outcome"] == "skipped_overlap"
+
+
+async def test_a_lease_whose_row_was_deleted_is_to_be_had_again(ctx: Context, db: Any) -> None:
+    mine = await attempt(ctx)
+    await finish(ctx, mine, "succeeded")
+    await ctx.store.leases.release(mine.lease)
+    db.job_leases.delete_many({})
+
+    async with asyncio.timeout(5):
+        assert await attempt(ctx, Slot(schedule="hourly", at=NOON + timedelta(hours=1)))
 
 
 async def test_another_slot_takes_the_lease_of_a_dead_holder(ctx: Context, contexts: Any) -> None:
@@ -158,7 +168,7 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
     ctx: Context, contexts: Any
 ) -> None:
     other = await contexts()
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         mine = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
 
         with pytest.raises(LeaseHeld, match=mine.new.id) as refused:
@@ -225,7 +235,7 @@ async def test_a_slot_left_open_beyond_its_grace_is_closed_as_missed(
 
 
 async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: Any) -> None:
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         claims = await asyncio.gather(*(of_slot(ctx) for _ in range(12)))
 
     assert sum(isinstance(claimed, claim.Attempt) for claimed in claims) == 1
@@ -236,7 +246,7 @@ async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: An
 async def test_an_orphaned_slot_goes_to_one_of_many_contenders(ctx: Context, contexts: Any) -> None:
     await attempt(ctx)
     other = await contexts()
-    async with keeping(other):
+    async with other.store.leases.keeping():
         # The dead holder's lease stays dead: its own context keeps nothing.
         claims = await asyncio.gather(*(of_slot(other) for _ in range(8)))
 
@@ -299,7 +309,7 @@ async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead
     mine = await waiting
 
     assert db.job_runs.find_one({"_id": SLOT.key})["claimed_at"] > row["claimed_at"]
-    async with keeping(other):
+    async with other.store.leases.keeping():
         assert (await settled(third)).reason.startswith("at work: ")
     assert mine.number == 1
 
@@ -308,7 +318,7 @@ async def test_all_leases_of_a_lock_are_watched_at_once(contexts: Any) -> None:
     """One after another, they would take longer than a claim without a lease may."""
     ctx, other = await contexts(), await contexts()
     many = replace(HOURLY, max_instances=12)
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         for number in range(12):
             slot = Slot(schedule="hourly", at=NOON + timedelta(hours=number))
             assert isinstance(await of_slot(ctx, slot, many), claim.Attempt)

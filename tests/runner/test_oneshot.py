@@ -14,7 +14,7 @@ from chesscoach.runner import claim, oneshot, work
 from chesscoach.runner.job import Stop
 from chesscoach.runner.record import Ending
 from chesscoach.scheduling import shelf
-from tests.conftest import NOON, Clock, keeping
+from tests.conftest import NOON, Clock
 from tests.processes import run
 from tests.scheduling.jobs import Args, Chore
 
@@ -165,7 +165,7 @@ async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(make: Any) -> N
     ctx, chore = await make(), Chore("s")
     await lay(ctx, replace(STORED, job="s", lock="nightly"))
 
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         mine = await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job))
         assert mine.lease.key == "nightly"
         refused = await work.by_hand(ctx, chore.job, Args(), Stop())
@@ -175,7 +175,7 @@ async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(make: Any) -> N
 async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(make: Any) -> None:
     ctx, chore = await make(), Chore()
     two = replace(STORED, max_instances=2)
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         keys = [
             (await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job), two)).lease.key
             for _ in range(2)

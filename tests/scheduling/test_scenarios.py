@@ -19,7 +19,7 @@ from chesscoach.models import Counts, Schedule, Slot
 from chesscoach.runner import claim, work
 from chesscoach.runner.job import Job, Run, Stop
 from chesscoach.scheduling.scheduler import Scheduler
-from tests.conftest import NOON, Clock, Sites, keeping
+from tests.conftest import NOON, Clock, Sites
 from tests.jobs.test_sync_games import ago, member
 from tests.processes import kill, line_with, start
 from tests.scheduling.jobs import Args, Chore
@@ -297,7 +297,7 @@ async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it
     clock, chore = Clock(NOON + timedelta(hours=1)), Chore()
     dead = await contexts(clock)
     slot = Slot(schedule="s", at=clock())
-    async with keeping(dead):
+    async with dead.store.leases.keeping():
         await claim.of_slot(dead, chore.job, every_hour(), slot, "cli")
         async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
             clock.move(hours=1)

@@ -17,7 +17,7 @@ from chesscoach.scheduling import shelf
 from chesscoach.scheduling.scheduler import Scheduler
 from chesscoach.scheduling.why.explanation import explain
 from chesscoach.scheduling.why.verdict import Explanation
-from tests.conftest import NOON, Clock, keeping
+from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Chore
 from tests.scheduling.test_overlap import until
 from tests.scheduling.test_shelf import stored
@@ -113,7 +113,7 @@ async def test_a_slot_at_work_and_one_whose_process_died(
 ) -> None:
     ctx = await make()
     clock.move(hours=1)
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         mine = await begun(ctx, chore)
         found = await why(ctx)
     assert (found.verdict, found.sentences[0]) == (
@@ -130,7 +130,7 @@ async def test_a_slot_at_work_and_one_whose_process_died(
 
     await ctx.store.leases.release(mine.lease)
     assert "has claimed it and needs the lease chore next." in said(await why(ctx))
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         other = await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job))
         found = await why(ctx)
     assert found.verdict == "running"
@@ -142,7 +142,7 @@ async def test_an_open_slot_that_will_be_closed_or_waits(
 ) -> None:
     ctx = await make(replace(HOURLY, misfire_grace_s=7200.0))
     clock.move(hours=1)
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         mine = await begun(ctx, chore)
         db.job_runs.update_one({"_id": mine.new.id}, {"$set": {"outcome": "cancelled"}})
         assert f"Its next attempt waits for {mine.new.id} (pid" in said(await why(ctx))
@@ -232,7 +232,7 @@ async def test_a_slot_whose_lease_is_held(
 ) -> None:
     ctx = await make(replace(HOURLY, **fields))
     clock.move(hours=1)
-    async with keeping(ctx):
+    async with ctx.store.leases.keeping():
         mine = await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job))
         found = await why(ctx)
 

@@ -24,7 +24,7 @@ from chesscoach.errors import BadReply, PlayerMissing, SiteClosed, SourceError, 
 from chesscoach.metrics import Metrics
 from chesscoach.sources.client import ESCALATION, Site, user_agent
 from chesscoach.sources.reply import body, complaint, lines
-from tests.conftest import Sites, keeping
+from tests.conftest import Sites
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -241,7 +241,7 @@ async def test_concurrent_callers_have_one_request_in_flight(ctx: Context, sites
         since = datetime.now(UTC) - timedelta(days=1)
         return len([line async for line in ctx.lichess.games_since("ann", since)])
 
-    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+    async with ctx.store.leases.keeping(), ctx.lichess.site.lane.hold({}):
         counts = await asyncio.gather(*(games() for _ in range(6)))
         await asyncio.gather(*(ctx.lichess.players(["ann"]) for _ in range(6)))
 
@@ -257,7 +257,7 @@ async def test_concurrent_callers_of_the_months_have_one_request_in_flight(
     sites.world.add_player("chess.com", "Ann", datetime.now(UTC))
     sites.chesscom.delay_s = 0.02
 
-    async with keeping(ctx), ctx.chesscom.site.lane.hold({}):
+    async with ctx.store.leases.keeping(), ctx.chesscom.site.lane.hold({}):
         await asyncio.gather(*(ctx.chesscom.month("ann", "2026-01", None) for _ in range(8)))
 
     assert sites.chesscom.violations == []
@@ -276,7 +276,7 @@ async def test_two_holders_of_the_lane_have_one_request_in_flight(
                 await one.lichess.players(["ann"])
                 await one.lichess.players(["bob"])
 
-    async with keeping(ctx), keeping(other):
+    async with ctx.store.leases.keeping(), other.store.leases.keeping():
         await asyncio.gather(work(ctx), work(other))
 
     assert len(sites.lichess.seen) == 8
@@ -296,7 +296,7 @@ async def test_a_pause_holds_for_callers_who_were_waiting_for_their_turn_already
         await ctx.lichess.players(["ann"])
         answered.append(loop.time())
 
-    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+    async with ctx.store.leases.keeping(), ctx.lichess.site.lane.hold({}):
         begun = loop.time()
         await asyncio.gather(ask(), ask())
 
@@ -307,7 +307,7 @@ async def test_a_pause_holds_for_callers_who_were_waiting_for_their_turn_already
 
 async def test_a_request_that_is_cancelled_leaves_no_slot_taken(ctx: Context, sites: Sites) -> None:
     sites.lichess.faults.append("hang")
-    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+    async with ctx.store.leases.keeping(), ctx.lichess.site.lane.hold({}):
         request = asyncio.create_task(ctx.lichess.players(["ann"]))
         while not sites.lichess.in_flight:  # the server tells nobody
             await asyncio.sleep(0.001)
@@ -477,7 +477,7 @@ async def test_the_real_lane_pauses_on_a_429_and_nothing_is_lost(
     loop = asyncio.get_running_loop()
     begun = loop.time()
 
-    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+    async with ctx.store.leases.keeping(), ctx.lichess.site.lane.hold({}):
         since = datetime.now(UTC) - timedelta(days=1)
         told = [line async for line in ctx.lichess.games_since("ann", since)]
 
@@ -526,7 +526,7 @@ async def test_whoever_holds_the_lane_of_a_closed_site_asks_it_nothing_more(
     ctx: Context, sites: Sites
 ) -> None:
     sites.lichess.faults.append("403")
-    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+    async with ctx.store.leases.keeping(), ctx.lichess.site.lane.hold({}):
         with pytest.raises(SiteClosed):
             await ctx.lichess.players(["ann"])
         with pytest.raises(SiteClosed):
@@ -540,7 +540,7 @@ async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_pa
 ) -> None:
     other: Context = await contexts()
     sites.lichess.faults.append("403")
-    async with keeping(ctx), ctx.lichess.site.lane.hold({}):
+    async with ctx.store.leases.keeping(), ctx.lichess.site.lane.hold({}):
         with pytest.raises(SiteClosed):
             await ctx.lichess.players(["ann"])
 
@@ -548,7 +548,7 @@ async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_pa
         async with other.lichess.site.lane.hold({}):
             pass
     await asyncio.sleep(ctx.config.sources.breaker_s)
-    async with keeping(other), other.lichess.site.lane.hold({}):
+    async with other.store.leases.keeping(), other.lichess.site.lane.hold({}):
         await other.lichess.players(["ann"])
 
     assert len(sites.lichess.seen) == 2
@@ -557,7 +557,11 @@ async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_pa
 async def test_one_site_that_is_closed_leaves_the_other_open(ctx: Context, sites: Sites) -> None:
     sites.world.add_player("chess.com", "Ann", datetime.now(UTC))
     sites.lichess.faults.append("403")
-    async with keeping(ctx), ctx.lichess.site.lane.hold({}), ctx.chesscom.site.lane.hold({}):
+    async with (
+        ctx.store.leases.keeping(),
+        ctx.lichess.site.lane.hold({}),
+        ctx.chesscom.site.lane.hold({}),
+    ):
         with pytest.raises(SiteClosed):
             await ctx.lichess.players(["ann"])
         assert (await ctx.chesscom.month("ann", "2026-01", None)).changed

@@ -11,7 +11,7 @@ from chesscoach.models import Account, Link
 from chesscoach.store.accounts import Saved
 from chesscoach.store.lanes import Outlook, SiteLane
 from chesscoach.store.leases import Leases
-from tests.conftest import NOON, keeping
+from tests.conftest import NOON
 
 ME = {"host": "here", "pid": 7}
 KEY = "lane:lichess"
@@ -92,7 +92,7 @@ async def test_there_is_no_turn_and_no_fence_without_a_lane(ctx: Context) -> Non
 
 async def test_a_turn_ends_when_the_lane_is_lost(ctx: Context, db: Any) -> None:
     one = lane(ctx)
-    async with keeping(ctx), one.hold(ME):
+    async with ctx.store.leases.keeping(), one.hold(ME):
         with pytest.raises(LeaseLost):
             async with one.turn():
                 db.job_leases.update_one({"_id": KEY}, {"$set": {"owner": "another"}})

@@ -1,16 +1,12 @@
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost
 from chesscoach.store.leases import Lease, Leases
-from tests.conftest import keeping
 
 TTL = 0.6
 ME: dict[str, Any] = {"host": "here", "pid": 7}
@@ -22,14 +18,6 @@ async def short(ctx: Context) -> Leases:
     leases = Leases(ctx.store.database, TTL)
     await leases.ensure("job")
     return leases
-
-
-@asynccontextmanager
-async def kept(ctx: Context, leases: Leases) -> AsyncIterator[None]:
-    """Renews these leases meanwhile."""
-    store = msgspec.structs.replace(ctx.store, leases=leases)
-    async with keeping(msgspec.structs.replace(ctx, store=store)):
-        yield
 
 
 async def taken(leases: Leases, key: str = "job") -> Lease:
@@ -99,7 +87,7 @@ async def test_an_expired_lease_is_taken_over_and_its_former_owner_can_do_nothin
     before = row(db)
     await short.release(former)
     assert row(db) == before
-    async with kept(ctx, short):  # released: nothing is left to renew
+    async with short.keeping():  # released: nothing is left to renew
         await asyncio.sleep(TTL / 2)
     assert row(db) == before
 
@@ -111,7 +99,7 @@ async def test_a_former_owner_does_not_renew_what_another_has(
     await expire(short)
     lease = await taken(Leases(ctx.store.database, 30.0))
     before = row(db)
-    async with kept(ctx, short):
+    async with short.keeping():
         await asyncio.sleep(TTL / 2)
     assert row(db) == before
     assert before["owner"] == lease.owner
@@ -179,7 +167,7 @@ async def test_the_deadline_is_never_later_than_the_servers(short: Leases, db: A
 async def test_work_goes_on_while_renewals_do(ctx: Context, short: Leases, db: Any) -> None:
     lease = await taken(short)
     first = row(db)["expires_at"]
-    async with kept(ctx, short), lease.scope(), lease.scope():
+    async with short.keeping(), lease.scope(), lease.scope():
         await asyncio.sleep(2.5 * TTL)
         assert await Leases(ctx.store.database, TTL).take("job", ME) is None
     assert row(db)["expires_at"] >= first + timedelta(seconds=TTL)
@@ -192,7 +180,7 @@ async def test_work_ends_at_once_when_the_lease_is_found_taken(ctx: Context, db:
     leases = Leases(ctx.store.database, 1.8)
     await leases.ensure("job")
     lease = await taken(leases)
-    async with kept(ctx, leases):
+    async with leases.keeping():
         with pytest.raises(LeaseLost):
             async with lease.scope():
                 db.job_leases.update_one({"_id": "job"}, {"$set": {"owner": "another"}})
