@@ -27,8 +27,8 @@ from chesscoach.scheduling.alarm import Alarm, Watchdog
 from chesscoach.store.leases import Holding
 from chesscoach.store.schedules import Stored
 
-_REFRESH_S = 5.0
-"""So often the store is asked whether schedules have changed."""
+_REFRESH_S = 10.0
+"""So often the store is asked whether schedules have changed, also while nothing is due."""
 
 _PART = 250
 """Slots in one claim: daemons that share a second share its slots, too."""
