@@ -10,7 +10,7 @@ from chesscoach.models import Schedule, utc
 from chesscoach.rules import preview
 from chesscoach.rules.preview import Occurrence
 from chesscoach.scheduling.why.verdict import Explanation
-from chesscoach.store.runs import RunRecord
+from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
 
 

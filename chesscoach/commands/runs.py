@@ -10,7 +10,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.models import Outcome, utc
 from chesscoach.runner.job import Stop
-from chesscoach.store.runs import RunRecord
+from chesscoach.store.run_records import RunRecord
 
 
 @click.group(cls=door.Group)

@@ -12,7 +12,7 @@ from chesscoach.models import Slot, utc
 from chesscoach.rules import preview
 from chesscoach.runner.job import Stop
 from chesscoach.scheduling import forecast, shelf
-from chesscoach.store.runs import RunRecord
+from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
 
 

@@ -16,7 +16,7 @@ from chesscoach.rules.due import Plan, Span
 from chesscoach.runner import claim
 from chesscoach.runner.claim import Attempt
 from chesscoach.runner.job import Job
-from chesscoach.store.runs import NewRun, NewSpan
+from chesscoach.store.run_records import NewRun, NewSpan
 
 
 class Due(Struct, frozen=True, kw_only=True):

@@ -8,23 +8,23 @@ never guessed: its lease is watched until it is renewed, given back, or runs out
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
 
-from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseHeld
 from chesscoach.models import Counts, Outcome, Schedule, Slot
 from chesscoach.rules import due, slots
+from chesscoach.runner import watch
 from chesscoach.runner.job import Job
 from chesscoach.store.leases import Holding, Lease
-from chesscoach.store.runs import NewRun, RunRecord
+from chesscoach.store.run_records import NewRun, RunRecord
 
 _WHY = {
     "missed": "it came later than misfire_grace_s",
@@ -83,7 +83,7 @@ async def by_hand(ctx: Context, job: Job, run_id: str, schedule: Schedule | None
                 if (lease := await _take(ctx, new, key)) is not None:
                     record = await ctx.store.runs.claim(new)
                     return Attempt(new=new, number=record.attempt, lease=lease)
-        watched = await asyncio.gather(*(_watch(ctx, key) for key in keys))
+        watched = await asyncio.gather(*(watch.lease(ctx, key) for key in keys))
         if not any(verdict in ("expired", "free") for _, verdict in watched):
             raise LeaseHeld(_held(job, watched[0][0]))
 
@@ -164,7 +164,7 @@ async def _contend(ctx: Context, new: NewRun) -> RunRecord | Settled:
             code = record.exit_code or 0
             return Settled(record=record, exit_code=code, reason=f"closed: {record.outcome}")
         if record.outcome == "running":
-            verdict = await _watch_run(ctx, record)
+            verdict = await watch.run(ctx, record)
             if verdict == "alive":
                 return Settled(record=record, exit_code=0, reason=f"at work: {record.owner}")
             if verdict == "moved":
@@ -203,28 +203,13 @@ async def _lease_for(
                     return Attempt(new=leased, number=record.attempt, lease=lease)
                 await ctx.store.leases.release(lease)
                 return Settled(record=record, exit_code=0, reason=_OVERTAKEN)
-        holding = await _all_alive(ctx, keys)
+        holding = await watch.all_alive(ctx, keys)
         if holding is not None:
             reason = f"skipped_overlap: {_held(job, holding)}"
             await _end(ctx, new, "skipped_overlap", reason)
             return Settled(record=record, exit_code=0, reason=reason)
         if not await ctx.store.runs.insist(new):
             return Settled(record=record, exit_code=0, reason=_OVERTAKEN)
-
-
-async def _all_alive(ctx: Context, keys: Sequence[str]) -> Holding | None:
-    """Who has the first of some leases if all holders live; None as soon as one may be had."""
-    watching = [asyncio.create_task(_watch(ctx, key), name=f"watch {key}") for key in keys]
-    try:
-        for next_ in asyncio.as_completed(watching):
-            _, verdict = await next_
-            if verdict != "renewed":
-                return None
-        return watching[0].result()[0]
-    finally:
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
 
 
 def instances(key: str, count: int) -> list[str]:
@@ -254,55 +239,6 @@ async def _end(ctx: Context, new: NewRun, outcome: Outcome, reason: str | None =
     )
     if ended:
         ctx.metrics.unworked(new.job, outcome)
-
-
-async def _watch(
-    ctx: Context, key: str
-) -> tuple[Holding | None, Literal["free", "renewed", "released", "expired"]]:
-    """Watches a lease that another has until it is known whether he lives."""
-    first = await ctx.store.leases.look(key)
-    if first is None:  # somebody has deleted the row that we made
-        await ctx.store.leases.ensure(key)
-    if first is None or first.owner is None:
-        return first, "free"
-    log.get_logger().info("lease_watched", lease=key, holder=first.holder)
-    seen = first
-    while seen.alive:
-        await asyncio.sleep(_poll_s(ctx))
-        now = await ctx.store.leases.look(key)
-        if now is None or now.owner != first.owner:
-            return first, "released"
-        if now.expires_at > seen.expires_at:
-            return first, "renewed"
-        seen = now
-    return first, "expired"
-
-
-async def _watch_run(ctx: Context, record: RunRecord) -> Literal["alive", "dead", "moved"]:
-    """Watches a run that is recorded as running until it is known whether its owner lives.
-
-    An attempt takes its lease right after its claim. One that has no lease twice the life of a
-    lease after its claim died in between, or after its lease was taken from it.
-    """
-    expires = None
-    while True:
-        now = await ctx.store.runs.find(record.id)
-        if now is None or now.claim != record.claim or now.outcome != "running":
-            return "moved"
-        holding = await ctx.store.leases.look(record.lease)
-        if holding is not None and holding.owner == record.claim:
-            if not holding.alive:
-                return "dead"
-            if expires is not None and holding.expires_at > expires:
-                return "alive"
-            expires = holding.expires_at
-        elif now.age_s > 2 * ctx.store.leases.ttl_s:
-            return "dead"
-        await asyncio.sleep(_poll_s(ctx))
-
-
-def _poll_s(ctx: Context) -> float:
-    return min(ctx.store.leases.ttl_s / 10, 1.0)
 
 
 def _held(job: Job, holding: Holding | None) -> str:

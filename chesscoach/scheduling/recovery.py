@@ -11,7 +11,7 @@ from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.models import Outcome, Schedule, Slot
 from chesscoach.rules import due
-from chesscoach.store.runs import RunRecord
+from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
 
 RETRY = timedelta(seconds=60)

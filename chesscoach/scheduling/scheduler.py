@@ -12,20 +12,16 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import ChesscoachError, ConfigError, StoreUnavailable
+from chesscoach.errors import ChesscoachError, StoreUnavailable
 from chesscoach.models import Schedule, Slot
-from chesscoach.rules import due
 from chesscoach.runner import bulk, work
 from chesscoach.runner.job import Job, Stop
 from chesscoach.scheduling import joblist, recovery, shelf
 from chesscoach.scheduling.alarm import Alarm, Watchdog
+from chesscoach.scheduling.entries import Entries, Entry
 from chesscoach.store.leases import Holding
-from chesscoach.store.schedules import Stored
 
 _REFRESH_S = 10.0
 """So often the store is asked whether schedules have changed, also while nothing is due."""
@@ -44,19 +40,6 @@ _RETRY_S = 5.0
 _SECOND, _ODD = timedelta(seconds=1), timedelta(minutes=10)
 
 
-class Entry(Struct):
-    """A schedule in memory.
-
-    `last` is the newest slot that is accounted for, `again_at` when to look again, `owed` a slot
-    of before an edit that is still to be worked.
-    """
-
-    stored: Stored
-    last: datetime
-    again_at: datetime | None
-    owed: datetime | None = None
-
-
 class Scheduler:
     """Works the stored schedules from `__aenter__` on; `__aexit__` drains what runs."""
 
@@ -64,9 +47,7 @@ class Scheduler:
         self._ctx = ctx
         self._stop = stop
         self._jobs = jobs
-        self._entries: dict[str, Entry] = {}
-        self._refused: set[str] = set()
-        self._changes = -1
+        self._entries = Entries(ctx, jobs)
         self._looked_at = self._swept_at = self._forgot_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
         self.alarm = Alarm(self.tick, ctx.metrics)
@@ -78,7 +59,7 @@ class Scheduler:
         await self.tick()
         self.alarm.start()
         self._watchdog.start()
-        log.get_logger().info("scheduler_started", schedules=len(self._entries))
+        log.get_logger().info("scheduler_started", schedules=len(self._entries.by_id))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -97,10 +78,10 @@ class Scheduler:
             return
         now = self._ctx.now()
         try:
-            if self._due(now):
-                if await self._ctx.store.schedules.changes() != self._changes:
+            if self._entries.due(now):
+                if await self._entries.outdated():
                     await self.look(sweep=False)  # an operator's change counts at once
-                await self._work_due(self._due(now), now)
+                await self._work_due(self._entries.due(now), now)
             now_s = asyncio.get_running_loop().time()
             if now_s - self._looked_at >= _REFRESH_S:
                 sweep_s = min(_SWEEP_S, self._ctx.store.leases.ttl_s / 2)
@@ -109,19 +90,13 @@ class Scheduler:
             self._ctx.metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=str(error))
 
-    def _due(self, now: datetime) -> list[Entry]:
-        return [each for each in self._entries.values() if each.again_at and each.again_at <= now]
-
     async def look(self, *, sweep: bool = True) -> None:
         """Reads the schedules if they have changed, and takes on runs that nobody works."""
         self._looked_at = asyncio.get_running_loop().time()
-        changes = await self._ctx.store.schedules.changes()
-        if changes != self._changes:
-            await self._read()
-            self._changes = changes
+        await self._entries.refresh()
         if sweep:
             self._swept_at = self._looked_at
-            stored = {key: entry.stored for key, entry in self._entries.items()}
+            stored = {key: entry.stored for key, entry in self._entries.by_id.items()}
             await recovery.sweep(self._ctx, stored, self.begin)
         if self._looked_at - self._forgot_at >= _FORGET_S:
             self._forgot_at = self._looked_at
@@ -130,53 +105,10 @@ class Scheduler:
     async def _forget(self) -> None:
         """Deletes old run records, but none that a late slot could still be judged by."""
         kept_s = self._ctx.config.runner.keep_runs_days * 86_400.0
-        graces = [entry.stored.schedule.misfire_grace_s for entry in self._entries.values()]
+        graces = [entry.stored.schedule.misfire_grace_s for entry in self._entries.by_id.values()]
         before = self._ctx.now() - timedelta(seconds=max(kept_s, *(g or 0 for g in graces), 0))
         if count := await self._ctx.store.runs.forget(before):
             log.get_logger().info("runs_forgotten", count=count, before=before.isoformat())
-
-    async def _read(self) -> None:
-        newest = await self._ctx.store.runs.newest_slots()
-        entries = {}
-        for stored in await self._ctx.store.schedules.all():
-            recorded = newest.get(stored.id)
-            last = max(stored.since, recorded or stored.since)
-            stored = await self._quarantine(stored)
-            entry = Entry(stored=stored, last=last, again_at=None)
-            if stored.active:
-                entry.again_at = self._ctx.now()
-                if stored.owed is not None and (recorded is None or recorded < stored.owed):
-                    entry.owed = stored.owed
-            entries[stored.id] = entry
-        self._entries = entries
-
-    async def _quarantine(self, stored: Stored) -> Stored:
-        """Sets aside what no job would accept, and takes it back when one does.
-
-        A daemon says so once. If another one, of a newer version, takes the schedule back, the
-        older one leaves it to that: otherwise they would contradict each other without end.
-        """
-        if stored.retired:
-            return stored
-        try:
-            joblist.accept(stored.id, stored.schedule, self._jobs)
-        except ConfigError as error:
-            reason = stored.quarantined or str(error)
-            if stored.id not in self._refused:
-                self._refused.add(stored.id)
-                log.get_logger().error("schedule_quarantined", schedule=stored.id, reason=reason)
-                if stored.quarantined is None:
-                    await self._set_aside(stored, reason)
-            return replace(stored, quarantined=reason)
-        self._refused.discard(stored.id)
-        return stored if stored.quarantined is None else await self._set_aside(stored, None)
-
-    async def _set_aside(self, stored: Stored, reason: str | None) -> Stored:
-        now = self._ctx.now()
-        note = stored.noted("quarantined" if reason else "released", now, quarantined=reason)
-        fields = {"quarantined": reason, "since": now}
-        changed = await self._ctx.store.schedules.change(stored.id, stored.revision, note, **fields)
-        return changed or stored
 
     async def _work_due(self, entries: list[Entry], now: datetime) -> None:
         wanted = [found for entry in entries if (found := self._planned(entry, now)) is not None]
@@ -198,32 +130,16 @@ class Scheduler:
             part = wanted[start : start + _PART]
             won += await bulk.take(self._ctx, part, "daemon")
             for each in part:
-                await self._accounted(each)
+                await self._entries.accounted(each)
 
     def _planned(self, entry: Entry, now: datetime) -> bulk.Due | None:
-        """The same; a schedule whose slots cannot be computed hinders no other."""
+        """What is to be done about a schedule; one whose slots cannot be computed hinders none."""
         try:
-            return self._plan(entry, now)
+            return self._entries.plan(entry, now)
         except Exception as error:  # noqa: BLE001  # as it says
             entry.again_at = now + _ODD
             self._failed(entry.stored.id, error)
             return None
-
-    def _plan(self, entry: Entry, now: datetime) -> bulk.Due | None:
-        """What is to be done about a schedule; None if nothing but to wait."""
-        stored = entry.stored
-        found = due.plan(stored.id, stored.schedule, entry.last, now)
-        if entry.owed is not None:
-            found = due.Plan(work=Slot(schedule=stored.id, at=entry.owed), again_at=now)
-        if found.work is None and found.missed is None and found.coalesced is None:
-            entry.again_at = found.again_at
-            return None
-        return bulk.Due(
-            job=self._jobs[stored.schedule.job],
-            schedule_id=stored.id,
-            schedule=stored.schedule,
-            plan=found,
-        )
 
     async def _free(self, wanted: list[bulk.Due], now: datetime) -> list[bulk.Due]:
         """Without those that wait for a run of their own job to end before they are claimed."""
@@ -239,24 +155,11 @@ class Scheduler:
             living = [found for key in keys if (found := held.get(key)) and found.alive]
             full = len(living) + begun[keys[0]] >= len(keys)
             if each.schedule_id in patient and full and _stands_back(each, living):
-                self._entries[each.schedule_id].again_at = now + _SECOND
+                self._entries.by_id[each.schedule_id].again_at = now + _SECOND
             else:
                 begun[keys[0]] += 1
                 free.append(each)
         return free
-
-    async def _accounted(self, done: bulk.Due) -> None:
-        entry = self._entries.get(done.schedule_id)
-        plan = done.plan
-        spans = [span.last for span in (plan.missed, plan.coalesced) if span is not None]
-        newest = max(slot.at for slot in (*spans, *([plan.work] if plan.work else [])))
-        if entry is None:
-            return
-        if entry.owed is not None and entry.owed == newest:
-            await self._ctx.store.schedules.settle(done.schedule_id, entry.owed)
-            entry.owed = None
-        entry.last = max(entry.last, newest)
-        entry.again_at = plan.again_at
 
     def begin(self, schedule: Schedule, slot: Slot) -> None:
         """Starts work on a slot that may be somebody's, unless it is our own already."""
@@ -271,9 +174,7 @@ class Scheduler:
 
     def _ended(self, key: str) -> None:
         self.running.pop(key, None)
-        entry = self._entries.get(key.partition(":")[0])
-        if entry is not None and entry.again_at is not None and entry.stored.active:
-            entry.again_at = min(entry.again_at, self._ctx.now())
+        self._entries.ended(key.partition(":")[0])
 
     async def _work_won(self, won: bulk.Won) -> None:
         """Works a slot that is ours; its own trouble is no other's."""

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 
 from chesscoach.errors import StoreUnavailable
 from chesscoach.models import PASSED_OVER, WORKED
-from chesscoach.store import runs, schedules
+from chesscoach.store import run_records, schedules
 from chesscoach.store.client import Document
 from chesscoach.store.faults import spoken, translated
 from chesscoach.store.schedules import Stored
@@ -108,14 +108,14 @@ class Probe:
                         "claimed_at": 1,
                     }
                 },
-                *runs.WITH_LEASE,
+                *run_records.WITH_LEASE,
             ]
         )
         # The newest first, so that the oldest is what stays.
         return {
             row["job"]: row["started_at"]
             async for row in rows
-            if not runs.is_dead(row, self._ttl_s)
+            if not run_records.is_dead(row, self._ttl_s)
         }
 
     async def _recent(self, jobs: Sequence[str], since: datetime) -> dict[tuple[str, str], int]:

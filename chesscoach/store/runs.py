@@ -8,144 +8,17 @@ attempt that owns the document; only that attempt may write to it.
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
-import msgspec
-from bson import Timestamp
-from msgspec import Struct
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from chesscoach.models import Counts, Outcome, Slot
+from chesscoach.store import run_records
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import only_duplicates, spoken
+from chesscoach.store.run_records import NewRun, NewSpan, OpenRun, RunRecord
 
-_CLOSED = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
-_SPENT = ("failed", "timed_out")  # closed once the attempts are used up
 _AGAIN = ("abandoned", "cancelled")
 _NOT_WORKED = ("missed", "coalesced", "skipped_overlap")
-_AGE = {
-    "$set": {
-        "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
-    }
-}
-_HELD = {"$first": "$held"}
-WITH_LEASE: list[Document] = [
-    {
-        "$lookup": {
-            "from": "job_leases",
-            "localField": "lease",
-            "foreignField": "_id",
-            "as": "held",
-        }
-    },
-    _AGE,
-    {
-        "$set": {
-            "has_lease": {
-                "$let": {"vars": {"held": _HELD}, "in": {"$eq": ["$$held.owner", "$claim"]}}
-            },
-            "lapsed": {
-                "$let": {
-                    "vars": {"held": _HELD},
-                    "in": {"$lte": ["$$held.expires_at", "$$NOW"]},
-                }
-            },
-        }
-    },
-]
-"""Stages that add to a run's row what `is_dead` judges by."""
-
-
-class Earlier(Struct, frozen=True, kw_only=True):
-    """An attempt at a slot that did not close it."""
-
-    attempt: int
-    outcome: Outcome
-    owner: dict[str, Any]
-    started_at: datetime
-    finished_at: datetime | None = None
-
-
-class RunRecord(Struct, frozen=True, kw_only=True):
-    """A run as it stands in the store; `id` names it in logs too.
-
-    `lateness_s` is how long after its slot it began. A record of several slots that were not worked
-    has the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
-    claimed, in seconds on the server's clock. `earlier` are the attempts before this one.
-    """
-
-    id: str
-    job: str
-    source: str
-    outcome: Outcome
-    attempt: int
-    claim: str
-    owner: dict[str, Any]
-    lease: str
-    started_at: datetime
-    schedule: str | None = None
-    slot: datetime | None = None
-    finished_at: datetime | None = None
-    duration_s: float | None = None
-    candidates: int = 0
-    done: int = 0
-    failed: int = 0
-    skipped: int = 0
-    notes: dict[str, int | str] = {}
-    errors: list[dict[str, str]] = []
-    exit_code: int | None = None
-    lateness_s: float | None = None
-    reason: str | None = None
-    first: datetime | None = None
-    count: int = 1
-    age_s: float = 0.0
-    earlier: tuple[Earlier, ...] = ()
-
-    def closed(self, max_attempts: int) -> bool:
-        """Whether the slot is done with: nobody may work it again."""
-        spent = self.outcome in _SPENT and self.attempt >= max_attempts
-        return self.outcome in _CLOSED or spent
-
-
-class NewRun(Struct, frozen=True, kw_only=True):
-    """What a claim writes."""
-
-    id: str
-    job: str
-    source: str
-    claim: str
-    owner: dict[str, Any]
-    lease: str
-    started_at: datetime
-    slot: Slot | None = None
-    outcome: Outcome = "running"
-
-
-class NewSpan(Struct, frozen=True, kw_only=True):
-    """Slots that are accounted for together without being worked: a record under the last one.
-
-    `first` and `count` tell which they are; `reason` is for people.
-    """
-
-    job: str
-    first: Slot
-    last: Slot
-    count: int
-    outcome: Outcome
-    source: str
-    at: datetime
-    reason: str
-
-
-class OpenRun(Struct, frozen=True, kw_only=True):
-    """A run that is not over: `dead` says that nobody works it any more.
-
-    A run that is claimed takes its lease at once; one that has none twice a lease's life after its
-    claim will not take it any more.
-    """
-
-    record: RunRecord
-    dead: bool
 
 
 class Runs:
@@ -159,7 +32,7 @@ class Runs:
     async def claim(self, run: NewRun) -> RunRecord:
         """Inserts the run, or returns the one that stands; ours is the one with our claim."""
         with suppress(DuplicateKeyError):  # another's, or our own insert repeated by the driver
-            await self._rows.insert_one(_row(run))
+            await self._rows.insert_one(run_records.begun(run))
         found = await self.find(run.id)
         if found is None:  # deleted in between: by retention, so it was old and closed
             return await self.claim(run)
@@ -168,7 +41,7 @@ class Runs:
     @spoken
     async def claim_many(self, runs: Sequence[NewRun]) -> set[str]:
         """Inserts runs; the ids of those that are ours."""
-        rows = [_row(run) for run in runs]
+        rows = [run_records.begun(run) for run in runs]
         claims = {run.id: run.claim for run in runs}
         try:
             await self._rows.insert_many(rows, ordered=False)
@@ -189,27 +62,7 @@ class Runs:
         """Records slots that are not worked; returns those that nobody else had recorded."""
         if not spans:
             return []
-        rows = [
-            {
-                "_id": span.last.key,
-                "job": span.job,
-                "schedule": span.last.schedule,
-                "slot": span.last.at,
-                "first": span.first.at,
-                "count": span.count,
-                "outcome": span.outcome,
-                "reason": span.reason,
-                "attempt": 0,
-                "source": span.source,
-                "claim": "",
-                "owner": {},
-                "lease": "",
-                "started_at": span.at,
-                "finished_at": span.at,
-                "claimed_at": Timestamp(0, 0),
-            }
-            for span in spans
-        ]
+        rows = [run_records.passed_over(span) for span in spans]
         try:
             await self._rows.insert_many(rows, ordered=False)
         except BulkWriteError as error:
@@ -238,7 +91,7 @@ class Runs:
         """Runs that are at work, and those of some schedules that may be worked again."""
         again = {"outcome": {"$in": list(_AGAIN)}, "schedule": {"$in": list(schedules)}}
         left = {
-            "outcome": {"$in": list(_SPENT)},
+            "outcome": {"$in": list(run_records.SPENT)},
             "attempt": {"$lt": max_attempts},
             "schedule": {"$in": list(schedules)},
         }
@@ -247,10 +100,13 @@ class Runs:
                 {"$match": {"$or": [{"outcome": "running"}, again, left]}},
                 {"$sort": {"started_at": 1}},
                 {"$limit": limit},
-                *WITH_LEASE,
+                *run_records.WITH_LEASE,
             ]
         ).to_list(None)
-        return [OpenRun(record=_record(row), dead=is_dead(row, self._ttl_s)) for row in rows]
+        return [
+            OpenRun(record=run_records.record(row), dead=run_records.is_dead(row, self._ttl_s))
+            for row in rows
+        ]
 
     @spoken
     async def close(self, old: RunRecord, outcome: Outcome, reason: str, at: datetime) -> bool:
@@ -355,7 +211,7 @@ class Runs:
                     "finished_at": None,
                     "duration_s": None,
                     "exit_code": None,
-                    **_counted(Counts()),
+                    **run_records.counted(Counts()),
                 },
                 "$inc": {"attempt": 1},
                 "$currentDate": {"claimed_at": {"$type": "timestamp"}},
@@ -392,8 +248,8 @@ class Runs:
         return found[0] if found else None
 
     async def _found(self, pipeline: list[Document]) -> list[RunRecord]:
-        rows = await self._rows.aggregate([*pipeline, _AGE]).to_list(None)
-        return [_record(row) for row in rows]
+        rows = await self._rows.aggregate([*pipeline, run_records.AGE]).to_list(None)
+        return [run_records.record(row) for row in rows]
 
     @spoken
     async def report(self, run_id: str, claim: str, counts: Counts, fence: int) -> bool:
@@ -402,7 +258,7 @@ class Runs:
             {"_id": run_id, "claim": claim, "outcome": "running"},
             {
                 "$set": {
-                    **_counted(counts),
+                    **run_records.counted(counts),
                     "fence": fence,
                 }
             },
@@ -427,7 +283,7 @@ class Runs:
             {"_id": run_id, "claim": claim},
             {
                 "$set": {
-                    **_counted(counts),
+                    **run_records.counted(counts),
                     "outcome": outcome,
                     "finished_at": finished_at,
                     "duration_s": duration_s,
@@ -437,38 +293,3 @@ class Runs:
             },
         )
         return bool(result.matched_count)
-
-
-def is_dead(row: Document, ttl_s: float) -> bool:
-    """Whether nobody works a run any more, by its row `WITH_LEASE`."""
-    if row["outcome"] != "running":
-        return True
-    return bool(row["lapsed"] if row["has_lease"] else row["age_s"] > 2 * ttl_s)
-
-
-def _record(row: Document) -> RunRecord:
-    return msgspec.convert({**row, "id": row["_id"]}, RunRecord)
-
-
-def _row(run: NewRun) -> Document:
-    slot = run.slot
-    return {
-        "_id": run.id,
-        "job": run.job,
-        "schedule": slot.schedule if slot else None,
-        "slot": slot.at if slot else None,
-        "outcome": run.outcome,
-        "attempt": 1,
-        "source": run.source,
-        "claim": run.claim,
-        "owner": run.owner,
-        "lease": run.lease,
-        "started_at": run.started_at,
-        "lateness_s": (run.started_at - slot.at).total_seconds() if slot else None,
-        "claimed_at": Timestamp(0, 0),  # the server fills it in
-    }
-
-
-def _counted(counts: Counts) -> Document:
-    fields: Document = msgspec.to_builtins(counts)
-    return fields

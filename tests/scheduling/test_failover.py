@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+from collections import Counter
 from datetime import timedelta
 
+import aiohttp
 import pytest
 from msgspec.structs import replace
 from pymongo import MongoClient
@@ -14,11 +16,22 @@ from chesscoach.models import Schedule
 from chesscoach.runner.job import Stop
 from chesscoach.scheduling.scheduler import Scheduler
 from chesscoach.store.client import Document
+from chesscoach.web.listeners import open_web
 from tests.conftest import NOON, Clock, rounds
 from tests.replicaset import ReplicaSet
 from tests.scheduling.jobs import Chore
+from tests.web.conftest import BOTH
 
 SECOND = timedelta(seconds=1)
+
+
+async def keep_asking(url: str, answers: Counter[int]) -> None:
+    """What a kubelet does, only oftener."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"{url}/healthz") as reply:
+                answers[reply.status] += 1
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.soak
@@ -30,8 +43,10 @@ async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
     each_second = Schedule(job="chore", cron="* * * * * *", coalesce=False)
     async with open_context(on_the_set, clock) as ctx:
         await ctx.store.prepare()
-        ctx = replace(ctx, config=replace(ctx.config, schedules={"s": each_second}))
-        async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+        ctx = replace(ctx, config=replace(ctx.config, schedules={"s": each_second}, web=BOTH))
+        scheduler, health = Scheduler(ctx, Stop(), {"chore": chore.job}), Counter[int]()
+        async with open_web(ctx, Stop(), scheduler.alarm) as urls, scheduler:
+            kubelet = asyncio.create_task(keep_asking(urls["admin"], health))
             for _ in range(rounds(50)):
                 fall = asyncio.create_task(asyncio.to_thread(members.step_down))
                 for _ in range(chance.randrange(3, 12)):
@@ -43,7 +58,11 @@ async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
                 while not await settled(members, clock, scheduler):
                     await scheduler.tick()
                     await asyncio.sleep(0.2)
-        assert scheduler.alarm.last > 0
+            kubelet.cancel()
+            await asyncio.wait({kubelet})
+        assert kubelet.cancelled()
+        assert set(health) == {200}
+        assert health[200] > rounds(50)
 
     with MongoClient[Document](members.url, tz_aware=True) as client:
         rows = list(client["failover"].job_runs.find().sort("slot"))

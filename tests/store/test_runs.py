@@ -6,7 +6,8 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.models import Counts, Outcome, Slot
-from chesscoach.store.runs import NewRun, RunRecord, Runs
+from chesscoach.store.run_records import NewRun, RunRecord
+from chesscoach.store.runs import Runs
 from tests.conftest import NOON
 
 SLOT = Slot(schedule="nightly", at=NOON)

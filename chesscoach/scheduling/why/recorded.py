@@ -12,7 +12,7 @@ from chesscoach.scheduling.why.verdict import (
     inactive,
     process,
 )
-from chesscoach.store.runs import RunRecord
+from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
 
 _WORKED = ("succeeded", "partial")

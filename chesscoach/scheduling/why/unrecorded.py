@@ -6,7 +6,7 @@ from chesscoach.context import Context
 from chesscoach.models import Schedule, Slot, utc
 from chesscoach.rules import due, slots
 from chesscoach.scheduling.why.verdict import Explanation, because, holders, inactive, lasting
-from chesscoach.store.runs import RunRecord
+from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
 
 

@@ -10,7 +10,7 @@ from chesscoach.context import Context
 from chesscoach.models import Schedule, Slot, utc
 from chesscoach.runner import claim
 from chesscoach.store.leases import Holding
-from chesscoach.store.runs import RunRecord
+from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
 
 Verdict = Literal[

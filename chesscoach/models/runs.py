@@ -1,0 +1,59 @@
+"""Runs: how they end, and what they count."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Outcome = Literal[
+    "running",  # somebody works it now, or died while working it
+    "succeeded",
+    "partial",
+    "failed",
+    "timed_out",
+    "cancelled",  # stopped by a signal; the slot stays open
+    "abandoned",  # its owner died; the slot stays open
+    "missed",
+    "coalesced",
+    "skipped_overlap",
+]
+WORKED: tuple[Outcome, ...] = (
+    "succeeded",
+    "partial",
+    "failed",
+    "timed_out",
+    "cancelled",
+    "abandoned",
+)
+"""How an attempt ends."""
+PASSED_OVER: tuple[Outcome, ...] = ("missed", "coalesced", "skipped_overlap")
+"""How a slot ends that nobody works."""
+
+
+class Counts(Struct, kw_only=True):
+    """What a run did, in the unit of the job (players, rows …); the one mutable value.
+
+    `notes` are counts and facts of the job's own; `errors` holds up to 20 samples.
+    """
+
+    candidates: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    notes: dict[str, int | str] = {}
+    errors: list[dict[str, str]] = []
+
+    SAMPLES = 20
+
+    def note(self, name: str, amount: int = 1) -> None:
+        """Adds to a count of the job's own."""
+        self.notes[name] = int(self.notes.get(name, 0)) + amount
+
+    def sample(self, **fields: str) -> None:
+        """Keeps an error as a sample, unless there are enough of them."""
+        if len(self.errors) < self.SAMPLES:
+            self.errors.append(fields)
+
+    def success_rate(self) -> float:
+        """The share of finished items that succeeded; 1.0 when there was nothing to do."""
+        finished = self.done + self.failed
+        return self.done / finished if finished else 1.0

@@ -1,0 +1,166 @@
+"""Schedules and their slots."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from msgspec import Meta, Struct
+
+Identifier = Annotated[
+    str, Meta(pattern=r"^[a-z0-9_]{1,64}\Z", description="a-z, 0-9 and _, at most 64 characters")
+]
+Seconds = Annotated[float, Meta(gt=0, le=366 * 86400)]
+Instant = Annotated[datetime, Meta(tz=True)]
+Amount = Annotated[int, Meta(ge=0, le=316_000_000)]
+
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""What lies outside is a mistake, and arithmetic with it would leave the calendar."""
+
+_NO_ZONES = ("localtime", "posixrules", "Factory", "posix", "right")
+"""What stands in a machine's own zone files: its local time, or zones that count leap seconds."""
+
+
+def instant(text: str) -> datetime:
+    """An instant in RFC 3339, as UTC.
+
+    Raises:
+        ValueError: the text is none, has no offset, or is not between 1970 and 2200.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None or not _FIRST <= at < _LAST:
+        msg = "no instant with an offset between 1970 and 2200"
+        raise ValueError(msg)
+    return at.astimezone(UTC)
+
+
+def utc(at: datetime) -> str:
+    """An instant in RFC 3339, in UTC and whole seconds."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A period of real elapsed time; clocks that change do not change it.
+
+    Raises:
+        ValueError: it is shorter than a second or longer than ten years.
+    """
+
+    weeks: Amount = 0
+    days: Amount = 0
+    hours: Amount = 0
+    minutes: Amount = 0
+    seconds: Amount = 0
+
+    def __post_init__(self) -> None:
+        if not timedelta(seconds=1) <= self.period <= timedelta(days=3660):
+            msg = "a period is at least a second and at most ten years"
+            raise ValueError(msg)
+
+    @property
+    def period(self) -> timedelta:
+        """The whole of it."""
+        return timedelta(
+            weeks=self.weeks,
+            days=self.days,
+            hours=self.hours,
+            minutes=self.minutes,
+            seconds=self.seconds,
+        )
+
+    @property
+    def spelled(self) -> str:
+        """The same in short: `1w 2d`."""
+        amounts = (self.weeks, self.days, self.hours, self.minutes, self.seconds)
+        return " ".join(
+            f"{amount}{unit}" for amount, unit in zip(amounts, "wdhms", strict=True) if amount
+        )
+
+
+class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a job runs, and what becomes of slots that cannot be worked in time.
+
+    One trigger: `cron` (five fields, or six with seconds first) in a timezone; `every`, counted
+    from `anchor`; or `at`, once. Without a word on `gap` (local times that are left out when
+    clocks are put forward) and `fold` (those that come twice) they are as cronsim has them.
+
+    `lock` names the lease (the job's name otherwise) of which `max_instances` may be held at a
+    time. A slot that finds none is skipped, or worked right after (`overlap`). Of slots that fell
+    due unattended the latest is worked (`coalesce`) or each, none later than `misfire_grace_s`.
+    Work begins up to `jitter_s` late, by the slot's own share.
+
+    Raises:
+        ValueError: what is set cannot be used (msgspec reports it by key).
+    """
+
+    job: Identifier
+    cron: Annotated[str, Meta(max_length=200)] | None = None
+    timezone: Annotated[str, Meta(max_length=100)] = "UTC"
+    gap: Literal["cronsim", "run_after", "skip"] = "cronsim"
+    fold: Literal["cronsim", "first", "both"] = "cronsim"
+    every: Every | None = None
+    anchor: Instant = datetime(2001, 1, 1, tzinfo=UTC)
+    at: Instant | None = None
+    enabled: bool = True
+    lock: Identifier | None = None
+    max_instances: Annotated[int, Meta(ge=1, le=100)] = 1
+    overlap: Literal["skip", "queue_one"] = "skip"
+    coalesce: bool = True
+    misfire_grace_s: Seconds | None = None
+    jitter_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    args: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("cron", "every", "at") if getattr(self, name) is not None]
+        if len(given) != 1:
+            told = "none" if not given else " and ".join(given)
+            msg = f"one of cron, every and at says when: there is {told}"
+            raise ValueError(msg)
+        if self.cron is None and (self.gap, self.fold) != ("cronsim", "cronsim"):
+            msg = "gap and fold are for cron: nothing else goes by local time"
+            raise ValueError(msg)
+        if self.cron is not None:
+            try:
+                CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC))
+            except CronSimError as error:
+                msg = f"cron cannot be read: {error}"
+                raise ValueError(msg) from None
+        try:
+            ZoneInfo(self.timezone)
+            known = self.timezone.partition("/")[0] not in _NO_ZONES
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            known = False
+        if not known:
+            msg = "timezone is not in the IANA database"
+            raise ValueError(msg)
+        for name in ("anchor", "at"):
+            at: datetime | None = getattr(self, name)
+            if at is not None and not _FIRST <= at < _LAST:
+                msg = f"{name} is not between 1970 and 2200"
+                raise ValueError(msg)
+
+    @property
+    def trigger(self) -> str:
+        """When it runs, in a line."""
+        if self.cron is not None:
+            return f"{self.cron} ({self.timezone})"
+        if self.every is not None:
+            return f"every {self.every.spelled}"
+        return f"once at {utc(self.at)}" if self.at is not None else "never"
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    """One occurrence of a schedule: an instant at which it is due."""
+
+    schedule: str
+    at: datetime
+
+    @property
+    def name(self) -> str:
+        """The instant in RFC 3339, as run records, logs and `CHESSCOACH_SLOT` spell it."""
+        return utc(self.at)
+
+    @property
+    def key(self) -> str:
+        """`{schedule}:{slot}`, the `_id` of the run."""
+        return f"{self.schedule}:{self.name}"

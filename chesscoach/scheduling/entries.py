@@ -1,0 +1,135 @@
+"""The schedules in memory: what the store holds of them, and how far each is accounted for."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError
+from chesscoach.models import Slot
+from chesscoach.rules import due
+from chesscoach.runner import bulk
+from chesscoach.runner.job import Job
+from chesscoach.scheduling import joblist
+from chesscoach.store.schedules import Stored
+
+
+class Entry(Struct):
+    """A schedule in memory.
+
+    `last` is the newest slot that is accounted for, `again_at` when to look again, `owed` a slot
+    of before an edit that is still to be worked.
+    """
+
+    stored: Stored
+    last: datetime
+    again_at: datetime | None
+    owed: datetime | None = None
+
+
+class Entries:
+    """All of them, by id; read from the store when it says that they have changed."""
+
+    def __init__(self, ctx: Context, jobs: Mapping[str, Job]) -> None:
+        self._ctx = ctx
+        self._jobs = jobs
+        self._refused: set[str] = set()
+        self._changes = -1
+        self.by_id: dict[str, Entry] = {}
+
+    def due(self, now: datetime) -> list[Entry]:
+        """Those that are to be looked at."""
+        return [each for each in self.by_id.values() if each.again_at and each.again_at <= now]
+
+    async def outdated(self) -> bool:
+        """Whether schedules have changed in the store since they were read."""
+        return await self._ctx.store.schedules.changes() != self._changes
+
+    async def refresh(self) -> None:
+        """Reads the schedules if they have changed; every one that is active is looked at then."""
+        changes = await self._ctx.store.schedules.changes()
+        if changes != self._changes:
+            await self._read()
+            self._changes = changes
+
+    async def _read(self) -> None:
+        newest = await self._ctx.store.runs.newest_slots()
+        entries = {}
+        for stored in await self._ctx.store.schedules.all():
+            recorded = newest.get(stored.id)
+            last = max(stored.since, recorded or stored.since)
+            stored = await self._quarantine(stored)
+            entry = Entry(stored=stored, last=last, again_at=None)
+            if stored.active:
+                entry.again_at = self._ctx.now()
+                if stored.owed is not None and (recorded is None or recorded < stored.owed):
+                    entry.owed = stored.owed
+            entries[stored.id] = entry
+        self.by_id = entries
+
+    async def _quarantine(self, stored: Stored) -> Stored:
+        """Sets aside what no job would accept, and takes it back when one does.
+
+        A daemon says so once. If another one, of a newer version, takes the schedule back, the
+        older one leaves it to that: otherwise they would contradict each other without end.
+        """
+        if stored.retired:
+            return stored
+        try:
+            joblist.accept(stored.id, stored.schedule, self._jobs)
+        except ConfigError as error:
+            reason = stored.quarantined or str(error)
+            if stored.id not in self._refused:
+                self._refused.add(stored.id)
+                log.get_logger().error("schedule_quarantined", schedule=stored.id, reason=reason)
+                if stored.quarantined is None:
+                    await self._set_aside(stored, reason)
+            return replace(stored, quarantined=reason)
+        self._refused.discard(stored.id)
+        return stored if stored.quarantined is None else await self._set_aside(stored, None)
+
+    async def _set_aside(self, stored: Stored, reason: str | None) -> Stored:
+        now = self._ctx.now()
+        note = stored.noted("quarantined" if reason else "released", now, quarantined=reason)
+        fields = {"quarantined": reason, "since": now}
+        changed = await self._ctx.store.schedules.change(stored.id, stored.revision, note, **fields)
+        return changed or stored
+
+    def plan(self, entry: Entry, now: datetime) -> bulk.Due | None:
+        """What is to be done about a schedule; None if nothing but to wait."""
+        stored = entry.stored
+        found = due.plan(stored.id, stored.schedule, entry.last, now)
+        if entry.owed is not None:
+            found = due.Plan(work=Slot(schedule=stored.id, at=entry.owed), again_at=now)
+        if found.work is None and found.missed is None and found.coalesced is None:
+            entry.again_at = found.again_at
+            return None
+        return bulk.Due(
+            job=self._jobs[stored.schedule.job],
+            schedule_id=stored.id,
+            schedule=stored.schedule,
+            plan=found,
+        )
+
+    async def accounted(self, done: bulk.Due) -> None:
+        """What was planned is recorded: the next look is for what comes after it."""
+        entry = self.by_id.get(done.schedule_id)
+        plan = done.plan
+        spans = [span.last for span in (plan.missed, plan.coalesced) if span is not None]
+        newest = max(slot.at for slot in (*spans, *([plan.work] if plan.work else [])))
+        if entry is None:
+            return
+        if entry.owed is not None and entry.owed == newest:
+            await self._ctx.store.schedules.settle(done.schedule_id, entry.owed)
+            entry.owed = None
+        entry.last = max(entry.last, newest)
+        entry.again_at = plan.again_at
+
+    def ended(self, schedule_id: str) -> None:
+        """A run of a schedule has ended: a slot may have waited for that."""
+        entry = self.by_id.get(schedule_id)
+        if entry is not None and entry.again_at is not None and entry.stored.active:
+            entry.again_at = min(entry.again_at, self._ctx.now())
