@@ -44,7 +44,7 @@ async def open_context(
     config, metrics = settings.config, Metrics()
     sources = config.sources
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(config, settings.process))
+        store = await stack.enter_async_context(open_store(config, settings.process, metrics))
         lichess = await stack.enter_async_context(
             Site("lichess", sources.lichess.base_url, store.lane("lichess"), sources, metrics)
         )

@@ -55,6 +55,11 @@ class Metrics:
             ["platform", "field"],
             registry=self.registry,
         )
+        self.mongo_retries = Counter(
+            "chesscoach_mongo_retries",
+            "Commands to MongoDB that failed in a way in which the driver repeats them, once.",
+            registry=self.registry,
+        )
         self.clock_steps = Counter(
             "chesscoach_clock_steps",
             "Times that the wall clock moved against the monotonic clock.",

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from msgspec import Struct
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
-from pymongo.monitoring import ServerHeartbeatListener
+from pymongo.monitoring import CommandListener, ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
 
 from chesscoach.config import Database as DatabaseConfig
@@ -17,13 +17,14 @@ Document: TypeAlias = dict[str, Any]
 Client: TypeAlias = "AsyncIOMotorClient[Document]"
 Database: TypeAlias = "AsyncIOMotorDatabase[Document]"
 Collection: TypeAlias = "AsyncIOMotorCollection[Document]"
+Listener: TypeAlias = CommandListener | ServerHeartbeatListener
 
 
 def connect(
     url: str,
     config: DatabaseConfig,
     loop: asyncio.AbstractEventLoop,
-    listeners: list[ServerHeartbeatListener] | None = None,
+    listeners: list[Listener] | None = None,
 ) -> Client:
     """A client for a URL, to be used in a loop; made in a thread, for a `+srv` URL asks the DNS.
 
@@ -75,7 +76,7 @@ def _client(
     url: str,
     config: DatabaseConfig,
     loop: asyncio.AbstractEventLoop,
-    listeners: list[ServerHeartbeatListener],
+    listeners: list[Listener],
 ) -> Client:
     said = {key.lower(): value for key, value in parse_uri(url, warn=False)["options"].items()}
     if said.get("w", "majority") != "majority" and not config.allow_weak_writes:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from msgspec import Struct
 from pymongo import ReadPreference
-from pymongo.monitoring import ServerHeartbeatListener
 
 from chesscoach.config import Config, Process
+from chesscoach.metrics import Metrics
 from chesscoach.models import Platform
 from chesscoach.store import indexes
 from chesscoach.store.accounts import Accounts
-from chesscoach.store.client import Database, connect, greet
+from chesscoach.store.client import Database, Listener, connect, greet
 from chesscoach.store.embedded import Embedded, Reviver
 from chesscoach.store.games import Games
 from chesscoach.store.lanes import SiteLane
@@ -21,6 +21,7 @@ from chesscoach.store.leases import Leases
 from chesscoach.store.notifications import Notifications
 from chesscoach.store.probe import Probe, open_probe
 from chesscoach.store.queue import Queue
+from chesscoach.store.retries import Retries
 from chesscoach.store.runs import Runs
 from chesscoach.store.schedules import Schedules
 from chesscoach.store.server import Server, look
@@ -67,15 +68,16 @@ class Store(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_store(config: Config, process: Process) -> AsyncIterator[Store]:
+async def open_store(config: Config, process: Process, metrics: Metrics) -> AsyncIterator[Store]:
     """Opens the database of `MONGO_URL`, or starts the embedded one, and closes it at the end.
 
     Raises:
         StoreUnavailable: there is no server to be used within the configured time.
         ConfigError: a URL that cannot be used.
     """
+    retries = Retries(metrics)
     if process.mongo_url:
-        async with _connected(config, process.mongo_url, []) as database:
+        async with _connected(config, process.mongo_url, [retries]) as database:
             place = f"MONGO_URL, database {config.database.name}"
             yield _store(config, database, process.mongo_url, place)
         return
@@ -83,7 +85,7 @@ async def open_store(config: Config, process: Process) -> AsyncIterator[Store]:
     embedded = Embedded(folder)
     url = await asyncio.to_thread(embedded.enter)
     try:
-        async with _connected(config, url, [Reviver(embedded)]) as database:
+        async with _connected(config, url, [retries, Reviver(embedded)]) as database:
             place = f"{url} ({folder}), database {config.database.name}"
             yield _store(config, database, url, place)
     finally:
@@ -92,7 +94,7 @@ async def open_store(config: Config, process: Process) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def _connected(
-    config: Config, url: str, listeners: list[ServerHeartbeatListener]
+    config: Config, url: str, listeners: list[Listener]
 ) -> AsyncIterator[Database]:
     loop = asyncio.get_running_loop()
     client = await asyncio.to_thread(connect, url, config.database, loop, listeners)

@@ -82,7 +82,9 @@ async def test_scenario_13_mongo_reply_that_is_lost_after_the_commit_is_known_as
         cable.unanswered = lost
         ending = await work.of_slot(ctx, chore.job, every_hour(), slot, source="cli", stop=Stop())
 
-    assert cable.lost == 1
+        repeated = ctx.metrics.registry.get_sample_value("chesscoach_mongo_retries_total")
+
+    assert (cable.lost, repeated) == (1, 1)
     assert (ending.record["outcome"], ending.record["attempt"]) == ("succeeded", 1)
     assert chore.begun == ["2026-10-21T12:00:00Z"]
     assert db.job_runs.count_documents({}) == 1

@@ -10,6 +10,7 @@ from pymongo.client_options import ClientOptions
 from chesscoach import config
 from chesscoach.config import Database as DatabaseConfig
 from chesscoach.errors import ConfigError, StoreUnavailable
+from chesscoach.metrics import Metrics
 from chesscoach.store.client import Client, connect, greet
 from chesscoach.store.store import open_store
 
@@ -125,7 +126,7 @@ async def test_the_store_is_opened_by_its_url_and_tells_its_place_without_creden
 ) -> None:
     env = {"MONGO_URL": mongo_url, "DB_NAME": database_name}
     settings = await asyncio.to_thread(config.load, None, env)
-    async with open_store(settings.config, settings.process) as store:
+    async with open_store(settings.config, settings.process, Metrics()) as store:
         assert store.database.name == database_name
         assert store.place == f"MONGO_URL, database {database_name}"
         assert await store.users.exists("nobody") is False
@@ -135,5 +136,5 @@ async def test_a_store_that_cannot_be_opened_says_so_in_our_terms() -> None:
     env = {"MONGO_URL": f"{NOBODY}/", "CHESSCOACH_DATABASE__TIMEOUT_S": "0.3"}
     settings = await asyncio.to_thread(config.load, None, env)
     with pytest.raises(StoreUnavailable):
-        async with open_store(settings.config, settings.process):
+        async with open_store(settings.config, settings.process, Metrics()):
             pytest.fail("it was opened")
