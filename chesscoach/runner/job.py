@@ -44,6 +44,7 @@ class Stop:
         self.asked = asyncio.Event()
         self.urgent = asyncio.Event()
         self.signal: int | None = None
+        self._ears: set[asyncio.Future[None]] = set()
 
     def ask(self, signal: int | None = None) -> None:
         """Asks; asking a second time makes it urgent."""
@@ -51,6 +52,15 @@ class Stop:
             self.urgent.set()
         self.signal = self.signal or signal
         self.asked.set()
+        for ear in tuple(self._ears):
+            ear.set_result(None)
+
+    def ear(self) -> asyncio.Future[None]:
+        """A future that is done when somebody asks the next time; to be cancelled otherwise."""
+        ear = asyncio.get_running_loop().create_future()
+        self._ears.add(ear)
+        ear.add_done_callback(self._ears.discard)
+        return ear
 
     async def breaks_off(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of work that may be broken off at any point.

@@ -1,13 +1,12 @@
 """One attempt at work: under its lease, within its time, until it ends or has to.
 
-The tasks of a run are made here: the work, and the ears for a wish to stop.
-None outlives the attempt, but for work that ignores its cancellation.
+The task of the work is made here; it does not outlive the attempt, unless it ignores its
+cancellation.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
 
 import structlog
 from msgspec import Struct
@@ -71,14 +70,11 @@ class Shift:
     async def _supervise(self, args: Struct) -> tuple[Outcome, int | None]:
         """Lets the job work; returns the outcome, and an exit code where that does not tell it."""
         work = asyncio.create_task(self._under_lease(args), name=self._run.id)
-        signals = [asyncio.create_task(e.wait()) for e in (self._stop.asked, self._stop.urgent)]
         try:
             async with self._ctx.store.leases.keeping():
-                cut = await self._wait(work, signals)
+                cut = await self._wait(work)
         finally:
-            for task in (work, *signals):
-                task.cancel()
-            await asyncio.wait(signals)
+            work.cancel()
         if cut is not None and (not work.done() or work.cancelled()):
             return cut, None
         error = asyncio.CancelledError() if work.cancelled() else work.exception()
@@ -88,9 +84,7 @@ class Shift:
         async with self._attempt.lease.scope():
             await contained(self._job.run(self._ctx, self._run, args))
 
-    async def _wait(
-        self, work: asyncio.Task[None], signals: list[asyncio.Task[Literal[True]]]
-    ) -> Outcome | None:
+    async def _wait(self, work: asyncio.Task[None]) -> Outcome | None:
         """Waits for the work and reports how far it is; cancels it when its time is over.
 
         Returns what the work was cancelled for, None if it was not.
@@ -110,15 +104,22 @@ class Shift:
             elif cut is not None and now >= deadline:
                 log.get_logger().error("job_ignores_its_cancellation")
                 break
-            waiting = {work, *(signal for signal in signals if not signal.done())}
             pause = min(report_at - now, deadline - now, _WATCHED_S if self._observe else report_s)
-            await asyncio.wait(waiting, timeout=max(pause, 0), return_when="FIRST_COMPLETED")
+            await self._pause(work, max(pause, 0))
             if self._observe:
                 self._observe(self._run.counts)
             if loop.time() >= report_at:
                 report_at = loop.time() + report_s
                 await self._report()
         return cut
+
+    async def _pause(self, work: asyncio.Task[None], seconds: float) -> None:
+        """Waits until the work ends, somebody wishes us to stop, or so long."""
+        ear = self._stop.ear()
+        try:
+            await asyncio.wait({work, ear}, timeout=seconds, return_when="FIRST_COMPLETED")
+        finally:
+            ear.cancel()
 
     @staticmethod
     def _cut(stopping: bool) -> Outcome:

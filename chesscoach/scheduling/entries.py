@@ -1,7 +1,8 @@
 """The schedules in memory: what the store holds of them, and how far each is accounted for."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,18 +17,22 @@ from chesscoach.runner.job import Job
 from chesscoach.scheduling import joblist
 from chesscoach.store.schedules import Stored
 
+_TICK = timedelta(seconds=1.1)
+"""The next tick comes within this time."""
+
 
 class Entry(Struct):
     """A schedule in memory.
 
     `last` is the newest slot that is accounted for, `again_at` when to look again, `owed` a slot
-    of before an edit that is still to be worked.
+    of before an edit that is still to be worked. `ahead` is what will be planned at an instant.
     """
 
     stored: Stored
     last: datetime
     again_at: datetime | None
     owed: datetime | None = None
+    ahead: tuple[datetime, bulk.Due | None] | None = None
 
 
 class Entries:
@@ -100,6 +105,24 @@ class Entries:
 
     def plan(self, entry: Entry, now: datetime) -> bulk.Due | None:
         """What is to be done about a schedule; None if nothing but to wait."""
+        ahead, entry.ahead = entry.ahead, None
+        if ahead is not None and (planned := ahead[1]) is not None:
+            next_at, slot = planned.plan.again_at, planned.plan.work
+            late = slot is None or due.too_late(planned.schedule, slot, now)
+            if ahead[0] <= now and not late and (next_at is None or now < next_at):
+                return planned
+        return self._plan(entry, now)
+
+    def foresee(self, now: datetime) -> None:
+        """Plans what falls due before the next tick: then many may do so, and each is late."""
+        for entry in self.by_id.values():
+            at = entry.again_at
+            if at is not None and now < at <= now + _TICK and entry.owed is None:
+                with suppress(Exception):  # it is planned again in its time, and told of
+                    if entry.ahead is None or entry.ahead[0] != at:
+                        entry.ahead = at, self._plan(entry, at)
+
+    def _plan(self, entry: Entry, now: datetime) -> bulk.Due | None:
         stored = entry.stored
         found = due.plan(stored.id, stored.schedule, entry.last, now)
         if entry.owed is not None:
@@ -125,7 +148,7 @@ class Entries:
         if entry.owed is not None and entry.owed == newest:
             await self._ctx.store.schedules.settle(done.schedule_id, entry.owed)
             entry.owed = None
-        entry.last = max(entry.last, newest)
+        entry.last, entry.ahead = max(entry.last, newest), None
         entry.again_at = plan.again_at
 
     def ended(self, schedule_id: str) -> None:

@@ -86,6 +86,7 @@ class Scheduler:
             if now_s - self._looked_at >= _REFRESH_S:
                 sweep_s = min(_SWEEP_S, self._ctx.store.leases.ttl_s / 2)
                 await self.look(sweep=now_s - self._swept_at >= sweep_s)
+            self._entries.foresee(self._ctx.now())
         except ChesscoachError as error:
             self._ctx.metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=str(error))
@@ -123,14 +124,20 @@ class Scheduler:
                     self._run(each.new.id, self._work_won(each))
 
     async def _claim(self, wanted: list[bulk.Due], won: list[bulk.Won]) -> None:
-        """Claims in parts, all before any is begun: work that ends needs the store as well."""
-        for start in range(0, len(wanted), _PART):
-            if self._stop.asked.is_set():
-                return
-            part = wanted[start : start + _PART]
-            won += await bulk.take(self._ctx, part, "daemon")
-            for each in part:
-                await self._entries.accounted(each)
+        """Claims in parts side by side, all before any is begun: work that ends needs the store."""
+        if self._stop.asked.is_set():
+            return
+        parts = [wanted[start : start + _PART] for start in range(0, len(wanted), _PART)]
+        ended = await asyncio.gather(
+            *(self._claim_part(part, won) for part in parts), return_exceptions=True
+        )
+        for error in filter(None, ended):
+            raise error
+
+    async def _claim_part(self, part: list[bulk.Due], won: list[bulk.Won]) -> None:
+        won += await bulk.take(self._ctx, part, "daemon")
+        for each in part:
+            await self._entries.accounted(each)
 
     def _planned(self, entry: Entry, now: datetime) -> bulk.Due | None:
         """What is to be done about a schedule; one whose slots cannot be computed hinders none."""

@@ -232,7 +232,8 @@ class Leases:
             await self._rows.update_many(free, update)
         owners = [owner for owner, _ in wanted.values()]
         taken = {}
-        async for row in self._rows.find({"_id": {"$in": list(wanted)}, "owner": {"$in": owners}}):
+        ours = {"_id": {"$in": list(wanted)}, "owner": {"$in": owners}}
+        async for row in self._rows.find(ours, {"owner": 1, "fence": 1}):
             lease = Lease(row["_id"], row["owner"], row["fence"], begun + self._ttl_s)
             self._held[lease.owner] = taken[lease.key] = lease
         return taken
