@@ -52,8 +52,10 @@ class Stop:
             self.urgent.set()
         self.signal = self.signal or signal
         self.asked.set()
-        for ear in tuple(self._ears):
-            ear.set_result(None)
+        ears, self._ears = self._ears, set()
+        for ear in ears:
+            if not ear.done():
+                ear.set_result(None)
 
     def ear(self) -> asyncio.Future[None]:
         """A future that is done when somebody asks the next time; to be cancelled otherwise."""

@@ -50,6 +50,7 @@ class Scheduler:
         self._entries = Entries(ctx, jobs)
         self._looked_at = self._swept_at = self._forgot_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
+        self._ticking = asyncio.Lock()
         self.alarm = Alarm(self.tick, ctx.metrics)
         self._watchdog = Watchdog(self.alarm)
 
@@ -74,6 +75,10 @@ class Scheduler:
 
     async def tick(self) -> None:
         """Claims and starts what has fallen due; what a store error hinders is due again."""
+        async with self._ticking:
+            await self._tick()
+
+    async def _tick(self) -> None:
         if self._stop.asked.is_set():
             return
         now = self._ctx.now()
