@@ -52,8 +52,7 @@ class Stop:
             self.urgent.set()
         self.signal = self.signal or signal
         self.asked.set()
-        ears, self._ears = self._ears, set()
-        for ear in ears:
+        for ear in self._ears:
             if not ear.done():
                 ear.set_result(None)
 

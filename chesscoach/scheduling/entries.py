@@ -32,7 +32,7 @@ class Entry(Struct):
     last: datetime
     again_at: datetime | None
     owed: datetime | None = None
-    ahead: tuple[datetime, bulk.Due | None] | None = None
+    ahead: tuple[datetime, bulk.Due] | None = None
 
 
 class Entries:
@@ -106,10 +106,11 @@ class Entries:
     def plan(self, entry: Entry, now: datetime) -> bulk.Due | None:
         """What is to be done about a schedule; None if nothing but to wait."""
         ahead, entry.ahead = entry.ahead, None
-        if ahead is not None and (planned := ahead[1]) is not None:
+        if ahead is not None:
+            at, planned = ahead
             next_at, slot = planned.plan.again_at, planned.plan.work
             late = slot is None or due.too_late(planned.schedule, slot, now)
-            if ahead[0] <= now and not late and (next_at is None or now < next_at):
+            if at <= now and not late and (next_at is None or now < next_at):
                 return planned
         return self._plan(entry, now)
 
@@ -117,10 +118,12 @@ class Entries:
         """Plans what falls due before the next tick: then many may do so, and each is late."""
         for entry in self.by_id.values():
             at = entry.again_at
-            if at is not None and now < at <= now + _TICK and entry.owed is None:
+            if entry.ahead is not None or entry.owed is not None:
+                continue
+            if at is not None and now < at <= now + _TICK:
                 with suppress(Exception):  # it is planned again in its time, and told of
-                    if entry.ahead is None or entry.ahead[0] != at:
-                        entry.ahead = at, self._plan(entry, at)
+                    if (planned := self._plan(entry, at)) is not None:
+                        entry.ahead = at, planned
 
     def _plan(self, entry: Entry, now: datetime) -> bulk.Due | None:
         stored = entry.stored

@@ -26,9 +26,13 @@ def accounted(db: Any) -> list[datetime]:
 
 
 async def settled(db: Any) -> None:
-    """Until the newest slots are worked and none is open."""
+    """Until every slot up to now has its ending, and newer ones are being worked."""
+    now = db.client.admin.command("hello")["localTime"]
+    unended = {"outcome": {"$nin": list(FINAL)}, "slot": {"$lte": now}}
     async with asyncio.timeout(60):
-        while db.job_runs.count_documents({"outcome": {"$nin": list(FINAL)}}) > 1:
+        while db.job_runs.count_documents(unended) or not db.job_runs.count_documents(
+            {"slot": {"$gt": now}}
+        ):
             await asyncio.sleep(0.2)
 
 
