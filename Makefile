@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WORKERS ?= 3
+INSTALL_BROWSER = [ "$$(id -u)" = 0 ] && timeout 300 sh -c "apt-get update && apt-get install -y chromium"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test soak bench check format lock clean
+.PHONY: help demo run test soak bench check format messages lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -26,14 +27,17 @@ run: $(READY) ## the daemon, as configured here
 	@$(BIN)/python -m chesscoach
 
 test: $(READY) ## the whole suite
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@if $(BIN)/python -m tests.browser || { $(INSTALL_BROWSER); } >/dev/null 2>&1 || [ "$$CI" = true ]; \
+	then set --; else echo "no chromium here: the tests in a browser are left out"; set -- -m "not browser"; fi; \
+	set -x; $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal "$$@"
 
 soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full
 	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
-bench: $(READY) ## the sync and the scheduler in figures, beside the plain way
+bench: $(READY) ## sync, scheduler and mails in figures, beside the plain way
 	@$(BIN)/python -m benchmarks.sync_games
 	@$(BIN)/python -m benchmarks.scheduler
+	@$(BIN)/python -m benchmarks.weekly_emails
 
 check: $(READY) ## lint, types, import rules
 	$(BIN)/ruff format --check .
@@ -44,6 +48,9 @@ check: $(READY) ## lint, types, import rules
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+messages: $(READY) ## collect the texts of mails for translators
+	$(BIN)/pybabel -q extract -F pyproject.toml --no-location --omit-header --sort-output -w 100 -o chesscoach/emails/locales/messages.pot chesscoach
 
 lock: $(READY) ## renew the pinned requirements from pyproject.toml
 	$(BIN)/python -m pip install -q uv

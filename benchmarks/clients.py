@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -57,6 +57,13 @@ def insert(source: str) -> None:
         print(time.monotonic() - begun)
 
 
+@clients.command()
+@click.argument("players", type=int)
+def mails(players: int) -> None:
+    """What one writes first for the Monday mail: three finds and a post, player by player."""
+    print(asyncio.run(_mails(players)))
+
+
 async def _plain(accounts: int) -> None:
     since = int((time.time() - 6 * 3600) * 1000)
     client = AsyncMongoClient[dict[str, Any]](os.environ["MONGO_URL"])
@@ -97,6 +104,58 @@ async def _read(accounts: int) -> float:
                 async for _ in reply.content.iter_any():
                     pass
         return time.monotonic() - begun
+
+
+async def _mails(players: int) -> float:
+    """The seconds that it took."""
+    monday = datetime.now(UTC).date() - timedelta(days=datetime.now(UTC).weekday())
+    this, before = monday - timedelta(days=7), monday - timedelta(days=14)
+    client = AsyncMongoClient[dict[str, Any]](os.environ["MONGO_URL"])
+    db = client[os.environ["DB_NAME"]]
+    headers = {"Authorization": f"Bearer {os.environ['SENDGRID_API_KEY']}"}
+    url = f"{os.environ['CHESSCOACH_EMAILS__SENDGRID__BASE_URL']}/v3/mail/send"
+
+    async def analyses(user_id: str, first: date, end: date) -> list[dict[str, Any]]:
+        made = {"$gte": first.isoformat(), "$lt": end.isoformat()}
+        return await db.game_analyses.find({"user_id": user_id, "created_at": made}).to_list()
+
+    async with client, aiohttp.ClientSession(headers=headers) as session:
+        begun = time.monotonic()
+        wanting = db.users.find({"email_notifications.weekly_summary": True})
+        async for user in wanting.sort("user_id", 1).limit(players):
+            user_id = user["user_id"]
+            now = await analyses(user_id, this, monday)
+            then = await analyses(user_id, before, this)
+            profile = await db.player_profiles.find_one({"user_id": user_id}) or {}
+            mail = _mail(user, _blunders(now), _blunders(then), profile)
+            async with session.post(url, json=mail) as reply:
+                reply.raise_for_status()
+        return time.monotonic() - begun
+
+
+def _blunders(analyses: list[dict[str, Any]]) -> int:
+    return sum(
+        move["evaluation"] == "blunder"
+        for analysis in analyses
+        for move in analysis["stockfish_analysis"]["move_evaluations"]
+    )
+
+
+def _mail(user: dict[str, Any], now: int, then: int, profile: dict[str, Any]) -> dict[str, Any]:
+    """A few lines, not the mail of ours."""
+    weakness = profile["top_weaknesses"][0]["subcategory"] if profile else "nothing"
+    text = f"{now} blunders this week, {then} the week before. Work on {weakness}."
+    return {
+        "from": {"email": os.environ["SENDER_EMAIL"]},
+        "subject": "Your week in chess",
+        "personalizations": [
+            {"to": [{"email": user["email"]}], "custom_args": {"outbox_id": user["user_id"]}}
+        ],
+        "content": [
+            {"type": "text/plain", "value": text},
+            {"type": "text/html", "value": f"<p>{text}</p>"},
+        ],
+    }
 
 
 def _export(user: str) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chesscoach import __version__, portrait
-from chesscoach.commands import runs, schedules
+from chesscoach.commands import db, email, runs, schedules
 from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.doctor import examination, report
@@ -48,38 +48,13 @@ def main() -> None:
 
 
 main.add_command(schedules.group, "schedule")
-main.add_command(schedules.group, "schedules")  # either is what people type
+main.add_command(schedules.group, "schedules")  # either is what people type, here and below
 main.add_command(runs.group, "runs")
+main.add_command(db.group, "db")
+main.add_command(email.group, "email")
+main.add_command(email.group, "emails")
 main.add_command(web)
 main.add_command(healthcheck)
-
-
-@main.group()
-def db() -> None:
-    """Care of the database."""
-
-
-@db.command("init")
-@_config
-@_as_json
-def db_init(config: str | None, as_json: bool) -> None:
-    """Make the collections and indexes that we need, beside the application's own.
-
-    Safe to repeat. An index of the application's that serves is left as it is; one that
-    contradicts ours is an error that names it, and nothing is dropped.
-    """
-
-    async def body(ctx: Context) -> None:
-        report = await ctx.store.prepare()
-        if as_json:
-            click.echo(json.dumps(report))
-            return
-        for name in report["made"]:
-            click.echo(f"made     {name}")
-        for name in report["present"]:
-            click.echo(f"present  {name}")
-
-    _with_context(config, body)
 
 
 @main.command(

@@ -11,6 +11,9 @@
     ├── LeaseHeld              another run of the job is at work; exit code 75
     ├── LeaseLost              somebody else may hold our lease by now: stop at once
     ├── JobExited              a job tried to end the process that it runs in
+    ├── MailStopped            no mail can be sent for now, whoever it is for
+    ├── LinkRefused            a link was not signed by us, was altered, or is too old
+    ├── SignatureRefused       what came as SendGrid's events is not shown to be SendGrid's
     └── SourceError            a site's reply for one account cannot be used
         ├── PlayerMissing      the site knows no such player
         ├── PlayerClosed       the player's account is closed
@@ -63,6 +66,31 @@ class LeaseLost(ChesscoachError):
 
 class JobExited(ChesscoachError):
     """A job raised SystemExit or KeyboardInterrupt: its run has failed, and others go on."""
+
+
+class MailStopped(ChesscoachError):
+    """No further mail is sent in this run: the key, the sender or the provider is the trouble."""
+
+
+class LinkRefused(ChesscoachError):
+    """A link cannot be acted on; the message is one of REASONS and quotes nothing of the link.
+
+    `malformed`: it never was a link of ours; `tampered`: it may have been one; `aged`: it was.
+    """
+
+    permanent = True
+    REASONS = ("malformed", "tampered", "aged")
+
+    @property
+    def reason(self) -> str:
+        """One of REASONS."""
+        return str(self.args[0])
+
+
+class SignatureRefused(ChesscoachError):
+    """Headers or signature of a batch of events are missing, wrong, or too old."""
+
+    permanent = True
 
 
 class SourceError(ChesscoachError):

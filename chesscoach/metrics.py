@@ -76,6 +76,18 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
+        self.emails = Counter(
+            "chesscoach_emails",
+            "Mails that this process has tried to send, by kind and what became of them.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.email_events = Counter(
+            "chesscoach_email_events",
+            "Events from SendGrid, each once, by kind; `duplicate` and `unreadable` beside them.",
+            ["event"],
+            registry=self.registry,
+        )
         self.http_requests = Counter(
             "chesscoach_http_requests",
             "Requests answered, by listener, route and status.",

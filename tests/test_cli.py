@@ -27,7 +27,12 @@ async def test_db_init_makes_what_we_need_and_is_safe_to_repeat(
     (report,) = first.lines
     assert "games.chesscoach_game_id" in report["present"]
     assert "sync_accounts.chesscoach_platform_due_at__id" in report["made"]
-    assert set(db.games.index_information()) == {"_id_", "theirs", "chesscoach_user_id_url"}
+    assert set(db.games.index_information()) == {
+        "_id_",
+        "theirs",
+        "chesscoach_user_id_url",
+        "chesscoach_user_id_ended_at_imported_at",
+    }
     assert second.lines[0]["made"] == []
     assert {"job_runs", "job_leases", "sync_accounts"} <= set(db.list_collection_names())
 

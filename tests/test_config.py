@@ -77,7 +77,11 @@ def test_nothing_at_all_gives_the_defaults(load: Loader) -> None:
     assert settings.config == Config()
     assert settings.process == Process()
     assert settings.origin == Origin()
-    assert list(settings.config.schedules) == ["sync_games"]
+    assert {key: each.job for key, each in settings.config.schedules.items()} == {
+        "sync_games": "sync_games",
+        "weekly_emails": "weekly_emails",
+        "weekly_emails_owed": "weekly_emails",
+    }
 
 
 def test_a_config_toml_in_the_working_directory_is_read_when_none_is_named() -> None:
@@ -363,6 +367,7 @@ def test_the_environment_changes_a_default_schedule_and_adds_others(load: Loader
         "CHESSCOACH_SCHEDULES__NIGHTLY__MISFIRE_GRACE_S": "60",
     }
     assert load(None, env).config.schedules == {
+        **Config().schedules,
         "sync_games": Schedule(job="sync_games", cron="5 * * * *"),
         "nightly": Schedule(
             job="sync_games",
@@ -374,7 +379,7 @@ def test_the_environment_changes_a_default_schedule_and_adds_others(load: Loader
     }
 
 
-def test_schedules_in_the_file_take_the_place_of_the_default_one(load: Loader) -> None:
+def test_schedules_in_the_file_take_the_place_of_the_default_ones(load: Loader) -> None:
     text = "[schedules.mine]\njob = 'sync_games'\ncron = '0 1 * * *'"
     assert list(load(text).config.schedules) == ["mine"]
     env = {"CHESSCOACH_SCHEDULES__MINE__CRON": "0 2 * * *"}

@@ -9,7 +9,7 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 import chesscoach
-from chesscoach.commands import runs
+from chesscoach.commands import email, runs
 from chesscoach.commands import schedules as schedule
 from chesscoach.config import Lichess, Sources
 from chesscoach.metrics import Metrics
@@ -18,6 +18,7 @@ from chesscoach.rules import cadence
 from chesscoach.scheduling.joblist import JOBS
 from chesscoach.scheduling.why.verdict import Verdict
 from chesscoach.sources.lichess import BULK, PAGE
+from chesscoach.store.outbox import STATES
 from chesscoach.store.probe import Ledger
 from chesscoach.store.schedules import Stored
 from chesscoach.web.families import Gaps, of_ledger, of_process
@@ -50,6 +51,7 @@ def test_every_metric_stands_in_the_readme_with_its_labels_and_no_other() -> Non
         running_since={"a": NOON},
         recent={("a", "failed"): 1},
         schedules=(stored,),
+        mails={"pending": 1},
     )
     alarm = alarm_by(Hands())
     looked_up = [*of_process(alarm), *of_ledger(ledger, Gaps(), NOON)]
@@ -86,6 +88,15 @@ def test_readme_names_every_command_on_schedules_and_every_verdict() -> None:
             assert f"--{field.name.replace('_', '-')}" in schedules.replace("--no-", "--"), (
                 field.name
             )
+
+
+def test_the_documentation_of_mail_names_every_command_and_state() -> None:
+    mail = README.partition("\n## Mail\n")[2].partition("\n## ")[0]
+    text = (ROOT / "docs" / "email.md").read_text()
+    commands = re.findall(r"^\| `([a-z]+)[ `]", mail, re.MULTILINE)
+
+    assert set(commands) - {"chesscoach"} == set(email.group.commands)
+    assert re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE) == list(STATES)
 
 
 def test_ci_calls_the_targets_that_the_readme_and_contributing_name() -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from pymongo import MongoClient
 
 from chesscoach import config, log
-from chesscoach.config import Settings
+from chesscoach.config import Config, Settings
 from chesscoach.context import Context, utc_now
 from chesscoach.demo.site import Fault
 from chesscoach.doctor import database, examination, secrets
@@ -133,6 +133,7 @@ async def test_a_url_that_cannot_be_used_hides_no_check_that_needs_none(
         "indexes": "warn",
         "lichess": "warn",
         "chess.com": "warn",
+        "outbox": "warn",
     }
 
 
@@ -207,7 +208,7 @@ async def test_without_a_contact_chesscom_is_not_asked_and_that_is_a_failure(
 async def test_schedules_that_are_all_off_are_worth_a_word(
     environment: dict[str, str], ctx: Context
 ) -> None:
-    off = {"CHESSCOACH_SCHEDULES__SYNC_GAMES__ENABLED": "false"}
+    off = {f"CHESSCOACH_SCHEDULES__{key.upper()}__ENABLED": "false" for key in Config().schedules}
 
     found = await examined(await settings_of(environment, **off))
 
@@ -230,6 +231,7 @@ async def test_a_database_that_is_down_leaves_the_sites_unasked_and_the_rest_che
         "indexes": "warn",
         "lichess": "warn",
         "chess.com": "warn",
+        "outbox": "warn",
     }
     assert "its lane is in the database" in found["lichess"].what
     assert sites.lichess.seen == sites.chesscom.seen == []

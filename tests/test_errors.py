@@ -32,6 +32,8 @@ def test_the_tree_in_the_docstring_equals_the_classes() -> None:
 def test_only_what_would_fail_again_in_the_same_way_is_permanent(name: str) -> None:
     kind = getattr(errors, name)
     assert kind.permanent == (
-        name in {"ConfigError", "SetupError", "PlayerMissing", "PlayerClosed", "PlayerRenamed"}
+        name
+        in {"ConfigError", "SetupError", "PlayerMissing", "PlayerClosed", "PlayerRenamed"}
+        | {"LinkRefused", "SignatureRefused"}
     )
     assert kind("why").args == ("why",)

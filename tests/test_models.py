@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chesscoach.models import Every, Schedule, instant
+from chesscoach.models import Every, Schedule, Week, instant
 from chesscoach.rules import slots
 from tests.conftest import NOON
 
@@ -56,3 +56,47 @@ def test_slots_end_with_the_calendar() -> None:
 
     assert len(list(islice(slots.after("s", decades, late), 5))) in (1, 2)
     assert list(slots.after("s", Schedule(job="x", cron="0 0 1 1 *"), late)) != []
+
+
+@pytest.mark.parametrize(
+    ("key", "monday"),
+    [
+        ("2026-W01", "2025-12-29"),
+        ("2026-W47", "2026-11-16"),
+        ("2026-W53", "2026-12-28"),
+        ("2027-W01", "2027-01-04"),
+        ("2020-W53", "2020-12-28"),
+    ],
+)
+def test_a_week_is_named_by_its_key_and_knows_its_monday(key: str, monday: str) -> None:
+    week = Week.parse(key)
+    assert (week.key, week.monday.isoformat()) == (key, monday)
+    assert week.after.before == week
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "2026-W54",
+        "2026-W00",
+        "2025-W53",
+        "0000-W01",
+        "0001-W01",
+        "9999-W52",
+        "2026-47",
+        "2026-W7",
+        "2026-W047",
+        "2026W47",
+        "26-W47",
+        "2026-w47",
+        "2026-W47\n",
+        " 2026-W47",
+        "2026-W47-1",
+        "٢٠٢٦-W٤٧",  # noqa: RUF001  # digits, but not ours
+        "",
+        "last",
+    ],
+)
+def test_what_names_no_iso_week_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="ISO week"):
+        Week.parse(key)

@@ -1,6 +1,7 @@
 """Settings: what can be set, and how it is read."""
 
 from chesscoach.config.address import Address
+from chesscoach.config.emails import Emails, SendGrid
 from chesscoach.config.loading import load
 from chesscoach.config.settings import (
     LISTENERS,
@@ -24,12 +25,14 @@ __all__ = [
     "Chesscom",
     "Config",
     "Database",
+    "Emails",
     "Lichess",
     "Limits",
     "Listener",
     "Log",
     "Origin",
     "Process",
+    "SendGrid",
     "Settings",
     "Sources",
     "Web",

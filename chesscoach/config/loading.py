@@ -1,8 +1,9 @@
 """How settings are read: a TOML file, the environment over it, a default for everything.
 
-The only file that reads the environment. These names count there: `MONGO_URL`,
-`DB_NAME` (each also as `NAME_FILE`, for secrets mounted as files), `CHESSCOACH_CONFIG` and
-`CHESSCOACH_SLOT`, and settings spelled with `__`, such as `CHESSCOACH_SOURCES__CONTACT`. Other
+The only file that reads the environment. These names count there: `MONGO_URL`, `DB_NAME`,
+`SENDGRID_API_KEY` and `SENDER_EMAIL`, `CHESSCOACH_CONFIG` and `CHESSCOACH_SLOT`, and settings
+spelled with `__`, such as `CHESSCOACH_SOURCES__CONTACT`. The first four, and the setting
+`CHESSCOACH_EMAILS__SIGNING_KEY`, count as `NAME_FILE` too, for secrets mounted as files. Other
 `CHESSCOACH_*` names are left alone: Kubernetes injects some for a Service of that name. The
 application's own `BACKGROUND_SYNC_INTERVAL_SECONDS` makes `sync_games` run in that period. A `.env`
 file beside the configuration is read too; the real environment wins over it.
@@ -29,7 +30,8 @@ from chesscoach.models import Schedule, instant
 PREFIX = "CHESSCOACH_"
 OLD_INTERVAL = "BACKGROUND_SYNC_INTERVAL_SECONDS"
 _RESERVED = ("CHESSCOACH_CONFIG", "CHESSCOACH_SLOT", OLD_INTERVAL)
-_SECRETS = ("MONGO_URL", "DB_NAME")
+_SECRETS = ("MONGO_URL", "DB_NAME", "SENDGRID_API_KEY", "SENDER_EMAIL")
+_SIGNING_KEY = "CHESSCOACH_EMAILS__SIGNING_KEY"
 
 
 def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -51,13 +53,16 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     env = {**beside, **real}
     _convert(table, str(file), strict=True)
     merged = _overlay(table, _settings_in(env))
+    if key := _secret(_SIGNING_KEY, real, beside):
+        merged.setdefault("emails", {})["signing_key"] = key
     if seconds := env.get(OLD_INTERVAL, "").strip():
         _every(merged, seconds)
     if name := _secret("DB_NAME", real, beside):
         merged.setdefault("database", {})["name"] = name
+    config = _hourly(_convert(merged, "the environment", strict=False))
     return Settings(
-        config=_convert(merged, "the environment", strict=False),
-        process=_process(real, beside),
+        config=config,
+        process=_process(real, beside, config.emails.keys),
         origin=_origin(file, real, beside),
     )
 
@@ -127,7 +132,7 @@ def _explain(message: str, prefix: str, where: str) -> str:
 
 def _settings_in(env: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
     for name, value in sorted(env.items()):
-        if name.startswith(PREFIX) and "__" in name:
+        if name.startswith(PREFIX) and "__" in name and name != f"{_SIGNING_KEY}_FILE":
             yield name.removeprefix(PREFIX).lower().split("__"), value
 
 
@@ -165,6 +170,17 @@ def _every(table: dict[str, Any], seconds: str) -> None:
     }
 
 
+def _hourly(config: Config) -> Config:
+    """Lets the weekly mail's own schedule run hourly where each player has a time of his own."""
+    name = "weekly_emails"
+    usual = default_schedules()[name].cron
+    schedule = config.schedules.get(name)
+    if not config.emails.deliver_at or schedule is None or schedule.cron != usual:
+        return config
+    hourly = msgspec.structs.replace(schedule, cron="0 * * * *", misfire_grace_s=3600.0)
+    return msgspec.structs.replace(config, schedules={**config.schedules, name: hourly})
+
+
 def _secret(name: str, *places: Mapping[str, str]) -> str | None:
     """A value, or the content of the file that `NAME_FILE` names, from the first place to say."""
     for env in places:
@@ -179,11 +195,16 @@ def _secret(name: str, *places: Mapping[str, str]) -> str | None:
     return None
 
 
-def _process(real: Mapping[str, str], beside: Mapping[str, str]) -> Process:
+def _process(
+    real: Mapping[str, str], beside: Mapping[str, str], secret_settings: tuple[str, ...]
+) -> Process:
     kubernetes = "KUBERNETES_SERVICE_HOST" in real
     systemd = "INVOCATION_ID" in real
     return Process(
         mongo_url=_secret("MONGO_URL", real, beside),
+        sendgrid_key=_secret("SENDGRID_API_KEY", real, beside),
+        sender_email=_secret("SENDER_EMAIL", real, beside),
+        secret_settings=secret_settings,
         slot=_slot(real.get("CHESSCOACH_SLOT")),
         kubernetes_job=real.get("KUBERNETES_JOB_NAME") or None,
         source="kubernetes" if kubernetes else "systemd" if systemd else "cli",
@@ -197,7 +218,7 @@ def _origin(file: Path, real: Mapping[str, str], beside: Mapping[str, str]) -> O
     for place, env in places.items():
         for keys, _ in _settings_in(env):
             variables.setdefault(PREFIX + "__".join(keys).upper(), place)
-    for name in _SECRETS:
+    for name in (*_SECRETS, _SIGNING_KEY):
         found = [
             (spelled, place, env[spelled])
             for place, env in places.items()

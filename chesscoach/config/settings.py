@@ -5,23 +5,18 @@
 
 from datetime import datetime
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta, Struct
 
 from chesscoach.config.address import Address
+from chesscoach.config.emails import Emails
+from chesscoach.config.section import Count, Section, Share, Upstream, Url
 from chesscoach.models import Schedule, Seconds
 
-Count = Annotated[int, Meta(ge=1, le=10_000_000)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 Listener = Literal["admin", "public"]
 LISTENERS: tuple[Listener, ...] = ("admin", "public")
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https URL")]
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of `config.toml`; an unknown key in it is refused."""
 
 
 class Database(Section, frozen=True, kw_only=True):
@@ -40,21 +35,6 @@ class Runner(Section, frozen=True, kw_only=True):
     grace_s: Annotated[float, Meta(ge=0, le=3600)] = 60.0
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 2
     keep_runs_days: Annotated[int, Meta(ge=1, le=3660)] = 90
-
-
-class Upstream(Section, frozen=True, kw_only=True):
-    """What the sites' tables share."""
-
-    base_url: Url
-
-    def __post_init__(self) -> None:
-        try:
-            host = urlsplit(self.base_url).hostname
-        except ValueError:
-            host = None
-        if not host:
-            msg = "base_url is no URL with a host"
-            raise ValueError(msg)
 
 
 class Lichess(Upstream, frozen=True, kw_only=True):
@@ -103,6 +83,7 @@ class Jobs(Section, frozen=True, kw_only=True):
     """`[jobs]`: a table for each job."""
 
     sync_games: Limits = Limits()
+    weekly_emails: Limits = Limits()
 
 
 class Web(Section, frozen=True, kw_only=True):
@@ -142,7 +123,13 @@ class Log(Section, frozen=True, kw_only=True):
 
 def default_schedules() -> dict[str, Schedule]:
     """What runs when, where no file says."""
-    return {"sync_games": Schedule(job="sync_games", cron="0 */6 * * *")}
+    return {
+        "sync_games": Schedule(job="sync_games", cron="0 */6 * * *"),
+        "weekly_emails": Schedule(job="weekly_emails", cron="0 9 * * 1", misfire_grace_s=129_600.0),
+        "weekly_emails_owed": Schedule(
+            job="weekly_emails", cron="30 * * * 1-3", args={"owed": True}, misfire_grace_s=3600.0
+        ),
+    }
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -152,6 +139,7 @@ class Config(Section, frozen=True, kw_only=True):
     runner: Runner = Runner()
     sources: Sources = Sources()
     sync: Sync = Sync()
+    emails: Emails = Emails()
     jobs: Jobs = Jobs()
     web: Web = Web()
     log: Log = Log()
@@ -162,21 +150,26 @@ class Process(Struct, frozen=True, kw_only=True):
     """What this process was given besides settings.
 
     `slot` comes from `CHESSCOACH_SLOT`; `kubernetes_job` is the pod's Job name, which ends in the
-    slot's Unix minutes when a CronJob made it. Its text form hides the URL.
+    slot's Unix minutes when a CronJob made it. `secret_settings` are the values of those settings
+    that must not be shown. Its text form hides the URL and the key.
     """
 
     mongo_url: str | None = None
+    sendgrid_key: str | None = None
+    sender_email: str | None = None
+    secret_settings: tuple[str, ...] = ()
     slot: datetime | None = None
     kubernetes_job: str | None = None
     source: Literal["cli", "kubernetes", "systemd"] = "cli"
 
     def secrets(self) -> list[str]:
-        """The texts that must not be logged: the URL, and its password as written and as read."""
+        """The texts that must not be logged: keys, the URL, its password as written and as read."""
+        found = [*self.secret_settings, *([self.sendgrid_key] if self.sendgrid_key else [])]
         if self.mongo_url is None:
-            return []
+            return found
         netloc = self.mongo_url.partition("://")[2].partition("/")[0]
         password = netloc.rpartition("@")[0].partition(":")[2]
-        return [self.mongo_url, password, unquote(password)]
+        return [*found, self.mongo_url, password, unquote(password)]
 
     def __repr__(self) -> str:
         return f"Process(slot={self.slot}, source={self.source!r})"

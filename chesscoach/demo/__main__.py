@@ -1,25 +1,38 @@
-"""`python -m chesscoach.demo`: the main job on embedded parts, shown from beginning to end.
+"""`python -m chesscoach.demo`: sync and Monday's mail on embedded parts, from beginning to end.
 
 Everything is on this machine: a MongoDB of our own, stand-ins for both sites, a small club of
-players. What it stores stays in `.chesscoach/demo`, so that a second show finds nothing new.
+players. Mails are written into a folder and sent to nobody. What it stores stays in
+`.chesscoach/demo`, so that a second show finds nothing new.
 """
 
 import sys
 from contextlib import AsyncExitStack
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from chesscoach import config, log
-from chesscoach.config import Chesscom, Config, Database, Lichess, Process, Settings, Sources
+from chesscoach.config import (
+    Chesscom,
+    Config,
+    Database,
+    Emails,
+    Lichess,
+    Process,
+    Settings,
+    Sources,
+)
 from chesscoach.context import Context, open_context, utc_now
+from chesscoach.demo.application import furnish
 from chesscoach.demo.chesscom import ChesscomStandIn
 from chesscoach.demo.lichess import LichessStandIn
 from chesscoach.demo.world import sample_world
-from chesscoach.jobs import sync_games
+from chesscoach.jobs import sync_games, weekly_emails
 from chesscoach.models import Platform
+from chesscoach.rules import weeks
 from chesscoach.runner import command, work
 from chesscoach.runner.job import Stop
 from chesscoach.runner.record import Ending
@@ -54,8 +67,14 @@ async def show(stop: Stop, console: Console, today: datetime) -> int:
             )
         after = await ctx.store.games.count_by_user(users)
         console.print(_table(members, before, after))
-        _sum_up(console, ctx, ending, sum(after.values()) - sum(before.values()))
-        return ending.exit_code
+        _sum_up(console, ending, sum(after.values()) - sum(before.values()))
+        await furnish(ctx.store, users, today)
+        console.print("Writing Monday's mails: `python -m chesscoach.jobs.weekly_emails`")
+        mailed = await work.by_hand(ctx, weekly_emails.JOB, weekly_emails.Args(), stop)
+        await _show_mails(console, ctx, mailed)
+        console.print(f"The data is in {_FOLDER}/mongo (database {ctx.config.database.name}).")
+        console.print(f"To begin anew: rm -r {_FOLDER}. Nothing has been left running.")
+        return ending.exit_code or mailed.exit_code
 
 
 def _settings(lichess_url: str, chesscom_url: str) -> Settings:
@@ -66,6 +85,11 @@ def _settings(lichess_url: str, chesscom_url: str) -> Settings:
                 contact="demo@localhost",
                 lichess=Lichess(base_url=lichess_url),
                 chesscom=Chesscom(base_url=f"{chesscom_url}/pub"),
+            ),
+            emails=Emails(
+                public_url="https://coach.example.org",
+                signing_key="of the demo alone",
+                outbox_dir=f"{_FOLDER}/outbox",
             ),
         ),
         process=Process(),
@@ -87,7 +111,7 @@ def _table(
     return table
 
 
-def _sum_up(console: Console, ctx: Context, ending: Ending, new: int) -> None:
+def _sum_up(console: Console, ending: Ending, new: int) -> None:
     record = ending.record
     notes = record.get("notes", {})
     asked = notes.get("lichess_requests", 0) + notes.get("chesscom_requests", 0)
@@ -100,13 +124,21 @@ def _sum_up(console: Console, ctx: Context, ending: Ending, new: int) -> None:
         )
     else:
         console.print(f"The run ended as {record['outcome']}: {record.get('errors')}")
-    console.print(f"The data is in {_FOLDER}/mongo (database {ctx.config.database.name}).")
-    console.print(f"To begin anew: rm -r {_FOLDER}. Nothing has been left running.")
+
+
+async def _show_mails(console: Console, ctx: Context, ending: Ending) -> None:
+    """Where the mails are that have been written, by this show or an earlier one."""
+    week = weeks.closed(ctx.now(), ZoneInfo("UTC"))
+    rows = await ctx.store.outbox.recent(state="sent", week=week.key, user_id=None, limit=100)
+    new = ending.record.get("done", 0)
+    console.print(f"{new} new mails of {week.key}, as files that a mail program opens:")
+    for row in rows:
+        console.print(f"  {_FOLDER}/outbox/{row.message_id}", soft_wrap=True, highlight=False)
 
 
 @click.command()
 def main() -> None:
-    """Show the main job on embedded parts: no account, no network, nothing left running."""
+    """Show sync and mail on embedded parts: no account, no network, nothing left running."""
     log.configure(config.Log(level="warning"), stream="stderr")
     stop, console = Stop(), Console()
     sys.exit(

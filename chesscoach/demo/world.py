@@ -224,7 +224,8 @@ def sample_world(anchor: datetime, seed: int = 7) -> tuple[World, list[tuple[str
         for site, place in sites:
             if name := member[place]:
                 world.add_player(site, name, anchor - timedelta(days=30))
-                for back in sorted(chance.sample(range(1, 60), 6), reverse=True):
+                lately = chance.sample(range(1, 14), 6)
+                for back in sorted(chance.sample(range(14, 60), 6) + lately, reverse=True):
                     ended = anchor - timedelta(days=back, minutes=chance.randrange(600))
                     world.play(site, name, ended, speed=chance.choice(["blitz", "rapid"]))
     return world, members

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from chesscoach import log
 from chesscoach.config import Settings
 from chesscoach.context import open_context
-from chesscoach.doctor import configuration, database, secrets, sites
+from chesscoach.doctor import configuration, database, mail, secrets, sites
 from chesscoach.doctor.finding import Check, Finding, Patient, StoreCheck, fail, unusable, warn
 from chesscoach.errors import ChesscoachError, ConfigError, StoreFailed
 from chesscoach.runner import record
@@ -26,6 +26,11 @@ CHECKS: tuple[Check | StoreCheck, ...] = (
     StoreCheck("indexes", database.indexes),
     StoreCheck("lichess", sites.lichess),
     StoreCheck("chess.com", sites.chesscom),
+    Check("mail", mail.outlet),
+    Check("mail links", mail.links),
+    Check("mail events", mail.events),
+    Check("sendgrid", mail.sendgrid),
+    StoreCheck("outbox", mail.outbox),
     Check("secrets", secrets.origin),
     Check("secret files", secrets.files),
     Check("transport", secrets.transport),

@@ -9,23 +9,38 @@ from chesscoach import log
 from chesscoach.doctor.finding import Finding, Patient, fail, ok, warn
 from chesscoach.store import client
 
+SIGNING_KEY = "CHESSCOACH_EMAILS__SIGNING_KEY"
+
 
 async def origin(patient: Patient) -> Finding:
-    """Where the database's address comes from."""
+    """Where each secret comes from: the database's address, SendGrid's key, the signing key."""
+    settings = patient.settings
+    found = [_place(patient, "MONGO_URL") or "MONGO_URL"]
+    if settings.process.mongo_url is None:
+        found = ["no MONGO_URL: the embedded MongoDB has no secret, any local user can reach it"]
+    if settings.process.sendgrid_key is not None:
+        found.append(_place(patient, "SENDGRID_API_KEY") or "SENDGRID_API_KEY")
+    if settings.config.emails.keys:
+        found.append(_place(patient, SIGNING_KEY) or f"signing_key in {settings.origin.file}")
+    return ok("; ".join(found))
+
+
+def _place(patient: Patient, name: str) -> str | None:
+    """Where a variable stands that counts, if one does."""
     variables = patient.settings.origin.variables
-    for name, what in (("MONGO_URL", ""), ("MONGO_URL_FILE", ", from the file that it names")):
-        if place := variables.get(name):
+    for spelled, what in ((name, ""), (f"{name}_FILE", ", from the file that it names")):
+        if place := variables.get(spelled):
             where = "the environment" if place == "environment" else place
-            return ok(f"{name} in {where}{what}")
-    if patient.settings.process.mongo_url is None:
-        return ok("none given: the embedded MongoDB has none, any local user can reach it")
-    return ok("MONGO_URL")
+            return f"{spelled} in {where}{what}"
+    return None
 
 
 async def files(patient: Patient) -> Finding:
     """Whether others on this machine can read the files that hold secrets."""
     found = patient.settings.origin
     paths = [*found.secret_files, *([found.dotenv] if found.dotenv else [])]
+    in_toml = patient.settings.config.emails.keys and not _place(patient, SIGNING_KEY)
+    paths += [found.file] if found.file and in_toml else []
     if not paths:
         return ok("no secret stands in a file")
     open_to_all = [path for path in paths if await asyncio.to_thread(_others_read, Path(path))]
@@ -49,7 +64,7 @@ async def transport(patient: Patient) -> Finding:
         return ok("no password is given")
     if said.tls:
         return ok("the password in MONGO_URL goes by TLS")
-    if all(_is_here(host) for host in said.hosts):
+    if all(is_here(host) for host in said.hosts):
         return ok("the password in MONGO_URL stays on this machine")
     return warn(
         "MONGO_URL has a password, a host that is not this machine, and no TLS",
@@ -57,7 +72,7 @@ async def transport(patient: Patient) -> Finding:
     )
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
     """Whether a host is this machine: a loopback address, its name, or a socket file."""
     if host == "localhost" or host.endswith(".sock"):
         return True
@@ -75,7 +90,7 @@ async def masking(patient: Patient) -> Finding:
         return fail("logs would show a secret", "report it, and keep the logs to yourself")
     if shown:
         return warn(
-            "the password in MONGO_URL is too short to be masked wherever it stands",
+            "a secret (MongoDB's password, a key) is too short to be masked wherever it stands",
             f"take one of {log.SHORTEST} characters or more",
         )
     return ok("every secret is masked in logs" if secrets else "no secret to be masked")

@@ -85,15 +85,24 @@ class Stop:
 class Run:
     """One run as the job sees it.
 
-    `counts` is filled in as the work goes on. A job that breaks off because of `stopping` sets
+    `fence` grows with each holder of the run's lease; 0 in a rehearsal, which holds none. `counts`
+    is filled in as the work goes on. A job that breaks off because of `stopping` sets
     `unfinished`; the slot then stays open.
     """
 
     def __init__(
-        self, run_id: str, *, slot: Slot | None, by_hand: bool, dry_run: bool, stop: Stop
+        self,
+        run_id: str,
+        *,
+        slot: Slot | None,
+        by_hand: bool,
+        dry_run: bool,
+        stop: Stop,
+        fence: int = 0,
     ) -> None:
         self.id = run_id
         self.slot = slot
+        self.fence = fence
         self.by_hand = by_hand
         self.dry_run = dry_run
         self.counts = Counts()

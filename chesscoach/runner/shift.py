@@ -41,7 +41,14 @@ class Shift:
         self._observe = observe
         self._limits: Limits = getattr(ctx.config.jobs, job.name, Limits())
         new = attempt.new
-        self._run = Run(new.id, slot=new.slot, by_hand=new.slot is None, dry_run=False, stop=stop)
+        self._run = Run(
+            new.id,
+            slot=new.slot,
+            by_hand=new.slot is None,
+            dry_run=False,
+            stop=stop,
+            fence=attempt.lease.fence,
+        )
 
     async def work(self, args: Struct) -> record.Ending:
         """Works the attempt, records it and gives its lease back."""

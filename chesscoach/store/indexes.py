@@ -6,6 +6,7 @@ left alone.
 """
 
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -20,12 +21,14 @@ class Index(Struct, frozen=True, kw_only=True):
     """An index that we want: its collection and its keys in order.
 
     `having` is a field that a document needs to be in it, where it is of no use without.
+    `expire_after_s`: the server removes documents so long after the date in the one key.
     """
 
     collection: str
     keys: tuple[tuple[str, int], ...]
     unique: bool = False
     having: str | None = None
+    expire_after_s: int | None = None
 
     @property
     def partial(self) -> Document | None:
@@ -43,23 +46,48 @@ def _on(collection: str, *fields: str, unique: bool = False, having: str | None 
     return Index(collection=collection, keys=keys, unique=unique, having=having)
 
 
+def _forgotten(collection: str, field: str, days: int) -> Index:
+    return Index(collection=collection, keys=((field, 1),), expire_after_s=days * 86_400)
+
+
 INDEXES = (
     _on("users", "user_id", unique=True),  # walking all users page by page
     _on("games", "game_id", unique=True),  # one game once per user
     _on("games", "user_id", "url"),  # knowing what the application imported
+    # A week's games: by their end, or by their import where it has to be looked for in the PGN.
+    _on("games", "user_id", "ended_at", "imported_at"),
+    _on("game_analyses", "user_id", "created_at"),  # a week's analyses
+    _on("reflection_results", "user_id", "created_at"),  # a week's answers
+    _on("player_profiles", "user_id"),  # the profiles of a batch of players
+    _on("user_progress", "user_id"),  # their streaks and levels
     _on("analysis_queue", "queue_id", unique=True),  # one item per game
     _on("analysis_queue", "user_id", "created_at"),  # the day's allowance
     _on("sync_accounts", "platform", "due_at", "_id"),  # who is due, stalest first
     _on("sync_accounts", "links.user_id"),  # a user's accounts
+    _on("email_outbox", "week", "state", "_id"),  # what a week still owes
+    _on("email_outbox", "user_id", "-week"),  # a user's mails
     _on("job_runs", "schedule", "-slot"),  # a schedule's newest slot
     _on("job_runs", "outcome", "-started_at"),  # runs that are open
     # A job's last success, how runs ended; claims are spared it.
     _on("job_runs", "job", "outcome", "-finished_at", having="finished_at"),
     _on("job_runs", "-started_at"),  # the newest runs, and those to be forgotten
+    _forgotten("email_events", "at", days=30),  # SendGrid repeats an event for a day or so
+    _forgotten("user_sessions", "expires_at", days=0),  # as the application's schema has it
 )
-COLLECTIONS = ("job_runs", "job_leases", "schedules", "sync_accounts")
+COLLECTIONS = (
+    "job_runs",
+    "job_leases",
+    "schedules",
+    "sync_accounts",
+    "email_outbox",
+    "email_suppressions",
+    "email_events",
+)
 
-_EXISTS, _NOT_UNIQUE, _OTHER_OPTIONS = 48, 11000, (85, 86)
+STORM = 10_000
+"""So many overdue rows the server would delete at one go once a TTL index is there: too many."""
+
+_EXISTS, _NOT_UNIQUE, _OTHER_OPTIONS, _NOT_ALLOWED = 48, 11000, (85, 86), 13
 
 # On a sharded cluster a unique index must begin with the shard key.
 _SHARDED: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {
@@ -67,26 +95,54 @@ _SHARDED: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {
 }
 
 
+class Report(Struct, frozen=True, kw_only=True):
+    """What became of the indexes that we need, by name.
+
+    `waiting` maps a TTL index that was not made to how many rows the server would delete at once.
+    """
+
+    made: list[str]
+    present: list[str]
+    waiting: dict[str, int]
+
+
 @spoken
-async def create(database: Database) -> dict[str, list[str]]:
-    """Makes what is missing; returns the names made and those that stood already.
+async def create(database: Database, *, storm: bool = False) -> Report:
+    """Makes what is missing; with `storm` also TTL indexes that will delete a great deal at once.
 
     Raises:
-        SetupError: an index of the same keys lacks the uniqueness that we need, or the data
-            contradict it. Nothing is dropped.
+        SetupError: an index of the same name or keys is not as we need it, the data contradict it,
+            or we may not. All others are made, nothing is dropped.
     """
-    report: dict[str, list[str]] = {"made": [], "present": []}
+    report = Report(made=[], present=[], waiting={})
     for name in COLLECTIONS:
         with suppress(CollectionInvalid):
             await _create_collection(database, name)
+    wrong = []
     for index in INDEXES:
         label = f"{index.collection}.{index.name}"
         if await _present(database, index):
-            report["present"].append(label)
+            report.present.append(label)
+        elif not storm and (overdue := await _overdue(database, index)) > STORM:
+            report.waiting[label] = overdue
         else:
-            await _make(database, index)
-            report["made"].append(label)
+            try:
+                await _make(database, index)
+                report.made.append(label)
+            except SetupError as error:
+                wrong.append(str(error))
+    if wrong:
+        raise SetupError("; ".join(wrong))
     return report
+
+
+async def _overdue(database: Database, index: Index) -> int:
+    """How many rows a TTL index would have deleted at once, as far as that matters."""
+    if index.expire_after_s is None:
+        return 0
+    before = datetime.now(UTC) - timedelta(seconds=index.expire_after_s)
+    query = {index.keys[0][0]: {"$lt": before}}
+    return int(await database[index.collection].count_documents(query, limit=10 * STORM))
 
 
 @spoken
@@ -117,28 +173,42 @@ async def _create_collection(database: Database, name: str) -> None:
     try:
         await database.create_collection(name)
     except OperationFailure as error:
+        if error.code == _NOT_ALLOWED:
+            raise _may_not(f"make the collection {name}") from None
         if error.code != _EXISTS:  # made by somebody else meanwhile
             raise
+
+
+def _may_not(what: str) -> SetupError:
+    return SetupError(
+        f"the user in MONGO_URL may not {what}: give it the role readWrite on the database, or let "
+        "somebody who has it run `chesscoach db init`; nothing was changed"
+    )
 
 
 async def _present(database: Database, index: Index) -> bool:
     fields = tuple(field for field, _ in index.keys)
     standing = await _standing(database, index.collection, index.partial)
-    for keys, unique in standing:
+    for keys, unique, expires in standing:
         if unique and keys == _SHARDED.get((index.collection, fields)):
             return True
-        if keys == fields and (unique or not index.unique):
+        kept = index.expire_after_s in (None, expires)
+        if keys == fields and kept and (unique or not index.unique):
             return True
     return False
 
 
 async def _standing(
     database: Database, collection: str, partial: Document | None
-) -> list[tuple[tuple[str, ...], bool]]:
-    """A collection's indexes, whole or as partial as ours: the fields, whether they are unique."""
+) -> list[tuple[tuple[str, ...], bool, int | None]]:
+    """A collection's indexes, whole or as partial as ours: fields, uniqueness, seconds kept."""
     found: dict[str, Document] = dict(await database[collection].index_information())
     return [
-        (tuple(field for field, _ in index["key"]), bool(index.get("unique")))
+        (
+            tuple(field for field, _ in index["key"]),
+            bool(index.get("unique")),
+            index.get("expireAfterSeconds"),
+        )
         for index in found.values()
         if index.get("partialFilterExpression") in (None, partial)
     ]
@@ -147,6 +217,8 @@ async def _standing(
 async def _make(database: Database, index: Index) -> None:
     try:
         options: dict[str, Any] = {"partialFilterExpression": index.partial} if index.having else {}
+        if index.expire_after_s is not None:
+            options["expireAfterSeconds"] = index.expire_after_s
         await database[index.collection].create_index(
             list(index.keys), name=index.name, unique=index.unique, **options
         )
@@ -162,6 +234,14 @@ async def _make(database: Database, index: Index) -> None:
                 f"{index.collection}: an index on ({fields}) exists with other options; "
                 "drop it if it is not needed as it is, nothing was changed"
             )
+            named = (await database[index.collection].index_information()).get(index.name)
+            if named is not None and dict(named["key"]) != dict(index.keys):
+                msg = (
+                    f"{index.collection}: the index {index.name} is not on ({fields}), as we need "
+                    "it; drop it if nobody needs it, nothing was changed"
+                )
+        elif error.code == _NOT_ALLOWED:
+            raise _may_not(f"make an index on {index.collection}") from None
         else:
             raise
         raise SetupError(msg) from None

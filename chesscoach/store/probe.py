@@ -16,13 +16,16 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from chesscoach.errors import StoreUnavailable
-from chesscoach.models import PASSED_OVER, WORKED
+from chesscoach.models import PASSED_OVER, WORKED, Week
 from chesscoach.store import run_records, schedules
 from chesscoach.store.client import Document
 from chesscoach.store.faults import spoken, translated
+from chesscoach.store.outbox import STATES, State
 from chesscoach.store.schedules import Stored
 
 LIMIT_S = 2.0
+_MAILS_S = 1.0
+"""Of that for counting mails; half a million take 0.6 s."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _CLIENT: dict[str, Any] = {
     "appname": "chesscoach-probe",
@@ -40,13 +43,16 @@ class Ledger(Struct, frozen=True, kw_only=True):
     """What the run records say, whoever ran: by job, and all schedules.
 
     `running_since` is when the oldest living run began. `recent` counts what ended since some
-    instant, by job and outcome (0 too); a record of several slots counts as so many.
+    instant, by job and outcome (0 too); a record of several slots counts as so many. `mails`
+    counts the rows of the outbox by state (0 too), from some week on; None if there are too many
+    to be counted in time.
     """
 
     last_success: dict[str, datetime]
     running_since: dict[str, datetime]
     recent: dict[tuple[str, str], int]
     schedules: tuple[Stored, ...]
+    mails: dict[State, int] | None
 
 
 class Probe:
@@ -64,14 +70,15 @@ class Probe:
             await self._database.command("ping")
 
     @spoken
-    async def ledger(self, jobs: Sequence[str], since: datetime) -> Ledger:
-        """What is recorded of these jobs."""
+    async def ledger(self, jobs: Sequence[str], since: datetime, first: Week) -> Ledger:
+        """What is recorded of these jobs, and of the mails of a week and those after it."""
         async with _in_time():
             return Ledger(
                 last_success=await self._last_success(jobs),
                 running_since=await self._running_since(jobs),
                 recent=await self._recent(jobs, since),
                 schedules=await self._schedules(),
+                mails=await self._mails(first),
             )
 
     async def _last_success(self, jobs: Sequence[str]) -> dict[str, datetime]:
@@ -143,6 +150,22 @@ class Probe:
             async for row in rows:
                 found[row["_id"]["job"], row["_id"]["outcome"]] = int(row["count"])
         return found
+
+    async def _mails(self, first: Week) -> dict[State, int] | None:
+        """A row for each player and week: what is asked before must not fail for it."""
+        try:
+            async with asyncio.timeout(_MAILS_S):
+                # Without a look at the documents, which hold letters: the index has all of it.
+                rows = await self._database["email_outbox"].aggregate(
+                    [
+                        {"$match": {"week": {"$gte": first.key}}},
+                        {"$group": {"_id": "$state", "count": {"$sum": 1}}},
+                    ]
+                )
+                found = {row["_id"]: int(row["count"]) async for row in rows}
+        except TimeoutError:
+            return None
+        return {state: found.get(state, 0) for state in STATES}
 
     async def _schedules(self) -> tuple[Stored, ...]:
         rows = self._database["schedules"].find(schedules.EVERY)

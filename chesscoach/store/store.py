@@ -1,7 +1,7 @@
 """The store as the rest of the program sees it, and how it is opened and closed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -19,13 +19,18 @@ from chesscoach.store.games import Games
 from chesscoach.store.lanes import SiteLane
 from chesscoach.store.leases import Leases
 from chesscoach.store.notifications import Notifications
+from chesscoach.store.outbox import Outbox
 from chesscoach.store.probe import Probe, open_probe
 from chesscoach.store.queue import Queue
+from chesscoach.store.recipients import Recipients
 from chesscoach.store.retries import Retries
 from chesscoach.store.runs import Runs
 from chesscoach.store.schedules import Schedules
 from chesscoach.store.server import Server, look
+from chesscoach.store.subscriptions import Subscriptions
+from chesscoach.store.suppressions import Suppressions
 from chesscoach.store.users import Users
+from chesscoach.store.weeks import Weeks
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -42,6 +47,11 @@ class Store(Struct, frozen=True, kw_only=True):
     games: Games
     queue: Queue
     notifications: Notifications
+    recipients: Recipients
+    outbox: Outbox
+    weeks: Weeks
+    subscriptions: Subscriptions
+    suppressions: Suppressions
     place: str
     database: Database
     open_probe: Callable[[], AbstractAsyncContextManager[Probe]]
@@ -50,9 +60,9 @@ class Store(Struct, frozen=True, kw_only=True):
         """The lane of a site."""
         return SiteLane(self.database, self.leases, site)
 
-    async def prepare(self) -> dict[str, list[str]]:
+    async def prepare(self, *, storm: bool = False) -> indexes.Report:
         """Makes the collections and indexes that we need; see `indexes.create`."""
-        return await indexes.create(self.database)
+        return await indexes.create(self.database, storm=storm)
 
     async def missing(self) -> list[str]:
         """The names of the indexes that we need and that do not stand."""
@@ -68,16 +78,20 @@ class Store(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_store(config: Config, process: Process, metrics: Metrics) -> AsyncIterator[Store]:
+async def open_store(
+    config: Config, process: Process, metrics: Metrics, listeners: Sequence[Listener] = ()
+) -> AsyncIterator[Store]:
     """Opens the database of `MONGO_URL`, or starts the embedded one, and closes it at the end.
+
+    `listeners` are told of the commands that are sent.
 
     Raises:
         StoreUnavailable: there is no server to be used within the configured time.
         ConfigError: a URL that cannot be used.
     """
-    retries = Retries(metrics)
+    ears = [Retries(metrics), *listeners]
     if process.mongo_url:
-        async with _connected(config, process.mongo_url, [retries]) as database:
+        async with _connected(config, process.mongo_url, ears) as database:
             place = f"MONGO_URL, database {config.database.name}"
             yield _store(config, database, process.mongo_url, place)
         return
@@ -85,7 +99,7 @@ async def open_store(config: Config, process: Process, metrics: Metrics) -> Asyn
     embedded = Embedded(folder)
     url = await asyncio.to_thread(embedded.enter)
     try:
-        async with _connected(config, url, [retries, Reviver(embedded)]) as database:
+        async with _connected(config, url, [*ears, Reviver(embedded)]) as database:
             place = f"{url} ({folder}), database {config.database.name}"
             yield _store(config, database, url, place)
     finally:
@@ -120,6 +134,11 @@ def _store(config: Config, database: Database, url: str, place: str) -> Store:
         games=Games(database),
         queue=Queue(database),
         notifications=Notifications(database),
+        recipients=Recipients(database),
+        outbox=Outbox(database),
+        weeks=Weeks(database),
+        subscriptions=Subscriptions(database),
+        suppressions=Suppressions(database),
         place=place,
         database=database,
         # A function hides the URL, which a partial would show in its text form.

@@ -14,13 +14,14 @@ from prometheus_client.exposition import choose_encoder
 
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError
-from chesscoach.models import PASSED_OVER, WORKED
+from chesscoach.models import PASSED_OVER, WORKED, Week
 from chesscoach.scheduling.alarm import Alarm
 from chesscoach.scheduling.joblist import JOBS
 from chesscoach.store.probe import LIMIT_S, Ledger, Probe
 from chesscoach.web import families
 
 _RECENT = timedelta(hours=24)
+_MAILS = timedelta(weeks=2)
 
 
 class Exposition:
@@ -53,7 +54,9 @@ class Exposition:
         """The records, read by one at a time."""
         try:
             async with asyncio.timeout(LIMIT_S), self._reading:
-                return await self._probe.ledger(list(JOBS), self._ctx.now() - _RECENT)
+                now = self._ctx.now()
+                first = Week.of((now - _MAILS).date())
+                return await self._probe.ledger(list(JOBS), now - _RECENT, first)
         except (TimeoutError, ChesscoachError):
             return None
 

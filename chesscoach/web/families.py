@@ -73,6 +73,16 @@ def of_ledger(ledger: Ledger | None, gaps: "Gaps", now: datetime) -> Iterator[Me
     for state in STATES:
         states.add_metric([state], sum(each.state == state for each in ledger.schedules))
     yield states
+    if ledger.mails is None:
+        return
+    mails = GaugeMetricFamily(
+        "chesscoach_outbox_rows",
+        "Mails in the outbox, by state: those of this week and the two before it.",
+        labels=["state"],
+    )
+    for state, count in ledger.mails.items():
+        mails.add_metric([state], count)
+    yield mails
 
 
 class Gaps:

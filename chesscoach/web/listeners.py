@@ -13,6 +13,7 @@ from chesscoach.scheduling.alarm import Alarm
 from chesscoach.web.beat import Beat
 from chesscoach.web.exposition import Exposition
 from chesscoach.web.health import Health
+from chesscoach.web.public import public_routes
 from chesscoach.web.serving import listen
 
 
@@ -29,13 +30,14 @@ async def open_web(
 
     Raises:
         CannotListen: an address cannot be had; the message names the setting.
+        ConfigError: SendGrid's verification key is none, or a catalog of words cannot be used.
     """
     async with AsyncExitStack() as stack:
         probe = await stack.enter_async_context(ctx.store.open_probe())
         health = Health(probe, stop, alarm, stack.enter_context(Beat(ctx.metrics)))
         routes = {
             "admin": [*health.routes(), *Exposition(ctx, probe, alarm).routes()],
-            "public": health.routes(),
+            "public": [*health.routes(), *await public_routes(ctx)],
         }
         urls: dict[Listener, str] = {}
         for listener in LISTENERS:

@@ -1,8 +1,12 @@
 """What is kept and what is to come, as people and scripts are shown it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from chesscoach.config import Config
 from tests.commands.conftest import Operate
 from tests.conftest import Clock
 
@@ -10,20 +14,29 @@ Read = Callable[..., Any]
 NIGHTLY = ("nightly", "--job", "sync_games", "--cron", "30 2 * * *", "--timezone", "Europe/Berlin")
 
 
+@pytest.fixture
+def one_configured() -> None:
+    """The configuration has `sync_games` alone, every six hours."""
+    text = "[schedules.sync_games]\njob = 'sync_games'\ncron = '0 */6 * * *'"
+    Path("config.toml").write_text(text)
+
+
 def test_schedules_that_are_only_configured_are_listed_and_not_stored(read: Read, db: Any) -> None:
-    assert read("schedule", "list") == [
-        {
-            "id": "sync_games",
-            "job": "sync_games",
-            "trigger": "0 */6 * * * (UTC)",
-            "state": "active",
-            "stored": False,
-            "origin": "config",
-            "edited": False,
-            "last": None,
-            "next": "2026-10-21T18:00:00Z",
-        }
-    ]
+    listed = {row["id"]: row for row in read("schedule", "list")}
+
+    assert list(listed) == list(Config().schedules)
+    assert listed["sync_games"] == {
+        "id": "sync_games",
+        "job": "sync_games",
+        "trigger": "0 */6 * * * (UTC)",
+        "state": "active",
+        "stored": False,
+        "origin": "config",
+        "edited": False,
+        "last": None,
+        "next": "2026-10-21T18:00:00Z",
+    }
+    assert not any(row["stored"] for row in listed.values())
     assert db.schedules.count_documents({}) == 0
 
 
@@ -101,6 +114,7 @@ def test_intervals_and_dates_are_given_in_short(read: Read) -> None:
     assert shown["words"] == "Once, at 2026-12-24T18:00:00Z"
 
 
+@pytest.mark.usefixtures("one_configured")
 def test_the_next_slots_of_all_are_merged_in_order_of_time(operate: Operate, read: Read) -> None:
     operate("schedule", "add", *NIGHTLY)
     operate("schedule", "add", "off", "--job", "sync_games", "--cron", "* * * * *", "--disabled")
@@ -167,6 +181,12 @@ def test_slots_of_what_is_paused_are_shown_as_not_worked(operate: Operate, read:
     assert [each["worked"] for each in read("schedule", "next", "sync_games")] == [False] * 5
     shown = operate("schedule", "next", "sync_games").stdout
     assert "sync_games is paused: none of them is worked" in shown
+
+
+@pytest.mark.usefixtures("one_configured")
+def test_where_all_are_paused_there_is_nothing_to_come(operate: Operate) -> None:
+    operate("schedule", "pause", "sync_games")
+
     assert operate("schedule", "next").stdout.endswith("there is no slot to come\n")
 
 

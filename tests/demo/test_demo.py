@@ -34,12 +34,19 @@ def mongods(folder: Path) -> list[str]:
     return found
 
 
-async def test_the_demo_stores_games_and_a_second_one_finds_nothing_new(tmp_path: Path) -> None:
+async def test_the_demo_stores_games_writes_mails_and_a_second_one_finds_nothing_new(
+    tmp_path: Path,
+) -> None:
     first, second = await demo(), await demo()
 
     assert (first.code, second.code) == (0, 0), first
-    assert "60 new games stored" in first.out
+    assert "120 new games stored" in first.out
     assert "Nothing new" in second.out
-    assert first.out.count("│ 6 ") == 20  # ten accounts, new and in all
+    assert first.out.count("│ 12 ") == 20  # ten accounts, new and in all
     assert (first.err, second.err) == ("", "")
+    assert ("6 new mails" in first.out, "0 new mails" in second.out) == (True, True)
+    for shown in (first, second):
+        paths = [line.strip() for line in shown.out.splitlines() if line.endswith(".eml")]
+        assert len(paths) == 6
+        assert all((tmp_path / path).read_bytes().startswith(b"From:") for path in paths)
     assert mongods(tmp_path / ".chesscoach" / "demo" / "mongo") == []

@@ -137,7 +137,7 @@ class Club:
 
     def games(self, user_id: str) -> list[dict[str, Any]]:
         """A user's stored games, in the order of their ends."""
-        return list(self.db.games.find({"user_id": user_id}).sort("ended_at", 1))
+        return list(self.db.games.find({"user_id": user_id}).sort(["ended_at", "url"]))
 
     def urls(self, user_id: str) -> list[str]:
         """Where a user's stored games are shown, in the order of their ends."""

@@ -15,6 +15,7 @@ from chesscoach.context import Context
 from chesscoach.models import Every, Schedule, Slot
 from chesscoach.runner.job import Stop
 from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.store.outbox import STATES
 from chesscoach.store.schedules import Stored
 from tests.conftest import NOON, Clock, Sites
 from tests.jobs.test_sync_games import ago, member
@@ -123,6 +124,23 @@ async def test_the_records_are_looked_up_by_an_index(ctx: Context, db: Any, open
     stats = db.job_runs.aggregate([{"$indexStats": {}}])
     used = {row["name"]: int(row["accesses"]["ops"]) for row in stats}
     assert used["chesscoach_job_outcome_finished_at"] > 0
+
+
+async def test_mails_are_counted_by_state_for_three_weeks(
+    contexts: Any, db: Any, opened: Opener
+) -> None:
+    ask = await opened(await contexts(Clock(NOON)))  # in 2026-W43
+    for number, (week, state) in enumerate(
+        [("2026-W42", "sent"), ("2026-W42", "sent"), ("2026-W41", "unknown"), ("2026-W40", "sent")]
+    ):
+        row = {"_id": f"weekly_summary:u{number}:{week}", "week": week, "state": state}
+        db.email_outbox.insert_one(row)
+
+    found = await scrape(ask)
+
+    assert {state: found.value("chesscoach_outbox_rows", state=state) for state in STATES} == {
+        "pending": 0, "sending": 0, "sent": 2, "skipped": 0, "failed": 0, "unknown": 1,
+    }  # fmt: skip
 
 
 async def test_a_success_is_a_run_that_would_have_left_with_0(

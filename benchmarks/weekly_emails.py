@@ -1,0 +1,139 @@
+"""The Monday mail in figures, beside the plain loop.
+
+Two tables, each with what is demanded of it; the exit code is 1 if one is missed. MongoDB, the
+stand-in for SendGrid and each client are processes of their own on this machine.
+
+- plain: for each player the week's analyses, those of the week before and the profile, then a mail
+  of a few lines, one player after another, as the application's documentation has it. It takes as
+  long for each player, so a sample is measured.
+- ours: `python -m chesscoach.jobs.weekly_emails`, from start to exit, with its outbox.
+"""
+
+import tempfile
+from math import ceil
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from benchmarks import ground, mailing, players, tables
+from benchmarks.ground import Measured, Report
+from benchmarks.tables import Measure
+from chesscoach.store.weeks import BATCH
+
+LEAST = 10
+"""Ours must be so many times as fast."""
+
+FEW = 1000
+MOST_MB = 60
+"""So much more may a run for very many players take than one for a thousand."""
+
+_SOME = click.IntRange(min=1)
+
+
+async def speed(url: str, count: int, sample: int, delay_ms: int, report: Report) -> Measured:
+    """Mails so many players, after the plain loop has mailed some of them."""
+    name, delay_s, sample = "mails", delay_ms / 1000, min(sample, count)
+    await players.fill(url, name, count, 100, env=mailing.environment(url, name))
+    with tempfile.TemporaryDirectory() as folder:
+        async with mailing.stand_in(Path(folder), "plain", delay_s) as box:
+            env = mailing.environment(url, name, box.url)
+            ended = await ground.run("benchmarks.clients", "mails", f"{sample}", env=env)
+            if box.taken() != sample:
+                raise SystemExit(f"the plain loop sent {box.taken()} mails, not {sample}")
+        plain_s = float(ended.out) * count / sample
+        async with mailing.stand_in(Path(folder), "ours", delay_s) as box:
+            ours = await mailing.ours(url, name, box, lambda taken: report(taken / count))
+    await ground.drop(url, name)
+    table = Table("client", "players", "mails", "wall", "mails/s", "ratio", "memory", "reads")
+    table.add_row(
+        "plain",
+        f"{count:,}",
+        f"{sample:,}",
+        f"≈ {plain_s:,.0f} s",
+        f"{count / plain_s:.1f}",
+        "1.0",
+        ground.megabytes(ended.peak_kb),
+        f"{3 * count:,}",
+    )
+    ratio = plain_s / ours.seconds
+    table.add_row(
+        "ours",
+        f"{count:,}",
+        f"{ours.mails:,}",
+        f"{ours.seconds:.1f} s",
+        f"{ours.mails / ours.seconds:.1f}",
+        f"{ratio:.1f}",
+        ground.megabytes(ours.peak_kb),
+        f"{ours.reads:,}",
+    )
+    reads = ceil(count / BATCH)
+    return Measured(
+        caption=f"Speed: {count:,} players, each with {players.GAMES} games and {players.ANALYSES} "
+        f"analyses in two weeks, {delay_ms} ms per reply. The plain loop is measured for "
+        f"{sample:,} players and reckoned up in proportion; ours is the whole process.",
+        table=table,
+        demanded=f"at least {LEAST} times as fast, a mail for each player, and one batch read for "
+        f"{BATCH} players ({reads:,}), counted by the database",
+        found=f"{ratio:.1f} times, {ours.mails:,} mails, {ours.reads:,} reads",
+        met=ratio >= LEAST and ours.mails == count and ours.reads == reads,
+    )
+
+
+async def memory(url: str, count: int, active: int, report: Report) -> Measured:
+    """Mails a thousand players, then so many."""
+    table = Table("players", "mails", "wall", "reads", "peak memory")
+    peaks = []
+    for number in (FEW, count):
+        name = f"memory_{number}"
+        await players.fill(url, name, number, active, env=mailing.environment(url, name))
+        with tempfile.TemporaryDirectory() as folder:
+            async with mailing.stand_in(Path(folder), "memory", 0) as box:
+                ours = await mailing.ours(
+                    url, name, box, lambda taken: report(100 * taken / (active * (FEW + count)))
+                )
+        await ground.drop(url, name)
+        peaks.append(ours.peak_kb)
+        table.add_row(
+            f"{number:,}",
+            f"{ours.mails:,}",
+            f"{ours.seconds:.1f} s",
+            f"{ours.reads:,}",
+            ground.megabytes(ours.peak_kb),
+        )
+    more_mb = (peaks[1] - peaks[0]) * 1024 / 1e6
+    return Measured(
+        caption=f"Memory: {active} % of the players have played, the others get no mail; replies "
+        "without delay. The most that the process itself had resident.",
+        table=table,
+        demanded=f"less than {MOST_MB} MB more than at {FEW:,} players",
+        found=f"{more_mb:.1f} MB more",
+        met=more_mb < MOST_MB,
+    )
+
+
+@click.command()
+@click.option("--table", type=click.Choice(["speed", "memory"]), help="One table alone.")
+@click.option("--players", "count", type=_SOME, default=20_000, show_default=True, help="speed.")
+@click.option(
+    "--sample", type=_SOME, default=400, show_default=True, help="speed: players of the plain loop."
+)
+@click.option("--delay-ms", default=50, show_default=True, help="speed: what each reply takes.")
+@click.option(
+    "--many", type=_SOME, default=100_000, show_default=True, help="memory: the larger number."
+)
+@click.option(
+    "--active", type=click.IntRange(1, 100), default=10, show_default=True,
+    help="memory: per cent who have played.",
+)  # fmt: skip
+def main(table: str | None, count: int, sample: int, delay_ms: int, many: int, active: int) -> None:
+    """Measure the Monday mail: beside the plain loop, and in memory."""
+    measures: dict[str, Measure] = {
+        "speed": lambda url, report: speed(url, count, sample, delay_ms, report),
+        "memory": lambda url, report: memory(url, many, active, report),
+    }
+    tables.show(measures, table)
+
+
+if __name__ == "__main__":
+    main()

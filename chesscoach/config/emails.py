@@ -1,0 +1,75 @@
+"""`[emails]`: how mail is made and how it leaves."""
+
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from msgspec import Meta
+
+from chesscoach.config.section import Section, Upstream, Url, UrlOrNone, host_of
+from chesscoach.models import Seconds
+
+
+class SendGrid(Upstream, frozen=True, kw_only=True):
+    """`[emails.sendgrid]`; the key itself is a secret and comes from `SENDGRID_API_KEY` alone."""
+
+    base_url: Url = "https://api.sendgrid.com"
+    in_flight: Annotated[int, Meta(ge=1, le=200)] = 20
+    timeout_s: Annotated[float, Meta(ge=0.1, le=600)] = 9.0
+    sandbox: bool = False
+    events_key: Annotated[str, Meta(max_length=1000)] = ""
+    resend_after_s: Seconds = 21_600.0
+
+
+class Emails(Section, frozen=True, kw_only=True):
+    """`[emails]`.
+
+    `signing_key` is a secret, and its text form is hidden by whoever prints settings; the newest
+    key comes first, older ones that are still accepted after it, with commas between.
+    """
+
+    public_url: UrlOrNone = ""
+    app_url: UrlOrNone = ""
+    game_path: Annotated[str, Meta(pattern=r"^/[^\s]*\{game_id\}[^\s]*$")] = "/game/{game_id}"
+    signing_key: str = ""
+    links_days: Annotated[int, Meta(ge=1, le=36_600)] = 366
+    sender_name: Annotated[str, Meta(max_length=100, pattern=r'^[^\x00-\x1f\x7f;,"<>]*$')] = (
+        "Chess Coach"
+    )
+    outbox_dir: str = ".chesscoach/outbox"
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")] = "en"
+    locales_dir: str = ""
+    no_games_note: bool = False
+    deliver_at: Annotated[str, Meta(pattern=r"^(local ([01]\d|2[0-3]):[0-5]\d)?$")] = ""
+    timezone: str = "UTC"
+    late_s: Seconds = 129_600.0
+    sendgrid: SendGrid = SendGrid()
+
+    def __post_init__(self) -> None:
+        for name in ("public_url", "app_url"):
+            if (url := getattr(self, name)) and not host_of(url):
+                msg = f"{name}: no URL with a host"
+                raise ValueError(msg)
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            msg = "timezone: no IANA name of a time zone"
+            raise ValueError(msg) from None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The signing keys, newest first."""
+        return tuple(key for part in self.signing_key.split(",") if (key := part.strip()))
+
+    def lacking(self, sender: str | None) -> list[str]:
+        """The names of what mail by SendGrid needs and is not set; `sender` is SENDER_EMAIL."""
+        needed = {
+            "SENDER_EMAIL": sender,
+            "[emails] public_url": self.public_url,
+            "[emails] signing_key": self.keys,
+        }
+        return [name for name, value in needed.items() if not value]
+
+    @property
+    def application(self) -> str:
+        """Where the application's own pages are."""
+        return (self.app_url or self.public_url).rstrip("/")

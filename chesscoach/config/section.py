@@ -1,0 +1,34 @@
+"""What the tables of `config.toml` have in common."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https URL")]
+UrlOrNone = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$", description="a URL, or nothing")]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of `config.toml`; an unknown key in it is refused."""
+
+
+class Upstream(Section, frozen=True, kw_only=True):
+    """What the tables of those whom we ask share."""
+
+    base_url: Url
+
+    def __post_init__(self) -> None:
+        if not host_of(self.base_url):
+            msg = "base_url is no URL with a host"
+            raise ValueError(msg)
+
+
+def host_of(url: str) -> str | None:
+    """The host that a URL names, if it does."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""How mail leaves: rendering, SendGrid, the outbox folder, signed links and signatures."""

@@ -1,0 +1,62 @@
+"""Text that others wrote, made fit to be shown: names, opponents, weaknesses, moves.
+
+Markup is no concern here: templates escape it. This is about what survives escaping: characters
+that cannot be seen or that turn a line around, line breaks that would end a header, text without
+end, and words that mail programs would make a link of although we never linked them.
+"""
+
+import re
+import unicodedata
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_MARKS = frozenset({"Mn", "Me"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols by their category, but nothing is to be seen of them."""
+
+_MARKS_IN_A_ROW = 3
+_LINKISH = (
+    (re.compile(r"(?<=\w)\.(?=\w\w)"), ". "),
+    (re.compile(r"://"), ": //"),
+    (re.compile(r"(?<=\S)@(?=\S)"), " @ "),
+)
+
+
+def clean(text: str, limit: int = 60) -> str:
+    """One line of at most `limit` characters, without control, bidi and zero-width characters.
+
+    White space is collapsed; what is too long ends in an ellipsis. What looks like an address gets
+    a space put into it, so that no mail program links it. Nothing may be left: an empty text.
+    """
+    text = text[: limit * 8]
+    if not (text.isascii() and text.isprintable()):
+        text = _seen(text)
+    for pattern, apart in _LINKISH:
+        text = pattern.sub(apart, text)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def one_line(address: str) -> str:
+    """An address with a space for what cannot be printed: nobody's, rather than another's."""
+    return "".join(each if each.isprintable() else " " for each in address)
+
+
+def label(text: str | None, limit: int = 60) -> str:
+    """A name out of the application's code, such as `missed_forks`, as words."""
+    return clean((text or "").replace("_", " "), limit)
+
+
+def _seen(text: str) -> str:
+    kept: list[str] = []
+    marks = 0
+    for each in unicodedata.normalize("NFC", text):
+        category = unicodedata.category(each)
+        if each.isspace() or each in _BLANK:
+            kept.append(" ")
+        elif category in _UNSEEN:
+            continue
+        else:
+            marks = marks + 1 if category in _MARKS else 0
+            if marks <= _MARKS_IN_A_ROW:
+                kept.append(each)
+    return "".join(kept)

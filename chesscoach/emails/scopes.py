@@ -1,0 +1,71 @@
+"""What a key of SendGrid's may do: one GET that sends nothing and costs nothing."""
+
+import asyncio
+from typing import Literal
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from chesscoach import __version__
+from chesscoach.config import SendGrid
+
+PATH = "/v3/scopes"
+SEND = "mail.send"
+_LONGEST = 256 * 1024
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What came back.
+
+    - may_send, may_not_send: the key is good, and has or lacks the scope `mail.send`
+    - refused: the key is none (401), or may not even ask (403)
+    - odd: another status, or nothing that can be read
+    - none: no reply in time, or no connection
+
+    `detail` is for people: a status or a kind of error, never the key.
+    """
+
+    verdict: Literal["may_send", "may_not_send", "refused", "odd", "none"]
+    detail: str = ""
+
+
+class _Scopes(Struct):
+    scopes: list[str]
+
+
+async def ask(settings: SendGrid, key: str, deadline_s: float) -> Answer:
+    """Asks SendGrid what a key may do, once."""
+    if not (key.isascii() and key.isprintable()):
+        return Answer(verdict="refused", detail="it cannot stand in a header")
+    headers = {
+        "Accept": "application/json",
+        "Authorization": f"Bearer {key}",
+        "User-Agent": f"chesscoach/{__version__}",
+    }
+    try:
+        async with (
+            asyncio.timeout(deadline_s),
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.get(
+                settings.base_url.rstrip("/") + PATH, headers=headers, allow_redirects=False
+            ) as response,
+        ):
+            body = await response.content.read(_LONGEST)
+            while len(body) < _LONGEST and (more := await response.content.read(_LONGEST)):
+                body += more
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        return Answer(verdict="none", detail=type(error).__name__)
+    return _judged(response.status, body)
+
+
+def _judged(status: int, body: bytes) -> Answer:
+    if status in (401, 403):
+        return Answer(verdict="refused", detail=str(status))
+    if status != 200:
+        return Answer(verdict="odd", detail=str(status))
+    try:
+        scopes = msgspec.json.decode(body, type=_Scopes).scopes
+    except (msgspec.DecodeError, RecursionError):
+        return Answer(verdict="odd", detail="200 with a text that is none of SendGrid's")
+    return Answer(verdict="may_send" if SEND in scopes else "may_not_send")

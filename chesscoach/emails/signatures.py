@@ -1,0 +1,76 @@
+"""Whether a batch of events is SendGrid's: ECDSA over the timestamp and the body as it came.
+
+Nothing of a body may be parsed before it has passed here. A timestamp is good for a day, since
+SendGrid repeats a batch that was not taken and does not say whether it signs it anew; what comes
+twice in that time is known by the events' ids.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
+
+from chesscoach.errors import ConfigError, SignatureRefused
+
+SIGNATURE: str = EventWebhookHeader.SIGNATURE
+TIMESTAMP: str = EventWebhookHeader.TIMESTAMP
+"""The names of the two headers."""
+
+_SECONDS = re.compile(r"\d{1,11}", re.ASCII)
+_OLDEST = timedelta(hours=24)
+_AHEAD = timedelta(minutes=5)
+
+
+class EventSignatures:
+    """Checks batches.
+
+    Args:
+        events_key: SendGrid's verification key, in base64.
+        now: the clock.
+
+    Raises:
+        ConfigError: the key is none.
+    """
+
+    def __init__(self, events_key: str, now: Callable[[], datetime]) -> None:
+        self._webhook = _webhook("".join(events_key.split()))
+        self._now = now
+
+    def check(self, body: bytes, signature: str | None, timestamp: str | None) -> None:
+        """Passes what SendGrid has signed within the last day.
+
+        Raises:
+            SignatureRefused: anything else.
+        """
+        if not signature or not timestamp:
+            raise SignatureRefused("a header is missing")
+        if not _SECONDS.fullmatch(timestamp):
+            raise SignatureRefused("the timestamp is no number of seconds")
+        age = self._now() - datetime.fromtimestamp(int(timestamp), UTC)
+        if not -_AHEAD <= age <= _OLDEST:
+            raise SignatureRefused("the timestamp is too old or ahead of our clock")
+        try:
+            # The library passes over what is no base64, or fails at it.
+            base64.b64decode(signature, validate=True)
+            # It wants text and encodes it again: the same bytes, or an error here.
+            text = body.decode("utf-8", "strict")
+        except (binascii.Error, ValueError):
+            raise SignatureRefused("the signature is no base64, or the body no UTF-8") from None
+        if not self._webhook.verify_signature(text, signature, timestamp):
+            raise SignatureRefused("the signature is not the body's")
+
+
+def _webhook(key: str) -> EventWebhook:
+    try:
+        webhook = EventWebhook(key)
+        # A key of another kind can be read, but not used.
+        usable = webhook.verify_signature("", "", "") is False
+    except Exception:  # noqa: BLE001  # each kind of bad key fails in its own way
+        usable = False
+    if not usable:
+        msg = "emails.sendgrid.events_key: it is no verification key of SendGrid's Event Webhook"
+        raise ConfigError(msg)
+    return webhook

@@ -1,0 +1,46 @@
+"""Writes that are made together: what comes while one is on its way goes with the next."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Gathered(Generic[T, R]):
+    """Calls of one item each, worked many at a time by whoever of the callers comes first.
+
+    `work` is given the items that have gathered and returns a result for each, in their order.
+    """
+
+    def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
+        self._work = work
+        self._turn = asyncio.Lock()
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+
+    async def __call__(self, item: T) -> R:
+        """The result for an item; an error of the work is everybody's."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        async with self._turn:
+            if not future.done():
+                await self._work_all()
+        return await future
+
+    async def _work_all(self) -> None:
+        batch, self._waiting = self._waiting, []
+        try:
+            results = await self._work([item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001  # it is raised where the results are awaited
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(result)

@@ -1,0 +1,345 @@
+"""The outbox: one row for each mail that somebody is owed, whatever becomes of it.
+
+A row's `_id` is `{kind}:{user_id}:{week}`, so that nobody is owed the same mail twice. It goes
+pending → sending → sent | failed | unknown, or pending → skipped. `claim` is the token of one
+attempt; what an attempt was to send is frozen in `letter` until it is known to have arrived. A row
+found `sending` under an older fence was left by a process that died: whether its mail was taken is
+unknown.
+"""
+
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import msgspec
+from bson import Binary
+from msgspec import Struct
+from pymongo import InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from chesscoach.models import Kind, Message, Week
+from chesscoach.store.client import Database, Document
+from chesscoach.store.faults import only_duplicates, spoken
+
+State = Literal["pending", "sending", "sent", "skipped", "failed", "unknown"]
+STATES: tuple[State, ...] = get_args(State)
+OPEN: tuple[State, ...] = ("pending", "sending", "unknown")
+_LOOK = {"letter": 0}
+
+
+def outbox_id(kind: Kind, user_id: str, week: Week) -> str:
+    """The name of the one mail of a kind that a user is owed for a week."""
+    return f"{kind}:{user_id}:{week.key}"
+
+
+class Owed(Struct, frozen=True, kw_only=True):
+    """A mail to be put into the outbox."""
+
+    kind: Kind
+    user_id: str
+    week: Week
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return outbox_id(self.kind, self.user_id, self.week)
+
+
+class OutboxRow(Struct, frozen=True, kw_only=True):
+    """A row without its letter; `frozen` tells that it has one.
+
+    `until` is when an attempt must have ended, on the clock of whoever made it.
+    """
+
+    id: str
+    user_id: str
+    kind: str
+    week: str
+    state: State
+    reason: str | None
+    attempts: int
+    resends: int
+    fence: int
+    claim: str | None
+    created_at: datetime | None
+    claimed_at: datetime | None
+    until: datetime | None
+    finished_at: datetime | None
+    message_id: str | None
+    frozen: bool
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """An attempt to be begun: the row as it was read, a new token, and the letter to be frozen."""
+
+    row: OutboxRow
+    token: str
+    fence: int
+    at: datetime
+    until: datetime
+    letter: Message
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """How an attempt ended; `token` is that of its claim."""
+
+    id: str
+    token: str
+    state: State
+    at: datetime
+    reason: str | None = None
+    message_id: str | None = None
+
+
+class Outbox:
+    """The `email_outbox` collection."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["email_outbox"]
+
+    @spoken
+    async def enqueue(self, owed: Sequence[Owed], now: datetime) -> int:
+        """Puts mails into the outbox that are not there yet; returns how many are new."""
+        if not owed:
+            return 0
+        rows = [InsertOne(_pending(each, now)) for each in owed]
+        try:
+            await self._rows.bulk_write(rows, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+            return int(error.details["nInserted"])
+        return len(rows)
+
+    @spoken
+    async def standing(self, ids: Collection[str]) -> dict[str, OutboxRow]:
+        """The rows of these names, as far as there are any."""
+        return await self._found({"_id": {"$in": list(ids)}}, len(ids))
+
+    @spoken
+    async def open(self, week: Week, after: str, limit: int) -> dict[str, OutboxRow]:
+        """A page of a week's rows that are not at their end, by name."""
+        query = {"week": week.key, "state": {"$in": list(OPEN)}, "_id": {"$gt": after}}
+        return await self._found(query, limit)
+
+    async def _found(self, query: Document, limit: int) -> dict[str, OutboxRow]:
+        pipeline: list[Document] = [
+            {"$match": query},
+            {"$sort": {"_id": 1}},
+            {"$limit": max(limit, 1)},
+            {"$set": {"frozen": {"$eq": [{"$type": "$letter"}, "binData"]}}},
+            {"$project": _LOOK},
+        ]
+        rows = await self._rows.aggregate(pipeline).to_list(None)
+        return {row["_id"]: _row(row) for row in rows}
+
+    @spoken
+    async def letter(self, id: str) -> Message | None:
+        """What was frozen at a row's last claim."""
+        row = await self._rows.find_one({"_id": id}, {"letter": 1})
+        return _thawed(row["letter"]) if row and row.get("letter") else None
+
+    @spoken
+    async def claim(self, claims: Sequence[Claim]) -> set[str]:
+        """Begins attempts; returns the names of those that are ours.
+
+        One that has moved since it was read is another's.
+        """
+        result = await self._rows.bulk_write([_claimed(each) for each in claims], ordered=False)
+        if result.matched_count == len(claims):
+            return {each.row.id for each in claims}
+        # After a repeated write our own claim does not match any more; the token tells.
+        tokens = {each.row.id: each.token for each in claims}
+        rows = self._rows.find({"_id": {"$in": list(tokens)}}, {"claim": 1})
+        return {row["_id"] async for row in rows if row.get("claim") == tokens[row["_id"]]}
+
+    @spoken
+    async def record(self, results: Sequence[Result]) -> None:
+        """Writes how attempts ended; what has been heard of since stays as it was heard."""
+        await self._rows.bulk_write([_recorded(each) for each in results], ordered=False)
+
+    @spoken
+    async def skip(self, reasons: Mapping[str, str], now: datetime) -> None:
+        """Ends pending rows without a mail, each for a reason, by name."""
+        if reasons:
+            await self._rows.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": key, "state": "pending"},
+                        {"$set": {"state": "skipped", "reason": reason, "finished_at": now}},
+                    )
+                    for key, reason in reasons.items()
+                ],
+                ordered=False,
+            )
+
+    @spoken
+    async def orphan(self, rows: Sequence[OutboxRow], state: State, reason: str) -> None:
+        """Moves rows whose attempt has died to what is known of them now."""
+        if rows:
+            await self._rows.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": row.id, "state": "sending", "claim": row.claim},
+                        {"$set": {"state": state, "reason": reason}},
+                    )
+                    for row in rows
+                ],
+                ordered=False,
+            )
+
+    @spoken
+    async def heard_of(self, accepted: Mapping[str, datetime]) -> int:
+        """Settles mails that the provider says it has taken, and when; returns how many.
+
+        A mail that is `sending` may have been left by a process that died; its own attempt, if it
+        lives, comes to the same.
+        """
+        if not accepted:
+            return 0
+        result = await self._rows.bulk_write(
+            [
+                UpdateOne(
+                    {
+                        "_id": key,
+                        "$or": [
+                            {"state": {"$in": ["sending", "unknown"]}},
+                            # To be sent again: what was not taken has no event.
+                            {"state": "pending", "attempts": {"$gt": 0}},
+                        ],
+                    },
+                    {
+                        "$set": {"state": "sent", "reason": "event", "finished_at": at},
+                        "$unset": {"letter": ""},
+                    },
+                )
+                for key, at in accepted.items()
+            ],
+            ordered=False,
+        )
+        return int(result.matched_count)
+
+    @spoken
+    async def again(self, id: str) -> bool:
+        """Makes a mail pending that failed, was skipped or is unknown; False if it is none such."""
+        result = await self._rows.update_one(
+            {"_id": id, "state": {"$in": ["failed", "skipped", "unknown"]}},
+            {"$set": {"state": "pending", "reason": "by hand", "finished_at": None}},
+        )
+        return bool(result.matched_count)
+
+    @spoken
+    async def recent(
+        self, *, state: str | None, week: str | None, user_id: str | None, limit: int
+    ) -> list[OutboxRow]:
+        """Rows of a state, a week, a user, the newest weeks first."""
+        given = {"state": state, "week": week, "user_id": user_id}
+        query = {key: value for key, value in given.items() if value is not None}
+        rows = self._rows.find(query, _LOOK).sort([("week", -1), ("_id", 1)]).limit(limit)
+        return [_row(row) for row in await rows.to_list(limit)]
+
+    @spoken
+    async def tally(self, week: Week | None = None, user_id: str | None = None) -> dict[str, int]:
+        """How many rows are in each state, of a week, of a user, or of all."""
+        match: Document = {"week": week.key if week else {"$gt": ""}}
+        match |= {"user_id": user_id} if user_id is not None else {}
+        rows = self._rows.aggregate(
+            [{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}]
+        )
+        return {row["_id"]: row["n"] async for row in rows}
+
+    @spoken
+    async def oldest_pending(self, since: Week) -> datetime | None:
+        """Since when the oldest pending mail waits, of a week and those after it."""
+        rows = self._rows.aggregate(
+            [
+                {"$match": {"week": {"$gte": since.key}, "state": "pending"}},
+                {"$group": {"_id": None, "at": {"$min": "$created_at"}}},
+            ]
+        )
+        found = await rows.to_list(1)
+        at = found[0]["at"] if found else None
+        return at if isinstance(at, datetime) else None
+
+
+def fresh(owed: Owed, now: datetime) -> OutboxRow:
+    """The row of a mail that has just been put into the outbox."""
+    return _row(_pending(owed, now))
+
+
+def _pending(owed: Owed, now: datetime) -> Document:
+    return {
+        "_id": owed.id,
+        "kind": owed.kind,
+        "user_id": owed.user_id,
+        "week": owed.week.key,
+        "state": "pending",
+        "reason": None,
+        "attempts": 0,
+        "resends": 0,
+        "fence": 0,
+        "claim": None,
+        "created_at": now,
+        "finished_at": None,
+    }
+
+
+def _claimed(claim: Claim) -> UpdateOne:
+    again = claim.row.state == "unknown"
+    values: Document = {
+        "state": "sending",
+        "reason": None,
+        "claim": claim.token,
+        "fence": claim.fence,
+        "claimed_at": claim.at,
+        "until": claim.until,
+    }
+    if not claim.row.frozen:
+        values["letter"] = _frozen(claim.letter)
+    return UpdateOne(
+        {"_id": claim.row.id, "state": claim.row.state, "claim": claim.row.claim},
+        {"$set": values, "$inc": {"attempts": 1, "resends": int(again)}},
+    )
+
+
+def _recorded(result: Result) -> UpdateOne:
+    query: Document = {"_id": result.id, "claim": result.token}
+    values: Document = {"state": result.state, "reason": result.reason}
+    update: Document = {"$set": values}
+    if result.state in ("sent", "failed", "skipped"):
+        values |= {"finished_at": result.at, "message_id": result.message_id}
+        update["$unset"] = {"letter": ""}
+    if result.state != "sent":
+        query["state"] = "sending"
+    return UpdateOne(query, update)
+
+
+def _frozen(letter: Message) -> Binary:
+    # Level 3 takes a third of the time of the usual 6, and a mail a tenth more room.
+    return Binary(zlib.compress(msgspec.json.encode(letter), 3))
+
+
+def _thawed(letter: bytes) -> Message:
+    return msgspec.json.decode(zlib.decompress(letter), type=Message)
+
+
+def _row(row: dict[str, Any]) -> OutboxRow:
+    return OutboxRow(
+        id=row["_id"],
+        user_id=row["user_id"],
+        kind=row["kind"],
+        week=row["week"],
+        state=row["state"],
+        reason=row.get("reason"),
+        attempts=row.get("attempts", 0),
+        resends=row.get("resends", 0),
+        fence=row.get("fence", 0),
+        claim=row.get("claim"),
+        created_at=row.get("created_at"),
+        claimed_at=row.get("claimed_at"),
+        until=row.get("until"),
+        finished_at=row.get("finished_at"),
+        message_id=row.get("message_id"),
+        frozen=row.get("frozen", False),
+    )

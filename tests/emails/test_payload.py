@@ -1,0 +1,125 @@
+"""What is posted to SendGrid, held to the schema that it publishes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from chesscoach.demo.sendgrid.rules import complaints
+from chesscoach.emails.payload import payload
+from chesscoach.models import Message
+
+# Read here, for reading a file would block a test's loop.
+PUBLISHED = json.loads(Path(__file__).with_name("sendgrid_mail_send.json").read_text("utf-8"))
+SCHEMA = Draft202012Validator(PUBLISHED)
+SENDER = "coach@example.org"
+ADDRESS = "ann@example.org"
+UNSUBSCRIBE = {
+    "List-Unsubscribe": "<https://coach.example.org/u/token>",
+    "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+}
+
+
+def mail(**changes: Any) -> Message:
+    """A weekly mail to Ann."""
+    values: dict[str, Any] = {
+        "outbox_id": "weekly_summary:u1:2026-W47",
+        "to": ADDRESS,
+        "subject": "Your week: 12 games",
+        "text": "Hello Ann",
+        "html": "<p>Hello Ann</p>",
+        "headers": UNSUBSCRIBE,
+    }
+    return Message(**values | changes)
+
+
+def built(message: Message | None = None, *, sandbox: bool = False) -> dict[str, Any]:
+    return payload(message or mail(), SENDER, "Chess Coach", sandbox=sandbox)
+
+
+def faults(body: object) -> list[str]:
+    """What the published schema has against a body."""
+    return [f"{error.json_path}: {error.message}" for error in SCHEMA.iter_errors(body)]
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(PUBLISHED)
+    assert faults({"personalizations": [{"to": [{"name": "Ann"}]}]})
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+def test_a_payload_passes_the_published_schema(sandbox: bool) -> None:
+    body = json.loads(json.dumps(built(sandbox=sandbox)))
+    assert faults(body) == []
+    assert complaints(body) == []
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
+def test_whatever_is_written_passes_the_published_schema(
+    subject: str, text: str, html: str
+) -> None:
+    assert faults(built(mail(subject=subject, text=text, html=html))) == []
+
+
+def test_a_payload_is_this_and_nothing_else() -> None:
+    assert built() == {
+        "personalizations": [
+            {
+                "to": [{"email": ADDRESS}],
+                "headers": UNSUBSCRIBE,
+                "custom_args": {"outbox_id": "weekly_summary:u1:2026-W47"},
+            }
+        ],
+        "from": {"email": SENDER, "name": "Chess Coach"},
+        "subject": "Your week: 12 games",
+        "content": [
+            {"type": "text/plain", "value": "Hello Ann"},
+            {"type": "text/html", "value": "<p>Hello Ann</p>"},
+        ],
+        "categories": ["weekly_summary"],
+        "tracking_settings": {
+            "click_tracking": {"enable": False, "enable_text": False},
+            "open_tracking": {"enable": False},
+            "subscription_tracking": {"enable": False},
+        },
+    }
+
+
+def test_the_headers_keep_their_order() -> None:
+    assert list(built()["personalizations"][0]["headers"]) == list(UNSUBSCRIBE)
+
+
+def test_sandbox_mode_is_asked_for_where_it_is_wanted_alone() -> None:
+    assert built(sandbox=True)["mail_settings"] == {"sandbox_mode": {"enable": True}}
+    assert "mail_settings" not in built()
+
+
+def test_the_address_stands_in_one_place() -> None:
+    assert json.dumps(built()).count(ADDRESS) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a,b@example.org", "Ann <ann@example.org>", "ann@example.org, bob@example.org", "no address"],
+)
+def test_an_address_is_taken_as_it_is(address: str) -> None:
+    assert built(mail(to=address))["personalizations"][0]["to"] == [{"email": address}]
+
+
+def test_an_id_of_no_kind_makes_no_category() -> None:
+    assert "categories" not in built(mail(outbox_id="ann"))
+
+
+def test_a_sender_without_a_name_has_none() -> None:
+    assert payload(mail(), SENDER, "", sandbox=False)["from"] == {"email": SENDER}
+
+
+@pytest.mark.parametrize("body", ["text", "html"])
+def test_content_that_begins_like_a_key_is_a_plain_error(body: str) -> None:
+    with pytest.raises(ValueError, match="begins like a key") as caught:
+        built(mail(**{body: "SG.abc.def and more"}))
+    assert "abc" not in str(caught.value)

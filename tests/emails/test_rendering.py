@@ -1,0 +1,435 @@
+"""What a mail says, in which words, and what it leaves out."""
+
+import asyncio
+import re
+import string
+import tomllib
+import unicodedata
+from pathlib import Path
+
+import msgspec
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import chesscoach
+from chesscoach.emails import catalogs
+from chesscoach.emails.rendering import Renderer
+from chesscoach.errors import ConfigError
+from chesscoach.models import Form, Highlight, Message, Recipient, Swing, Tally, Week
+from tests.emails.parsed import parsed
+from tests.emails.weeks import (
+    EMAILS,
+    GERMAN,
+    UNSUBSCRIBE,
+    WEEK,
+    a_game,
+    a_tally,
+    bare,
+    full,
+    mail,
+    speaking,
+    to,
+)
+
+PACKAGE = Path(chesscoach.__file__).parent
+
+
+def note(recipient: Recipient) -> Message:
+    return Renderer(EMAILS).note(WEEK, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
+
+
+def both(message: Message) -> tuple[str, str]:
+    """The two parts of a mail as they are read."""
+    return plain(parsed(message).text), plain(message.text)
+
+
+def plain(text: str) -> str:
+    """A text in one line, with hyphens for dashes: what typography adds is not the point."""
+    return " ".join(text.replace("\N{EN DASH}", "-").split())
+
+
+def test_a_full_week_is_told_alike_in_html_and_in_plain_text() -> None:
+    told = (
+        "Hello Mia,",
+        "9-15 November 2026",
+        "Blunders dropped from 1.6 to 0.8 per game",
+        "What costs you most at the moment: missed forks.",
+        "8 right of 10",
+        "8/14",
+        "7 won, 2 drawn, 5 lost",
+        "Lichess · blitz",
+        "1642 → 1671",
+        "+29",
+        "Chess.com · rapid",
+        "-12",
+        "From 6 analysed games",
+        "accuracy 81.4%",
+        "accuracy 76.2%",
+        "Endgame technique",
+        "Missed forks",
+        "1,340",
+        "Days in a row (best: 12)",
+        "94.2% accuracy",
+        "against rook_lifter",
+        "4.2 pawns lost in one move",
+        "Move 23, Qxb7 · against pawn_storm",
+        "Ten puzzles on it a day",
+    )
+    for part in both(mail()):
+        assert [each for each in told if each not in part] == []
+
+
+def test_a_bare_week_has_no_word_on_what_is_not_known() -> None:
+    for part in both(mail(bare())):
+        assert "1 lost" in part
+        for word in ("None", "0 of 0", "accuracy", "Level", "Days in a row", "weakness", "best"):
+            assert word not in part.replace("blunders", "")
+        assert "Have two or three of your games analysed." in part
+
+
+def test_a_week_without_games_but_with_analyses_has_no_results() -> None:
+    message = mail(full(tallies=()))
+
+    assert message.subject == "Your week in chess: 6 games analysed"
+    for part in both(message):
+        assert "Your results" not in part
+        assert "YOUR RESULTS" not in part
+
+
+def test_games_whose_result_nobody_knows_are_counted_and_not_scored() -> None:
+    unknown = Tally(platform="lichess", speed="rapid", played=2, won=0, drawn=0, lost=0)
+
+    for part in both(mail(bare(tallies=(unknown,)))):
+        assert "2 games" in part
+        assert "/0" not in part
+
+
+def test_a_half_point_is_written_as_players_write_it() -> None:
+    assert "7½/14" in mail(full(tallies=(a_tally(played=14, won=7, drawn=1, lost=6),))).text
+    assert "½/1" in mail(full(tallies=(a_tally(played=1, won=0, drawn=1, lost=0),))).text
+
+
+def test_a_first_week_is_compared_with_nothing() -> None:
+    html, text = both(mail(full(before=Form())))
+
+    assert "that is the mark to beat" in html
+    assert "Last week" not in html
+    assert "Last week" not in text
+
+
+@pytest.mark.parametrize(
+    ("trend", "now", "before", "words"),
+    [
+        ("improving", 5, 8, "Blunders dropped from 1.6 to 1.0 per game"),
+        ("improving", 8, 5, "Your play is getting better"),
+        ("declining", 8, 5, "Blunders rose from 1.0 to 1.6 per game"),
+        ("declining", 5, 5, "A harder week than the last."),
+        ("stable", 5, 5, "Your play held steady, at 1.0 blunders per game."),
+        ("stable", 0, 5, "Not one blunder"),
+    ],
+)
+def test_the_coach_says_what_the_numbers_bear_out(
+    trend: str, now: int, before: int, words: str
+) -> None:
+    week = full(
+        trend=trend,
+        form=Form(games=5, accuracy=80.0, blunders=now),
+        before=Form(games=5, accuracy=80.0, blunders=before),
+    )
+
+    assert words in mail(week).text
+
+
+@pytest.mark.parametrize(
+    ("right", "words"),
+    [
+        (7, "You found what went wrong"),
+        (4, "You are learning to see your own slips"),
+        (1, "Your own slips are still hard to see"),
+    ],
+)
+def test_the_answers_to_the_coach_are_judged_in_three_steps(right: int, words: str) -> None:
+    assert words in mail(full(reflections_right=right)).text
+
+
+def test_no_answer_that_was_right_is_not_rubbed_in() -> None:
+    assert "slips" not in mail(full(reflections_right=0)).text
+
+
+def test_the_subject_has_the_weeks_own_numbers() -> None:
+    assert mail().subject == "Your week in chess: 14 games, 7 won, fewer blunders"
+    assert mail(full(trend="stable")).subject == "Your week in chess: 14 games, 7 won, rating +29"
+    assert mail(bare()).subject == "Your week in chess: 1 game"
+
+
+def test_a_swing_beyond_ten_pawns_is_not_given_in_centipawns() -> None:
+    swing = Swing(cp_loss=9_940, move_number=31)
+    week = full(critical=Highlight(game_id="77aa", accuracy=61.0, swing=swing, game=a_game()))
+
+    assert "10+ pawns lost in one move" in " ".join(mail(week).text.split())
+    assert "Move 31 · against" in mail(week).text
+
+
+def test_a_game_at_its_site_is_linked_there_and_any_other_to_the_application() -> None:
+    elsewhere = a_game(url="https://evil.example/AbCdEfGh")
+    week = full(best_game=Highlight(game_id="a b/c?", accuracy=90.0, game=elsewhere))
+
+    assert parsed(mail(week)).links == [
+        "https://coach.example.org/game/a%20b%2Fc%3F",
+        "https://lichess.org/ZyXwVuTs",
+        UNSUBSCRIBE,
+    ]
+    no_application = msgspec.structs.replace(EMAILS, public_url="")
+    assert parsed(mail(week, emails=no_application)).links[0] == "https://lichess.org/ZyXwVuTs"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://lichess.org/AbCdEfGh",
+        "https://lichess.org.evil.example/AbCdEfGh",
+        "https://lichess.org@evil.example/AbCdEfGh",
+        "https://lichess.org/AbCdEfGh?next=//evil.example",
+        "https://lichess.org/AbCdEfGh\n",
+        "https://lichess.org/\N{CYRILLIC CAPITAL LETTER A}bc",
+        "javascript:alert(1)//https://lichess.org/a",
+        "//lichess.org/AbCdEfGh",
+    ],
+)
+def test_an_address_that_only_looks_like_a_sites_is_not_linked(url: str) -> None:
+    week = full(best_game=Highlight(game_id="3f1c", accuracy=90.0, game=a_game(url=url)))
+
+    assert parsed(mail(week)).links[0] == "https://coach.example.org/game/3f1c"
+
+
+def test_a_mail_can_be_left_in_one_click_and_is_answered_by_no_machine() -> None:
+    for message in (mail(), note(to())):
+        assert message.headers == {
+            "Auto-Submitted": "auto-generated",
+            "X-Auto-Response-Suppress": "All",
+            "List-Unsubscribe": f"<{UNSUBSCRIBE}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
+        assert UNSUBSCRIBE in message.text
+        assert UNSUBSCRIBE in parsed(message).links
+
+
+def test_without_a_public_address_there_is_nothing_to_click() -> None:
+    message = mail(unsubscribe_url="")
+
+    assert "List-Unsubscribe" not in message.headers
+    assert "Unsubscribe" not in message.text + message.html
+
+
+def test_a_mail_is_whole_on_its_own_and_small() -> None:
+    for message in (mail(), mail(bare()), note(to())):
+        found = parsed(message)
+        assert found.open == []
+        assert len(message.html.encode()) < 40_000
+        assert {tag for _, tag, *_ in found.skeleton} & {"img", "link", "script", "svg"} == set()
+        assert not re.search(r"url\(|@import|src=", message.html)
+        assert "prefers-color-scheme" in message.html
+        assert ("html", "lang", "en-GB") in found.values
+        assert ("html", "dir", "ltr") in found.values
+
+
+def test_css_stands_in_the_elements_themselves() -> None:
+    html = mail().html
+
+    assert re.search(r'<td class="lead ink"[^>]* style="[^"]*font-size', html)
+    assert "<link" not in html
+
+
+def test_a_note_says_that_there_were_no_games() -> None:
+    message = note(to())
+
+    assert message.subject == "Your week in chess: no games this time"
+    for part in both(message):
+        assert "No game of yours in this week." in part
+        assert "9-15 November 2026" in part
+
+
+@pytest.mark.parametrize(
+    ("week", "days"),
+    [
+        (Week(2026, 49), "30 November - 6 December 2026"),
+        (Week(2026, 53), "28 December 2026 - 3 January 2027"),
+    ],
+)
+def test_a_week_may_reach_into_another_month_or_year(week: Week, days: str) -> None:
+    assert days in plain(mail(full(week=week)).text)
+
+
+def test_a_region_of_english_has_its_own_dates() -> None:
+    assert "November 9 - 15, 2026" in plain(mail(recipient=to(language="en-US")).text)
+
+
+def test_a_file_is_all_that_another_language_needs(tmp_path: Path) -> None:
+    renderer = speaking(tmp_path, de=GERMAN)
+    message = mail(recipient=to(language="de-AT"), renderer=renderer)
+    html, text = both(message)
+
+    assert message.subject.startswith("Deine Schachwoche: 14 Partien, 7 gewonnen")
+    assert "9.-15. November 2026" in html
+    assert "81,4" in html
+    assert "1.340" in text
+    assert "So hast du gespielt & gekämpft" in html
+    assert ("html", "lang", "de") in parsed(message).values
+    one = mail(bare(), to(language="de"), renderer=renderer)
+    assert one.subject == "Deine Schachwoche: 1 Partie"
+
+
+@pytest.mark.parametrize("language", [None, "", "xx", "de", "../de", "d" * 9_999, "en\r\nBcc: x"])
+def test_a_language_that_is_not_there_is_the_configured_one_or_english(
+    language: str | None, tmp_path: Path
+) -> None:
+    assert mail(recipient=to(language=language)).subject.startswith("Your week in chess")
+
+    (tmp_path / "de.po").write_text(GERMAN, encoding="utf-8")
+    german = msgspec.structs.replace(EMAILS, language="de", locales_dir=str(tmp_path))
+    assert mail(recipient=to(language=language), emails=german).subject.startswith("Deine")
+
+
+def test_a_language_that_is_written_from_the_right_turns_the_mail(tmp_path: Path) -> None:
+    message = mail(recipient=to(language="he"), renderer=speaking(tmp_path, he=GERMAN))
+
+    assert ("html", "dir", "rtl") in parsed(message).values
+    sides = re.findall(r'class="line figure[^>]*text-align:\s*(\w+)', message.html)
+    assert set(sides) == {"left"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("de.po", '{"Hello,": "Hallo,"}'),
+        ("de.po", 'msgid "Hello %(name)s,"\nmsgstr "Hallo %(nmae)s,"'),
+        ("de.po", 'msgid "Hello %(name)s,"\nmsgstr "100% %(name)s,"'),
+        ("de.po", 'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=(n != ;\\n"'),
+        ("de.po", "\x00\x01 \udcff"),
+        ("qq.po", 'msgid "Hello,"\nmsgstr "Hallo,"'),
+        ("german.po", 'msgid "Hello,"\nmsgstr "Hallo,"'),
+    ],
+)
+def test_a_catalog_that_cannot_be_used_is_named(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(ConfigError, match=re.escape(str(tmp_path / name))):
+        Renderer(msgspec.structs.replace(EMAILS, locales_dir=str(tmp_path)))
+
+
+def test_a_directory_of_catalogs_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="locales_dir"):
+        Renderer(msgspec.structs.replace(EMAILS, locales_dir=str(tmp_path / "none")))
+
+
+def test_catalogs_are_read_once(tmp_path: Path) -> None:
+    renderer = speaking(tmp_path, de=GERMAN)
+    (tmp_path / "de.po").unlink()
+
+    assert mail(recipient=to(language="de"), renderer=renderer).subject.startswith("Deine")
+
+
+async def test_a_mail_is_made_without_reading_a_file(tmp_path: Path) -> None:
+    renderer = await asyncio.to_thread(speaking, tmp_path, sv=GERMAN)
+
+    assert "15 november" in mail(recipient=to(language="sv"), renderer=renderer).text
+    assert "Hallo Mia," in renderer.page("unsubscribe", "sv", name="Mia")
+
+
+PAGES = ("unsubscribe", "unsubscribed", "link_refused", "user_gone")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_on_its_own(name: str) -> None:
+    page = Renderer(EMAILS).page(name, name="Mia", kind="weekly_summary")
+    found = parsed(page)
+
+    assert found.open == []
+    assert ("html", "lang", "en-GB") in found.values
+    assert not re.search(r"url\(|@import|src=|<script|https?:", page)
+    assert [tag for kind, tag, *_ in found.skeleton if (kind, tag) == ("<", "h1")] == ["h1"]
+
+
+def test_only_the_page_that_asks_has_a_button() -> None:
+    renderer = Renderer(EMAILS)
+    asking = parsed(renderer.page("unsubscribe"))
+
+    assert ("form", "method", "post") in asking.values
+    assert [each for each in asking.values if each[1] == "action"] == []
+    for name in PAGES[1:]:
+        assert "<form" not in renderer.page(name)
+
+
+def test_a_page_speaks_the_players_language(tmp_path: Path) -> None:
+    page = speaking(tmp_path, de=GERMAN).page("unsubscribe", "de", name="Mia")
+
+    assert "Hallo Mia," in page
+
+
+def test_every_word_of_a_mail_can_be_translated(tmp_path: Path) -> None:
+    """Each text that translators are given is put in brackets; nothing may stand outside."""
+    renderer = speaking(tmp_path, nl=bracketed())
+    ours = {"Mia", "Chess Coach", "Lichess", "Chess.com", "rook_lifter", "pawn_storm", "Qxb7"}
+    ours |= {"november", "Missed forks", "missed forks", "Endgame technique", EMAILS.public_url}
+    message = mail(recipient=to(language="nl"), renderer=renderer)
+    short = renderer.note(WEEK, to(language="nl"), outbox_id="o", unsubscribe_url=UNSUBSCRIBE)
+    seen = [message.subject, short.subject, *(outside(each.text) for each in (message, short))]
+    seen += [parsed(each).text for each in (message, short)]
+    seen += [parsed(renderer.page(name, "nl", name="Mia")).text for name in PAGES]
+
+    for each in seen:
+        rest = re.sub(r"https://\S+", "", outside(each))
+        for value in sorted(ours, key=len, reverse=True):
+            rest = rest.replace(value, "")
+        assert [letter for letter in rest if letter.isalpha()] == []
+
+
+def test_translators_are_given_every_text_and_no_old_one() -> None:
+    """`make messages` is to be run when a text has changed."""
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+    mappings = settings["tool"]["babel"]["mappings"]
+    found = extract_from_dir(
+        PACKAGE,
+        method_map=[(each["pattern"], each["method"]) for each in mappings],
+        options_map={each["pattern"]: {"silent": "false"} for each in mappings},
+    )
+    with (catalogs.OURS / "messages.pot").open("rb") as file:
+        listed = {message.id for message in read_po(file) if message.id}
+
+    assert {message for _, _, message, _, _ in found} == listed
+
+
+def outside(text: str) -> str:
+    """What is left without brackets and what is in them."""
+    while (less := re.sub(r"⟦[^⟦⟧]*⟧", "", text)) != text:
+        text = less
+    return text
+
+
+def bracketed() -> str:
+    """The catalog of texts, each translated into itself with brackets around it."""
+    source = (catalogs.OURS / "messages.pot").read_text(encoding="utf-8")
+    found: list[str] = ['msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=(n != 1);\\n"']
+    for block in source.split("\n\n"):
+        texts = dict(re.findall(r'^(msgid(?:_plural)?) ((?:"[^\n]*"\n?)+)', block, re.MULTILINE))
+        if not texts:
+            continue
+        around = {key: f'"⟦"\n{value.rstrip()}\n"⟧"' for key, value in texts.items()}
+        if "msgid_plural" in texts:
+            found.append(
+                f"msgid {texts['msgid']}\nmsgid_plural {texts['msgid_plural']}\n"
+                f"msgstr[0] {around['msgid']}\nmsgstr[1] {around['msgid_plural']}"
+            )
+        else:
+            found.append(f"msgid {texts['msgid']}\nmsgstr {around['msgid']}")
+    return "\n\n".join(found)
+
+
+def test_plain_text_has_no_markup_and_no_gaps() -> None:
+    for message in (mail(), mail(bare()), note(to())):
+        assert not re.search(r"<[a-z/]|&[a-z#0-9]+;", message.text)
+        assert "\n\n\n" not in message.text
+        printable = set(string.printable) | {"\n"}
+        odd = {each for each in message.text if each not in printable}
+        assert all(unicodedata.category(each)[0] != "C" for each in odd)

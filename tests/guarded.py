@@ -1,0 +1,64 @@
+"""A mongod that asks who one is, for tests of users who may not do everything."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from pymongo import MongoClient
+
+from chesscoach.store.mongod import _free_port, find_mongod
+
+_SECRET = "secret-of-the-test"
+_EVERYDAY = ["find", "insert", "update", "remove", "listIndexes", "listCollections"]
+
+
+class Guarded(Struct, frozen=True, kw_only=True):
+    """Where it is; `url` is for one of its users: `root`, `reader` or `worker`.
+
+    The reader may only read; the worker reads and writes, but may make no index or collection.
+    """
+
+    port: int
+    database: str
+
+    def url(self, user: str) -> str:
+        """The URL of a user."""
+        source = "admin" if user == "root" else self.database
+        return f"mongodb://{user}:{_SECRET}@127.0.0.1:{self.port}/?authSource={source}"
+
+
+@contextmanager
+def guarded(folder: Path, database: str = "coach") -> Iterator[Guarded]:
+    """Runs it for as long as it is entered."""
+    folder.mkdir(parents=True)
+    port = _free_port()
+    process = subprocess.Popen(  # our own binary, no shell
+        [
+            find_mongod(), "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1",
+            "--auth", "--logpath", folder / "log", "--wiredTigerCacheSizeGB", "0.25",
+        ],
+        env={"PATH": os.environ["PATH"]},
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        found = Guarded(port=port, database=database)
+        with MongoClient[dict[str, Any]]("127.0.0.1", port) as client:  # may make the first user
+            _user(client.admin, "root", ["root"])
+        with MongoClient[dict[str, Any]](found.url("root")) as client:
+            rows = client[database]
+            everyday = {"resource": {"db": database, "collection": ""}, "actions": _EVERYDAY}
+            rows.command("createRole", "everyday", privileges=[everyday], roles=[])
+            _user(rows, "reader", ["read"])
+            _user(rows, "worker", ["everyday"])
+        yield found
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _user(database: Any, name: str, roles: list[str]) -> None:
+    database.command("createUser", name, pwd=_SECRET, roles=roles)

@@ -1,0 +1,107 @@
+"""A club that wants its Monday mail, the stand-in that takes it, and runs of the job."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from chesscoach.config import Settings
+from chesscoach.context import Context, open_context
+from chesscoach.demo.sendgrid import SendGridStandIn
+from chesscoach.jobs import weekly_emails
+from chesscoach.models import Slot
+from chesscoach.runner import record, work
+from chesscoach.runner.job import Stop
+from tests.conftest import Clock
+
+KEY = "SG.stand-in"
+MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+"""When the mail of 2026-W47 is due in UTC."""
+
+
+class Post:
+    """Players, runs at an instant, and what has been taken of whom."""
+
+    def __init__(
+        self, settings: Settings, db: Any, sendgrid: SendGridStandIn, clock: Clock
+    ) -> None:
+        self.settings = settings
+        self.db = db
+        self.sendgrid = sendgrid
+        self.clock = clock
+        self.ctx: Context
+
+    def set(self, **emails: Any) -> None:
+        """Changes settings of `[emails]`."""
+        config = replace(
+            self.settings.config, emails=replace(self.settings.config.emails, **emails)
+        )
+        self.settings = replace(self.settings, config=config)
+
+    def set_sendgrid(self, **sendgrid: Any) -> None:
+        """Changes settings of `[emails.sendgrid]`."""
+        self.set(sendgrid=replace(self.settings.config.emails.sendgrid, **sendgrid))
+
+    def user(
+        self, user_id: str, *, games: int = 1, at: datetime | None = None, **more: Any
+    ) -> None:
+        """A player who wants the mail and has played in the week, unless `more` says otherwise."""
+        row = {
+            "user_id": user_id,
+            "email": f"{user_id}@example.org",
+            "name": user_id.title(),
+            "email_notifications": {"weekly_summary": True},
+        }
+        self.db.users.insert_one({key: v for key, v in (row | more).items() if v is not ...})
+        for number in range(games):
+            self.game(user_id, at or MONDAY - timedelta(days=2), number)
+
+    def game(self, user_id: str, ended_at: datetime, number: int = 0) -> None:
+        """A game that was won."""
+        self.db.games.insert_one(
+            {
+                "game_id": f"{user_id}-{ended_at:%Y%m%d%H%M}-{number}",
+                "user_id": user_id,
+                "platform": "lichess",
+                "time_control": "blitz",
+                "user_color": "white",
+                "result": "1-0",
+                "url": f"https://lichess.org/abcdefg{number % 10}",
+                "pgn": "",
+                "imported_at": ended_at.isoformat(),
+                "ended_at": ended_at.isoformat(),
+            }
+        )
+
+    async def run(self, stop: Stop | None = None, **args: Any) -> record.Ending:
+        """A run by hand, as by a process of its own."""
+        async with open_context(self.settings, self.clock) as ctx:
+            checked = weekly_emails.JOB.check(args)
+            return await work.by_hand(ctx, weekly_emails.JOB, checked, stop or Stop())
+
+    async def slot(self, at: datetime, name: str = "weekly_emails") -> record.Ending:
+        """The run of a slot of a configured schedule."""
+        schedule = self.settings.config.schedules[name]
+        slot = Slot(schedule=name, at=at)
+        async with open_context(self.settings, self.clock) as ctx:
+            return await work.of_slot(
+                ctx, weekly_emails.JOB, schedule, slot, source="cli", stop=Stop()
+            )
+
+    @property
+    def taken(self) -> list[str]:
+        """The names of the mails that the stand-in has accepted, in order."""
+        return [mail.outbox_id for mail in self.sendgrid.accepted]
+
+    def states(self) -> dict[str, str]:
+        """The state of each mail in the outbox, by user."""
+        return {row["user_id"]: row["state"] for row in self.db.email_outbox.find()}
+
+    def reasons(self) -> dict[str, str]:
+        """The reason, likewise."""
+        return {row["user_id"]: row["reason"] for row in self.db.email_outbox.find()}
+
+
+def mail(user_id: str, week: str = "2026-W47") -> str:
+    """The name of a mail."""
+    return f"weekly_summary:{user_id}:{week}"

@@ -1,0 +1,89 @@
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from chesscoach.models import Week
+from chesscoach.rules import weeks
+
+TICK = timedelta(microseconds=1)
+HOUR = timedelta(hours=1)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "midnight"),
+    [
+        ("UTC", "2026-11-23T00:00"),
+        ("Europe/Berlin", "2026-11-22T23:00"),
+        ("America/Los_Angeles", "2026-11-23T08:00"),
+        ("Pacific/Kiritimati", "2026-11-22T10:00"),
+        ("Asia/Kathmandu", "2026-11-22T18:15"),
+    ],
+)
+def test_a_week_is_over_at_mondays_midnight_in_its_zone_and_not_a_microsecond_before(
+    zone: str, midnight: str
+) -> None:
+    place, monday = ZoneInfo(zone), utc(midnight)
+    week = weeks.closed(monday, place)
+    assert week == Week(2026, 47)
+    assert weeks.closed(monday - TICK, place) == week.before
+    assert weeks.closed(monday + timedelta(days=7) - TICK, place) == week
+    assert weeks.bounds(week, place) == (monday - timedelta(days=7), monday)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Santiago", "Asia/Tehran", "Africa/Cairo"])
+def test_each_week_begins_where_the_one_before_it_ends(zone: str) -> None:
+    place, week = ZoneInfo(zone), Week(2018, 1)
+    start, end = weeks.bounds(week, place)
+    for _ in range(700):
+        assert week.before.after == week == Week.parse(week.key)
+        assert weeks.closed(end, place) == week
+        assert weeks.closed(end - TICK, place) == week.before
+        week, was = week.after, end
+        start, end = weeks.bounds(week, place)
+        assert start == was < end
+    assert start.tzinfo is end.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("zone", "key", "hours"),
+    [
+        ("Europe/Berlin", "2026-W13", 167),
+        ("Europe/Berlin", "2026-W43", 169),
+        ("Europe/Berlin", "2026-W47", 168),
+        ("America/New_York", "2026-W10", 167),
+        ("America/New_York", "2026-W44", 169),
+        ("Australia/Lord_Howe", "2026-W14", 168.5),  # half an hour of summer time
+        ("America/Santiago", "2026-W36", 167),  # Sunday's midnight is left out
+        ("America/Santiago", "2026-W14", 169),  # Saturday's last hour comes twice
+    ],
+)
+def test_a_week_in_which_the_clocks_change_has_an_hour_less_or_more(
+    zone: str, key: str, hours: float
+) -> None:
+    start, end = weeks.bounds(Week.parse(key), ZoneInfo(zone))
+    assert end - start == hours * HOUR
+
+
+def test_a_monday_without_a_midnight_begins_at_the_change_of_the_clocks() -> None:
+    tehran = ZoneInfo("Asia/Tehran")
+    start, end = weeks.bounds(Week(2021, 12), tehran)
+    assert start == utc("2021-03-21T20:30")
+    assert start.astimezone(tehran).isoformat() == "2021-03-22T01:00:00+04:30"
+    assert (start - TICK).astimezone(tehran).date() == date(2021, 3, 21)
+    assert end - start == 168 * HOUR - HOUR
+    assert weeks.closed(start, tehran) == Week(2021, 11)
+    assert weeks.closed(start - TICK, tehran) == Week(2021, 10)
+
+
+def test_the_53rd_week_reaches_into_the_next_year() -> None:
+    zone = ZoneInfo("UTC")
+    week = Week.of(date(2027, 1, 1))
+    assert week.key == "2026-W53"
+    assert weeks.bounds(week, zone) == (utc("2026-12-28T00:00"), utc("2027-01-04T00:00"))
+    assert weeks.closed(utc("2027-01-04T00:00"), zone) == week
+    assert (week.before.key, week.after.key) == ("2026-W52", "2027-W01")

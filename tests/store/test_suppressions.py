@@ -1,0 +1,101 @@
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from chesscoach.context import Context
+from chesscoach.models import Reason, Suppression
+from tests.conftest import NOON
+
+
+def item(address: str, reason: Reason = "bounce", minutes: int = 0) -> Suppression:
+    at = NOON + timedelta(minutes=minutes)
+    return Suppression(address=address, reason=reason, at=at, event_id=f"e-{reason}-{minutes}")
+
+
+async def test_an_address_is_suppressed_in_whatever_case_and_once(ctx: Context, db: Any) -> None:
+    suppressions = ctx.store.suppressions
+
+    assert await suppressions.suppress([item(" Ann@Example.org\n"), item("bob@example.org")]) == 2
+    assert await suppressions.suppress([item("ANN@example.org"), item("cem@example.org")]) == 1
+
+    found = await suppressions.among(["aNN@example.org ", "dan@example.org", "bob@example.org"])
+    assert found == {"ann@example.org", "bob@example.org"}
+    assert db.email_suppressions.find_one({"_id": "ann@example.org"}) == {
+        "_id": "ann@example.org",
+        "reason": "bounce",
+        "at": NOON,
+        "event_id": "e-bounce-0",
+    }
+    assert db.email_suppressions.count_documents({}) == 3
+
+
+async def test_the_first_reason_stays_and_within_a_batch_it_is_the_earliest(
+    ctx: Context, db: Any
+) -> None:
+    suppressions = ctx.store.suppressions
+    batch = [item("a@x.org", "drop", 9), item("A@x.org", "spam_report", 3), item("a@x.org")]
+    assert await suppressions.suppress(batch[:2]) == 1
+    assert await suppressions.suppress(batch) == 0
+    assert db.email_suppressions.find_one()["reason"] == "spam_report"
+
+
+async def test_of_nothing_nothing_is_made(ctx: Context, db: Any) -> None:
+    suppressions = ctx.store.suppressions
+
+    assert await suppressions.suppress([]) == 0
+    assert await suppressions.among([]) == await suppressions.fresh([]) == set()
+    await suppressions.remember([], NOON)
+    assert db.email_suppressions.count_documents({}) == db.email_events.count_documents({}) == 0
+
+
+async def test_several_may_suppress_the_same_addresses_at_once(ctx: Context, db: Any) -> None:
+    batch = [item(f"u{n}@example.org") for n in range(200)]
+
+    made = await asyncio.gather(*(ctx.store.suppressions.suppress(batch) for _ in range(6)))
+
+    assert sum(made) == db.email_suppressions.count_documents({}) == 200
+
+
+async def test_a_lifted_address_gets_mail_again_and_can_be_suppressed_again(
+    ctx: Context, db: Any
+) -> None:
+    suppressions = ctx.store.suppressions
+    await suppressions.suppress([item("ann@example.org")])
+
+    assert await suppressions.lift(" ANN@example.org") is True
+    assert await suppressions.lift("ann@example.org") is False
+    assert await suppressions.among(["ann@example.org"]) == set()
+    assert await suppressions.suppress([item("ann@example.org", "spam_report")]) == 1
+
+
+async def test_the_newest_are_shown_first_and_one_is_told_of_in_whatever_case(ctx: Context) -> None:
+    suppressions = ctx.store.suppressions
+    assert (await suppressions.newest(5), await suppressions.count()) == ([], 0)
+    for minutes, name in enumerate(("ann", "bob", "cem")):
+        await suppressions.suppress([item(f"{name}@example.org", minutes=minutes)])
+
+    assert [each.address for each in await suppressions.newest(2)] == [
+        "cem@example.org",
+        "bob@example.org",
+    ]
+    assert await suppressions.count() == 3
+    assert await suppressions.find(" BOB@Example.org") == item("bob@example.org", minutes=1)
+    assert await suppressions.find("dan@example.org") is None
+
+
+async def test_an_event_is_fresh_until_it_is_remembered(ctx: Context, db: Any) -> None:
+    suppressions = ctx.store.suppressions
+
+    assert await suppressions.fresh(["a", "b", "a"]) == {"a", "b"}
+    await suppressions.remember(["a", "a"], NOON)
+    await asyncio.gather(*(suppressions.remember(["a", "c"], NOON) for _ in range(4)))
+
+    assert await suppressions.fresh(["a", "b", "c"]) == {"b"}
+    assert db.email_events.find_one({"_id": "a"}) == {"_id": "a", "at": NOON}
+
+
+async def test_events_are_forgotten_by_the_server_after_thirty_days(ctx: Context, db: Any) -> None:
+    (index,) = [
+        index for name, index in db.email_events.index_information().items() if name != "_id_"
+    ]
+    assert (index["key"], index["expireAfterSeconds"]) == ([("at", 1)], 30 * 86_400)
