@@ -34,10 +34,11 @@ test: $(READY) ## the whole suite
 soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full
 	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
-bench: $(READY) ## sync, scheduler and mails in figures, beside the plain way
+bench: $(READY) ## sync, scheduler, mails and cleanup in figures, beside the plain way
 	@$(BIN)/python -m benchmarks.sync_games
 	@$(BIN)/python -m benchmarks.scheduler
 	@$(BIN)/python -m benchmarks.weekly_emails
+	@$(BIN)/python -m benchmarks.cleanup
 
 check: $(READY) ## lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -62,6 +63,31 @@ def insert(source: str) -> None:
 def mails(players: int) -> None:
     """What one writes first for the Monday mail: three finds and a post, player by player."""
     print(asyncio.run(_mails(players)))
+
+
+@click.argument("until", type=click.Path(path_type=Path))
+def application(until: Path) -> None:
+    """What players do: one small majority write after another, until a file is there.
+
+    Prints when each began, in Unix seconds, and the seconds that it took.
+    """
+    found = []
+    with MongoClient[dict[str, Any]](os.environ["MONGO_URL"], w="majority") as client:
+        rows = client[os.environ["DB_NAME"]].puzzle_attempts
+        while not until.exists():
+            at, begun = time.time(), time.monotonic()
+            rows.insert_one({"user_id": "p1", "success": True, "pad": "x" * 400})
+            found.append((at, time.monotonic() - begun))
+    print(json.dumps(found))
+
+
+@clients.command()
+def delete() -> None:
+    """What one writes first: all expired sessions in one command; prints when it was at work."""
+    with MongoClient[dict[str, Any]](os.environ["MONGO_URL"], w="majority") as client:
+        sessions, begun = client[os.environ["DB_NAME"]].user_sessions, time.time()
+        sessions.delete_many({"expires_at": {"$lte": datetime.now(UTC)}})
+        print(json.dumps((begun, time.time())))
 
 
 async def _plain(accounts: int) -> None:

@@ -13,13 +13,16 @@ from pymongo import MongoClient
 from chesscoach.store.mongod import _free_port, find_mongod
 
 _SECRET = "secret-of-the-test"
-_EVERYDAY = ["find", "insert", "update", "remove", "listIndexes", "listCollections"]
+_OURS = ("job_runs", "job_leases", "schedules", "email_outbox", "performance_snapshots")
+_WRITES = ["find", "insert", "update", "remove"]
+_EVERYDAY = [*_WRITES, "listIndexes", "listCollections"]
 
 
 class Guarded(Struct, frozen=True, kw_only=True):
-    """Where it is; `url` is for one of its users: `root`, `reader` or `worker`.
+    """Where it is; `url` is for one of its users: `root`, `reader`, `worker` or `half`.
 
-    The reader may only read; the worker reads and writes, but may make no index or collection.
+    The reader may only read; the worker reads and writes, but may make no index or collection;
+    the half one reads, and writes our own collections alone.
     """
 
     port: int
@@ -54,6 +57,12 @@ def guarded(folder: Path, database: str = "coach") -> Iterator[Guarded]:
             rows.command("createRole", "everyday", privileges=[everyday], roles=[])
             _user(rows, "reader", ["read"])
             _user(rows, "worker", ["everyday"])
+            ours = [
+                {"resource": {"db": database, "collection": name}, "actions": _WRITES}
+                for name in _OURS
+            ]
+            rows.command("createRole", "ours", privileges=ours, roles=["read"])
+            _user(rows, "half", ["ours"])
         yield found
     finally:
         process.kill()

@@ -81,6 +81,7 @@ def test_nothing_at_all_gives_the_defaults(load: Loader) -> None:
         "sync_games": "sync_games",
         "weekly_emails": "weekly_emails",
         "weekly_emails_owed": "weekly_emails",
+        "cleanup": "cleanup",
     }
 
 

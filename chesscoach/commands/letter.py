@@ -75,7 +75,7 @@ def preview(
 
 
 async def _sample(ctx: Context, user_id: str, week: str | None) -> Sample:
-    named = week_named(week, ctx.now())
+    named = week_named(week, ctx.now(), ctx.config.cleanup.keep_outbox_days)
     recipient = await ctx.store.recipients.known(user_id)
     if recipient is None:
         msg = f"there is no user with the user_id {user_id[:120]!r}"

@@ -1,6 +1,7 @@
 """Settings: what can be set, and how it is read."""
 
 from chesscoach.config.address import Address
+from chesscoach.config.cleanup import Cleanup
 from chesscoach.config.emails import Emails, SendGrid
 from chesscoach.config.loading import load
 from chesscoach.config.settings import (
@@ -23,6 +24,7 @@ __all__ = [
     "LISTENERS",
     "Address",
     "Chesscom",
+    "Cleanup",
     "Config",
     "Database",
     "Emails",

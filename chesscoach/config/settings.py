@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from chesscoach.config.address import Address
+from chesscoach.config.cleanup import Cleanup
 from chesscoach.config.emails import Emails
 from chesscoach.config.section import Count, Section, Share, Upstream, Url
 from chesscoach.models import Schedule, Seconds
@@ -84,6 +85,7 @@ class Jobs(Section, frozen=True, kw_only=True):
 
     sync_games: Limits = Limits()
     weekly_emails: Limits = Limits()
+    cleanup: Limits = Limits()
 
 
 class Web(Section, frozen=True, kw_only=True):
@@ -129,6 +131,7 @@ def default_schedules() -> dict[str, Schedule]:
         "weekly_emails_owed": Schedule(
             job="weekly_emails", cron="30 * * * 1-3", args={"owed": True}, misfire_grace_s=3600.0
         ),
+        "cleanup": Schedule(job="cleanup", cron="0 3 * * *"),
     }
 
 
@@ -140,6 +143,7 @@ class Config(Section, frozen=True, kw_only=True):
     sources: Sources = Sources()
     sync: Sync = Sync()
     emails: Emails = Emails()
+    cleanup: Cleanup = Cleanup()
     jobs: Jobs = Jobs()
     web: Web = Web()
     log: Log = Log()

@@ -4,9 +4,10 @@ import structlog
 from msgspec import Struct
 
 from chesscoach import log
+from chesscoach.config import Limits
 from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
-from chesscoach.models import Schedule, Slot
+from chesscoach.models import Outcome, Schedule, Slot
 from chesscoach.runner import bulk, claim, record
 from chesscoach.runner.job import Job, Run, Stop, Stopped
 from chesscoach.runner.record import Ending
@@ -92,7 +93,10 @@ async def rehearse(ctx: Context, job: Job, args: Struct, stop: Stop) -> Ending:
         counts = await job.run(ctx, run, args)
         told = {"event": "dry_run_finished", "outcome": "dry_run", **record.counted(counts)}
         log.get_logger().info(**told)
-    return Ending(exit_code=record.DONE, record={**told, "job": job.name, "run_id": run.id})
+    limits: Limits = getattr(ctx.config.jobs, job.name, Limits())
+    ended: Outcome = "partial" if counts.failed else "succeeded"
+    code = record.exit_code("cancelled" if run.unfinished else ended, counts, limits, stop)
+    return Ending(exit_code=code, record={**told, "job": job.name, "run_id": run.id})
 
 
 def _stopped(job: Job, stop: Stop, slot: Slot | None = None) -> Ending:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from chesscoach.config import Config
 from chesscoach.errors import ConfigError
-from chesscoach.jobs import sync_games, weekly_emails
+from chesscoach.jobs import cleanup, sync_games, weekly_emails
 from chesscoach.models import Schedule
 from chesscoach.runner.job import Job
 
-JOBS: dict[str, Job] = {job.name: job for job in (sync_games.JOB, weekly_emails.JOB)}
+JOBS: dict[str, Job] = {job.name: job for job in (sync_games.JOB, weekly_emails.JOB, cleanup.JOB)}
 
 
 def check(config: Config) -> None:

@@ -16,6 +16,7 @@ from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, StoreUnavailable
 from chesscoach.models import Schedule, Slot
+from chesscoach.rules import retention
 from chesscoach.runner import bulk, work
 from chesscoach.runner.job import Job, Stop
 from chesscoach.scheduling import joblist, recovery, shelf
@@ -110,9 +111,9 @@ class Scheduler:
 
     async def _forget(self) -> None:
         """Deletes old run records, but none that a late slot could still be judged by."""
-        kept_s = self._ctx.config.runner.keep_runs_days * 86_400.0
-        graces = [entry.stored.schedule.misfire_grace_s for entry in self._entries.by_id.values()]
-        before = self._ctx.now() - timedelta(seconds=max(kept_s, *(g or 0 for g in graces), 0))
+        known = [entry.stored.schedule for entry in self._entries.by_id.values()]
+        kept_days = self._ctx.config.runner.keep_runs_days
+        before = retention.runs_before(self._ctx.now(), kept_days, known)
         if count := await self._ctx.store.runs.forget(before):
             log.get_logger().info("runs_forgotten", count=count, before=before.isoformat())
 

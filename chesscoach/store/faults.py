@@ -22,7 +22,7 @@ from chesscoach.errors import ChesscoachError, StoreFailed, StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_DUPLICATE_KEY = 11000
+_DUPLICATE_KEY, _UNAUTHORIZED = 11000, 13
 
 
 def translated(error: PyMongoError) -> ChesscoachError:
@@ -33,6 +33,8 @@ def translated(error: PyMongoError) -> ChesscoachError:
     ):
         return StoreUnavailable(f"MongoDB does not answer ({kind})")
     code = error.code if isinstance(error, OperationFailure) else None
+    if code == _UNAUTHORIZED:
+        return StoreFailed(f"the user of MONGO_URL has not the right to it ({kind}, code {code})")
     return StoreFailed(f"MongoDB refused an operation ({kind}, code {code})")
 
 

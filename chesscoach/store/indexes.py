@@ -62,6 +62,12 @@ INDEXES = (
     _on("user_progress", "user_id"),  # their streaks and levels
     _on("analysis_queue", "queue_id", unique=True),  # one item per game
     _on("analysis_queue", "user_id", "created_at"),  # the day's allowance
+    # For the cleanup: what has waited, or was worked, for too long; what was read long ago; mails
+    # that came to their end; days that are long past.
+    _on("analysis_queue", "status", "created_at"),
+    _on("notifications", "read", "created_at"),
+    _on("email_outbox", "state", "finished_at"),
+    _on("performance_snapshots", "local_date"),
     _on("sync_accounts", "platform", "due_at", "_id"),  # who is due, stalest first
     _on("sync_accounts", "links.user_id"),  # a user's accounts
     _on("email_outbox", "week", "state", "_id"),  # what a week still owes
@@ -82,6 +88,7 @@ COLLECTIONS = (
     "email_outbox",
     "email_suppressions",
     "email_events",
+    "performance_snapshots",
 )
 
 STORM = 10_000

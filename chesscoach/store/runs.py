@@ -117,11 +117,15 @@ class Runs:
         )
         return bool(result.matched_count)
 
+    async def newest_ids(self) -> list[str]:
+        """The names of those records: what is due follows from them, so they stay."""
+        newest = await self.newest_slots()
+        return [Slot(schedule=key, at=at).key for key, at in newest.items()]
+
     @spoken
     async def forget(self, before: datetime) -> int:
         """Deletes the records of runs that ended before an instant, but each schedule's newest."""
-        newest = await self.newest_slots()
-        keep = [f"{Slot(schedule=key, at=at).key}" for key, at in newest.items()]
+        keep = await self.newest_ids()
         result = await self._rows.delete_many(
             {
                 "started_at": {"$lt": before},

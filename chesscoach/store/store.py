@@ -13,6 +13,7 @@ from chesscoach.metrics import Metrics
 from chesscoach.models import Platform
 from chesscoach.store import indexes
 from chesscoach.store.accounts import Accounts
+from chesscoach.store.cleaning import Cleaning
 from chesscoach.store.client import Database, Listener, connect, greet
 from chesscoach.store.embedded import Embedded, Reviver
 from chesscoach.store.games import Games
@@ -52,6 +53,7 @@ class Store(Struct, frozen=True, kw_only=True):
     weeks: Weeks
     subscriptions: Subscriptions
     suppressions: Suppressions
+    cleaning: Cleaning
     place: str
     database: Database
     open_probe: Callable[[], AbstractAsyncContextManager[Probe]]
@@ -139,6 +141,7 @@ def _store(config: Config, database: Database, url: str, place: str) -> Store:
         weeks=Weeks(database),
         subscriptions=Subscriptions(database),
         suppressions=Suppressions(database),
+        cleaning=Cleaning(database),
         place=place,
         database=database,
         # A function hides the URL, which a partial would show in its text form.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from chesscoach.cli import main
 from tests.conftest import NOON, Clock
 
+ONE = '[schedules.sync_games]\njob = "sync_games"\ncron = "0 */6 * * *"\n'
 Operate: TypeAlias = Callable[..., Result]
 
 
@@ -24,6 +26,12 @@ def invoke(environment: dict[str, str], clock: Clock, *args: str) -> Result:
 def clock() -> Clock:
     """At noon of a Wednesday."""
     return Clock(NOON)
+
+
+@pytest.fixture(autouse=True)
+def _one_schedule(_clean_environment: None) -> None:
+    """One schedule in the configuration: what others there are by default is no matter here."""
+    Path("config.toml").write_text(ONE)
 
 
 @pytest.fixture

@@ -162,6 +162,14 @@ async def test_another_week_is_told_of_by_name(post: Post) -> None:
     assert post.taken == [mail("ann", "2026-W45")]
 
 
+async def test_a_week_is_refused_once_the_outbox_may_have_forgotten_its_mails(post: Post) -> None:
+    post.user("ann", at=MONDAY - timedelta(days=400))
+    assert (await post.run(week="2025-W43")).exit_code == 0
+    refused = await post.run(week="2025-W42")
+    assert refused.exit_code == 2
+    assert "keep_outbox_days" in refused.record["errors"][0]["error"]
+
+
 @pytest.mark.parametrize("week", ["2026-W48", "2026-W54", "2026-47", "last", "2026-W00", ""])
 async def test_a_week_that_is_none_or_not_over_is_refused(post: Post, week: str) -> None:
     post.user("ann")

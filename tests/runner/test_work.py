@@ -291,3 +291,12 @@ async def test_arguments_that_the_job_refuses_stop_before_any_claim(ctx: Context
         await work.of_slot(ctx, job(counting(1, 0)), odd, SLOT, source="cli", stop=Stop())
 
     assert db.job_runs.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(("done", "failed", "code"), [(9, 0, 0), (9, 1, 0), (8, 1, 1)])
+async def test_a_rehearsal_in_which_too_much_fails_leaves_with_1(
+    ctx: Context, db: Any, done: int, failed: int, code: int
+) -> None:
+    ending = await work.rehearse(ctx, job(counting(done, failed)), NoArgs(), Stop())
+    assert (ending.exit_code, ending.record["outcome"]) == (code, "dry_run")
+    assert db.job_runs.count_documents({}) == 0

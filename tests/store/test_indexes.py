@@ -21,7 +21,13 @@ OURS = {
     "reflection_results": {"chesscoach_user_id_created_at"},
     "player_profiles": {"chesscoach_user_id"},
     "user_progress": {"chesscoach_user_id"},
-    "analysis_queue": {"chesscoach_queue_id", "chesscoach_user_id_created_at"},
+    "analysis_queue": {
+        "chesscoach_queue_id",
+        "chesscoach_user_id_created_at",
+        "chesscoach_status_created_at",
+    },
+    "notifications": {"chesscoach_read_created_at"},
+    "performance_snapshots": {"chesscoach_local_date"},
     "sync_accounts": {"chesscoach_platform_due_at__id", "chesscoach_links_user_id"},
     "job_runs": {
         "chesscoach_schedule_slot",
@@ -29,9 +35,13 @@ OURS = {
         "chesscoach_outcome_started_at",
         "chesscoach_started_at",
     },
-    "email_outbox": {"chesscoach_week_state__id", "chesscoach_user_id_week"},
     "email_events": {"chesscoach_at"},
     "user_sessions": {"chesscoach_expires_at"},
+    "email_outbox": {
+        "chesscoach_week_state__id",
+        "chesscoach_user_id_week",
+        "chesscoach_state_finished_at",
+    },
 }
 LABELS = {f"{collection}.{name}" for collection, names in OURS.items() for name in names}
 

@@ -51,7 +51,7 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """Sends what is owed for a week."""
-    week = week_named(args.week, ctx.now())
+    week = week_named(args.week, ctx.now(), ctx.config.cleanup.keep_outbox_days)
     if args.user is not None and await ctx.store.recipients.known(args.user) is None:
         msg = f"--user: there is no user with the user_id {args.user!r}"
         raise ConfigError(msg)

@@ -101,11 +101,12 @@ class Who:
         return Zones(wanted=wanted, known=known, rest=rest)
 
 
-def week_named(text: str | None, now: datetime) -> Week | None:
+def week_named(text: str | None, now: datetime, keep_days: int) -> Week | None:
     """The week that `--week` names, if it does.
 
     Raises:
-        ConfigError: it names none, or one that is not over anywhere yet.
+        ConfigError: it names none, one that is not over anywhere yet, or one whose mails the
+            outbox may have forgotten: it keeps them for so many days.
     """
     if text is None:
         return None
@@ -116,5 +117,9 @@ def week_named(text: str | None, now: datetime) -> Week | None:
         raise ConfigError(msg) from None
     if week > weeks.closed(now, _EARLIEST):
         msg = f"--week: {week.key} is not over yet"
+        raise ConfigError(msg)
+    # A day less, so that no row goes while a run goes by it.
+    if week.after.begins(_EARLIEST) < now - timedelta(days=keep_days - 1):
+        msg = f"--week: {week.key} is too long ago to know who has had its mail (keep_outbox_days)"
         raise ConfigError(msg)
     return week

@@ -1,0 +1,118 @@
+"""Rows for the cleanup, a collection of each kind: what they need besides the instant."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import uuid4
+
+from msgspec import Struct
+
+from chesscoach.config import Cleanup
+
+DAY, MS, US = timedelta(days=1), timedelta(milliseconds=1), timedelta(microseconds=1)
+LIMITS = Cleanup()
+
+
+def item(**fields: Any) -> dict[str, Any]:
+    """An item of the queue; its name is unique there."""
+    return {"queue_id": uuid4().hex, **fields}
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """A rule as a test needs it: its collection, its field, other fields, its limit before now.
+
+    `at_it` says whether a row at the limit itself is over.
+    """
+
+    rule: str
+    collection: str
+    field: str
+    others: Mapping[str, Any]
+    age: timedelta
+    at_it: bool = False
+
+    def row(self, value: object) -> dict[str, Any]:
+        """A row with that value in its field."""
+        named = item() if self.rule == "queue" else {}
+        return {**named, **self.others, self.field: value}
+
+
+KINDS = {
+    kind.rule + kind.others.get("status", ""): kind
+    for kind in (
+        Kind(
+            rule="sessions",
+            collection="user_sessions",
+            field="expires_at",
+            others={},
+            age=timedelta(),
+            at_it=True,
+        ),
+        Kind(
+            rule="notifications",
+            collection="notifications",
+            field="created_at",
+            others={"read": True},
+            age=LIMITS.read_notifications_days * DAY,
+        ),
+        Kind(
+            rule="queue",
+            collection="analysis_queue",
+            field="created_at",
+            others={"status": "pending", "started_at": None},
+            age=timedelta(hours=LIMITS.queue_hours),
+        ),
+        Kind(
+            rule="queue",
+            collection="analysis_queue",
+            field="started_at",
+            others={"status": "processing", "created_at": "2020-01-01T00:00:00Z"},
+            age=timedelta(hours=LIMITS.queue_hours),
+        ),
+        Kind(
+            rule="outbox",
+            collection="email_outbox",
+            field="finished_at",
+            others={"state": "sent"},
+            age=LIMITS.keep_outbox_days * DAY,
+        ),
+    )
+}
+
+Form = Callable[[datetime], object]
+
+
+def _written(form: str, hours: float = 0) -> Form:
+    """An instant in a form of strftime, in a zone so many hours east."""
+    zone = timezone(timedelta(hours=hours))
+    return lambda at: at.astimezone(zone).strftime(form)
+
+
+def _iso(hours: float, timespec: str) -> Form:
+    return lambda at: at.astimezone(timezone(timedelta(hours=hours))).isoformat(timespec=timespec)
+
+
+FORMS: dict[str, Form] = {
+    "date": lambda at: at,
+    "utc": _iso(0, "microseconds"),
+    "milliseconds": _iso(0, "milliseconds"),
+    "z": _written("%Y-%m-%dT%H:%M:%S.%fZ"),
+    "lower z": _written("%Y-%m-%dT%H:%M:%S.%fz"),
+    "naive": _written("%Y-%m-%dT%H:%M:%S.%f"),
+    "space": _written("%Y-%m-%d %H:%M:%S.%f"),
+    "comma": _written("%Y-%m-%dT%H:%M:%S,%fZ"),
+    "blanks": _written("  %Y-%m-%dT%H:%M:%S.%fZ\n"),
+    "east": _iso(5.5, "microseconds"),
+    "far east": _iso(14, "microseconds"),
+    "west": _iso(-11, "microseconds"),
+    "no colon": _written("%Y-%m-%dT%H:%M:%S.%f%z", 2),
+    "nanoseconds": _written("%Y-%m-%dT%H:%M:%S.%f000Z"),
+}
+"""Ways to write an instant; with the distances below, forty of each kind and more."""
+
+GARBAGE: tuple[object, ...] = (
+    None, 0, 1795223179, 1795223179.5, True, "", "soon", "20261121", "@1795223179",
+    "2020-01-01", "2020-W01-1T00:00:00", "2020-13-01T00:00:00Z", "2021-02-29T00:00:00Z",
+    "2999-02-30T00:00:00Z", "1795223179", [], ["2020-01-01T00:00:00Z"],
+    [datetime(2020, 1, 1, tzinfo=UTC)], {"$date": 1}, b"2020-01-01T00:00:00Z",
+)  # fmt: skip
