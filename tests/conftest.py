@@ -74,6 +74,9 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         shared = shared.parent
     embedded = Embedded(shared / "mongo")
     url = embedded.enter()
+    with MongoClient[Document](url) as client:
+        # Else dropped databases keep their files for five minutes, and a mongod may open so many.
+        client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=0)
     try:
         yield url
     finally:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from chesscoach import log
 from chesscoach.config import Settings
 from chesscoach.context import open_context
-from chesscoach.doctor import configuration, database, mail, secrets, sites
+from chesscoach.doctor import configuration, database, mail, secrets, sites, upkeep
 from chesscoach.doctor.finding import Check, Finding, Patient, StoreCheck, fail, unusable, warn
 from chesscoach.errors import ChesscoachError, ConfigError, StoreFailed
 from chesscoach.runner import record
@@ -24,6 +24,10 @@ CHECKS: tuple[Check | StoreCheck, ...] = (
     Check("database", database.reached),
     StoreCheck("replica set", database.members),
     StoreCheck("indexes", database.indexes),
+    StoreCheck("clock", upkeep.clock),
+    StoreCheck("strays", upkeep.strays),
+    StoreCheck("queue", upkeep.queue),
+    StoreCheck("jobs", upkeep.jobs),
     StoreCheck("lichess", sites.lichess),
     StoreCheck("chess.com", sites.chesscom),
     Check("mail", mail.outlet),

@@ -30,6 +30,16 @@ class Queue:
         return {row["queue_id"] for row in await rows.to_list(None)}
 
     @spoken
+    async def oldest_pending(self) -> datetime | None:
+        """Since when the item waits that has waited longest; of those whose time can be read."""
+        found = []
+        for kind in ("string", "date"):
+            query = {"status": "pending", "created_at": {"$type": kind}}
+            row = await self._rows.find_one(query, {"created_at": 1}, sort=[("created_at", 1)])
+            found.append(timestamps.instant(row["created_at"]) if row else None)
+        return min((at for at in found if at is not None), default=None)
+
+    @spoken
     async def add(self, user_id: str, games: Mapping[str, str], now: datetime) -> None:
         """Queues games, given as item id to game id; an item that is there stays as it is."""
         if not games:

@@ -1,6 +1,7 @@
 """The server that we are connected to: its version, and what it does about failures."""
 
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Literal, cast
 
 from msgspec import Struct
 
@@ -17,6 +18,13 @@ class Server(Struct, frozen=True, kw_only=True):
     version: str
     kind: Literal["replica set", "sharded cluster", "standalone"]
     members: int = 1
+
+
+@spoken
+async def clock_of(database: Database) -> datetime:
+    """The server's clock, to the millisecond."""
+    hello = await database.client.admin.command("hello")
+    return cast(datetime, hello["localTime"]).replace(tzinfo=UTC)
 
 
 @spoken

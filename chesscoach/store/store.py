@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
@@ -27,7 +28,7 @@ from chesscoach.store.recipients import Recipients
 from chesscoach.store.retries import Retries
 from chesscoach.store.runs import Runs
 from chesscoach.store.schedules import Schedules
-from chesscoach.store.server import Server, look
+from chesscoach.store.server import Server, clock_of, look
 from chesscoach.store.subscriptions import Subscriptions
 from chesscoach.store.suppressions import Suppressions
 from chesscoach.store.users import Users
@@ -73,6 +74,10 @@ class Store(Struct, frozen=True, kw_only=True):
     async def server(self) -> Server:
         """What the server is."""
         return await look(self.database)
+
+    async def clock(self) -> datetime:
+        """The server's clock."""
+        return await clock_of(self.database)
 
     async def require(self, *collections: str) -> None:
         """Raises SetupError unless the unique indexes of these collections stand."""
