@@ -287,7 +287,8 @@ def test_the_week_is_that_of_the_schedules_zone_or_of_the_players_own(
 ) -> None:
     user(db, timezone="America/Los_Angeles")
     clock.now = NOON.replace(day=18, hour=23)  # Sunday evening in UTC, Monday in Tokyo
-    operate("schedule", "edit", "weekly_emails", "--timezone", "Asia/Tokyo")
+    made = ("--job", "weekly_emails", "--cron", "0 9 * * 1", "--timezone", "Asia/Tokyo")
+    operate("schedule", "add", "weekly_emails", *made)
 
     found = read("email", "preview", "ann")
     assert (found["week"], found["timezone"]) == ("2026-W42", "Asia/Tokyo")
