@@ -171,6 +171,7 @@ async def test_schedules_that_would_go_are_shown_in_a_rehearsal(at_now: Context)
 
 async def test_one_rules_failure_stops_no_other(at_now: Context, db: Any) -> None:
     """A collection that cannot be deleted from: it is a view."""
+    db.user_sessions.drop()
     db.command("create", "user_sessions", viewOn="elsewhere", pipeline=[])
     db.elsewhere.insert_one({"expires_at": NOW - DAY})
     db.notifications.insert_one({"read": True, "created_at": "2020-01-01T00:00:00Z"})
