@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chesscoach import __version__, portrait
-from chesscoach.commands import db, email, runs, schedules
+from chesscoach.commands import db, deploy, email, runs, schedules
 from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.doctor import examination, report
@@ -53,6 +53,7 @@ main.add_command(runs.group, "runs")
 main.add_command(db.group, "db")
 main.add_command(email.group, "email")
 main.add_command(email.group, "emails")
+main.add_command(deploy.group, "deploy")
 main.add_command(web)
 main.add_command(healthcheck)
 

@@ -1,0 +1,221 @@
+"""What each home is given, and what is said where it cannot have it."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.conftest import Render
+
+SYNC = '[schedules.sync]\njob = "sync_games"\n'
+CRON = SYNC + 'cron = "0 */6 * * *"\n'
+
+
+def cronjobs(text: str) -> list[dict[str, Any]]:
+    return [each for each in yaml.safe_load_all(text) if each["kind"] == "CronJob"]
+
+
+def container(cronjob: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return found["containers"][0]  # type: ignore[no-any-return]  # YAML has no types
+
+
+def test_a_cronjob_works_its_own_schedule_with_its_slot_from_its_name(render: Render) -> None:
+    (found,) = cronjobs(render("k8s", schedules=CRON + 'timezone = "Asia/Tokyo"\n').stdout)
+
+    assert found["metadata"]["name"] == "chesscoach-sync"
+    assert found["spec"]["schedule"] == "0 */6 * * *"
+    assert found["spec"]["timeZone"] == "Asia/Tokyo"
+    assert found["spec"]["concurrencyPolicy"] == "Forbid"
+    assert container(found)["command"] == ["python", "-m", "chesscoach.jobs.sync_games"]
+    assert container(found)["args"] == ["--scheduled", "sync"]
+    (slot,) = container(found)["env"]
+    assert slot["name"] == "KUBERNETES_JOB_NAME"
+    field = slot["valueFrom"]["fieldRef"]["fieldPath"]
+    assert field == "metadata.labels['batch.kubernetes.io/job-name']"
+
+
+def test_the_time_that_a_run_is_given_follows_from_its_job_s(render: Render) -> None:
+    text = CRON + "jitter_s = 100\n[jobs.sync_games]\ntimeout_s = 1000\n[runner]\ngrace_s = 20\n"
+    (found,) = cronjobs(render("k8s", schedules=text).stdout)
+    job = found["spec"]["jobTemplate"]["spec"]
+
+    assert job["template"]["spec"]["terminationGracePeriodSeconds"] == 50
+    assert job["activeDeadlineSeconds"] == 1150
+    assert "TimeoutStartSec=1150" in render("systemd", schedules=text).stdout
+    assert "timeout -k 50 1150 " in render("crontab", schedules=text).stdout
+
+
+@pytest.mark.parametrize(
+    ("cron", "deadline"), [("0 */6 * * *", 600), ("*/5 * * * *", 300), ("* * * * *", 60)]
+)
+def test_a_hundred_slots_never_fit_into_the_starting_deadline(
+    cron: str, deadline: int, render: Render
+) -> None:
+    (found,) = cronjobs(render("k8s", schedules=SYNC + f'cron = "{cron}"\n').stdout)
+
+    assert found["spec"]["startingDeadlineSeconds"] == deadline
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("weekly_emails", "chesscoach-weekly-emails"),
+        ("_a_", "chesscoach-a-x"),
+        ("_", "chesscoach-x"),
+        ("a" * 64, "chesscoach-aaaa"),
+    ],
+)
+def test_every_id_has_a_name_that_kubernetes_takes(key: str, name: str, render: Render) -> None:
+    text = CRON.replace("schedules.sync", f"schedules.{key}")
+    (found,) = cronjobs(render("k8s", schedules=text).stdout)
+
+    told = found["metadata"]["name"]
+    assert told.startswith(name)
+    assert len(told) <= 52
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", told)
+
+
+def test_ids_that_differ_in_underscores_alone_have_two_names(render: Render) -> None:
+    text = "".join(CRON.replace("schedules.sync", f"schedules.{key}") for key in ("a_b", "a__b"))
+
+    assert (
+        len({each["metadata"]["name"] for each in cronjobs(render("k8s", schedules=text).stdout)})
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("trigger", "reason"),
+    [
+        ('cron = "30 0 * * * *"', "no seconds"),
+        ('cron = "0 3 L * *"', "exactly"),
+        ('cron = "0 3 * * 5#2"', "exactly"),
+        ('cron = "0 0 */10 * 1"', "not both"),
+        ("at = 2026-12-24T18:00:00Z", "no year"),
+        ("every = { hours = 7 }", "makes a day"),
+        ("every = { minutes = 90 }", "more than one line"),
+        ("every = { weeks = 2 }", "exactly"),
+        ('cron = "0 3 * * *"\nenabled = false', "disabled"),
+    ],
+)
+def test_what_a_cronjob_cannot_say_is_left_out_and_said(
+    trigger: str, reason: str, render: Render
+) -> None:
+    result = render("k8s", schedules=SYNC + trigger, code=1)
+
+    assert cronjobs(result.stdout) == []
+    assert "# Left out: sync, for" in result.stdout
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("chesscoach: left out: sync, for")
+    assert reason in line
+
+
+@pytest.mark.parametrize(
+    ("trigger", "systemd", "cron"),
+    [
+        ("at = 2026-12-24T18:00:00Z", "OnCalendar=2026-12-24 18:00:00 UTC", "0 18 24 12 *"),
+        ('cron = "0 3 L * *"', "OnCalendar=*-*-28..31 03:00:00 UTC", "0 3 28-31 * *"),
+        ("every = { weeks = 2 }", "OnCalendar=Mon *-*-* 00:00:00 UTC", "0 0 * * 1"),
+    ],
+)
+def test_a_machine_is_woken_too_often_rather_than_never(
+    trigger: str, systemd: str, cron: str, render: Render
+) -> None:
+    given = ("--server-timezone", "UTC")
+
+    assert systemd in render("systemd", schedules=SYNC + trigger).stdout
+    told = render("crontab", *given, schedules=SYNC + trigger).stdout
+    assert f"\n{cron} cd " in told
+    assert "Wakes too often" in told
+
+
+def test_a_crontab_knows_no_seconds(render: Render) -> None:
+    result = render("crontab", schedules=SYNC + 'cron = "30 0 * * * *"\n', code=1)
+
+    assert "seconds" in result.stderr
+    assert (
+        "OnCalendar=*-*-* *:00:30 UTC"
+        in render("systemd", schedules=SYNC + 'cron = "30 0 * * * *"\n').stdout
+    )
+
+
+def test_the_hours_of_a_crontab_are_the_servers_in_summer_and_in_winter(render: Render) -> None:
+    text = SYNC + 'cron = "0 1 * * 1"\ntimezone = "Europe/Berlin"\n'
+
+    told = render("crontab", "--server-timezone", "UTC", schedules=text).stdout
+
+    assert re.findall(r"^([0-9*].*) cd ", told, re.MULTILINE) == ["0 0 * * 1", "0 23 * * 0"]
+
+
+def test_clocks_that_change_are_said_where_kubernetes_gets_them_wrong(render: Render) -> None:
+    zone = 'timezone = "America/New_York"\n'
+
+    fold = render("k8s", schedules=SYNC + 'cron = "30 1 * * *"\n' + zone).stdout
+    gap = render("k8s", schedules=SYNC + 'cron = "30 2 * * *"\n' + zone).stdout
+    never = render("k8s", schedules=SYNC + 'cron = "30 9 * * *"\n' + zone).stdout
+
+    assert "makes one for 2026-11-01T06:30:00Z, which fails" in fold
+    assert "has no Job for 2027-03-14T07:00:00Z" in gap
+    assert "clocks" not in never
+
+
+def test_rendering_again_removes_what_is_no_schedule_any_more_and_nothing_else(
+    render: Render, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    two = CRON + CRON.replace("schedules.sync", "schedules.other")
+    render("systemd", "--out", str(out), schedules=two)
+    (out / "mine.service").write_text("[Unit]\n")
+    render("crontab", "--out", str(out), schedules=two)
+
+    render("systemd", "--out", str(out), schedules=CRON)
+
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == [
+        "chesscoach.service",
+        "chesscoach@.service",
+        "chesscoach@sync.service.d/job.conf",
+        "chesscoach@sync.timer",
+        "crontab",
+        "mine.service",
+    ]
+
+
+def test_paths_and_user_are_filled_in(render: Render) -> None:
+    given = ("--prefix", "/srv/cc/", "--user", "coach", "--etc", "/srv/etc")
+
+    units = render("systemd", *given, schedules=CRON).stdout
+    crontab = render("crontab", *given, schedules=CRON).stdout
+
+    assert "ExecStart=/srv/cc/bin/python -m chesscoach\n" in units
+    assert "User=coach\n" in units
+    assert "LoadCredential=secrets:/srv/etc/secrets\n" in units
+    assert "PYTHON=/srv/cc/bin/python\n" in crontab
+    assert "/opt/" not in units + crontab
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("systemd", "--prefix", "relative"),
+        ("systemd", "--prefix", "/a b"),
+        ("systemd", "--prefix", "/a%b"),
+        ("systemd", "--user", "a;b"),
+        ("crontab", "--server-timezone", "Mars/Base"),
+        ("crontab", "--etc", '/a"b'),
+        ("k8s", "--out", "/proc/nowhere"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(given: tuple[str, ...], render: Render) -> None:
+    result = render(*given, schedules=CRON, code=2)
+
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("chesscoach: ")
+
+
+def test_a_job_that_there_is_not_is_refused(render: Render) -> None:
+    result = render("k8s", schedules='[schedules.a]\njob = "no_such"\ncron = "0 3 * * *"\n', code=2)
+
+    assert "schedules.a.job: there is no job 'no_such'" in result.stderr
