@@ -3,14 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+DEPLOY_VENV := .venv-deploy
+DEPLOY_READY := $(DEPLOY_VENV)/ready
 WORKERS ?= 3
 INSTALL_BROWSER = [ "$$(id -u)" = 0 ] && timeout 300 sh -c "apt-get update && apt-get install -y chromium"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test soak bench check format messages lock clean
+.PHONY: help demo run test soak bench check check-deploy format messages render lock \
+	install-systemd compose-secrets clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
 $(READY): pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chesscoach needs Python 3.11 or newer; say which with PYTHON=…")'
@@ -46,6 +49,15 @@ check: $(READY) ## lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+$(DEPLOY_READY): requirements/deploy.txt
+	@echo "setting up $(DEPLOY_VENV) (once)"
+	@$(PYTHON) -m venv --clear $(DEPLOY_VENV)
+	@$(DEPLOY_VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+check-deploy: $(READY) $(DEPLOY_READY) ## hold k8s, systemd, Dockerfile and compose to what reads them
+	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" PREFIX="$(CURDIR)/$(VENV)" .ci/check-deploy
+
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -53,10 +65,48 @@ format: $(READY) ## put the code into its form
 messages: $(READY) ## collect the texts of mails for translators
 	$(BIN)/pybabel -q extract -F pyproject.toml --no-location --omit-header --sort-output -w 100 -o chesscoach/emails/locales/messages.pot chesscoach
 
+render: $(READY) ## write the schedules of config.toml for Kubernetes, systemd and cron
+	@$(BIN)/chesscoach deploy render k8s --config config.toml --out k8s/cronjobs
+	@$(BIN)/chesscoach deploy render systemd --config config.toml --out systemd
+	@$(BIN)/chesscoach deploy render crontab --config config.toml --server-timezone UTC --out .
+
+PREFIX ?= /opt/chesscoach
+ETC ?= /etc/chesscoach
+RUN_AS ?= chesscoach
+UNITS ?= /etc/systemd/system
+SECRETS := mongo-url sendgrid-api-key sender-email signing-key
+
+# Run by root on the machine that it is for; DESTDIR puts all of it elsewhere. Settings and secrets that
+# are there stay. The units are those of the settings that are there.
+install-systemd: ## PREFIX, ETC, RUN_AS, UNITS: the worker and its systemd units
+	$(PYTHON) -m venv $(DESTDIR)$(PREFIX)
+	$(DESTDIR)$(PREFIX)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	$(DESTDIR)$(PREFIX)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation .
+	install -d -m 0755 $(DESTDIR)$(ETC) $(DESTDIR)$(UNITS)
+	[ -e $(DESTDIR)$(ETC)/config.toml ] || install -m 0644 config.toml $(DESTDIR)$(ETC)/config.toml
+	install -d -m 0700 $(DESTDIR)$(ETC)/secrets
+	for name in $(SECRETS); do [ -e $(DESTDIR)$(ETC)/secrets/$$name ] || install -m 0600 /dev/null $(DESTDIR)$(ETC)/secrets/$$name; done
+	[ -n "$(DESTDIR)" ] || id $(RUN_AS) >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin $(RUN_AS)
+	$(DESTDIR)$(PREFIX)/bin/python -m chesscoach.entry deploy render systemd --config $(DESTDIR)$(ETC)/config.toml --prefix $(PREFIX) --etc $(ETC) --user $(RUN_AS) --out $(DESTDIR)$(UNITS)
+
+# A folder that only its owner enters, and files in it that a container's user reads.
+compose-secrets: ## the secrets that compose.yaml reads, new ones where there are none
+	@install -d -m 0700 secrets
+	@random() { head -c "$$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }; \
+	put() { [ -e "secrets/$$1" ] || { printf %s "$$2" > "secrets/$$1"; chmod 0444 "secrets/$$1"; echo "made secrets/$$1"; }; }; \
+	put mongo-keyfile "$$(random 256)"; \
+	put mongo-password "$$(random 24)"; \
+	put mongo-url "mongodb://chesscoach:$$(cat secrets/mongo-password)@mongodb:27017/?replicaSet=rs0&authSource=admin"; \
+	put signing-key "$$(random 32)"; \
+	put sendgrid-api-key ""; \
+	put sender-email ""
+
 lock: $(READY) ## renew the pinned requirements from pyproject.toml
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/runtime.txt
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U --extra dev --extra embedded -o requirements/dev.txt
+	$(BIN)/uv pip compile requirements/build.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/build.txt
+	$(BIN)/uv pip compile requirements/deploy.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/deploy.txt
 
 clean: ## remove the environment and caches (not the demo's data in .chesscoach)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEPLOY_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
