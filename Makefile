@@ -9,8 +9,8 @@ WORKERS ?= 3
 INSTALL_BROWSER = [ "$$(id -u)" = 0 ] && timeout 300 sh -c "apt-get update && apt-get install -y chromium"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test soak bench check check-deploy format messages render lock \
-	install-systemd compose-secrets clean
+.PHONY: help demo run test soak bench check check-deploy image-test format messages render lock \
+	install install-systemd compose-secrets clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -58,6 +58,9 @@ $(DEPLOY_READY): requirements/deploy.txt
 check-deploy: $(READY) $(DEPLOY_READY) ## hold k8s, systemd, Dockerfile and compose to what reads them
 	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" PREFIX="$(CURDIR)/$(VENV)" .ci/check-deploy
 
+image-test: $(READY) ## build Dockerfile.cron and run it, as root, without a docker daemon
+	@$(BIN)/python -m tests.deploy.image
+
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -76,17 +79,20 @@ RUN_AS ?= chesscoach
 UNITS ?= /etc/systemd/system
 SECRETS := mongo-url sendgrid-api-key sender-email signing-key
 
-# Run by root on the machine that it is for; DESTDIR puts all of it elsewhere. Settings and secrets that
+# For the machine that it is run on, by root; DESTDIR puts all of it elsewhere. Settings and secrets that
 # are there stay. The units are those of the settings that are there.
-install-systemd: ## PREFIX, ETC, RUN_AS, UNITS: the worker and its systemd units
+install: ## the worker in PREFIX, settings and empty secrets in ETC, the user RUN_AS
 	$(PYTHON) -m venv $(DESTDIR)$(PREFIX)
 	$(DESTDIR)$(PREFIX)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	$(DESTDIR)$(PREFIX)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation .
-	install -d -m 0755 $(DESTDIR)$(ETC) $(DESTDIR)$(UNITS)
+	install -d -m 0755 $(DESTDIR)$(ETC)
 	[ -e $(DESTDIR)$(ETC)/config.toml ] || install -m 0644 config.toml $(DESTDIR)$(ETC)/config.toml
-	install -d -m 0700 $(DESTDIR)$(ETC)/secrets
+	[ -d $(DESTDIR)$(ETC)/secrets ] || install -d -m 0700 $(DESTDIR)$(ETC)/secrets
 	for name in $(SECRETS); do [ -e $(DESTDIR)$(ETC)/secrets/$$name ] || install -m 0600 /dev/null $(DESTDIR)$(ETC)/secrets/$$name; done
-	[ -n "$(DESTDIR)" ] || id $(RUN_AS) >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin $(RUN_AS)
+	[ -n "$(DESTDIR)" ] || id $(RUN_AS) >/dev/null 2>&1 || useradd --system --user-group --no-create-home --shell /usr/sbin/nologin $(RUN_AS)
+
+install-systemd: install ## the same, and units in UNITS
+	install -d -m 0755 $(DESTDIR)$(UNITS)
 	$(DESTDIR)$(PREFIX)/bin/python -m chesscoach.entry deploy render systemd --config $(DESTDIR)$(ETC)/config.toml --prefix $(PREFIX) --etc $(ETC) --user $(RUN_AS) --out $(DESTDIR)$(UNITS)
 
 # A folder that only its owner enters, and files in it that a container's user reads.

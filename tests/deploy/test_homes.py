@@ -19,6 +19,7 @@ CRONJOBS: list[dict[str, Any]] = [
     for path in sorted((ROOT / "k8s/cronjobs").glob("*.yaml"))
     if path.name != "kustomization.yaml"
 ]
+SETUP: dict[str, Any] = yaml.safe_load((ROOT / "k8s/setup/job.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile.cron").read_text()
 
 
@@ -32,8 +33,8 @@ def pod(workload: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_job_s_pod_is_locked_in_as_the_daemon_s_is() -> None:
     daemon = pod(DAEMON)
-    for cronjob in CRONJOBS:
-        job = pod(cronjob)
+    for workload in (*CRONJOBS, SETUP):
+        job = pod(workload)
         for key in ("securityContext", "volumes", "serviceAccountName", "enableServiceLinks"):
             assert job[key] == daemon[key], key
         for key in ("securityContext", "volumeMounts", "envFrom", "image", "resources"):

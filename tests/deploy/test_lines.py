@@ -1,0 +1,125 @@
+"""The lines of units and of the crontab do as they stand what they are for."""
+
+import asyncio
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from chesscoach.context import Context
+from tests.deploy.conftest import Render
+
+SCHEDULES = '[schedules.sync]\njob = "sync_games"\ncron = "* * * * *"\n'
+Home: TypeAlias = Callable[[str], tuple[Path, str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path, render: Render, environment: dict[str, str]) -> Home:
+    """A scratch root with our program, settings and secrets, and what is rendered for it."""
+
+    def _home(kind: str) -> tuple[Path, str]:
+        prefix, etc, state = tmp_path / "opt", tmp_path / "etc", tmp_path / "state"
+        (prefix / "bin").mkdir(parents=True)
+        program = prefix / "bin" / "python"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -W error "$@"\n')
+        program.chmod(0o755)
+        (etc / "secrets").mkdir(parents=True)
+        state.mkdir()
+        others = {key: text for key, text in environment.items() if "__" in key}
+        beside = {**others, "DB_NAME": environment["DB_NAME"]}
+        (etc / ".env").write_text("".join(f"{key}='{text}'\n" for key, text in beside.items()))
+        (etc / "config.toml").write_text(SCHEDULES)
+        for name in ("sendgrid-api-key", "sender-email", "signing-key"):
+            (etc / "secrets" / name).touch()
+        (etc / "secrets" / "mongo-url").write_text(environment["MONGO_URL"] + "\n")
+        given = ["--prefix", str(prefix), "--etc", str(etc), "--out", str(tmp_path / "out")]
+        given += ["--state", str(state)] if kind == "crontab" else []
+        render(kind, *given, schedules=SCHEDULES)
+        return tmp_path / "out", str(state)
+
+    return _home
+
+
+async def end(argv: list[str], environment: dict[str, str], work: str) -> int:
+    """Runs a line with nothing around it but what is given; returns its exit code."""
+    process = await asyncio.create_subprocess_exec(
+        *argv, env=environment, cwd=work, stdout=subprocess.DEVNULL
+    )
+    async with asyncio.timeout(60):
+        return await process.wait()
+
+
+async def test_the_crontab_s_line_works_the_slot_and_tells_the_log(
+    home: Home, tmp_path: Path, ctx: Context, db: Any
+) -> None:
+    out, _ = await asyncio.to_thread(home, "crontab")
+    lines = [
+        line for line in (out / "crontab").read_text().splitlines() if line[:1] not in ("#", "")
+    ]
+    variables = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+    (line,) = (line for line in lines if line.startswith("* * * * * "))
+    told = tmp_path / "told"
+    logger = tmp_path / "bin" / "logger"
+    logger.parent.mkdir()
+    logger.write_text(f"#!/bin/sh\nexec cat >> {told}\n")
+    logger.chmod(0o755)
+    environment = {"PATH": f"{logger.parent}:/usr/bin:/bin", "HOME": "/", **variables}
+
+    code = await end([variables["SHELL"], "-c", line.removeprefix("* * * * * ")], environment, "/")
+
+    assert code == 0
+    (run,) = db.job_runs.find({"outcome": "succeeded"})
+    assert run["_id"].startswith("sync:")
+    assert '"job_finished"' in told.read_text()
+
+
+async def test_a_second_line_beside_a_long_one_leaves_at_once(
+    home: Home, ctx: Context, db: Any
+) -> None:
+    out, state = await asyncio.to_thread(home, "crontab")
+    text = (out / "crontab").read_text()
+    (line,) = (line for line in text.splitlines() if line.startswith("* * * * * "))
+    variables = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    command = line.removeprefix("* * * * * ").partition(" 2>&1")[0]
+    lock = Path(state) / "sync.lock"
+    holding = await asyncio.create_subprocess_exec("flock", str(lock), "sleep", "60")
+    while not lock.exists():
+        await asyncio.sleep(0.01)
+    try:
+        code = await end(["/bin/sh", "-c", command], {"PATH": "/usr/bin:/bin", **variables}, "/")
+    finally:
+        holding.terminate()
+        await holding.wait()
+
+    assert code == 0
+    assert db.job_runs.count_documents({}) == 0
+
+
+async def test_a_unit_s_line_works_the_slot_with_its_own_environment(
+    home: Home, tmp_path: Path, ctx: Context, db: Any
+) -> None:
+    out, _ = await asyncio.to_thread(home, "systemd")
+    unit = (out / "chesscoach@.service").read_text()
+    unit += (out / "chesscoach@sync.service.d" / "job.conf").read_text()
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    for file in (tmp_path / "etc" / "secrets").iterdir():  # as LoadCredential= of a folder does
+        (credentials / f"secrets_{file.name}").write_bytes(file.read_bytes())
+    variables = {
+        key: text.replace("%d", str(credentials))
+        for key, text in re.findall(r"^Environment=([A-Z_]+)=(.*)$", unit, re.MULTILINE)
+    }
+    (line,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    argv = shlex.split(line.replace("%i", "sync").replace("${JOB}", variables["JOB"]))
+
+    code = await end(argv, {"PATH": "/usr/bin:/bin", "INVOCATION_ID": "a", **variables}, "/")
+
+    assert code == 0
+    (run,) = db.job_runs.find({"outcome": "succeeded"})
+    assert run["_id"].startswith("sync:")
+    assert run["source"] == "systemd"
