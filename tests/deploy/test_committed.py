@@ -34,8 +34,7 @@ def test_what_is_committed_is_what_is_rendered(args: list[str], where: str, tmp_
             if path.is_file()
         }
 
-    hint = f"run `chesscoach deploy render {' '.join(args)}` with --out"
-    assert read(tmp_path) == read(ROOT / where), hint
+    assert read(tmp_path) == read(ROOT / where), "run `make render`"
 
 
 def test_the_cluster_s_own_settings_have_the_same_schedules() -> None:
