@@ -9,12 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach.commands import door
+from chesscoach.config import Cleanup
 from chesscoach.context import Context
 from chesscoach.models import Week
 from chesscoach.runner.job import Stop
 from chesscoach.store import checkup
 from chesscoach.store.accounts import Wanted
 from chesscoach.store.checkup import Overheard
+from chesscoach.store.cleaning import rules
 from chesscoach.store.store import Store, open_store
 
 Read = Callable[[], Awaitable[object]]
@@ -149,7 +151,7 @@ async def examine(ctx: Context) -> Check:
 
 def reads(store: Store, now: datetime) -> dict[str, Read]:
     """What the jobs ask of the database, by name, for people who do not exist."""
-    nobody, utc = [_NOBODY], ZoneInfo("UTC")
+    nobody, utc, limits = [_NOBODY], ZoneInfo("UTC"), Cleanup()
     week = Week.of(now.date()).before
     wanted = Wanted(platform="lichess", begun=now, due_only=True)
     return {
@@ -171,6 +173,12 @@ def reads(store: Store, now: datetime) -> dict[str, Read]:
         "events of SendGrid": lambda: store.suppressions.fresh(nobody),
         "a schedule's newest slot": lambda: store.runs.newest(_NOBODY),
         "all schedules' newest slots": store.runs.newest_slots,
+        "sessions that are over": lambda: store.cleaning.page(rules.sessions(now), None, 1),
+        "read notifications": lambda: store.cleaning.page(
+            rules.notifications(now, limits), None, 1
+        ),
+        "stale queue items": lambda: store.cleaning.page(rules.queue(now, limits), None, 1),
+        "mails at their end": lambda: store.cleaning.page(rules.outbox(now, limits), None, 1),
         "runs that are open": lambda: store.runs.open(nobody, 2),
         "newest runs": lambda: store.runs.recent(job=None, schedule=None, outcome=None, limit=1),
         "schedules": store.schedules.all,
