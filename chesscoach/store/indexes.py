@@ -5,11 +5,14 @@ the same keys serves as well, under whatever name; one that contradicts a promis
 left alone.
 """
 
+import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
+from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from chesscoach.errors import SetupError
@@ -39,6 +42,19 @@ class Index(Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Ours start with `chesscoach_`, so that nobody wonders where they come from."""
         return "chesscoach_" + "_".join(field.replace(".", "_") for field, _ in self.keys)
+
+    @property
+    def label(self) -> str:
+        """The name with the collection's before it, for people."""
+        return f"{self.collection}.{self.name}"
+
+    @property
+    def model(self) -> IndexModel:
+        """The driver's word for it."""
+        options: dict[str, Any] = {"partialFilterExpression": self.partial} if self.having else {}
+        if self.expire_after_s is not None:
+            options["expireAfterSeconds"] = self.expire_after_s
+        return IndexModel(list(self.keys), name=self.name, unique=self.unique, **options)
 
 
 def _on(collection: str, *fields: str, unique: bool = False, having: str | None = None) -> Index:
@@ -121,26 +137,51 @@ async def create(database: Database, *, storm: bool = False) -> Report:
         SetupError: an index of the same name or keys is not as we need it, the data contradict it,
             or we may not. All others are made, nothing is dropped.
     """
-    report = Report(made=[], present=[], waiting={})
-    for name in COLLECTIONS:
-        with suppress(CollectionInvalid):
-            await _create_collection(database, name)
-    wrong = []
+    there = set(await database.list_collection_names())
+    await asyncio.gather(
+        *(_create_collection(database, name) for name in COLLECTIONS if name not in there)
+    )
+    report, wrong = Report(made=[], present=[], waiting={}), list[str]()
+    by_collection: dict[str, list[Index]] = {}
     for index in INDEXES:
-        label = f"{index.collection}.{index.name}"
-        if await _present(database, index):
-            report.present.append(label)
+        by_collection.setdefault(index.collection, []).append(index)
+    await asyncio.gather(
+        *(
+            _create_on(database, wanted, report, wrong, storm=storm)
+            for wanted in by_collection.values()
+        )
+    )
+    if wrong:
+        raise SetupError("; ".join(sorted(wrong)))
+    return report
+
+
+async def _create_on(
+    database: Database, wanted: list[Index], report: Report, wrong: list[str], *, storm: bool
+) -> None:
+    """The same for one collection: in one command, or one by one where that is refused."""
+    collection = database[wanted[0].collection]
+    standing = dict(await collection.index_information())
+    missing: list[Index] = []
+    for index in wanted:
+        if _serves(standing, index):
+            report.present.append(index.label)
         elif not storm and (overdue := await _overdue(database, index)) > STORM:
-            report.waiting[label] = overdue
+            report.waiting[index.label] = overdue
         else:
+            missing.append(index)
+    if not missing:
+        return
+    try:
+        await collection.create_indexes([index.model for index in missing])
+        report.made.extend(index.label for index in missing)
+    except OperationFailure:  # which of them it is is told when they are made alone
+        for index in missing:
             try:
                 await _make(database, index)
-                report.made.append(label)
+                report.made.append(index.label)
             except SetupError as error:
                 wrong.append(str(error))
-    if wrong:
-        raise SetupError("; ".join(wrong))
-    return report
 
 
 async def _overdue(database: Database, index: Index) -> int:
@@ -169,16 +210,13 @@ async def require(database: Database, *collections: str) -> None:
 @spoken
 async def missing(database: Database) -> list[str]:
     """The names of the indexes that do not stand, as `create` reports them."""
-    return [
-        f"{index.collection}.{index.name}"
-        for index in INDEXES
-        if not await _present(database, index)
-    ]
+    return [index.label for index in INDEXES if not await _present(database, index)]
 
 
 async def _create_collection(database: Database, name: str) -> None:
     try:
-        await database.create_collection(name)
+        with suppress(CollectionInvalid):  # it is there, as the driver has seen for itself
+            await database.create_collection(name)
     except OperationFailure as error:
         if error.code == _NOT_ALLOWED:
             raise _may_not(f"make the collection {name}") from None
@@ -194,41 +232,27 @@ def _may_not(what: str) -> SetupError:
 
 
 async def _present(database: Database, index: Index) -> bool:
+    return _serves(dict(await database[index.collection].index_information()), index)
+
+
+def _serves(standing: Mapping[str, Document], index: Index) -> bool:
+    """Whether one of a collection's indexes, whole or as partial as ours, does what ours is for."""
     fields = tuple(field for field, _ in index.keys)
-    standing = await _standing(database, index.collection, index.partial)
-    for keys, unique, expires in standing:
+    for found in standing.values():
+        if found.get("partialFilterExpression") not in (None, index.partial):
+            continue
+        keys, unique = tuple(field for field, _ in found["key"]), bool(found.get("unique"))
         if unique and keys == _SHARDED.get((index.collection, fields)):
             return True
-        kept = index.expire_after_s in (None, expires)
+        kept = index.expire_after_s in (None, found.get("expireAfterSeconds"))
         if keys == fields and kept and (unique or not index.unique):
             return True
     return False
 
 
-async def _standing(
-    database: Database, collection: str, partial: Document | None
-) -> list[tuple[tuple[str, ...], bool, int | None]]:
-    """A collection's indexes, whole or as partial as ours: fields, uniqueness, seconds kept."""
-    found: dict[str, Document] = dict(await database[collection].index_information())
-    return [
-        (
-            tuple(field for field, _ in index["key"]),
-            bool(index.get("unique")),
-            index.get("expireAfterSeconds"),
-        )
-        for index in found.values()
-        if index.get("partialFilterExpression") in (None, partial)
-    ]
-
-
 async def _make(database: Database, index: Index) -> None:
     try:
-        options: dict[str, Any] = {"partialFilterExpression": index.partial} if index.having else {}
-        if index.expire_after_s is not None:
-            options["expireAfterSeconds"] = index.expire_after_s
-        await database[index.collection].create_index(
-            list(index.keys), name=index.name, unique=index.unique, **options
-        )
+        await database[index.collection].create_indexes([index.model])
     except OperationFailure as error:
         fields = ", ".join(field for field, _ in index.keys)
         if error.code == _NOT_UNIQUE:
