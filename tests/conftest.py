@@ -23,6 +23,7 @@ from chesscoach.demo.world import World
 from chesscoach.runner.job import Stop
 from chesscoach.store.client import Document
 from chesscoach.store.embedded import Embedded
+from tests.reuse import Reuse
 
 
 @pytest.fixture(autouse=True)
@@ -90,12 +91,24 @@ def mongo(mongo_url: str) -> Iterator[MongoClient[Document]]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def reuse() -> Reuse:
+    """The databases that are prepared and empty."""
+    return Reuse()
+
+
 @pytest.fixture
-def database_name(mongo: MongoClient[Document]) -> Iterator[str]:
-    """A database of one's own, dropped at the end."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
+def database_name(
+    request: pytest.FixtureRequest, mongo: MongoClient[Document], reuse: Reuse
+) -> Iterator[str]:
+    """A database of one's own; for a test that prepares it, perhaps an earlier one's, emptied."""
+    prepared = bool({"ctx", "club", "post"} & set(request.fixturenames))
+    name = (reuse.take() if prepared else None) or f"test_{uuid.uuid4().hex[:12]}"
     yield name
-    mongo.drop_database(name)
+    if prepared:
+        reuse.give_back(mongo, name)
+    else:
+        mongo.drop_database(name)
 
 
 @pytest.fixture

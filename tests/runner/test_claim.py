@@ -284,14 +284,15 @@ async def test_a_claim_that_is_broken_off_makes_nobody_wait(
 
 
 async def test_a_claim_that_was_taken_over_while_it_waited_for_its_lease_works_nothing(
-    ctx: Context, contexts: Any, db: Any
+    ctx: Context, contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It waited so long that the next contender held it for dead."""
     other = await contexts()
     dead = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))  # nobody renews its lease
     waiting = asyncio.create_task(settled(other))
-    while (row := db.job_runs.find_one({"_id": SLOT.key})) is None:
+    while "lease_watched" not in capsys.readouterr().out:
         await asyncio.sleep(0.01)
+    row = db.job_runs.find_one({"_id": SLOT.key})
     db.job_runs.update_one({"_id": row["_id"]}, {"$set": {"claim": "another", "attempt": 2}})
 
     assert (await waiting).reason == "taken over by another"
