@@ -176,13 +176,19 @@ class Outbox:
 
     @spoken
     async def orphan(self, rows: Sequence[OutboxRow], state: State, reason: str) -> None:
-        """Moves rows whose attempt has died to what is known of them now."""
+        """Moves rows whose attempt has died to what is known of them now.
+
+        A resend that died is none: if no event tells of it, the mail may be sent again.
+        """
         if rows:
             await self._rows.bulk_write(
                 [
                     UpdateOne(
                         {"_id": row.id, "state": "sending", "claim": row.claim},
-                        {"$set": {"state": state, "reason": reason}},
+                        {
+                            "$set": {"state": state, "reason": reason},
+                            "$inc": {"resends": -min(row.resends, 1)},
+                        },
                     )
                     for row in rows
                 ],

@@ -180,10 +180,11 @@ async def test_kills_with_events_on_all_along_double_and_lose_nothing(
 
     reporting = asyncio.create_task(report())
     await storm(sendgrid, with_events, len(owed), rounds(KILLS // 3))
-    while states(db, owed) != {"sent": len(owed)}:
-        ending = await run(with_events, JOB, "--json")
-        assert ending.code in (0, 1), ending
-        await asyncio.sleep(1)
+    async with asyncio.timeout(120):
+        while states(db, owed) != {"sent": len(owed)}:
+            ending = await run(with_events, JOB, "--json")
+            assert ending.code in (0, 1), ending
+            await asyncio.sleep(1)
     over.set()
     await reporting
     assert (await kill(web, 15)).code == 0

@@ -195,6 +195,18 @@ async def test_an_unknown_mail_that_is_claimed_again_counts_as_a_resend(outbox: 
     assert (row.attempts, row.resends) == (2, 1)
 
 
+async def test_a_resend_that_died_with_its_process_may_be_made_again(outbox: Outbox) -> None:
+    attempt = claim(await one(outbox))
+    await outbox.claim([attempt])
+    await outbox.orphan([await again(outbox)], "unknown", "it died")
+    assert (await again(outbox)).resends == 0
+    await outbox.claim([claim(await again(outbox))])
+    assert (await again(outbox)).resends == 1
+    await outbox.orphan([await again(outbox)], "unknown", "it died")
+    row = await again(outbox)
+    assert (row.state, row.resends, row.attempts) == ("unknown", 0, 2)
+
+
 async def test_a_pending_mail_is_skipped_for_a_reason_and_one_on_its_way_is_not(
     outbox: Outbox,
 ) -> None:

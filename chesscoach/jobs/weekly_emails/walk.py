@@ -110,7 +110,10 @@ class Walk:
         reason = "the process that was sending it died"
         await self._ctx.store.outbox.orphan(left, "unknown", reason)
         log.get_logger().warning("mails_orphaned", count=len(left), first=left[0].id)
-        return {row.id: msgspec.structs.replace(row, state="unknown") for row in left}
+        return {
+            row.id: msgspec.structs.replace(row, state="unknown", resends=max(row.resends - 1, 0))
+            for row in left
+        }
 
     async def _is_open(self, row: OutboxRow) -> bool:
         """Whether a mail is to be sent now; counts what is neither that nor at its end."""
