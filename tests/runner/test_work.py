@@ -148,15 +148,26 @@ async def test_a_failed_slot_is_tried_again_and_then_given_up(ctx: Context) -> N
     assert attempts == [1, 2, None]
 
 
+def asked_amid(stop: Stop, *signals: int) -> Any:
+    """Work without an end, in the middle of which somebody asks to stop, perhaps more than once."""
+
+    async def work(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        for number, signal in enumerate(signals, 1):
+            asyncio.get_running_loop().call_later(0.1 * number, stop.ask, signal)
+        return await for_ever(ctx, run, args)
+
+    return work
+
+
 async def test_a_stopped_job_may_finish_within_its_grace(ctx: Context) -> None:
     async def finishing(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        asyncio.get_running_loop().call_later(0.1, stop.ask, 15)
         await stop.asked.wait()
         assert run.stopping
         run.counts.done = 1
         return run.counts
 
     stop = Stop()
-    asyncio.get_running_loop().call_later(0.1, stop.ask, 15)
 
     ending = await of_slot(ctx, finishing, stop)
 
@@ -165,12 +176,12 @@ async def test_a_stopped_job_may_finish_within_its_grace(ctx: Context) -> None:
 
 async def test_a_stopped_job_that_leaves_work_behind_leaves_its_slot_open(ctx: Context) -> None:
     async def leaving(ctx: Context, run: Run, args: NoArgs) -> Counts:
+        asyncio.get_running_loop().call_later(0.1, stop.ask, 15)
         await stop.asked.wait()
         run.unfinished = True
         return run.counts
 
     stop = Stop()
-    asyncio.get_running_loop().call_later(0.1, stop.ask, 15)
 
     ending = await of_slot(ctx, leaving, stop)
 
@@ -182,9 +193,8 @@ async def test_a_stopped_job_is_cancelled_when_its_grace_is_over(ctx: Context) -
     runner = replace(ctx.config.runner, grace_s=0.2)
     short = replace(ctx, config=replace(ctx.config, runner=runner))
     stop = Stop()
-    asyncio.get_running_loop().call_later(0.1, stop.ask, 2)
 
-    ending = await of_slot(short, for_ever, stop)
+    ending = await of_slot(short, asked_amid(stop, 2), stop)
 
     assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 130)
 
@@ -192,11 +202,9 @@ async def test_a_stopped_job_is_cancelled_when_its_grace_is_over(ctx: Context) -
 async def test_a_second_wish_to_stop_breaks_the_job_off_at_once(ctx: Context) -> None:
     stop = Stop()
     loop = asyncio.get_running_loop()
-    loop.call_later(0.1, stop.ask, 15)
-    loop.call_later(0.2, stop.ask, 15)
     begun = loop.time()
 
-    ending = await of_slot(ctx, for_ever, stop)
+    ending = await of_slot(ctx, asked_amid(stop, 15, 15), stop)
 
     assert ending.record["outcome"] == "cancelled"
     assert loop.time() - begun < ctx.config.runner.grace_s / 10
