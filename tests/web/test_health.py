@@ -118,7 +118,8 @@ async def test_a_mongodb_that_hangs_makes_us_unready_and_never_unhealthy(
         assert 1.5 < ready.took_s < 6
         assert live.status == 200
         assert live.took_s < 2
-        assert not any(each.done() for each in stuck)
+        waiting = [each for each in stuck if not each.done()]
+        assert len(waiting) >= 30  # one or the other may have been answered before the signal came
 
         own_mongod.send(signal.SIGCONT)
         await asyncio.gather(*stuck, return_exceptions=True)
