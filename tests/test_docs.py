@@ -18,7 +18,7 @@ from chesscoach.rules import cadence
 from chesscoach.scheduling.joblist import JOBS
 from chesscoach.scheduling.why.verdict import Verdict
 from chesscoach.sources.lichess import BULK, PAGE
-from chesscoach.store.outbox import STATES
+from chesscoach.store.outbox_rows import STATES
 from chesscoach.store.probe import Ledger
 from chesscoach.store.schedules import Stored
 from chesscoach.web.families import Gaps, of_ledger, of_process

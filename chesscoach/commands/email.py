@@ -12,7 +12,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.models import Week, utc
 from chesscoach.runner.job import Stop
-from chesscoach.store.outbox import STATES, OutboxRow
+from chesscoach.store.outbox_rows import STATES, OutboxRow
 
 _SHOWN = (
     *("id", "kind", "user_id", "week", "state", "reason", "attempts", "resends"),

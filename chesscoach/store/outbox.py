@@ -10,86 +10,27 @@ unknown.
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, get_args
 
 import msgspec
 from bson import Binary
-from msgspec import Struct
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from chesscoach.models import Kind, Message, Week
+from chesscoach.models import Message, Week
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import only_duplicates, spoken
+from chesscoach.store.outbox_rows import (
+    OPEN,
+    Claim,
+    OutboxRow,
+    Owed,
+    Result,
+    State,
+    parsed,
+    pending,
+)
 
-State = Literal["pending", "sending", "sent", "skipped", "failed", "unknown"]
-STATES: tuple[State, ...] = get_args(State)
-OPEN: tuple[State, ...] = ("pending", "sending", "unknown")
 _LOOK = {"letter": 0}
-
-
-def outbox_id(kind: Kind, user_id: str, week: Week) -> str:
-    """The name of the one mail of a kind that a user is owed for a week."""
-    return f"{kind}:{user_id}:{week.key}"
-
-
-class Owed(Struct, frozen=True, kw_only=True):
-    """A mail to be put into the outbox."""
-
-    kind: Kind
-    user_id: str
-    week: Week
-
-    @property
-    def id(self) -> str:
-        """Its name."""
-        return outbox_id(self.kind, self.user_id, self.week)
-
-
-class OutboxRow(Struct, frozen=True, kw_only=True):
-    """A row without its letter; `frozen` tells that it has one.
-
-    `until` is when an attempt must have ended, on the clock of whoever made it.
-    """
-
-    id: str
-    user_id: str
-    kind: str
-    week: str
-    state: State
-    reason: str | None
-    attempts: int
-    resends: int
-    fence: int
-    claim: str | None
-    created_at: datetime | None
-    claimed_at: datetime | None
-    until: datetime | None
-    finished_at: datetime | None
-    message_id: str | None
-    frozen: bool
-
-
-class Claim(Struct, frozen=True, kw_only=True):
-    """An attempt to be begun: the row as it was read, a new token, and the letter to be frozen."""
-
-    row: OutboxRow
-    token: str
-    fence: int
-    at: datetime
-    until: datetime
-    letter: Message
-
-
-class Result(Struct, frozen=True, kw_only=True):
-    """How an attempt ended; `token` is that of its claim."""
-
-    id: str
-    token: str
-    state: State
-    at: datetime
-    reason: str | None = None
-    message_id: str | None = None
 
 
 class Outbox:
@@ -103,7 +44,7 @@ class Outbox:
         """Puts mails into the outbox that are not there yet; returns how many are new."""
         if not owed:
             return 0
-        rows = [InsertOne(_pending(each, now)) for each in owed]
+        rows = [InsertOne(pending(each, now)) for each in owed]
         try:
             await self._rows.bulk_write(rows, ordered=False)
         except BulkWriteError as error:
@@ -132,7 +73,7 @@ class Outbox:
             {"$project": _LOOK},
         ]
         rows = await self._rows.aggregate(pipeline).to_list(None)
-        return {row["_id"]: _row(row) for row in rows}
+        return {row["_id"]: parsed(row) for row in rows}
 
     @spoken
     async def letter(self, id: str) -> Message | None:
@@ -243,7 +184,7 @@ class Outbox:
         given = {"state": state, "week": week, "user_id": user_id}
         query = {key: value for key, value in given.items() if value is not None}
         rows = self._rows.find(query, _LOOK).sort([("week", -1), ("_id", 1)]).limit(limit)
-        return [_row(row) for row in await rows.to_list(limit)]
+        return [parsed(row) for row in await rows.to_list(limit)]
 
     @spoken
     async def tally(self, week: Week | None = None, user_id: str | None = None) -> dict[str, int]:
@@ -267,28 +208,6 @@ class Outbox:
         found = await rows.to_list(1)
         at = found[0]["at"] if found else None
         return at if isinstance(at, datetime) else None
-
-
-def fresh(owed: Owed, now: datetime) -> OutboxRow:
-    """The row of a mail that has just been put into the outbox."""
-    return _row(_pending(owed, now))
-
-
-def _pending(owed: Owed, now: datetime) -> Document:
-    return {
-        "_id": owed.id,
-        "kind": owed.kind,
-        "user_id": owed.user_id,
-        "week": owed.week.key,
-        "state": "pending",
-        "reason": None,
-        "attempts": 0,
-        "resends": 0,
-        "fence": 0,
-        "claim": None,
-        "created_at": now,
-        "finished_at": None,
-    }
 
 
 def _claimed(claim: Claim) -> UpdateOne:
@@ -328,24 +247,3 @@ def _frozen(letter: Message) -> Binary:
 
 def _thawed(letter: bytes) -> Message:
     return msgspec.json.decode(zlib.decompress(letter), type=Message)
-
-
-def _row(row: dict[str, Any]) -> OutboxRow:
-    return OutboxRow(
-        id=row["_id"],
-        user_id=row["user_id"],
-        kind=row["kind"],
-        week=row["week"],
-        state=row["state"],
-        reason=row.get("reason"),
-        attempts=row.get("attempts", 0),
-        resends=row.get("resends", 0),
-        fence=row.get("fence", 0),
-        claim=row.get("claim"),
-        created_at=row.get("created_at"),
-        claimed_at=row.get("claimed_at"),
-        until=row.get("until"),
-        finished_at=row.get("finished_at"),
-        message_id=row.get("message_id"),
-        frozen=row.get("frozen", False),
-    )

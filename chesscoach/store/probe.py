@@ -20,7 +20,7 @@ from chesscoach.models import PASSED_OVER, WORKED, Week
 from chesscoach.store import run_records, schedules
 from chesscoach.store.client import Document
 from chesscoach.store.faults import spoken, translated
-from chesscoach.store.outbox import STATES, State
+from chesscoach.store.outbox_rows import STATES, State
 from chesscoach.store.schedules import Stored
 
 LIMIT_S = 2.0

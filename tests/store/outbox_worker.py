@@ -9,7 +9,7 @@ import sys
 from chesscoach import config
 from chesscoach.context import open_context
 from chesscoach.models import Week
-from chesscoach.store.outbox import Owed
+from chesscoach.store.outbox_rows import Owed
 
 WEEK = Week(2026, 47)
 

@@ -9,7 +9,8 @@ import pytest
 import chesscoach
 from chesscoach.context import Context
 from chesscoach.models import Message, Week
-from chesscoach.store.outbox import Claim, Outbox, OutboxRow, Owed, Result, State, outbox_id
+from chesscoach.store.outbox import Outbox
+from chesscoach.store.outbox_rows import Claim, OutboxRow, Owed, Result, State, outbox_id
 from tests.processes import ended, start
 
 WEEK = Week(2026, 47)

@@ -15,7 +15,7 @@ from chesscoach.context import Context
 from chesscoach.models import Every, Schedule, Slot
 from chesscoach.runner.job import Stop
 from chesscoach.scheduling.scheduler import Scheduler
-from chesscoach.store.outbox import STATES
+from chesscoach.store.outbox_rows import STATES
 from chesscoach.store.schedules import Stored
 from tests.conftest import NOON, Clock, Sites
 from tests.jobs.test_sync_games import ago, member

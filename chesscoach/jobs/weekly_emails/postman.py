@@ -25,7 +25,8 @@ from chesscoach.errors import ChesscoachError, MailStopped
 from chesscoach.jobs.weekly_emails.gathering import Gathered
 from chesscoach.models import Delivery, Kind, Message
 from chesscoach.runner.job import Run
-from chesscoach.store.outbox import Claim, OutboxRow, Result, State
+from chesscoach.store.outbox_rows import Claim, OutboxRow, Result, State
+from chesscoach.store.suppressions import normal
 
 _IN_A_ROW = 10
 """So many mails one after another that were not taken are not the mails' fault."""
@@ -79,6 +80,10 @@ class Postman:
         """Whether nothing more is to be begun."""
         return self._run.stopping or self.trouble is not None
 
+    def _leave(self) -> None:
+        """Something stays owed: because we were asked to stop, unless there is trouble."""
+        self._run.unfinished = self.trouble is None
+
     async def deliver(self, batches: AsyncIterator[AsyncIterator[Letter]]) -> None:
         """Sends all of them; what is begun is brought to its end whatever happens.
 
@@ -95,7 +100,7 @@ class Postman:
             await self._read(batches)
             while self._batch is not None:
                 if self.closed:
-                    self._run.unfinished = self.trouble is None
+                    self._leave()
                     break
                 await self._run.together(self._put(self._batch), self._read(batches))
         except ChesscoachError as error:  # those that are on their way come to their end first
@@ -109,7 +114,7 @@ class Postman:
     async def _put(self, letters: AsyncIterator[Letter]) -> None:
         async for letter in letters:
             if self.closed:
-                self._run.unfinished = self.trouble is None
+                self._leave()
                 return
             await self._queue.put(letter)
             await asyncio.sleep(0)  # writing one takes a millisecond: others have their turn
@@ -117,7 +122,7 @@ class Postman:
     async def _send(self) -> None:
         while (letter := await self._queue.get()) is not None:
             if self.closed:
-                self._run.unfinished = self.trouble is None
+                self._leave()
                 continue
             try:
                 await self._bring(letter)
@@ -132,7 +137,7 @@ class Postman:
             if delivery is None or delivery.verdict not in ("throttled", "not_sent"):
                 return
             if self.closed:
-                self._run.unfinished = self.trouble is None
+                self._leave()
                 return
             wait_s = delivery.wait_s if delivery.verdict == "throttled" else 0.5 * 2**number
             self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + wait_s)
@@ -172,7 +177,7 @@ class Postman:
         """One try; None if it was not ours to make."""
         await self._pause()
         if self.closed:
-            self._run.unfinished = self.trouble is None
+            self._leave()
             return None
         claim, delivery = await self._post(letter)
         if delivery is not None:
@@ -256,7 +261,7 @@ class Postman:
         for each in claims:
             if each.row.user_id not in wanted:
                 unwanted[each.row.id] = "unsubscribed"
-            elif each.letter.to.strip().lower() in suppressed:
+            elif normal(each.letter.to) in suppressed:
                 unwanted[each.row.id] = "suppressed"
         if unwanted:
             await store.outbox.skip(unwanted, self._ctx.now())

@@ -18,8 +18,8 @@ from chesscoach.jobs.weekly_emails.postman import Letter
 from chesscoach.models import Kind, Message, Recipient, Summary, Week
 from chesscoach.rules import mailing, summaries
 from chesscoach.runner.job import Run
-from chesscoach.store import outbox
-from chesscoach.store.outbox import OutboxRow, Owed
+from chesscoach.store import outbox_rows
+from chesscoach.store.outbox_rows import OutboxRow, Owed
 
 if TYPE_CHECKING:  # else every command would import templates, languages and the inliner
     from chesscoach.emails.rendering import Renderer
@@ -39,7 +39,7 @@ class Due(Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """The mail's name in the outbox."""
-        return outbox.outbox_id(KIND, self.recipient.user_id, self.week)
+        return outbox_rows.outbox_id(KIND, self.recipient.user_id, self.week)
 
 
 def message(renderer: "Renderer", due: Due, told: Summary, unsubscribe_url: str) -> Message:
@@ -93,7 +93,7 @@ class Walk:
         ]
         if not self._run.dry_run:
             await self._ctx.store.outbox.enqueue(new, now)
-        rows |= {owed.id: outbox.fresh(owed, now) for owed in new}
+        rows |= {owed.id: outbox_rows.fresh(owed, now) for owed in new}
         settled = await self._orphans(list(rows.values()), now)
         return rows | settled
 
