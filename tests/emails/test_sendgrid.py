@@ -165,9 +165,20 @@ async def test_the_deadline_counts_the_wait_for_a_free_connection(
     sendgrid: SendGridStandIn,
 ) -> None:
     sendgrid.faults.append("hang")
-    async with transport(sendgrid.url, in_flight=1, timeout_s=0.5) as out:
-        both = await asyncio.gather(out.send(mail()), out.send(mail()))
-    assert sorted(one.verdict for one in both) == ["not_sent", "unknown"]
+    async with (
+        transport(sendgrid.url, in_flight=1, timeout_s=9) as out,
+        asyncio.TaskGroup() as group,
+    ):
+        holder = group.create_task(out.send(mail()))
+        async with asyncio.timeout(10):
+            while not sendgrid.in_flight:
+                await asyncio.sleep(0.01)
+        out.deadline_s = 0.2
+        waiting = await out.send(mail())
+        assert not holder.done()
+        holder.cancel()
+    assert waiting == Delivery(verdict="not_sent", reason="no connection (TimeoutError)")
+    assert sendgrid.requests == 1
 
 
 async def test_where_nobody_listens_nothing_is_sent() -> None:
