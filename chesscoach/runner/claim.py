@@ -23,7 +23,7 @@ from chesscoach.models import Counts, Outcome, Schedule, Slot
 from chesscoach.rules import due, slots
 from chesscoach.runner import watch
 from chesscoach.runner.job import Job
-from chesscoach.store.leases import Holding, Lease
+from chesscoach.store.lease import Holding, Lease
 from chesscoach.store.run_records import NewRun, RunRecord
 
 _WHY = {

@@ -9,7 +9,7 @@ from typing import Literal
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.store.leases import Holding
+from chesscoach.store.lease import Holding
 from chesscoach.store.run_records import RunRecord
 
 

@@ -22,7 +22,7 @@ from chesscoach.runner.job import Job, Stop
 from chesscoach.scheduling import joblist, recovery, shelf
 from chesscoach.scheduling.alarm import Alarm, Watchdog
 from chesscoach.scheduling.entries import Entries, Entry
-from chesscoach.store.leases import Holding
+from chesscoach.store.lease import Holding
 
 _REFRESH_S = 10.0
 """So often the store is asked whether schedules have changed, also while nothing is due."""

@@ -19,7 +19,8 @@ from chesscoach import log
 from chesscoach.errors import LeaseLost, SiteClosed
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import spoken
-from chesscoach.store.leases import Lease, Leases
+from chesscoach.store.lease import Lease
+from chesscoach.store.leases import Leases
 
 _WINDOW_S = 600
 _DAY_S = 86_400

@@ -11,89 +11,18 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import Context
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
-from msgspec import Struct
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
 
 from chesscoach import log
-from chesscoach.errors import LeaseLost
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import only_duplicates, spoken
+from chesscoach.store.lease import Holding, Lease
 
 _FREE = {"$lte": ["$expires_at", "$$NOW"]}
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-class Holding(Struct, frozen=True, kw_only=True):
-    """What a lease's row says: who has it (`alive`: and has not let it run out), and until when."""
-
-    owner: str | None
-    alive: bool
-    expires_at: datetime
-    holder: dict[str, Any]
-
-
-class Lease:
-    """A lease that we hold until `deadline`, on our own monotonic clock, in seconds.
-
-    The deadline is counted from before the claim was sent, so it is never later than the server's.
-    Work under a lease is done inside `scope()`, which ends with LeaseLost when the deadline passes
-    without a renewal.
-    """
-
-    def __init__(self, key: str, owner: str, fence: int, deadline: float) -> None:
-        self.key = key
-        self.owner = owner
-        self.fence = fence
-        self.deadline = deadline
-        self._scopes: set[asyncio.Timeout] = set()
-
-    def extend(self, deadline: float) -> None:
-        """Moves the deadline of the lease and of all work under it."""
-        self.deadline = deadline
-        for scope in self._scopes:
-            if not scope.expired():
-                scope.reschedule(deadline)
-
-    def scope(self) -> "LeaseScope":
-        """An asynchronous context in which work may count on the lease."""
-        return LeaseScope(self)
-
-    def enter(self, scope: asyncio.Timeout) -> None:
-        """Lets renewals move a timeout."""
-        self._scopes.add(scope)
-
-    def exit(self, scope: asyncio.Timeout) -> None:
-        """Forgets a timeout."""
-        self._scopes.discard(scope)
-
-
-class LeaseScope:
-    """See `Lease.scope`."""
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-        self._timeout = asyncio.timeout_at(lease.deadline)
-
-    async def __aenter__(self) -> None:
-        if self._lease.deadline <= asyncio.get_running_loop().time():
-            msg = f"the lease {self._lease.key} has run out"
-            raise LeaseLost(msg)
-        await self._timeout.__aenter__()
-        self._lease.enter(self._timeout)
-
-    async def __aexit__(self, *exc: Any) -> None:
-        self._lease.exit(self._timeout)
-        try:
-            await self._timeout.__aexit__(*exc)
-        except TimeoutError:
-            if not self._timeout.expired():
-                raise
-            msg = f"the lease {self._lease.key} could not be renewed in time"
-            raise LeaseLost(msg) from None
 
 
 class Leases:

@@ -6,7 +6,8 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost
-from chesscoach.store.leases import Lease, Leases
+from chesscoach.store.lease import Lease
+from chesscoach.store.leases import Leases
 
 TTL = 0.6
 ME: dict[str, Any] = {"host": "here", "pid": 7}

@@ -9,7 +9,7 @@ from msgspec import Struct
 from chesscoach.context import Context
 from chesscoach.models import Schedule, Slot, utc
 from chesscoach.runner import claim
-from chesscoach.store.leases import Holding
+from chesscoach.store.lease import Holding
 from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
 
