@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chesscoach.models import Every, Schedule, Week, instant
+from chesscoach.models import WHOLE, Every, Schedule, Shard, Week, instant, number
 from chesscoach.rules import slots
 from tests.conftest import NOON
 
@@ -100,3 +100,46 @@ def test_a_week_is_named_by_its_key_and_knows_its_monday(key: str, monday: str) 
 def test_what_names_no_iso_week_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="ISO week"):
         Week.parse(key)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "expected"),
+    [("ann", 1_234_263_565), ("", 1_672_528_962), ("\u00e9\ud800", 1_419_386_481)],
+)
+def test_the_number_of_a_user_never_changes(user_id: str, expected: int) -> None:
+    assert number(user_id) == expected
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 4, 6, 7, 1000])
+def test_every_user_is_in_exactly_one_part_and_parts_are_alike_in_size(of: int) -> None:
+    parts = [Shard(index=index, of=of) for index in range(of)]
+    users = [f"user_{number}" for number in range(2000)]
+
+    sizes = [sum(part.has(user) for user in users) for part in parts]
+
+    assert sum(sizes) == len(users)
+    if of < 10:
+        assert max(sizes) < 1.2 * len(users) / of
+    assert WHOLE.has("anybody")
+
+
+@pytest.mark.parametrize(
+    ("text", "index", "shard"),
+    [("0/4", None, (0, 4)), ("3/4", "1", (3, 4)), ("4", "2", (2, 4)), ("0/1", None, (0, 1))],
+)
+def test_a_part_is_read(text: str, index: str | None, shard: tuple[int, int]) -> None:
+    read = Shard.parse(text, index)
+    assert (read.index, read.of) == shard
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        *(("4", None), ("4", "x"), ("4", "4"), ("4/4", None), ("-1/4", None), ("0/0", None)),
+        *(("1/4/2", None), ("", None), ("a/b", None), ("0/1001", None), ("\u0661/4", None)),
+        *(("1 / 4", None), ("9999999999/4", None)),
+    ],
+)
+def test_a_part_that_there_is_not_is_refused(text: str, index: str | None) -> None:
+    with pytest.raises(ValueError, match=r"is not I/N|there is no part"):
+        Shard.parse(text, index)

@@ -156,7 +156,7 @@ def reads(store: Store, now: datetime) -> dict[str, Read]:
     wanted = Wanted(platform="lichess", begun=now, due_only=True)
     return {
         "users who have linked accounts": lambda: _first(store.users.linked()),
-        "links of accounts": lambda: _first(store.accounts.links(None)),
+        "links of accounts": lambda: _first(store.accounts.links()),
         "a user's accounts": lambda: store.accounts.of_users(nobody, nobody),
         "accounts that are due": lambda: _first(store.accounts.due(wanted)),
         "a user's queue items of the day": lambda: store.queue.left_today(_NOBODY, now, 3),

@@ -207,6 +207,7 @@ def _process(
         secret_settings=secret_settings,
         slot=_slot(real.get("CHESSCOACH_SLOT")),
         kubernetes_job=real.get("KUBERNETES_JOB_NAME") or None,
+        completion_index=real.get("JOB_COMPLETION_INDEX") or None,
         source="kubernetes" if kubernetes else "systemd" if systemd else "cli",
     )
 

@@ -38,10 +38,14 @@ class Runner(Section, frozen=True, kw_only=True):
     keep_runs_days: Annotated[int, Meta(ge=1, le=3660)] = 90
 
 
+Lanes = Annotated[int, Meta(ge=1, le=100)]
+
+
 class Lichess(Upstream, frozen=True, kw_only=True):
     """`[sources.lichess]`."""
 
     base_url: Url = "https://lichess.org"
+    lanes: Lanes = 1
     users_per_10min: Count = 8000
 
 
@@ -49,6 +53,7 @@ class Chesscom(Upstream, frozen=True, kw_only=True):
     """`[sources.chesscom]`."""
 
     base_url: Url = "https://api.chess.com/pub"
+    lanes: Lanes = 1
 
 
 class Sources(Section, frozen=True, kw_only=True):
@@ -154,7 +159,8 @@ class Process(Struct, frozen=True, kw_only=True):
     """What this process was given besides settings.
 
     `slot` comes from `CHESSCOACH_SLOT`; `kubernetes_job` is the pod's Job name, which ends in the
-    slot's Unix minutes when a CronJob made it. `secret_settings` are the values of those settings
+    slot's Unix minutes when a CronJob made it; `completion_index` is the pod's place in an Indexed
+    Job, unchecked. `secret_settings` are the values of those settings
     that must not be shown. Its text form hides the URL and the key.
     """
 
@@ -164,6 +170,7 @@ class Process(Struct, frozen=True, kw_only=True):
     secret_settings: tuple[str, ...] = ()
     slot: datetime | None = None
     kubernetes_job: str | None = None
+    completion_index: str | None = None
     source: Literal["cli", "kubernetes", "systemd"] = "cli"
 
     def secrets(self) -> list[str]:

@@ -19,7 +19,7 @@ from chesscoach.doctor.finding import Finding, fail, ok, warn
 from chesscoach.errors import LeaseLost, PlayerRenamed, SiteClosed, SourceError
 from chesscoach.models import Platform
 from chesscoach.rules import months
-from chesscoach.runner import claim
+from chesscoach.runner import attempts
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.client import Lane, Site
 from chesscoach.sources.lichess import Lichess
@@ -144,7 +144,7 @@ async def _visit(ctx: Context, platform: Platform, base_url: str, ask: Ask, abou
     sources: Sources = ctx.config.sources
     hasty = replace(sources, timeout_s=min(sources.timeout_s, REPLY_S))
     visit_s = 2 * hasty.timeout_s
-    holder = {**claim.owner(), "run_id": "chesscoach doctor"}
+    holder = {**attempts.owner(), "run_id": "chesscoach doctor"}
     clock = asyncio.get_running_loop().time
     async with Site(platform, base_url, OneTurn(lane), hasty, ctx.metrics) as site:
         try:

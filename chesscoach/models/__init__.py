@@ -51,11 +51,13 @@ from chesscoach.models.schedules import (
     instant,
     utc,
 )
+from chesscoach.models.shards import WHOLE, Shard, number
 from chesscoach.models.suppressions import Reason, Suppression
 from chesscoach.models.weeks import Week
 
 __all__ = [
     "PASSED_OVER",
+    "WHOLE",
     "WORKED",
     "Account",
     "Amount",
@@ -84,6 +86,7 @@ __all__ = [
     "Schedule",
     "SealedMonth",
     "Seconds",
+    "Shard",
     "Side",
     "Slot",
     "Standing",
@@ -94,6 +97,7 @@ __all__ = [
     "Trend",
     "Week",
     "instant",
+    "number",
     "plain_id",
     "utc",
 ]

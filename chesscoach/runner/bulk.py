@@ -13,8 +13,8 @@ from msgspec import Struct
 from chesscoach.context import Context
 from chesscoach.models import Outcome, Schedule, Slot
 from chesscoach.rules.due import Plan, Span
-from chesscoach.runner import claim
-from chesscoach.runner.claim import Attempt
+from chesscoach.runner import attempts
+from chesscoach.runner.attempts import Attempt
 from chesscoach.runner.job import Job
 from chesscoach.store.run_records import NewRun, NewSpan
 
@@ -38,7 +38,9 @@ class Won(Struct, frozen=True, kw_only=True):
 
 def leases(ctx: Context, due: Due) -> list[str]:
     """The leases of which a run of it needs one."""
-    return claim.instances(claim.lease_key(ctx, due.job, due.schedule), due.schedule.max_instances)
+    return attempts.instances(
+        attempts.lease_key(ctx, due.job, due.schedule), due.schedule.max_instances
+    )
 
 
 async def take(ctx: Context, wanted: Sequence[Due], source: str) -> list[Won]:
@@ -51,7 +53,7 @@ async def take(ctx: Context, wanted: Sequence[Due], source: str) -> list[Won]:
     for due in wanted:
         if (slot := due.plan.work) is None:
             continue
-        key = claim.lease_key(ctx, due.job, due.schedule)
+        key = attempts.lease_key(ctx, due.job, due.schedule)
         alone = due.schedule.max_instances == 1 and key not in leased
         leased.add(key)
         token = f"{batch}:{key}" if alone else uuid4().hex
@@ -64,7 +66,7 @@ async def take(ctx: Context, wanted: Sequence[Due], source: str) -> list[Won]:
     won = {key: pair for key, pair in news.items() if key in ours}
     leases = await ctx.store.leases.take_many(
         {
-            new.lease: (new.claim, claim.holder(new))
+            new.lease: (new.claim, attempts.holder(new))
             for _, new in won.values()
             if new.claim.startswith(f"{batch}:")
         }
@@ -88,7 +90,7 @@ def _new(ctx: Context, due: Due, slot: Slot, key: str, token: str, source: str) 
         job=due.job.name,
         source=source,
         claim=token,
-        owner=claim.owner(),
+        owner=attempts.owner(),
         lease=key,
         started_at=ctx.now(),
         slot=slot,

@@ -20,7 +20,7 @@ from chesscoach import config, log
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
 from chesscoach.errors import ChesscoachError, ConfigError
-from chesscoach.models import Counts
+from chesscoach.models import WHOLE, Counts, Shard
 from chesscoach.runner import oneshot, record, work
 from chesscoach.runner.job import Job, Stop
 from chesscoach.runner.shift import Observer
@@ -32,13 +32,20 @@ EXITS = (
 
 _LEAVE_S = 2.0
 
+_SHARD = click.Option(
+    ["--shard"],
+    metavar="I/N",
+    help="Work part I, from 0, of N parts of the users; each in a process of its own. "
+    "N alone takes I from JOB_COMPLETION_INDEX, as an Indexed Job sets it.",
+)
+
 
 def main(job: Job) -> None:
     """The entry point of a job's module; ends the process with the run's exit code."""
     command = click.Command(
         job.name,
         callback=_callback(job),
-        params=[*_shared(job), *_own(job.args)],
+        params=[*_shared(job), *([_SHARD] if job.walks_users else []), *_own(job.args)],
         help=job.help,
         epilog=EXITS,
     )
@@ -85,13 +92,19 @@ def _own(args: type[Struct]) -> list[click.Parameter]:
 
 def _callback(job: Job) -> Callable[..., None]:
     def run(
-        *, scheduled: str | None, dry_run: bool, config: str | None, json: bool, **own: Any
+        *,
+        scheduled: str | None,
+        dry_run: bool,
+        config: str | None,
+        json: bool,
+        shard: str | None = None,
+        **own: Any,
     ) -> None:
         given = {name: value for name, value in own.items() if value not in (None, False)}
         sys.exit(
             execute(
                 lambda: settings(config, stream="stderr" if json else "stdout"),
-                lambda ctx, stop: _run(ctx, job, given, scheduled, dry_run, json, stop),
+                lambda ctx, stop: _run(ctx, job, given, scheduled, dry_run, json, shard, stop),
             )
         )
 
@@ -183,23 +196,35 @@ async def _run(
     scheduled: str | None,
     dry_run: bool,
     as_json: bool,
+    shard: str | None,
     stop: Stop,
 ) -> int:
+    part = _part(ctx, shard)
     if scheduled is not None and (given or dry_run):
         msg = "--scheduled takes its arguments from the schedule: leave the other flags out"
         raise ConfigError(msg)
     with progress_bar(job.name) as observe:
         if scheduled is not None:
-            ending = await oneshot.work_slot(ctx, job, scheduled, stop, observe)
+            ending = await oneshot.work_slot(ctx, job, scheduled, stop, observe, part)
         elif dry_run:
             args = job.check(given, strict=False)
-            ending = await work.rehearse(ctx, job, args, stop)
+            ending = await work.rehearse(ctx, job, args, stop, part)
         else:
             args = job.check(given, strict=False)
-            ending = await work.by_hand(ctx, job, args, stop, observe)
+            ending = await work.by_hand(ctx, job, args, stop, observe, shard=part)
     if as_json:
         click.echo(printed(ctx, ending))
     return ending.exit_code
+
+
+def _part(ctx: Context, shard: str | None) -> Shard:
+    if shard is None:
+        return WHOLE
+    try:
+        return Shard.parse(shard, ctx.process.completion_index)
+    except ValueError as error:
+        msg = f"--shard: {error}"
+        raise ConfigError(msg) from None
 
 
 def printed(ctx: Context, ending: record.Ending) -> str:

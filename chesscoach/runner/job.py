@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError, JobExited
-from chesscoach.models import Counts, Slot
+from chesscoach.models import WHOLE, Counts, Shard, Slot
 
 T = TypeVar("T")
 
@@ -85,9 +85,9 @@ class Stop:
 class Run:
     """One run as the job sees it.
 
-    `fence` grows with each holder of the run's lease; 0 in a rehearsal, which holds none. `counts`
-    is filled in as the work goes on. A job that breaks off because of `stopping` sets
-    `unfinished`; the slot then stays open.
+    `fence` grows with each holder of the run's lease; 0 in a rehearsal, which holds none. `shard`
+    says which users are its. `counts` is filled in as the work goes on. A job that breaks off
+    because of `stopping` sets `unfinished`; the slot then stays open.
     """
 
     def __init__(
@@ -99,10 +99,12 @@ class Run:
         dry_run: bool,
         stop: Stop,
         fence: int = 0,
+        shard: Shard = WHOLE,
     ) -> None:
         self.id = run_id
         self.slot = slot
         self.fence = fence
+        self.shard = shard
         self.by_hand = by_hand
         self.dry_run = dry_run
         self.counts = Counts()
@@ -139,7 +141,8 @@ class Run:
 class Job(Struct, frozen=True, kw_only=True):
     """A job: its name, its work, its parameters, and the collections that it writes.
 
-    `writes` are the collections whose unique indexes its promises rest on.
+    `writes` are the collections whose unique indexes its promises rest on. One that `walks_users`
+    can be worked in parts of them.
     """
 
     name: str
@@ -147,6 +150,7 @@ class Job(Struct, frozen=True, kw_only=True):
     args: type[Struct]
     help: str
     writes: tuple[str, ...] = ()
+    walks_users: bool = False
 
     def check(self, given: dict[str, Any], *, strict: bool = True) -> Struct:
         """Arguments as the job's own value; `strict=False` takes the texts of a command line.

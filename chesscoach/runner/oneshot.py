@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule, Slot
+from chesscoach.models import WHOLE, Schedule, Shard, Slot
 from chesscoach.rules import slots
 from chesscoach.runner import record, work
 from chesscoach.runner.job import Job, Stop
@@ -15,9 +15,14 @@ from chesscoach.store.schedules import Stored
 
 
 async def work_slot(
-    ctx: Context, job: Job, schedule_id: str, stop: Stop, observe: Observer | None = None
+    ctx: Context,
+    job: Job,
+    schedule_id: str,
+    stop: Stop,
+    observe: Observer | None = None,
+    shard: Shard = WHOLE,
 ) -> Ending:
-    """Works a slot of a schedule: the stored one, else the configured one.
+    """Works a slot of a schedule, or a part of it: the stored one, else the configured one.
 
     Of one that is paused, disabled, retired or quarantined no slot is worked. A Kubernetes Job
     that somebody made by hand is a run by hand.
@@ -35,13 +40,16 @@ async def work_slot(
         msg = f"--scheduled: {job.name} has no schedule {schedule_id!r}; it has {known}"
         raise ConfigError(msg)
     if _made_by_hand(ctx):
-        return await work.by_hand(ctx, job, job.check(schedule.args), stop, observe, schedule)
+        args = job.check(schedule.args)
+        return await work.by_hand(ctx, job, args, stop, observe, schedule, shard)
     state = stored.state if stored else "active" if schedule.enabled else "disabled"
     if state != "active":
         return _not_worked(job, schedule_id, state)
     slot = Slot(schedule=schedule_id, at=_instant(ctx, schedule_id, schedule))
     source = ctx.process.source
-    return await work.of_slot(ctx, job, schedule, slot, source=source, stop=stop, observe=observe)
+    return await work.of_slot(
+        ctx, job, schedule, slot, source=source, stop=stop, observe=observe, shard=shard
+    )
 
 
 async def _known(ctx: Context, job: Job) -> list[str]:

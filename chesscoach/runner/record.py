@@ -8,7 +8,7 @@ from msgspec import Struct
 from chesscoach import log
 from chesscoach.config import Limits
 from chesscoach.models import Counts, Outcome, Slot
-from chesscoach.runner.claim import Attempt
+from chesscoach.runner.attempts import Attempt
 from chesscoach.runner.job import Job, Stop
 
 DONE, FAILED, USAGE, HELD = 0, 1, 2, 75
@@ -59,6 +59,7 @@ def finished(
         "run_id": attempt.new.id,
         "schedule": slot.schedule if slot else None,
         "slot": slot.name if slot else None,
+        "shard": str(attempt.shard) if attempt.group else None,
         "attempt": attempt.number,
         "outcome": outcome,
         "source": attempt.new.source,

@@ -16,8 +16,8 @@ from chesscoach.config import Limits
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
 from chesscoach.models import Counts, Outcome
-from chesscoach.runner import record
-from chesscoach.runner.claim import Attempt
+from chesscoach.runner import parts, record
+from chesscoach.runner.attempts import Attempt
 from chesscoach.runner.job import Job, Run, Stop, contained
 
 _HARD_S = 10.0
@@ -47,7 +47,8 @@ class Shift:
             by_hand=new.slot is None,
             dry_run=False,
             stop=stop,
-            fence=attempt.lease.fence,
+            fence=attempt.fence,
+            shard=attempt.shard,
         )
 
     async def work(self, args: Struct) -> record.Ending:
@@ -88,7 +89,7 @@ class Shift:
         return self._judge(error, cut)
 
     async def _under_lease(self, args: Struct) -> None:
-        async with self._attempt.lease.scope():
+        async with self._attempt.scope():
             await contained(self._job.run(self._ctx, self._run, args))
 
     async def _wait(self, work: asyncio.Task[None]) -> Outcome | None:
@@ -158,7 +159,7 @@ class Shift:
         return cut or "failed", None
 
     async def _report(self) -> None:
-        new, fence = self._attempt.new, self._attempt.lease.fence
+        new, fence = self._attempt.new, self._attempt.fence
         try:
             await self._ctx.store.runs.report(new.id, new.claim, self._run.counts, fence)
         except ChesscoachError as error:
@@ -183,6 +184,11 @@ class Shift:
         return False
 
     async def _release(self) -> None:
-        """A lease that cannot be given back runs out by itself."""
+        """A lease that cannot be given back runs out by itself, a slot's end is made up for."""
+        new, group = self._attempt.new, self._attempt.group
+        if group is not None:
+            self._ctx.store.leases.leave(group)
         with suppress(ChesscoachError):
             await self._ctx.store.leases.release(self._attempt.lease)
+            if group is not None and new.slot is not None:
+                await parts.close(self._ctx, new.slot, new.parts)

@@ -7,8 +7,8 @@ from chesscoach import log
 from chesscoach.config import Limits
 from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
-from chesscoach.models import Outcome, Schedule, Slot
-from chesscoach.runner import bulk, claim, record
+from chesscoach.models import WHOLE, Outcome, Schedule, Shard, Slot
+from chesscoach.runner import attempts, bulk, claim, parts, record
 from chesscoach.runner.job import Job, Run, Stop, Stopped
 from chesscoach.runner.record import Ending
 from chesscoach.runner.shift import Observer, Shift
@@ -21,6 +21,7 @@ async def by_hand(
     stop: Stop,
     observe: Observer | None = None,
     schedule: Schedule | None = None,
+    shard: Shard = WHOLE,
 ) -> Ending:
     """Runs a job now, unless it is at work already; under a schedule's lease where one is given.
 
@@ -28,10 +29,15 @@ async def by_hand(
         SetupError: a database without the indexes that the job's promises rest on.
     """
     await ctx.store.require(*job.writes)
-    run_id = claim.manual_id(job)
+    run_id = attempts.manual_id(job)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
+        claiming = (
+            claim.by_hand(ctx, job, run_id, schedule)
+            if shard.of == 1
+            else parts.by_hand(ctx, job, run_id, schedule, shard)
+        )
         try:
-            attempt = await stop.breaks_off(claim.by_hand(ctx, job, run_id, schedule))
+            attempt = await stop.breaks_off(claiming)
         except LeaseHeld as error:
             log.get_logger().warning("run_refused", reason=str(error))
             return Ending(exit_code=record.HELD, record=record.refused(job, "held", str(error)))
@@ -49,8 +55,9 @@ async def of_slot(
     source: str,
     stop: Stop,
     observe: Observer | None = None,
+    shard: Shard = WHOLE,
 ) -> Ending:
-    """Works a slot, unless that is done or in somebody's hands.
+    """Works a slot or a part of it, unless that is done or in somebody's hands.
 
     Raises:
         SetupError: as above.
@@ -58,12 +65,18 @@ async def of_slot(
     """
     args = job.check(schedule.args)
     await ctx.store.require(*job.writes)
-    with structlog.contextvars.bound_contextvars(job=job.name, run_id=slot.key):
+    run_id = attempts.part_key(slot.key, shard)
+    with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
+        claiming = (
+            claim.of_slot(ctx, job, schedule, slot, source)
+            if shard.of == 1
+            else parts.of_slot(ctx, job, schedule, slot, source, shard)
+        )
         try:
-            claimed = await stop.breaks_off(claim.of_slot(ctx, job, schedule, slot, source))
+            claimed = await stop.breaks_off(claiming)
         except Stopped:
             return _stopped(job, stop, slot)
-        if isinstance(claimed, claim.Settled):
+        if isinstance(claimed, attempts.Settled):
             log.get_logger().info("slot_settled", reason=claimed.reason)
             told = record.refused(job, claimed.record.outcome, claimed.reason, slot)
             return Ending(exit_code=claimed.exit_code, record=told)
@@ -79,16 +92,19 @@ async def of_claim(ctx: Context, won: bulk.Won, stop: Stop) -> Ending | None:
                 claimed = await stop.breaks_off(claim.lease(ctx, job, schedule, won.new))
             except Stopped:
                 return None
-            if isinstance(claimed, claim.Settled):
+            if isinstance(claimed, attempts.Settled):
                 log.get_logger().warning("slot_settled", reason=claimed.reason)
                 return None
             attempt = claimed
     return await Shift(ctx, job, attempt, stop).work(job.check(schedule.args))
 
 
-async def rehearse(ctx: Context, job: Job, args: Struct, stop: Stop) -> Ending:
+async def rehearse(
+    ctx: Context, job: Job, args: Struct, stop: Stop, shard: Shard = WHOLE
+) -> Ending:
     """Runs a job so that it changes nothing: no claim, no lease, no record."""
-    run = Run(f"{job.name}:dry_run", slot=None, by_hand=True, dry_run=True, stop=stop)
+    name = f"{job.name}:dry_run"
+    run = Run(name, slot=None, by_hand=True, dry_run=True, stop=stop, shard=shard)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run.id):
         counts = await job.run(ctx, run, args)
         told = {"event": "dry_run_finished", "outcome": "dry_run", **record.counted(counts)}

@@ -4,13 +4,14 @@ A run is left open by a crash (its lease has run out), a deploy (it was cancelle
 attempts left. Whoever comes next takes it on; here that is a daemon's tick, every few seconds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.models import Outcome, Schedule, Slot
+from chesscoach.models import WHOLE, Outcome, Schedule, Shard, Slot
 from chesscoach.rules import due
+from chesscoach.runner import parts
 from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
 
@@ -21,17 +22,31 @@ _FAILED = ("failed", "timed_out")
 
 
 async def sweep(
-    ctx: Context, stored: Mapping[str, Stored], begin: Callable[[Schedule, Slot], None]
-) -> None:
-    """Looks at every open run once; `begin` works a slot as its next attempt."""
+    ctx: Context, stored: Mapping[str, Stored]
+) -> AsyncIterator[tuple[Schedule, Slot, Shard]]:
+    """Looks at every open run once; yields the slots, or parts of them, to be worked now."""
     active = [key for key, schedule in stored.items() if schedule.active]
     found = await ctx.store.runs.open(active, ctx.config.runner.max_attempts)
     for record in (run.record for run in found if run.dead):
         verdict = await _verdict(ctx, record, stored)
         if isinstance(verdict, Stored) and record.slot is not None:
-            begin(verdict.schedule, Slot(schedule=verdict.id, at=record.slot))
+            slot = Slot(schedule=verdict.id, at=record.slot)
+            for shard in await _left(ctx, record, slot):
+                yield verdict.schedule, slot, shard
         elif isinstance(verdict, tuple):
             await _close(ctx, record, *verdict)
+
+
+async def _left(ctx: Context, record: RunRecord, slot: Slot) -> list[Shard]:
+    """What of a slot is to be worked by its record; parts that were begun have their own."""
+    if record.part is not None:
+        return [Shard(index=record.part, of=record.parts)]
+    if record.parts == 1:
+        return [WHOLE]
+    if await parts.close(ctx, slot, record.parts):
+        return []
+    begun = {part.part for part in await ctx.store.parts.of(slot)}
+    return [Shard(index=i, of=record.parts) for i in range(record.parts) if i not in begun]
 
 
 async def _verdict(

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, StoreUnavailable
-from chesscoach.models import Schedule, Slot
+from chesscoach.models import WHOLE, Schedule, Shard, Slot
 from chesscoach.rules import retention
-from chesscoach.runner import bulk, work
+from chesscoach.runner import attempts, bulk, work
 from chesscoach.runner.job import Job, Stop
 from chesscoach.scheduling import joblist, recovery, shelf
 from chesscoach.scheduling.alarm import Alarm, Watchdog
@@ -104,7 +104,8 @@ class Scheduler:
         if sweep:
             self._swept_at = self._looked_at
             stored = {key: entry.stored for key, entry in self._entries.by_id.items()}
-            await recovery.sweep(self._ctx, stored, self.begin)
+            async for schedule, slot, shard in recovery.sweep(self._ctx, stored):
+                self.begin(schedule, slot, shard)
         if self._looked_at - self._forgot_at >= _FORGET_S:
             self._forgot_at = self._looked_at
             await self._forget()
@@ -174,10 +175,11 @@ class Scheduler:
                 free.append(each)
         return free
 
-    def begin(self, schedule: Schedule, slot: Slot) -> None:
+    def begin(self, schedule: Schedule, slot: Slot, shard: Shard = WHOLE) -> None:
         """Starts work on a slot that may be somebody's, unless it is our own already."""
-        if slot.key not in self.running:
-            self._run(slot.key, self._work_slot(schedule, slot))
+        key = attempts.part_key(slot.key, shard)
+        if key not in self.running:
+            self._run(key, self._work_slot(schedule, slot, shard))
 
     def _run(self, key: str, work: Coroutine[None, None, None]) -> None:
         """Keeps a run's task until it ends."""
@@ -196,12 +198,14 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001  # one schedule's trouble is no other's
             self._failed(won.new.id, error)
 
-    async def _work_slot(self, schedule: Schedule, slot: Slot) -> None:
+    async def _work_slot(self, schedule: Schedule, slot: Slot, shard: Shard) -> None:
         """Works an open slot; while the store is away it is tried again."""
         job = self._jobs[schedule.job]
         while not self._stop.asked.is_set():
             try:
-                await work.of_slot(self._ctx, job, schedule, slot, source="daemon", stop=self._stop)
+                await work.of_slot(
+                    self._ctx, job, schedule, slot, source="daemon", stop=self._stop, shard=shard
+                )
             except StoreUnavailable as error:
                 self._ctx.metrics.tick_errors.inc()
                 log.get_logger().error("slot_waits", slot=slot.key, reason=str(error))

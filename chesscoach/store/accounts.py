@@ -2,20 +2,22 @@
 
 `_id` is `{platform}:{name}`; an account that several users link has one row. Everything here is
 walked by key in pages, so no server cursor stays open. Rows are written under the fence of their
-site's lane: a holder that lost it cannot move a cursor.
+site's lane: a holder that lost it cannot move a cursor. `number` is that of the user who linked the
+account first, and so says in which part of the users it is walked.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from chesscoach.errors import LeaseLost
-from chesscoach.models import Account, Link, Platform
+from chesscoach.models import WHOLE, Account, Link, Platform, Shard, number
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import only_duplicates, spoken
 
@@ -41,7 +43,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """Which accounts of a site a run asks for.
 
     Those checked since the run began are left out, whatever their due time has become. `waiting`
-    asks only for those with unfinished games.
+    asks only for those with unfinished games, `shard` for those of a part of the users.
     """
 
     platform: Platform
@@ -49,6 +51,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     due_only: bool
     user_id: str | None = None
     waiting: bool = False
+    shard: Shard = WHOLE
 
 
 class Trouble(Struct, frozen=True, kw_only=True):
@@ -82,10 +85,12 @@ class Accounts:
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
         return [_account(row) for row in await self._rows.find(query).to_list(None)]
 
-    async def links(self, user_id: str | None) -> AsyncIterator[list[tuple[str, str]]]:
-        """Pages of (account key, user): all links, or those of one user."""
+    async def links(
+        self, user_id: str | None = None, shard: Shard = WHOLE
+    ) -> AsyncIterator[list[tuple[str, str]]]:
+        """Pages of (account key, user): the links of a part's accounts, or those of one user."""
         after = ""
-        while page := await self._links_page(user_id, after):
+        while page := await self._links_page(user_id, shard, after):
             yield [
                 (row["_id"], link["user_id"])
                 for row in page
@@ -95,8 +100,8 @@ class Accounts:
             after = page[-1]["_id"]
 
     @spoken
-    async def _links_page(self, user_id: str | None, after: str) -> list[Document]:
-        query: Document = {"_id": {"$gt": after}, "links.0": {"$exists": True}}
+    async def _links_page(self, user_id: str | None, shard: Shard, after: str) -> list[Document]:
+        query: Document = {"_id": {"$gt": after}, "links.0": {"$exists": True}, **_of(shard)}
         if user_id is not None:
             query["links.user_id"] = user_id
         rows = self._rows.find(query, {"links.user_id": 1}).sort("_id", 1)
@@ -112,41 +117,43 @@ class Accounts:
     ) -> None:
         """Makes rows, adds links, removes links (key, user).
 
-        A new account is due since it was made, one that somebody joins at once.
+        A new account is due since it was made, one that somebody joins at once. One that another
+        has made meanwhile is joined.
         """
+        made = list(new)
         writes: list[InsertOne[Document] | UpdateOne] = [
             InsertOne(
                 {
                     **_fields(account),
                     "_id": account.key,
+                    "number": number(account.links[0].user_id) if account.links else None,
                     "due_at": account.created_at,
                     "fence": 0,
                 }
             )
-            for account in new
+            for account in made
         ]
-        writes += [
-            UpdateOne(
-                {"_id": key, "links.user_id": {"$ne": link.user_id}},
-                {"$push": {"links": _builtins(link)}, "$min": {"due_at": joined_at}},
-            )
-            for key, link in joining
-        ]
+        writes += [_joined(key, link, joined_at) for key, link in joining]
         writes += [
             UpdateOne({"_id": key}, {"$pull": {"links": {"user_id": user_id}}})
             for key, user_id in leaving
         ]
-        if writes:
-            await self._write(writes)
-
-    async def _write(self, writes: list[Any]) -> int:
-        """Returns how many updates found their row; rows that exist already are no error."""
+        if not writes:
+            return
         try:
-            return (await self._rows.bulk_write(writes, ordered=False)).matched_count
+            await self._rows.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
             if not only_duplicates(error):
                 raise
-            return int(error.details["nMatched"])
+            there = [made[each["index"]] for each in error.details["writeErrors"]]
+            await self._rows.bulk_write(
+                [
+                    _joined(account.key, replace(link, joined=False), joined_at)
+                    for account in there
+                    for link in account.links
+                ],
+                ordered=False,
+            )
 
     async def due(self, wanted: Wanted) -> AsyncIterator[list[Account]]:
         """Pages of the accounts that are wanted, stalest first."""
@@ -178,8 +185,8 @@ class Accounts:
         """
         if not saved:
             return
-        matched = await self._write([_moved(item, fence) for item in saved])
-        if matched < len(saved):
+        result = await self._rows.bulk_write([_moved(item, fence) for item in saved], ordered=False)
+        if result.matched_count < len(saved):
             msg = "a newer holder of the lane has moved these cursors"
             raise LeaseLost(msg)
 
@@ -266,6 +273,21 @@ class Accounts:
         return {r["_id"]: r["oldest"] for r in rows if r["oldest"] > _NEVER and r["joined"]}
 
 
+def _joined(key: str, link: Link, at: datetime) -> UpdateOne:
+    return UpdateOne(
+        {"_id": key, "links.user_id": {"$ne": link.user_id}},
+        {"$push": {"links": _builtins(link)}, "$min": {"due_at": at}},
+    )
+
+
+def _of(shard: Shard) -> Document:
+    """Of a part's accounts; those without a number, which is new, are the first part's."""
+    if shard.of == 1:
+        return {}
+    mine: list[Document] = [{"number": {"$mod": [shard.of, shard.index]}}]
+    return {"$and": [{"$or": mine + [{"number": None}] * (shard.index == 0)}]}
+
+
 def _moved(saved: Saved, fence: int) -> UpdateOne:
     update: Document = {"$set": {**_fields(saved.account), "fence": fence}}
     if saved.due_at is not None:
@@ -278,6 +300,7 @@ def _query(wanted: Wanted) -> Document:
         "platform": wanted.platform,
         "links.0": {"$exists": True},
         "checked_at": {"$not": {"$gte": wanted.begun}},
+        **_of(wanted.shard),
     }
     if wanted.user_id is not None:
         query["links.user_id"] = wanted.user_id

@@ -3,6 +3,9 @@
 A lane is the lease `lane:{site}`. Its row also holds the pause that a site asked for, how long the
 site is closed for, and how many accounts were asked about in the last ten minutes; whoever takes
 the lane next, in whatever process, minds them too.
+
+A site that has granted more requests at a time has further lanes, `lane:{site}#1` and on. What is
+to be minded, and the count of fences, stand in the first one's row for all of them.
 """
 
 import asyncio
@@ -55,16 +58,18 @@ class Outlook(Struct, frozen=True, kw_only=True):
 
 
 class SiteLane:
-    """Implements `sources.client.Lane` on a leased row."""
+    """Implements `sources.client.Lane` on a leased row, one of as many as the site has `lanes`."""
 
-    def __init__(self, database: Database, leases: Leases, site: str) -> None:
+    def __init__(self, database: Database, leases: Leases, site: str, lanes: int = 1) -> None:
         self._rows = database["job_leases"]
         self._leases = leases
         self._site = site
         self._key = f"lane:{site}"
+        self._keys = [self._key, *(f"{self._key}#{number}" for number in range(1, lanes))]
         self._here = asyncio.Lock()
         self._one = asyncio.Lock()
         self._lease: Lease | None = None
+        self._fence = 0
         self._paused_until = 0.0
         self._closed: datetime | None = None
         self.pauses = 0
@@ -76,7 +81,7 @@ class SiteLane:
         if self._lease is None:
             msg = f"the lane of {self._site} is not held"
             raise LeaseLost(msg)
-        return self._lease.fence
+        return self._fence
 
     @spoken
     async def look(self) -> Outlook:
@@ -104,10 +109,12 @@ class SiteLane:
             SiteClosed: the site is closed for a time that has not passed.
         """
         async with self._here:
-            await self._leases.ensure(self._key)
+            await self._leases.ensure_many(self._keys)
             lease = await self._wait(holder)
             try:
-                await self._recall(lease)
+                self._fence = await self._next_fence(lease)
+                await self._recall()
+                self._mind_closing()
                 self._lease = lease
                 yield
             finally:
@@ -116,18 +123,31 @@ class SiteLane:
 
     async def _wait(self, holder: dict[str, Any]) -> Lease:
         told = False
-        while (lease := await self._leases.take(self._key, holder)) is None:
+        while True:
+            for key in self._keys:
+                if (lease := await self._leases.take(key, holder)) is not None:
+                    return lease
             if not told:
                 log.get_logger().info("lane_waiting", lane=self._key)
                 told = True
             await asyncio.sleep(min(self._leases.ttl_s / 5, 1.0))
-        return lease
 
     @spoken
-    async def _recall(self, lease: Lease) -> None:
+    async def _next_fence(self, lease: Lease) -> int:
+        """Greater than that of everybody who has had a lane of the site before."""
+        if lease.key == self._key:
+            return lease.fence
+        row: Document = await self._rows.find_one_and_update(
+            {"_id": self._key}, {"$inc": {"fence": 1}}, return_document=ReturnDocument.AFTER
+        )
+        fence: int = row["fence"]
+        return fence
+
+    @spoken
+    async def _recall(self) -> None:
         rows = await self._rows.aggregate(
             [
-                {"$match": {"_id": self._key, "owner": lease.owner}},
+                {"$match": {"_id": self._key}},
                 {
                     "$project": {
                         "pauses": 1,
@@ -144,7 +164,6 @@ class SiteLane:
         self.closings = row.get("closings", 0)
         self._paused_until = asyncio.get_running_loop().time() + row.get("pause_s", 0)
         self._closed = row["closed_until"] if row.get("closed_s", 0) > 0 else None
-        self._mind_closing()
 
     def _mind_closing(self) -> None:
         if self._closed is not None:
@@ -163,6 +182,8 @@ class SiteLane:
             msg = f"the lane of {self._site} is not held"
             raise LeaseLost(msg)
         async with self._one:
+            if len(self._keys) > 1:  # what another lane's holder has heard counts for us
+                await self._recall()
             self._mind_closing()
             await asyncio.sleep(self._paused_until - asyncio.get_running_loop().time())
             async with self._lease.scope():
@@ -190,11 +211,14 @@ class SiteLane:
 
     @spoken
     async def _note(self, fields: Document) -> Document | None:
-        owner = self._lease.owner if self._lease else None
+        key = self._lease.key if self._lease else self._key
+        ours = {"_id": key, "owner": self._lease.owner if self._lease else None}
+        if key != self._key:
+            if await self._rows.find_one(ours, {"_id": 1}) is None:
+                return None
+            ours = {"_id": self._key}
         row: Document | None = await self._rows.find_one_and_update(
-            {"_id": self._key, "owner": owner},
-            [{"$set": fields}],
-            return_document=ReturnDocument.AFTER,
+            ours, [{"$set": fields}], return_document=ReturnDocument.AFTER
         )
         return row
 

@@ -1,8 +1,9 @@
 """Leases: who may work on something, decided on the server's clock.
 
 A lease is a document `{_id, owner, fence, expires_at}` in `job_leases`. `owner` is a token of one
-claim, never of a process; `fence` grows with each claim, so that writes of a former holder can be
-refused. Rows exist before they are taken, since `$expr` is not allowed in an upsert.
+claim, never of a process, or the name of a group that has the lease together; `fence` grows with
+each claim, so that writes of a former holder can be refused. Rows exist before they are taken,
+since `$expr` is not allowed in an upsert.
 """
 
 import asyncio
@@ -61,7 +62,7 @@ class Leases:
         owner = owner or uuid4().hex
         begun = asyncio.get_running_loop().time()
         try:
-            row = await self._claim(key, owner, holder)
+            row = await self._claim(key, owner, holder, _FREE)
         except asyncio.CancelledError:
             await self.give_up(key, owner)
             raise
@@ -71,10 +72,32 @@ class Leases:
         self._held[owner] = lease
         return lease
 
-    async def _claim(self, key: str, owner: str, holder: Document) -> Document | None:
+    @spoken
+    async def join(self, key: str, group: str, holder: Document) -> Lease | None:
+        """Takes a lease that is free, or that others have under the same name of a group.
+
+        Each of them renews it. It is free again when the group is disbanded, or all have left and
+        its time has run out.
+        """
+        begun = asyncio.get_running_loop().time()
+        free: Document = {"$or": [_FREE, {"$eq": ["$owner", group]}]}
+        row = await self._claim(key, group, holder, free)
+        if row is None:
+            return None
+        lease = Lease(key, group, row["fence"], begun + self._ttl_s, token=uuid4().hex)
+        self._held[lease.token] = lease
+        return lease
+
+    def leave(self, lease: Lease) -> None:
+        """Renews a lease no more that others may have as well."""
+        self._held.pop(lease.token, None)
+
+    async def _claim(
+        self, key: str, owner: str, holder: Document, free: Document
+    ) -> Document | None:
         try:
             row: Document | None = await self._rows.find_one_and_update(
-                {"_id": key, "$expr": _FREE},
+                {"_id": key, "$expr": free},
                 [
                     {
                         "$set": {
@@ -200,26 +223,22 @@ class Leases:
         """Renews all that have lived for a third of their time."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        due = {
-            owner: lease
-            for owner, lease in self._held.items()
-            if lease.deadline - begun <= self._ttl_s * 2 / 3
-        }
+        due = [
+            lease for lease in self._held.values() if lease.deadline - begun <= self._ttl_s * 2 / 3
+        ]
         if not due:
             return
-        ours = {
-            "_id": {"$in": [lease.key for lease in due.values()]},
-            "owner": {"$in": list(due)},
-        }
+        owners = {lease.owner: lease.key for lease in due}
+        ours = {"_id": {"$in": list(owners.values())}, "owner": {"$in": list(owners)}}
         result = await self._rows.update_many(ours, [{"$set": {"expires_at": self._from_now()}}])
-        kept = set(due)
-        if result.matched_count < len(due):
+        kept = set(owners)
+        if result.matched_count < len(owners):
             kept = {row["owner"] async for row in self._rows.find(ours, {"owner": 1})}
-        for owner, lease in due.items():
-            if owner in kept:
+        for lease in due:
+            if lease.owner in kept:
                 lease.extend(begun + self._ttl_s)
             else:
-                self._held.pop(owner, None)
+                self._held.pop(lease.token, None)
                 lease.extend(begun)
 
     async def release(self, lease: Lease) -> None:

@@ -91,6 +91,7 @@ class Probe:
                     "outcome": {"$in": ["succeeded", "partial"]},
                     "finished_at": {"$gt": _EPOCH},  # the index has nothing else
                     "exit_code": 0,
+                    "part": None,
                 },
                 {"finished_at": 1},
                 sort=[("finished_at", -1)],

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chesscoach.models import Kind, Recipient
+from chesscoach.models import WHOLE, Kind, Recipient, Shard
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import spoken
 
@@ -28,17 +28,23 @@ class Recipients:
         self._rows = database["users"]
 
     async def wanting(
-        self, kind: Kind, user_id: str | None = None, zones: Zones | None = None
+        self,
+        kind: Kind,
+        user_id: str | None = None,
+        zones: Zones | None = None,
+        shard: Shard = WHOLE,
     ) -> AsyncIterator[list[Recipient]]:
-        """Pages of those who have a kind of mail switched on, or the one of that id."""
-        after = ""
-        while page := await self._page(kind, user_id, zones, after):
-            yield [_recipient(row) for row in page]
+        """Pages of a part of those who have a kind of mail switched on, or the one of that id."""
+        size, after = shard.reading(PAGE), ""
+        while page := await self._page(kind, user_id, zones, after, size):
+            mine = [_recipient(row) for row in page if shard.has(row["user_id"])]
+            for start in range(0, len(mine), PAGE):
+                yield mine[start : start + PAGE]
             after = page[-1]["user_id"]
 
     @spoken
     async def _page(
-        self, kind: Kind, user_id: str | None, zones: Zones | None, after: str
+        self, kind: Kind, user_id: str | None, zones: Zones | None, after: str, size: int
     ) -> list[Document]:
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
@@ -48,8 +54,8 @@ class Recipients:
             of_zones: list[Document] = [{"timezone": {"$in": list(zones.wanted)}}]
             of_zones += [{"timezone": {"$nin": list(zones.known)}}] if zones.rest else []
             query["$and"] = [{"$or": of_zones}]
-        rows = self._rows.find(query, _FIELDS).sort("user_id", 1).limit(PAGE)
-        return await rows.to_list(PAGE)
+        rows = self._rows.find(query, _FIELDS).sort("user_id", 1).limit(size)
+        return await rows.to_list(size)
 
     @spoken
     async def of(self, kind: Kind, user_ids: Collection[str]) -> dict[str, Recipient]:

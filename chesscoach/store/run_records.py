@@ -65,6 +65,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     `lateness_s` is how long after its slot it began. A record of several slots that were not worked
     has the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
     claimed, in seconds on the server's clock. `earlier` are the attempts before this one.
+    A slot in `parts` has a record of its own, which is at work while any of them is, and one for
+    each `part` that was begun.
     """
 
     id: str
@@ -91,6 +93,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     first: datetime | None = None
     count: int = 1
+    parts: int = 1
+    part: int | None = None
     age_s: float = 0.0
     earlier: tuple[Earlier, ...] = ()
 
@@ -111,6 +115,8 @@ class NewRun(Struct, frozen=True, kw_only=True):
     lease: str
     started_at: datetime
     slot: Slot | None = None
+    parts: int = 1
+    part: int | None = None
     outcome: Outcome = "running"
 
 
@@ -161,6 +167,8 @@ def begun(run: NewRun) -> Document:
         "job": run.job,
         "schedule": slot.schedule if slot else None,
         "slot": slot.at if slot else None,
+        "parts": run.parts,
+        "part": run.part,
         "outcome": run.outcome,
         "attempt": 1,
         "source": run.source,

@@ -2,7 +2,8 @@
 
 A scheduled run is the document `{schedule}:{slot}` in `job_runs`, inserted before any work: who
 inserts it works the slot. A run by hand is `{job}:manual:{uuid}`. `claim` is the token of the
-attempt that owns the document; only that attempt may write to it.
+attempt that owns the document; only that attempt may write to it. Of a slot in parts it is the
+name that its parts have in common, and each part has the document `{schedule}:{slot}#{I}/{N}`.
 """
 
 from collections.abc import Collection, Sequence
@@ -155,6 +156,7 @@ class Runs:
                     "$match": {
                         "schedule": schedule,
                         "slot": {"$gte": at},
+                        "part": None,
                         "$or": [{"slot": at}, {"first": {"$lte": at}}],
                     }
                 },
@@ -244,7 +246,11 @@ class Runs:
     async def newest(self, schedule: str) -> RunRecord | None:
         """The newest recorded slot of a schedule."""
         return await self._first(
-            [{"$match": {"schedule": schedule}}, {"$sort": {"slot": -1}}, {"$limit": 1}]
+            [
+                {"$match": {"schedule": schedule, "part": None}},
+                {"$sort": {"slot": -1}},
+                {"$limit": 1},
+            ]
         )
 
     async def _first(self, pipeline: list[Document]) -> RunRecord | None:

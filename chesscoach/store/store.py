@@ -1,7 +1,7 @@
 """The store as the rest of the program sees it, and how it is opened and closed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from chesscoach.store.lanes import SiteLane
 from chesscoach.store.leases import Leases
 from chesscoach.store.notifications import Notifications
 from chesscoach.store.outbox import Outbox
+from chesscoach.store.parts import Parts
 from chesscoach.store.probe import Probe, open_probe
 from chesscoach.store.queue import Queue
 from chesscoach.store.recipients import Recipients
@@ -38,11 +39,13 @@ from chesscoach.store.weeks import Weeks
 class Store(Struct, frozen=True, kw_only=True):
     """One concern each; `place` tells people where the data is, without credentials.
 
-    `open_probe` opens a way to the same database that waits for nobody else.
+    `lanes` are how many each site has. `open_probe` opens a way to the same database that waits for
+    nobody else.
     """
 
     schedules: Schedules
     runs: Runs
+    parts: Parts
     leases: Leases
     accounts: Accounts
     users: Users
@@ -55,13 +58,14 @@ class Store(Struct, frozen=True, kw_only=True):
     subscriptions: Subscriptions
     suppressions: Suppressions
     cleaning: Cleaning
+    lanes: Mapping[Platform, int]
     place: str
     database: Database
     open_probe: Callable[[], AbstractAsyncContextManager[Probe]]
 
     def lane(self, site: Platform) -> SiteLane:
-        """The lane of a site."""
-        return SiteLane(self.database, self.leases, site)
+        """A lane of a site."""
+        return SiteLane(self.database, self.leases, site, self.lanes[site])
 
     async def prepare(self, *, storm: bool = False) -> indexes.Report:
         """Makes the collections and indexes that we need; see `indexes.create`."""
@@ -135,6 +139,7 @@ def _store(config: Config, database: Database, url: str, place: str) -> Store:
     return Store(
         schedules=Schedules(database),
         runs=Runs(database, config.runner.lease_s),
+        parts=Parts(database),
         leases=Leases(database, config.runner.lease_s),
         accounts=Accounts(database),
         users=Users(database),
@@ -147,6 +152,7 @@ def _store(config: Config, database: Database, url: str, place: str) -> Store:
         subscriptions=Subscriptions(database),
         suppressions=Suppressions(database),
         cleaning=Cleaning(database),
+        lanes={"lichess": config.sources.lichess.lanes, "chess.com": config.sources.chesscom.lanes},
         place=place,
         database=database,
         # A function hides the URL, which a partial would show in its text form.

@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from chesscoach.errors import ConfigError
-from chesscoach.models import Platform
+from chesscoach.models import WHOLE, Platform, Shard
 from chesscoach.store import timestamps
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import spoken
@@ -43,21 +43,24 @@ class Users:
     def __init__(self, database: Database) -> None:
         self._rows = database["users"]
 
-    async def linked(self, user_id: str | None = None) -> AsyncIterator[list[UserRow]]:
-        """Pages of the users who have linked something, or the one of that id."""
-        after = ""
-        while page := await self._page(user_id, after):
-            yield [_user(row) for row in page]
+    async def linked(
+        self, user_id: str | None = None, shard: Shard = WHOLE
+    ) -> AsyncIterator[list[UserRow]]:
+        """Pages of a part of the users who have linked something, or the one of that id."""
+        size, after = shard.reading(PAGE), ""
+        while page := await self._page(user_id, after, size):
+            if mine := [_user(row) for row in page if shard.has(row["user_id"])]:
+                yield mine
             after = page[-1]["user_id"]
 
     @spoken
-    async def _page(self, user_id: str | None, after: str) -> list[Document]:
+    async def _page(self, user_id: str | None, after: str, size: int) -> list[Document]:
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
             "$or": _LINKED,
         }
         project = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1) | {"_id": 0}
-        return await self._rows.find(query, project).sort("user_id", 1).limit(PAGE).to_list(PAGE)
+        return await self._rows.find(query, project).sort("user_id", 1).limit(size).to_list(size)
 
     @spoken
     async def naming(self, user_ids: Collection[str]) -> set[str]:

@@ -9,7 +9,7 @@ from bson import Timestamp
 
 from chesscoach.context import Context
 from chesscoach.jobs.sync_games import JOB
-from chesscoach.runner import claim
+from chesscoach.runner import attempts, claim
 from tests.commands.conftest import Operate
 from tests.conftest import NOON, Clock
 from tests.processes import run
@@ -55,7 +55,7 @@ async def test_run_now_beside_another_run_leaves_with_75_and_says_who(
     environment: dict[str, str], ctx: Context
 ) -> None:
     async with ctx.store.leases.keeping():
-        mine = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
+        mine = await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))
         done = await run(environment, "chesscoach.cli", "schedule", "run-now", "sync_games")
 
     assert (done.code, done.out) == (75, "")

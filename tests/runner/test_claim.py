@@ -9,7 +9,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError, LeaseHeld
 from chesscoach.jobs.sync_games import JOB
 from chesscoach.models import Counts, Schedule, Slot
-from chesscoach.runner import claim
+from chesscoach.runner import attempts, claim
 from tests.conftest import NOON, Clock
 
 HOURLY = Schedule(job="sync_games", cron="0 * * * *")
@@ -18,23 +18,23 @@ SLOT = Slot(schedule="hourly", at=NOON)
 
 async def of_slot(
     ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY
-) -> claim.Attempt | claim.Settled:
+) -> attempts.Attempt | attempts.Settled:
     return await claim.of_slot(ctx, JOB, schedule, slot, "cli")
 
 
-async def attempt(ctx: Context, slot: Slot = SLOT) -> claim.Attempt:
+async def attempt(ctx: Context, slot: Slot = SLOT) -> attempts.Attempt:
     claimed = await of_slot(ctx, slot)
-    assert isinstance(claimed, claim.Attempt), claimed
+    assert isinstance(claimed, attempts.Attempt), claimed
     return claimed
 
 
-async def settled(ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY) -> claim.Settled:
+async def settled(ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY) -> attempts.Settled:
     claimed = await of_slot(ctx, slot, schedule)
-    assert isinstance(claimed, claim.Settled), claimed
+    assert isinstance(claimed, attempts.Settled), claimed
     return claimed
 
 
-async def finish(ctx: Context, mine: claim.Attempt, outcome: Any, code: int = 0) -> None:
+async def finish(ctx: Context, mine: attempts.Attempt, outcome: Any, code: int = 0) -> None:
     await ctx.store.runs.finish(
         mine.new.id,
         mine.new.claim,
@@ -171,10 +171,10 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
 ) -> None:
     other = await contexts()
     async with ctx.store.leases.keeping():
-        mine = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
+        mine = await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))
 
         with pytest.raises(LeaseHeld, match=mine.new.id) as refused:
-            await claim.by_hand(other, JOB, claim.manual_id(JOB))
+            await claim.by_hand(other, JOB, attempts.manual_id(JOB))
 
     assert f"pid {mine.new.owner['pid']}" in str(refused.value)
 
@@ -182,9 +182,9 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
 async def test_a_run_by_hand_after_a_dead_one_waits_for_its_lease_and_works(
     ctx: Context, contexts: Any
 ) -> None:
-    await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
+    await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))
 
-    mine = await claim.by_hand(await contexts(), JOB, claim.manual_id(JOB))
+    mine = await claim.by_hand(await contexts(), JOB, attempts.manual_id(JOB))
 
     assert mine.number == 1
 
@@ -193,7 +193,7 @@ async def test_a_schedules_lock_is_minded_by_runs_by_hand(settings: Any, ctx: Co
     locked = replace(HOURLY, lock="nightly")
     config = replace(ctx.config, schedules={"sync_games": locked})
 
-    assert claim.lease_key(replace(ctx, config=config), JOB, None) == "nightly"
+    assert attempts.lease_key(replace(ctx, config=config), JOB, None) == "nightly"
 
 
 async def test_an_instant_that_is_no_slot_is_refused(ctx: Context) -> None:
@@ -240,7 +240,7 @@ async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: An
     async with ctx.store.leases.keeping():
         claims = await asyncio.gather(*(of_slot(ctx) for _ in range(12)))
 
-    assert sum(isinstance(claimed, claim.Attempt) for claimed in claims) == 1
+    assert sum(isinstance(claimed, attempts.Attempt) for claimed in claims) == 1
     assert db.job_runs.count_documents({}) == 1
     assert db.job_runs.find_one()["attempt"] == 1
 
@@ -252,7 +252,7 @@ async def test_an_orphaned_slot_goes_to_one_of_many_contenders(ctx: Context, con
         # The dead holder's lease stays dead: its own context keeps nothing.
         claims = await asyncio.gather(*(of_slot(other) for _ in range(8)))
 
-    won = [claimed for claimed in claims if isinstance(claimed, claim.Attempt)]
+    won = [claimed for claimed in claims if isinstance(claimed, attempts.Attempt)]
     assert [each.number for each in won] == [2]
 
 
@@ -270,7 +270,7 @@ async def test_a_claim_that_is_broken_off_makes_nobody_wait(
 ) -> None:
     """It waited for the lease of a run by hand that lived."""
     other = await contexts()
-    mine = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))
+    mine = await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))
     waiting = asyncio.create_task(of_slot(other))
     await asyncio.sleep(0.3)
     waiting.cancel()
@@ -288,7 +288,7 @@ async def test_a_claim_that_was_taken_over_while_it_waited_for_its_lease_works_n
 ) -> None:
     """It waited so long that the next contender held it for dead."""
     other = await contexts()
-    dead = await claim.by_hand(ctx, JOB, claim.manual_id(JOB))  # nobody renews its lease
+    dead = await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))  # nobody renews its lease
     waiting = asyncio.create_task(settled(other))
     while "lease_watched" not in capsys.readouterr().out:
         await asyncio.sleep(0.01)
@@ -304,7 +304,7 @@ async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other, third = await contexts(), await contexts()
-    await claim.by_hand(ctx, JOB, claim.manual_id(JOB))  # nobody renews its lease
+    await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))  # nobody renews its lease
     waiting = asyncio.create_task(attempt(other))
     while (row := db.job_runs.find_one({"_id": SLOT.key})) is None:
         await asyncio.sleep(0.01)
@@ -324,7 +324,7 @@ async def test_all_leases_of_a_lock_are_watched_at_once(contexts: Any) -> None:
     async with ctx.store.leases.keeping():
         for number in range(12):
             slot = Slot(schedule="hourly", at=NOON + timedelta(hours=number))
-            assert isinstance(await of_slot(ctx, slot, many), claim.Attempt)
+            assert isinstance(await of_slot(ctx, slot, many), attempts.Attempt)
         begun = asyncio.get_running_loop().time()
         late = Slot(schedule="hourly", at=NOON + timedelta(hours=12))
 
@@ -343,6 +343,6 @@ async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alo
 
     late = await claim.lease(ctx, JOB, HOURLY, mine.new)
 
-    assert isinstance(late, claim.Settled)
+    assert isinstance(late, attempts.Settled)
     assert late.reason == "taken over by another"
     assert db.job_leases.find_one({"_id": "sync_games"})["owner"] is None

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.models import Schedule
-from chesscoach.runner import claim, oneshot, work
+from chesscoach.runner import attempts, claim, oneshot, work
 from chesscoach.runner.job import Stop
 from chesscoach.runner.record import Ending
 from chesscoach.scheduling import shelf
@@ -166,7 +166,7 @@ async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(make: Any) -> N
     await lay(ctx, replace(STORED, job="s", lock="nightly"))
 
     async with ctx.store.leases.keeping():
-        mine = await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job))
+        mine = await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job))
         assert mine.lease.key == "nightly"
         refused = await work.by_hand(ctx, chore.job, Args(), Stop())
     assert refused.exit_code == 75
@@ -177,7 +177,7 @@ async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(make:
     two = replace(STORED, max_instances=2)
     async with ctx.store.leases.keeping():
         keys = [
-            (await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job), two)).lease.key
+            (await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job), two)).lease.key
             for _ in range(2)
         ]
         refused = await work.by_hand(ctx, chore.job, Args(), Stop(), schedule=two)

@@ -16,7 +16,7 @@ from chesscoach.config import Limits
 from chesscoach.context import Context
 from chesscoach.jobs import sync_games
 from chesscoach.models import Counts, Schedule, Slot
-from chesscoach.runner import claim, work
+from chesscoach.runner import attempts, claim, work
 from chesscoach.runner.job import Job, Run, Stop
 from chesscoach.scheduling.scheduler import Scheduler
 from tests.conftest import NOON, Clock, Sites
@@ -149,7 +149,7 @@ async def test_scenario_04_crash_between_claim_and_lease_is_recovered(
     dead = await contexts(clock)
     slot = Slot(schedule="s", at=clock())
     claimed = await claim.of_slot(dead, chore.job, every_hour(), slot, "cli")
-    assert isinstance(claimed, claim.Attempt)
+    assert isinstance(claimed, attempts.Attempt)
     await dead.store.leases.release(claimed.lease)
     async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
         await scheduler.look()
@@ -226,7 +226,7 @@ async def test_scenario_05_sigterm_keeps_the_lease_while_draining_and_a_second_b
         await until(lambda: db.job_leases.find_one({"_id": "chore"})["expires_at"] > renewed)
         slot = Slot(schedule="s", at=clock())
         late = await claim.of_slot(other, chore.job, every_hour(), slot, "kubernetes")
-        assert isinstance(late, claim.Settled)
+        assert isinstance(late, attempts.Settled)
         assert late.reason.startswith("at work: ")
         stop.ask(signal.SIGTERM)
 

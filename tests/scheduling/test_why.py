@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.models import Schedule, Slot
-from chesscoach.runner import claim
+from chesscoach.runner import attempts, claim
 from chesscoach.runner.job import Stop
 from chesscoach.scheduling import shelf
 from chesscoach.scheduling.scheduler import Scheduler
@@ -65,10 +65,10 @@ async def daemon(ctx: Context, chore: Chore) -> None:
         await until(lambda: not scheduler.running)
 
 
-async def begun(ctx: Context, chore: Chore, at: datetime = ONE) -> claim.Attempt:
+async def begun(ctx: Context, chore: Chore, at: datetime = ONE) -> attempts.Attempt:
     """A slot that somebody has begun."""
     found = await claim.of_slot(ctx, chore.job, HOURLY, Slot(schedule="s", at=at), "cli")
-    assert isinstance(found, claim.Attempt)
+    assert isinstance(found, attempts.Attempt)
     return found
 
 
@@ -131,7 +131,7 @@ async def test_a_slot_at_work_and_one_whose_process_died(
     await ctx.store.leases.release(mine.lease)
     assert "has claimed it and needs the lease chore next." in said(await why(ctx))
     async with ctx.store.leases.keeping():
-        other = await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job))
+        other = await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job))
         found = await why(ctx)
     assert found.verdict == "running"
     assert f"needs the lease chore, which is held by {other.new.id} (pid" in said(found)
@@ -233,7 +233,7 @@ async def test_a_slot_whose_lease_is_held(
     ctx = await make(replace(HOURLY, **fields))
     clock.move(hours=1)
     async with ctx.store.leases.keeping():
-        mine = await claim.by_hand(ctx, chore.job, claim.manual_id(chore.job))
+        mine = await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job))
         found = await why(ctx)
 
     assert found.verdict == "waiting"

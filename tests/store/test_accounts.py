@@ -5,7 +5,7 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost
-from chesscoach.models import Account, Link
+from chesscoach.models import Account, Link, Shard
 from chesscoach.store.accounts import PAGE, Saved, Wanted
 from tests.conftest import NOON
 
@@ -139,7 +139,7 @@ async def test_joining_makes_an_account_due_and_happens_once(ctx: Context, db: A
     assert [each["user_id"] for each in row["links"]] == ["ann", "bob"]
     assert row["due_at"] == NOON
     await ctx.store.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
-    links = [page async for page in ctx.store.accounts.links(None)]
+    links = [page async for page in ctx.store.accounts.links()]
     assert links == [[("lichess:ann", "bob")]]
     assert [page async for page in ctx.store.accounts.links("ann")] == []
 
@@ -196,3 +196,41 @@ async def test_a_sample_is_linked_active_and_without_failures(ctx: Context) -> N
 
     assert sample is not None
     assert sample.name == "bob"
+
+
+async def test_each_account_is_in_one_part_with_the_user_who_linked_it_first(
+    ctx: Context, db: Any
+) -> None:
+    made = [account(f"a{n}", f"u{n}", "everybody") for n in range(60)]
+    await ctx.store.accounts.ensure(made, [], [], NOON)
+    db.sync_accounts.update_one({"_id": "lichess:a0"}, {"$unset": {"number": 1}})
+    parts = [Shard(index=index, of=3) for index in range(3)]
+
+    of_parts = [await names(ctx, shard=part) for part in parts]
+    linked = [
+        {key for page in [p async for p in ctx.store.accounts.links(shard=part)] for key, _ in page}
+        for part in parts
+    ]
+
+    assert sorted(name for part in of_parts for name in part) == sorted(a.name for a in made)
+    for part, found, keys in zip(parts, of_parts, linked, strict=True):
+        assert {name for name in found if name != "a0"} == {
+            f"a{n}" for n in range(1, 60) if part.has(f"u{n}")
+        }
+        assert keys == {f"lichess:{name}" for name in found}
+        assert await ctx.store.accounts.count(wanted(shard=part)) == len(found)
+    assert "a0" in of_parts[0], "made by a version that knew no parts"
+
+
+async def test_an_account_that_two_make_at_once_has_the_users_of_both(
+    ctx: Context, db: Any
+) -> None:
+    for user in ("ann", "twin"):
+        link = Link(user_id=user, name="Ann", joined=True, since=NOON)
+        await ctx.store.accounts.ensure([account("ann", links=(link,))], [], [], NOON)
+
+    (row,) = db.sync_accounts.find()
+    assert [(link["user_id"], link["joined"]) for link in row["links"]] == [
+        ("ann", True),
+        ("twin", False),
+    ]

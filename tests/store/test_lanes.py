@@ -290,3 +290,70 @@ async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> No
     assert db.sync_accounts.find_one() == before
     await ctx.store.accounts.save([Saved(account=back)], holder)
     assert db.sync_accounts.find_one()["cursor"] == NOON - timedelta(days=1)
+
+
+# More than one at a time, where the site has granted it
+
+
+@pytest.fixture
+async def granted(contexts: Any) -> list[SiteLane]:
+    """Three processes' ways to a site that has granted two requests at a time."""
+    each = [await contexts() for _ in range(3)]
+    return [SiteLane(ctx.store.database, ctx.store.leases, "lichess", 2) for ctx in each]
+
+
+async def test_as_many_hold_lanes_of_a_site_as_it_has_granted(granted: list[SiteLane]) -> None:
+    one, two, three = granted
+    said: list[int] = []
+    async with one.hold(ME):
+        async with two.hold(ME):
+            said += [one.fence, two.fence]
+            waiting = asyncio.create_task(hold_once(three, said))
+            await asyncio.sleep(0.6)
+            assert len(said) == 2
+        await asyncio.wait_for(waiting, 5)
+    await hold_once(one, said)
+    assert said == sorted(set(said))
+
+
+async def test_a_pause_that_one_lane_is_told_of_is_minded_by_the_others_at_once(
+    granted: list[SiteLane],
+) -> None:
+    one, two, _ = granted
+    clock = asyncio.get_running_loop().time
+    async with one.hold(ME), two.hold(ME):
+        for told, other in ((one, two), (two, one)):
+            begun = clock()
+            await told.pause(0.5)
+            async with other.turn():
+                assert clock() - begun >= 0.45
+            await other.clear()
+            async with told.turn():
+                assert told.pauses == 0
+        await two.close(60)
+        with pytest.raises(SiteClosed):
+            async with one.turn():
+                pytest.fail("a closed site was asked")
+
+
+async def test_lanes_of_a_site_share_its_allowance(granted: list[SiteLane], db: Any) -> None:
+    one, two, _ = granted
+    async with one.hold(ME), two.hold(ME):
+        await one.spend(5, 8)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await two.spend(5, 8)
+        await two.spend(3, 8)
+    assert [each["amount"] for each in row(db)["spent"]] == [5, 3]
+
+
+async def test_one_who_lost_a_further_lane_cannot_close_the_site(
+    granted: list[SiteLane], db: Any
+) -> None:
+    one, two, _ = granted
+    async with one.hold(ME), two.hold(ME):
+        db.job_leases.update_one({"_id": f"{KEY}#1"}, {"$set": {"owner": "another"}})
+        before = row(db)
+        await two.pause(60)
+        await two.close(60)
+        assert row(db) == before

@@ -208,3 +208,63 @@ async def under(lease: Lease) -> None:
     """Works under a lease until it is stopped."""
     async with lease.scope():
         await asyncio.sleep(30)
+
+
+async def test_a_group_has_a_lease_together_and_nobody_else_meanwhile(
+    contexts: Any, db: Any
+) -> None:
+    ours, theirs = (await contexts()).store.leases, (await contexts()).store.leases
+    await ours.ensure("job")
+
+    first = await ours.join("job", "night", {"host": "one"})
+    second = await theirs.join("job", "night", {"host": "two"})
+
+    assert first is not None
+    assert second is not None
+    assert second.fence == first.fence + 1
+    assert await ours.take("job", {}) is None
+    assert await theirs.join("job", "day", {}) is None
+    await ours.give_up("job", "night")
+    alone = await theirs.take("job", {})
+    assert alone is not None
+    assert alone.fence == second.fence + 1
+    assert await ours.join("job", "night", {}) is None
+
+
+async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer(
+    contexts: Any, db: Any
+) -> None:
+    ours, theirs = (await contexts()).store.leases, (await contexts()).store.leases
+    await ours.ensure("job")
+    first = await ours.join("job", "night", {})
+    twin = await ours.join("job", "night", {})
+    second = await theirs.join("job", "night", {})
+    assert first is not None
+    assert twin is not None
+    assert second is not None
+
+    async with ours.keeping():
+        ours.leave(twin)
+        await asyncio.sleep(1.5 * ours.ttl_s)
+        async with first.scope():
+            pass
+        with pytest.raises(LeaseLost):
+            async with second.scope():
+                pass
+        assert await theirs.take("job", {}) is None
+        ours.leave(first)
+        await asyncio.sleep(1.1 * ours.ttl_s)
+        assert await theirs.take("job", {}) is not None
+
+
+async def test_a_group_that_has_lost_its_lease_hears_of_it(contexts: Any, db: Any) -> None:
+    ours = (await contexts()).store.leases
+    await ours.ensure("job")
+    first = await ours.join("job", "night", {})
+    assert first is not None
+
+    async with ours.keeping():
+        with pytest.raises(LeaseLost):
+            async with first.scope():
+                db.job_leases.update_one({"_id": "job"}, {"$set": {"owner": "another"}})
+                await asyncio.sleep(30)

@@ -6,6 +6,7 @@ from bson.datetime_ms import DatetimeMS
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
+from chesscoach.models import Shard
 from chesscoach.store.users import PAGE, UserRow
 
 
@@ -108,3 +109,19 @@ async def test_users_are_found_by_id_and_by_what_they_have_linked_in_any_case(
     assert await found("ann.X") == ["a", "b"]
     assert await found("d") == ["d"]
     assert await found("ann") == await found(".*") == []
+
+
+async def test_parts_meet_every_user_once_in_pages_of_about_the_usual_size(
+    ctx: Context, db: Any
+) -> None:
+    count = 2 * PAGE + 300
+    db.users.insert_many({"user_id": f"u{n:05}", "lichess_username": "x"} for n in range(count))
+
+    pages = [
+        [page async for page in ctx.store.users.linked(shard=Shard(index=index, of=3))]
+        for index in range(3)
+    ]
+
+    met = [user.user_id for part in pages for page in part for user in page]
+    assert sorted(met) == [f"u{n:05}" for n in range(count)]
+    assert [len(part) for part in pages] == [1, 1, 1]

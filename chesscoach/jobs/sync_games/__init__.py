@@ -43,7 +43,9 @@ async def run(ctx: Context, run: Run, args: Args) -> Counts:
     due_only = not (args.all or args.user is not None)
     begun = ctx.now()
     wanted = {
-        site: Wanted(platform=site, begun=begun, due_only=due_only, user_id=args.user)
+        site: Wanted(
+            platform=site, begun=begun, due_only=due_only, user_id=args.user, shard=run.shard
+        )
         for site in SITES
     }
     made = await link_accounts(ctx, run, args.user, begun)
@@ -86,4 +88,5 @@ JOB = Job(
     args=Args,
     help="Fetch linked players' new games from Lichess and Chess.com.",
     writes=("games", "analysis_queue"),
+    walks_users=True,
 )

@@ -42,7 +42,7 @@ async def link_accounts(
     newcomers starves nobody. Refused names are counted as candidates that were skipped.
     """
     made = dict.fromkeys(SITES, 0)
-    async for page in ctx.store.users.linked(user_id):
+    async for page in ctx.store.users.linked(user_id, run.shard):
         wanted = {user.user_id: _accounts_of(run, user) for user in page}
         changes = await _compare(ctx, page, wanted, begun)
         for account in changes.new.values():
@@ -52,13 +52,13 @@ async def link_accounts(
                 changes.new.values(), changes.joining, changes.leaving, begun
             )
     if not run.dry_run:
-        await _let_go(ctx, user_id, begun)
+        await _let_go(ctx, run, user_id, begun)
     return made
 
 
-async def _let_go(ctx: Context, user_id: str | None, begun: datetime) -> None:
+async def _let_go(ctx: Context, run: Run, user_id: str | None, begun: datetime) -> None:
     """Takes users off the accounts who are gone, or name nothing any more; games stay."""
-    async for page in ctx.store.accounts.links(user_id):
+    async for page in ctx.store.accounts.links(user_id, run.shard):
         named = await ctx.store.users.naming({user for _, user in page})
         await ctx.store.accounts.ensure(
             [], [], [(key, user) for key, user in page if user not in named], begun

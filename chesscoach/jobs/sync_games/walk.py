@@ -17,7 +17,7 @@ from chesscoach.jobs.sync_games.complaints import Complaints
 from chesscoach.jobs.sync_games.delivery import Deliverer, Delivery, Kept
 from chesscoach.jobs.sync_games.renaming import rename
 from chesscoach.models import Account, Platform
-from chesscoach.runner import claim
+from chesscoach.runner import attempts
 from chesscoach.runner.job import Run
 from chesscoach.sources.client import Site
 from chesscoach.store.accounts import Wanted
@@ -81,7 +81,7 @@ class Walk:
             return
         site = self._fetcher.site
         sent, troubles = site.requests, Counter(site.troubles)
-        lane = site.lane.hold({**claim.owner(), "run_id": self._run.id})
+        lane = site.lane.hold({**attempts.owner(), "run_id": self._run.id})
         try:
             async with AsyncExitStack() as stack:
                 if await self._run.breaks_off(stack.enter_async_context(lane)):

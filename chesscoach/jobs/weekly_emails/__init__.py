@@ -130,4 +130,5 @@ JOB = Job(
     run=run,
     args=Args,
     help="Send the weekly summary to players who want it.",
+    walks_users=True,
 )

@@ -44,7 +44,9 @@ class Who:
         due = await self._zones()
         if due is not None and not (due.wanted or due.rest):
             return
-        async for page in self._ctx.store.recipients.wanting(KIND, self._user_id, due):
+        async for page in self._ctx.store.recipients.wanting(
+            KIND, self._user_id, due, self._run.shard
+        ):
             if self._run.stopping:
                 self._run.unfinished = True
                 return
@@ -61,7 +63,8 @@ class Who:
             after = ""
             while rows := await self._ctx.store.outbox.open(week, after, PAGE):
                 after = max(rows)
-                kept = [row for row in rows.values() if not self._stale(row.created_at)]
+                mine = [row for row in rows.values() if self._run.shard.has(row.user_id)]
+                kept = [row for row in mine if not self._stale(row.created_at)]
                 ids = [row.user_id for row in kept]
                 found = await self._ctx.store.recipients.of(KIND, ids)
                 gone = {row.id: "unsubscribed" for row in kept if row.user_id not in found}

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from chesscoach.context import Context
 from chesscoach.models import Schedule, Slot, utc
-from chesscoach.runner import claim
+from chesscoach.runner import attempts
 from chesscoach.store.lease import Holding
 from chesscoach.store.run_records import RunRecord
 from chesscoach.store.schedules import Stored
@@ -58,7 +58,7 @@ def because(slot: Slot, verdict: Verdict, *sentences: str, **more: Any) -> Expla
 
 async def holders(ctx: Context, schedule: Schedule) -> tuple[str, ...]:
     """Who has the leases of a schedule, in words; nobody if one of them is free."""
-    keys = claim.instances(schedule.lock or schedule.job, schedule.max_instances)
+    keys = attempts.instances(schedule.lock or schedule.job, schedule.max_instances)
     found = await ctx.store.leases.look_many(keys)
     living = [holding for holding in found.values() if holding.alive]
     return tuple(_holder(holding) for holding in living) if len(living) == len(keys) else ()
