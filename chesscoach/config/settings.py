@@ -36,6 +36,7 @@ class Runner(Section, frozen=True, kw_only=True):
     grace_s: Annotated[float, Meta(ge=0, le=3600)] = 60.0
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 2
     keep_runs_days: Annotated[int, Meta(ge=1, le=3660)] = 90
+    standby_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
 
 
 Lanes = Annotated[int, Meta(ge=1, le=100)]

@@ -2,7 +2,8 @@
 
 Each second the schedules in memory are compared with the clock; the store is read only when one is
 due, or to look whether they have changed. Any number of daemons may do this on one database: who
-inserts a slot's record works it. A store that fails costs a tick and nothing else.
+inserts a slot's record works it. One that stands by sees a slot so much later, when others have
+had their chance. A store that fails costs a tick and nothing else.
 """
 
 import asyncio
@@ -48,6 +49,7 @@ class Scheduler:
         self._ctx = ctx
         self._stop = stop
         self._jobs = jobs
+        self._standby = timedelta(seconds=ctx.config.runner.standby_s)
         self._entries = Entries(ctx, jobs)
         self._looked_at = self._swept_at = self._forgot_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
@@ -82,7 +84,7 @@ class Scheduler:
     async def _tick(self) -> None:
         if self._stop.asked.is_set():
             return
-        now = self._ctx.now()
+        now = self._ctx.now() - self._standby
         try:
             if self._entries.due(now):
                 if await self._entries.outdated():
@@ -92,7 +94,7 @@ class Scheduler:
             if now_s - self._looked_at >= _REFRESH_S:
                 sweep_s = min(_SWEEP_S, self._ctx.store.leases.ttl_s / 2)
                 await self.look(sweep=now_s - self._swept_at >= sweep_s)
-            self._entries.foresee(self._ctx.now())
+            self._entries.foresee(self._ctx.now() - self._standby)
         except ChesscoachError as error:
             self._ctx.metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=str(error))

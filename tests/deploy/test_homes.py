@@ -5,10 +5,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 import chesscoach
 from chesscoach import config
+from chesscoach.scheduling.joblist import JOBS
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = config.load(str(ROOT / "config.toml"), {}).config
@@ -152,3 +154,27 @@ def test_every_check_that_is_not_asked_for_has_its_reason() -> None:
     for before, line in zip(["", *lines], lines, strict=False):
         if line.strip().startswith("- "):
             assert before.strip().startswith("#"), line
+
+
+@pytest.mark.parametrize(
+    ("overlay", "schedule"), [("sharded", "weekly_emails"), ("sharded-sync", "sync_games")]
+)
+def test_a_job_in_parts_has_as_many_pods_as_parts_and_each_its_own_attempts(
+    overlay: str, schedule: str
+) -> None:
+    name = schedule.replace("_", "-")
+    whole = yaml.safe_load((ROOT / f"k8s/cronjobs/{name}.yaml").read_text())
+    patch = yaml.safe_load((ROOT / f"k8s/{overlay}/{name}.yaml").read_text())
+    job = patch["spec"]["jobTemplate"]["spec"]
+    (container,) = pod(patch)["containers"]
+
+    assert patch["metadata"] == {"name": whole["metadata"]["name"]}
+    assert container["name"] == pod(whole)["containers"][0]["name"]
+    assert container["args"][:2] == pod(whole)["containers"][0]["args"]
+    assert container["args"][2:] == ["--shard", str(job["completions"])]
+    assert (job["completionMode"], job["parallelism"]) == ("Indexed", job["completions"])
+    assert (job["backoffLimit"], job["backoffLimitPerIndex"]) == (
+        None,
+        whole["spec"]["jobTemplate"]["spec"]["backoffLimit"],
+    )
+    assert JOBS[schedule].walks_users

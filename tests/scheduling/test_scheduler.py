@@ -179,3 +179,29 @@ async def test_a_schedule_that_cannot_run_is_told_and_others_go_on(
     assert [row["schedule"] for row in db.job_runs.find()] == ["sync_games"]
     assert "schedule_quarantined" in capsys.readouterr().out
     assert db.schedules.find_one({"_id": "odd"})["quarantined"].startswith("odd.args: ")
+
+
+async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_it(
+    contexts: Any, db: Any
+) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    prompt = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    runner = replace(prompt.config.runner, standby_s=300.0)
+    patient = replace(prompt, config=replace(prompt.config, runner=runner))
+    async with Scheduler(patient, Stop()) as standby:
+        clock.move(seconds=300)
+        await standby.tick()
+        assert not standby.running
+        clock.move(seconds=3)
+        await standby.tick()
+        await drained(standby)
+        assert [row["source"] for row in db.job_runs.find()] == ["daemon"]
+
+        clock.now = NOON + timedelta(hours=6)
+        await standby.tick()
+        async with Scheduler(prompt, Stop()) as other:
+            await drained(other)
+        clock.move(seconds=301)
+        await standby.tick()
+        await drained(standby)
+    assert db.job_runs.count_documents({}) == 2
