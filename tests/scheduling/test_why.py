@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule, Slot
-from chesscoach.runner import attempts, claim
+from chesscoach.models import Schedule, Shard, Slot
+from chesscoach.runner import attempts, claim, parts, work
 from chesscoach.runner.job import Stop
 from chesscoach.scheduling import shelf
 from chesscoach.scheduling.scheduler import Scheduler
@@ -378,3 +378,33 @@ async def test_neither_a_schedule_nor_a_record_is_an_error(make: Make) -> None:
 
     with pytest.raises(ConfigError, match="there is no schedule t; there are: s"):
         await explain(ctx, "t", datetime.fromisoformat("2026-10-21T12:00:00Z"))
+
+
+async def test_a_slot_in_parts_tells_how_far_each_is(
+    make: Make, clock: Clock, chore: Chore, db: Any
+) -> None:
+    ctx = await make()
+    clock.move(hours=1)
+    slot, job = Slot(schedule="s", at=ONE), chore.job
+
+    def part(index: int) -> Shard:
+        return Shard(index=index, of=4)
+
+    await work.of_slot(ctx, job, HOURLY, slot, source="cli", stop=Stop(), shard=part(0))
+    async with ctx.store.leases.keeping():
+        for index in (1, 2):
+            await parts.of_slot(ctx, job, HOURLY, slot, "cli", part(index))
+        db.job_leases.update_one({"_id": "chore#2/4"}, {"$set": {"expires_at": NOON - HOUR * 9999}})
+        found = await why(ctx)
+    assert (found.verdict, found.sentences[0]) == ("running", "It is at work now.")
+    told = found.sentences[1:]
+    assert told[0] == "Part 0/4 succeeded with 0 done, 0 failed."
+    assert told[1].startswith(f"Part 1/4 is at work: pid {os.getpid()} on ")
+    assert told[2].endswith("its lease has run out.")
+    assert told[3] == "Part 3/4 has not been begun."
+
+    db.job_leases.update_one({"_id": "chore"}, {"$set": {"expires_at": NOON - HOUR * 9999}})
+    found = await why(ctx)
+    assert (found.verdict, found.sentences[0]) == ("open", "None is at work now.")
+    assert found.sentences[1:5] == tuple(told)
+    assert "A running daemon takes it on" in found.sentences[5]

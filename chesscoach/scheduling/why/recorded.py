@@ -4,6 +4,7 @@ from chesscoach.context import Context
 from chesscoach.models import Slot, utc
 from chesscoach.rules import due
 from chesscoach.scheduling.recovery import RETRY
+from chesscoach.scheduling.why import divided
 from chesscoach.scheduling.why.verdict import (
     Explanation,
     Verdict,
@@ -37,9 +38,12 @@ async def explain(
         told = f"That was the last of {attempts} attempts."
         return because(slot, "failed", *_attempt(record), *_counted(record), told, record=record)
     if record.outcome == "running":
+        told_parts = await divided.parts(ctx, slot, record.parts) if record.parts > 1 else []
         holding = await ctx.store.leases.look(record.lease)
         has = holding is not None and holding.owner == record.claim
         if holding is not None and has and holding.alive:
+            if told_parts:
+                return because(slot, "running", "It is at work now.", *told_parts, record=record)
             told = f"It is at work now, as attempt {record.attempt}: {process(record.owner)},"
             told += f" since {utc(record.started_at)}."
             return because(slot, "running", told, *_counted(record), record=record)
@@ -48,6 +52,8 @@ async def explain(
             held_by = await holders(ctx, stored.schedule) if stored is not None else ()
             told += f", which is held by {' and '.join(held_by)}." if held_by else " next."
             return because(slot, "running", told, record=record, holders=held_by)
+        if told_parts:
+            return await _open(ctx, slot, record, stored, "None is at work now.", *told_parts)
         told = f"{process(record.owner)} is gone without a word: its lease has run out."
         return await _open(ctx, slot, record, stored, told)
     return await _open(ctx, slot, record, stored, *_attempt(record), *_counted(record))
