@@ -200,6 +200,9 @@ async def _run(
     stop: Stop,
 ) -> int:
     part = _part(ctx, shard)
+    if part.of > 1 and "user" in given:
+        msg = "--shard: one user is no part of them: leave out --user"
+        raise ConfigError(msg)
     if scheduled is not None and (given or dry_run):
         msg = "--scheduled takes its arguments from the schedule: leave the other flags out"
         raise ConfigError(msg)

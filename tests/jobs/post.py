@@ -9,7 +9,7 @@ from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
 from chesscoach.demo.sendgrid import SendGridStandIn
 from chesscoach.jobs import weekly_emails
-from chesscoach.models import Slot
+from chesscoach.models import WHOLE, Shard, Slot
 from chesscoach.runner import record, work
 from chesscoach.runner.job import Stop
 from tests.conftest import Clock
@@ -73,11 +73,13 @@ class Post:
             }
         )
 
-    async def run(self, stop: Stop | None = None, **args: Any) -> record.Ending:
+    async def run(
+        self, stop: Stop | None = None, shard: Shard = WHOLE, **args: Any
+    ) -> record.Ending:
         """A run by hand, as by a process of its own."""
         async with open_context(self.settings, self.clock) as ctx:
             checked = weekly_emails.JOB.check(args)
-            return await work.by_hand(ctx, weekly_emails.JOB, checked, stop or Stop())
+            return await work.by_hand(ctx, weekly_emails.JOB, checked, stop or Stop(), shard=shard)
 
     async def slot(self, at: datetime, name: str = "weekly_emails") -> record.Ending:
         """The run of a slot of a configured schedule."""

@@ -22,6 +22,7 @@ from chesscoach.jobs import weekly_emails
 from chesscoach.jobs.weekly_emails.postman import Postman
 from chesscoach.jobs.weekly_emails.walk import KIND, Desk, Due, Walk
 from chesscoach.jobs.weekly_emails.who import Who
+from chesscoach.models import Shard
 from chesscoach.runner import work
 from chesscoach.runner.job import Run, Stop
 from chesscoach.store.recipients import PAGE
@@ -63,6 +64,25 @@ async def test_everybody_who_wants_the_mail_gets_one(post: Post) -> None:
     assert post.states() == {"dict": "sent", "bare": "sent"}
     assert (ending.record["done"], ending.record["skipped"]) == (2, 2)
     assert ending.record["notes"]["skipped_no_address"] == 2
+
+
+@pytest.mark.parametrize("args", [{}, {"owed": True}])
+async def test_parts_side_by_side_send_each_mail_once(post: Post, args: dict[str, Any]) -> None:
+    names = [f"u{number}" for number in range(40)]
+    for name in names:
+        post.user(name)
+    if args:
+        post.sendgrid.faults.append("401")  # stops the run: all the others stay owed
+        await post.run()
+    parts = [Shard(index=index, of=3) for index in range(3)]
+
+    endings = await asyncio.gather(*(post.run(shard=shard, **args) for shard in parts))
+
+    assert [ending.exit_code for ending in endings] == [0, 0, 0]
+    assert [ending.record["done"] for ending in endings] == [
+        sum(shard.has(name) for name in names) for shard in parts
+    ]
+    assert sorted(post.taken) == sorted(map(mail, names))
 
 
 async def test_an_address_that_is_none_is_skipped_and_nothing_leaves(post: Post) -> None:

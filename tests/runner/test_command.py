@@ -225,3 +225,37 @@ async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured
     assert (paused.code, paused.record["outcome"]) == (0, "paused")
     assert paused.record["reason"] == "the schedule sync_games is paused"
     assert db.job_runs.count_documents({}) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "index", "said"),
+    [
+        (["--shard", "4/4"], "", "--shard: there is no part 4 of 4"),
+        (["--shard", "4"], "", "--shard: '4' is not I/N, such as 0/4"),
+        (["--shard", "4"], "7", "--shard: there is no part 7 of 4"),
+        (["--shard", "x/y", "--scheduled"], "", "--shard: 'x/y' is not I/N"),
+        (["--shard", "0/4", "--user", "ann"], "", "leave out --user"),
+    ],
+)
+async def test_a_part_that_makes_no_sense_is_wrong_usage(
+    args: list[str], index: str, said: str, environment: dict[str, str], ctx: Context, db: Any
+) -> None:
+    done = await run({**environment, "JOB_COMPLETION_INDEX": index}, JOB, *args)
+
+    assert (done.code, said in done.err) == (2, True), done.err
+    assert db.job_runs.count_documents({}) == 0
+
+
+async def test_a_part_is_told_in_what_is_printed_and_in_the_log(
+    environment: dict[str, str], ctx: Context, db: Any
+) -> None:
+    done = await run(environment, JOB, "--scheduled", "--shard", "1/2", "--json")
+
+    slot = db.job_runs.find_one({"part": None})
+    assert (done.code, done.record["shard"], done.record["outcome"]) == (0, "1/2", "succeeded")
+    assert done.record["run_id"] == f"{slot['_id']}#1/2"
+    assert (slot["parts"], slot["outcome"]) == (2, "running")
+    rehearsed = await run(environment, JOB, "--dry-run", "--shard", "0/2", "--json")
+    assert (rehearsed.code, rehearsed.record["outcome"]) == (0, "dry_run")
+    whole = await run(environment, JOB, "--json")
+    assert (whole.code, whole.record["shard"]) == (0, None)
