@@ -78,6 +78,14 @@ def test_the_guide_says_of_each_of_our_collections_what_is_lost_without_it() -> 
     assert sorted(re.findall(r"^\| `([a-z_]+)` \|", lost, re.MULTILINE)) == sorted(COLLECTIONS)
 
 
+def test_the_way_back_names_each_of_our_collections() -> None:
+    names = re.search(r"for \(const name of \[(.*?)\]", GUIDES["migrating.md"], re.DOTALL)
+
+    assert names is not None
+    assert sorted(re.findall(r'"([a-z_]+)"', names[1])) == sorted(COLLECTIONS)
+    assert len(COLLECTIONS) == 8, "the guide says how many there are"
+
+
 @pytest.mark.timeout(300)
 def test_the_drill_can_be_done_as_it_stands(tmp_path: Path) -> None:
     drill = GUIDES["operating.md"].partition("\n## A drill\n")[2].partition("\n## ")[0]
