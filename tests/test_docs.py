@@ -22,26 +22,42 @@ from chesscoach.store.outbox_rows import STATES
 from chesscoach.store.probe import Ledger
 from chesscoach.store.schedules import Stored
 from chesscoach.web.families import Gaps, of_ledger, of_process
+from tests import logged
 from tests.conftest import NOON
 from tests.web.conftest import Hands, alarm_by
 
 ROOT = Path(chesscoach.__file__).parent.parent
-CODE = sorted((ROOT / "chesscoach").rglob("*.py"))
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
 
 
-def test_every_warning_and_error_that_is_logged_is_explained_to_operators() -> None:
-    logged = set()
-    for path in CODE:
-        logged |= set(
-            re.findall(r'\.(?:warning|error|exception)\(\s*"([a-z_]+)"', path.read_text())
-        )
-    explained = set(re.findall(r"`([a-z_]+)`", README))
+def test_the_catalogue_has_each_event_that_is_logged_with_its_levels_and_fields() -> None:
+    events, told = logged.events(), list[str]()
+    for line in re.findall(r"^\| (`.*) \|$", (DOCS / "events.md").read_text(), re.MULTILINE):
+        named, level, listed, meaning, advice = (cell.strip() for cell in line.split("|"))
+        levels, names = set(level.split(", ")) - {""}, re.findall(r"`([a-z_]+)`", named)
+        assert set(names) <= set(events), "it is logged no more"
+        found = [events[name] for name in names]
+        assert levels == {each for one in found for each in one.levels}, line
+        fields = {each for one in found for each in one.fields}
+        assert set(re.findall(r"`([a-z_]+)`", listed)) == fields, line
+        assert meaning, line
+        assert advice or levels <= {"info"}, f"what is to be done? {line}"
+        told += names
 
-    assert logged - explained == set()
+    assert sorted(told) == sorted(events)
 
 
-def test_every_metric_stands_in_the_readme_with_its_labels_and_no_other() -> None:
+def test_the_warnings_that_the_readme_would_be_told_of_are_warnings() -> None:
+    (told,) = re.findall(r"of the warnings (.+?)\.\n", README, re.DOTALL)
+    events = logged.events()
+
+    for name in re.findall(r"`([a-z_]+)`", told):
+        assert "warning" in events[name].levels, name
+
+
+def exposed() -> dict[str, set[str]]:
+    """Every metric of ours, by name, with its labels."""
     metrics = Metrics()
     stored = Stored(
         id="a", schedule=Schedule(job="a", cron="0 * * * *"), origin="user", revision=1, since=NOON
@@ -61,10 +77,13 @@ def test_every_metric_stands_in_the_readme_with_its_labels_and_no_other() -> Non
             (family,) = counted.describe()
             name = family.name + ("_total" if isinstance(counted, Counter) else "")
             found[name] = set(counted._labelnames)
+    return found
 
+
+def test_every_metric_stands_in_the_readme_with_its_labels_and_no_other() -> None:
     told = re.findall(r"^\| `(chesscoach_[a-z_]+)(?:\{([a-z_,]+)\})?` \|", README, re.MULTILINE)
 
-    assert {name: set(labels.split(",")) - {""} for name, labels in told} == found
+    assert {name: set(labels.split(",")) - {""} for name, labels in told} == exposed()
 
 
 def test_readme_names_every_job_and_every_make_target_it_uses_exists() -> None:
