@@ -45,7 +45,7 @@ def main(job: Job) -> None:
     command = click.Command(
         job.name,
         callback=_callback(job),
-        params=[*_shared(job), *([_SHARD] if job.walks_users else []), *_own(job.args)],
+        params=[*_shared(job), *_own(job.args)],
         help=job.help,
         epilog=EXITS,
     )
@@ -69,6 +69,7 @@ def _shared(job: Job) -> list[click.Parameter]:
             is_flag=True,
             help="Print the run record as one JSON object; logs go to stderr.",
         ),
+        *([_SHARD] if job.walks_users else []),
     ]
 
 

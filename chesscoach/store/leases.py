@@ -8,6 +8,7 @@ since `$expr` is not allowed in an upsert.
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import Context
@@ -153,7 +154,9 @@ class Leases:
 
     @staticmethod
     def _row(key: str) -> Document:
-        return {"_id": key, "owner": None, "fence": 0, "expires_at": _EPOCH, "holder": {}}
+        # A row that was lost and is made anew counts on from beyond what anybody has written with.
+        fence = int(time.time())
+        return {"_id": key, "owner": None, "fence": fence, "expires_at": _EPOCH, "holder": {}}
 
     @spoken
     async def take_many(self, wanted: Mapping[str, tuple[str, Document]]) -> dict[str, Lease]:

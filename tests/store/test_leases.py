@@ -39,19 +39,35 @@ def row(db: Any) -> dict[str, Any]:
 
 
 async def test_a_free_lease_is_taken_once_and_given_back(short: Leases, db: Any) -> None:
+    before = row(db)["fence"]
     lease = await taken(short)
     now = datetime.now(UTC)
-    assert lease.fence == 1
+    assert lease.fence == before + 1
     assert await short.take("job", ME) is None
     was = row(db)
-    assert (was["owner"], was["fence"], was["holder"]) == (lease.owner, 1, ME)
+    assert (was["owner"], was["fence"], was["holder"]) == (lease.owner, lease.fence, ME)
     assert now < was["expires_at"] < now + timedelta(seconds=TTL + 0.5)
     await short.release(lease)
     left = row(db)
-    assert (left["owner"], left["fence"], left["holder"]) == (None, 1, {})
+    assert (left["owner"], left["fence"], left["holder"]) == (None, lease.fence, {})
     again = await taken(short)
-    assert again.fence == 2
+    assert again.fence == lease.fence + 1
     assert again.owner != lease.owner
+
+
+async def test_a_row_that_is_lost_and_made_anew_counts_on_beyond_the_old_one(
+    ctx: Context, short: Leases, db: Any
+) -> None:
+    for _ in range(3):
+        lease = await taken(short)
+        await short.release(lease)
+    db.job_leases.delete_many({})
+    await asyncio.sleep(4)  # a lease is not taken once a second
+
+    fresh = Leases(ctx.store.database, TTL)
+    await fresh.ensure("job")
+
+    assert (await taken(fresh)).fence > lease.fence
 
 
 async def test_making_the_row_again_changes_nothing(short: Leases, db: Any) -> None:
@@ -67,7 +83,7 @@ async def test_a_lease_without_a_row_cannot_be_taken_and_nobody_has_it(short: Le
 
 
 async def test_of_twenty_contenders_one_has_it(ctx: Context, short: Leases, db: Any) -> None:
-    for fence in (1, 2, 3):
+    for fence in range(row(db)["fence"] + 1, row(db)["fence"] + 4):
         contenders = [Leases(ctx.store.database, 5.0) for _ in range(20)]
         got = await asyncio.gather(*(each.take("job", ME) for each in contenders))
         ((leases, lease),) = [
