@@ -30,9 +30,11 @@ run: $(READY) ## the daemon, as configured here
 	@$(BIN)/python -m chesscoach
 
 test: $(READY) ## the whole suite
-	@if $(BIN)/python -m tests.browser || { $(INSTALL) chromium; } >/dev/null 2>&1 || [ "$$CI" = true ]; \
-	then set --; else echo "no chromium here: the tests in a browser are left out"; set -- -m "not browser"; fi; \
-	set -x; $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal "$$@"
+	@left() { without="$${without:+$$without and }not $$1"; }; without=; \
+	if ! { $(BIN)/python -m tests.browser || { $(INSTALL) chromium; } >/dev/null 2>&1 || [ "$$CI" = true ]; }; \
+	then echo "no chromium here: the tests in a browser are left out"; left browser; fi; \
+	$(BIN)/python -m tests.deploy.homes.machine || [ "$$CI" = true ] || left homes; \
+	set -x; $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$$without"
 
 soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full
 	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
