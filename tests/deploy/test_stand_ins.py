@@ -6,15 +6,9 @@ from pathlib import Path
 import pytest
 from msgspec import ValidationError
 
-from tests.deploy.homes import compose, editor, images, kubectl
+from tests.deploy.homes import compose, editor, kubectl
 
 HOMES = Path(compose.__file__).parent
-
-
-@pytest.fixture(autouse=True)
-def _nothing_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(images, "STATE", tmp_path / "docker")
-    monkeypatch.setattr(kubectl, "HELD", tmp_path / "objects.json")
 
 
 @pytest.mark.parametrize(
@@ -36,13 +30,11 @@ def test_docker(given: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     [["apply", "-f", "k8s"], ["-n", "chesscoach", "get", "pods"], ["-n", "other", "apply"]],
 )
 def test_kubectl(given: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    kubectl.keep("Namespace", "chesscoach", {})
-
     assert kubectl.kubectl(*given) == 64
     assert "does not know" in capfd.readouterr().err
 
 
-def test_kubectl_runs_nothing_that_was_not_pushed_or_that_it_does_not_know_all_of() -> None:
+def test_kubectl_runs_nothing_that_it_does_not_know_all_of() -> None:
     with pytest.raises(ValidationError, match="unknown field `hostNetwork`"):
         kubectl.run("first", {"template": {"spec": {"hostNetwork": True}}})
 

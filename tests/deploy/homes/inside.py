@@ -34,7 +34,7 @@ _SHIM = """#!/bin/sh
 PYTHONPATH={source} exec {source}/.venv/bin/python -m tests.deploy.homes.{module} "$@"
 """
 _STRICT = "PS4='[$SECONDS s] $ '; set -euxo pipefail\n"
-_PATIENCE_S = 90
+_PATIENCE_S = 240
 
 
 async def live(home: str) -> dict[str, Any]:

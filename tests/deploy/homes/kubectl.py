@@ -26,7 +26,7 @@ from tests.deploy.homes import images
 from tests.deploy.homes.machine import PROGRAMS
 
 _STATE = Path("/var/lib/cluster")
-HELD = _STATE / "objects.json"
+_HELD = _STATE / "objects.json"
 _NAME = "batch.kubernetes.io/job-name"
 
 
@@ -165,7 +165,7 @@ def _apply(overlay: str) -> None:
         kind, meta = thing["kind"], thing["metadata"]
         if kind != "Namespace" and not _has("Namespace", meta["namespace"]):
             raise SystemExit(f'namespaces "{meta["namespace"]}" not found')
-        keep(kind, meta["name"], thing)
+        _keep(kind, meta["name"], thing)
         if kind == "Job":
             run(meta["name"], thing["spec"])
         elif kind not in ("Namespace", "ConfigMap", "ServiceAccount", "NetworkPolicy", "CronJob"):
@@ -210,7 +210,7 @@ def run(name: str, spec: dict[str, Any]) -> None:
     program = [*it.command, *it.args]
     code, out, err = container.start(image, environment, program, images.volumes(volumes)).end()
     (made / "log").write_text(out + err)
-    keep("Job", name, {**_get("Job", name), "code": code})
+    _keep("Job", name, {**_get("Job", name), "code": code})
 
 
 def _fill(folder: Path, volume: Volume, group: int) -> None:
@@ -229,7 +229,7 @@ def _fill(folder: Path, volume: Volume, group: int) -> None:
 
 
 def _held() -> dict[str, Any]:
-    held: dict[str, Any] = json.loads(HELD.read_text()) if HELD.exists() else {}
+    held: dict[str, Any] = json.loads(_HELD.read_text()) if _HELD.exists() else {}
     return held
 
 
@@ -244,10 +244,9 @@ def _get(kind: str, name: str) -> dict[str, Any]:
     return found
 
 
-def keep(kind: str, name: str, thing: dict[str, Any]) -> None:
-    """Has an object in the cluster, in place of one that has its name."""
-    HELD.parent.mkdir(parents=True, exist_ok=True)
-    HELD.write_text(json.dumps({**_held(), f"{kind}/{name}": thing}))
+def _keep(kind: str, name: str, thing: dict[str, Any]) -> None:
+    _HELD.parent.mkdir(parents=True, exist_ok=True)
+    _HELD.write_text(json.dumps({**_held(), f"{kind}/{name}": thing}))
 
 
 def kubectl(*given: str) -> int:
@@ -255,7 +254,7 @@ def kubectl(*given: str) -> int:
     match given:
         case ["apply", "-k", overlay]:
             _apply(overlay)
-        case ["-n", "chesscoach", *rest] if _has("Namespace", "chesscoach"):
+        case ["-n", "chesscoach", *rest]:
             return _in_namespace(*rest)
         case _:
             return _unknown(given)
@@ -265,10 +264,12 @@ def kubectl(*given: str) -> int:
 def _in_namespace(*given: str) -> int:
     match [word.split("=", 1) if word.startswith("--") else word for word in given]:
         case ["create", "secret", "generic", str(name), ["--from-file", folder]]:
+            _get("Namespace", "chesscoach")
             files = {path.name: path.read_text() for path in Path(folder).iterdir()}
-            keep("Secret", name, {"data": files})
+            _keep("Secret", name, {"data": files})
         case ["create", "job", ["--from", source], str(name)]:
-            keep("Job", name, {})
+            _get("Namespace", "chesscoach")
+            _keep("Job", name, {})
             kind, _, cronjob = source.partition("/")
             assert kind == "cronjob"
             run(name, _get("CronJob", cronjob)["spec"]["jobTemplate"]["spec"])
