@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DEPLOY_VENV := .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/ready
 WORKERS ?= 3
-INSTALL_BROWSER = [ "$$(id -u)" = 0 ] && timeout 300 sh -c "apt-get update && apt-get install -y chromium"
+INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y "$$0"'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test soak bench check check-deploy image-test format messages render lock \
@@ -30,9 +30,11 @@ run: $(READY) ## the daemon, as configured here
 	@$(BIN)/python -m chesscoach
 
 test: $(READY) ## the whole suite
-	@if $(BIN)/python -m tests.browser || { $(INSTALL_BROWSER); } >/dev/null 2>&1 || [ "$$CI" = true ]; \
-	then set --; else echo "no chromium here: the tests in a browser are left out"; set -- -m "not browser"; fi; \
-	set -x; $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal "$$@"
+	@left() { without="$${without:+$$without and }not $$1"; }; without=; \
+	if ! { $(BIN)/python -m tests.browser || { $(INSTALL) chromium; } >/dev/null 2>&1 || [ "$$CI" = true ]; }; \
+	then echo "no chromium here: the tests in a browser are left out"; left browser; fi; \
+	$(BIN)/python -m tests.deploy.homes.machine || [ "$$CI" = true ] || left homes; \
+	set -x; $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$$without"
 
 soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full
 	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
@@ -56,6 +58,7 @@ $(DEPLOY_READY): requirements/deploy.txt
 	@touch $@
 
 check-deploy: $(READY) $(DEPLOY_READY) ## hold k8s, systemd, Dockerfile and compose to what reads them
+	@command -v systemd-analyze >/dev/null || { $(INSTALL) systemd; } >/dev/null 2>&1 || true
 	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" PREFIX="$(CURDIR)/$(VENV)" .ci/check-deploy
 
 image-test: $(READY) ## build Dockerfile.cron and run it, as root, without a docker daemon

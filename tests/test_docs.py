@@ -87,10 +87,10 @@ def test_every_metric_stands_in_the_readme_with_its_labels_and_no_other() -> Non
 
 
 def test_readme_names_every_job_and_every_make_target_it_uses_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
     assert all(f"`{name}`" in README for name in JOBS)
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:^|`|sudo )make ([a-z-]+)", README, re.MULTILINE)) <= targets
     assert {"demo", "test"} <= targets
 
 
@@ -118,10 +118,13 @@ def test_the_documentation_of_mail_names_every_command_and_state() -> None:
     assert re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE) == list(STATES)
 
 
-def test_ci_calls_the_targets_that_the_readme_and_contributing_name() -> None:
+def test_ci_calls_the_targets_that_contributing_names() -> None:
     script = (ROOT / ".ci" / "run").read_text()
+    named = (ROOT / "CONTRIBUTING.md").read_text().partition("## ")[0]
+    called = re.findall(r"^make ([a-z-]+)$", script, re.MULTILINE)
 
-    assert re.findall(r"^make ([a-z]+)$", script, re.MULTILINE) == ["check", "test"]
+    assert called == ["check", "check-deploy", "test"]
+    assert all(f"`make {target}`" in named for target in called)
 
 
 def test_every_dependency_has_its_reason() -> None:

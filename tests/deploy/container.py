@@ -13,15 +13,20 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import IO, Any
 
 from msgspec import Struct
 
 _ENTER = """
 set -e
-root=$1 user=$2 work=$3; shift 3
+root=$1 user=$2 work=$3 volumes=$4; shift 4
 mount --make-rprivate /
 mount --bind "$root" "$root"
+printf %s "$volumes" | while IFS=: read -r source target; do
+    mount --bind "$source" "$root$target"
+    mount -o remount,ro,bind "$root$target"
+done
 mount -o remount,ro,bind "$root"
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=0755 tmpfs "$root/dev"
@@ -89,7 +94,7 @@ class Running:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def _first(self) -> int:
+    def first(self) -> int:
         """The number that this machine has for the container's process 1."""
         path = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         for _ in range(200):
@@ -98,10 +103,18 @@ class Running:
             time.sleep(0.05)
         raise AssertionError("the container has no process")
 
+    def end(self, within_s: float = 300) -> tuple[int, str, str]:
+        """Waits for its end; returns its exit code and what it told on stdout and stderr."""
+        try:
+            out, err = self._process.communicate(timeout=within_s)
+        finally:
+            self.kill()
+        return self._process.returncode, out, err
+
     def stop(self) -> float:
         """Sends SIGTERM to process 1; returns the seconds until it had left with 0."""
         began = time.monotonic()
-        os.kill(self._first(), signal.SIGTERM)
+        os.kill(self.first(), signal.SIGTERM)
         out, err = self._process.communicate(timeout=120)
         assert self._process.returncode == 0, (self._process.returncode, out[-2000:], err[-2000:])
         assert "daemon_stopped" in out, out[-2000:]
@@ -109,7 +122,7 @@ class Running:
 
     def memory_mb(self) -> int:
         """The most memory that it has held at a time."""
-        status = Path(f"/proc/{self._first()}/status").read_text()
+        status = Path(f"/proc/{self.first()}/status").read_text()
         (line,) = [each for each in status.splitlines() if each.startswith("VmHWM")]
         return int(line.split()[1]) // 1024
 
@@ -120,31 +133,39 @@ class Running:
             self._process.wait()
 
 
-def start(image: Image, given: Mapping[str, str], program: Sequence[str]) -> Running:
-    """Starts a program in a new container of an image."""
+def start(
+    image: Image,
+    given: Mapping[str, str],
+    program: Sequence[str],
+    volumes: Mapping[str, Path] = MappingProxyType({}),
+    out: int | IO[str] = subprocess.PIPE,
+) -> Running:
+    """Starts a program in a new container of an image.
+
+    `volumes` are files and folders by the place where it sees them, which must be there in the
+    image; it cannot write to them. With `out` it tells all there, and outlives whoever started it.
+    """
     environment = [f"{name}={value}" for name, value in {**image.environment, **given}.items()]
+    laid_in = "".join(f"{path}:{target}\n" for target, path in volumes.items())
     return Running(
         subprocess.Popen(
             [
                 str(shutil.which("unshare")), "--mount", "--pid", "--fork", "--ipc", "--uts",
                 "--kill-child",
-                "sh", "-c", _ENTER, "sh", str(image.root), image.user, image.work,
+                "sh", "-c", _ENTER, "sh", str(image.root), image.user, image.work, laid_in,
                 "-i", *environment, *program,
             ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.PIPE if out == subprocess.PIPE else subprocess.STDOUT,
             text=True,
+            start_new_session=out != subprocess.PIPE,
         )
     )  # fmt: skip
 
 
 def run(image: Image, given: Mapping[str, str], *program: str) -> str:
     """Runs a program to its end, which must be 0; returns what it printed."""
-    running = start(image, given, program)
-    process = running._process
-    try:
-        out, err = process.communicate(timeout=300)
-    finally:
-        running.kill()
-    assert process.returncode == 0, (program, process.returncode, out[-2000:], err[-2000:])
+    code, out, err = start(image, given, program).end()
+    assert code == 0, (program, code, out[-2000:], err[-2000:])
     return out

@@ -100,26 +100,56 @@ async def test_a_second_line_beside_a_long_one_leaves_at_once(
     assert db.job_runs.count_documents({}) == 0
 
 
+def unit_s(text: str, home: Path) -> tuple[str, dict[str, str]]:
+    """A unit's line and its environment, with the credentials that systemd would lay out."""
+    credentials = home / "credentials"
+    credentials.mkdir()
+    for file in (home / "etc" / "secrets").iterdir():  # as LoadCredential= of a folder does
+        (credentials / f"secrets_{file.name}").write_bytes(file.read_bytes())
+    variables = {
+        key: value.replace("%d", str(credentials))
+        for key, value in re.findall(r"^Environment=([A-Z_]+)=(.*)$", text, re.MULTILINE)
+    }
+    (line,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    return line, {"PATH": "/usr/bin:/bin", "INVOCATION_ID": "a", **variables}
+
+
 async def test_a_unit_s_line_works_the_slot_with_its_own_environment(
     home: Home, tmp_path: Path, ctx: Context, db: Any
 ) -> None:
     out, _ = await asyncio.to_thread(home, "systemd")
-    unit = (out / "chesscoach@.service").read_text()
-    unit += (out / "chesscoach@sync.service.d" / "job.conf").read_text()
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
-    for file in (tmp_path / "etc" / "secrets").iterdir():  # as LoadCredential= of a folder does
-        (credentials / f"secrets_{file.name}").write_bytes(file.read_bytes())
-    variables = {
-        key: text.replace("%d", str(credentials))
-        for key, text in re.findall(r"^Environment=([A-Z_]+)=(.*)$", unit, re.MULTILINE)
-    }
-    (line,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    text = (out / "chesscoach@.service").read_text()
+    text += (out / "chesscoach@sync.service.d" / "job.conf").read_text()
+    line, variables = unit_s(text, tmp_path)
     argv = shlex.split(line.replace("%i", "sync").replace("${JOB}", variables["JOB"]))
 
-    code = await end(argv, {"PATH": "/usr/bin:/bin", "INVOCATION_ID": "a", **variables}, "/")
+    code = await end(argv, variables, "/")
 
     assert code == 0
     (run,) = db.job_runs.find({"outcome": "succeeded"})
     assert run["_id"].startswith("sync:")
     assert run["source"] == "systemd"
+
+
+async def test_the_daemon_s_unit_starts_it_with_its_own_environment_and_ends_it_with_0(
+    home: Home, tmp_path: Path, ctx: Context, db: Any
+) -> None:
+    out, _ = await asyncio.to_thread(home, "systemd")
+    line, variables = unit_s((out / "chesscoach.service").read_text(), tmp_path)
+    process = await asyncio.create_subprocess_exec(
+        *shlex.split(line), env=variables, cwd="/", stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            while b'"scheduler_started"' not in (said := await process.stdout.readline()):
+                assert said, "it ended"
+            process.terminate()
+            told, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+    assert process.returncode == 0
+    assert b'"daemon_stopped"' in told
+    assert db.schedules.find_one({"_id": "sync"}) is not None

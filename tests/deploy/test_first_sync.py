@@ -1,0 +1,125 @@
+"""Each of the four homes reaches its first sync by the README's own lines, run as they stand.
+
+They are run on a machine that is thrown away (tests/deploy/homes). There systemd, make, pip, venv,
+useradd, flock, timeout and logger are real, and so is MongoDB. Docker, a cluster, sudo, cron and a
+person with an editor are stood in for by programs that refuse what they do not know; the file of
+each says what it leaves out.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chesscoach import config
+from tests.deploy.homes import lines
+from tests.deploy.homes.lines import SIDECAR
+from tests.deploy.homes.machine import PROGRAMS, SOURCE, machine, missing
+
+ROOT = Path(__file__).parents[2]
+WHEELS = ROOT / ".artefacts" / "wheels"
+PINNED = [ROOT / "requirements" / f"{name}.txt" for name in ("build", "runtime")]
+
+SCHEDULES = set(config.load(str(ROOT / "config.toml"), {}).config.schedules)
+
+# An installation takes ten seconds of a core, and more where others are at work.
+pytestmark = [pytest.mark.homes, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="session")
+def wheels() -> Path:
+    """The packages that `make install` installs, fetched once for each change of what is pinned."""
+    python = str(shutil.which("python3", path=PROGRAMS))
+    version = subprocess.check_output([python, "--version"])
+    wanted = hashlib.sha256(b"".join([version, *(path.read_bytes() for path in PINNED)]))
+    folder = WHEELS / wanted.hexdigest()[:12]
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    with (WHEELS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            for other in WHEELS.glob("*/"):
+                shutil.rmtree(other)
+            partly = folder.with_suffix(".partly")
+            subprocess.run(
+                [
+                    sys.executable, "-m", "pip", "--python", python, "download", "--quiet",
+                    "--disable-pip-version-check", "--require-hashes", "--dest", partly,
+                    *(f"--requirement={path}" for path in PINNED),
+                ],
+                check=True,
+            )  # fmt: skip
+            partly.rename(folder)
+    return folder
+
+
+def live(home: str, tmp_path: Path, wheels: Path | None = None) -> dict[str, Any]:
+    """Runs a home's lines on a new machine; returns what came of it, which is a first sync."""
+    assert not missing(), f"wanting: {missing()}"
+    given = {"PATH": PROGRAMS, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
+    given |= {"LANG": "C.UTF-8", "container": "other"}
+    if wheels:
+        there = SOURCE / wheels.relative_to(ROOT)
+        given |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(there)}
+    program = [f"{SOURCE}/.venv/bin/python", "-m", "tests.deploy.homes.inside", home]
+    with machine(tmp_path, program, given, systemd=home == "systemd") as process:
+        assert process.stdout is not None
+        printed = process.stdout.readline()
+    assert printed, "nothing came of it"
+    came: dict[str, Any] = json.loads(printed)
+    sys.stdout.write(came.pop("said"))
+    assert came["code"] == 0, came
+    assert came["violations"] == []
+    assert all("you@example.org" in agent for agent in came["agents"]), came["agents"]
+    syncs = [run for run in came["runs"] if run["job"] == "sync_games"]
+    assert any(run["outcome"] == "succeeded" for run in syncs), came
+    came["source"] = {run["source"] for run in syncs}
+    return came
+
+
+def test_there_are_lines_for_each_of_the_four() -> None:
+    assert lines.homes() == [SIDECAR, "Kubernetes", "systemd", "A crontab"]
+
+
+def test_a_container_reaches_its_first_sync(tmp_path: Path) -> None:
+    came = live(SIDECAR, tmp_path)
+
+    assert came["users"] == ["ann"]
+    assert came["games"] == {"lichess": 3, "chess.com": 3}
+
+
+def test_a_cluster_reaches_its_first_sync(tmp_path: Path) -> None:
+    came = live("Kubernetes", tmp_path)
+
+    assert min(came["games"].values()) > 0
+    assert came["source"] == {"kubernetes"}
+
+
+def test_systemd_reaches_its_first_sync_and_works_all_units_locked_in_as_they_are(
+    tmp_path: Path, wheels: Path
+) -> None:
+    came = live("systemd", tmp_path, wheels)
+
+    assert min(came["games"].values()) > 0
+    assert "systemd" in came["source"]
+    assert worked(came) == SCHEDULES
+
+
+def test_a_crontab_reaches_its_first_sync_and_all_its_lines_do_what_they_are_for(
+    tmp_path: Path, wheels: Path
+) -> None:
+    came = live("A crontab", tmp_path, wheels)
+
+    assert min(came["games"].values()) > 0
+    assert worked(came) == SCHEDULES
+
+
+def worked(came: dict[str, Any]) -> set[str]:
+    """The schedules of which a slot was worked, or was too late for that."""
+    settled = ("succeeded", "missed")
+    return {run["_id"].partition(":")[0] for run in came["runs"] if run["outcome"] in settled}
