@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,10 @@ _NEEDED = (
     "make",
     "logger",
     "flock",
+)
+_UNSHARE = (
+    *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--ipc", "--uts"),
+    "--cgroup",
 )
 # What would reach beyond it: modules, clocks, hardware.
 _KEPT_FROM_IT = "-sys_module,-sys_time,-sys_rawio,-sys_boot,-mac_admin,-mac_override"
@@ -85,9 +90,11 @@ def missing() -> list[str]:
     if os.stat(sys.base_prefix).st_dev != os.stat("/").st_dev:
         wanted.append("a Python on the root's own file system")
     if not wanted:
-        namespaces = ["unshare", "--mount", "--net", "--pid", "--fork", "--cgroup", "true"]
-        if subprocess.run(namespaces, stderr=subprocess.DEVNULL).returncode != 0:
-            wanted = ["the right to make namespaces"]
+        with tempfile.TemporaryDirectory() as folder:
+            tried = [*_UNSHARE, "sh", "-c", _ENTER, "sh", folder, str(_ROOT), "true"]
+            ended = subprocess.run(tried, stderr=subprocess.PIPE, text=True, check=False)
+        if ended.returncode != 0:
+            wanted = [f"namespaces and mounts: {ended.stderr.strip()}"]
     return wanted
 
 
@@ -107,8 +114,7 @@ def machine(
         process = subprocess.Popen(
             [
                 "sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group),
-                "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--ipc", "--uts",
-                "--cgroup", "sh", "-c", _ENTER, "sh", str(folder), str(_ROOT),
+                *_UNSHARE, "sh", "-c", _ENTER, "sh", str(folder), str(_ROOT),
                 "setpriv", f"--bounding-set={_KEPT_FROM_IT}",
                 "env", "-i", *(f"{name}={value}" for name, value in environment.items()), *started,
             ],
