@@ -34,6 +34,8 @@ test: $(READY) ## the whole suite
 	if ! { $(BIN)/python -m tests.browser || { $(INSTALL) chromium; } >/dev/null 2>&1 || [ "$$CI" = true ]; }; \
 	then echo "no chromium here: the tests in a browser are left out"; left browser; fi; \
 	$(BIN)/python -m tests.deploy.homes.machine || left homes; \
+	for program in jq promtool; do command -v $$program >/dev/null \
+	|| { echo "no $$program here: what needs it is left out"; left $$program; }; done; \
 	set -x; $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$$without"
 
 soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full

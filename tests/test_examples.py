@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -106,7 +105,7 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="no jq here")
+@pytest.mark.jq
 @pytest.mark.parametrize(
     ("question", "answer"), list(zip(QUESTIONS, ANSWERS, strict=True)), ids=range(len(ANSWERS))
 )
@@ -160,7 +159,7 @@ def test_a_run_hangs_only_when_it_should_have_been_stopped() -> None:
     assert int(limit) > Limits().timeout_s
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here")
+@pytest.mark.promtool
 def test_each_alert_fires_when_it_should_and_not_before() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", "promtool test rules alerts.test.yaml"],
