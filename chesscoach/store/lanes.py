@@ -109,7 +109,8 @@ class SiteLane:
             SiteClosed: the site is closed for a time that has not passed.
         """
         async with self._here:
-            await self._leases.ensure_many(self._keys)
+            for key in self._keys:  # also where somebody has deleted the rows since
+                await self._leases.ensure(key)
             lease = await self._wait(holder)
             try:
                 self._fence = await self._next_fence(lease)

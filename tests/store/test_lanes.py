@@ -358,3 +358,16 @@ async def test_one_who_lost_a_further_lane_cannot_close_the_site(
         await two.pause(60)
         await two.close(60)
         assert row(db) == before
+
+
+async def test_lanes_whose_rows_are_deleted_are_there_again(
+    granted: list[SiteLane], db: Any
+) -> None:
+    said: list[int] = []
+    await hold_once(granted[0], said)
+    db.job_leases.delete_many({})
+    await asyncio.sleep(1.1)
+
+    await asyncio.wait_for(hold_once(granted[0], said), 5)
+
+    assert said[1] > said[0]
