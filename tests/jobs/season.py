@@ -49,10 +49,7 @@ class Club:
         if synced:
             long_ago = at - timedelta(days=self._chance.uniform(1, 20))
             ends = at + timedelta(days=self._chance.uniform(0, 6))
-            game = self._world.play(
-                "lichess", name, None, started_at=long_ago, speed="correspondence"
-            )
-            self._going_on.append((ends, "resign", game))
+            self._play("lichess", name, long_ago, ends, at, speed="correspondence")
 
     def _link(self, user_id: str, name: str, **fields: str) -> None:
         self.users[user_id] = name
@@ -68,9 +65,10 @@ class Club:
                     for _ in range(self._chance.randint(1, 3)):
                         self._begin(site, name, since, until)
                 for turn in self._turns:
-                    ended = turn + timedelta(seconds=self._chance.choice((-1800, -1, 0, 1, 1800)))
-                    if since < ended <= until and self._chance.random() < 0.5:
-                        self._world.play(site, name, ended, famous=LONG)
+                    ends = turn + timedelta(seconds=self._chance.choice((-1800, -1, 0, 1, 1800)))
+                    started = ends - timedelta(minutes=20)
+                    if since < started <= until and self._chance.random() < 0.5:
+                        self._play(site, name, started, ends, until, famous=LONG)
 
     def _end(self, until: datetime) -> None:
         """Who ends a slow game may have made his last move long ago and not be there."""
@@ -88,12 +86,12 @@ class Club:
         slow = chance.random() < 0.2
         ends = started + timedelta(hours=chance.uniform(0, 60) if slow else chance.uniform(0, 0.7))
         status = "aborted" if chance.random() < 0.1 else "resign"
-        going_on = ends > until
-        game = self._world.play(
+        self._play(
             site,
             name,
-            None if going_on else ends,
-            started_at=started,
+            started,
+            ends,
+            until,
             famous=chance.choice((LONG, SHORT)),
             opponent=self._opponent(site, name),
             speed=_SLOW[site] if slow else chance.choice(("bullet", "blitz", "rapid")),
@@ -101,7 +99,25 @@ class Club:
             variant="standard" if chance.random() < 0.9 else "crazyhouse",
             rated=chance.random() < 0.7,
         )
-        if going_on:
+
+    def _play(
+        self,
+        site: Site,
+        name: str,
+        started: datetime,
+        ends: datetime,
+        now: datetime,
+        *,
+        status: str = "resign",
+        **more: Any,
+    ) -> None:
+        """A game as it stands now: one that ends later is being played.
+
+        A site shows a game from its start, so none may turn up once the sites were asked after it.
+        """
+        ended = ends if ends <= now else None
+        game = self._world.play(site, name, ended, started_at=started, status=status, **more)
+        if ended is None:
             self._going_on.append((ends, status, game))
 
     def _opponent(self, site: Site, name: str) -> str | None:
