@@ -14,8 +14,10 @@ from pymongo import UpdateOne
 
 from chesscoach.demo.world import Played
 from chesscoach.jobs import sync_games
+from chesscoach.jobs.sync_games.from_lichess import FromLichess
+from chesscoach.jobs.sync_games.linking import link_accounts
 from chesscoach.runner import work
-from chesscoach.runner.job import Stop
+from chesscoach.runner.job import Run, Stop
 from tests.jobs.club import EXPORT, IDS, NO_MOVES, SHORT, Club
 
 SLOW = {"speed": "correspondence"}
@@ -111,6 +113,24 @@ async def test_case_01_a_game_older_than_a_first_sync_is_followed_from_then_on(c
     await club.later(hours=6)
 
     assert club.urls("ann") == [slow.url]
+
+
+async def test_case_01_no_step_of_a_first_sync_follows_games_for_nobody(club: Club) -> None:
+    """A kill after such a step, and a game that ends then is taken off and stored for no user."""
+    club.user("ann", lichess="Ann")
+    club.play("lichess", "Ann", club.ago(days=1))
+    club.play("lichess", "Ann", None, started_at=club.ago(days=180), **SLOW)
+    run = Run("t", slot=None, by_hand=True, dry_run=False, stop=Stop())
+    await link_accounts(club.ctx, run, None, club.clock.now)
+    (account,) = await club.ctx.store.accounts.of_users(["lichess:ann"], [])
+    fetcher = FromLichess(club.ctx, run)
+
+    async with club.ctx.lichess.site.lane.hold({}):
+        await fetcher.prepare([account])
+        steps = [delivery.account async for delivery in fetcher.check(account)]
+
+    assert any(step.pending for step in steps)
+    assert all(step.joined for step in steps if step.pending)
 
 
 async def test_case_01_pending_games_of_many_cost_one_request_for_every_three_hundred(

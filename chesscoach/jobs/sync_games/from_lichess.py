@@ -130,7 +130,10 @@ class FromLichess:
         yield Delivery(account=linking.changed(account, link, joined=True))
 
     async def _newest(self, account: Account, link: Link) -> AsyncGenerator[Delivery]:
-        """A first sync: the newest games, and those being played however long ago they began."""
+        """A first sync: the newest games, and those being played however long ago they began.
+
+        Its user joins in the same step: an unfinished game is followed for those who have joined.
+        """
         settings = self._ctx.config.sync
         start = months.back(self._begun, settings.first_months)
         # In this order: a game that ends in between is in both answers rather than in none.
@@ -145,7 +148,7 @@ class FromLichess:
         )
         full = len(games) >= settings.first_games
         floor = min(game.ended_at for game in games) if full else start
-        account = linking.changed(account, link, floor=floor)
+        account = linking.changed(account, link, floor=floor, joined=True)
         yield Delivery(account=account, links=(link,), games=games, first=True)
 
     async def _news(
