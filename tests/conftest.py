@@ -67,6 +67,11 @@ def _allow(blockbuster: BlockBuster) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first: a worker that has begun one late would keep the others waiting."""
+    items.sort(key=lambda item: item.get_closest_marker("soak") is None)
+
+
 @pytest.fixture(scope="session")
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A mongod that all test processes share; the last one out stops it."""
@@ -172,7 +177,7 @@ def environment(mongo_url: str, database_name: str, sites: Sites) -> dict[str, s
     return {
         "MONGO_URL": mongo_url,
         "DB_NAME": database_name,
-        "CHESSCOACH_RUNNER__LEASE_S": "2",
+        "CHESSCOACH_RUNNER__LEASE_S": "3",
         "CHESSCOACH_WEB__ADMIN": "127.0.0.1:0",
         "CHESSCOACH_SOURCES__PAUSE_S": "0.05",
         "CHESSCOACH_SOURCES__BREAKER_S": "0.2",

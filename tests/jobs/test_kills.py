@@ -64,7 +64,7 @@ async def test_kills_at_any_moment_lose_nothing_and_double_nothing(
         for site in SITES:
             sites.world.play(site, player, ago(seconds=1), famous=LONG)
 
-    last = await run(brief, JOB, "--json")
+    last = await run({**brief, "CHESSCOACH_RUNNER__LEASE_S": "15"}, JOB, "--json")
 
     assert (last.code, last.record["outcome"]) == (0, "succeeded"), last
     stored = Counter((row["user_id"], row["url"]) for row in db.games.find())
