@@ -36,6 +36,11 @@ def _in(seconds: float) -> Document:
     return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": amount}}
 
 
+def _later(field: str, seconds: float) -> Document:
+    """The instant in so many seconds, or that of the field if it comes after it."""
+    return {"$max": [f"${field}", _in(seconds)]}
+
+
 def _seconds_until(field: str) -> Document:
     return {"$divide": [{"$subtract": [{"$ifNull": [field, "$$NOW"]}, "$$NOW"]}, 1000]}
 
@@ -191,16 +196,24 @@ class SiteLane:
                 yield
 
     async def pause(self, seconds: float) -> None:
-        """Lets nobody ask the site for so long; counts the pauses in a row."""
+        """Lets nobody ask the site for so long; counts the pauses in a row.
+
+        A longer pause that another lane was told of meanwhile stands.
+        """
         self.pauses += 1
-        self._paused_until = asyncio.get_running_loop().time() + seconds
-        await self._note({"pauses": self.pauses, "paused_until": _in(seconds)})
+        until = asyncio.get_running_loop().time() + seconds
+        self._paused_until = max(self._paused_until, until)
+        await self._note({"pauses": self.pauses, "paused_until": _later("paused_until", seconds)})
 
     async def close(self, seconds: float) -> datetime:
         """Closes the site for so long, for everybody; returns until when."""
         self.pauses, self.closings = 0, self.closings + 1
         row = await self._note(
-            {"pauses": 0, "closings": self.closings, "closed_until": _in(seconds)}
+            {
+                "pauses": 0,
+                "closings": self.closings,
+                "closed_until": _later("closed_until", seconds),
+            }
         )
         self._closed = row["closed_until"] if row else datetime.now(UTC)
         return self._closed
