@@ -80,9 +80,12 @@ class Accounts:
         self._rows = database["sync_accounts"]
 
     @spoken
-    async def of_users(self, keys: Sequence[str], user_ids: Sequence[str]) -> list[Account]:
-        """The rows of some accounts, and every row that some users are linked to."""
-        query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
+    async def of_users(
+        self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = WHOLE
+    ) -> list[Account]:
+        """The rows of some accounts, and every row that some users are linked to; of a part."""
+        named: Document = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
+        query = {**named, **_of(shard)}
         return [_account(row) for row in await self._rows.find(query).to_list(None)]
 
     async def links(
