@@ -51,10 +51,10 @@ def _while(field: str, value: object) -> Document:
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
-    """What a lane's row says now: who has it, and until when the site is to be left alone.
+    """What a site's rows say now: who has a lane, and until when the site is to be left alone.
 
-    `holder` is what the holder says of himself, None if nobody has the lane; the instants are
-    None where their time has passed.
+    `holder` is what the holder says of himself (of several, that of the first lane that is held),
+    None if nobody has one; the instants are None where their time has passed.
     """
 
     holder: dict[str, Any] | None = None
@@ -93,18 +93,21 @@ class SiteLane:
         """How the lane stands, on the server's clock, without taking it."""
         rows = await self._rows.aggregate(
             [
-                {"$match": {"_id": self._key}},
+                {"$match": {"_id": {"$in": self._keys}}},
+                {"$sort": {"_id": 1}},
                 {
                     "$project": {
+                        "_id": 0,
                         "holder": _while("$expires_at", {"$ifNull": ["$holder", {}]}),
                         "paused_until": _while("$paused_until", "$paused_until"),
                         "closed_until": _while("$closed_until", "$closed_until"),
                     }
                 },
             ]
-        ).to_list(1)
-        row: Document = rows[0] if rows else {}
-        return Outlook(**{key: value for key, value in row.items() if key != "_id"})
+        ).to_list(None)
+        first: Document = rows[0] if rows else {}
+        held = next((row["holder"] for row in rows if row["holder"] is not None), None)
+        return Outlook(**{**first, "holder": held})
 
     @asynccontextmanager
     async def hold(self, holder: dict[str, Any]) -> AsyncIterator[None]:

@@ -337,6 +337,18 @@ async def test_a_pause_that_one_lane_is_told_of_is_minded_by_the_others_at_once(
                 pytest.fail("a closed site was asked")
 
 
+async def test_whoever_looks_sees_the_holder_of_any_lane(granted: list[SiteLane]) -> None:
+    one, two, three = granted
+    async with two.hold({"host": "there"}):
+        async with one.hold(ME):
+            await one.pause(60)
+        seen = await three.look()
+        assert (seen.holder, seen.paused_until is None) == ({"host": "there"}, False)
+    async with one.hold(ME), two.hold({"host": "there"}):
+        assert (await three.look()).holder == ME
+    assert (await three.look()).holder is None
+
+
 async def test_of_what_two_lanes_are_told_at_a_time_the_longer_counts(
     granted: list[SiteLane], db: Any
 ) -> None:
