@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
-from chesscoach.models import Counts, Outcome, Schedule, Shard, Slot
+from chesscoach.models import PASSED_OVER, Counts, Outcome, Schedule, Shard, Slot
 from chesscoach.runner import attempts, claim, watch
 from chesscoach.runner.attempts import Attempt, Settled
 from chesscoach.runner.job import Job
@@ -145,7 +145,8 @@ async def close(ctx: Context, slot: Slot, of: int) -> bool:
         return False
     counts, ended = summed(parts), [part.finished_at or part.started_at for part in parts]
     outcome = together([part.outcome for part in parts])
-    code = max(part.exit_code or 0 for part in parts)
+    # A part that was passed over has users whom nobody worked.
+    code = max(FAILED if part.outcome in PASSED_OVER else part.exit_code or 0 for part in parts)
     duration: timedelta = max(ended) - min(part.started_at for part in parts)
     closed = await ctx.store.parts.close(
         slot,

@@ -409,3 +409,20 @@ async def test_who_comes_too_late_works_nothing_of_a_slot_closed_while_he_looks(
 
     assert (await looking).record["reason"] == "closed: coalesced"
     assert walker.seen == Counter()
+
+
+async def test_a_slot_of_which_a_part_was_not_worked_is_no_success(make: Any, db: Any) -> None:
+    """A part died, and is too late to be worked again while another one still is at work."""
+    walker, (first, second), ctx = Walker(held=True), shards(2), await make()
+    working = asyncio.create_task(work_part(ctx, walker, first))
+    await busy(walker, 1)
+    lost = await _claimed(ctx, walker, second)
+    await ctx.store.leases.release(lost.lease)
+    died = await ctx.store.runs.find(lost.new.id)
+    assert died is not None
+    await ctx.store.runs.close(died, "missed", "it could not be finished within 60 s", NOON)
+    walker.go.set()
+    await working
+
+    slot = db.job_runs.find_one({"_id": SLOT.key})
+    assert (slot["outcome"], slot["exit_code"]) == ("partial", 1)
