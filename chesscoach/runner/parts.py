@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
-from chesscoach.models import Counts, Outcome, Schedule, Shard, Slot
+from chesscoach.models import PASSED_OVER, Counts, Outcome, Schedule, Shard, Slot
 from chesscoach.runner import attempts, claim, watch
 from chesscoach.runner.attempts import Attempt, Settled
 from chesscoach.runner.job import Job
@@ -86,13 +86,23 @@ async def _begin(
     """The slot's record, if there is anything to work; it is made by whoever comes first."""
     given_up = await claim.passed_over(ctx, schedule, slot)
     record = await ctx.store.runs.claim(replace(whole, outcome=given_up) if given_up else whole)
-    if given_up and record.claim == whole.claim and not record.finished_at:
+    if record.outcome != given_up or record.finished_at:
+        if (settled := claim.not_ours(ctx, record, whole)) is not None:
+            return settled
+        if await close(ctx, slot, whole.parts):  # whose part was the last died before he could
+            return await _begin(ctx, schedule, slot, whole)
+    if given_up and record.outcome == "running":
         # Others may be at work on what they began in time.
-        if record.outcome == "running" and await watch.run(ctx, record) != "dead":
-            return record
+        verdict = await watch.run(ctx, record)
+        if verdict == "moved":
+            return await _begin(ctx, schedule, slot, whole)
+        given_up = given_up if verdict == "dead" else None
+    if given_up:
         await claim.end(ctx, whole, given_up, claim.WHY[given_up])
         return Settled(record=record, exit_code=0, reason=given_up)
-    return claim.not_ours(ctx, record, whole) or record
+    if record.outcome != "running":
+        await ctx.store.runs.reclaim(record, whole)
+    return record
 
 
 async def _join(ctx: Context, key: str, group: str, holder: dict[str, object]) -> Lease | Holding:
@@ -135,7 +145,8 @@ async def close(ctx: Context, slot: Slot, of: int) -> bool:
         return False
     counts, ended = summed(parts), [part.finished_at or part.started_at for part in parts]
     outcome = together([part.outcome for part in parts])
-    code = max(part.exit_code or 0 for part in parts)
+    # A part that was passed over has users whom nobody worked.
+    code = max(FAILED if part.outcome in PASSED_OVER else part.exit_code or 0 for part in parts)
     duration: timedelta = max(ended) - min(part.started_at for part in parts)
     closed = await ctx.store.parts.close(
         slot,

@@ -36,14 +36,24 @@ class Entry(Struct):
 
 
 class Entries:
-    """All of them, by id; read from the store when it says that they have changed."""
+    """All of them, by id; read from the store when it says that they have changed.
 
-    def __init__(self, ctx: Context, jobs: Mapping[str, Job]) -> None:
+    All instants here are behind the clock by `standby`: what is due is so as seen from there.
+    """
+
+    def __init__(
+        self, ctx: Context, jobs: Mapping[str, Job], standby: timedelta = timedelta()
+    ) -> None:
         self._ctx = ctx
         self._jobs = jobs
+        self._standby = standby
         self._refused: set[str] = set()
         self._changes = -1
         self.by_id: dict[str, Entry] = {}
+
+    def now(self) -> datetime:
+        """The instant as of which schedules are looked at."""
+        return self._ctx.now() - self._standby
 
     def due(self, now: datetime) -> list[Entry]:
         """Those that are to be looked at."""
@@ -69,9 +79,10 @@ class Entries:
             stored = await self._quarantine(stored)
             entry = Entry(stored=stored, last=last, again_at=None)
             if stored.active:
-                entry.again_at = self._ctx.now()
+                entry.again_at = self.now()
                 if stored.owed is not None and (recorded is None or recorded < stored.owed):
                     entry.owed = stored.owed
+                    entry.again_at = max(entry.again_at, stored.owed)
             entries[stored.id] = entry
         self.by_id = entries
 
@@ -158,4 +169,4 @@ class Entries:
         """A run of a schedule has ended: a slot may have waited for that."""
         entry = self.by_id.get(schedule_id)
         if entry is not None and entry.again_at is not None and entry.stored.active:
-            entry.again_at = min(entry.again_at, self._ctx.now())
+            entry.again_at = min(entry.again_at, self.now())

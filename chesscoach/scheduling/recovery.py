@@ -28,6 +28,8 @@ async def sweep(
     active = [key for key, schedule in stored.items() if schedule.active]
     found = await ctx.store.runs.open(active, ctx.config.runner.max_attempts)
     for record in (run.record for run in found if run.dead):
+        if await _all_ended(ctx, record):
+            continue
         verdict = await _verdict(ctx, record, stored)
         if isinstance(verdict, Stored) and record.slot is not None:
             slot = Slot(schedule=verdict.id, at=record.slot)
@@ -37,14 +39,19 @@ async def sweep(
             await _close(ctx, record, *verdict)
 
 
+async def _all_ended(ctx: Context, record: RunRecord) -> bool:
+    """Whether it is a slot whose parts have all ended; it is closed now, whatever its schedule."""
+    if record.parts == 1 or record.part is not None or not (record.schedule and record.slot):
+        return False
+    return await parts.close(ctx, Slot(schedule=record.schedule, at=record.slot), record.parts)
+
+
 async def _left(ctx: Context, record: RunRecord, slot: Slot) -> list[Shard]:
     """What of a slot is to be worked by its record; parts that were begun have their own."""
     if record.part is not None:
         return [Shard(index=record.part, of=record.parts)]
     if record.parts == 1:
         return [WHOLE]
-    if await parts.close(ctx, slot, record.parts):
-        return []
     begun = {part.part for part in await ctx.store.parts.of(slot)}
     return [Shard(index=i, of=record.parts) for i in range(record.parts) if i not in begun]
 

@@ -49,8 +49,7 @@ class Scheduler:
         self._ctx = ctx
         self._stop = stop
         self._jobs = jobs
-        self._standby = timedelta(seconds=ctx.config.runner.standby_s)
-        self._entries = Entries(ctx, jobs)
+        self._entries = Entries(ctx, jobs, timedelta(seconds=ctx.config.runner.standby_s))
         self._looked_at = self._swept_at = self._forgot_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
         self._ticking = asyncio.Lock()
@@ -84,7 +83,7 @@ class Scheduler:
     async def _tick(self) -> None:
         if self._stop.asked.is_set():
             return
-        now = self._ctx.now() - self._standby
+        now = self._entries.now()
         try:
             if self._entries.due(now):
                 if await self._entries.outdated():
@@ -94,7 +93,7 @@ class Scheduler:
             if now_s - self._looked_at >= _REFRESH_S:
                 sweep_s = min(_SWEEP_S, self._ctx.store.leases.ttl_s / 2)
                 await self.look(sweep=now_s - self._swept_at >= sweep_s)
-            self._entries.foresee(self._ctx.now() - self._standby)
+            self._entries.foresee(self._entries.now())
         except ChesscoachError as error:
             self._ctx.metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=str(error))

@@ -80,9 +80,12 @@ class Accounts:
         self._rows = database["sync_accounts"]
 
     @spoken
-    async def of_users(self, keys: Sequence[str], user_ids: Sequence[str]) -> list[Account]:
-        """The rows of some accounts, and every row that some users are linked to."""
-        query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
+    async def of_users(
+        self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = WHOLE
+    ) -> list[Account]:
+        """The rows of some accounts, and every row that some users are linked to; of a part."""
+        named: Document = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
+        query = {**named, **_of(shard)}
         return [_account(row) for row in await self._rows.find(query).to_list(None)]
 
     async def links(
@@ -289,10 +292,21 @@ def _of(shard: Shard) -> Document:
 
 
 def _moved(saved: Saved, fence: int) -> UpdateOne:
-    update: Document = {"$set": {**_fields(saved.account), "fence": fence}}
+    """The state that was worked, but for who has joined or left since it was read.
+
+    A part of the users may link what another one walks. With somebody new it stays as due as it is.
+    """
+    fields = {**_fields(saved.account), "fence": fence}
+    links = fields.pop("links")
+    ours = {"$literal": [link["user_id"] for link in links]}
+    left = {"input": {"$literal": links}, "cond": {"$in": ["$$this.user_id", "$links.user_id"]}}
+    joined = {"input": "$links", "cond": {"$not": [{"$in": ["$$this.user_id", ours]}]}}
+    update: Document = {key: {"$literal": value} for key, value in fields.items()}
+    update["links"] = {"$concatArrays": [{"$filter": left}, {"$filter": joined}]}
     if saved.due_at is not None:
-        update["$set"] |= {"due_at": saved.due_at, "failures": 0}
-    return UpdateOne({"_id": saved.account.key, "fence": {"$lte": fence}}, update)
+        same = {"$eq": [{"$filter": joined}, []]}
+        update |= {"due_at": {"$cond": [same, saved.due_at, "$due_at"]}, "failures": 0}
+    return UpdateOne({"_id": saved.account.key, "fence": {"$lte": fence}}, [{"$set": update}])
 
 
 def _query(wanted: Wanted) -> Document:

@@ -36,6 +36,11 @@ def _in(seconds: float) -> Document:
     return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": amount}}
 
 
+def _later(field: str, seconds: float) -> Document:
+    """The instant in so many seconds, or that of the field if it comes after it."""
+    return {"$max": [f"${field}", _in(seconds)]}
+
+
 def _seconds_until(field: str) -> Document:
     return {"$divide": [{"$subtract": [{"$ifNull": [field, "$$NOW"]}, "$$NOW"]}, 1000]}
 
@@ -46,10 +51,10 @@ def _while(field: str, value: object) -> Document:
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
-    """What a lane's row says now: who has it, and until when the site is to be left alone.
+    """What a site's rows say now: who has a lane, and until when the site is to be left alone.
 
-    `holder` is what the holder says of himself, None if nobody has the lane; the instants are
-    None where their time has passed.
+    `holder` is what the holder says of himself (of several, that of the first lane that is held),
+    None if nobody has one; the instants are None where their time has passed.
     """
 
     holder: dict[str, Any] | None = None
@@ -88,18 +93,21 @@ class SiteLane:
         """How the lane stands, on the server's clock, without taking it."""
         rows = await self._rows.aggregate(
             [
-                {"$match": {"_id": self._key}},
+                {"$match": {"_id": {"$in": self._keys}}},
+                {"$sort": {"_id": 1}},
                 {
                     "$project": {
+                        "_id": 0,
                         "holder": _while("$expires_at", {"$ifNull": ["$holder", {}]}),
                         "paused_until": _while("$paused_until", "$paused_until"),
                         "closed_until": _while("$closed_until", "$closed_until"),
                     }
                 },
             ]
-        ).to_list(1)
-        row: Document = rows[0] if rows else {}
-        return Outlook(**{key: value for key, value in row.items() if key != "_id"})
+        ).to_list(None)
+        first: Document = rows[0] if rows else {}
+        held = next((row["holder"] for row in rows if row["holder"] is not None), None)
+        return Outlook(**{**first, "holder": held})
 
     @asynccontextmanager
     async def hold(self, holder: dict[str, Any]) -> AsyncIterator[None]:
@@ -191,16 +199,24 @@ class SiteLane:
                 yield
 
     async def pause(self, seconds: float) -> None:
-        """Lets nobody ask the site for so long; counts the pauses in a row."""
+        """Lets nobody ask the site for so long; counts the pauses in a row.
+
+        A longer pause that another lane was told of meanwhile stands.
+        """
         self.pauses += 1
-        self._paused_until = asyncio.get_running_loop().time() + seconds
-        await self._note({"pauses": self.pauses, "paused_until": _in(seconds)})
+        until = asyncio.get_running_loop().time() + seconds
+        self._paused_until = max(self._paused_until, until)
+        await self._note({"pauses": self.pauses, "paused_until": _later("paused_until", seconds)})
 
     async def close(self, seconds: float) -> datetime:
         """Closes the site for so long, for everybody; returns until when."""
         self.pauses, self.closings = 0, self.closings + 1
         row = await self._note(
-            {"pauses": 0, "closings": self.closings, "closed_until": _in(seconds)}
+            {
+                "pauses": 0,
+                "closings": self.closings,
+                "closed_until": _later("closed_until", seconds),
+            }
         )
         self._closed = row["closed_until"] if row else datetime.now(UTC)
         return self._closed

@@ -37,7 +37,7 @@ class Parts:
     ) -> bool:
         """Closes a slot whose parts have all ended; False if somebody else has."""
         result = await self._rows.update_one(
-            {"_id": slot.key, "outcome": "running"},
+            {"_id": slot.key, "outcome": {"$in": ["running", "abandoned"]}},
             {
                 "$set": {
                     **run_records.counted(counts),
@@ -45,6 +45,7 @@ class Parts:
                     "finished_at": finished_at,
                     "duration_s": duration_s,
                     "exit_code": exit_code,
+                    "reason": None,
                 }
             },
         )

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.demo.world import Played, Site, World, famous_games
 from chesscoach.jobs import sync_games
+from chesscoach.models import WHOLE, Shard
 from chesscoach.runner import work
 from chesscoach.runner.job import Stop
 from tests.conftest import Clock, Sites
@@ -119,9 +120,11 @@ class Club:
         """A game that is worth an analysis, unless it is told otherwise."""
         return self.world.play(site, name, ended_at, **{"famous": LONG, **more})
 
-    async def run(self, **args: Any) -> dict[str, Any]:
+    async def run(self, *, shard: Shard = WHOLE, **args: Any) -> dict[str, Any]:
         """One run by hand; its record."""
-        ending = await work.by_hand(self.ctx, sync_games.JOB, sync_games.Args(**args), Stop())
+        ending = await work.by_hand(
+            self.ctx, sync_games.JOB, sync_games.Args(**args), Stop(), shard=shard
+        )
         return ending.record
 
     async def sync(self, **args: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 
+from chesscoach.models import Shard
 from tests.jobs.club import AUGUST, SHORT, TURN, Club, sent_to
 
 
@@ -276,3 +277,27 @@ async def test_case_18_a_redirect_to_another_player_is_not_followed(club: Club) 
     assert club.urls("ann") == [game.url]
     assert club.db.users.find_one()["chesscom_username"] == "Ann"
     assert club.account("chess.com:eve") is None
+
+
+async def test_case_18_a_new_name_that_another_part_walks_is_left_to_it(club: Club) -> None:
+    """Both parts are at work: the other's lane is the newer one."""
+    mine, other = (Shard(index=index, of=2) for index in range(2))
+    ann = next(f"ann{number}" for number in range(99) if mine.has(f"ann{number}"))
+    bob = next(f"bob{number}" for number in range(99) if other.has(f"bob{number}"))
+    club.user(ann, chesscom="Ann")
+    game = club.play("chess.com", "Ann", club.ago(days=1))
+    await club.sync()
+    club.world.rename("Ann", "Annette")
+    club.user(bob, chesscom="Annette")
+    await club.sync(shard=other)
+    newer = {"$set": {"fence": 2_000_000_000 * 2}}
+    club.db.sync_accounts.update_one({"_id": "chess.com:annette"}, newer)
+    club.clock.move(hours=6)
+    later = club.play("chess.com", "Annette", club.ago(hours=1))
+
+    await club.sync(shard=mine)
+    club.db.sync_accounts.update_one({"_id": "chess.com:annette"}, {"$set": {"fence": 0}})
+    await club.sync(shard=other)
+
+    assert club.db.sync_accounts.distinct("_id") == ["chess.com:annette"]
+    assert club.urls(ann) == club.urls(bob) == [game.url, later.url]

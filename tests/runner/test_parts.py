@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from bson import Timestamp
 from msgspec.structs import replace
 
 from chesscoach.context import Context
@@ -14,6 +15,7 @@ from chesscoach.models import WHOLE, Counts, Schedule, Shard, Slot
 from chesscoach.runner import attempts, claim, parts, work
 from chesscoach.runner.job import Job, Run, Stop
 from chesscoach.runner.record import Ending
+from chesscoach.scheduling import recovery
 from chesscoach.scheduling.scheduler import Scheduler
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Args
@@ -322,3 +324,105 @@ async def test_a_slot_whose_last_part_died_before_it_closed_it_is_closed_by_a_da
                 await asyncio.sleep(0.05)
 
     assert walker.seen == Counter()
+
+
+def _let_lapse(db: Any) -> None:
+    """As if all processes had died a while ago."""
+    long_ago = NOON - timedelta(days=300)
+    db.job_leases.update_many({}, {"$set": {"expires_at": long_ago}})
+    db.job_runs.update_many({}, {"$set": {"claimed_at": Timestamp(1, 1)}})
+
+
+async def test_a_slot_begun_before_a_pause_is_at_work_again_after_it_and_closes(
+    make: Any, db: Any
+) -> None:
+    walker, (first, second), ctx = Walker(held=True), shards(2), await make()
+    walker.go.set()
+    await work_part(ctx, walker, first)
+    _let_lapse(db)
+    assert [left async for left in recovery.sweep(ctx, {})] == []
+    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "abandoned"
+
+    walker.go.clear()
+    working = asyncio.create_task(work_part(ctx, walker, second))
+    await busy(walker, 1)
+    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running"
+    walker.go.set()
+    await working
+
+    slot = db.job_runs.find_one({"_id": SLOT.key})
+    assert (slot["outcome"], slot["reason"], slot["done"]) == ("succeeded", None, len(USERS))
+
+
+async def test_a_slot_abandoned_and_then_too_late_is_not_worked(make: Any, db: Any) -> None:
+    walker, (first, second), ctx = Walker(), shards(2), await make()
+    await work_part(ctx, walker, first)
+    _let_lapse(db)
+    assert [left async for left in recovery.sweep(ctx, {})] == []
+    db.job_runs.insert_one({"schedule": "walker", "slot": NOON + timedelta(hours=1)})
+
+    assert (await work_part(ctx, walker, second)).record["reason"] == "coalesced"
+
+    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "coalesced"
+    assert walker.seen.total() < len(USERS)
+
+
+@pytest.mark.parametrize("newer", [False, True])
+async def test_a_slot_whose_parts_have_ended_tells_of_them_whoever_closes_it_and_when(
+    newer: bool, make: Any, db: Any
+) -> None:
+    """The process of its last part died before it closed the slot."""
+    walker, (first, second), ctx = Walker(), shards(2), await make()
+    for sweeping in (True, False):
+        for shard in (first, second):
+            await work_part(ctx, walker, shard)
+        db.job_runs.update_one(
+            {"_id": SLOT.key}, {"$set": {"outcome": "running", "finished_at": None}}
+        )
+        _let_lapse(db)
+        if newer and sweeping:
+            db.job_runs.insert_one({"schedule": "walker", "slot": NOON + timedelta(hours=1)})
+
+        if sweeping:
+            assert [left async for left in recovery.sweep(ctx, {})] == []
+        else:
+            again = await work_part(ctx, walker, second)
+            assert again.record["reason"] == "closed: succeeded"
+
+        assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "succeeded"
+    assert walker.seen == Counter(USERS)
+
+
+async def test_who_comes_too_late_works_nothing_of_a_slot_closed_while_he_looks(
+    make: Any, db: Any
+) -> None:
+    """Another, who came too late as well, has found before him that nobody lives."""
+    walker, ctx, late = Walker(), await make(), await make()
+    await work_part(ctx, walker, Shard(index=0, of=3))
+    db.job_runs.insert_one({"schedule": "walker", "slot": NOON + timedelta(hours=1)})
+    walker.seen.clear()
+
+    looking = asyncio.create_task(work_part(late, walker, Shard(index=1, of=3)))
+    await asyncio.sleep(0.3)
+    closed = {"outcome": "coalesced", "finished_at": NOON}
+    db.job_runs.update_one({"_id": SLOT.key}, {"$set": closed})
+
+    assert (await looking).record["reason"] == "closed: coalesced"
+    assert walker.seen == Counter()
+
+
+async def test_a_slot_of_which_a_part_was_not_worked_is_no_success(make: Any, db: Any) -> None:
+    """A part died, and is too late to be worked again while another one still is at work."""
+    walker, (first, second), ctx = Walker(held=True), shards(2), await make()
+    working = asyncio.create_task(work_part(ctx, walker, first))
+    await busy(walker, 1)
+    lost = await _claimed(ctx, walker, second)
+    await ctx.store.leases.release(lost.lease)
+    died = await ctx.store.runs.find(lost.new.id)
+    assert died is not None
+    await ctx.store.runs.close(died, "missed", "it could not be finished within 60 s", NOON)
+    walker.go.set()
+    await working
+
+    slot = db.job_runs.find_one({"_id": SLOT.key})
+    assert (slot["outcome"], slot["exit_code"]) == ("partial", 1)

@@ -9,6 +9,7 @@ from chesscoach.context import Context
 from chesscoach.demo.world import Site
 from chesscoach.models import Schedule, Slot
 from chesscoach.runner.job import Stop
+from chesscoach.scheduling import shelf
 from chesscoach.scheduling.scheduler import Scheduler
 from tests.conftest import NOON, Clock, Sites
 from tests.jobs.test_sync_games import ago, member
@@ -18,6 +19,7 @@ def scheduled(ctx: Context, **schedules: Schedule) -> Context:
     return replace(ctx, config=replace(ctx.config, schedules=schedules))
 
 
+DAILY = Schedule(job="cleanup", cron="0 3 * * *")
 SIX_HOURLY = Schedule(job="sync_games", cron="0 */6 * * *")
 
 
@@ -205,3 +207,47 @@ async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_i
         await standby.tick()
         await drained(standby)
     assert db.job_runs.count_documents({}) == 2
+
+
+async def test_a_daemon_that_stands_by_is_put_off_by_no_restart_and_no_change_of_a_schedule(
+    contexts: Any, db: Any
+) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    ctx = scheduled(await contexts(clock), cleanup=DAILY, sync_games=SIX_HOURLY)
+    runner = replace(ctx.config.runner, standby_s=300.0)
+    ctx = replace(ctx, config=replace(ctx.config, runner=runner))
+    async with Scheduler(ctx, Stop()):
+        clock.move(seconds=200)
+    async with Scheduler(ctx, Stop()) as standby:
+        clock.move(seconds=100)
+        for changed in (shelf.pause, shelf.resume):
+            await changed(ctx, await shelf.find(ctx, "cleanup"))
+            await standby.look()
+            await standby.tick()
+        assert not standby.running
+
+        clock.move(seconds=3)
+        await standby.tick()
+        await drained(standby)
+
+    assert [row["schedule"] for row in db.job_runs.find()] == ["sync_games"]
+
+
+async def test_a_slot_owed_from_before_an_edit_is_left_to_others_for_as_long(
+    contexts: Any, db: Any
+) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    runner = replace(ctx.config.runner, standby_s=300.0)
+    ctx = replace(ctx, config=replace(ctx.config, runner=runner))
+    async with Scheduler(ctx, Stop()) as standby:
+        clock.move(seconds=200)
+        stored = await shelf.find(ctx, "sync_games")
+        await shelf.edit(ctx, stored, replace(stored.schedule, cron="30 */6 * * *"))
+        clock.move(seconds=102)
+        for moved_s, worked in ((-3, 0), (4, 1)):
+            clock.move(seconds=moved_s)
+            await standby.look()
+            await standby.tick()
+            await drained(standby)
+            assert db.job_runs.count_documents({"slot": NOON}) == worked

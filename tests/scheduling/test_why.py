@@ -242,6 +242,16 @@ async def test_a_slot_whose_lease_is_held(
     assert then in said(found)
 
 
+async def test_a_slot_that_a_daemon_leaves_to_others_first(make: Make, clock: Clock) -> None:
+    ctx = await make()
+    runner = replace(ctx.config.runner, standby_s=300.0)
+    ctx = replace(ctx, config=replace(ctx.config, runner=runner))
+    clock.move(hours=1, minutes=2)
+    assert said(await why(ctx)).endswith("leaves it to others for another 3 min (standby_s).")
+    clock.move(minutes=3)
+    assert "A daemon does so within seconds of its start" in said(await why(ctx))
+
+
 async def test_an_instant_that_is_no_slot(make: Make, clock: Clock) -> None:
     ctx = await make(replace(HOURLY, job="sync_games"))
     found = await why(ctx, NOON + timedelta(minutes=20))

@@ -234,3 +234,21 @@ async def test_an_account_that_two_make_at_once_has_the_users_of_both(
         ("ann", True),
         ("twin", False),
     ]
+
+
+async def test_who_joins_or_leaves_an_account_that_another_part_walks_has_done_so(
+    ctx: Context, db: Any
+) -> None:
+    read = account("shared", "u0", "u1", etags={"2026.10": "$x"})
+    await ctx.store.accounts.ensure([read], [], [], NOON)
+    new = Link(user_id="u2", name="shared")
+    await ctx.store.accounts.ensure([], [(read.key, new)], [(read.key, "u1")], NOON)
+
+    later = NOON + timedelta(days=7)
+    await ctx.store.accounts.save([Saved(account=read, due_at=later)], fence=1)
+
+    (page,) = [page async for page in ctx.store.accounts.due(wanted())]
+    assert [(link.user_id, link.joined) for link in page[0].links] == [("u0", True), ("u2", False)]
+    assert page[0].etags == read.etags
+    await ctx.store.accounts.save([Saved(account=page[0], due_at=later)], fence=2)
+    assert db.sync_accounts.find_one()["due_at"] == later

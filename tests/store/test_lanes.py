@@ -337,6 +337,36 @@ async def test_a_pause_that_one_lane_is_told_of_is_minded_by_the_others_at_once(
                 pytest.fail("a closed site was asked")
 
 
+async def test_whoever_looks_sees_the_holder_of_any_lane(granted: list[SiteLane]) -> None:
+    one, two, three = granted
+    async with two.hold({"host": "there"}):
+        async with one.hold(ME):
+            await one.pause(60)
+        seen = await three.look()
+        assert (seen.holder, seen.paused_until is None) == ({"host": "there"}, False)
+    async with one.hold(ME), two.hold({"host": "there"}):
+        assert (await three.look()).holder == ME
+    assert (await three.look()).holder is None
+
+
+async def test_of_what_two_lanes_are_told_at_a_time_the_longer_counts(
+    granted: list[SiteLane], db: Any
+) -> None:
+    one, two, _ = granted
+    clock = asyncio.get_running_loop().time
+    async with one.hold(ME), two.hold(ME):
+        begun = clock()
+        async with one.turn(), two.turn():
+            await one.pause(0.8)
+            await two.pause(0.1)
+        for each in (one, two):
+            async with each.turn():
+                assert clock() - begun >= 0.75
+        until = await one.close(60)
+        assert await two.close(1) == until
+    assert row(db)["closed_until"] == until
+
+
 async def test_lanes_of_a_site_share_its_allowance(granted: list[SiteLane], db: Any) -> None:
     one, two, _ = granted
     async with one.hold(ME), two.hold(ME):

@@ -118,8 +118,11 @@ class Walk:
         await self._written()
         while self._again:
             keys, self._again = self._again, []
-            rows = await self._ctx.store.accounts.of_users(keys, [])
-            await self._fetch_page([row for row in rows if self._lacks(row)])
+            # A new name may be another part's account: it is due there, for who has joined.
+            rows = await self._ctx.store.accounts.of_users(keys, [], self._run.shard)
+            lacking = [row for row in rows if self._lacks(row)]
+            self._left -= len(keys) - len(lacking)
+            await self._fetch_page(lacking)
             await self._written()
 
     def _lacks(self, account: Account) -> bool:

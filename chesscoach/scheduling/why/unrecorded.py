@@ -81,12 +81,17 @@ async def _due(ctx: Context, slot: Slot, stored: Stored, *before: str) -> Explan
             holders=held_by,
         )
     since = lasting(ctx.now() - slot.at)
+    then = "A daemon does so within seconds of its start, a run with --scheduled at once."
+    begins_at = slot.at + slots.late_by(schedule, slot)
+    left = begins_at + timedelta(seconds=ctx.config.runner.standby_s) - ctx.now()
+    if left > timedelta():
+        then = f"A daemon leaves it to others for another {lasting(left)} (standby_s)."
     return because(
         slot,
         "nobody_there",
         *before,
         f"It has been due for {since}, nothing hinders it, and nobody has come to work it.",
-        "A daemon does so within seconds of its start, a run with --scheduled at once.",
+        then,
     )
 
 
