@@ -96,24 +96,24 @@ class Leases:
     async def _claim(
         self, key: str, owner: str, holder: Document, free: Document
     ) -> Document | None:
+        wanted = {"_id": key, "$expr": free}
+        claim = {
+            "owner": owner,
+            "fence": {"$add": ["$fence", 1]},
+            "expires_at": self._from_now(),
+            "holder": {"$literal": holder},
+        }
+        after = ReturnDocument.AFTER
+        row: Document | None
         try:
-            row: Document | None = await self._rows.find_one_and_update(
-                {"_id": key, "$expr": free},
-                [
-                    {
-                        "$set": {
-                            "owner": owner,
-                            "fence": {"$add": ["$fence", 1]},
-                            "expires_at": self._from_now(),
-                            "holder": {"$literal": holder},
-                        }
-                    }
-                ],
-                return_document=ReturnDocument.AFTER,
+            row = await self._rows.find_one_and_update(
+                wanted, [{"$set": claim}], return_document=after
             )
         except ConnectionFailure:
-            # Whether it was applied is unknown; the token tells.
-            row = await self._rows.find_one({"_id": key, "owner": owner})
+            # Whether it was applied is unknown. A group is joined again; else the token tells.
+            row = await self._rows.find_one_and_update(
+                wanted, [{"$set": claim}], return_document=after
+            ) or await self._rows.find_one({"_id": key, "owner": owner})
         return row
 
     @spoken

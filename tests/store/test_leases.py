@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost
@@ -284,3 +285,42 @@ async def test_a_group_that_has_lost_its_lease_hears_of_it(contexts: Any, db: An
             async with first.scope():
                 db.job_leases.update_one({"_id": "job"}, {"$set": {"owner": "another"}})
                 await asyncio.sleep(30)
+
+
+class _Flaky:
+    """A collection of a database whose connection fails twice: then the driver gives up."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+        self.broken = True
+
+    def __getitem__(self, _: str) -> "_Flaky":
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rows, name)
+
+    async def find_one_and_update(self, *args: Any, **more: Any) -> Any:
+        if self.broken:
+            self.broken = False
+            msg = "connection closed"
+            raise AutoReconnect(msg)
+        return await self._rows.find_one_and_update(*args, **more)
+
+
+async def test_who_joins_over_a_failing_connection_has_the_lease_for_as_long_as_he_thinks(
+    ctx: Context, db: Any
+) -> None:
+    dead = ctx.store.leases
+    flaky: Any = _Flaky(ctx.store.database["job_leases"])
+    heir = Leases(flaky, 30.0)
+    await dead.ensure("job")
+    first = await dead.join("job", "night", {})
+    assert first is not None
+
+    second = await heir.join("job", "night", {})
+
+    assert second is not None
+    assert second.fence > first.fence
+    lasts = db.job_leases.find_one({"_id": "job"})["expires_at"] - datetime.now(UTC)
+    assert lasts > timedelta(seconds=20)
