@@ -157,25 +157,26 @@ async def test_a_change_from_four_parts_to_six_in_mid_cycle_loses_nobody(
 async def test_a_daemon_and_one_shots_on_the_same_slots_work_each_once(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
-    brisk = {**environment, "CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/2 * * * * *"}
+    """The daemon sleeps over every other slot, so that the one-shots are first."""
+    period = timedelta(seconds=3)
+    brisk = {**environment, "CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/3 * * * * *"}
     daemon = await start(brisk, "chesscoach")
     await line_with(daemon, "scheduler_started")
-    begun = datetime.now(UTC).replace(microsecond=0)
-    begun -= timedelta(seconds=begun.second % 2)
 
-    for number in range(1, 8):
-        slot = begun + timedelta(seconds=2 * number)
-        await asyncio.sleep((slot - datetime.now(UTC)).total_seconds() - 0.4)
-        idle = not db.job_runs.count_documents({"outcome": "running"})
-        if asleep := idle and number % 2 == 0:
+    for asleep in (False, True, False, True):
+        while db.job_runs.count_documents({"outcome": "running"}):
+            await asyncio.sleep(0.02)
+        soon = datetime.now(UTC) + timedelta(seconds=0.5)
+        slot = soon.replace(microsecond=0) + timedelta(seconds=3 - soon.second % 3)
+        if asleep:
             daemon.send_signal(signal.SIGSTOP)
-        await asyncio.sleep((slot - datetime.now(UTC)).total_seconds() + 0.3)
+        await asyncio.sleep((slot - datetime.now(UTC)).total_seconds() + 0.2)
         told = {**brisk, "CHESSCOACH_SLOT": utc(slot)}
         one_shots = [run(told, JOB, "--scheduled") for _ in range(2)]
         assert [each.code for each in await asyncio.gather(*one_shots)] == [0, 0]
         if asleep:
             daemon.send_signal(signal.SIGCONT)
-    await asyncio.sleep(2)
+    await asyncio.sleep(3)
     assert (await kill(daemon, 15)).code == 0
 
     rows = list(db.job_runs.find({"outcome": {"$ne": "cancelled"}}).sort("slot"))
@@ -185,5 +186,5 @@ async def test_a_daemon_and_one_shots_on_the_same_slots_work_each_once(
     covered: list[datetime] = []
     for row in rows:
         first = row.get("first") or row["slot"]
-        covered += [first + n * timedelta(seconds=2) for n in range(row.get("count") or 1)]
-    assert covered == [covered[0] + n * timedelta(seconds=2) for n in range(len(covered))]
+        covered += [first + n * period for n in range(row.get("count") or 1)]
+    assert covered == [covered[0] + n * period for n in range(len(covered))]
