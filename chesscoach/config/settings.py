@@ -133,7 +133,12 @@ def default_schedules() -> dict[str, Schedule]:
     """What runs when, where no file says."""
     return {
         "sync_games": Schedule(job="sync_games", cron="0 */6 * * *"),
-        "weekly_emails": Schedule(job="weekly_emails", cron="0 9 * * 1", misfire_grace_s=129_600.0),
+        "weekly_emails": Schedule(
+            job="weekly_emails",
+            cron="0 9 * * 1",
+            misfire_grace_s=129_600.0,
+            overlap="queue_one",
+        ),
         "weekly_emails_owed": Schedule(
             job="weekly_emails", cron="30 * * * 1-3", args={"owed": True}, misfire_grace_s=3600.0
         ),

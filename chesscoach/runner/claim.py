@@ -27,7 +27,7 @@ from chesscoach.runner.attempts import (
     new_run,
 )
 from chesscoach.runner.job import Job
-from chesscoach.store.lease import Lease
+from chesscoach.store.lease import Holding, Lease
 from chesscoach.store.run_records import NewRun, RunRecord
 
 WHY = {
@@ -109,7 +109,7 @@ async def of_slot(
         if given_up is not None:
             await end(ctx, new, given_up, WHY[given_up])
             return Settled(record=claimed, exit_code=0, reason=given_up)
-        return await lease_for(ctx, job, instances(key, schedule.max_instances), new, claimed)
+        return await _lease_for(ctx, job, schedule, new, claimed)
 
 
 async def refuse_odd(ctx: Context, schedule: Schedule, slot: Slot) -> None:
@@ -175,13 +175,30 @@ async def lease(ctx: Context, job: Job, schedule: Schedule, new: NewRun) -> Atte
     """The lease for the first attempt at a slot that is ours already; given up if broken off."""
     async with withdrawing(ctx, new):
         record = await ctx.store.runs.claim(new)
-        return await lease_for(ctx, job, instances(new.lease, schedule.max_instances), new, record)
+        return await _lease_for(ctx, job, schedule, new, record)
+
+
+async def _lease_for(
+    ctx: Context, job: Job, schedule: Schedule, new: NewRun, record: RunRecord
+) -> Attempt | Settled:
+    """A lease for a slot that is ours; with `queue_one` it is waited for, in the newest slot."""
+    keys = instances(new.lease, schedule.max_instances)
+    while isinstance(found := await lease_for(ctx, job, keys, new, record), Holding):
+        outcome: Outcome | None = "skipped_overlap"
+        reason = f"skipped_overlap: {held(job, found)}"
+        if schedule.overlap == "queue_one" and new.slot is not None:
+            outcome = await passed_over(ctx, schedule, new.slot)
+            reason = WHY.get(outcome or "", "")
+        if outcome is not None:
+            await end(ctx, new, outcome, reason)
+            return Settled(record=record, exit_code=0, reason=reason)
+    return found
 
 
 async def lease_for(
     ctx: Context, job: Job, keys: Sequence[str], new: NewRun, record: RunRecord
-) -> Attempt | Settled:
-    """Takes a lease for a slot that is ours; where all are others' living runs it is an overlap.
+) -> Attempt | Settled | Holding:
+    """Takes one of some leases for a slot that is ours, or says who lives and has the first.
 
     It may take us so long that the next contender holds us for dead and takes the slot over.
     """
@@ -195,12 +212,10 @@ async def lease_for(
                 await ctx.store.leases.release(lease)
                 return Settled(record=record, exit_code=0, reason=_OVERTAKEN)
         holding = await watch.all_alive(ctx, keys)
-        if holding is not None:
-            reason = f"skipped_overlap: {held(job, holding)}"
-            await end(ctx, new, "skipped_overlap", reason)
-            return Settled(record=record, exit_code=0, reason=reason)
         if not await ctx.store.runs.insist(new):
             return Settled(record=record, exit_code=0, reason=_OVERTAKEN)
+        if holding is not None:
+            return holding
 
 
 async def _take(ctx: Context, new: NewRun, key: str) -> Lease | None:

@@ -53,26 +53,35 @@ async def of_slot(
     await claim.refuse_odd(ctx, schedule, slot)
     key = attempts.lease_key(ctx, job, schedule)
     whole = _whole(attempts.new_run(ctx, job, slot, slot.key, key, source), shard)
-    begun = await _begin(ctx, schedule, slot, whole)
-    if isinstance(begun, Settled):
-        return begun
-    group = await _join(ctx, key, whole.claim, {**attempts.holder(whole), "run_id": slot.key})
-    if isinstance(group, Holding):
-        return await _overlaps(ctx, slot, whole, begun, attempts.held(job, group))
+    holder = {**attempts.holder(whole), "run_id": slot.key}
+    while True:
+        begun = await _begin(ctx, schedule, slot, whole)
+        if isinstance(begun, Settled):
+            return begun
+        group = await _join(ctx, key, whole.claim, holder)
+        if not isinstance(group, Holding):
+            break
+        if schedule.overlap != "queue_one":
+            return await _overlaps(ctx, slot, whole, begun, attempts.held(job, group))
     async with _staying(ctx, group):
         run_id, own = attempts.part_key(slot.key, shard), attempts.part_key(key, shard)
         new = attempts.new_run(ctx, job, slot, run_id, own, source, shard)
         async with claim.withdrawing(ctx, new):
             found = await claim.contend(ctx, new)
-            claimed = (
-                found
-                if isinstance(found, Settled)
-                else await claim.lease_for(ctx, job, [own], new, found)
-            )
+            claimed = found if isinstance(found, Settled) else await _own(ctx, job, own, new, found)
     if isinstance(claimed, Settled):
         ctx.store.leases.leave(group)
         return claimed
     return replace(claimed, group=group)
+
+
+async def _own(
+    ctx: Context, job: Job, key: str, new: NewRun, record: RunRecord
+) -> Attempt | Settled:
+    """The part's own lease; whoever still has it is no longer in the group, and on his way out."""
+    while isinstance(claimed := await claim.lease_for(ctx, job, [key], new, record), Holding):
+        continue
+    return claimed
 
 
 def _whole(new: NewRun, shard: Shard) -> NewRun:

@@ -227,7 +227,7 @@ async def test_whoever_is_cancelled_hears_of_it(sendgrid: SendGridStandIn) -> No
 
 
 async def test_no_more_are_in_flight_than_allowed(sendgrid: SendGridStandIn) -> None:
-    sendgrid.delay_s = 0.005
+    sendgrid.delay_s = 0.03
     async with transport(sendgrid.url, in_flight=5) as out:
         mails = [mail(outbox_id=f"weekly_summary:u{n}:2026-W47") for n in range(60)]
         deliveries = await asyncio.gather(*(out.send(one) for one in mails))

@@ -386,7 +386,7 @@ async def test_so_many_are_on_their_way_at_a_time_and_the_first_goes_alone(post:
     for number in range(120):
         post.user(f"u{number:03}")
     post.set_sendgrid(in_flight=7)
-    post.sendgrid.delay_s = 0.03
+    post.sendgrid.delay_s = 0.15
     alone: list[int] = []
 
     def look(payload: dict[str, Any]) -> None:

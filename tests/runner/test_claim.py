@@ -346,3 +346,24 @@ async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alo
     assert isinstance(late, attempts.Settled)
     assert late.reason == "taken over by another"
     assert db.job_leases.find_one({"_id": "sync_games"})["owner"] is None
+
+
+async def test_with_queue_one_a_one_shot_waits_and_only_the_newest_slot_is_worked(
+    contexts: Any, db: Any
+) -> None:
+    """Monday's mail is not left out because somebody happens to run the job by hand."""
+    patient = replace(HOURLY, overlap="queue_one")
+    ours, theirs = await contexts(Clock(NOON)), await contexts(Clock(NOON + timedelta(hours=1)))
+    next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
+    async with ours.store.leases.keeping():
+        mine = await claim.by_hand(ours, JOB, attempts.manual_id(JOB))
+        early = asyncio.create_task(settled(ours, SLOT, patient))
+        await asyncio.sleep(ours.store.leases.ttl_s)
+        late = asyncio.create_task(of_slot(theirs, next_slot, patient))
+        assert (await early).reason == "a newer slot of the schedule is recorded"
+        assert not late.done()
+        await ours.store.leases.release(mine.lease)
+        claimed = await late
+
+    assert isinstance(claimed, attempts.Attempt)
+    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "coalesced"

@@ -234,6 +234,30 @@ async def test_no_other_slot_and_no_run_by_hand_comes_between_parts(make: Any, d
     assert db.job_runs.find_one({"_id": later.key})["outcome"] == "skipped_overlap"
 
 
+async def test_with_queue_one_parts_wait_for_the_run_by_hand_that_is_at_work(
+    make: Any, db: Any
+) -> None:
+    walker, ctx, each = Walker(held=True), await make(), [await make() for _ in range(2)]
+    patient = replace(HOURLY, overlap="queue_one")
+    by_hand = asyncio.create_task(work.by_hand(ctx, walker.job, Args(), Stop()))
+    await busy(walker, 1)
+    waiting = [
+        asyncio.create_task(
+            work.of_slot(one, walker.job, patient, SLOT, source="cli", stop=Stop(), shard=shard)
+        )
+        for one, shard in zip(each, shards(2), strict=True)
+    ]
+    await asyncio.sleep(1.5 * ctx.store.leases.ttl_s)
+    assert walker.at_work == ["0/1"]
+    walker.go.set()
+
+    endings = await asyncio.gather(by_hand, *waiting)
+
+    assert [ending.exit_code for ending in endings] == [0, 0, 0]
+    assert set(walker.seen.values()) == {2}
+    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "succeeded"
+
+
 async def test_parts_by_hand_run_beside_each_other_and_beside_nothing_else(
     make: Any, db: Any
 ) -> None:
