@@ -88,6 +88,7 @@ def _plant(url: str, rows: int) -> None:
         sessions = client[_NAME].user_sessions
         if left := sessions.count_documents({}):
             raise SystemExit(f"{left} sessions were left")
+        sessions.drop_indexes()
         sessions.create_index("session_token", unique=True)
         sessions.create_index("expires_at")
         for first in range(0, rows, 1000):

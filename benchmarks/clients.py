@@ -65,6 +65,7 @@ def mails(players: int) -> None:
     print(asyncio.run(_mails(players)))
 
 
+@clients.command()
 @click.argument("until", type=click.Path(path_type=Path))
 def application(until: Path) -> None:
     """What players do: one small majority write after another, until a file is there.
