@@ -1,4 +1,4 @@
-"""A replica set of three on loopback, for tests in which its primary goes away."""
+"""A replica set of three on loopback, for tests in which its primary goes away, and a benchmark."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ class ReplicaSet:
 
 
 @contextmanager
-def replica_set(folder: Path) -> Iterator[ReplicaSet]:
+def replica_set(folder: Path, election_ms: int = 1000) -> Iterator[ReplicaSet]:
     """Three members with a fast election, for as long as it is entered."""
     binary, ports = find_mongod(), [_free_port() for _ in range(3)]
     with ExitStack() as stack:
@@ -62,14 +62,17 @@ def replica_set(folder: Path) -> Iterator[ReplicaSet]:
             stack.callback(process.wait)
             stack.callback(process.kill)
         found = ReplicaSet(ports)
-        _initiate(found)
+        _initiate(found, election_ms)
         found.primary()
         yield found
 
 
-def _initiate(found: ReplicaSet) -> None:
+def _initiate(found: ReplicaSet, election_ms: int) -> None:
     members = [{"_id": n, "host": f"127.0.0.1:{port}"} for n, port in enumerate(found.ports)]
-    settings: dict[str, Any] = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 200}
+    settings: dict[str, Any] = {
+        "electionTimeoutMillis": election_ms,
+        "heartbeatIntervalMillis": 200,
+    }
     for port in found.ports:  # each listens
         with _direct(port, 20_000) as client:
             client.admin.command("ping")
