@@ -15,7 +15,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.models import Account, Platform, Standing
 from chesscoach.rules import cadence, months, usernames
-from chesscoach.store.accounts import Row
+from chesscoach.store.account_rows import Row
 from chesscoach.store.lanes import Outlook
 from chesscoach.store.users import UserRow
 

@@ -14,7 +14,7 @@ from chesscoach.context import Context
 from chesscoach.models import Week
 from chesscoach.runner.job import Stop
 from chesscoach.store import checkup
-from chesscoach.store.accounts import Wanted
+from chesscoach.store.account_rows import Wanted
 from chesscoach.store.checkup import Overheard
 from chesscoach.store.cleaning import rules
 from chesscoach.store.store import Store, open_store

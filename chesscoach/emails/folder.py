@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from chesscoach.emails.transport import utc_now
 from chesscoach.models import Delivery, Message
 
 # Folded at the usual 78 characters, a long List-Unsubscribe would be encoded, and so be no link.
@@ -44,7 +43,7 @@ class FolderTransport:
         folder: Path,
         sender: str,
         sender_name: str,
-        now: Callable[[], datetime] = utc_now,
+        now: Callable[[], datetime],
     ) -> None:
         self._folder = folder
         self._sender = sender or "nobody@localhost"

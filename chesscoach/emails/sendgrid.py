@@ -19,7 +19,6 @@ from yarl import URL
 from chesscoach import __version__
 from chesscoach.config import SendGrid
 from chesscoach.emails.payload import payload
-from chesscoach.emails.transport import utc_now
 from chesscoach.emails.verdicts import judged
 from chesscoach.models import Delivery, Message
 
@@ -44,7 +43,7 @@ class SendGridTransport:
         sender: str,
         sender_name: str,
         lease_s: float,
-        now: Callable[[], datetime] = utc_now,
+        now: Callable[[], datetime],
     ) -> None:
         self.in_flight = settings.in_flight
         self.deadline_s = min(settings.timeout_s, lease_s * LEASE_SHARE)

@@ -1,6 +1,5 @@
 """What every way out for mail has in common."""
 
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -39,8 +38,3 @@ class Transport(Protocol):
 
     def describe(self) -> str:
         """Where mail goes, for people; no credentials."""
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)

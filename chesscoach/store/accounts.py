@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import get_args
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from chesscoach.errors import LeaseLost
 from chesscoach.models import WHOLE, Account, Link, Platform, Shard, number
+from chesscoach.store import account_rows
+from chesscoach.store.account_rows import Row, Saved, Trouble, Wanted
 from chesscoach.store.client import Database, Document
 from chesscoach.store.faults import only_duplicates, spoken
 
@@ -27,50 +27,6 @@ _ERRORS = 5
 """So many of an account's last errors are kept."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Saved(Struct, frozen=True, kw_only=True):
-    """The state of an account after work, and when it is due again.
-
-    Without a due time it is a step on the way: the account stays as due as it was.
-    """
-
-    account: Account
-    due_at: datetime | None = None
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """Which accounts of a site a run asks for.
-
-    Those checked since the run began are left out, whatever their due time has become. `waiting`
-    asks only for those with unfinished games, `shard` for those of a part of the users.
-    """
-
-    platform: Platform
-    begun: datetime
-    due_only: bool
-    user_id: str | None = None
-    waiting: bool = False
-    shard: Shard = WHOLE
-
-
-class Trouble(Struct, frozen=True, kw_only=True):
-    """Why an account could not be checked, and when."""
-
-    error: str
-    at: datetime
-
-
-class Row(Struct, frozen=True, kw_only=True):
-    """An account with what the store keeps beside its state.
-
-    `failures` counts failed checks in a row; `errors` are the last ones, the newest last.
-    """
-
-    account: Account
-    due_at: datetime
-    failures: int
-    errors: tuple[Trouble, ...]
 
 
 class Accounts:
@@ -85,8 +41,8 @@ class Accounts:
     ) -> list[Account]:
         """The rows of some accounts, and every row that some users are linked to; of a part."""
         named: Document = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
-        query = {**named, **_of(shard)}
-        return [_account(row) for row in await self._rows.find(query).to_list(None)]
+        query = {**named, **account_rows.of_part(shard)}
+        return [account_rows.account_of(row) for row in await self._rows.find(query).to_list(None)]
 
     async def links(
         self, user_id: str | None = None, shard: Shard = WHOLE
@@ -104,7 +60,11 @@ class Accounts:
 
     @spoken
     async def _links_page(self, user_id: str | None, shard: Shard, after: str) -> list[Document]:
-        query: Document = {"_id": {"$gt": after}, "links.0": {"$exists": True}, **_of(shard)}
+        query: Document = {
+            "_id": {"$gt": after},
+            "links.0": {"$exists": True},
+            **account_rows.of_part(shard),
+        }
         if user_id is not None:
             query["links.user_id"] = user_id
         rows = self._rows.find(query, {"links.user_id": 1}).sort("_id", 1)
@@ -127,7 +87,7 @@ class Accounts:
         writes: list[InsertOne[Document] | UpdateOne] = [
             InsertOne(
                 {
-                    **_fields(account),
+                    **account_rows.fields_of(account),
                     "_id": account.key,
                     "number": number(account.links[0].user_id) if account.links else None,
                     "due_at": account.created_at,
@@ -136,7 +96,7 @@ class Accounts:
             )
             for account in made
         ]
-        writes += [_joined(key, link, joined_at) for key, link in joining]
+        writes += [account_rows.joining(key, link, joined_at) for key, link in joining]
         writes += [
             UpdateOne({"_id": key}, {"$pull": {"links": {"user_id": user_id}}})
             for key, user_id in leaving
@@ -151,7 +111,7 @@ class Accounts:
             there = [made[each["index"]] for each in error.details["writeErrors"]]
             await self._rows.bulk_write(
                 [
-                    _joined(account.key, replace(link, joined=False), joined_at)
+                    account_rows.joining(account.key, replace(link, joined=False), joined_at)
                     for account in there
                     for link in account.links
                 ],
@@ -162,12 +122,12 @@ class Accounts:
         """Pages of the accounts that are wanted, stalest first."""
         after: tuple[datetime, str] | None = None
         while page := await self._due_page(wanted, after):
-            yield [_account(row) for row in page]
+            yield [account_rows.account_of(row) for row in page]
             after = (page[-1]["due_at"], page[-1]["_id"])
 
     @spoken
     async def _due_page(self, wanted: Wanted, after: tuple[datetime, str] | None) -> list[Document]:
-        query = _query(wanted)
+        query = account_rows.asking(wanted)
         if after is not None:
             at, key = after
             query["$or"] = [{"due_at": {"$gt": at}}, {"due_at": at, "_id": {"$gt": key}}]
@@ -177,7 +137,7 @@ class Accounts:
     @spoken
     async def count(self, wanted: Wanted) -> int:
         """How many accounts `due` would yield."""
-        return await self._rows.count_documents(_query(wanted))
+        return await self._rows.count_documents(account_rows.asking(wanted))
 
     @spoken
     async def save(self, saved: Sequence[Saved], fence: int) -> None:
@@ -188,7 +148,9 @@ class Accounts:
         """
         if not saved:
             return
-        result = await self._rows.bulk_write([_moved(item, fence) for item in saved], ordered=False)
+        result = await self._rows.bulk_write(
+            [account_rows.moving(item, fence) for item in saved], ordered=False
+        )
         if result.matched_count < len(saved):
             msg = "a newer holder of the lane has moved these cursors"
             raise LeaseLost(msg)
@@ -227,7 +189,7 @@ class Accounts:
         rows = await self._rows.find(query).sort("_id", 1).to_list(None)
         return [
             Row(
-                account=_account(row),
+                account=account_rows.account_of(row),
                 due_at=row["due_at"],
                 failures=row.get("failures", 0),
                 errors=tuple(Trouble(**each) for each in row.get("errors", [])),
@@ -249,7 +211,7 @@ class Accounts:
             "failures": {"$not": {"$gt": 0}},
         }
         rows = await self._rows.find(query).sort("due_at", -1).limit(1).to_list(1)
-        return _account(rows[0]) if rows else None
+        return account_rows.account_of(rows[0]) if rows else None
 
     @spoken
     async def remove(self, key: str, fence: int) -> None:
@@ -274,67 +236,3 @@ class Accounts:
             ]
         ).to_list(None)
         return {r["_id"]: r["oldest"] for r in rows if r["oldest"] > _NEVER and r["joined"]}
-
-
-def _joined(key: str, link: Link, at: datetime) -> UpdateOne:
-    return UpdateOne(
-        {"_id": key, "links.user_id": {"$ne": link.user_id}},
-        {"$push": {"links": _builtins(link)}, "$min": {"due_at": at}},
-    )
-
-
-def _of(shard: Shard) -> Document:
-    """Of a part's accounts; those without a number, which is new, are the first part's."""
-    if shard.of == 1:
-        return {}
-    mine: list[Document] = [{"number": {"$mod": [shard.of, shard.index]}}]
-    return {"$and": [{"$or": mine + [{"number": None}] * (shard.index == 0)}]}
-
-
-def _moved(saved: Saved, fence: int) -> UpdateOne:
-    """The state that was worked, but for who has joined or left since it was read.
-
-    A part of the users may link what another one walks. With somebody new it stays as due as it is.
-    """
-    fields = {**_fields(saved.account), "fence": fence}
-    links = fields.pop("links")
-    ours = {"$literal": [link["user_id"] for link in links]}
-    left = {"input": {"$literal": links}, "cond": {"$in": ["$$this.user_id", "$links.user_id"]}}
-    joined = {"input": "$links", "cond": {"$not": [{"$in": ["$$this.user_id", ours]}]}}
-    update: Document = {key: {"$literal": value} for key, value in fields.items()}
-    update["links"] = {"$concatArrays": [{"$filter": left}, {"$filter": joined}]}
-    if saved.due_at is not None:
-        same = {"$eq": [{"$filter": joined}, []]}
-        update |= {"due_at": {"$cond": [same, saved.due_at, "$due_at"]}, "failures": 0}
-    return UpdateOne({"_id": saved.account.key, "fence": {"$lte": fence}}, [{"$set": update}])
-
-
-def _query(wanted: Wanted) -> Document:
-    query: Document = {
-        "platform": wanted.platform,
-        "links.0": {"$exists": True},
-        "checked_at": {"$not": {"$gte": wanted.begun}},
-        **_of(wanted.shard),
-    }
-    if wanted.user_id is not None:
-        query["links.user_id"] = wanted.user_id
-    if wanted.waiting:
-        query["pending.0"] = {"$exists": True}
-    if wanted.due_only:
-        query["due_at"] = {"$lte": wanted.begun}
-    return query
-
-
-def _builtins(value: object) -> Document:
-    fields: Document = msgspec.to_builtins(value, builtin_types=(datetime,))
-    return fields
-
-
-def _fields(account: Account) -> Document:
-    fields = _builtins(account)
-    del fields["key"]
-    return fields
-
-
-def _account(row: Document) -> Account:
-    return msgspec.convert({**row, "key": row["_id"]}, Account)

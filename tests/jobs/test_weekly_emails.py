@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chesscoach import config
 from chesscoach.config import Settings
-from chesscoach.context import open_context
+from chesscoach.context import open_context, utc_now
 from chesscoach.demo.sendgrid import SendGridStandIn
 from chesscoach.emails.links import Links
 from chesscoach.emails.rendering import Renderer
@@ -421,7 +421,7 @@ async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(post: P
     async with open_context(post.settings, post.clock) as ctx, AsyncExitStack() as stack:
         run = Run("r", slot=None, by_hand=True, dry_run=False, stop=Stop(), fence=1)
         emails = ctx.config.emails
-        out = SendGridTransport(emails.sendgrid, KEY, "coach@example.org", "Coach", 30.0)
+        out = SendGridTransport(emails.sendgrid, KEY, "coach@example.org", "Coach", 30.0, utc_now)
         await stack.enter_async_context(out)
         links = Links(emails.public_url, emails.keys, 30, ctx.now)
         desk = Desk(

@@ -6,7 +6,8 @@ import pytest
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost
 from chesscoach.models import Account, Link, Shard
-from chesscoach.store.accounts import PAGE, Saved, Wanted
+from chesscoach.store.account_rows import Saved, Wanted
+from chesscoach.store.accounts import PAGE
 from tests.conftest import NOON
 
 
@@ -252,3 +253,13 @@ async def test_who_joins_or_leaves_an_account_that_another_part_walks_has_done_s
     assert page[0].etags == read.etags
     await ctx.store.accounts.save([Saved(account=page[0], due_at=later)], fence=2)
     assert db.sync_accounts.find_one()["due_at"] == later
+
+
+async def test_what_an_account_no_longer_has_is_gone_from_its_row(ctx: Context) -> None:
+    await ctx.store.accounts.ensure([account("ann")], [], [], NOON)
+    for etags in ({"2026-09": "a", "2026-10": "b"}, {"2026-10": "$c"}):
+        saved = account("ann", etags=etags)
+        await ctx.store.accounts.save([Saved(account=saved, due_at=NOON)], fence=1)
+
+    (row,) = await ctx.store.accounts.of_users(["lichess:ann"], [])
+    assert row.etags == {"2026-10": "$c"}

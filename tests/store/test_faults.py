@@ -4,7 +4,8 @@ from pymongo import WriteConcern, errors
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, StoreFailed, StoreUnavailable
 from chesscoach.models import Account, Link
-from chesscoach.store.accounts import Accounts, Saved
+from chesscoach.store.account_rows import Saved
+from chesscoach.store.accounts import Accounts
 from chesscoach.store.faults import spoken, translated
 from chesscoach.store.games import Games, UserGame
 from chesscoach.store.queue import Queue

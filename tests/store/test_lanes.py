@@ -8,7 +8,7 @@ import pytest
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost, SiteClosed
 from chesscoach.models import Account, Link
-from chesscoach.store.accounts import Saved
+from chesscoach.store.account_rows import Saved
 from chesscoach.store.lanes import Outlook, SiteLane
 from chesscoach.store.leases import Leases
 from tests.conftest import NOON

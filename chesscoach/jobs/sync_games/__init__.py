@@ -21,7 +21,7 @@ from chesscoach.jobs.sync_games.linking import SITES, link_accounts
 from chesscoach.jobs.sync_games.walk import Fetcher, Walk
 from chesscoach.models import Counts, Platform
 from chesscoach.runner.job import Job, Run
-from chesscoach.store.accounts import Wanted
+from chesscoach.store.account_rows import Wanted
 
 
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

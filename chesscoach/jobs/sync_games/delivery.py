@@ -21,7 +21,7 @@ from chesscoach.rules import games as game_rules
 from chesscoach.rules import standing
 from chesscoach.runner.job import Run
 from chesscoach.sources.client import Lane
-from chesscoach.store.accounts import Saved
+from chesscoach.store.account_rows import Saved
 from chesscoach.store.games import Stored, UserGame
 
 BATCH = 500

@@ -16,7 +16,8 @@ from chesscoach.rules import cadence, months, standing, usernames
 from chesscoach.rules import games as game_rules
 from chesscoach.runner.job import Run
 from chesscoach.sources.chesscom_payload import Month
-from chesscoach.store.accounts import PAGE, Wanted
+from chesscoach.store.account_rows import Wanted
+from chesscoach.store.accounts import PAGE
 
 _HOPS = 5
 """Names that a redirect may lead on to."""

@@ -17,7 +17,7 @@ from chesscoach.rules import cadence, months, standing
 from chesscoach.runner.job import Run
 from chesscoach.sources.lichess import More
 from chesscoach.sources.lichess_payload import Line
-from chesscoach.store.accounts import Wanted
+from chesscoach.store.account_rows import Wanted
 
 _PAGES = 3
 """Pages of games that are fetched of one account before others have their turn."""

@@ -20,7 +20,7 @@ from chesscoach.models import Account, Platform
 from chesscoach.runner import attempts
 from chesscoach.runner.job import Run
 from chesscoach.sources.client import Site
-from chesscoach.store.accounts import Wanted
+from chesscoach.store.account_rows import Wanted
 
 _AHEAD = 8
 """Deliveries fetched but not yet written: enough to keep the site's lane busy."""
