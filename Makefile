@@ -98,7 +98,7 @@ install: ## the worker in PREFIX, settings and empty secrets in ETC, the user RU
 
 install-systemd: install ## the same, and units in UNITS
 	install -d -m 0755 $(DESTDIR)$(UNITS)
-	$(DESTDIR)$(PREFIX)/bin/python -m chesscoach.entry deploy render systemd --config $(DESTDIR)$(ETC)/config.toml --prefix $(PREFIX) --etc $(ETC) --user $(RUN_AS) --out $(DESTDIR)$(UNITS)
+	$(DESTDIR)$(PREFIX)/bin/python -m chesscoach.cli deploy render systemd --config $(DESTDIR)$(ETC)/config.toml --prefix $(PREFIX) --etc $(ETC) --user $(RUN_AS) --out $(DESTDIR)$(UNITS)
 
 # A folder that only its owner enters, and files in it that a container's user reads.
 compose-secrets: ## the secrets that compose.yaml reads, new ones where there are none

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from rich.table import Table
 
 from chesscoach.demo.world import Site, World
-from chesscoach.store.embedded import Embedded
+from chesscoach.mongo.embedded import Embedded
 
 SITES: tuple[Site, Site] = ("lichess", "chess.com")
 SYNC = ("chesscoach.jobs.sync_games", "--json")

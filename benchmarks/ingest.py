@@ -25,7 +25,7 @@ from rich.table import Table
 
 from benchmarks import ground
 from benchmarks.ground import Measured, Report
-from chesscoach.demo.lichess import LichessStandIn, lichess_json, movetext
+from chesscoach.demo.fake_lichess import LichessStandIn, lichess_json, movetext
 from chesscoach.demo.world import Played, World, famous_games
 
 LEAST = 0.6

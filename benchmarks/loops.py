@@ -20,8 +20,8 @@ from rich.table import Table
 
 from benchmarks import ground
 from benchmarks.ground import Measured, Report
-from chesscoach.demo.chesscom import ChesscomStandIn
-from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import ChesscomStandIn
+from chesscoach.demo.fake_lichess import LichessStandIn
 
 MOST = 1.15
 """Ours may take so many times as long as the requests of its busier lane."""

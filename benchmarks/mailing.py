@@ -47,7 +47,7 @@ async def stand_in(folder: Path, name: str, delay_s: float) -> AsyncIterator[Box
     """SendGrid for the time that it is entered; each of its replies takes so long."""
     record = folder / f"{name}.taken"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "chesscoach.demo.sendgrid",
+        sys.executable, "-m", "chesscoach.demo.fake_sendgrid",
         "--delay", str(delay_s), "--record", str(record),
         stdout=PIPE,
     )  # fmt: skip

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from benchmarks import ground
 from benchmarks.ground import Measured, Report
-from chesscoach.demo.chesscom import ChesscomStandIn
-from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import ChesscomStandIn
+from chesscoach.demo.fake_lichess import LichessStandIn
 
 FEW = 1000
 MOST_MB = 60

@@ -12,7 +12,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
 from benchmarks import ground
-from chesscoach.models import Week
+from chesscoach.schedules.iso_week import Week
 
 GAMES, ANALYSES = 5, 4
 """Of each player who has played, in the two weeks together; the last week has the more."""

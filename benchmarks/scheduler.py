@@ -34,9 +34,10 @@ from rich.table import Table
 from benchmarks import apscheduler_client, ground
 from chesscoach import config, log
 from chesscoach.context import Context, open_context
-from chesscoach.models import Counts, Schedule
-from chesscoach.runner.job import Job, Run, Stop
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
 
 _LATE_S, _IDLE = 0.15, 2.0
 _OURS, _MEMORY, _MONGODB = "ours", "APScheduler", "APScheduler+MongoDB"

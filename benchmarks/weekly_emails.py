@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks import ground, mailing, players, tables
 from benchmarks.ground import Measured, Report
 from benchmarks.tables import Measure
-from chesscoach.store.weeks import BATCH
+from chesscoach.emails.store.player_weeks import BATCH
 
 LEAST = 10
 """Ours must be so many times as fast."""

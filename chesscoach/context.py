@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from chesscoach.config import Config, Process, Settings
 from chesscoach.metrics import Metrics
+from chesscoach.mongo.store import Store, open_store
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.client import Site
 from chesscoach.sources.lichess import Lichess
-from chesscoach.store.store import Store, open_store
 
 
 class Context(Struct, frozen=True, kw_only=True):

@@ -10,11 +10,10 @@ import click
 from chesscoach import log
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.runner import command
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling import joblist
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.jobs import catalog, command
 from chesscoach.web.listeners import open_web
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
 
 
 async def serve(ctx: Context, stop: Stop) -> int:
@@ -25,7 +24,7 @@ async def serve(ctx: Context, stop: Stop) -> int:
         CannotListen: an address of `[web]` cannot be had.
     """
     for schedule in ctx.config.schedules.values():
-        await ctx.store.require(*joblist.JOBS[schedule.job].writes)
+        await ctx.store.require(*catalog.JOBS[schedule.job].writes)
     log.get_logger().info("daemon_started", database=ctx.store.place)
     scheduler = Scheduler(ctx, stop)
     async with open_web(ctx, stop, scheduler.alarm), scheduler:
@@ -36,7 +35,7 @@ async def serve(ctx: Context, stop: Stop) -> int:
 
 def _settings(path: str | None) -> Settings:
     loaded = command.settings(path, stream="stdout")
-    joblist.check(loaded.config)
+    catalog.check(loaded.config)
     return loaded
 
 

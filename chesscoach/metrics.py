@@ -5,7 +5,7 @@ The label is `job_name`, for a scrape adds a `job` of its own. No label holds a 
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from chesscoach.models import PASSED_OVER, Outcome
+from chesscoach.schedules.outcome import PASSED_OVER, Outcome
 
 
 class Metrics:

@@ -17,12 +17,12 @@ from chesscoach import config, log
 from chesscoach.config import Settings
 from chesscoach.config.loading import OLD_INTERVAL
 from chesscoach.context import Context, open_context, utc_now
-from chesscoach.demo.chesscom import ChesscomStandIn
-from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import ChesscomStandIn
+from chesscoach.demo.fake_lichess import LichessStandIn
 from chesscoach.demo.world import World
-from chesscoach.runner.job import Stop
-from chesscoach.store.client import Document
-from chesscoach.store.embedded import Embedded
+from chesscoach.mongo.client import Document
+from chesscoach.mongo.embedded import Embedded
+from chesscoach.worker.job import Stop
 from tests.reuse import Reuse
 
 

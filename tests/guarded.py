@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from pymongo import MongoClient
 
-from chesscoach.store.mongod import _free_port, find_mongod
+from chesscoach.mongo.mongod import _free_port, find_mongod
 
 _SECRET = "secret-of-the-test"
 _OURS = ("job_runs", "job_leases", "schedules", "email_outbox", "performance_snapshots")

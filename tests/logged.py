@@ -7,12 +7,12 @@ from pathlib import Path
 from msgspec import Struct
 
 import chesscoach
-from chesscoach.runner import record
+from chesscoach.worker.runner import result
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 PACKAGE = Path(chesscoach.__file__).parent
 RECORDS = {
-    "job_finished": {*record._LEVELS.values(), "error"},
+    "job_finished": {*result._LEVELS.values(), "error"},
     "dry_run_finished": {"info"},
     "nothing_to_run": set[str](),
 }

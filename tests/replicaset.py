@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, PyMongoError
 
-from chesscoach.store.mongod import _free_port, find_mongod
+from chesscoach.mongo.mongod import _free_port, find_mongod
 
 NAME = "failover"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from chesscoach.store import indexes
-from chesscoach.store.client import Document
+from chesscoach.mongo import indexes
+from chesscoach.mongo.client import Document
 
 _RESTING = 4
 """So many rest before one is used again: what a test has broken off may still write a moment."""

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chesscoach.context import Context
-from chesscoach.models import Account, Link, SealedMonth
-from chesscoach.rules import months
+from chesscoach.sync import archive_months
+from chesscoach.sync.account import Account, Link, SealedMonth
 from tests.conftest import Sites
 from tests.jobs.test_sync_games import ago, member, sync
 from tests.processes import Ended, run
@@ -138,7 +138,7 @@ async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
     )
     assert lichess["open_months"] == lichess["sealed_months"] == []
     assert chesscom["cursor"] is None
-    assert chesscom["open_months"][-1] == months.of(ctx.now())
+    assert chesscom["open_months"][-1] == archive_months.of(ctx.now())
     assert chesscom["unfinished_games"] == []
     assert lichess["site"] == {
         "paused_until": None,

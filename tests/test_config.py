@@ -15,7 +15,7 @@ from msgspec import Struct
 from chesscoach import config
 from chesscoach.config import Address, Config, Origin, Process, Settings, Web
 from chesscoach.errors import ConfigError
-from chesscoach.models import Every, Schedule
+from chesscoach.schedules.schedule import Every, Schedule
 
 ROOT = Path(__file__).parents[1]
 SECRET = "mongodb://coach:hunter2@db.example/"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.demo.site import Fault
+from chesscoach.demo.fake_site import Fault
 from tests.conftest import Sites
 from tests.jobs.test_sync_games import ago, member
 from tests.processes import kill, line_with, run, start

@@ -9,19 +9,19 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 import chesscoach
-from chesscoach.commands import email, runs
-from chesscoach.commands import schedules as schedule
+from chesscoach.cli import emails, runs
+from chesscoach.cli import schedules as schedule
 from chesscoach.config import Lichess, Sources
+from chesscoach.emails.store.outbox_values import STATES
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.metrics import Metrics
-from chesscoach.models import Schedule
-from chesscoach.rules import cadence
-from chesscoach.scheduling.joblist import JOBS
-from chesscoach.scheduling.why.verdict import Verdict
+from chesscoach.mongo.probe import Ledger
+from chesscoach.schedules.schedule import Schedule
 from chesscoach.sources.lichess import BULK, PAGE
-from chesscoach.store.outbox_rows import STATES
-from chesscoach.store.probe import Ledger
-from chesscoach.store.schedules import Stored
-from chesscoach.web.families import Gaps, of_ledger, of_process
+from chesscoach.sync import polling
+from chesscoach.web.metric_families import Gaps, of_ledger, of_process
+from chesscoach.worker.scheduler.explain.verdict import Verdict
+from chesscoach.worker.store.schedules import Stored
 from tests import logged
 from tests.conftest import NOON
 from tests.web.conftest import Hands, alarm_by
@@ -114,7 +114,7 @@ def test_the_documentation_of_mail_names_every_command_and_state() -> None:
     text = (ROOT / "docs" / "email.md").read_text()
     commands = re.findall(r"^\| `([a-z]+)[ `]", mail, re.MULTILINE)
 
-    assert set(commands) - {"chesscoach"} == set(email.group.commands)
+    assert set(commands) - {"chesscoach"} == set(emails.group.commands)
     assert re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE) == list(STATES)
 
 
@@ -146,15 +146,15 @@ def test_the_pinned_requirements_name_no_index() -> None:
 
 def test_the_figures_of_the_sync_are_those_of_the_code() -> None:
     text = " ".join((ROOT / "docs" / "sync.md").read_text().split())
-    for tier in cadence.TIERS[:3]:
+    for tier in polling.TIERS[:3]:
         assert f"less than {tier.idle.days} days ago | {tier.name}" in text
-    assert f"longer ago | {cadence.TIERS[3].name}" in text
-    assert f"closed or missing | {cadence.LAPSED.name}" in text
+    assert f"longer ago | {polling.TIERS[3].name}" in text
+    assert f"closed or missing | {polling.LAPSED.name}" in text
     assert f"{PAGE * 3:,} games are fetched" in text
     assert f"{BULK} names each" in text
     assert f"{Lichess().users_per_10min:,} names in ten minutes" in text
     assert f"{Lichess().users_per_10min * 15:,} a day" in text
     assert f"`[sources] pause_s` ({Sources().pause_s:.0f} s)" in text
     assert f"`breaker_s` ({Sources().breaker_s / 60:.0f} minutes)" in text
-    assert f"{cadence.LOOK_BACK.days} days further back" in text
-    assert f"each of the last {cadence.KEPT}" in text
+    assert f"{polling.LOOK_BACK.days} days further back" in text
+    assert f"each of the last {polling.KEPT}" in text

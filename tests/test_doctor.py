@@ -17,14 +17,14 @@ from pymongo import MongoClient
 from chesscoach import config, log
 from chesscoach.config import Config, Settings
 from chesscoach.context import Context, utc_now
-from chesscoach.demo.site import Fault
-from chesscoach.doctor import database, examination, secrets
+from chesscoach.demo.fake_site import Fault
+from chesscoach.doctor import checks, database, secrets
 from chesscoach.doctor.finding import Finding, Patient
-from chesscoach.doctor.sites import NOBODY, WELL_KNOWN
-from chesscoach.store import client
-from chesscoach.store.client import Document
-from chesscoach.store.mongod import find_mongod
-from chesscoach.store.server import Server
+from chesscoach.doctor.sources import NOBODY, WELL_KNOWN
+from chesscoach.mongo import client
+from chesscoach.mongo.client import Document
+from chesscoach.mongo.mongod import find_mongod
+from chesscoach.mongo.server_info import Server
 from tests.conftest import Sites
 from tests.jobs.test_sync_games import member, sync
 from tests.processes import Ended, kill, run, start
@@ -33,14 +33,14 @@ CLI = "chesscoach.cli"
 NOBODY_THERE = "mongodb://127.0.0.1:1/"
 HURRY = {"CHESSCOACH_DATABASE__TIMEOUT_S": "0.5"}  # where nobody answers
 PASSWORD = "hunter2hunter2"  # planted
-NAMES = [check.name for check in examination.CHECKS]
+NAMES = [check.name for check in checks.CHECKS]
 
 
 async def examined(settings: Settings) -> dict[str, Finding]:
     """The findings by check, as they are told, with logging as the command sets it up."""
     log.configure(config.Log(format="json"), secrets=settings.process.secrets(), stream="stderr")
     told: list[Finding] = []
-    findings = await examination.examine(settings, told.append)
+    findings = await checks.examine(settings, told.append)
     assert findings == told
     assert [found.check for found in findings] == NAMES
     return {found.check: found for found in findings}
@@ -237,7 +237,7 @@ async def test_a_database_that_is_down_leaves_the_sites_unasked_and_the_rest_che
     }
     assert "its lane is in the database" in found["lichess"].what
     assert sites.lichess.seen == sites.chesscom.seen == []
-    assert examination.exit_code(list(found.values())) == 1
+    assert checks.exit_code(list(found.values())) == 1
 
 
 async def test_a_database_that_takes_a_connection_and_never_answers_is_given_up(

@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 
 from chesscoach.context import Context, utc_now
-from chesscoach.demo.sendgrid import Fault, SendGridStandIn
-from chesscoach.doctor import mail, secrets
-from chesscoach.jobs.weekly_emails import zones
-from chesscoach.models import Week
-from chesscoach.rules import weeks
+from chesscoach.demo.fake_sendgrid import Fault, SendGridStandIn
+from chesscoach.doctor import emails, secrets
+from chesscoach.emails.sending import week_zone
+from chesscoach.schedules import week_bounds
+from chesscoach.schedules.iso_week import Week
 from tests.test_doctor import doctor, examined, levels, patient, serving, settings_of
 
 KEY = "SG.stand-in-for-tests"
@@ -102,7 +102,7 @@ async def test_a_catalog_that_cannot_be_used_is_found_before_the_first_mail(tmp_
     (tmp_path / "de.po").write_text('msgid "Hello %(name)s,"\nmsgstr "Hallo %(nome)s,"\n')
     given = {"CHESSCOACH_EMAILS__LOCALES_DIR": str(tmp_path)}
 
-    found = await mail.outlet(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.outlet(await asyncio.to_thread(lambda: patient(**given)))
 
     assert (found.level, found.unusable) == ("fail", True)
     assert "de.po" in found.what
@@ -129,7 +129,7 @@ async def test_links_that_players_could_not_trust_or_follow_are_told(
 ) -> None:
     given = {**PRODUCTION, **changed}
 
-    found = await mail.links(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.links(await asyncio.to_thread(lambda: patient(**given)))
 
     assert (found.level, bool(found.do)) == (level, level == "warn")
     assert said in found.what
@@ -138,7 +138,7 @@ async def test_links_that_players_could_not_trust_or_follow_are_told(
 async def test_without_events_it_is_told_what_that_costs(production: dict[str, str]) -> None:
     del production["CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY"]
 
-    found = await mail.events(await asyncio.to_thread(lambda: patient(**production)))
+    found = await emails.events(await asyncio.to_thread(lambda: patient(**production)))
 
     assert found.level == "warn"
     assert "mails that are unknown stay so" in found.what
@@ -148,7 +148,7 @@ async def test_without_events_it_is_told_what_that_costs(production: dict[str, s
 async def test_an_events_key_that_is_none_fails(production: dict[str, str], key: str) -> None:
     given = {**production, "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": key}
 
-    found = await mail.events(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.events(await asyncio.to_thread(lambda: patient(**given)))
 
     assert (found.level, found.unusable) == ("fail", True)
     assert "emails.sendgrid.events_key" in found.what
@@ -173,7 +173,7 @@ async def test_a_key_that_may_not_send_fails(
 ) -> None:
     sendgrid.scopes = ["templates.read"]
 
-    found = await mail.sendgrid(await asyncio.to_thread(lambda: patient(**production)))
+    found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**production)))
 
     assert found.level == "fail"
     assert "Mail Send" in found.do
@@ -200,7 +200,7 @@ async def test_what_sendgrid_answers_instead_is_said_in_words(
 ) -> None:
     sendgrid.faults.extend([fault, fault])  # aiohttp repeats a GET whose connection is cut
 
-    found = await mail.sendgrid(await asyncio.to_thread(lambda: patient(**production)))
+    found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**production)))
 
     assert found.level == level
     assert said in found.what
@@ -213,7 +213,7 @@ async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(
 ) -> None:
     given = {**production, "SENDGRID_API_KEY": key}
 
-    found = await mail.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
 
     assert (found.level, sendgrid.asked) == ("fail", 0)
 
@@ -221,7 +221,7 @@ async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(
 async def test_a_key_is_not_sent_across_a_network_in_the_clear(production: dict[str, str]) -> None:
     given = {**production, "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": "http://sendgrid.invalid"}
 
-    found = await mail.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
 
     assert found.level == "fail"
     assert "base_url is not https" in found.what
@@ -236,7 +236,7 @@ async def test_an_answer_that_never_ends_is_cut_off(production: dict[str, str]) 
 
     async with serving(flood) as url:
         given = {**production, "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": url}
-        found = await mail.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
+        found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
 
     assert found.level == "warn"
 
@@ -268,10 +268,10 @@ async def test_mails_that_wait_or_whose_fate_nobody_knows_are_told(
     ctx: Context, db: Any, state: str, hours: float, level: str
 ) -> None:
     async def look() -> tuple[str, str]:
-        found = await mail.outbox(ctx)
+        found = await emails.outbox(ctx)
         return found.level, found.what
 
-    week = weeks.closed(ctx.now(), await zones.shared(ctx))
+    week = week_bounds.closed(ctx.now(), await week_zone.shared(ctx))
     assert await look() == ("ok", f"{week.key}: no mail yet")
     row(db, week.before, "unknown", 200)
     assert await look() == ("ok", f"{week.key}: no mail yet")

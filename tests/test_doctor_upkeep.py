@@ -5,10 +5,10 @@ import pytest
 from msgspec.structs import replace
 
 from chesscoach.context import Context, utc_now
-from chesscoach.doctor import upkeep
-from chesscoach.models import Schedule
-from chesscoach.scheduling import shelf
-from chesscoach.store.timestamps import text
+from chesscoach.doctor import maintenance
+from chesscoach.mongo.timestamps import text
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.scheduler import schedule_admin
 from tests.conftest import Clock
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ def at(ctx: Context, now: datetime = NOW) -> Context:
 )
 async def test_clocks_that_differ_are_told(ctx: Context, ahead_s: int, level: str) -> None:
     ours = replace(ctx, now=lambda: utc_now() + timedelta(seconds=ahead_s))
-    found = await upkeep.clock(ours)
+    found = await maintenance.clock(ours)
     assert found.level == level
     assert (
         found.what.startswith("the server's clock is " + ("-" if ahead_s > 0 else "+"))
@@ -32,7 +32,7 @@ async def test_clocks_that_differ_are_told(ctx: Context, ahead_s: int, level: st
 
 
 async def test_an_empty_database_has_nothing_to_complain_of(ctx: Context) -> None:
-    for look in (upkeep.strays, upkeep.queue, upkeep.jobs):
+    for look in (maintenance.strays, maintenance.queue, maintenance.jobs):
         assert (await look(ctx)).level == "ok"
 
 
@@ -41,7 +41,7 @@ async def test_timestamps_that_are_none_are_counted_with_their_ids(ctx: Context,
         [{"_id": "s1", "expires_at": "soon"}, {"_id": "s2"}, {"_id": "s3", "expires_at": NOW}]
     )
     db.notifications.insert_one({"_id": "n1", "read": True, "created_at": 20261121})
-    found = await upkeep.strays(at(ctx))
+    found = await maintenance.strays(at(ctx))
     assert found.level == "warn"
     assert "user_sessions 2 (s1, s2)" in found.what
     assert "notifications 1 (n1)" in found.what
@@ -51,7 +51,7 @@ async def test_sessions_whose_end_is_a_text_are_told_with_the_way_out(
     ctx: Context, db: Any
 ) -> None:
     db.user_sessions.insert_one({"expires_at": text(NOW + timedelta(days=1))})
-    found = await upkeep.strays(at(ctx))
+    found = await maintenance.strays(at(ctx))
     assert (found.level, "--repair-dates" in found.do) == ("warn", True)
 
 
@@ -67,18 +67,18 @@ async def test_an_item_that_waits_for_more_than_a_day_is_told(
             {"queue_id": "q4", "status": "pending", "created_at": None},
         ]
     )
-    found = await upkeep.queue(at(ctx))
+    found = await maintenance.queue(at(ctx))
     assert (found.level, "2026-11-20T11:00:00Z" in found.what) == ("warn", True)
     db.analysis_queue.delete_one({"queue_id": "q2"})
-    assert (await upkeep.queue(at(ctx))).level == "ok"
+    assert (await maintenance.queue(at(ctx))).level == "ok"
 
 
 async def test_a_job_without_a_success_for_two_slots_is_told(ctx: Context, db: Any) -> None:
     hourly = Schedule(job="sync_games", cron="0 * * * *")
     config = replace(ctx.config, schedules={"sync_games": hourly})
     began = at(replace(ctx, config=config), NOW - timedelta(hours=5))
-    await shelf.lay(began)
-    found = await upkeep.jobs(at(ctx))
+    await schedule_admin.lay(began)
+    found = await maintenance.jobs(at(ctx))
     assert found.level == "warn"
     assert found.what.startswith("no success for two slots or more: sync_games;")
     assert "cleanup never" in found.what
@@ -89,5 +89,5 @@ async def test_a_job_without_a_success_for_two_slots_is_told(ctx: Context, db: A
         "finished_at": NOW - timedelta(minutes=50),
     }
     db.job_runs.insert_one(success)
-    found = await upkeep.jobs(at(ctx))
+    found = await maintenance.jobs(at(ctx))
     assert (found.level, "sync_games 2026-11-21T11:10:00Z" in found.what) == ("ok", True)

@@ -12,9 +12,9 @@ import yaml
 
 from chesscoach import config
 from chesscoach.config import Limits
-from chesscoach.models import PASSED_OVER, WORKED
-from chesscoach.store.outbox_rows import STATES
-from chesscoach.web import families
+from chesscoach.emails.store.outbox_values import STATES
+from chesscoach.schedules.outcome import PASSED_OVER, WORKED
+from chesscoach.web import metric_families
 from tests import logged
 from tests.test_docs import DOCS, ROOT, exposed
 
@@ -133,7 +133,7 @@ def test_each_alert_asks_for_metrics_labels_and_values_that_there_are() -> None:
     metrics = exposed()
     values: dict[str, set[str]] = {
         "outcome": {*WORKED, *PASSED_OVER},
-        "state": {*STATES, *families.STATES},
+        "state": {*STATES, *metric_families.STATES},
         "status": {"403", "429"},
         "event": {"spamreport", "delivered", "bounce", "processed"},
     }

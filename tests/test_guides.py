@@ -9,10 +9,10 @@ from subprocess import run
 import click
 import pytest
 
-from chesscoach.cli import main
-from chesscoach.runner import command
-from chesscoach.scheduling.joblist import JOBS
-from chesscoach.store.indexes import COLLECTIONS
+from chesscoach.cli.main import main
+from chesscoach.jobs import command
+from chesscoach.jobs.catalog import JOBS
+from chesscoach.mongo.indexes import COLLECTIONS
 from tests.test_docs import DOCS, README, ROOT
 
 GUIDES = {"README.md": README, **{path.name: path.read_text() for path in DOCS.glob("*.md")}}

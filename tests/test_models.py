@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from chesscoach.models import WHOLE, Every, Schedule, Shard, Week, instant, number
-from chesscoach.rules import slots
+from chesscoach.schedules import slots
+from chesscoach.schedules.iso_week import Week
+from chesscoach.schedules.schedule import Every, Schedule, instant
+from chesscoach.worker.shard import WHOLE, Shard, number
 from tests.conftest import NOON
 
 HOURLY = {"job": "sync_games", "cron": "0 * * * *"}

@@ -5,8 +5,8 @@ from math import ceil
 
 from benchmarks import cleanup, ingest, loops, memory, scheduler, weekly_emails
 from chesscoach.config import Config
-from chesscoach.rules import cadence
 from chesscoach.sources.lichess import BULK
+from chesscoach.sync import polling
 from tests.test_docs import DOCS
 
 GUIDE = (DOCS / "scaling.md").read_text()
@@ -23,7 +23,7 @@ ROW_KB, GAME_KB = 0.34, 2.0
 
 def checks(runs: int = RUNS) -> list[float]:
     """A day, of one player of each tier."""
-    days = [tier.period.total_seconds() / 86_400 for tier in cadence.TIERS]
+    days = [tier.period.total_seconds() / 86_400 for tier in polling.TIERS]
     return [runs if day == 0 else 1 / day for day in days]
 
 

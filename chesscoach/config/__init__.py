@@ -1,8 +1,8 @@
 """Settings: what can be set, and how it is read."""
 
-from chesscoach.config.address import Address
 from chesscoach.config.cleanup import Cleanup
 from chesscoach.config.emails import Emails, SendGrid
+from chesscoach.config.listen_address import Address
 from chesscoach.config.loading import load
 from chesscoach.config.settings import (
     LISTENERS,

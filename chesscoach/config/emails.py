@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta
 
 from chesscoach.config.section import Section, Upstream, Url, UrlOrNone, host_of
-from chesscoach.models import Seconds
+from chesscoach.schedules.schedule import Seconds
 
 
 class SendGrid(Upstream, frozen=True, kw_only=True):

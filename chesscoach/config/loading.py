@@ -25,7 +25,7 @@ import msgspec
 
 from chesscoach.config.settings import Config, Origin, Process, Settings, default_schedules
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule, instant
+from chesscoach.schedules.schedule import Schedule, instant
 
 PREFIX = "CHESSCOACH_"
 OLD_INTERVAL = "BACKGROUND_SYNC_INTERVAL_SECONDS"

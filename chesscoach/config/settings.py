@@ -10,11 +10,11 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Meta, Struct
 
-from chesscoach.config.address import Address
 from chesscoach.config.cleanup import Cleanup
 from chesscoach.config.emails import Emails
+from chesscoach.config.listen_address import Address
 from chesscoach.config.section import Count, Section, Share, Upstream, Url
-from chesscoach.models import Schedule, Seconds
+from chesscoach.schedules.schedule import Schedule, Seconds
 
 Listener = Literal["admin", "public"]
 LISTENERS: tuple[Listener, ...] = ("admin", "public")

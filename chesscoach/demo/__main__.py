@@ -26,16 +26,16 @@ from chesscoach.config import (
     Sources,
 )
 from chesscoach.context import Context, open_context, utc_now
-from chesscoach.demo.application import furnish
-from chesscoach.demo.chesscom import ChesscomStandIn
-from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import ChesscomStandIn
+from chesscoach.demo.fake_lichess import LichessStandIn
+from chesscoach.demo.sample_data import furnish
 from chesscoach.demo.world import sample_world
-from chesscoach.jobs import sync_games, weekly_emails
-from chesscoach.models import Platform
-from chesscoach.rules import weeks
-from chesscoach.runner import command, work
-from chesscoach.runner.job import Stop
-from chesscoach.runner.record import Ending
+from chesscoach.jobs import command, sync_games, weekly_emails
+from chesscoach.schedules import week_bounds
+from chesscoach.sources.game import Platform
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import runner
+from chesscoach.worker.runner.result import Ending
 
 _FOLDER = ".chesscoach/demo"
 _DELAY_S = 0.03
@@ -62,7 +62,7 @@ async def show(stop: Stop, console: Console, today: datetime) -> int:
         before = await ctx.store.games.count_by_user(users)
         console.print(f"Syncing {len(users)} players: `python -m chesscoach.jobs.sync_games --all`")
         with command.progress_bar("sync_games") as observe:
-            ending = await work.by_hand(
+            ending = await runner.by_hand(
                 ctx, sync_games.JOB, sync_games.Args(all=True), stop, observe
             )
         after = await ctx.store.games.count_by_user(users)
@@ -70,7 +70,7 @@ async def show(stop: Stop, console: Console, today: datetime) -> int:
         _sum_up(console, ending, sum(after.values()) - sum(before.values()))
         await furnish(ctx.store, users, today)
         console.print("Writing Monday's mails: `python -m chesscoach.jobs.weekly_emails`")
-        mailed = await work.by_hand(ctx, weekly_emails.JOB, weekly_emails.Args(), stop)
+        mailed = await runner.by_hand(ctx, weekly_emails.JOB, weekly_emails.Args(), stop)
         await _show_mails(console, ctx, mailed)
         console.print(f"The data is in {_FOLDER}/mongo (database {ctx.config.database.name}).")
         console.print(f"To begin anew: rm -r {_FOLDER}. Nothing has been left running.")
@@ -128,7 +128,7 @@ def _sum_up(console: Console, ending: Ending, new: int) -> None:
 
 async def _show_mails(console: Console, ctx: Context, ending: Ending) -> None:
     """Where the mails are that have been written, by this show or an earlier one."""
-    week = weeks.closed(ctx.now(), ZoneInfo("UTC"))
+    week = week_bounds.closed(ctx.now(), ZoneInfo("UTC"))
     rows = await ctx.store.outbox.recent(state="sent", week=week.key, user_id=None, limit=100)
     new = ending.record.get("done", 0)
     console.print(f"{new} new mails of {week.key}, as files that a mail program opens:")

@@ -12,10 +12,10 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from chesscoach.config import Config
-from chesscoach.deploy import plan, spelling, wakes
-from chesscoach.deploy.plan import Left, Plan
-from chesscoach.models import Schedule, Slot, utc
-from chesscoach.rules import slots
+from chesscoach.deploy import fire_times, rendering, syntax
+from chesscoach.deploy.rendering import Left, Plan
+from chesscoach.schedules import slots
+from chesscoach.schedules.schedule import Schedule, Slot, utc
 
 _PREFIX = "chesscoach-"
 _LONGEST = 52
@@ -29,27 +29,27 @@ _SOON_S = 10
 def render(config: Config, now: datetime) -> Plan:
     """The CronJobs of all schedules, and the kustomization that lists them."""
     files, left = {}, []
-    template = plan.templates().get_template("cronjob.yaml.j2")
+    template = rendering.templates().get_template("cronjob.yaml.j2")
     for key, schedule in config.schedules.items():
         if reason := _unfit(schedule):
             left.append(Left(id=key, reason=reason))
             continue
-        limits = plan.bounds(config, schedule)
+        limits = rendering.bounds(config, schedule)
         files[f"{_file(key)}.yaml"] = template.render(
-            mark=plan.mark("k8s"),
+            mark=rendering.mark("k8s"),
             id=key,
             name=_PREFIX + _file(key),
             schedule=schedule,
-            cron=spelling.cron(wakes.of(schedule).times[0]),
+            cron=syntax.cron(fire_times.of(schedule).times[0]),
             timezone="Etc/UTC" if schedule.timezone == "UTC" else schedule.timezone,
             start_s=_start_s(key, schedule, now),
             limits=limits,
             attempts=config.runner.max_attempts,
             clocks=_clocks(key, schedule, now),
         )
-    listing = plan.templates().get_template("kustomization.yaml.j2")
+    listing = rendering.templates().get_template("kustomization.yaml.j2")
     files["kustomization.yaml"] = listing.render(
-        mark=plan.mark("k8s"), names=sorted(files), left=left
+        mark=rendering.mark("k8s"), names=sorted(files), left=left
     )
     return Plan(home="k8s", files=files, left=tuple(left))
 
@@ -58,7 +58,7 @@ def _unfit(schedule: Schedule) -> str:
     """Why a schedule can be no CronJob, if it cannot."""
     if not schedule.enabled:
         return "it is disabled"
-    found = wakes.of(schedule)
+    found = fire_times.of(schedule)
     if found.reason:
         return found.reason
     first = found.times[0]

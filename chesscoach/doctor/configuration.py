@@ -2,7 +2,7 @@
 
 from chesscoach.doctor.finding import Finding, Patient, ok, unusable, warn
 from chesscoach.errors import ConfigError
-from chesscoach.scheduling import joblist
+from chesscoach.jobs import catalog
 
 
 async def origin(patient: Patient) -> Finding:
@@ -32,7 +32,7 @@ async def schedules(patient: Patient) -> Finding:
     """Whether each schedule is of a job that there is, and would do something."""
     config = patient.settings.config
     try:
-        joblist.check(config)
+        catalog.check(config)
     except ConfigError as error:
         return unusable(error)
     enabled = [

@@ -2,7 +2,7 @@
 
 from chesscoach.context import Context
 from chesscoach.doctor.finding import Finding, Patient, fail, ok, warn
-from chesscoach.store.server import Server
+from chesscoach.mongo.server_info import Server
 
 _OLDEST = 6
 

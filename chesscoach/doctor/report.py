@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from chesscoach.doctor.examination import exit_code
+from chesscoach.doctor.checks import exit_code
 from chesscoach.doctor.finding import Finding, Level
 
 _MARKS: dict[Level, tuple[str, str]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chesscoach import log
 from chesscoach.doctor.finding import Finding, Patient, fail, ok, warn
-from chesscoach.store import client
+from chesscoach.mongo import client
 
 SIGNING_KEY = "CHESSCOACH_EMAILS__SIGNING_KEY"
 

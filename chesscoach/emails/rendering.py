@@ -10,12 +10,13 @@ import css_inline
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from chesscoach.config import Emails
-from chesscoach.emails import gamelinks
-from chesscoach.emails.catalogs import Catalogs
-from chesscoach.emails.cleaning import clean, one_line
-from chesscoach.emails.letter import Letter, compose, greeting
-from chesscoach.emails.tongue import Tongue
-from chesscoach.models import Message, Recipient, Summary, Week
+from chesscoach.emails.i18n.catalogs import Catalogs
+from chesscoach.emails.i18n.localizer import Tongue
+from chesscoach.emails.sanitize import clean, one_line
+from chesscoach.emails.weekly import game_links
+from chesscoach.emails.weekly.content import Letter, compose, greeting
+from chesscoach.emails.weekly.values import Message, Recipient, Summary
+from chesscoach.schedules.iso_week import Week
 
 TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_SUBJECT = 150
@@ -108,7 +109,7 @@ class Renderer:
         outbox_id: str,
         unsubscribe_url: str,
     ) -> Message:
-        unsubscribe_url = gamelinks.quoted(unsubscribe_url)
+        unsubscribe_url = game_links.quoted(unsubscribe_url)
         values = {
             "_": tongue.gettext,
             "tongue": tongue,

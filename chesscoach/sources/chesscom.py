@@ -10,7 +10,7 @@ from chesscoach.errors import BadReply, PlayerClosed, PlayerMissing, PlayerRenam
 from chesscoach.sources import chesscom_payload as payload
 from chesscoach.sources.chesscom_payload import Month
 from chesscoach.sources.client import Site
-from chesscoach.sources.reply import body, complaint
+from chesscoach.sources.response import body, complaint
 
 _MONTH_BYTES = 64 * 1024 * 1024
 _PROFILE_BYTES = 1024 * 1024

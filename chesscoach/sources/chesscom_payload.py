@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach.errors import BadReply
-from chesscoach.models import Game, Result, Side, plain_id
 from chesscoach.sources import pgn as pgns
-from chesscoach.sources.reply import forgiving, whole_rating, word
+from chesscoach.sources.game import Game, Result, Side, plain_id
+from chesscoach.sources.response import forgiving, whole_rating, word
 
 _DRAWN = frozenset(
     {"agreed", "repetition", "stalemate", "insufficient", "50move", "timevsinsufficient"}

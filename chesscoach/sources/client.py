@@ -20,8 +20,8 @@ from chesscoach import __version__, log
 from chesscoach.config import Sources
 from chesscoach.errors import BadReply, SiteClosed, SourceError, StreamCut
 from chesscoach.metrics import Metrics
-from chesscoach.models import Platform
-from chesscoach.sources.reply import complaint
+from chesscoach.sources.game import Platform
+from chesscoach.sources.response import complaint
 
 ESCALATION = (1, 2, 5, 15)
 """What the first pause or closing is multiplied by, the first to the fourth time in a row."""

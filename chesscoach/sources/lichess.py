@@ -13,11 +13,12 @@ from datetime import datetime
 from msgspec import Struct
 
 from chesscoach.errors import BadReply
-from chesscoach.models import Game, PendingGame, Player
 from chesscoach.sources import lichess_payload as payload
 from chesscoach.sources.client import Site
+from chesscoach.sources.game import Game, PendingGame
 from chesscoach.sources.lichess_payload import Aborted, Line, Unreadable
-from chesscoach.sources.reply import body, lines
+from chesscoach.sources.response import body, lines
+from chesscoach.sync.account import Player
 
 BULK = 300
 """Accounts, or games, in one bulk request: the site's limit."""

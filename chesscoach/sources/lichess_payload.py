@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach.errors import BadReply
-from chesscoach.models import Game, PendingGame, Player, Result, Side, plain_id
 from chesscoach.sources import pgn as pgns
-from chesscoach.sources.reply import forgiving, whole_rating, word
+from chesscoach.sources.game import Game, PendingGame, Result, Side, plain_id
+from chesscoach.sources.response import forgiving, whole_rating, word
+from chesscoach.sync.account import Player
 
 _USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 _EPOCH = datetime.fromtimestamp(0, UTC)

@@ -10,10 +10,10 @@ from typing import Any, Literal
 from aiohttp import web
 
 from chesscoach.errors import ChesscoachError
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling.alarm import STALE_S, Alarm
-from chesscoach.store.probe import Probe
-from chesscoach.web.beat import Beat
+from chesscoach.mongo.probe import Probe
+from chesscoach.web.loop_lag import Beat
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.ticker import STALE_S, Alarm
 
 _FRESH_S = 1.0
 """So long an answer of MongoDB's is good for whoever asks next: probes are no load for it."""

@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from chesscoach.config import LISTENERS, Listener
 from chesscoach.context import Context
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling.alarm import Alarm
-from chesscoach.web.beat import Beat
-from chesscoach.web.exposition import Exposition
 from chesscoach.web.health import Health
-from chesscoach.web.public import public_routes
-from chesscoach.web.serving import listen
+from chesscoach.web.loop_lag import Beat
+from chesscoach.web.metrics_endpoint import Exposition
+from chesscoach.web.public_routes import public_routes
+from chesscoach.web.server import listen
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.ticker import Alarm
 
 
 @asynccontextmanager

@@ -8,12 +8,12 @@ link is all that it takes, and whoever has it can do no more than that.
 from aiohttp import web
 
 from chesscoach import log
-from chesscoach.emails.links import Links
 from chesscoach.emails.rendering import Renderer
+from chesscoach.emails.store.subscriptions import Subscriptions
+from chesscoach.emails.unsubscribe_links import Links
 from chesscoach.errors import LinkRefused, StoreFailed, StoreUnavailable
-from chesscoach.store.subscriptions import Subscriptions
-from chesscoach.store.users import Users
-from chesscoach.web.pages import answer
+from chesscoach.players.store.users import Users
+from chesscoach.web.html import answer
 
 
 class Unsubscribe:

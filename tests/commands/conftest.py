@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 from click.testing import CliRunner, Result
 
-from chesscoach.cli import main
+from chesscoach.cli.main import main
 from tests.conftest import NOON, Clock
 
 ONE = '[schedules.sync_games]\njob = "sync_games"\ncron = "0 */6 * * *"\n'

@@ -6,7 +6,7 @@ import re
 import click
 import pytest
 
-from chesscoach.cli import main
+from chesscoach.cli.main import main
 from tests.commands.conftest import Operate, invoke
 from tests.conftest import NOON, Clock
 

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from chesscoach.commands import db as command
+from chesscoach.cli import db as command
 from chesscoach.context import Context
-from chesscoach.store import indexes
-from chesscoach.store.checkup import Overheard
-from chesscoach.store.store import open_store
+from chesscoach.mongo import indexes
+from chesscoach.mongo.index_check import Overheard
+from chesscoach.mongo.store import open_store
 from tests.commands.conftest import Operate, invoke
 from tests.conftest import NOON, Clock
 from tests.guarded import Guarded, guarded

@@ -9,7 +9,7 @@ from bson import Timestamp
 
 from chesscoach.context import Context
 from chesscoach.jobs.sync_games import JOB
-from chesscoach.runner import attempts, claim
+from chesscoach.worker.runner import attempts, claim
 from tests.commands.conftest import Operate
 from tests.conftest import NOON, Clock
 from tests.processes import run

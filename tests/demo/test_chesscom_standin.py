@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from chesscoach.demo.chesscom import ChesscomStandIn, chesscom_json
-from chesscoach.demo.site import Fault
+from chesscoach.demo.fake_chesscom import ChesscomStandIn, chesscom_json
+from chesscoach.demo.fake_site import Fault
 from chesscoach.demo.world import Famous, World, famous_games, player_uuid
 from tests.conftest import Clock
 

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chesscoach.demo.lichess import LichessStandIn, lichess_json
-from chesscoach.demo.site import Fault
+from chesscoach.demo.fake_lichess import LichessStandIn, lichess_json
+from chesscoach.demo.fake_site import Fault
 from chesscoach.demo.world import Famous, World, famous_games
 from tests.conftest import NOON
 

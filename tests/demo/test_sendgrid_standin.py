@@ -17,9 +17,9 @@ import pytest
 from aiohttp import web
 from sendgrid.helpers.eventwebhook import EventWebhook
 
-from chesscoach.demo.sendgrid import Fault, SendGridStandIn
-from chesscoach.demo.sendgrid.events import SIGNATURE, TIMESTAMP, EventKind, batch, event
-from chesscoach.demo.sendgrid.rules import MAX_BYTES
+from chesscoach.demo.fake_sendgrid import Fault, SendGridStandIn
+from chesscoach.demo.fake_sendgrid.validation import MAX_BYTES
+from chesscoach.demo.fake_sendgrid.webhook import SIGNATURE, TIMESTAMP, EventKind, batch, event
 
 KEY = "SG.tests"
 GOOD: dict[str, Any] = {
@@ -311,7 +311,7 @@ async def test_the_record_has_a_line_for_each_mail_before_the_reply() -> None:
 async def test_it_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
     record = tmp_path / "record"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "chesscoach.demo.sendgrid", "--port", "0", "--delay", "0.05"),
+        *(sys.executable, "-m", "chesscoach.demo.fake_sendgrid", "--port", "0", "--delay", "0.05"),
         *("--key", KEY, "--record", str(record)),
         stdout=asyncio.subprocess.PIPE,
     )

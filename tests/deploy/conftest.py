@@ -7,7 +7,7 @@ from typing import TypeAlias
 import pytest
 from click.testing import CliRunner, Result
 
-from chesscoach.cli import main
+from chesscoach.cli.main import main
 from tests.conftest import NOON, Clock
 
 Render: TypeAlias = Callable[..., Result]

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import click
 
-from chesscoach.demo.chesscom import ChesscomStandIn
-from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import ChesscomStandIn
+from chesscoach.demo.fake_lichess import LichessStandIn
 from chesscoach.demo.world import sample_world
-from chesscoach.scheduling.joblist import JOBS
-from chesscoach.store.embedded import Embedded
-from chesscoach.store.mongod import _free_port
+from chesscoach.jobs.catalog import JOBS
+from chesscoach.mongo.embedded import Embedded
+from chesscoach.mongo.mongod import _free_port
 from tests.deploy import container
 from tests.deploy.container import Buildah, Image
 

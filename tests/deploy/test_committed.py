@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from chesscoach import config
-from chesscoach.cli import main
+from chesscoach.cli.main import main
 from tests.conftest import NOON, Clock
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import yaml
 
 import chesscoach
 from chesscoach import config
-from chesscoach.scheduling.joblist import JOBS
+from chesscoach.jobs.catalog import JOBS
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = config.load(str(ROOT / "config.toml"), {}).config

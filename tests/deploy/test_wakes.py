@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chesscoach.deploy import spelling, wakes
-from chesscoach.models import Every, Schedule
-from chesscoach.rules import slots
+from chesscoach.deploy import fire_times, syntax
+from chesscoach.schedules import slots
+from chesscoach.schedules.schedule import Every, Schedule
 from tests.conftest import NOON
 
 WINTER, SUMMER = NOON + timedelta(days=60), NOON + timedelta(days=240)
@@ -40,13 +40,13 @@ def instants(schedule: Schedule, after: datetime, count: int = 40) -> list[datet
 @given(CRONS)
 def test_what_is_said_to_be_exact_has_the_same_slots(cron: str) -> None:
     schedule = Schedule(job="a", cron=cron)
-    found = wakes.of(schedule)
+    found = fire_times.of(schedule)
     (wake,) = found.times
     if wake.days.by_both and not wake.days.either:
         return  # five fields say it only with a star; Kubernetes not at all
 
     assert found.exact
-    spelled = Schedule(job="a", cron=spelling.cron(wake))
+    spelled = Schedule(job="a", cron=syntax.cron(wake))
     assert instants(spelled, NOON) == instants(schedule, NOON)
 
 
@@ -62,7 +62,9 @@ def test_a_clock_in_another_zone_wakes_us_for_every_slot(
 ) -> None:
     schedule = Schedule(job="a", cron=cron, timezone=zone)
 
-    lines = [spelling.cron(wake) for wake in wakes.in_zone(wakes.of(schedule), server, NOON)]
+    lines = [
+        syntax.cron(wake) for wake in fire_times.in_zone(fire_times.of(schedule), server, NOON)
+    ]
 
     for slot in instants(schedule, at, 15):
         local = slot.astimezone(ZoneInfo(server))
@@ -94,9 +96,9 @@ def test_a_period_is_told_by_the_clock_where_that_can_be(
 ) -> None:
     schedule = Schedule(job="a", every=every, anchor=datetime.fromisoformat(anchor))
 
-    found = wakes.of(schedule)
+    found = fire_times.of(schedule)
 
-    assert [spelling.cron(wake) for wake in found.times] == spelled
+    assert [syntax.cron(wake) for wake in found.times] == spelled
     assert found.exact is exact
     if exact:
         told = sorted(
@@ -107,7 +109,7 @@ def test_a_period_is_told_by_the_clock_where_that_can_be(
 
 @pytest.mark.parametrize("every", [Every(hours=7), Every(seconds=90), Every(seconds=5)])
 def test_a_period_that_no_clock_tells_has_its_reason(every: Every) -> None:
-    found = wakes.of(Schedule(job="a", every=every))
+    found = fire_times.of(Schedule(job="a", every=every))
 
     assert not found.times
     assert found.reason
@@ -129,6 +131,6 @@ def test_a_period_that_no_clock_tells_has_its_reason(every: Every) -> None:
     ],
 )
 def test_systemd_is_told_in_its_own_words(cron: str, events: list[str]) -> None:
-    (wake,) = wakes.of(Schedule(job="a", cron=cron)).times
+    (wake,) = fire_times.of(Schedule(job="a", cron=cron)).times
 
-    assert spelling.calendar(wake, "UTC") == events
+    assert syntax.calendar(wake, "UTC") == events

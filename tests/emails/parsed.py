@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-from chesscoach.models import Message
+from chesscoach.emails.weekly.values import Message
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from chesscoach.emails.signatures import SIGNATURE, TIMESTAMP
+from chesscoach.emails.webhook.signatures import SIGNATURE, TIMESTAMP
 from tests.conftest import NOON
 
 SECONDS = int(NOON.timestamp())

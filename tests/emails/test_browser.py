@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Route, sync_playwright
 
 import chesscoach
 from chesscoach.emails.rendering import Renderer
-from chesscoach.models import Highlight, Message, Swing
+from chesscoach.emails.weekly.values import Highlight, Message, Swing
 from tests.browser import chromium
 from tests.emails.weeks import (
     EMAILS,

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from chesscoach.emails.events import Event, read
+from chesscoach.emails.webhook.events import Event, read
 from tests.conftest import NOON
 from tests.emails.signing import batch, event
 

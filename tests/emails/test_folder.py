@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from chesscoach.emails.folder import FolderTransport, file_name
-from chesscoach.emails.transport import Transport
-from chesscoach.models import Message
+from chesscoach.emails.transports.folder import FolderTransport, file_name
+from chesscoach.emails.transports.transport import Transport
+from chesscoach.emails.weekly.values import Message
 from tests.emails.test_payload import SENDER, UNSUBSCRIBE, mail
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

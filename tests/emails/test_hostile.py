@@ -5,9 +5,17 @@ import unicodedata
 
 import pytest
 
-from chesscoach.emails.cleaning import clean, label
 from chesscoach.emails.rendering import Renderer
-from chesscoach.models import Form, Highlight, Message, Recipient, Summary, Swing, Tally
+from chesscoach.emails.sanitize import clean, label
+from chesscoach.emails.weekly.values import (
+    Form,
+    Highlight,
+    Message,
+    Recipient,
+    Summary,
+    Swing,
+    Tally,
+)
 from tests.emails.hostile import strings
 from tests.emails.parsed import Parsed, parsed
 from tests.emails.weeks import EMAILS, UNSUBSCRIBE, WEEK, a_game, full

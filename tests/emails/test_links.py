@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
-from chesscoach.emails.links import Links, Unsubscription
+from chesscoach.emails.unsubscribe_links import Links, Unsubscription
 from chesscoach.errors import ConfigError, LinkRefused
 from tests.conftest import NOON, Clock
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from chesscoach.demo.sendgrid.rules import complaints
-from chesscoach.emails.payload import payload
-from chesscoach.models import Message
+from chesscoach.demo.fake_sendgrid.validation import complaints
+from chesscoach.emails.transports.sendgrid_request import payload
+from chesscoach.emails.weekly.values import Message
 
 # Read here, for reading a file would block a test's loop.
 PUBLISHED = json.loads(Path(__file__).with_name("sendgrid_mail_send.json").read_text("utf-8"))

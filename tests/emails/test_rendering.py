@@ -13,10 +13,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import chesscoach
-from chesscoach.emails import catalogs
+from chesscoach.emails.i18n import catalogs
 from chesscoach.emails.rendering import Renderer
+from chesscoach.emails.weekly.values import Form, Highlight, Message, Recipient, Swing, Tally
 from chesscoach.errors import ConfigError
-from chesscoach.models import Form, Highlight, Message, Recipient, Swing, Tally, Week
+from chesscoach.schedules.iso_week import Week
 from tests.emails.parsed import parsed
 from tests.emails.weeks import (
     EMAILS,

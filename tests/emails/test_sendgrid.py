@@ -15,10 +15,10 @@ from aiohttp import web
 
 from chesscoach import __version__, config, log
 from chesscoach.config import SendGrid
-from chesscoach.demo.sendgrid import Fault, SendGridStandIn
-from chesscoach.emails.sendgrid import SendGridTransport
-from chesscoach.emails.transport import Transport
-from chesscoach.models import Delivery
+from chesscoach.demo.fake_sendgrid import Fault, SendGridStandIn
+from chesscoach.emails.transports.sendgrid import SendGridTransport
+from chesscoach.emails.transports.transport import Transport
+from chesscoach.emails.weekly.values import Delivery
 from tests.emails.test_payload import ADDRESS, SENDER, mail
 
 KEY = "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from chesscoach.emails.signatures import SIGNATURE, TIMESTAMP, EventSignatures
+from chesscoach.emails.webhook.signatures import SIGNATURE, TIMESTAMP, EventSignatures
 from chesscoach.errors import ConfigError, SignatureRefused
 from tests.conftest import NOON, Clock
 from tests.emails.signing import SigningKey, as_text, batch

@@ -8,7 +8,7 @@ import msgspec
 
 from chesscoach.config import Emails
 from chesscoach.emails.rendering import Renderer
-from chesscoach.models import (
+from chesscoach.emails.weekly.values import (
     Form,
     Highlight,
     Message,
@@ -17,8 +17,8 @@ from chesscoach.models import (
     Summary,
     Swing,
     Tally,
-    Week,
 )
+from chesscoach.schedules.iso_week import Week
 
 WEEK = Week(2026, 46)
 UNSUBSCRIBE = "https://coach.example.org/unsubscribe/weekly_summary/eyJ1IjoxfQ.c2ln"

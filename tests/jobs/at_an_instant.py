@@ -10,12 +10,12 @@ import time
 from datetime import datetime, timedelta
 
 from chesscoach.context import Context, open_context
-from chesscoach.jobs import sync_games
-from chesscoach.models import Slot
-from chesscoach.rules import slots
-from chesscoach.runner import command, work
-from chesscoach.runner.job import Stop
-from chesscoach.runner.record import Ending
+from chesscoach.jobs import command, sync_games
+from chesscoach.schedules import slots
+from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import runner
+from chesscoach.worker.runner.result import Ending
 
 _SCHEDULE = "sync_games"
 
@@ -25,7 +25,7 @@ async def latest_slot(ctx: Context, stop: Stop) -> Ending:
     schedule = ctx.config.schedules[_SCHEDULE]
     slot = slots.latest(_SCHEDULE, schedule, ctx.now())
     assert isinstance(slot, Slot)
-    return await work.of_slot(ctx, sync_games.JOB, schedule, slot, source="cli", stop=stop)
+    return await runner.of_slot(ctx, sync_games.JOB, schedule, slot, source="cli", stop=stop)
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.demo.world import Played, Site, World, famous_games
 from chesscoach.jobs import sync_games
-from chesscoach.models import WHOLE, Shard
-from chesscoach.runner import work
-from chesscoach.runner.job import Stop
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import runner
+from chesscoach.worker.shard import WHOLE, Shard
 from tests.conftest import Clock, Sites
 
 NOW = datetime(2024, 8, 14, 12, 0, tzinfo=UTC)
@@ -122,7 +122,7 @@ class Club:
 
     async def run(self, *, shard: Shard = WHOLE, **args: Any) -> dict[str, Any]:
         """One run by hand; its record."""
-        ending = await work.by_hand(
+        ending = await runner.by_hand(
             self.ctx, sync_games.JOB, sync_games.Args(**args), Stop(), shard=shard
         )
         return ending.record

@@ -7,11 +7,12 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
-from chesscoach.demo.sendgrid import SendGridStandIn
+from chesscoach.demo.fake_sendgrid import SendGridStandIn
 from chesscoach.jobs import weekly_emails
-from chesscoach.models import WHOLE, Shard, Slot
-from chesscoach.runner import record, work
-from chesscoach.runner.job import Stop
+from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import result, runner
+from chesscoach.worker.shard import WHOLE, Shard
 from tests.conftest import Clock
 
 KEY = "SG.stand-in"
@@ -75,18 +76,20 @@ class Post:
 
     async def run(
         self, stop: Stop | None = None, shard: Shard = WHOLE, **args: Any
-    ) -> record.Ending:
+    ) -> result.Ending:
         """A run by hand, as by a process of its own."""
         async with open_context(self.settings, self.clock) as ctx:
             checked = weekly_emails.JOB.check(args)
-            return await work.by_hand(ctx, weekly_emails.JOB, checked, stop or Stop(), shard=shard)
+            return await runner.by_hand(
+                ctx, weekly_emails.JOB, checked, stop or Stop(), shard=shard
+            )
 
-    async def slot(self, at: datetime, name: str = "weekly_emails") -> record.Ending:
+    async def slot(self, at: datetime, name: str = "weekly_emails") -> result.Ending:
         """The run of a slot of a configured schedule."""
         schedule = self.settings.config.schedules[name]
         slot = Slot(schedule=name, at=at)
         async with open_context(self.settings, self.clock) as ctx:
-            return await work.of_slot(
+            return await runner.of_slot(
                 ctx, weekly_emails.JOB, schedule, slot, source="cli", stop=Stop()
             )
 

@@ -6,12 +6,13 @@ import pytest
 from bson import ObjectId
 from msgspec.structs import replace
 
+from chesscoach.cleanup.run import RULES
 from chesscoach.config import Config, Settings
 from chesscoach.context import Context, open_context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import cleanup
-from chesscoach.models import Counts
-from chesscoach.runner.job import Run, Stop
+from chesscoach.schedules.outcome import Counts
+from chesscoach.worker.job import Run, Stop
 from tests.conftest import Clock
 from tests.jobs.cleanable import DAY, FORMS, GARBAGE, KINDS, LIMITS, MS, US, Kind, item
 
@@ -120,7 +121,7 @@ async def test_what_is_live_of_other_kinds_stays(at_now: Context, db: Any) -> No
 
     counts, _ = await clean(at_now)
 
-    assert counts.notes == {f"deleted_{name}": 0 for name in cleanup.RULES}
+    assert counts.notes == {f"deleted_{name}": 0 for name in RULES}
     assert db.notifications.count_documents({}) == 4
     assert db.analysis_queue.count_documents({}) == 4
     assert db.email_outbox.count_documents({}) == 3
@@ -189,7 +190,7 @@ async def test_a_rehearsal_shows_what_would_go_and_changes_nothing(
     }
     assert len(str(counts.notes["would_delete_queue_samples"]).split(", ")) == 3
     lines = [line for line in capsys.readouterr().out.splitlines() if "would_delete" in line]
-    assert len(lines) == len(cleanup.RULES)
+    assert len(lines) == len(RULES)
 
 
 async def test_an_id_that_may_be_a_token_is_not_shown(

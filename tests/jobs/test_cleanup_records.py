@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
-from chesscoach.models import Outcome, Schedule, Slot
-from chesscoach.scheduling import shelf
-from chesscoach.scheduling.joblist import JOBS
-from chesscoach.store.run_records import NewSpan
-from chesscoach.store.schedules import Stored
+from chesscoach.jobs.catalog import JOBS
+from chesscoach.schedules.outcome import Outcome
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.store.run_documents import NewSpan
+from chesscoach.worker.store.schedules import Stored
 from tests.conftest import Clock
 from tests.jobs.test_cleanup import clean, limited
 
@@ -96,7 +97,7 @@ async def test_run_records_stay_as_long_as_a_late_slot_could_be_judged_by_them(
     await recorded(at_now, "patient", NOW - 1 * DAY)
     await recorded(at_now, "patient", NOW - 100 * DAY)
     patient = Schedule(job="sync_games", cron="0 0 * * *", misfire_grace_s=120 * 86_400.0)
-    await shelf.add(at_now, "patient", patient)
+    await schedule_admin.add(at_now, "patient", patient)
     assert (await clean(at_now, rule="runs"))[0].notes == {"deleted_runs": 0}
 
 
@@ -137,15 +138,15 @@ async def test_what_is_configured_and_what_recurs_stays_and_what_was_retired_lon
     nightly = Schedule(job="sync_games", cron="0 1 * * *")
     configured = {"christmas": christmas, "nightly": nightly}
     with_both = replace(then, config=replace(then.config, schedules=configured))
-    await shelf.lay(with_both)
-    await shelf.add(with_both, "mine", Schedule(job="sync_games", cron="0 2 * * *"))
+    await schedule_admin.lay(with_both)
+    await schedule_admin.add(with_both, "mine", Schedule(job="sync_games", cron="0 2 * * *"))
     await recorded(at_now, "christmas", LONG_AGO + DAY)
     kept = replace(at_now, config=replace(at_now.config, schedules=configured))
     assert await left(kept) == {"christmas", "nightly", "mine"}
 
     without = replace(at_now.config, schedules={"christmas": christmas})
     retiring = replace(at_now, config=without, now=Clock(NOW - 91 * DAY))
-    await shelf.lay(retiring)
+    await schedule_admin.lay(retiring)
     assert await left(replace(retiring, now=Clock(NOW - DAY))) == {"christmas", "nightly", "mine"}
     # Whose configuration has it would lay it in again.
     assert await left(replace(kept, now=Clock(NOW))) == {"christmas", "nightly", "mine"}

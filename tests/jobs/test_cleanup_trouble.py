@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from chesscoach.cleanup import rules
 from chesscoach.context import Context
-from chesscoach.store.cleaning import rules
-from chesscoach.store.client import Document
+from chesscoach.mongo.client import Document
 from tests.conftest import rounds
 from tests.guarded import Guarded, guarded
 from tests.jobs.cleanable import DAY

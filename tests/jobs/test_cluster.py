@@ -10,7 +10,8 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.demo.world import Site
-from chesscoach.models import Shard, utc
+from chesscoach.schedules.schedule import utc
+from chesscoach.worker.shard import Shard
 from tests.conftest import Sites, rounds
 from tests.jobs.test_sync_games import LONG, ago
 from tests.processes import Ended, ended, kill, line_with, run, start

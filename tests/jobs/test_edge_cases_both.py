@@ -10,12 +10,13 @@ from aiohttp import web
 
 from chesscoach.config import Settings
 from chesscoach.context import open_context
-from chesscoach.demo.site import Fault, Handler
+from chesscoach.demo.fake_site import Fault, Handler
 from chesscoach.demo.world import Site
 from chesscoach.jobs import sync_games
-from chesscoach.models import Slot
-from chesscoach.runner import record, work
-from chesscoach.runner.job import Stop
+from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import result as record
+from chesscoach.worker.runner import runner
 from tests.jobs.club import BOTH, EXPORT, LONG, SHORT, Club, Gate, on
 
 
@@ -302,7 +303,7 @@ async def test_case_21_a_second_run_is_refused_while_the_first_is_at_work_and_as
     club.sites.forget()
 
     async with open_context(patient, club.clock) as other:
-        refused = await work.by_hand(other, sync_games.JOB, sync_games.Args(), Stop())
+        refused = await runner.by_hand(other, sync_games.JOB, sync_games.Args(), Stop())
 
     assert refused.exit_code == record.HELD == 75
     assert club.asked("lichess") == club.asked("chess.com") == []
@@ -323,7 +324,7 @@ async def test_case_21_two_daemons_at_one_slot_work_it_once(club: Club, patient:
     async with open_context(patient, club.clock) as other:
         endings = await asyncio.gather(
             *(
-                work.of_slot(ctx, sync_games.JOB, schedule, slot, source="daemon", stop=Stop())
+                runner.of_slot(ctx, sync_games.JOB, schedule, slot, source="daemon", stop=Stop())
                 for ctx in (club.ctx, other)
             )
         )

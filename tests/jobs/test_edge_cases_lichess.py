@@ -14,10 +14,10 @@ from pymongo import UpdateOne
 
 from chesscoach.demo.world import Played
 from chesscoach.jobs import sync_games
-from chesscoach.jobs.sync_games.from_lichess import FromLichess
-from chesscoach.jobs.sync_games.linking import link_accounts
-from chesscoach.runner import work
-from chesscoach.runner.job import Run, Stop
+from chesscoach.sync.lichess_fetcher import FromLichess
+from chesscoach.sync.linking import link_accounts
+from chesscoach.worker.job import Run, Stop
+from chesscoach.worker.runner import runner
 from tests.jobs.club import EXPORT, IDS, NO_MOVES, SHORT, Club
 
 SLOW = {"speed": "correspondence"}
@@ -421,7 +421,7 @@ async def test_case_11_a_run_that_is_broken_off_leaves_no_stream_open(
 
     club.sites.lichess.faults.extend([None, stall])
     stop = Stop()
-    running = asyncio.create_task(work.by_hand(club.ctx, sync_games.JOB, sync_games.Args(), stop))
+    running = asyncio.create_task(runner.by_hand(club.ctx, sync_games.JOB, sync_games.Args(), stop))
     await reached.wait()
     stop.ask(15)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 
-from chesscoach.models import Shard
+from chesscoach.worker.shard import Shard
 from tests.jobs.club import AUGUST, SHORT, TURN, Club, sent_to
 
 

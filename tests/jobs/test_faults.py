@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context, utc_now
-from chesscoach.demo.site import Fault, Seen, StandIn
+from chesscoach.demo.fake_site import Fault, Seen, StandIn
 from chesscoach.demo.world import Site
 from chesscoach.jobs import sync_games
-from chesscoach.runner import work
-from chesscoach.runner.job import Stop
-from chesscoach.runner.record import Ending
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import runner
+from chesscoach.worker.runner.result import Ending
 from tests import processes
 from tests.conftest import Clock, Sites
 from tests.jobs.passing_time import elapse
@@ -62,7 +62,7 @@ async def process(
 
 async def once(ctx: Context, **args: Any) -> Ending:
     """One run by hand, however it ends."""
-    return await work.by_hand(ctx, sync_games.JOB, sync_games.Args(**args), Stop())
+    return await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(**args), Stop())
 
 
 async def a_club_with_news(ctx: Context, db: Any, sites: Sites) -> None:

@@ -13,9 +13,9 @@ import pytest
 
 import chesscoach
 from chesscoach.context import Context
-from chesscoach.demo.sendgrid import SendGridStandIn
-from chesscoach.models import Week
-from chesscoach.rules import weeks
+from chesscoach.demo.fake_sendgrid import SendGridStandIn
+from chesscoach.schedules import week_bounds
+from chesscoach.schedules.iso_week import Week
 from tests.conftest import rounds
 from tests.jobs.post import KEY
 from tests.processes import ended, kill, line_with, run, start
@@ -87,7 +87,7 @@ def players(db: Any, count: int) -> list[str]:
 
 
 def last_week() -> Week:
-    return weeks.closed(datetime.now(UTC), ZoneInfo("UTC"))
+    return week_bounds.closed(datetime.now(UTC), ZoneInfo("UTC"))
 
 
 async def storm(sendgrid: SendGridStandIn, mailing: dict[str, str], users: int, kills: int) -> None:
@@ -143,7 +143,7 @@ async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent
         "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0",
         "CHESSCOACH_WEB__ADMIN": "",
     }
-    web = await start(with_events, "chesscoach.entry", "web")
+    web = await start(with_events, "chesscoach.cli", "web")
     url = (await line_with(web, "web_listening"))["urls"][0]
     for at in range(0, len(told), 500):
         assert await sendgrid.report(f"{url}/events/sendgrid", told[at : at + 500]) == 204
@@ -168,7 +168,7 @@ async def test_kills_with_events_on_all_along_double_and_lose_nothing(
         "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0",
         "CHESSCOACH_WEB__ADMIN": "",
     }
-    web = await start(with_events, "chesscoach.entry", "web")
+    web = await start(with_events, "chesscoach.cli", "web")
     url = (await line_with(web, "web_listening"))["urls"][0]
     over = asyncio.Event()
 

@@ -13,10 +13,10 @@ from chesscoach.context import Context, open_context
 from chesscoach.demo.world import Player, Site, famous_games
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import sync_games
-from chesscoach.models import Platform
-from chesscoach.rules import months
-from chesscoach.runner import work
-from chesscoach.runner.job import Stop
+from chesscoach.sources.game import Platform
+from chesscoach.sync import archive_months
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import runner
 from tests.conftest import Sites
 
 LONG = next(game for game in famous_games() if len(game.moves.split()) >= 40)
@@ -29,7 +29,7 @@ def ago(**delta: float) -> datetime:
 
 async def sync(ctx: Context, **args: Any) -> dict[str, Any]:
     """One run by hand, which must succeed; its record."""
-    ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(**args), Stop())
+    ending = await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(**args), Stop())
     assert ending.record["outcome"] == "succeeded", ending.record
     return ending.record
 
@@ -97,7 +97,9 @@ async def test_a_second_run_stores_nothing_and_asks_as_little_as_the_sites_allow
     assert list(db.games.find().sort("_id")) == before
     assert "games_stored" not in record["notes"]
     assert [seen.path for seen in sites.lichess.seen] == ["/api/users"]
-    open_months = 1 + (months.first_open(datetime.now(UTC)) != months.of(datetime.now(UTC)))
+    open_months = 1 + (
+        archive_months.first_open(datetime.now(UTC)) != archive_months.of(datetime.now(UTC))
+    )
     assert [seen.status for seen in sites.chesscom.seen] == [304] * open_months
 
 
@@ -137,7 +139,7 @@ async def test_five_hundred_users_taken_over_cost_the_fewest_requests(
         name = f"Player{number}"
         assert stored(db, name.lower()) == truth(sites, name, "lichess", "chess.com")
     assert len(sites.lichess.seen) == 2 + 75
-    open_months = 1 + (months.first_open(synced) != months.of(datetime.now(UTC)))
+    open_months = 1 + (archive_months.first_open(synced) != archive_months.of(datetime.now(UTC)))
     assert len(sites.chesscom.seen) == 500 * open_months
     assert (sites.lichess.violations, sites.chesscom.violations) == ([], [])
     assert (sites.lichess.most_in_flight, sites.chesscom.most_in_flight) == (1, 1)
@@ -347,7 +349,7 @@ async def test_one_failing_account_fails_alone_and_says_for_whom(
     db.users.insert_one({"user_id": "ghost", "lichess_username": "nobody_here"})
     sites.world.play("lichess", "Ann", ago(days=1))
 
-    ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
+    ending = await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
 
     assert (ending.record["outcome"], ending.exit_code) == ("partial", 1)  # 2 of 3 is below 0.9
     assert (ending.record["done"], ending.record["failed"]) == (2, 1)
@@ -363,7 +365,7 @@ async def test_an_account_that_keeps_failing_is_set_aside_and_no_longer_fails_th
     await member(ctx, db, sites, "Bob", "chess.com")
     for _ in range(3):
         sites.chesscom.faults.append("internal")
-        ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(user="ann"), Stop())
+        ending = await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(user="ann"), Stop())
         assert ending.record["failed"] == 1
 
     record = await sync(ctx)
@@ -382,7 +384,7 @@ async def test_a_site_that_is_down_fails_its_accounts_and_not_the_others(
         sites.world.play("chess.com", name, ago(days=1))
     sites.chesscom.faults.append("403")
 
-    ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
+    ending = await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
 
     assert (ending.record["done"], ending.record["failed"]) == (4, 4)
     assert "403" in ending.record["errors"][0]["error"]
@@ -418,7 +420,7 @@ async def test_last_game_sync_becomes_the_older_of_the_sites_last_successes(
     assert abs(datetime.fromisoformat(told) - min(checks)) < timedelta(milliseconds=1)
     assert told.endswith("+00:00")
     sites.lichess.faults.append("403")
-    await work.by_hand(ctx, sync_games.JOB, sync_games.Args(all=True), Stop())
+    await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(all=True), Stop())
     stays = db.sync_accounts.find_one({"_id": "lichess:ann"})["checked_at"]
     now = datetime.fromisoformat(db.users.find_one({"user_id": "ann"})["last_game_sync"])
     assert abs(now - stays) < timedelta(milliseconds=1)
@@ -440,7 +442,7 @@ async def test_only_those_due_are_taken_unless_all_or_one_is_asked_for(
 
 
 async def test_an_unknown_user_is_a_usage_error(ctx: Context) -> None:
-    ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(user="nobody"), Stop())
+    ending = await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(user="nobody"), Stop())
 
     assert ending.exit_code == 2
     assert "nobody" in ending.record["errors"][0]["error"]
@@ -453,7 +455,7 @@ async def test_a_dry_run_asks_nobody_and_changes_nothing(
     db.users.insert_one({"user_id": "odd", "lichess_username": "a/b"})
     args = sync_games.Args()
 
-    ending = await work.rehearse(ctx, sync_games.JOB, args, Stop())
+    ending = await runner.rehearse(ctx, sync_games.JOB, args, Stop())
 
     assert ending.record["notes"] == {
         "refused_names": 1,
@@ -472,7 +474,7 @@ async def test_a_database_without_the_unique_index_is_refused(
     with pytest.raises(
         ConfigError, match=r"no unique index on \(game_id\): run `chesscoach db init`"
     ):
-        await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
+        await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
 
 
 async def test_a_stop_in_the_middle_leaves_the_rest_for_the_next_run(
@@ -488,7 +490,7 @@ async def test_a_stop_in_the_middle_leaves_the_rest_for_the_next_run(
         if len(sites.chesscom.seen) >= 10 and not stop.asked.is_set():
             stop.ask(15)
 
-    ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), stop, observe)
+    ending = await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(), stop, observe)
 
     assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 143)
     done = ending.record["done"]
@@ -589,7 +591,7 @@ async def test_a_newcomer_whom_the_application_synced_is_not_forgotten_on_a_know
 ) -> None:
     """The account was made for another user, who left before it was ever checked."""
     await ctx.store.users.link("ann", {"lichess": "Zed"})
-    await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())  # no such player yet
+    await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())  # no such player yet
     await ctx.store.users.link("ann", {"lichess": None})
     await member(ctx, db, sites, "Zed", "lichess", synced=ago(hours=6))
     await sync(ctx)
@@ -622,7 +624,7 @@ async def test_a_stop_does_not_wait_for_a_lane_that_another_has(
     async with other.lichess.site.lane.hold({}), other.store.leases.keeping():
         loop.call_later(0.3, stop.ask, 15)
         begun = loop.time()
-        ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), stop)
+        ending = await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(), stop)
 
     assert ending.record["outcome"] == "cancelled"
     assert loop.time() - begun < 1.5
@@ -637,7 +639,7 @@ async def test_a_stream_that_is_cut_before_any_game_leaves_the_account_to_the_ne
         sites.world.play("lichess", "Ann", ago(minutes=200 - number), famous=SHORT)
     sites.lichess.faults.extend([None, "reset", "reset"])  # aiohttp asks a second time by itself
 
-    ending = await work.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
+    ending = await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(), Stop())
 
     assert (ending.record["done"], ending.record["failed"]) == (0, 1)
     await sync(ctx)

@@ -18,9 +18,9 @@ import pytest
 
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.demo.site import Fault, StandIn
+from chesscoach.demo.fake_site import Fault, StandIn
 from chesscoach.demo.world import Site
-from chesscoach.runner.job import Stop
+from chesscoach.worker.job import Stop
 from tests import processes
 from tests.conftest import Clock, Sites, rounds
 from tests.jobs.at_an_instant import latest_slot

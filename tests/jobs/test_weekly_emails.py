@@ -13,19 +13,19 @@ from msgspec.structs import replace
 from chesscoach import config
 from chesscoach.config import Settings
 from chesscoach.context import open_context, utc_now
-from chesscoach.demo.sendgrid import SendGridStandIn
-from chesscoach.emails.links import Links
+from chesscoach.demo.fake_sendgrid import SendGridStandIn
 from chesscoach.emails.rendering import Renderer
-from chesscoach.emails.sendgrid import SendGridTransport
+from chesscoach.emails.sending.audience import Who
+from chesscoach.emails.sending.composition import KIND, Desk, Due, Walk
+from chesscoach.emails.sending.sender import Postman
+from chesscoach.emails.store.recipients import PAGE
+from chesscoach.emails.transports.sendgrid import SendGridTransport
+from chesscoach.emails.unsubscribe_links import Links
 from chesscoach.errors import ConfigError, StoreUnavailable
 from chesscoach.jobs import weekly_emails
-from chesscoach.jobs.weekly_emails.postman import Postman
-from chesscoach.jobs.weekly_emails.walk import KIND, Desk, Due, Walk
-from chesscoach.jobs.weekly_emails.who import Who
-from chesscoach.models import Shard
-from chesscoach.runner import work
-from chesscoach.runner.job import Run, Stop
-from chesscoach.store.recipients import PAGE
+from chesscoach.worker.job import Run, Stop
+from chesscoach.worker.runner import runner
+from chesscoach.worker.shard import Shard
 from tests.conftest import Clock
 from tests.jobs.post import KEY, MONDAY, Post, mail
 from tests.processes import run
@@ -646,7 +646,7 @@ async def test_a_rehearsal_counts_and_writes_nothing(post: Post) -> None:
     post.user("idle", games=0)
     async with open_context(post.settings, post.clock) as ctx:
         args = weekly_emails.JOB.check({})
-        told = await work.rehearse(ctx, weekly_emails.JOB, args, Stop())
+        told = await runner.rehearse(ctx, weekly_emails.JOB, args, Stop())
     assert told.record["notes"] == {"would_send": 1, "skipped_no_games": 1}
     assert post.sendgrid.requests == 0
     assert post.states() == {}

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chesscoach.models import Account, Player, SealedMonth
-from chesscoach.rules import cadence
+from chesscoach.sync import polling
+from chesscoach.sync.account import Account, Player, SealedMonth
 from tests.conftest import NOON
 
 
@@ -42,7 +42,7 @@ MINUTE = timedelta(minutes=1)
     ],
 )
 def test_the_longer_a_player_is_idle_the_later_he_is_due(idle: timedelta, wait: timedelta) -> None:
-    due = cadence.due_at(idler(idle), NOON)
+    due = polling.due_at(idler(idle), NOON)
 
     assert NOON + wait * 0.88 <= due <= NOON + wait
 
@@ -51,24 +51,24 @@ def test_the_longer_a_player_is_idle_the_later_he_is_due(idle: timedelta, wait: 
 def test_no_player_is_due_later_than_one_who_is_idle_for_longer(
     idle: timedelta, more: timedelta
 ) -> None:
-    assert cadence.due_at(idler(idle), NOON) <= cadence.due_at(idler(idle + more), NOON)
+    assert polling.due_at(idler(idle), NOON) <= polling.due_at(idler(idle + more), NOON)
 
 
 def test_accounts_that_were_checked_together_are_due_apart_and_always_at_the_same_distance() -> (
     None
 ):
     for idle, spread in ((20 * DAY, 12 * HOUR), (200 * DAY, 2 * DAY)):
-        due = [cadence.due_at(idler(idle, f"p{n}"), NOON) for n in range(200)]
-        assert due == [cadence.due_at(idler(idle, f"p{n}"), NOON) for n in range(200)]
+        due = [polling.due_at(idler(idle, f"p{n}"), NOON) for n in range(200)]
+        assert due == [polling.due_at(idler(idle, f"p{n}"), NOON) for n in range(200)]
         assert max(due) - min(due) > spread
-    assert len({cadence.due_at(idler(HOUR, f"p{n}"), NOON) for n in range(200)}) == 1
+    assert len({polling.due_at(idler(HOUR, f"p{n}"), NOON) for n in range(200)}) == 1
 
 
 @pytest.mark.parametrize("standing", ["closed", "missing"])
 def test_an_account_that_lapsed_is_looked_for_once_a_week(standing: Any) -> None:
     for idle in (HOUR, 400 * DAY):
         account = replace(idler(idle), standing=standing)
-        assert NOON + 6 * DAY < cadence.due_at(account, NOON) < NOON + 7 * DAY
+        assert NOON + 6 * DAY < polling.due_at(account, NOON) < NOON + 7 * DAY
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_a_sealed_month_is_verified_after_a_month_or_so_the_longest_unseen_first
         "2026-07": SealedMonth(etag="b", checked_at=NOON - waited),
     }
 
-    assert cadence.to_verify(replace(idler(DAY), sealed=sealed), NOON) == expected
-    assert cadence.to_verify(idler(DAY), NOON) is None
+    assert polling.to_verify(replace(idler(DAY), sealed=sealed), NOON) == expected
+    assert polling.to_verify(idler(DAY), NOON) is None
 
 
 def test_months_that_were_sealed_together_are_verified_apart() -> None:
     sealed = {"2026-06": SealedMonth(etag="a", checked_at=NOON - 35 * DAY)}
-    due = [cadence.to_verify(replace(idler(DAY, f"p{n}"), sealed=sealed), NOON) for n in range(200)]
+    due = [polling.to_verify(replace(idler(DAY, f"p{n}"), sealed=sealed), NOON) for n in range(200)]
 
     assert 70 < due.count("2026-06") < 130
 
@@ -100,7 +100,7 @@ def test_daily_and_weekly_hold_with_a_run_every_six_hours_though_checks_take_a_w
 ) -> None:
     checked = NOON + 40 * MINUTE
     account = replace(idler(idle, name), active_at=checked - idle)
-    due = cadence.due_at(account, checked)
+    due = polling.due_at(account, checked)
     assert NOON + (first - 1) * 6 * HOUR < due <= NOON + last * 6 * HOUR
 
 
@@ -118,7 +118,7 @@ def news(
         settled_at=None if settled_ago is None else NOON - settled_ago,
     )
     fields = {"name": "Ann", "fingerprint": "same", "seen_at": NOON - 30 * DAY}
-    return cadence.has_news(account, Player(**{**fields, **player}), NOON)
+    return polling.has_news(account, Player(**{**fields, **player}), NOON)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,6 @@ def test_a_player_taken_over_who_was_not_seen_since_the_cursor_has_no_news(
 def test_an_account_is_set_aside_while_its_third_failure_keeps_it_from_being_due() -> None:
     later = NOON + DAY
 
-    assert cadence.aside_until(cadence.PATIENCE, later, NOON) == later
-    assert cadence.aside_until(cadence.PATIENCE - 1, later, NOON) is None
-    assert cadence.aside_until(cadence.PATIENCE, NOON, NOON) is None, "it may be tried again"
+    assert polling.aside_until(polling.PATIENCE, later, NOON) == later
+    assert polling.aside_until(polling.PATIENCE - 1, later, NOON) is None
+    assert polling.aside_until(polling.PATIENCE, NOON, NOON) is None, "it may be tried again"

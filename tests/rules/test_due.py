@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chesscoach.models import Every, Schedule
-from chesscoach.rules import due
-from chesscoach.rules.due import Span
+from chesscoach.schedules import due
+from chesscoach.schedules.due import Span
+from chesscoach.schedules.schedule import Every, Schedule
 from tests.conftest import NOON
 
 HOUR = timedelta(hours=1)

@@ -4,8 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from chesscoach.models import Account, Game, Side
-from chesscoach.rules import games
+from chesscoach.sources.game import Game, Side
+from chesscoach.sync import game_identity
+from chesscoach.sync.account import Account
 from tests.conftest import NOON
 
 
@@ -42,23 +43,23 @@ def an_account(name: str, key: str | None = None) -> Account:
 
 
 def test_ids_never_change_for_they_are_what_makes_a_re_run_harmless() -> None:
-    game_id = games.game_id(a_game(), "ann")
+    game_id = game_identity.game_id(a_game(), "ann")
     assert game_id == "96714566-9509-5f72-9a13-404882780823"
-    assert games.queue_id(game_id) == "6ebe6c0f-b0be-5bb4-a8a4-7fddc7af6446"
+    assert game_identity.queue_id(game_id) == "6ebe6c0f-b0be-5bb4-a8a4-7fddc7af6446"
 
 
 def test_ids_differ_by_site_game_and_user_and_by_nothing_else() -> None:
     ids = {
-        games.game_id(a_game(), "ann"),
-        games.game_id(a_game(), "bob"),
-        games.game_id(a_game(platform="chess.com"), "ann"),
-        games.game_id(a_game(external_id="AbCd1235"), "ann"),
+        game_identity.game_id(a_game(), "ann"),
+        game_identity.game_id(a_game(), "bob"),
+        game_identity.game_id(a_game(platform="chess.com"), "ann"),
+        game_identity.game_id(a_game(external_id="AbCd1235"), "ann"),
     }
     assert len(ids) == 4
-    assert len(ids | {games.queue_id(game_id) for game_id in ids}) == 8
+    assert len(ids | {game_identity.queue_id(game_id) for game_id in ids}) == 8
     assert all(str(UUID(game_id)) == game_id for game_id in ids)
     same = a_game(url="https://lichess.org/other", pgn="", ended_at=NOON + timedelta(days=1))
-    assert games.game_id(same, "ann") in ids
+    assert game_identity.game_id(same, "ann") in ids
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_ids_differ_by_site_game_and_user_and_by_nothing_else() -> None:
 def test_the_colour_goes_by_identity_and_else_by_name(
     account: Account, white: Side, black: Side, colour: str | None
 ) -> None:
-    assert games.colour(a_game(white=white, black=black), account) == colour
+    assert game_identity.colour(a_game(white=white, black=black), account) == colour
 
 
 @pytest.mark.parametrize(
@@ -98,17 +99,17 @@ def test_the_colour_goes_by_identity_and_else_by_name(
     ],
 )
 def test_what_is_worth_an_analysis(changes: dict[str, Any], worth: bool) -> None:
-    assert games.worth_analysing(a_game(**changes), moves=10) is worth
+    assert game_identity.worth_analysing(a_game(**changes), moves=10) is worth
 
 
 def test_a_game_without_a_move_is_never_worth_it_however_few_are_asked_for() -> None:
-    assert not games.worth_analysing(a_game(plies=0), moves=0)
-    assert games.worth_analysing(a_game(plies=2), moves=0)
+    assert not game_identity.worth_analysing(a_game(plies=0), moves=0)
+    assert game_identity.worth_analysing(a_game(plies=2), moves=0)
 
 
 def test_the_newest_come_first_and_no_more_than_wanted() -> None:
     three = [a_game(external_id=str(n), ended_at=NOON + timedelta(days=n)) for n in (1, 3, 2)]
-    assert [game.external_id for game in games.newest(three, 2)] == ["3", "2"]
-    assert [game.external_id for game in games.newest(iter(three), 9)] == ["3", "2", "1"]
-    assert games.newest(three, 0) == []
-    assert games.newest(three, -1) == []
+    assert [game.external_id for game in game_identity.newest(three, 2)] == ["3", "2"]
+    assert [game.external_id for game in game_identity.newest(iter(three), 9)] == ["3", "2", "1"]
+    assert game_identity.newest(three, 0) == []
+    assert game_identity.newest(three, -1) == []

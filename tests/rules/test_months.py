@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chesscoach.rules import months
+from chesscoach.sync import archive_months
 
 INSTANTS = st.datetimes(
     datetime.fromisoformat("1990-01-01"),
@@ -29,8 +29,8 @@ def test_a_month_stays_open_for_72_hours_after_its_end(
     text: str, month: str, first_open: str
 ) -> None:
     instant = datetime.fromisoformat(text).replace(tzinfo=UTC)
-    assert months.of(instant) == month
-    assert months.first_open(instant) == first_open
+    assert archive_months.of(instant) == month
+    assert archive_months.first_open(instant) == first_open
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_month_stays_open_for_72_hours_after_its_end(
     ],
 )
 def test_a_span_has_both_its_ends(first: str, last: str, names: list[str]) -> None:
-    assert list(months.span(first, last)) == names
+    assert list(archive_months.span(first, last)) == names
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,24 @@ def test_a_span_has_both_its_ends(first: str, last: str, names: list[str]) -> No
     ],
 )
 def test_going_back_keeps_the_day_or_takes_the_last_one(text: str, count: int, then: str) -> None:
-    assert months.back(datetime.fromisoformat(text), count) == datetime.fromisoformat(then)
+    assert archive_months.back(datetime.fromisoformat(text), count) == datetime.fromisoformat(then)
 
 
 @given(INSTANTS, st.integers(0, 11))
 def test_going_back_passes_as_many_months_as_it_says(instant: datetime, count: int) -> None:
-    then = months.back(instant, count)
-    assert len(list(months.span(months.of(then), months.of(instant)))) == count + 1
+    then = archive_months.back(instant, count)
+    assert (
+        len(list(archive_months.span(archive_months.of(then), archive_months.of(instant))))
+        == count + 1
+    )
     assert then <= instant
     assert then.tzinfo is UTC
 
 
 @given(INSTANTS)
 def test_at_most_two_months_are_open(instant: datetime) -> None:
-    names = list(months.span(months.first_open(instant), months.of(instant)))
+    names = list(
+        archive_months.span(archive_months.first_open(instant), archive_months.of(instant))
+    )
     assert len(names) == (1 if instant.day > 3 else 2)
-    assert months.of(instant - timedelta(days=4)) <= names[0]
+    assert archive_months.of(instant - timedelta(days=4)) <= names[0]

@@ -10,8 +10,8 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chesscoach.models import Every, Schedule
-from chesscoach.rules import preview, slots, walltime
+from chesscoach.schedules import dst, preview, slots
+from chesscoach.schedules.schedule import Every, Schedule
 from tests.conftest import NOON, rounds
 from tests.rules.test_slots import CRONS, INSTANTS, NEW_YORK, ZONES
 
@@ -110,10 +110,10 @@ def test_every_local_time_that_is_named_comes_is_moved_or_is_left_out(
         at.astimezone(here).replace(tzinfo=None, fold=0) for at in (instant, seen[-1].local)
     )
     named = takewhile(lambda local: local < end, CronSim(cron, begin))
-    never = [local for local in named if not walltime.passes(local, here)]
+    never = [local for local in named if not dst.passes(local, here)]
     assert never == [local for each in seen for local in sorted((*each.moved, *each.left_out))]
     for each in seen:
-        both = walltime.passes(each.local.replace(tzinfo=None, fold=0), here)
+        both = dst.passes(each.local.replace(tzinfo=None, fold=0), here)
         others = [at for at in both if at != each.slot.at and slots.is_slot("s", found, at)]
         assert (each.twice is None) == (len(both) != 2)
         if each.twice is not None:

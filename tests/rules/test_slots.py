@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chesscoach.models import Schedule, Slot
-from chesscoach.rules import slots
+from chesscoach.schedules import slots
+from chesscoach.schedules.schedule import Schedule, Slot
 from tests.conftest import rounds
 
 NEW_YORK, LORD_HOWE = "America/New_York", "Australia/Lord_Howe"

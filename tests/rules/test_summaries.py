@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 
-from chesscoach.models import AnalysedGame, Colour, PlayedGame, PlayerWeek, Result, Swing, Week
-from chesscoach.rules.summaries import summarise
+from chesscoach.emails.weekly.summary import summarise
+from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek, Swing
+from chesscoach.schedules.iso_week import Week
+from chesscoach.sources.game import Colour, Result
 
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 

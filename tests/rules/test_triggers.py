@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chesscoach.models import Every, Schedule, Slot
-from chesscoach.rules import slots
+from chesscoach.schedules import slots
+from chesscoach.schedules.schedule import Every, Schedule, Slot
 from tests.conftest import NOON
 
 HOUR = timedelta(hours=1)

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chesscoach.models import Platform
-from chesscoach.rules import usernames
+from chesscoach.sources.game import Platform
+from chesscoach.sync import usernames
 
 
 @pytest.mark.parametrize(

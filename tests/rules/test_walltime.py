@@ -10,8 +10,8 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chesscoach.models import Schedule
-from chesscoach.rules import slots, walltime
+from chesscoach.schedules import dst, slots
+from chesscoach.schedules.schedule import Schedule
 from tests.conftest import rounds
 from tests.rules.test_slots import CRONS, INSTANTS, LORD_HOWE, NEW_YORK, ZONES
 
@@ -130,7 +130,7 @@ def test_a_policy_names_what_a_clock_on_the_wall_shows(
 
 def test_second_passes_wait_for_their_turn() -> None:
     zone, begin = ZoneInfo(NEW_YORK), datetime(2026, 11, 1, 4, 59, tzinfo=UTC)
-    found = walltime.instants("*/20 * * * *", zone, begin, gap="skip", fold="both")
+    found = dst.instants("*/20 * * * *", zone, begin, gap="skip", fold="both")
     times = [f"{at.astimezone(zone):%H:%M%z}" for at in islice(found, 8)]
     assert times == [
         "01:00-0400", "01:20-0400", "01:40-0400",

@@ -3,8 +3,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chesscoach.models import Week
-from chesscoach.rules import weeks
+from chesscoach.schedules import week_bounds
+from chesscoach.schedules.iso_week import Week
 
 TICK = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
@@ -28,23 +28,23 @@ def test_a_week_is_over_at_mondays_midnight_in_its_zone_and_not_a_microsecond_be
     zone: str, midnight: str
 ) -> None:
     place, monday = ZoneInfo(zone), utc(midnight)
-    week = weeks.closed(monday, place)
+    week = week_bounds.closed(monday, place)
     assert week == Week(2026, 47)
-    assert weeks.closed(monday - TICK, place) == week.before
-    assert weeks.closed(monday + timedelta(days=7) - TICK, place) == week
-    assert weeks.bounds(week, place) == (monday - timedelta(days=7), monday)
+    assert week_bounds.closed(monday - TICK, place) == week.before
+    assert week_bounds.closed(monday + timedelta(days=7) - TICK, place) == week
+    assert week_bounds.bounds(week, place) == (monday - timedelta(days=7), monday)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Santiago", "Asia/Tehran", "Africa/Cairo"])
 def test_each_week_begins_where_the_one_before_it_ends(zone: str) -> None:
     place, week = ZoneInfo(zone), Week(2018, 1)
-    start, end = weeks.bounds(week, place)
+    start, end = week_bounds.bounds(week, place)
     for _ in range(700):
         assert week.before.after == week == Week.parse(week.key)
-        assert weeks.closed(end, place) == week
-        assert weeks.closed(end - TICK, place) == week.before
+        assert week_bounds.closed(end, place) == week
+        assert week_bounds.closed(end - TICK, place) == week.before
         week, was = week.after, end
-        start, end = weeks.bounds(week, place)
+        start, end = week_bounds.bounds(week, place)
         assert start == was < end
     assert start.tzinfo is end.tzinfo is UTC
 
@@ -65,25 +65,25 @@ def test_each_week_begins_where_the_one_before_it_ends(zone: str) -> None:
 def test_a_week_in_which_the_clocks_change_has_an_hour_less_or_more(
     zone: str, key: str, hours: float
 ) -> None:
-    start, end = weeks.bounds(Week.parse(key), ZoneInfo(zone))
+    start, end = week_bounds.bounds(Week.parse(key), ZoneInfo(zone))
     assert end - start == hours * HOUR
 
 
 def test_a_monday_without_a_midnight_begins_at_the_change_of_the_clocks() -> None:
     tehran = ZoneInfo("Asia/Tehran")
-    start, end = weeks.bounds(Week(2021, 12), tehran)
+    start, end = week_bounds.bounds(Week(2021, 12), tehran)
     assert start == utc("2021-03-21T20:30")
     assert start.astimezone(tehran).isoformat() == "2021-03-22T01:00:00+04:30"
     assert (start - TICK).astimezone(tehran).date() == date(2021, 3, 21)
     assert end - start == 168 * HOUR - HOUR
-    assert weeks.closed(start, tehran) == Week(2021, 11)
-    assert weeks.closed(start - TICK, tehran) == Week(2021, 10)
+    assert week_bounds.closed(start, tehran) == Week(2021, 11)
+    assert week_bounds.closed(start - TICK, tehran) == Week(2021, 10)
 
 
 def test_the_53rd_week_reaches_into_the_next_year() -> None:
     zone = ZoneInfo("UTC")
     week = Week.of(date(2027, 1, 1))
     assert week.key == "2026-W53"
-    assert weeks.bounds(week, zone) == (utc("2026-12-28T00:00"), utc("2027-01-04T00:00"))
-    assert weeks.closed(utc("2027-01-04T00:00"), zone) == week
+    assert week_bounds.bounds(week, zone) == (utc("2026-12-28T00:00"), utc("2027-01-04T00:00"))
+    assert week_bounds.closed(utc("2027-01-04T00:00"), zone) == week
     assert (week.before.key, week.after.key) == ("2026-W52", "2027-W01")

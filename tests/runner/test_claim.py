@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError, LeaseHeld
 from chesscoach.jobs.sync_games import JOB
-from chesscoach.models import Counts, Schedule, Slot
-from chesscoach.runner import attempts, claim
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.runner import attempts, claim
 from tests.conftest import NOON, Clock
 
 HOURLY = Schedule(job="sync_games", cron="0 * * * *")

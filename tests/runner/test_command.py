@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.models import Schedule
-from chesscoach.scheduling import shelf
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.scheduler import schedule_admin
 from tests.conftest import Sites
 from tests.jobs.test_sync_games import ago, member, stored, truth
 from tests.processes import ended, kill, line_with, run, start
@@ -208,17 +208,19 @@ async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     """What an operator has edited, made of his own, or paused counts for CronJobs, too."""
-    await shelf.lay(ctx)
+    await schedule_admin.lay(ctx)
     stored = await ctx.store.schedules.get("sync_games")
     assert stored is not None
-    edited = await shelf.edit(ctx, stored, Schedule(job="sync_games", cron="30 3 * * *"))
-    await shelf.add(ctx, "mine", Schedule(job="sync_games", cron="45 4 * * *", lock="mine"))
+    edited = await schedule_admin.edit(ctx, stored, Schedule(job="sync_games", cron="30 3 * * *"))
+    await schedule_admin.add(
+        ctx, "mine", Schedule(job="sync_games", cron="45 4 * * *", lock="mine")
+    )
 
     done = [
         (await run(environment, JOB, *args, "--json")).record["slot"]
         for args in (("--scheduled",), ("--scheduled", "mine"))
     ]
-    await shelf.pause(ctx, edited)
+    await schedule_admin.pause(ctx, edited)
     paused = await run(environment, JOB, "--scheduled", "--json")
 
     assert [slot[11:16] for slot in done] == ["03:30", "04:45"]

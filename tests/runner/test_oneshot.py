@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule
-from chesscoach.runner import attempts, claim, oneshot, work
-from chesscoach.runner.job import Stop
-from chesscoach.runner.record import Ending
-from chesscoach.scheduling import shelf
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import attempts, claim, one_shot, runner
+from chesscoach.worker.runner.result import Ending
+from chesscoach.worker.scheduler import schedule_admin
 from tests.conftest import NOON, Clock
 from tests.processes import run
 from tests.scheduling.jobs import Args, Chore
@@ -38,12 +38,12 @@ async def make(contexts: Any) -> Callable[..., Any]:
 
 
 async def work_slot(ctx: Context, chore: Chore, schedule_id: str = "s") -> Ending:
-    return await oneshot.work_slot(ctx, chore.job, schedule_id, Stop())
+    return await one_shot.work_slot(ctx, chore.job, schedule_id, Stop())
 
 
 async def lay(ctx: Context, schedule: Schedule = STORED, **fields: Any) -> None:
     """Stores the schedule, as an edit has left it."""
-    stored = replace(await shelf.find(ctx, "s"), revision=1, schedule=schedule, **fields)
+    stored = replace(await schedule_admin.find(ctx, "s"), revision=1, schedule=schedule, **fields)
     await ctx.store.schedules.add(stored)
 
 
@@ -69,7 +69,7 @@ async def test_a_schedule_that_is_only_stored_is_found_and_an_unknown_one_is_nam
 ) -> None:
     ctx, chore = await make(), Chore()
     await ctx.store.schedules.add(
-        replace(await shelf.find(ctx, "s"), id="mine", revision=1, origin="user")
+        replace(await schedule_admin.find(ctx, "s"), id="mine", revision=1, origin="user")
     )
 
     assert (await work_slot(ctx, chore, "mine")).record["schedule"] == "mine"
@@ -168,7 +168,7 @@ async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(make: Any) -> N
     async with ctx.store.leases.keeping():
         mine = await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job))
         assert mine.lease.key == "nightly"
-        refused = await work.by_hand(ctx, chore.job, Args(), Stop())
+        refused = await runner.by_hand(ctx, chore.job, Args(), Stop())
     assert refused.exit_code == 75
 
 
@@ -180,7 +180,7 @@ async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(make:
             (await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job), two)).lease.key
             for _ in range(2)
         ]
-        refused = await work.by_hand(ctx, chore.job, Args(), Stop(), schedule=two)
+        refused = await runner.by_hand(ctx, chore.job, Args(), Stop(), schedule=two)
 
     assert keys == ["chore", "chore#1"]
     assert (refused.exit_code, chore.begun) == (75, [])
@@ -189,7 +189,7 @@ async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(make:
 async def test_a_paused_schedule_leaves_with_0_and_one_line(
     environment: dict[str, str], ctx: Context
 ) -> None:
-    await shelf.pause(ctx, await shelf.find(ctx, "sync_games"))
+    await schedule_admin.pause(ctx, await schedule_admin.find(ctx, "sync_games"))
 
     done = await run(environment, "chesscoach.jobs.sync_games", "--scheduled", "--json")
 

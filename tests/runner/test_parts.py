@@ -11,12 +11,15 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
-from chesscoach.models import WHOLE, Counts, Schedule, Shard, Slot
-from chesscoach.runner import attempts, claim, parts, work
-from chesscoach.runner.job import Job, Run, Stop
-from chesscoach.runner.record import Ending
-from chesscoach.scheduling import recovery
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.runner import attempts, claim, runner
+from chesscoach.worker.runner import shards as shards_module
+from chesscoach.worker.runner.result import Ending
+from chesscoach.worker.scheduler import recovery
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shard import WHOLE, Shard
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Args
 
@@ -73,7 +76,7 @@ async def make(contexts: Any) -> Any:
 async def work_part(
     ctx: Context, walker: Walker, shard: Shard, slot: Slot = SLOT, stop: Stop | None = None
 ) -> Ending:
-    return await work.of_slot(
+    return await runner.of_slot(
         ctx, walker.job, HOURLY, slot, source="cli", stop=stop or Stop(), shard=shard
     )
 
@@ -178,7 +181,7 @@ async def test_the_part_of_a_dead_process_is_taken_over_and_no_other_is_disturbe
 
 async def _claimed(ctx: Context, walker: Walker, shard: Shard) -> attempts.Attempt:
     """A part that a process has claimed before it died."""
-    found = await parts.of_slot(ctx, walker.job, HOURLY, SLOT, "cli", shard)
+    found = await shards_module.of_slot(ctx, walker.job, HOURLY, SLOT, "cli", shard)
     assert isinstance(found, attempts.Attempt), found
     return found
 
@@ -239,11 +242,11 @@ async def test_with_queue_one_parts_wait_for_the_run_by_hand_that_is_at_work(
 ) -> None:
     walker, ctx, each = Walker(held=True), await make(), [await make() for _ in range(2)]
     patient = replace(HOURLY, overlap="queue_one")
-    by_hand = asyncio.create_task(work.by_hand(ctx, walker.job, Args(), Stop()))
+    by_hand = asyncio.create_task(runner.by_hand(ctx, walker.job, Args(), Stop()))
     await busy(walker, 1)
     waiting = [
         asyncio.create_task(
-            work.of_slot(one, walker.job, patient, SLOT, source="cli", stop=Stop(), shard=shard)
+            runner.of_slot(one, walker.job, patient, SLOT, source="cli", stop=Stop(), shard=shard)
         )
         for one, shard in zip(each, shards(2), strict=True)
     ]
@@ -264,7 +267,7 @@ async def test_parts_by_hand_run_beside_each_other_and_beside_nothing_else(
     walker, each = Walker(held=True), [await make() for _ in range(4)]
 
     async def hand(ctx: Context, shard: Shard) -> Ending:
-        return await work.by_hand(ctx, walker.job, Args(), Stop(), shard=shard)
+        return await runner.by_hand(ctx, walker.job, Args(), Stop(), shard=shard)
 
     working = [asyncio.create_task(hand(each[n], Shard(index=n, of=3))) for n in range(3)]
     await busy(walker, 3)

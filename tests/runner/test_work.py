@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from chesscoach.config import Limits
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError, StoreFailed
-from chesscoach.models import Counts, Schedule, Slot
-from chesscoach.runner import work
-from chesscoach.runner.job import Job, Run, Stop
-from chesscoach.runner.record import Ending
-from chesscoach.store.leases import Leases
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.runner import runner as work
+from chesscoach.worker.runner.result import Ending
+from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON
 
 HOURLY = Schedule(job="sync_games", cron="0 * * * *")

@@ -6,8 +6,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from chesscoach.context import Context
-from chesscoach.models import Counts
-from chesscoach.runner.job import Job, Run
+from chesscoach.schedules.outcome import Counts
+from chesscoach.worker.job import Job, Run
 
 
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,9 +3,9 @@
 import asyncio
 
 from chesscoach.context import Context
-from chesscoach.models import Counts
-from chesscoach.runner.command import main
-from chesscoach.runner.job import Job, Run
+from chesscoach.jobs.command import main
+from chesscoach.schedules.outcome import Counts
+from chesscoach.worker.job import Job, Run
 from tests.scheduling.jobs import Args
 
 

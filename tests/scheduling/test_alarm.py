@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chesscoach.metrics import Metrics
-from chesscoach.scheduling.alarm import Alarm, Watchdog
+from chesscoach.worker.scheduler.ticker import Alarm, Watchdog
 
 
 class Hands:

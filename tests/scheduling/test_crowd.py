@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
-from chesscoach.models import Counts, Schedule, Slot
-from chesscoach.runner import work
-from chesscoach.runner.job import Job, Run, Stop
-from chesscoach.scheduling.scheduler import Scheduler
-from chesscoach.store.leases import Leases
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.runner import runner as runner_module
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON, Clock, Sites, rounds
 from tests.jobs.test_sync_games import ago, member
 from tests.processes import Ended, kill, line_with, run, start
@@ -92,7 +93,7 @@ async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
                 key = left.pop()
                 slot = Slot(schedule=key, at=at)
                 await asyncio.sleep(chance.uniform(0, 0.01))
-                ending = await work.of_slot(
+                ending = await runner_module.of_slot(
                     ctx, tally.job, schedules[key], slot, source="kubernetes", stop=Stop()
                 )
                 codes[ending.exit_code] += 1
@@ -306,7 +307,7 @@ async def test_runs_of_processes_whose_clocks_are_four_minutes_apart_do_not_over
     async def contend(number: int) -> int:
         slot = Slot(schedule="s", at=NOON + timedelta(minutes=number // 2))
         ctx = crowd[number % 3]
-        ending = await work.of_slot(ctx, job, minutely, slot, source="cli", stop=Stop())
+        ending = await runner_module.of_slot(ctx, job, minutely, slot, source="cli", stop=Stop())
         return ending.exit_code
 
     assert set(await asyncio.gather(*map(contend, range(12)))) == {0}

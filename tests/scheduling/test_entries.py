@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.models import Schedule
-from chesscoach.rules import due
-from chesscoach.scheduling import shelf
-from chesscoach.scheduling.entries import Entries, Entry
-from chesscoach.scheduling.joblist import JOBS
+from chesscoach.jobs.catalog import JOBS
+from chesscoach.schedules import due
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.scheduler.schedule_cache import Entries, Entry
 from tests.conftest import NOON, Clock
 
 BEFORE = NOON - timedelta(seconds=0.5)
@@ -20,7 +20,7 @@ async def entries(contexts: Any) -> Entries:
     ctx = await contexts(Clock(BEFORE))
     schedule = Schedule(job="sync_games", cron="0 */6 * * *", misfire_grace_s=86_400.0)
     ctx = replace(ctx, config=replace(ctx.config, schedules={"s": schedule}))
-    await shelf.lay(ctx)
+    await schedule_admin.lay(ctx)
     found = Entries(ctx, JOBS)
     await found.refresh()
     assert found.plan(found.by_id["s"], BEFORE) is None

@@ -12,11 +12,11 @@ from pymongo import MongoClient
 
 from chesscoach.config import Settings
 from chesscoach.context import open_context
-from chesscoach.models import Schedule
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling.scheduler import Scheduler
-from chesscoach.store.client import Document
+from chesscoach.mongo.client import Document
+from chesscoach.schedules.schedule import Schedule
 from chesscoach.web.listeners import open_web
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock, rounds
 from tests.replicaset import ReplicaSet
 from tests.scheduling.jobs import Chore

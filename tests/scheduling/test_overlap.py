@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from chesscoach.context import Context
-from chesscoach.models import Schedule
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Chore
 

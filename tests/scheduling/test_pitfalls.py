@@ -17,11 +17,12 @@ from chesscoach import config
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.metrics import Metrics
-from chesscoach.models import Counts, Schedule
-from chesscoach.runner.job import Job, Run, Stop
-from chesscoach.scheduling.alarm import Alarm
-from chesscoach.scheduling.recovery import RETRY
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.scheduler.recovery import RETRY
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.scheduler.ticker import Alarm
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Args, Chore
 from tests.scheduling.test_alarm import Hands, alarm

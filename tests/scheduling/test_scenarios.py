@@ -15,10 +15,12 @@ from msgspec.structs import replace
 from chesscoach.config import Limits
 from chesscoach.context import Context
 from chesscoach.jobs import sync_games
-from chesscoach.models import Counts, Schedule, Slot
-from chesscoach.runner import attempts, claim, work
-from chesscoach.runner.job import Job, Run, Stop
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.runner import attempts, claim
+from chesscoach.worker.runner import runner as runner_module
+from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock, Sites
 from tests.jobs.test_sync_games import ago, member
 from tests.processes import kill, line_with, start
@@ -106,12 +108,14 @@ async def test_scenario_02_clock_skew_a_finished_slot_is_not_repeated_and_leases
     slot = Slot(schedule="s", at=NOON + timedelta(hours=2))
     base.now = slot.at + timedelta(seconds=1)
     at_work = asyncio.create_task(
-        work.of_slot(ctx, long.job, every_hour(), slot, source="cli", stop=Stop())
+        runner_module.of_slot(ctx, long.job, every_hour(), slot, source="cli", stop=Stop())
     )
     await until(lambda: long.begun)
     base.move(hours=1)  # far beyond the lease on either clock, but not on the server's
     late = Slot(schedule="s", at=NOON + timedelta(hours=3))
-    ending = await work.of_slot(other, long.job, every_hour(), late, source="cli", stop=Stop())
+    ending = await runner_module.of_slot(
+        other, long.job, every_hour(), late, source="cli", stop=Stop()
+    )
     long.go.set()
 
     assert quick.begun == ["2026-10-21T13:00:00Z"]
@@ -172,7 +176,7 @@ async def test_scenario_04_crash_between_work_and_record_repeats_no_effect(
     slot = Slot(schedule="sync_games", at=ago(hours=1).replace(minute=0, second=0, microsecond=0))
     slot = Slot(schedule="sync_games", at=slot.at.replace(hour=slot.at.hour // 6 * 6))
     job, stop = sync_games.JOB, Stop()
-    await work.of_slot(ctx, job, schedule, slot, source="kubernetes", stop=stop)
+    await runner_module.of_slot(ctx, job, schedule, slot, source="kubernetes", stop=stop)
     before = list(db.games.find().sort("_id"))
     bury(db, slot.key)
 
@@ -307,7 +311,7 @@ async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it
             assert outcomes(db)["14"] == "skipped_overlap"
     bury(db, slot.key)
     pod = await contexts(clock)
-    ending = await work.of_slot(
+    ending = await runner_module.of_slot(
         pod, chore.job, every_hour(), slot, source="kubernetes", stop=Stop()
     )
 

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.models import Every, Schedule
-from chesscoach.rules import slots
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.schedules import slots
+from chesscoach.schedules.schedule import Every, Schedule
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Chore
 from tests.scheduling.test_overlap import every_hour, idle, outcomes, scheduling, until

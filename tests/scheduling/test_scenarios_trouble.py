@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from chesscoach.config import Config, Settings
 from chesscoach.context import open_context
 from chesscoach.errors import ConfigError
-from chesscoach.models import Every, Schedule, Slot
-from chesscoach.runner import work
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling import shelf
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.schedules.schedule import Every, Schedule, Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import runner
+from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock
 from tests.replicaset import ReplicaSet
 from tests.scheduling.jobs import Args, Chore
@@ -80,7 +80,7 @@ async def test_scenario_13_mongo_reply_that_is_lost_after_the_commit_is_known_as
         await ctx.store.leases.ensure("chore")
         await ctx.store.require()
         cable.unanswered = lost
-        ending = await work.of_slot(ctx, chore.job, every_hour(), slot, source="cli", stop=Stop())
+        ending = await runner.of_slot(ctx, chore.job, every_hour(), slot, source="cli", stop=Stop())
 
         repeated = ctx.metrics.registry.get_sample_value("chesscoach_mongo_retries_total")
 
@@ -163,7 +163,7 @@ async def test_scenario_14_edit_or_pause_races_two_who_click_run_now(
     admins = [await contexts(Clock(NOON)) for _ in range(2)]
 
     async def click(ctx: Any) -> int:
-        ending = await work.by_hand(ctx, chore.job, Args(), Stop())
+        ending = await runner.by_hand(ctx, chore.job, Args(), Stop())
         if ending.exit_code:
             assert "chore is at work already: run chore:manual:" in ending.record["reason"]
             chore.go.set()
@@ -182,7 +182,7 @@ async def test_scenario_14_pause_in_a_run_lets_it_end_and_is_not_made_up_for(
         clock.move(hours=1)
         await scheduler.tick()
         await until(lambda: chore.begun)
-        paused = await shelf.pause(ctx, await stored(ctx))
+        paused = await schedule_admin.pause(ctx, await stored(ctx))
         chore.go.set()
         await idle(scheduler)
         for _ in range(3):
@@ -190,7 +190,7 @@ async def test_scenario_14_pause_in_a_run_lets_it_end_and_is_not_made_up_for(
             await scheduler.tick()
             await scheduler.look()
         clock.move(minutes=30)
-        await shelf.resume(ctx, paused)
+        await schedule_admin.resume(ctx, paused)
         await scheduler.look()
         await idle(scheduler)
         clock.move(minutes=30)
@@ -347,12 +347,12 @@ async def test_scenario_15_duplicates_cronjob_daemon_and_person_make_one_run(
         await until(lambda: chore.begun)
 
         async def of_slot() -> Any:
-            return await work.of_slot(
+            return await runner.of_slot(
                 pod, chore.job, every_hour(), slot, source="kubernetes", stop=Stop()
             )
 
         beside, by_hand = await asyncio.gather(
-            of_slot(), work.by_hand(person, chore.job, Args(), Stop())
+            of_slot(), runner.by_hand(person, chore.job, Args(), Stop())
         )
         chore.go.set()
         await idle(scheduler)
@@ -367,4 +367,6 @@ async def test_scenario_15_duplicates_cronjob_daemon_and_person_make_one_run(
 async def test_scenario_15_poison_configured_twice_is_refused_by_name(contexts: Any) -> None:
     ctx = having(await contexts(Clock(NOON)))
     with pytest.raises(ConfigError, match=r"x\.args"):
-        await shelf.add(ctx, "x", Schedule(job="sync_games", cron="0 0 * * *", args={"odd": 1}))
+        await schedule_admin.add(
+            ctx, "x", Schedule(job="sync_games", cron="0 0 * * *", args={"odd": 1})
+        )

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.demo.world import Site
-from chesscoach.models import Schedule, Slot
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling import shelf
-from chesscoach.scheduling.scheduler import Scheduler
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock, Sites
 from tests.jobs.test_sync_games import ago, member
 
@@ -220,8 +220,8 @@ async def test_a_daemon_that_stands_by_is_put_off_by_no_restart_and_no_change_of
         clock.move(seconds=200)
     async with Scheduler(ctx, Stop()) as standby:
         clock.move(seconds=100)
-        for changed in (shelf.pause, shelf.resume):
-            await changed(ctx, await shelf.find(ctx, "cleanup"))
+        for changed in (schedule_admin.pause, schedule_admin.resume):
+            await changed(ctx, await schedule_admin.find(ctx, "cleanup"))
             await standby.look()
             await standby.tick()
         assert not standby.running
@@ -242,8 +242,8 @@ async def test_a_slot_owed_from_before_an_edit_is_left_to_others_for_as_long(
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
     async with Scheduler(ctx, Stop()) as standby:
         clock.move(seconds=200)
-        stored = await shelf.find(ctx, "sync_games")
-        await shelf.edit(ctx, stored, replace(stored.schedule, cron="30 */6 * * *"))
+        stored = await schedule_admin.find(ctx, "sync_games")
+        await schedule_admin.edit(ctx, stored, replace(stored.schedule, cron="30 */6 * * *"))
         clock.move(seconds=102)
         for moved_s, worked in ((-3, 0), (4, 1)):
             clock.move(seconds=moved_s)

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling import shelf
-from chesscoach.scheduling.scheduler import Scheduler
-from chesscoach.store.schedules import Stored
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.store.schedules import Stored
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Chore
 from tests.scheduling.test_overlap import until
@@ -35,7 +35,7 @@ async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> N
     clock = Clock(NOON)
     ctx = having(await contexts(clock), s=HOURLY)
     for _ in range(2):
-        await shelf.lay(ctx)
+        await schedule_admin.lay(ctx)
         clock.move(hours=1)
 
     found = await stored(ctx)
@@ -46,13 +46,13 @@ async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> N
 async def test_an_entry_that_is_taken_out_is_retired_and_comes_back(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await shelf.lay(having(ctx, s=HOURLY))
+    await schedule_admin.lay(having(ctx, s=HOURLY))
     clock.move(hours=1)
-    await shelf.lay(having(ctx))
+    await schedule_admin.lay(having(ctx))
     assert (await stored(ctx)).state == "retired"
     clock.move(hours=5)
 
-    await shelf.lay(having(ctx, s=HOURLY))
+    await schedule_admin.lay(having(ctx, s=HOURLY))
 
     found = await stored(ctx)
     assert (found.state, found.since) == ("active", NOON + timedelta(hours=6))
@@ -61,10 +61,10 @@ async def test_an_entry_that_is_taken_out_is_retired_and_comes_back(contexts: An
 async def test_a_changed_entry_counts_from_the_change_and_owes_what_was_due(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await shelf.lay(having(ctx, s=HOURLY))
+    await schedule_admin.lay(having(ctx, s=HOURLY))
     clock.move(hours=2, minutes=30)
 
-    await shelf.lay(having(ctx, s=DAILY))
+    await schedule_admin.lay(having(ctx, s=DAILY))
 
     found = await stored(ctx)
     assert (found.schedule, found.revision) == (DAILY, 2)
@@ -75,10 +75,10 @@ async def test_a_changed_entry_counts_from_the_change_and_owes_what_was_due(cont
 async def test_a_change_that_says_nothing_of_when_leaves_what_is_due(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await shelf.lay(having(ctx, s=HOURLY))
+    await schedule_admin.lay(having(ctx, s=HOURLY))
     clock.move(hours=2)
 
-    await shelf.lay(having(ctx, s=replace(HOURLY, misfire_grace_s=60.0)))
+    await schedule_admin.lay(having(ctx, s=replace(HOURLY, misfire_grace_s=60.0)))
 
     found = await stored(ctx)
     assert (found.since, found.owed) == (NOON, None)
@@ -86,58 +86,58 @@ async def test_a_change_that_says_nothing_of_when_leaves_what_is_due(contexts: A
 
 async def test_what_an_operator_paused_or_edited_stays_as_he_left_it(contexts: Any) -> None:
     ctx = await contexts(Clock(NOON))
-    await shelf.lay(having(ctx, a=HOURLY, b=HOURLY))
-    await shelf.pause(ctx, await stored(ctx, "a"))
+    await schedule_admin.lay(having(ctx, a=HOURLY, b=HOURLY))
+    await schedule_admin.pause(ctx, await stored(ctx, "a"))
     configured = having(ctx, a=HOURLY, b=HOURLY)
-    await shelf.edit(configured, await stored(ctx, "b"), DAILY)
+    await schedule_admin.edit(configured, await stored(ctx, "b"), DAILY)
 
     changed = replace(HOURLY, jitter_s=5.0)
-    await shelf.lay(having(ctx, a=HOURLY, b=changed))
+    await schedule_admin.lay(having(ctx, a=HOURLY, b=changed))
 
     assert (await stored(ctx, "a")).state == "paused"
     found = await stored(ctx, "b")
     assert (found.schedule, found.edited, found.configured) == (DAILY, True, changed)
-    await shelf.edit(having(ctx, a=HOURLY, b=changed), found, changed)
+    await schedule_admin.edit(having(ctx, a=HOURLY, b=changed), found, changed)
     assert not (await stored(ctx, "b")).edited
 
 
 async def test_slots_of_a_pause_are_not_worked_after_it(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = having(await contexts(clock), s=HOURLY)
-    await shelf.lay(ctx)
-    await shelf.pause(ctx, await stored(ctx))
+    await schedule_admin.lay(ctx)
+    await schedule_admin.pause(ctx, await stored(ctx))
     clock.move(hours=5)
 
-    found = await shelf.resume(ctx, await stored(ctx))
+    found = await schedule_admin.resume(ctx, await stored(ctx))
 
     assert (found.state, found.since) == ("active", NOON + timedelta(hours=5))
-    assert await shelf.owed(ctx, found) is None
+    assert await schedule_admin.owed(ctx, found) is None
 
 
 async def test_of_two_who_change_one_revision_the_second_is_told(contexts: Any) -> None:
     ctx = having(await contexts(Clock(NOON)), s=HOURLY)
-    await shelf.lay(ctx)
+    await schedule_admin.lay(ctx)
     seen = await stored(ctx)
-    await shelf.pause(ctx, seen)
+    await schedule_admin.pause(ctx, seen)
 
     with pytest.raises(ConfigError, match="changed s meanwhile"):
-        await shelf.edit(ctx, seen, DAILY)
+        await schedule_admin.edit(ctx, seen, DAILY)
 
 
 async def test_an_operators_own_schedule_is_his_to_remove_and_the_configurations_is_not(
     contexts: Any,
 ) -> None:
     ctx = having(await contexts(Clock(NOON)), s=HOURLY)
-    await shelf.lay(ctx)
-    await shelf.add(ctx, "mine", DAILY)
+    await schedule_admin.lay(ctx)
+    await schedule_admin.add(ctx, "mine", DAILY)
 
     with pytest.raises(ConfigError, match="there is a schedule mine already"):
-        await shelf.add(ctx, "mine", HOURLY)
+        await schedule_admin.add(ctx, "mine", HOURLY)
     with pytest.raises(ConfigError, match="s is in the configuration"):
-        await shelf.remove(ctx, await stored(ctx))
-    await shelf.lay(ctx)
+        await schedule_admin.remove(ctx, await stored(ctx))
+    await schedule_admin.lay(ctx)
     assert (await stored(ctx, "mine")).state == "active", "not retired: it is the operator's"
-    await shelf.remove(ctx, await stored(ctx, "mine"))
+    await schedule_admin.remove(ctx, await stored(ctx, "mine"))
     assert [each.id for each in await ctx.store.schedules.all()] == ["s"]
 
 
@@ -150,7 +150,7 @@ async def test_what_no_job_accepts_is_not_stored(
     ctx = having(await contexts(Clock(NOON)))
 
     with pytest.raises(ConfigError, match=field):
-        await shelf.add(ctx, "x", replace(HOURLY, **fields))
+        await schedule_admin.add(ctx, "x", replace(HOURLY, **fields))
 
     assert await ctx.store.schedules.all() == []
 
@@ -227,7 +227,7 @@ async def test_an_edit_of_a_running_daemons_schedule_is_seen_and_loses_nothing(
             1,
             schedule=Schedule(job="chore", cron="15 * * * *"),
             since=clock(),
-            owed=await shelf.owed(ctx, await stored(ctx)),
+            owed=await schedule_admin.owed(ctx, await stored(ctx)),
         )
         assert changed is not None
         await scheduler.tick()
@@ -243,7 +243,7 @@ async def test_a_pause_counts_at_once(contexts: Any, db: Any) -> None:
     clock, chore = Clock(NOON), Chore()
     ctx = having(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
     async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
-        await shelf.pause(ctx, await stored(ctx))
+        await schedule_admin.pause(ctx, await stored(ctx))
         clock.move(hours=1)
         await scheduler.tick()
         assert not scheduler.running

@@ -10,13 +10,15 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.models import Schedule, Shard, Slot
-from chesscoach.runner import attempts, claim, parts, work
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling import shelf
-from chesscoach.scheduling.scheduler import Scheduler
-from chesscoach.scheduling.why.explanation import explain
-from chesscoach.scheduling.why.verdict import Explanation
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import attempts, claim, shards
+from chesscoach.worker.runner import runner as runner_module
+from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.scheduler.explain.explain import explain
+from chesscoach.worker.scheduler.explain.verdict import Explanation
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shard import Shard
 from tests.conftest import NOON, Clock
 from tests.scheduling.jobs import Chore
 from tests.scheduling.test_overlap import until
@@ -45,7 +47,7 @@ async def make(contexts: Any, clock: Clock) -> Make:
     async def _make(schedule: Schedule = HOURLY) -> Context:
         ctx: Context = await contexts(clock)
         ctx = replace(ctx, config=replace(ctx.config, schedules={"s": schedule}))
-        await shelf.lay(ctx)
+        await schedule_admin.lay(ctx)
         return ctx
 
     return _make
@@ -151,7 +153,7 @@ async def test_an_open_slot_that_will_be_closed_or_waits(
     assert "It is too late by now" in said(await why(ctx))
     await begun(ctx, chore, ONE + HOUR)
     assert "A newer slot stands for it: it is closed as coalesced." in said(await why(ctx))
-    await shelf.pause(ctx, await stored(ctx))
+    await schedule_admin.pause(ctx, await stored(ctx))
     found = await why(ctx)
     assert (found.verdict, found.state) == ("open", "paused")
     assert "The schedule is paused since 2026-10-21T16:00:00Z" in said(found)
@@ -264,14 +266,14 @@ async def test_an_instant_that_is_no_slot(make: Make, clock: Clock) -> None:
 
     clock.move(hours=5)
     daily = Schedule(job="sync_games", cron="30 3 * * *")
-    await shelf.edit(ctx, await stored(ctx), daily)
+    await schedule_admin.edit(ctx, await stored(ctx), daily)
     assert "Its trigger was another then: 0 * * * * (UTC)." in said(await why(ctx))
 
 
 async def test_a_slot_that_is_owed_from_before_an_edit(make: Make, clock: Clock) -> None:
     ctx = await make(replace(HOURLY, job="sync_games"))
     clock.move(hours=1, minutes=1)
-    await shelf.edit(ctx, await stored(ctx), Schedule(job="sync_games", cron="30 3 * * *"))
+    await schedule_admin.edit(ctx, await stored(ctx), Schedule(job="sync_games", cron="30 3 * * *"))
 
     found = await why(ctx)
 
@@ -292,16 +294,18 @@ async def test_a_slot_that_is_not_due_yet(make: Make, clock: Clock) -> None:
     assert found.verdict == "not_due_yet"
     assert "by the jitter its work begins at 2026-10-21T13:" in said(found)
 
-    await shelf.pause(ctx, await stored(ctx))
+    await schedule_admin.pause(ctx, await stored(ctx))
     assert "will not be worked while the schedule is paused" in said(await why(ctx, ONE + HOUR))
 
 
 async def test_a_slot_of_a_schedule_that_is_out_of_use(make: Make, clock: Clock) -> None:
     ctx = await make(replace(HOURLY, job="sync_games"))
     clock.move(minutes=30)
-    await shelf.pause(ctx, await stored(ctx))
+    await schedule_admin.pause(ctx, await stored(ctx))
     clock.move(hours=1)
-    await shelf.edit(ctx, await stored(ctx), replace(HOURLY, job="sync_games", jitter_s=1.0))
+    await schedule_admin.edit(
+        ctx, await stored(ctx), replace(HOURLY, job="sync_games", jitter_s=1.0)
+    )
 
     now = await why(ctx)
     assert (now.verdict, now.state) == ("inactive", "paused")
@@ -310,7 +314,7 @@ async def test_a_slot_of_a_schedule_that_is_out_of_use(make: Make, clock: Clock)
     )
 
     clock.move(hours=1)
-    await shelf.resume(ctx, await stored(ctx))
+    await schedule_admin.resume(ctx, await stored(ctx))
     then = await why(ctx)
     assert (then.verdict, then.state) == ("inactive", "paused")
     assert then.sentences == (
@@ -361,7 +365,7 @@ async def test_a_slot_of_before_the_schedule_counted(make: Make, clock: Clock) -
 
     clock.move(hours=2, minutes=30)
     half_past = Schedule(job="sync_games", cron="30 * * * *")
-    await shelf.edit(ctx, await stored(ctx), half_past)
+    await schedule_admin.edit(ctx, await stored(ctx), half_past)
     found = await why(ctx, ONE + HOUR / 2)
     assert found.verdict == "before_since"
     assert "was edited after it, at 2026-10-21T14:30:00Z" in said(found)
@@ -400,10 +404,10 @@ async def test_a_slot_in_parts_tells_how_far_each_is(
     def part(index: int) -> Shard:
         return Shard(index=index, of=4)
 
-    await work.of_slot(ctx, job, HOURLY, slot, source="cli", stop=Stop(), shard=part(0))
+    await runner_module.of_slot(ctx, job, HOURLY, slot, source="cli", stop=Stop(), shard=part(0))
     async with ctx.store.leases.keeping():
         for index in (1, 2):
-            await parts.of_slot(ctx, job, HOURLY, slot, "cli", part(index))
+            await shards.of_slot(ctx, job, HOURLY, slot, "cli", part(index))
         db.job_leases.update_one({"_id": "chore#2/4"}, {"$set": {"expires_at": NOON - HOUR * 9999}})
         found = await why(ctx)
     assert (found.verdict, found.sentences[0]) == ("running", "It is at work now.")

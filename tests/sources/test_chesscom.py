@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chesscoach.demo.chesscom import ChesscomStandIn
+from chesscoach.demo.fake_chesscom import ChesscomStandIn
 from chesscoach.demo.world import World, famous_games, player_uuid
 from chesscoach.errors import (
     BadReply,
@@ -19,9 +19,9 @@ from chesscoach.errors import (
     SourceError,
     StreamCut,
 )
-from chesscoach.models import Game, Side
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.chesscom_payload import Month
+from chesscoach.sources.game import Game, Side
 from tests.sources.test_client import Handler, OwnLane, asking, serving, speaking
 
 FAMOUS = famous_games()[0]

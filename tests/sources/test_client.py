@@ -23,7 +23,7 @@ from chesscoach.demo.world import famous_games
 from chesscoach.errors import BadReply, PlayerMissing, SiteClosed, SourceError, StreamCut
 from chesscoach.metrics import Metrics
 from chesscoach.sources.client import ESCALATION, Site, user_agent
-from chesscoach.sources.reply import body, complaint, lines
+from chesscoach.sources.response import body, complaint, lines
 from tests.conftest import Sites
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

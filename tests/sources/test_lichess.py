@@ -12,13 +12,14 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.fake_lichess import LichessStandIn
 from chesscoach.demo.world import World, famous_games
 from chesscoach.errors import BadReply, SourceError, StreamCut
-from chesscoach.models import Game, PendingGame, Player, Side
+from chesscoach.sources.game import Game, PendingGame, Side
 from chesscoach.sources.lichess import BULK, PAGE, Lichess, More
 from chesscoach.sources.lichess_payload import Line, Unreadable
 from chesscoach.sources.pgn import plies_in
+from chesscoach.sync.account import Player
 from tests.conftest import NOON
 from tests.sources.test_client import (
     CHUNKED,

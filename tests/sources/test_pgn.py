@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chesscoach.demo.chesscom import chesscom_json
-from chesscoach.demo.lichess import lichess_json
+from chesscoach.demo.fake_chesscom import chesscom_json
+from chesscoach.demo.fake_lichess import lichess_json
 from chesscoach.demo.world import Famous, World, famous_games
 from chesscoach.sources.pgn import plies_in, written
 from tests.conftest import NOON

@@ -18,7 +18,7 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from chesscoach.store.embedded import Embedded, Reviver
+from chesscoach.mongo.embedded import Embedded, Reviver
 
 
 def _say(line: str) -> None:

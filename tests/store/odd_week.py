@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from bson.datetime_ms import DatetimeMS
 
-from chesscoach.store.client import Document
+from chesscoach.mongo.client import Document
 
 Bounds: TypeAlias = tuple[datetime, datetime, datetime]
 Dated: TypeAlias = tuple[Document, datetime | None]

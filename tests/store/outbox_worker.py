@@ -8,8 +8,8 @@ import sys
 
 from chesscoach import config
 from chesscoach.context import open_context
-from chesscoach.models import Week
-from chesscoach.store.outbox_rows import Owed
+from chesscoach.emails.store.outbox_values import Owed
+from chesscoach.schedules.iso_week import Week
 
 WEEK = Week(2026, 47)
 

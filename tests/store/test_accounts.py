@@ -5,9 +5,10 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost
-from chesscoach.models import Account, Link, Shard
-from chesscoach.store.account_rows import Saved, Wanted
-from chesscoach.store.accounts import PAGE
+from chesscoach.sync.account import Account, Link
+from chesscoach.sync.store.account_documents import Saved, Wanted
+from chesscoach.sync.store.accounts import PAGE
+from chesscoach.worker.shard import Shard
 from tests.conftest import NOON
 
 

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
 
+from chesscoach.cleanup import rules
 from chesscoach.config import Cleanup
 from chesscoach.context import Context
-from chesscoach.store import timestamps
-from chesscoach.store.cleaning import rules
-from chesscoach.store.client import Document
+from chesscoach.mongo import timestamps
+from chesscoach.mongo.client import Document
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 LONG_AGO, OLD = "2020-01-01T00:00:00Z", datetime(2020, 2, 2, tzinfo=UTC)

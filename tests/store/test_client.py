@@ -11,8 +11,8 @@ from chesscoach import config
 from chesscoach.config import Database as DatabaseConfig
 from chesscoach.errors import ConfigError, StoreUnavailable
 from chesscoach.metrics import Metrics
-from chesscoach.store.client import Client, connect, greet
-from chesscoach.store.store import open_store
+from chesscoach.mongo.client import Client, connect, greet
+from chesscoach.mongo.store import open_store
 
 NOBODY = "mongodb://127.0.0.1:1"
 Connect: TypeAlias = Callable[..., Awaitable[Client]]

@@ -18,8 +18,8 @@ import pytest
 from pymongo import MongoClient
 
 from chesscoach.errors import StoreUnavailable
-from chesscoach.store.embedded import Embedded, Reviver
-from chesscoach.store.mongod import find_mongod
+from chesscoach.mongo.embedded import Embedded, Reviver
+from chesscoach.mongo.mongod import find_mongod
 from tests.conftest import rounds
 
 ROOT = Path(__file__).parents[2]

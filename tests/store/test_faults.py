@@ -3,12 +3,12 @@ from pymongo import WriteConcern, errors
 
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, StoreFailed, StoreUnavailable
-from chesscoach.models import Account, Link
-from chesscoach.store.account_rows import Saved
-from chesscoach.store.accounts import Accounts
-from chesscoach.store.faults import spoken, translated
-from chesscoach.store.games import Games, UserGame
-from chesscoach.store.queue import Queue
+from chesscoach.mongo.errors import spoken, translated
+from chesscoach.sync.account import Account, Link
+from chesscoach.sync.store.account_documents import Saved
+from chesscoach.sync.store.accounts import Accounts
+from chesscoach.sync.store.analysis_queue import Queue
+from chesscoach.sync.store.games import Games, UserGame
 from tests.conftest import NOON
 from tests.rules.test_games import a_game
 

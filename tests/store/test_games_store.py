@@ -2,9 +2,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chesscoach.context import Context
-from chesscoach.models import Game, Side
-from chesscoach.rules import games as rules
-from chesscoach.store.games import UserGame
+from chesscoach.sources.game import Game, Side
+from chesscoach.sync import game_identity as rules
+from chesscoach.sync.store.games import UserGame
 from tests.conftest import NOON
 
 APPLICATIONS_OWN = {

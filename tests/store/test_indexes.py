@@ -7,8 +7,8 @@ from pymongo.errors import DuplicateKeyError
 
 from chesscoach.context import Context
 from chesscoach.errors import SetupError
-from chesscoach.store import indexes
-from chesscoach.store.client import Database, Document
+from chesscoach.mongo import indexes
+from chesscoach.mongo.client import Database, Document
 
 OURS = {
     "users": {"chesscoach_user_id"},

@@ -7,10 +7,10 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost, SiteClosed
-from chesscoach.models import Account, Link
-from chesscoach.store.account_rows import Saved
-from chesscoach.store.lanes import Outlook, SiteLane
-from chesscoach.store.leases import Leases
+from chesscoach.sync.account import Account, Link
+from chesscoach.sync.store.account_documents import Saved
+from chesscoach.sync.store.lanes import Outlook, SiteLane
+from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON
 
 ME = {"host": "here", "pid": 7}

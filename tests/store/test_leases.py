@@ -7,8 +7,8 @@ from pymongo.errors import AutoReconnect
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost
-from chesscoach.store.lease import Lease
-from chesscoach.store.leases import Leases
+from chesscoach.worker.store.lease import Lease
+from chesscoach.worker.store.leases import Leases
 
 TTL = 0.6
 ME: dict[str, Any] = {"host": "here", "pid": 7}

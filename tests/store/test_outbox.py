@@ -8,9 +8,10 @@ import pytest
 
 import chesscoach
 from chesscoach.context import Context
-from chesscoach.models import Message, Week
-from chesscoach.store.outbox import Outbox
-from chesscoach.store.outbox_rows import Claim, OutboxRow, Owed, Result, State, outbox_id
+from chesscoach.emails.store.outbox import Outbox
+from chesscoach.emails.store.outbox_values import Claim, OutboxRow, Owed, Result, State, outbox_id
+from chesscoach.emails.weekly.values import Message
+from chesscoach.schedules.iso_week import Week
 from tests.processes import ended, start
 
 WEEK = Week(2026, 47)

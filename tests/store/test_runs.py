@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.models import Counts, Outcome, Slot
-from chesscoach.store.run_records import NewRun, RunRecord
-from chesscoach.store.runs import Runs
+from chesscoach.schedules.outcome import Counts, Outcome
+from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.store.run_documents import NewRun, RunRecord
+from chesscoach.worker.store.runs import Runs
 from tests.conftest import NOON
 
 SLOT = Slot(schedule="nightly", at=NOON)

@@ -3,7 +3,7 @@ from datetime import timedelta
 from typing import Any
 
 from chesscoach.context import Context
-from chesscoach.models import Reason, Suppression
+from chesscoach.emails.suppression import Reason, Suppression
 from tests.conftest import NOON
 
 

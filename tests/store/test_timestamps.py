@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chesscoach.store import timestamps
+from chesscoach.mongo import timestamps
 
 TEN = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ from bson.datetime_ms import DatetimeMS
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.models import Shard
-from chesscoach.store.users import PAGE, UserRow
+from chesscoach.players.store.users import PAGE, UserRow
+from chesscoach.worker.shard import Shard
 
 
 async def linked(ctx: Context, user_id: str | None = None) -> list[UserRow]:

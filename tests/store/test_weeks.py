@@ -13,12 +13,13 @@ from pymongo import monitoring
 
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.models import PlayedGame, PlayerWeek, Week
-from chesscoach.rules import weeks as bounds
-from chesscoach.rules.summaries import summarise
-from chesscoach.store.client import Document, connect
-from chesscoach.store.week_pipeline import pipeline
-from chesscoach.store.weeks import Weeks
+from chesscoach.emails.store.player_weeks import Weeks
+from chesscoach.emails.store.week_pipeline import pipeline
+from chesscoach.emails.weekly.summary import summarise
+from chesscoach.emails.weekly.values import PlayedGame, PlayerWeek
+from chesscoach.mongo.client import Document, connect
+from chesscoach.schedules import week_bounds as bounds
+from chesscoach.schedules.iso_week import Week
 from tests.store.odd_week import OddWeek
 
 WEEK, UTC_ZONE = Week(2026, 47), ZoneInfo("UTC")

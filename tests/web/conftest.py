@@ -17,10 +17,10 @@ from chesscoach import config
 from chesscoach.config import Listener, Settings, Web
 from chesscoach.context import Context, open_context
 from chesscoach.metrics import Metrics
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling.alarm import Alarm
-from chesscoach.store.embedded import Embedded
+from chesscoach.mongo.embedded import Embedded
 from chesscoach.web.listeners import open_web
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.ticker import Alarm
 
 BOTH = Web(admin="127.0.0.1:0", public="127.0.0.1:0")
 

@@ -10,7 +10,7 @@ from tests.processes import kill, line_with, run, start
 async def test_the_listeners_run_without_the_daemon_until_they_are_told_to_stop(
     environment: dict[str, str],
 ) -> None:
-    process = await start(environment, "chesscoach.entry", "web")
+    process = await start(environment, "chesscoach.cli", "web")
     (url,) = (await line_with(process, "web_listening"))["urls"]
     async with aiohttp.ClientSession() as session:
         for path in ("/healthz", "/readyz", "/metrics"):
@@ -23,8 +23,8 @@ async def test_the_listeners_run_without_the_daemon_until_they_are_told_to_stop(
 
 
 async def test_an_address_in_use_is_one_line_and_code_1(environment: dict[str, str]) -> None:
-    for args in (("chesscoach.entry", "web"), ("chesscoach",)):
-        await run(environment, "chesscoach.entry", "db", "init")
+    for args in (("chesscoach.cli", "web"), ("chesscoach",)):
+        await run(environment, "chesscoach.cli", "db", "init")
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             done = await run({**environment, "CHESSCOACH_WEB__ADMIN": address}, *args)
@@ -37,7 +37,7 @@ async def test_an_address_in_use_is_one_line_and_code_1(environment: dict[str, s
 
 
 async def test_with_nothing_to_listen_on_it_says_so(environment: dict[str, str]) -> None:
-    done = await run({**environment, "CHESSCOACH_WEB__ADMIN": ""}, "chesscoach.entry", "web")
+    done = await run({**environment, "CHESSCOACH_WEB__ADMIN": ""}, "chesscoach.cli", "web")
 
     assert done.code == 2
     assert "web: neither admin nor public is set" in done.err

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from chesscoach.config import Address, Config, Emails, SendGrid
 from chesscoach.context import Context
-from chesscoach.emails.signatures import SIGNATURE, TIMESTAMP, EventSignatures
+from chesscoach.emails.webhook.signatures import SIGNATURE, TIMESTAMP, EventSignatures
 from chesscoach.errors import ConfigError, StoreFailed
-from chesscoach.web.events import Events
-from chesscoach.web.serving import listen
+from chesscoach.web.sendgrid_webhook import Events
+from chesscoach.web.server import listen
 from tests.conftest import NOON, Clock
 from tests.emails.signing import SECONDS, SigningKey, batch, event
 from tests.web.conftest import Opener

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling.alarm import STALE_S
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.ticker import STALE_S
 from tests.web.conftest import Hands, Opener, OwnMongod, alarm_by, context_on
 
 

@@ -10,14 +10,14 @@ from aiohttp import web
 
 from chesscoach.config import Address
 from chesscoach.metrics import Metrics
-from chesscoach.web.serving import listen
+from chesscoach.web.server import listen
 from tests.processes import Ended, run
 
 NOBODY = "127.0.0.1:1"
 
 
 async def check(environment: dict[str, str], *args: str) -> Ended:
-    done = await run(environment, "chesscoach.entry", "healthcheck", *args)
+    done = await run(environment, "chesscoach.cli", "healthcheck", *args)
     assert len((done.out + done.err).splitlines()) == 1, done
     return done
 
@@ -124,8 +124,8 @@ async def test_what_cannot_be_asked_is_1_too_for_containers_know_no_other_code(
 
 
 async def test_it_is_listed_among_the_commands() -> None:
-    listed = await run({}, "chesscoach.entry", "--help")
-    helped = await run({}, "chesscoach.entry", "healthcheck", "--help")
+    listed = await run({}, "chesscoach.cli", "--help")
+    helped = await run({}, "chesscoach.cli", "healthcheck", "--help")
 
     assert "healthcheck" in listed.out
     assert "web " in listed.out
@@ -133,7 +133,7 @@ async def test_it_is_listed_among_the_commands() -> None:
 
 
 def test_it_imports_neither_the_database_nor_a_server_for_it_runs_every_few_seconds() -> None:
-    code = "import sys, chesscoach.entry, chesscoach.web.healthcheck; print(*sys.modules)"
+    code = "import sys, chesscoach.cli, chesscoach.cli.healthcheck; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
     assert not {"motor", "pymongo", "aiohttp", "structlog", "rich"} & set(done.stdout.split())

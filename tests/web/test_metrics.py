@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.models import Every, Schedule, Slot
-from chesscoach.runner.job import Stop
-from chesscoach.scheduling.scheduler import Scheduler
-from chesscoach.store.outbox_rows import STATES
-from chesscoach.store.schedules import Stored
+from chesscoach.emails.store.outbox_values import STATES
+from chesscoach.schedules.schedule import Every, Schedule, Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.store.schedules import Stored
 from tests.conftest import NOON, Clock, Sites
 from tests.jobs.test_sync_games import ago, member
 from tests.processes import run

@@ -12,7 +12,7 @@ from chesscoach.config import Address, Web
 from chesscoach.context import Context
 from chesscoach.errors import CannotListen
 from chesscoach.metrics import Metrics
-from chesscoach.web.serving import listen
+from chesscoach.web.server import listen
 from tests.web.conftest import Opener
 
 ANYWHERE = Address(host="127.0.0.1", port=0)

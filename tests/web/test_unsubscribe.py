@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chesscoach.config import Emails
 from chesscoach.context import Context
-from chesscoach.emails.links import Links
+from chesscoach.emails.unsubscribe_links import Links
 from tests.conftest import NOON, Clock
 from tests.web.conftest import Asker, Opener
 

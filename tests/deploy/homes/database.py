@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from chesscoach.store.mongod import find_mongod
+from chesscoach.mongo.mongod import find_mongod
 
 _DIRECT = "mongodb://127.0.0.1:27017/?directConnection=true"
 

@@ -89,7 +89,7 @@ def _environment(context: Path) -> None:
     compiling = [f"{_PREFIX}/bin/python", "-m", "compileall", "-q", f"{site}/chesscoach"]
     subprocess.run(compiling, check=True)  # as pip does
     program = _PREFIX / "bin" / "chesscoach"
-    program.write_text(f"#!{_PREFIX}/bin/python\nfrom chesscoach.entry import main\n\nmain()\n")
+    program.write_text(f"#!{_PREFIX}/bin/python\nfrom chesscoach.cli import main\n\nmain()\n")
     program.chmod(0o755)
 
 

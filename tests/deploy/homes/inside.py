@@ -19,8 +19,8 @@ from typing import Any, get_args
 
 from pymongo import MongoClient
 
-from chesscoach.demo.chesscom import ChesscomStandIn
-from chesscoach.demo.lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import ChesscomStandIn
+from chesscoach.demo.fake_lichess import LichessStandIn
 from chesscoach.demo.world import Site, World, sample_world
 from tests.deploy.homes import cron, database, units
 from tests.deploy.homes.lines import SIDECAR, lines

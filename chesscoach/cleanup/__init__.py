@@ -1,0 +1,1 @@
+"""The nightly cleanup: what is deleted, and when."""

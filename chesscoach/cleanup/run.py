@@ -1,0 +1,80 @@
+"""The cleanup's run: one rule after another."""
+
+from chesscoach import log
+from chesscoach.cleanup import finished_schedules, rules
+from chesscoach.cleanup.rules import Rule
+from chesscoach.cleanup.sweep import Sweep
+from chesscoach.context import Context
+from chesscoach.errors import ChesscoachError, ConfigError
+from chesscoach.schedules import retention
+from chesscoach.worker.job import Run
+
+SESSIONS, SCHEDULES = "sessions", "schedules"
+RULES = (SESSIONS, "notifications", "queue", "runs", "outbox", SCHEDULES, "snapshots")
+
+
+async def clean(
+    ctx: Context, run: Run, *, only: str | None = None, repair_dates: bool = False
+) -> None:
+    """Works one rule after another."""
+    names = _named(only, repair_dates=repair_dates)
+    run.counts.candidates = len(names)
+    for name in names:
+        if run.stopping:
+            run.unfinished = True
+            break
+        try:
+            await _work(ctx, run, name, repair_dates=repair_dates)
+        except Exception as error:  # noqa: BLE001  # one rule's failure stops no other
+            _failed(run, name, error)
+        else:
+            run.counts.done += not run.unfinished
+
+
+def _named(only: str | None, *, repair_dates: bool) -> tuple[str, ...]:
+    if only is not None and only not in RULES:
+        msg = f"--rule: there is no rule {only!r}; there are {', '.join(RULES)}"
+        raise ConfigError(msg)
+    if repair_dates and only not in (None, SESSIONS):
+        msg = f"--repair-dates: it is for {SESSIONS}, and --rule leaves them out"
+        raise ConfigError(msg)
+    return RULES if only is None else (only,)
+
+
+async def _work(ctx: Context, run: Run, name: str, *, repair_dates: bool) -> None:
+    if name == SCHEDULES:
+        await finished_schedules.remove(ctx, run)
+        return
+    sweep = Sweep(ctx, run, await _rule(ctx, name))
+    if repair_dates and name == SESSIONS:
+        await sweep.repair()
+    await sweep.delete()
+
+
+async def _rule(ctx: Context, name: str) -> Rule:
+    """A rule as of now."""
+    now, limits = ctx.now(), ctx.config.cleanup
+    if name == SESSIONS:
+        return rules.sessions(now)
+    if name == "runs":
+        stored = [each.schedule for each in await ctx.store.schedules.all()]
+        known = [*stored, *ctx.config.schedules.values()]
+        before = retention.runs_before(now, ctx.config.runner.keep_runs_days, known)
+        return rules.runs(before, await ctx.store.runs.newest_ids())
+    by_limits = {
+        "notifications": rules.notifications,
+        "queue": rules.queue,
+        "outbox": rules.outbox,
+        "snapshots": rules.snapshots,
+    }
+    return by_limits[name](now, limits)
+
+
+def _failed(run: Run, name: str, error: Exception) -> None:
+    ours = isinstance(error, ChesscoachError)
+    told = str(error) if ours else type(error).__name__
+    run.counts.failed += 1
+    run.counts.sample(rule=name, error=told)
+    log.get_logger().error(
+        "cleanup_rule_failed", rule=name, error=told, exc_info=None if ours else error
+    )

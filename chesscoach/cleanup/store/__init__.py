@@ -1,0 +1,1 @@
+"""The queries of the cleanup: candidates of each rule, deletion in pages."""

@@ -1,0 +1,186 @@
+"""`chesscoach deploy`: what Kubernetes, systemd and cron need to wake us."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+import click
+
+from chesscoach.cli import invocation
+from chesscoach.config import Settings
+from chesscoach.deploy import host, kubernetes, rendering
+from chesscoach.deploy.host import Places
+from chesscoach.deploy.rendering import Plan
+from chesscoach.errors import ConfigError
+from chesscoach.jobs import catalog, command
+from chesscoach.worker.runner import result
+
+_OURS = Places()
+_LEFT_OUT = (
+    "Exit codes: 0 all schedules are there; 1 some are left out; 2 wrong usage or configuration."
+)
+
+_out = click.option("--out", metavar="DIR", help="Write files there instead of printing them.")
+_prefix = click.option(
+    "--prefix",
+    default=_OURS.prefix,
+    show_default=True,
+    help="The virtual environment that has chesscoach.",
+)
+_etc = click.option(
+    "--etc", default=_OURS.etc, show_default=True, help="Where config.toml and secrets/ are."
+)
+_user = click.option("--user", default=_OURS.user, show_default=True, help="Who runs it.")
+
+
+@click.group(cls=invocation.Group)
+def group() -> None:
+    """Put it where it is to run."""
+
+
+@group.group(cls=invocation.Group)
+def render() -> None:
+    """Write the schedules of the configuration for somebody else who keeps time.
+
+    What a home cannot express is left out and said; a daemon works it all the same.
+    """
+
+
+@render.command(epilog=_LEFT_OUT)
+@_out
+@invocation.config_option
+def k8s(out: str | None, config: str | None) -> None:
+    """Write a CronJob per schedule."""
+    _write(out, config, lambda loaded, now: kubernetes.render(loaded.config, now))
+
+
+@render.command(epilog=_LEFT_OUT)
+@_out
+@_prefix
+@_etc
+@_user
+@invocation.config_option
+def systemd(out: str | None, prefix: str, etc: str, user: str, config: str | None) -> None:
+    """Write the daemon's service and a timer per schedule."""
+    places = Places(prefix=_path(prefix), etc=_path(etc), user=_name(user))
+    _write(out, config, lambda loaded, now: host.units(loaded.config, places, now))
+
+
+@render.command(epilog=_LEFT_OUT)
+@_out
+@_prefix
+@_etc
+@_user
+@click.option("--state", default=_OURS.state, show_default=True, help="A directory of that user's.")
+@click.option(
+    "--server-timezone",
+    metavar="ZONE",
+    help="The zone of the server's clock, by which cron goes; by default this machine's.",
+)
+@invocation.config_option
+def crontab(
+    out: str | None,
+    prefix: str,
+    etc: str,
+    user: str,
+    state: str,
+    server_timezone: str | None,
+    config: str | None,
+) -> None:
+    """Write a line per schedule."""
+    places = Places(
+        prefix=_path(prefix),
+        etc=_path(etc),
+        state=_path(state),
+        user=_name(user),
+        timezone=_zone(server_timezone) if server_timezone else _here(Path("/etc/localtime")),
+    )
+    _write(out, config, lambda loaded, now: host.crontab(loaded.config, places, now))
+
+
+def _write(out: str | None, config: str | None, make: Callable[[Settings, datetime], Plan]) -> None:
+    clock: Callable[[], datetime] | None = click.get_current_context().obj
+    try:
+        loaded = command.settings(config, stream="stderr")
+        catalog.check(loaded.config)
+        made = make(loaded, clock() if clock else datetime.now(UTC))
+        if out is None:
+            _print(made)
+        else:
+            _put(made, Path(out))
+    except ConfigError as error:
+        invocation.complain(str(error))
+        sys.exit(result.USAGE)
+    for each in made.left:
+        invocation.complain(f"left out: {each.id}, for {each.reason}; the daemon works it")
+    sys.exit(result.FAILED if made.left else result.DONE)
+
+
+def _print(made: Plan) -> None:
+    """One after another: YAML remains YAML, and units are shown as by `systemctl cat`."""
+    for name, text in made.files.items():
+        if len(made.files) > 1:
+            click.echo("---" if name.endswith(".yaml") else f"# {name}")
+        click.echo(text, nl=False)
+
+
+def _put(made: Plan, folder: Path) -> None:
+    """Writes the files, and removes those of ours that are none any more.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in sorted([*folder.glob("*"), *folder.glob("*.d/*")]):
+            name = str(old.relative_to(folder))
+            if old.is_file() and name not in made.files and _is_from(made, old):
+                old.unlink()
+                click.echo(f"removed {old}")
+        for name, text in made.files.items():
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, "utf-8")
+            click.echo(f"wrote {path}")
+    except OSError as error:
+        msg = f"--out: {folder}: {error.strerror}"
+        raise ConfigError(msg) from None
+
+
+def _is_from(made: Plan, file: Path) -> bool:
+    with file.open("rb") as lines:
+        return rendering.mark(made.home).encode() in lines.readline(400)
+
+
+def _here(link: Path) -> str:
+    """The zone of this machine's clock; UTC where it does not say."""
+    _, _, name = str(link.resolve()).partition("/zoneinfo/")
+    return name if name in available_timezones() else "UTC"
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        msg = "not in the IANA database"
+        raise click.BadParameter(msg, param_hint="--server-timezone") from None
+    return name
+
+
+def _path(text: str) -> str:
+    """A path that neither a unit nor a shell reads as something else."""
+    plain = text.replace("/", "").replace(".", "").replace("-", "").replace("_", "")
+    if not text.startswith("/") or not (plain.isascii() and plain.isalnum()):
+        msg = f"{text[:80]!r} is no absolute path of letters, digits, dots, dashes and underscores"
+        raise click.BadParameter(msg)
+    return text.rstrip("/")
+
+
+def _name(text: str) -> str:
+    plain = text.replace("-", "").replace("_", "")
+    if not (plain.isascii() and plain.isalnum()) or text.startswith("-"):
+        msg = f"{text[:80]!r} is no user's name"
+        raise click.BadParameter(msg)
+    return text

@@ -1,0 +1,224 @@
+"""The `chesscoach` command: what an operator asks or sets by hand. Thin: it parses and calls."""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from chesscoach import __version__
+from chesscoach.cli import db, deploy, emails, runs, schedules
+from chesscoach.cli.healthcheck import healthcheck
+from chesscoach.cli.web import web
+from chesscoach.config import Settings
+from chesscoach.context import Context
+from chesscoach.doctor import checks, report
+from chesscoach.doctor.finding import Finding
+from chesscoach.errors import ConfigError
+from chesscoach.jobs import command
+from chesscoach.sources.game import Platform
+from chesscoach.sync import account_report, usernames
+from chesscoach.worker.job import Stop, Stopped
+
+_config = click.option("--config", metavar="PATH", help="Another config.toml.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _with_context(path: str | None, body: Callable[[Context], Awaitable[None]]) -> None:
+    async def inside(ctx: Context, _: Stop) -> int:
+        await body(ctx)
+        return 0
+
+    sys.exit(command.execute(lambda: command.settings(path, stream="stderr"), inside))
+
+
+@click.group(
+    epilog="Exit codes: 0 done; 1 the database cannot be reached; 2 wrong usage or configuration."
+)
+@click.version_option(__version__)
+def main() -> None:
+    """Operate the background worker of a chess-coaching application.
+
+    The jobs run by `python -m chesscoach.jobs.NAME`, the daemon by `python -m chesscoach`.
+    """
+
+
+main.add_command(schedules.group, "schedule")
+main.add_command(schedules.group, "schedules")  # either is what people type, here and below
+main.add_command(runs.group, "runs")
+main.add_command(db.group, "db")
+main.add_command(emails.group, "email")
+main.add_command(emails.group, "emails")
+main.add_command(deploy.group, "deploy")
+main.add_command(web)
+main.add_command(healthcheck)
+
+
+@main.command(
+    epilog="Exit codes: 0 nothing fails; 1 something fails; 2 the configuration cannot be used."
+)
+@_config
+@_as_json
+def doctor(config: str | None, as_json: bool) -> None:
+    """Check configuration, database, sites and secrets; say what is wrong and what to do.
+
+    Each site is sent one request, unless it is to be left alone or a run is asking it. A line says
+    ok, warn or FAIL; it shows no secret.
+    """
+
+    def tell(found: Finding) -> None:
+        if not as_json:
+            click.echo(report.line(found))
+
+    def load() -> Settings:
+        try:
+            return command.settings(config, stream="stderr")
+        except ConfigError as error:
+            found = checks.refused(error)
+            click.echo(report.as_json([found]) if as_json else report.line(found))
+            raise
+
+    async def body(settings: Settings, stop: Stop) -> int:
+        try:
+            findings = await stop.breaks_off(checks.examine(settings, tell))
+        except Stopped:
+            return 128 + (stop.signal or 0)
+        if as_json:
+            click.echo(report.as_json(findings))
+        if refused := [found.what for found in findings if found.unusable]:
+            raise ConfigError(refused[0])
+        return checks.exit_code(findings)
+
+    sys.exit(command.execute_alone(load, body))
+
+
+@main.group("account")
+def accounts() -> None:
+    """Players' accounts on Lichess and Chess.com, for those who have no application yet."""
+
+
+main.add_command(accounts, "accounts")  # either is what people type
+
+
+@accounts.command()
+@click.argument("user_id")
+@click.option("--lichess", metavar="NAME", help="His name on Lichess.")
+@click.option("--chesscom", metavar="NAME", help="His name on Chess.com.")
+@_config
+def link(user_id: str, lichess: str | None, chesscom: str | None, config: str | None) -> None:
+    """Link a user to names; a user who does not exist is made."""
+    names: dict[Platform, str | None] = {}
+    if lichess is not None:
+        names["lichess"] = _checked("lichess", lichess)
+    if chesscom is not None:
+        names["chess.com"] = _checked("chess.com", chesscom)
+    if not names or not user_id.strip():
+        raise click.UsageError("nothing to link: give a USER_ID and --lichess or --chesscom")
+
+    async def body(ctx: Context) -> None:
+        await ctx.store.users.link(user_id, names)
+        click.echo(f"linked {user_id}: {', '.join(f'{s} {n}' for s, n in names.items())}")
+
+    _with_context(config, body)
+
+
+@accounts.command()
+@click.argument("user_id")
+@click.option("--lichess", is_flag=True, help="Only his name on Lichess.")
+@click.option("--chesscom", is_flag=True, help="Only his name on Chess.com.")
+@_config
+def unlink(user_id: str, lichess: bool, chesscom: bool, config: str | None) -> None:
+    """Take names from a user; his games stay."""
+    both = lichess == chesscom
+    names: dict[Platform, str | None] = {}
+    if lichess or both:
+        names["lichess"] = None
+    if chesscom or both:
+        names["chess.com"] = None
+
+    async def body(ctx: Context) -> None:
+        if not await ctx.store.users.exists(user_id):
+            msg = f"there is no user with the user_id {user_id!r}"
+            raise ConfigError(msg)
+        await ctx.store.users.link(user_id, names)
+        click.echo(f"unlinked {user_id}: {', '.join(names)}")
+
+    _with_context(config, body)
+
+
+@accounts.command("list")
+@_config
+@_as_json
+def list_accounts(config: str | None, as_json: bool) -> None:
+    """Show who has linked what, and how many of his games are stored."""
+
+    async def body(ctx: Context) -> None:
+        rows = await _linked(ctx)
+        if as_json:
+            click.echo(json.dumps(rows))
+            return
+        table = Table("user", "site", "name", "games", "last sync")
+        for row in rows:
+            table.add_row(
+                row["user_id"],
+                row["platform"],
+                row["name"] if row["usable"] else f"{row['name']} (no site could have it)",
+                str(row["games"]),
+                row["last_sync"] or "never",
+            )
+        Console().print(table)
+
+    _with_context(config, body)
+
+
+@accounts.command("show")
+@click.argument("name")
+@_config
+@_as_json
+def show_account(name: str, config: str | None, as_json: bool) -> None:
+    """Show how the accounts of NAME stand, how far they are, and what comes next.
+
+    NAME is a name on either site, a user_id, or a key such as lichess:ann.
+    """
+
+    async def body(ctx: Context) -> None:
+        shown = await account_report.paint(ctx, name)
+        if as_json:
+            click.echo(msgspec.json.encode(shown).decode())
+            return
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        for each in shown:
+            console.print(account_report.panel(each))
+
+    _with_context(config, body)
+
+
+async def _linked(ctx: Context) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    async for page in ctx.store.users.linked():
+        games = await ctx.store.games.count_by_user([user.user_id for user in page])
+        rows += [
+            {
+                "user_id": user.user_id,
+                "platform": site,
+                "name": str(name)[:40],
+                "usable": usernames.normal(site, name) is not None,
+                "games": games.get((user.user_id, site), 0),
+                "last_sync": user.last_sync.isoformat() if user.last_sync else None,
+            }
+            for user in page
+            for site, names in user.names.items()
+            for name in names
+        ]
+    return rows
+
+
+def _checked(site: Platform, name: str) -> str:
+    if usernames.normal(site, name) is None:
+        msg = f"{name[:80]!r} cannot be a name on {site}"
+        raise click.BadParameter(msg)
+    return name.strip()

@@ -1,0 +1,141 @@
+"""`chesscoach schedule next`, `explain` and `run-now`: what is to come, what was, and at once."""
+
+import re
+from datetime import datetime
+from itertools import islice
+
+import click
+from msgspec.structs import replace
+
+from chesscoach.cli import formatting, invocation, schedule_parsing
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError
+from chesscoach.jobs import catalog, command
+from chesscoach.schedules.preview import Occurrence
+from chesscoach.schedules.schedule import utc
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import result, runner
+from chesscoach.worker.scheduler import schedule_admin, upcoming
+from chesscoach.worker.scheduler.explain.explain import explain as explained
+
+
+def line(each: Occurrence) -> str:
+    """A slot in UTC and in its schedule's zone, with what is to be known of it."""
+    told = formatting.remarks(each)
+    return f"{utc(each.slot.at)}  {_local(each)}{f'  {told}' if told else ''}"
+
+
+def _local(each: Occurrence) -> str:
+    return f"{each.local:%a %Y-%m-%d %H:%M:%S %z} {each.local.tzinfo}"
+
+
+@click.command("next")
+@click.argument("schedule_id", metavar="[ID]", type=schedule_parsing.identifier, required=False)
+@click.option(
+    "--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many."
+)
+@invocation.config_option
+@invocation.json_option
+def following(schedule_id: str | None, count: int, config: str | None, as_json: bool) -> None:
+    """Show the next slots of a schedule, or of all.
+
+    Of all that are active in order of time. In UTC and in the schedule's own zone, with the delay
+    of its jitter. Days on which clocks change are marked, and times that this moves, skips or
+    doubles.
+    """
+
+    async def body(ctx: Context, _: Stop) -> None:
+        if schedule_id is not None:
+            found = [await schedule_admin.find(ctx, schedule_id)]
+        else:
+            found = [each for each in await schedule_admin.every(ctx) if each.active]
+        newest = await ctx.store.runs.newest_slots()
+        coming = list(islice(upcoming.merged(found, newest, ctx.now()), count))
+        active = all(each.active for each in found)
+        if as_json:
+            invocation.show_json([formatting.occurrence(each, active) for each in coming])
+            return
+        rows = [
+            (each.slot.schedule, utc(each.slot.at), _local(each), formatting.remarks(each))
+            for each in coming
+        ]
+        invocation.show_table(("schedule", "UTC", "in its zone", ""), rows)
+        if not active:
+            click.echo(f"{schedule_id} is {found[0].state}: none of them is worked")
+        if not coming:
+            click.echo("there is no slot to come")
+
+    invocation.run(config, body)
+
+
+@click.command("run-now", epilog=command.EXITS)
+@click.argument("schedule_id", metavar="ID", type=schedule_parsing.identifier)
+@invocation.config_option
+@invocation.json_option
+def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
+    """Run a schedule's job here and at once, by hand.
+
+    With the schedule's arguments. It belongs to no slot and changes nothing about those; it takes
+    the schedule's lease, and is refused while another has it. A schedule that is paused or disabled
+    can be run so too.
+    """
+
+    async def body(ctx: Context, stop: Stop) -> int:
+        stored = await schedule_admin.find(ctx, schedule_id)
+        if stored.unreadable:
+            msg = f"{schedule_id}: {stored.quarantined}"
+            raise ConfigError(msg)
+        job = catalog.accept(schedule_id, stored.schedule)
+        args = job.check(stored.schedule.args)
+        ours = replace(ctx, process=replace(ctx.process, source="cli"))
+        with command.progress_bar(job.name) as observe:
+            ending = await runner.by_hand(ours, job, args, stop, observe, stored.schedule)
+        told = ending.record
+        if as_json:
+            click.echo(command.printed(ours, ending))
+        elif ending.exit_code == result.HELD:
+            invocation.complain(told["reason"])
+        else:
+            counts = f"{told['done']} done, {told['failed']} failed, {told['skipped']} skipped"
+            click.echo(f"{told['outcome']}: {counts} of {told['candidates']} ({told['run_id']})")
+        return ending.exit_code
+
+    invocation.run(config, body)
+
+
+@click.command()
+@click.argument("slot", metavar="SLOT")
+@click.argument("instant", metavar="[INSTANT]", type=schedule_parsing.moment, required=False)
+@invocation.config_option
+@invocation.json_option
+def explain(slot: str, instant: datetime | None, config: str | None, as_json: bool) -> None:
+    """Say why a slot was worked, or was not.
+
+    SLOT is a run's id, as sync_games:2026-11-21T06:00:00Z; it may also be written with an @ in
+    place of the colon, or as two words, ID and INSTANT.
+    """
+    schedule_id, at = _named(slot, instant)
+
+    async def body(ctx: Context, _: Stop) -> None:
+        found = await explained(ctx, schedule_id, at)
+        if as_json:
+            invocation.show_json(formatting.explanation(found))
+        else:
+            click.echo(f"{found.slot.key}: {found.verdict}")
+            for sentence in found.sentences:
+                click.echo(sentence)
+
+    invocation.run(config, body)
+
+
+def _named(slot: str, instant: datetime | None) -> tuple[str, datetime]:
+    if instant is None:
+        schedule_id, _, text = re.sub("[@:]", " ", slot, count=1).partition(" ")
+        if text.startswith("manual:"):
+            msg = "SLOT: that is a run by hand: see it by `chesscoach runs show`"
+            raise click.UsageError(msg)
+        if not text:
+            msg = "SLOT: give ID:INSTANT, as sync_games:2026-11-21T06:00:00Z"
+            raise click.UsageError(msg)
+        slot, instant = schedule_id, schedule_parsing.moment(text)
+    return schedule_parsing.identifier(slot), instant

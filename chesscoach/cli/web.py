@@ -1,0 +1,33 @@
+"""`chesscoach web`: the listeners without the scheduler, beside CronJobs or timers."""
+
+import sys
+
+import click
+
+from chesscoach.config import LISTENERS, Settings
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError
+from chesscoach.jobs import command
+from chesscoach.web.listeners import open_web
+from chesscoach.worker.job import Stop
+
+
+@click.command()
+@click.option("--config", metavar="PATH", help="Another config.toml.")
+def web(config: str | None) -> None:
+    """Answer on the listeners of [web], scheduling nothing, until SIGTERM or SIGINT."""
+    sys.exit(command.execute(lambda: _settings(config), _serve))
+
+
+def _settings(path: str | None) -> Settings:
+    loaded = command.settings(path, stream="stdout")
+    if not any(loaded.config.web.address(listener) for listener in LISTENERS):
+        msg = "web: neither admin nor public is set: there is nothing to listen on"
+        raise ConfigError(msg)
+    return loaded
+
+
+async def _serve(ctx: Context, stop: Stop) -> int:
+    async with open_web(ctx, stop):
+        await stop.asked.wait()
+    return 0

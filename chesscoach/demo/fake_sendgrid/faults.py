@@ -1,0 +1,110 @@
+"""What the stand-in answers in place of taking a mail."""
+
+import asyncio
+import math
+import time
+from typing import Literal, NoReturn
+
+from aiohttp import web
+
+from chesscoach.demo.fake_sendgrid.validation import Complaint
+
+Fault = Literal[
+    "400", "401", "403", "404", "413", "429", "500", "503", "302", "credits", "html", "garbage",
+    "reset", "cut", "hang", "lost", "late",
+]  # fmt: skip
+"""What can go wrong with one request.
+
+- a status: that reply, in SendGrid's form (413 as a page of HTML, as the proxy before it does)
+- credits: the 401 that says that they are used up
+- html: 200 and a page; garbage: no HTTP at all
+- reset: the connection is cut before the body is read; cut: after it; nothing is accepted
+- hang: no reply, nothing is accepted
+- lost: accepted, and the connection is cut instead of a reply; late: accepted, and no reply
+"""
+
+REVOKED = "The provided authorization grant is invalid, expired, or revoked"
+UNVERIFIED = "The from address does not match a verified Sender Identity."
+_WORDS = {
+    "401": REVOKED,
+    "403": UNVERIFIED,
+    "404": "The resource you are trying to locate does not exist.",
+    "429": "too many requests",
+    "500": "An error occurred on our side.",
+    "503": "We are not available at the moment.",
+    "credits": "Maximum credits exceeded",
+}
+_PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+
+
+def errors(status: int, wrong: list[Complaint]) -> web.Response:
+    """A reply in SendGrid's form."""
+    listed = [{"message": message, "field": field, "help": None} for message, field in wrong]
+    return web.json_response({"errors": listed}, status=status)
+
+
+def page(status: int, title: str) -> web.Response:
+    """A reply of the proxy before it."""
+    return web.Response(status=status, text=_PAGE.format(title), content_type="text/html")
+
+
+async def spoilt(
+    request: web.Request, fault: Fault | None, *, to: str, reset_s: float
+) -> web.Response | None:
+    """What happens in place of taking a mail, if something does.
+
+    Args:
+        request: whose body has been read.
+        fault: one of the above, if any.
+        to: the recipient, whom a 400 quotes, as the real one may.
+        reset_s: how far off the reset of a 429 is.
+    """
+    if fault in (None, "lost", "late"):
+        return None
+    if fault == "garbage":
+        _babble(request)
+    if fault == "hang":
+        await forsaken(request)
+    if fault in ("reset", "cut", "hang"):
+        cut(request)
+    return _reply(fault, to, reset_s)
+
+
+def _reply(fault: str, to: str, reset_s: float) -> web.Response:
+    if fault == "html":
+        return page(200, "Welcome")
+    if fault == "302":
+        return web.Response(status=302, headers={"Location": "/elsewhere"})
+    if fault == "413":
+        return page(413, "413 Request Entity Too Large")
+    if fault == "400":
+        wrong = f"Does not contain a valid address: {to}"
+        return errors(400, [(wrong, "personalizations.0.to.0.email")])
+    if fault == "credits":
+        return errors(401, [(_WORDS[fault], None)])
+    response = errors(int(fault), [(_WORDS[fault], None)])
+    if fault == "429":
+        response.headers["X-RateLimit-Limit"] = "600"
+        response.headers["X-RateLimit-Remaining"] = "0"
+        response.headers["X-RateLimit-Reset"] = str(math.ceil(time.time() + reset_s))
+    return response
+
+
+async def forsaken(request: web.Request) -> None:
+    """Waits until the client has gone."""
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  # a transport sets no event
+        await asyncio.sleep(0.02)
+
+
+def cut(request: web.Request) -> NoReturn:
+    """Resets the connection."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError
+
+
+def _babble(request: web.Request) -> NoReturn:
+    if request.transport is not None:
+        request.transport.write(b"This is not HTTP\r\n\r\n")
+        request.transport.close()
+    raise ConnectionResetError

@@ -1,0 +1,124 @@
+"""The checks in their order, each made whatever the others found, none for longer than its time.
+
+A further check is a function that returns a Finding, and a line in `CHECKS`.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+from msgspec.structs import replace
+
+from chesscoach import log
+from chesscoach.config import Settings
+from chesscoach.context import open_context
+from chesscoach.doctor import configuration, database, emails, maintenance, secrets, sources
+from chesscoach.doctor.finding import Check, Finding, Patient, StoreCheck, fail, unusable, warn
+from chesscoach.errors import ChesscoachError, ConfigError, StoreFailed
+from chesscoach.worker.runner import result
+
+CHECKS: tuple[Check | StoreCheck, ...] = (
+    Check("configuration", configuration.origin),
+    Check("contact", configuration.contact),
+    Check("schedules", configuration.schedules),
+    Check("database", database.reached),
+    StoreCheck("replica set", database.members),
+    StoreCheck("indexes", database.indexes),
+    StoreCheck("clock", maintenance.clock),
+    StoreCheck("strays", maintenance.strays),
+    StoreCheck("queue", maintenance.queue),
+    StoreCheck("jobs", maintenance.jobs),
+    StoreCheck("lichess", sources.lichess),
+    StoreCheck("chess.com", sources.chesscom),
+    Check("mail", emails.outlet),
+    Check("mail links", emails.links),
+    Check("mail events", emails.events),
+    Check("sendgrid", emails.sendgrid),
+    StoreCheck("outbox", emails.outbox),
+    Check("secrets", secrets.origin),
+    Check("secret files", secrets.files),
+    Check("transport", secrets.transport),
+    Check("masking", secrets.masking),
+)
+
+_STORE_S = 15.0
+"""So long a server has to become usable: an election takes up to 12 s."""
+
+_OPEN_S = 60.0
+"""The embedded one may take 45 s to come up; and a URL may set longer waits than ours."""
+
+_CHECK_S = 40.0
+"""Twice what the longest check allows itself."""
+
+
+async def examine(settings: Settings, tell: Callable[[Finding], None]) -> list[Finding]:
+    """Makes all checks, telling each finding as it comes; the texts are without secrets."""
+    redactor = log.Redactor(settings.process.secrets())
+    findings = []
+    async with AsyncExitStack() as stack:
+        patient = await _admit(settings, stack)
+        for check in CHECKS:
+            found = _cleaned(replace(await _look(check, patient), check=check.name), redactor)
+            findings.append(found)
+            tell(found)
+    return findings
+
+
+def refused(error: ConfigError) -> Finding:
+    """The only finding where the settings cannot even be read."""
+    return _cleaned(replace(unusable(error), check=CHECKS[0].name), log.Redactor())
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 if nothing fails, 2 if what fails is the configuration itself, else 1."""
+    if any(found.unusable for found in findings):
+        return result.USAGE
+    return result.FAILED if any(found.level == "fail" for found in findings) else result.DONE
+
+
+async def _admit(settings: Settings, stack: AsyncExitStack) -> Patient:
+    """Opens what can be opened; a server that does not answer is not waited for as in a run."""
+    config = settings.config
+    hasty = replace(config.database, timeout_s=min(config.database.timeout_s, _STORE_S))
+    opened = replace(settings, config=replace(config, database=hasty))
+    try:
+        async with asyncio.timeout(_OPEN_S):
+            ctx = await stack.enter_async_context(open_context(opened))
+    except ConfigError as error:
+        return Patient(settings=settings, refused=error)
+    except ChesscoachError as error:
+        return Patient(settings=settings, trouble=str(error))
+    except TimeoutError:
+        return Patient(settings=settings, trouble=f"it did not answer within {_OPEN_S:g} s")
+    return Patient(settings=settings, ctx=ctx)
+
+
+async def _look(check: Check | StoreCheck, patient: Patient) -> Finding:
+    try:
+        async with asyncio.timeout(_CHECK_S):
+            if isinstance(check, Check):
+                return await check.look(patient)
+            if patient.ctx is not None:
+                return await check.look(patient.ctx)
+    except ChesscoachError as error:
+        return fail(str(error), _advice(error))
+    except TimeoutError:
+        return fail(f"not done within {_CHECK_S:g} s", "repeat")
+    except Exception as error:  # noqa: BLE001  # one check's trouble hides no other's
+        log.get_logger().error("check_failed", check=check.name, exc_info=error)
+        return fail(f"the check itself failed ({type(error).__name__})", "report the log's line")
+    if check.name in ("lichess", "chess.com"):
+        return warn("not asked: its lane is in the database", "see the check of the database")
+    return warn("not looked at", "see the check of the database")
+
+
+def _advice(error: ChesscoachError) -> str:
+    if isinstance(error, StoreFailed):
+        return "check what the user in MONGO_URL may do, and MongoDB's log"
+    return "look at MongoDB: it answered before"
+
+
+def _cleaned(found: Finding, redactor: log.Redactor) -> Finding:
+    """One line, without secrets."""
+    what, do = (" ".join(redactor.scrub(text).split()) for text in (found.what, found.do))
+    return replace(found, what=what, do=do)

@@ -1,0 +1,112 @@
+"""Whether the database is kept well: clocks, what cannot be judged, what waits, what has run."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from chesscoach.cleanup import rules
+from chesscoach.context import Context
+from chesscoach.doctor.finding import Finding, fail, ok, warn
+from chesscoach.jobs import catalog
+from chesscoach.schedules import slots
+from chesscoach.schedules.iso_week import Week
+from chesscoach.worker.store.schedules import Stored
+
+_APART_S, _FAR_APART_S = 2.0, 300.0
+"""Leases go by the server's clock and slots by ours, which may not be five minutes ahead of it."""
+
+_LOOK = 1000
+"""So many suspect rows of a collection are looked at for strays: more than a healthy one has."""
+
+_WAITING = timedelta(hours=24)
+_SHOWN = 3
+
+
+async def clock(ctx: Context) -> Finding:
+    """How far our clock is from the server's."""
+    loop = asyncio.get_running_loop()
+    begun, before = loop.time(), ctx.now()
+    server = await ctx.store.clock()
+    took_s = loop.time() - begun
+    apart_s = (server - before).total_seconds() - took_s / 2
+    # A server tells milliseconds, and the way to it is not known to be as long as that back.
+    told = f"{apart_s:+.3f} s from ours, give or take {took_s / 2 + 0.001:.3f} s"
+    if abs(apart_s) > _FAR_APART_S:
+        return fail(f"the server's clock is {told}", "let both follow a time server")
+    if abs(apart_s) > _APART_S + took_s:
+        return warn(f"the server's clock is {told}", "let both follow a time server")
+    return ok(f"the server's clock is {told}")
+
+
+async def strays(ctx: Context) -> Finding:
+    """Timestamps that mean nothing: their rows are never deleted."""
+    now, limits = ctx.now(), ctx.config.cleanup
+    told, of_sessions = [], 0
+    for rule in (
+        rules.sessions(now),
+        rules.notifications(now, limits),
+        rules.queue(now, limits),
+    ):
+        page = await ctx.store.cleaning.page(rule, None, _LOOK)
+        texts = await ctx.store.cleaning.texts(rule, None, _LOOK) if rule.repairs else None
+        if page.strays:
+            ids = ", ".join(str(each)[:40] for each in page.strays[:_SHOWN])
+            told.append(f"{rule.collection} {len(page.strays)} ({ids})")
+        of_sessions += len(texts.over) if texts is not None else 0
+    if told:
+        return warn(
+            f"timestamps that are none, whose rows stay for ever: {'; '.join(told)}",
+            "look at these rows, and at who writes them",
+        )
+    if of_sessions:
+        many = f"{_LOOK} or more" if of_sessions >= _LOOK else str(of_sessions)
+        return warn(
+            f"{many} sessions expire by a text, which a TTL index passes over",
+            "run `python -m chesscoach.jobs.cleanup --repair-dates`",
+        )
+    return ok("every timestamp that was looked at can be read")
+
+
+async def queue(ctx: Context) -> Finding:
+    """Whether somebody works the application's analysis queue."""
+    oldest = await ctx.store.queue.oldest_pending()
+    if oldest is None:
+        return ok("no item waits")
+    told = f"the oldest item waits since {oldest:%Y-%m-%dT%H:%M:%SZ}"
+    if ctx.now() - oldest > _WAITING:
+        return warn(told, "look whether the application's analysis worker runs")
+    return ok(told)
+
+
+async def jobs(ctx: Context) -> Finding:
+    """When each job last succeeded, and which should have since."""
+    names = list(catalog.JOBS)
+    async with ctx.store.open_probe() as probe:
+        ledger = await probe.ledger(names, ctx.now(), Week.of(ctx.now().date()))
+    last = ledger.last_success
+    told = [f"{name} {_when(last.get(name))}" for name in names]
+    overdue = sorted(
+        {
+            stored.schedule.job
+            for stored in ledger.schedules
+            if stored.active and _overdue(ctx.now(), stored, last.get(stored.schedule.job))
+        }
+    )
+    if overdue:
+        return warn(
+            f"no success for two slots or more: {', '.join(overdue)}; last: {'; '.join(told)}",
+            "see `chesscoach runs list`, and `chesscoach schedule why`",
+        )
+    return ok("; ".join(told))
+
+
+def _when(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "never"
+
+
+def _overdue(now: datetime, stored: Stored, last: datetime | None) -> bool:
+    """Whether a schedule has had two slots without a success since the first of them."""
+    newest = slots.latest(stored.id, stored.schedule, now)
+    if newest is None:
+        return False
+    before = slots.latest(stored.id, stored.schedule, newest.at - timedelta(seconds=1))
+    return before is not None and before.at > stored.since and (last is None or last < before.at)

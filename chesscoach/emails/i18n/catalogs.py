@@ -1,0 +1,114 @@
+"""The languages that mails are written in: English, and a file `xx.po` for each other one."""
+
+import re
+from collections.abc import Iterable
+from gettext import NullTranslations
+from io import BytesIO
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.messages import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import PoFileError, read_po
+from babel.support import Translations
+
+from chesscoach.config import Emails
+from chesscoach.emails.i18n.localizer import Tongue
+from chesscoach.errors import ConfigError
+
+OURS = Path(__file__).parents[1] / "locales"
+_NAME = re.compile(r"([a-z]{2,3})(?:[_-]([A-Za-z]{2,4}))?", re.ASCII)
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+_ENGLISH = {"en": "en_GB", "en_US": "en_US"}
+"""British by default: a week is 9-15 November to most of the world."""
+
+
+class Catalogs:
+    """All languages there are, read once."""
+
+    def __init__(self, emails: Emails) -> None:
+        """Reads the package's catalogs and those of `[emails] locales_dir`, which win.
+
+        Raises:
+            ConfigError: a file cannot be used, or the directory is not there.
+        """
+        self._tongues = {
+            name: Tongue(Locale.parse(locale), NullTranslations())
+            for name, locale in _ENGLISH.items()
+        }
+        folders = [OURS]
+        if emails.locales_dir:
+            folders.append(Path(emails.locales_dir))
+            if not folders[-1].is_dir():
+                msg = f"emails.locales_dir: there is no directory {folders[-1]}"
+                raise ConfigError(msg)
+        for folder in folders:
+            for path in sorted(folder.glob("*.po")):
+                name, tongue = _read(path)
+                self._tongues[name] = tongue
+        self._default = self._found(emails.language) or self._tongues["en"]
+
+    def speak(self, language: str | None) -> Tongue:
+        """The language asked for; without its catalog the configured one, else English.
+
+        A region that has no catalog of its own is spoken to in its language: de_AT in de.
+        """
+        return self._found(language) or self._default
+
+    def _found(self, language: str | None) -> Tongue | None:
+        parts = _NAME.fullmatch(language) if isinstance(language, str) else None
+        if parts is None:
+            return None
+        return self._tongues.get(_name(parts)) or self._tongues.get(parts[1])
+
+
+def _name(parts: re.Match[str]) -> str:
+    """The name of a locale as Babel writes it: zh_Hant, de_AT."""
+    language, rest = parts[1], parts[2]
+    if not rest:
+        return language
+    return f"{language}_{rest.title() if len(rest) == 4 else rest.upper()}"
+
+
+def _read(path: Path) -> tuple[str, Tongue]:
+    parts = _NAME.fullmatch(path.stem)
+    if parts is None:
+        msg = f"{path}: a catalog is named after its language, such as de.po or pt_BR.po"
+        raise ConfigError(msg)
+    name = _name(parts)
+    try:
+        locale = Locale.parse(name)
+        with path.open("rb") as file:
+            catalog = read_po(file, locale=locale, abort_invalid=True)
+        _check(catalog)
+        compiled = BytesIO()
+        write_mo(compiled, catalog)
+        compiled.seek(0)
+        words = Translations(compiled)
+        return name, Tongue(locale, words)
+    except (PoFileError, UnknownLocaleError, ValueError, LookupError, TypeError, OSError) as error:
+        # Whatever the reason, the way out is the file: a translator's slip must not wait for the
+        # first mail to be found.
+        msg = f"{path}: no catalog that can be used: {str(error) or type(error).__name__}"
+        raise ConfigError(msg) from error
+
+
+def _check(catalog: Catalog) -> None:
+    """Holds translations to their placeholders.
+
+    Raises:
+        ValueError: a translation has one that is not in the English text, or a stray per cent.
+    """
+    for message in catalog:
+        ids, texts = _each(message.id), _each(message.string)
+        values = dict.fromkeys(_PLACEHOLDER.findall(" ".join(ids)), "")
+        for text in texts if values else ():
+            try:
+                text % values
+            except (KeyError, ValueError, TypeError):
+                msg = f"the translation of {ids[0]!r} has a placeholder or % that is not in it"
+                raise ValueError(msg) from None
+
+
+def _each(texts: str | Iterable[str] | None) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else tuple(texts or ())

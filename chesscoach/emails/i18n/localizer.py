@@ -1,0 +1,84 @@
+"""One language: its words, plurals, numbers and dates."""
+
+import copy
+import re
+from datetime import date, timedelta
+from functools import lru_cache, partial
+from gettext import NullTranslations
+
+from babel import Locale
+from babel.dates import format_date, format_interval
+from babel.numbers import format_decimal
+
+from chesscoach.schedules.iso_week import Week
+
+_SIGNED = "+#,##0;-#,##0"
+_KEPT = 1000
+
+
+class Tongue:
+    """What a mail needs of a language.
+
+    The words of the code are English, and a text that a catalog does not have stays English.
+    """
+
+    def __init__(self, locale: Locale, words: NullTranslations) -> None:
+        self._locale = locale
+        self._words = words
+        # The same few numbers come again and again, and Babel takes its time for each.
+        self._decimal = lru_cache(_KEPT)(partial(format_decimal, locale=locale))
+        self._days = lru_cache(_KEPT)(self._days_of)
+        percent = copy.copy(locale.percent_formats[None])
+        percent.frac_prec = (1, 1)
+        self._percent = percent
+        self.tag = str(locale).replace("_", "-")
+        self.direction = "rtl" if locale.character_order == "right-to-left" else "ltr"
+        self._warm_up()
+
+    def gettext(self, message: str, **values: str) -> str:
+        """A text with its values put in."""
+        text = self._words.gettext(message)
+        return text % values if values else text
+
+    def ngettext(self, one: str, many: str, count: int, **values: str) -> str:
+        """The form of a text that goes with a number; `%(count)s` in it is that number."""
+        text = self._words.ngettext(one, many, count)
+        return text % {"count": self.number(count), **values}
+
+    def number(self, value: int) -> str:
+        """A whole number, grouped as usual."""
+        return self._decimal(value)
+
+    def signed(self, value: int) -> str:
+        """A whole number with its sign."""
+        return self._decimal(value, format=_SIGNED) if value else "0"
+
+    def decimal(self, value: float) -> str:
+        """A number with one decimal."""
+        return self._decimal(value, format="#,##0.0")
+
+    def percent(self, value: float) -> str:
+        """A percentage with one decimal; 100 is the whole."""
+        return str(self._percent.apply(value / 100, self._locale))
+
+    def days(self, week: Week) -> str:
+        """A week's first and last day: 9-15 November 2026, in the language's own way."""
+        return self._days(week)
+
+    def _days_of(self, week: Week) -> str:
+        first, last = week.monday, week.monday + timedelta(days=6)
+        widest = "y" if first.year != last.year else "M" if first.month != last.month else "d"
+        parts = self._locale.interval_formats.get("yMMMd", {}).get(widest)
+        if parts is None or len(parts) != 2:
+            return format_interval(first, last, "yMMMd", locale=self._locale)
+        patterns = (re.sub(r"(?<![ML])([ML])\1\1(?![ML])", r"\1\1\1\1", part) for part in parts)
+        return "".join(
+            format_date(day, pattern, locale=self._locale)
+            for day, pattern in zip((first, last), patterns, strict=True)
+        )
+
+    def _warm_up(self) -> None:
+        # Babel reads a locale's file when it is first used: here, and not in an event loop.
+        self.percent(1)
+        self.signed(1)
+        self.days(Week.of(date(2026, 1, 1)))

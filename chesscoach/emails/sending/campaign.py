@@ -1,0 +1,109 @@
+"""The weekly email for all who want it: who gets one, through which transport."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chesscoach import log
+from chesscoach.context import Context, utc_now
+from chesscoach.emails.sending import week_zone
+from chesscoach.emails.sending.audience import Who, week_named
+from chesscoach.emails.sending.composition import KIND, Desk, Walk
+from chesscoach.emails.sending.sender import Postman
+from chesscoach.emails.transports.folder import FolderTransport
+from chesscoach.emails.transports.transport import Transport
+from chesscoach.emails.unsubscribe_links import Links
+from chesscoach.errors import ConfigError
+from chesscoach.worker.job import Run
+
+if TYPE_CHECKING:
+    from chesscoach.emails.rendering import Renderer
+
+NOWHERE = "http://localhost:8081"
+"""What links begin with while nothing is sent to anybody."""
+
+
+async def send_weekly(
+    ctx: Context,
+    run: Run,
+    *,
+    user_id: str | None = None,
+    week_name: str | None = None,
+    owed: bool = False,
+) -> None:
+    """Sends what is owed for a week."""
+    week = week_named(week_name, ctx.now(), ctx.config.cleanup.keep_outbox_days)
+    if user_id is not None and await ctx.store.recipients.known(user_id) is None:
+        msg = f"--user: there is no user with the user_id {user_id!r}"
+        raise ConfigError(msg)
+    if user_id is not None and owed:
+        msg = "--owed: it is for everybody: leave out --user"
+        raise ConfigError(msg)
+    schedule = run.slot.schedule if run.slot is not None else week_zone.SCHEDULE
+    who = Who(ctx, run, await week_zone.shared(ctx, schedule), week, user_id)
+    pages = who.owed() if owed else who.wanting()
+    if run.dry_run:
+        async for letters in Walk(ctx, run, None).batches(pages):
+            async for _ in letters:
+                pass
+        return
+    async with _transport(ctx) as transport:
+        log.get_logger().info("mail_goes_to", transport=transport.describe())
+        desk = Desk(
+            renderer=await asyncio.to_thread(renderer, ctx),
+            links=_links(ctx),
+            repeatable=transport.repeatable,
+        )
+        postman = Postman(ctx, run, KIND, transport)
+        await postman.deliver(Walk(ctx, run, desk).batches(pages))
+
+
+# Every command reads the list of jobs, and with it this module. Templates, languages, the inliner
+# and SendGrid's library take a tenth of a second to import: that is done where they are needed, and
+# in a thread, since they are read from the disk.
+
+
+def renderer(ctx: Context) -> "Renderer":
+    """Reads all that mails are made with; blocks."""
+    from chesscoach.emails.rendering import Renderer
+
+    return Renderer(ctx.config.emails)
+
+
+def _sendgrid(ctx: Context, key: str, sender: str) -> Transport:
+    from chesscoach.emails.transports.sendgrid import SendGridTransport
+
+    emails, lease_s = ctx.config.emails, ctx.config.runner.lease_s
+    # When to try again is said by the provider's clock: by the wall's, whatever the context's is.
+    return SendGridTransport(emails.sendgrid, key, sender, emails.sender_name, lease_s, utc_now)
+
+
+def _links(ctx: Context) -> Links:
+    emails = ctx.config.emails
+    keys = emails.keys or (secrets.token_urlsafe(),)  # nobody is sent anything without one
+    return Links(emails.public_url or NOWHERE, keys, emails.links_days, ctx.now)
+
+
+@asynccontextmanager
+async def _transport(ctx: Context) -> AsyncIterator[Transport]:
+    """SendGrid where there is a key, else the folder.
+
+    Raises:
+        ConfigError: there is a key, but not all that goes with it.
+    """
+    emails, process = ctx.config.emails, ctx.process
+    if process.sendgrid_key is None:
+        sender = process.sender_email or "chesscoach@localhost"
+        folder = Path(emails.outbox_dir)
+        async with FolderTransport(folder, sender, emails.sender_name, utc_now) as by_folder:
+            yield by_folder
+        return
+    if missing := emails.lacking(process.sender_email):
+        msg = f"{', '.join(missing)}: needed for mail by SendGrid (SENDGRID_API_KEY is set)"
+        raise ConfigError(msg)
+    sender = process.sender_email or ""
+    async with await asyncio.to_thread(_sendgrid, ctx, process.sendgrid_key, sender) as by_sendgrid:
+        yield by_sendgrid

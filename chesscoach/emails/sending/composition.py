@@ -1,0 +1,213 @@
+"""From those who want the mail, or what the outbox still owes, to letters that can be sent."""
+
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.emails.sending import delivery_time
+from chesscoach.emails.sending.sender import Letter
+from chesscoach.emails.store import outbox_values
+from chesscoach.emails.store.outbox_values import OutboxRow, Owed
+from chesscoach.emails.unsubscribe_links import Links
+from chesscoach.emails.weekly import summary
+from chesscoach.emails.weekly.values import Kind, Message, Recipient, Summary
+from chesscoach.errors import ChesscoachError
+from chesscoach.schedules.iso_week import Week
+from chesscoach.worker.job import Run
+
+if TYPE_CHECKING:  # else every command would import templates, languages and the inliner
+    from chesscoach.emails.rendering import Renderer
+
+KIND: Kind = "weekly_summary"
+ADDRESS = re.compile(r"[^\s@,;<>\"\x00-\x20\x7f]{1,64}@[^\s@,;<>\"\x00-\x20\x7f]{1,255}")
+"""What can be sent to; the rest is `bad_address`."""
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """Somebody who is owed the mail of a week, as that week was in a time zone."""
+
+    recipient: Recipient
+    week: Week
+    zone: ZoneInfo
+
+    @property
+    def id(self) -> str:
+        """The mail's name in the outbox."""
+        return outbox_values.outbox_id(KIND, self.recipient.user_id, self.week)
+
+
+def message(renderer: "Renderer", due: Due, told: Summary, unsubscribe_url: str) -> Message:
+    """The mail that tells of a week; where there is nothing to tell, the note that says so."""
+    if told.empty:
+        return renderer.note(
+            due.week, due.recipient, outbox_id=due.id, unsubscribe_url=unsubscribe_url
+        )
+    return renderer.summary(told, due.recipient, outbox_id=due.id, unsubscribe_url=unsubscribe_url)
+
+
+class Desk(Struct, frozen=True, kw_only=True):
+    """What letters are written with; `repeatable` is the transport's word that a second is none."""
+
+    renderer: "Renderer"
+    links: Links
+    repeatable: bool
+
+
+class Walk:
+    """One run's way through those who are owed a mail."""
+
+    def __init__(self, ctx: Context, run: Run, desk: Desk | None) -> None:
+        self._ctx = ctx
+        self._run = run
+        self._desk = desk
+        self._emails = ctx.config.emails
+
+    async def batches(
+        self, pages: AsyncIterator[Sequence[Due]]
+    ) -> AsyncIterator[AsyncIterator[Letter]]:
+        """A batch of letters for each page: read when it is asked for, written letter by letter.
+
+        In a rehearsal there are no letters, for everything is only counted.
+        """
+        async for page in pages:
+            by_id = {due.id: due for due in page}
+            rows = await self._rows(by_id)
+            still = [row for row in rows.values() if await self._is_open(row)]
+            self._run.counts.candidates += len(still)
+            yield self._written(await self._owed(by_id, still))
+
+    async def _rows(self, by_id: Mapping[str, Due]) -> dict[str, OutboxRow]:
+        """The rows of a page; those that there are not yet are made, unless it is a rehearsal."""
+        now = self._ctx.now()
+        rows = await self._ctx.store.outbox.standing(by_id)
+        new = [
+            Owed(kind=KIND, user_id=due.recipient.user_id, week=due.week)
+            for key, due in by_id.items()
+            if key not in rows
+        ]
+        if not self._run.dry_run:
+            await self._ctx.store.outbox.enqueue(new, now)
+        rows |= {owed.id: outbox_values.fresh(owed, now) for owed in new}
+        settled = await self._orphans(list(rows.values()), now)
+        return rows | settled
+
+    async def _orphans(self, rows: list[OutboxRow], now: datetime) -> dict[str, OutboxRow]:
+        """What processes have left that died while they were sending."""
+        left = [
+            row
+            for row in rows
+            if row.state == "sending"
+            and (row.fence < self._run.fence or (row.until is not None and row.until < now))
+        ]
+        if not left or self._run.dry_run:
+            return {}
+        reason = "the process that was sending it died"
+        await self._ctx.store.outbox.orphan(left, "unknown", reason)
+        log.get_logger().warning("mails_orphaned", count=len(left), first=left[0].id)
+        return {
+            row.id: msgspec.structs.replace(row, state="unknown", resends=max(row.resends - 1, 0))
+            for row in left
+        }
+
+    async def _is_open(self, row: OutboxRow) -> bool:
+        """Whether a mail is to be sent now; counts what is neither that nor at its end."""
+        if row.state == "pending":
+            return True
+        if row.state == "unknown":
+            if self._again(row):
+                return True
+            self._run.counts.note("mails_still_unknown")
+        elif row.state == "sending":
+            self._run.counts.note("mails_at_work_elsewhere")
+        else:
+            self._run.counts.note(f"mails_{row.state}_before")
+        return False
+
+    def _again(self, row: OutboxRow) -> bool:
+        """Whether an unknown mail may be sent again: it is no second mail, or none was heard of."""
+        if self._desk is None or self._desk.repeatable:
+            return self._desk is not None
+        settings = self._emails.sendgrid
+        if (
+            not settings.events_key
+            or row.resends >= delivery_time.RESENDS
+            or row.claimed_at is None
+        ):
+            return False
+        return row.claimed_at + timedelta(seconds=settings.resend_after_s) <= self._ctx.now()
+
+    async def _owed(
+        self, by_id: Mapping[str, Due], rows: Sequence[OutboxRow]
+    ) -> list[tuple[OutboxRow, Due, Summary | None]]:
+        """The rows that are to become letters, with the week's numbers unless one is frozen."""
+        bad = {row.id for row in rows if not ADDRESS.fullmatch(by_id[row.id].recipient.email)}
+        await self._skip(dict.fromkeys(bad, "bad_address"))
+        fresh = [row for row in rows if not row.frozen and row.id not in bad]
+        told = await self._summaries([by_id[row.id] for row in fresh])
+        if not self._emails.no_games_note:
+            empty = [row.id for row in fresh if told[row.id].empty]
+            await self._skip(dict.fromkeys(empty, "no_games"))
+            bad |= set(empty)
+        return [(row, by_id[row.id], told.get(row.id)) for row in rows if row.id not in bad]
+
+    async def _written(
+        self, owed: Sequence[tuple[OutboxRow, Due, Summary | None]]
+    ) -> AsyncIterator[Letter]:
+        """The letters of rows: as they were frozen, else made of the week's numbers."""
+        for row, due, told in owed:
+            if self._desk is None:
+                self._run.counts.note("would_send")
+                continue
+            message = (
+                await self._ctx.store.outbox.letter(row.id)
+                if told is None
+                else self._message(self._desk, due, told)
+            )
+            if message is not None:
+                yield Letter(row=row, user_id=due.recipient.user_id, message=message)
+
+    async def _summaries(self, due: Sequence[Due]) -> dict[str, Summary]:
+        """The weeks of some players in numbers, by the mail's name: one read for each zone."""
+        together: dict[tuple[Week, str], list[Due]] = defaultdict(list)
+        for each in due:
+            together[each.week, each.zone.key].append(each)
+        told = {}
+        for (week, _), group in together.items():
+            ids = [each.recipient.user_id for each in group]
+            found = await self._ctx.store.weeks.read(ids, week, group[0].zone)
+            for each in group:
+                told[each.id] = summary.summarise(found[each.recipient.user_id])
+        return told
+
+    def _message(self, desk: Desk, due: Due, told: Summary) -> Message | None:
+        """The letter; one that cannot be written hinders no other."""
+        url = desk.links.unsubscribe(due.recipient.user_id, KIND)
+        try:
+            return message(desk.renderer, due, told, url)
+        except Exception as error:  # noqa: BLE001  # as it says
+            ours = isinstance(error, ChesscoachError)
+            reason = str(error) if ours else type(error).__name__
+            self._run.counts.failed += 1
+            self._run.counts.sample(user_id=due.recipient.user_id, error=reason)
+            log.get_logger().warning(
+                "mail_not_written",
+                outbox_id=due.id,
+                reason=reason,
+                exc_info=None if ours else error,
+            )
+            return None
+
+    async def _skip(self, reasons: Mapping[str, str]) -> None:
+        if not self._run.dry_run:
+            await self._ctx.store.outbox.skip(reasons, self._ctx.now())
+        for reason in reasons.values():
+            self._run.counts.skipped += 1
+            self._run.counts.note(f"skipped_{reason}")

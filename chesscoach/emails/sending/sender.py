@@ -1,0 +1,277 @@
+"""Hands letters over, so many at a time, and keeps the outbox true to what became of them.
+
+For each: claim, screen, post, record. The claim is written before the first byte leaves, so that
+no crash sends a mail twice; what a crash leaves is unknown, and is never sent again blindly. The
+first mail of a run goes alone: a bad key must not burn ten thousand attempts.
+
+The provider is not kept waiting by the database: while a batch of letters is queued the next one is
+read, and while some mails are on their way others are claimed and recorded.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from math import ceil
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.emails.sending.batching import Gathered
+from chesscoach.emails.store.outbox_values import Claim, OutboxRow, Result, State
+from chesscoach.emails.store.suppressions import normal
+from chesscoach.emails.transports.transport import Transport
+from chesscoach.emails.weekly.values import Delivery, Kind, Message
+from chesscoach.errors import ChesscoachError, MailStopped
+from chesscoach.worker.job import Run
+
+_IN_A_ROW = 10
+"""So many mails one after another that were not taken are not the mails' fault."""
+
+_SENDERS = 1.5
+"""For each mail that may be on its way: some are being claimed or recorded meanwhile."""
+
+_TRIES = 6
+"""A mail that is throttled, or does not get out, so often in a row ends the run."""
+
+_STATES: dict[str, State] = {
+    "accepted": "sent",
+    "rehearsed": "skipped",
+    "refused": "failed",
+    "throttled": "pending",
+    "not_sent": "pending",
+    "stopped": "pending",
+    "unknown": "unknown",
+}
+
+
+class Letter(Struct, frozen=True, kw_only=True):
+    """A mail that is owed: its row, whose it is, and what is to be sent."""
+
+    row: OutboxRow
+    user_id: str
+    message: Message
+
+
+class Postman:
+    """Sends what it is given; `trouble` is why it has given up."""
+
+    def __init__(self, ctx: Context, run: Run, kind: Kind, transport: Transport) -> None:
+        self._ctx = ctx
+        self._run = run
+        self._kind: Kind = kind
+        self._transport = transport
+        self._claim = Gathered(self._claim_all)
+        self._record = Gathered(self._record_all)
+        self._queue: asyncio.Queue[Letter | None] = asyncio.Queue(transport.in_flight)
+        self._batch: AsyncIterator[Letter] | None = None
+        self._ways = asyncio.Semaphore(transport.in_flight)
+        self._proven = asyncio.Event()
+        self._canary = asyncio.Lock()
+        self._resume_at = 0.0
+        self._in_a_row = 0
+        self.trouble: ChesscoachError | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self._run.stopping or self.trouble is not None
+
+    def _leave(self) -> None:
+        """Something stays owed: because we were asked to stop, unless there is trouble."""
+        self._run.unfinished = self.trouble is None
+
+    async def deliver(self, batches: AsyncIterator[AsyncIterator[Letter]]) -> None:
+        """Sends all of them; what is begun is brought to its end whatever happens.
+
+        Raises:
+            MailStopped: no mail can be sent for now; what is left is still owed.
+        """
+        senders = [self._send() for _ in range(ceil(_SENDERS * self._transport.in_flight))]
+        await self._run.together(self._feed(batches, len(senders)), *senders)
+        if self.trouble is not None:
+            raise self.trouble
+
+    async def _feed(self, batches: AsyncIterator[AsyncIterator[Letter]], senders: int) -> None:
+        try:
+            await self._read(batches)
+            while self._batch is not None:
+                if self.closed:
+                    self._leave()
+                    break
+                await self._run.together(self._put(self._batch), self._read(batches))
+        except ChesscoachError as error:  # those that are on their way come to their end first
+            self.trouble = self.trouble or error
+        for _ in range(senders):
+            await self._queue.put(None)
+
+    async def _read(self, batches: AsyncIterator[AsyncIterator[Letter]]) -> None:
+        self._batch = await anext(batches, None)
+
+    async def _put(self, letters: AsyncIterator[Letter]) -> None:
+        async for letter in letters:
+            if self.closed:
+                self._leave()
+                return
+            await self._queue.put(letter)
+            await asyncio.sleep(0)  # writing one takes a millisecond: others have their turn
+
+    async def _send(self) -> None:
+        while (letter := await self._queue.get()) is not None:
+            if self.closed:
+                self._leave()
+                continue
+            try:
+                await self._bring(letter)
+            except ChesscoachError as error:
+                self.trouble = self.trouble or error
+
+    async def _bring(self, letter: Letter) -> None:
+        """Tries until it is taken, or known not to be."""
+        for number in range(_TRIES):
+            async with self._one_alone():
+                delivery = await self._attempt(letter)
+            if delivery is None or delivery.verdict not in ("throttled", "not_sent"):
+                return
+            if self.closed:
+                self._leave()
+                return
+            wait_s = delivery.wait_s if delivery.verdict == "throttled" else 0.5 * 2**number
+            self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + wait_s)
+            log.get_logger().warning("mail_waits", reason=delivery.reason, wait_s=round(wait_s, 1))
+            rows = await self._ctx.store.outbox.standing([letter.row.id])
+            if letter.row.id not in rows:
+                return
+            letter = msgspec.structs.replace(letter, row=rows[letter.row.id])
+            if number == _TRIES - 1:
+                self._give_up(f"a mail was not handed over in {_TRIES} tries: {delivery.reason}")
+
+    @asynccontextmanager
+    async def _one_alone(self) -> AsyncIterator[None]:
+        """Until one mail has been accepted they go one after another."""
+        if self._proven.is_set():
+            yield
+            return
+        await self._canary.acquire()
+        if self._proven.is_set():
+            self._canary.release()
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._canary.release()
+
+    async def _pause(self) -> None:
+        """Waits until the provider wants to hear of us again, or we are to stop."""
+        while not self.closed:
+            left = self._resume_at - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, 0.5))
+
+    async def _attempt(self, letter: Letter) -> Delivery | None:
+        """One try; None if it was not ours to make."""
+        await self._pause()
+        if self.closed:
+            self._leave()
+            return None
+        claim, delivery = await self._post(letter)
+        if delivery is not None:
+            await self._settle(letter, claim, delivery)
+        return delivery
+
+    async def _post(self, letter: Letter) -> tuple[Claim, Delivery | None]:
+        """Claims a mail and hands it over, if it is ours."""
+        loop, now = asyncio.get_running_loop(), self._ctx.now()
+        lease_s = self._ctx.store.leases.ttl_s
+        claim = Claim(
+            row=letter.row,
+            token=uuid4().hex,
+            fence=self._run.fence,
+            at=now,
+            until=now + timedelta(seconds=2 * lease_s),
+            letter=letter.message,
+        )
+        begun = loop.time()
+        if not await self._claim(claim):
+            return claim, None
+        async with self._ways:
+            if loop.time() - begun > lease_s / 3:  # it may have become another's meanwhile
+                return claim, Delivery(verdict="not_sent", reason="its turn came too late")
+            if self.closed or loop.time() < self._resume_at:
+                return claim, Delivery(verdict="not_sent", reason="no mail is to leave for now")
+            return claim, await self._transport.send(letter.message)
+
+    async def _settle(self, letter: Letter, claim: Claim, delivery: Delivery) -> None:
+        await self._record(
+            Result(
+                id=letter.row.id,
+                token=claim.token,
+                state=_STATES[delivery.verdict],
+                at=self._ctx.now(),
+                reason=delivery.reason or None,
+                message_id=delivery.message_id,
+            )
+        )
+        self._ctx.metrics.emails.labels(self._kind, delivery.verdict).inc()
+        self._count(letter, delivery)
+
+    def _count(self, letter: Letter, delivery: Delivery) -> None:
+        counts, verdict = self._run.counts, delivery.verdict
+        if verdict in ("accepted", "rehearsed"):
+            self._proven.set()
+            self._in_a_row = 0
+            if verdict == "accepted":
+                counts.done += 1
+            else:
+                counts.skipped += 1
+                counts.note("rehearsed")
+            return
+        if verdict in ("refused", "unknown"):
+            counts.failed += 1
+            counts.note(f"mails_{_STATES[verdict]}")
+            counts.sample(user_id=letter.user_id, error=delivery.reason)
+            self._in_a_row += 1
+            log.get_logger().warning(
+                "mail_failed",
+                outbox_id=letter.row.id,
+                state=_STATES[verdict],
+                reason=delivery.reason,
+            )
+        if verdict == "stopped":
+            self._give_up(delivery.reason)
+        elif self._in_a_row >= _IN_A_ROW:
+            self._give_up(f"{self._in_a_row} mails in a row were not taken: {delivery.reason}")
+
+    def _give_up(self, reason: str) -> None:
+        if self.trouble is None:
+            self.trouble = MailStopped(f"no mail is sent for now: {reason}")
+            log.get_logger().error("mail_stopped", reason=reason)
+
+    async def _claim_all(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        """Claims what may still be sent; the rest is skipped, for whom it is for says so now."""
+        store, kind = self._ctx.store, self._kind
+        wanted = await store.subscriptions.wanted([each.row.user_id for each in claims], kind)
+        suppressed = await store.suppressions.among([each.letter.to for each in claims])
+        unwanted = {}
+        for each in claims:
+            if each.row.user_id not in wanted:
+                unwanted[each.row.id] = "unsubscribed"
+            elif normal(each.letter.to) in suppressed:
+                unwanted[each.row.id] = "suppressed"
+        if unwanted:
+            await store.outbox.skip(unwanted, self._ctx.now())
+            for reason in unwanted.values():
+                self._run.counts.skipped += 1
+                self._run.counts.note(f"skipped_{reason}")
+        wished = [each for each in claims if each.row.id not in unwanted]
+        ours = await store.outbox.claim(wished) if wished else set()
+        return [each.row.id in ours for each in claims]
+
+    async def _record_all(self, results: Sequence[Result]) -> Sequence[None]:
+        await self._ctx.store.outbox.record(results)
+        return [None] * len(results)

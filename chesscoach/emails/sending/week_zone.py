@@ -1,0 +1,28 @@
+"""Whose zone a week is that of: the schedule's for all, or each player's own."""
+
+from zoneinfo import ZoneInfo
+
+from chesscoach.config import Emails
+from chesscoach.context import Context
+from chesscoach.emails.sending import delivery_time
+from chesscoach.emails.weekly.values import Recipient
+
+SCHEDULE = "weekly_emails"
+"""The mail's own schedule."""
+
+
+async def shared(ctx: Context, schedule: str = SCHEDULE) -> ZoneInfo:
+    """The zone of a schedule; of the mail's own where that is none of its."""
+    for key in (schedule, SCHEDULE):
+        stored = await ctx.store.schedules.get(key)
+        found = stored.schedule if stored is not None else ctx.config.schedules.get(key)
+        if found is not None and not found.args.get("owed"):
+            return ZoneInfo(found.timezone)
+    return ZoneInfo(ctx.config.emails.timezone)
+
+
+def of(recipient: Recipient, emails: Emails, shared_zone: ZoneInfo) -> ZoneInfo:
+    """The zone of a player's week: with a time of day in `[emails] deliver_at` it is his own."""
+    if not emails.deliver_at:
+        return shared_zone
+    return delivery_time.zone_of(recipient.timezone, ZoneInfo(emails.timezone))

@@ -1,0 +1,1 @@
+"""The emails' collections: outbox, recipients, suppressions, and the reading of a week."""

@@ -1,0 +1,250 @@
+"""The outbox: one row for each mail that somebody is owed, whatever becomes of it.
+
+A row's `_id` is `{kind}:{user_id}:{week}`, so that nobody is owed the same mail twice. It goes
+pending → sending → sent | failed | unknown, or pending → skipped. `claim` is the token of one
+attempt; what an attempt was to send is frozen in `letter` until it is known to have arrived. A row
+found `sending` under an older fence was left by a process that died: whether its mail was taken is
+unknown.
+"""
+
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+from bson import Binary
+from pymongo import InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from chesscoach.emails.store.outbox_values import (
+    OPEN,
+    Claim,
+    OutboxRow,
+    Owed,
+    Result,
+    State,
+    parsed,
+    pending,
+)
+from chesscoach.emails.weekly.values import Message
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.schedules.iso_week import Week
+
+_LOOK = {"letter": 0}
+
+
+class Outbox:
+    """The `email_outbox` collection."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["email_outbox"]
+
+    @spoken
+    async def enqueue(self, owed: Sequence[Owed], now: datetime) -> int:
+        """Puts mails into the outbox that are not there yet; returns how many are new."""
+        if not owed:
+            return 0
+        rows = [InsertOne(pending(each, now)) for each in owed]
+        try:
+            await self._rows.bulk_write(rows, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+            return int(error.details["nInserted"])
+        return len(rows)
+
+    @spoken
+    async def standing(self, ids: Collection[str]) -> dict[str, OutboxRow]:
+        """The rows of these names, as far as there are any."""
+        return await self._found({"_id": {"$in": list(ids)}}, len(ids))
+
+    @spoken
+    async def open(self, week: Week, after: str, limit: int) -> dict[str, OutboxRow]:
+        """A page of a week's rows that are not at their end, by name."""
+        query = {"week": week.key, "state": {"$in": list(OPEN)}, "_id": {"$gt": after}}
+        return await self._found(query, limit)
+
+    async def _found(self, query: Document, limit: int) -> dict[str, OutboxRow]:
+        pipeline: list[Document] = [
+            {"$match": query},
+            {"$sort": {"_id": 1}},
+            {"$limit": max(limit, 1)},
+            {"$set": {"frozen": {"$eq": [{"$type": "$letter"}, "binData"]}}},
+            {"$project": _LOOK},
+        ]
+        rows = await self._rows.aggregate(pipeline).to_list(None)
+        return {row["_id"]: parsed(row) for row in rows}
+
+    @spoken
+    async def letter(self, id: str) -> Message | None:
+        """What was frozen at a row's last claim."""
+        row = await self._rows.find_one({"_id": id}, {"letter": 1})
+        return _thawed(row["letter"]) if row and row.get("letter") else None
+
+    @spoken
+    async def claim(self, claims: Sequence[Claim]) -> set[str]:
+        """Begins attempts; returns the names of those that are ours.
+
+        One that has moved since it was read is another's.
+        """
+        result = await self._rows.bulk_write([_claimed(each) for each in claims], ordered=False)
+        if result.matched_count == len(claims):
+            return {each.row.id for each in claims}
+        # After a repeated write our own claim does not match any more; the token tells.
+        tokens = {each.row.id: each.token for each in claims}
+        rows = self._rows.find({"_id": {"$in": list(tokens)}}, {"claim": 1})
+        return {row["_id"] async for row in rows if row.get("claim") == tokens[row["_id"]]}
+
+    @spoken
+    async def record(self, results: Sequence[Result]) -> None:
+        """Writes how attempts ended; what has been heard of since stays as it was heard."""
+        await self._rows.bulk_write([_recorded(each) for each in results], ordered=False)
+
+    @spoken
+    async def skip(self, reasons: Mapping[str, str], now: datetime) -> None:
+        """Ends pending rows without a mail, each for a reason, by name."""
+        if reasons:
+            await self._rows.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": key, "state": "pending"},
+                        {"$set": {"state": "skipped", "reason": reason, "finished_at": now}},
+                    )
+                    for key, reason in reasons.items()
+                ],
+                ordered=False,
+            )
+
+    @spoken
+    async def orphan(self, rows: Sequence[OutboxRow], state: State, reason: str) -> None:
+        """Moves rows whose attempt has died to what is known of them now.
+
+        A resend that died is none: if no event tells of it, the mail may be sent again.
+        """
+        if rows:
+            await self._rows.bulk_write(
+                [
+                    UpdateOne(
+                        {"_id": row.id, "state": "sending", "claim": row.claim},
+                        {
+                            "$set": {"state": state, "reason": reason},
+                            "$inc": {"resends": -min(row.resends, 1)},
+                        },
+                    )
+                    for row in rows
+                ],
+                ordered=False,
+            )
+
+    @spoken
+    async def heard_of(self, accepted: Mapping[str, datetime]) -> int:
+        """Settles mails that the provider says it has taken, and when; returns how many.
+
+        A mail that is `sending` may have been left by a process that died; its own attempt, if it
+        lives, comes to the same.
+        """
+        if not accepted:
+            return 0
+        result = await self._rows.bulk_write(
+            [
+                UpdateOne(
+                    {
+                        "_id": key,
+                        "$or": [
+                            {"state": {"$in": ["sending", "unknown"]}},
+                            # To be sent again: what was not taken has no event.
+                            {"state": "pending", "attempts": {"$gt": 0}},
+                        ],
+                    },
+                    {
+                        "$set": {"state": "sent", "reason": "event", "finished_at": at},
+                        "$unset": {"letter": ""},
+                    },
+                )
+                for key, at in accepted.items()
+            ],
+            ordered=False,
+        )
+        return int(result.matched_count)
+
+    @spoken
+    async def again(self, id: str) -> bool:
+        """Makes a mail pending that failed, was skipped or is unknown; False if it is none such."""
+        result = await self._rows.update_one(
+            {"_id": id, "state": {"$in": ["failed", "skipped", "unknown"]}},
+            {"$set": {"state": "pending", "reason": "by hand", "finished_at": None}},
+        )
+        return bool(result.matched_count)
+
+    @spoken
+    async def recent(
+        self, *, state: str | None, week: str | None, user_id: str | None, limit: int
+    ) -> list[OutboxRow]:
+        """Rows of a state, a week, a user, the newest weeks first."""
+        given = {"state": state, "week": week, "user_id": user_id}
+        query = {key: value for key, value in given.items() if value is not None}
+        rows = self._rows.find(query, _LOOK).sort([("week", -1), ("_id", 1)]).limit(limit)
+        return [parsed(row) for row in await rows.to_list(limit)]
+
+    @spoken
+    async def tally(self, week: Week | None = None, user_id: str | None = None) -> dict[str, int]:
+        """How many rows are in each state, of a week, of a user, or of all."""
+        match: Document = {"week": week.key if week else {"$gt": ""}}
+        match |= {"user_id": user_id} if user_id is not None else {}
+        rows = self._rows.aggregate(
+            [{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}]
+        )
+        return {row["_id"]: row["n"] async for row in rows}
+
+    @spoken
+    async def oldest_pending(self, since: Week) -> datetime | None:
+        """Since when the oldest pending mail waits, of a week and those after it."""
+        rows = self._rows.aggregate(
+            [
+                {"$match": {"week": {"$gte": since.key}, "state": "pending"}},
+                {"$group": {"_id": None, "at": {"$min": "$created_at"}}},
+            ]
+        )
+        found = await rows.to_list(1)
+        at = found[0]["at"] if found else None
+        return at if isinstance(at, datetime) else None
+
+
+def _claimed(claim: Claim) -> UpdateOne:
+    again = claim.row.state == "unknown"
+    values: Document = {
+        "state": "sending",
+        "reason": None,
+        "claim": claim.token,
+        "fence": claim.fence,
+        "claimed_at": claim.at,
+        "until": claim.until,
+    }
+    if not claim.row.frozen:
+        values["letter"] = _frozen(claim.letter)
+    return UpdateOne(
+        {"_id": claim.row.id, "state": claim.row.state, "claim": claim.row.claim},
+        {"$set": values, "$inc": {"attempts": 1, "resends": int(again)}},
+    )
+
+
+def _recorded(result: Result) -> UpdateOne:
+    query: Document = {"_id": result.id, "claim": result.token}
+    values: Document = {"state": result.state, "reason": result.reason}
+    update: Document = {"$set": values}
+    if result.state in ("sent", "failed", "skipped"):
+        values |= {"finished_at": result.at, "message_id": result.message_id}
+        update["$unset"] = {"letter": ""}
+    if result.state != "sent":
+        query["state"] = "sending"
+    return UpdateOne(query, update)
+
+
+def _frozen(letter: Message) -> Binary:
+    # Level 3 takes a third of the time of the usual 6, and a mail a tenth more room.
+    return Binary(zlib.compress(msgspec.json.encode(letter), 3))
+
+
+def _thawed(letter: bytes) -> Message:
+    return msgspec.json.decode(zlib.decompress(letter), type=Message)

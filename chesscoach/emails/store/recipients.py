@@ -1,0 +1,91 @@
+"""Who wants a mail: users by their own setting, in the application's forms of it."""
+
+from collections.abc import AsyncIterator, Collection
+from typing import Any
+
+from msgspec import Struct
+
+from chesscoach.emails.weekly.values import Kind, Recipient
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.errors import spoken
+from chesscoach.worker.shard import WHOLE, Shard
+
+PAGE = 500
+_FIELDS = {"_id": 0, "user_id": 1, "email": 1, "name": 1, "timezone": 1, "language": 1}
+
+
+class Zones(Struct, frozen=True, kw_only=True):
+    """Users of some time zones: of `wanted`; with `rest` also those who have none of `known`."""
+
+    wanted: Collection[str]
+    known: Collection[str]
+    rest: bool
+
+
+class Recipients:
+    """The `users` collection, which belongs to the application."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["users"]
+
+    async def wanting(
+        self,
+        kind: Kind,
+        user_id: str | None = None,
+        zones: Zones | None = None,
+        shard: Shard = WHOLE,
+    ) -> AsyncIterator[list[Recipient]]:
+        """Pages of a part of those who have a kind of mail switched on, or the one of that id."""
+        size, after = shard.reading(PAGE), ""
+        while page := await self._page(kind, user_id, zones, after, size):
+            mine = [_recipient(row) for row in page if shard.has(row["user_id"])]
+            for start in range(0, len(mine), PAGE):
+                yield mine[start : start + PAGE]
+            after = page[-1]["user_id"]
+
+    @spoken
+    async def _page(
+        self, kind: Kind, user_id: str | None, zones: Zones | None, after: str, size: int
+    ) -> list[Document]:
+        query: Document = {
+            "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
+            "$or": _wants(kind),
+        }
+        if zones is not None:
+            of_zones: list[Document] = [{"timezone": {"$in": list(zones.wanted)}}]
+            of_zones += [{"timezone": {"$nin": list(zones.known)}}] if zones.rest else []
+            query["$and"] = [{"$or": of_zones}]
+        rows = self._rows.find(query, _FIELDS).sort("user_id", 1).limit(size)
+        return await rows.to_list(size)
+
+    @spoken
+    async def of(self, kind: Kind, user_ids: Collection[str]) -> dict[str, Recipient]:
+        """Those of some users who have it switched on, by user_id."""
+        query = {"user_id": {"$in": list(user_ids)}, "$or": _wants(kind)}
+        rows = await self._rows.find(query, _FIELDS).to_list(None)
+        return {row["user_id"]: _recipient(row) for row in rows}
+
+    @spoken
+    async def known(self, user_id: str) -> Recipient | None:
+        """A user, whatever he wants."""
+        row = await self._rows.find_one({"user_id": user_id}, _FIELDS)
+        return _recipient(row) if row else None
+
+
+def _wants(kind: Kind) -> list[Document]:
+    """A bare true is for every kind; nothing else but a true of its own is."""
+    return [{"email_notifications": True}, {f"email_notifications.{kind}": True}]
+
+
+def _recipient(row: Document) -> Recipient:
+    return Recipient(
+        user_id=row["user_id"],
+        email=_text(row.get("email")).strip(),
+        name=_text(row.get("name")),
+        timezone=_text(row.get("timezone")) or None,
+        language=_text(row.get("language")) or None,
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

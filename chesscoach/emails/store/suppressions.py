@@ -1,0 +1,114 @@
+"""Addresses that get no mail any more, and the provider's events that have told us so.
+
+Addresses are compared in lower case, without space around them. The first reason stays.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from chesscoach.emails.suppression import Suppression
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.errors import only_duplicates, spoken
+
+
+def normal(address: str) -> str:
+    """An address in the form in which it is compared."""
+    return address.strip().lower()
+
+
+class Suppressions:
+    """`email_suppressions` and `email_events`, which are ours.
+
+    The server forgets events after 30 days, by an index; no promise rests on them: what an event
+    does may be done again.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["email_suppressions"]
+        self._events = database["email_events"]
+
+    @spoken
+    async def suppress(self, items: Collection[Suppression]) -> int:
+        """Suppresses addresses; the number of those that were not before."""
+        first: dict[str, Suppression] = {}
+        for item in sorted(items, key=lambda item: item.at):
+            first.setdefault(normal(item.address), item)
+        if not first:
+            return 0
+        writes = [
+            UpdateOne(
+                {"_id": address},
+                {
+                    "$setOnInsert": {
+                        "reason": item.reason,
+                        "at": item.at,
+                        "event_id": item.event_id,
+                    }
+                },
+                upsert=True,
+            )
+            for address, item in first.items()
+        ]
+        try:
+            return (await self._rows.bulk_write(writes, ordered=False)).upserted_count
+        except BulkWriteError as error:
+            if not only_duplicates(error):  # else somebody has suppressed them at this very moment
+                raise
+            return int(error.details["nUpserted"])
+
+    @spoken
+    async def among(self, addresses: Collection[str]) -> set[str]:
+        """Which of these addresses are suppressed, in lower case."""
+        query = {"_id": {"$in": sorted({normal(address) for address in addresses})}}
+        return {row["_id"] for row in await self._rows.find(query, {"_id": 1}).to_list(None)}
+
+    @spoken
+    async def find(self, address: str) -> Suppression | None:
+        """Why an address gets no mail any more, if so."""
+        row = await self._rows.find_one({"_id": normal(address)})
+        return _suppression(row) if row else None
+
+    @spoken
+    async def newest(self, limit: int) -> list[Suppression]:
+        """The newest of them first."""
+        rows = self._rows.find().sort([("at", -1), ("_id", 1)]).limit(limit)
+        return [_suppression(row) for row in await rows.to_list(limit)]
+
+    @spoken
+    async def count(self) -> int:
+        """About how many there are."""
+        return await self._rows.estimated_document_count()
+
+    @spoken
+    async def lift(self, address: str) -> bool:
+        """Lets an address get mail again; whether it was suppressed."""
+        return (await self._rows.delete_one({"_id": normal(address)})).deleted_count == 1
+
+    @spoken
+    async def fresh(self, ids: Collection[str]) -> set[str]:
+        """Which of these events are not remembered."""
+        wanted = set(ids)
+        query = {"_id": {"$in": sorted(wanted)}}
+        seen = await self._events.find(query, {"_id": 1}).to_list(None)
+        return wanted - {row["_id"] for row in seen}
+
+    @spoken
+    async def remember(self, ids: Collection[str], now: datetime) -> None:
+        """Remembers events; some may be remembered already."""
+        if not ids:
+            return
+        rows = [{"_id": event_id, "at": now} for event_id in sorted(set(ids))]
+        try:
+            await self._events.insert_many(rows, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+
+
+def _suppression(row: Document) -> Suppression:
+    return Suppression(
+        address=row["_id"], reason=row["reason"], at=row["at"], event_id=row.get("event_id")
+    )

@@ -1,0 +1,70 @@
+"""The one command that reads the weeks of a batch of players."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chesscoach.emails.store import expressions, week_analyses, week_games
+from chesscoach.mongo.client import Document
+
+
+def pipeline(
+    user_ids: Sequence[str], before: datetime, start: datetime, end: datetime
+) -> list[Document]:
+    """For `games`; the week before begins at `before`.
+
+    Each row has a `kind` and a `user_id`: `game` is a game as `played.played` takes it; `analysed`
+    has a player's `analyses` of both weeks and the `games` that those of this week are of;
+    `reflection`, `profile` and `progress` are documents of that sort.
+    """
+    users = {"user_id": {"$in": list(user_ids)}}
+    return [
+        *week_games.stages(users, start, end),
+        _with("game_analyses", week_analyses.stages(users, before, start, end)),
+        _with("reflection_results", _reflections(users, start, end)),
+        _with("player_profiles", _profiles(users)),
+        _with("user_progress", _progress(users)),
+    ]
+
+
+def _with(collection: str, stages: list[Document]) -> Document:
+    return {"$unionWith": {"coll": collection, "pipeline": stages}}
+
+
+def _reflections(users: Document, start: datetime, end: datetime) -> list[Document]:
+    return [
+        {"$match": {"$or": expressions.between("created_at", users, start, end)}},
+        {
+            "$project": {
+                "_id": 0,
+                "user_id": 1,
+                "at": "$created_at",
+                "right": expressions.truthy("$move_correct"),
+                "kind": "reflection",
+            }
+        },
+    ]
+
+
+def _profiles(users: Document) -> list[Document]:
+    named = {name: _first(f"${name}") for name in ("top_weaknesses", "strengths")}
+    return [{"$match": users}, {"$project": {"_id": 0, "user_id": 1, "kind": "profile"} | named}]
+
+
+def _first(value: str) -> Document:
+    return expressions.if_type(value, "array", {"$first": value}, None)
+
+
+def _progress(users: Document) -> list[Document]:
+    fields = (
+        "current_streak",
+        "longest_streak",
+        "level",
+        "weekly_key",
+        "weekly_xp",
+        "weekly_prev_key",
+        "weekly_prev_xp",
+    )
+    return [
+        {"$match": users},
+        {"$project": {"_id": 0, "user_id": 1, "kind": "progress"} | dict.fromkeys(fields, 1)},
+    ]

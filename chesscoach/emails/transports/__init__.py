@@ -1,0 +1,1 @@
+"""How an email leaves: through SendGrid, or into a folder."""

@@ -1,0 +1,161 @@
+"""SendGrid: one POST a mail, never repeated here.
+
+There is no idempotency key, so what counts after a failure is whether the mail may have left. It
+may have once the headers were handed to the socket; before that (no address, no connection, no
+TLS) it cannot have. The request has one deadline, below a third of the lease: whoever stops being
+the lease's holder has no request on the wire any more.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import SimpleNamespace, TracebackType
+from typing import Self
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from chesscoach import __version__
+from chesscoach.config import SendGrid
+from chesscoach.emails.transports.sendgrid_request import payload
+from chesscoach.emails.transports.sendgrid_response import judged
+from chesscoach.emails.weekly.values import Delivery, Message
+
+PATH = "/v3/mail/send"
+MAX_REPLY_BYTES = 64 * 1024
+LEASE_SHARE = 0.9 / 3
+"""The deadline's share of the lease at most: below a third, by a margin."""
+
+
+class SendGridTransport:
+    """SendGrid's Web API, as a transport; `deadline_s` is what one mail may take.
+
+    Entered, it holds one session with up to `in_flight` connections.
+    """
+
+    repeatable = False
+
+    def __init__(
+        self,
+        settings: SendGrid,
+        key: str,
+        sender: str,
+        sender_name: str,
+        lease_s: float,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.in_flight = settings.in_flight
+        self.deadline_s = min(settings.timeout_s, lease_s * LEASE_SHARE)
+        self._settings = settings
+        self._key = key
+        self._sender = sender
+        self._sender_name = sender_name
+        self._now = now
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self.in_flight),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+                "User-Agent": f"chesscoach/{__version__}",
+            },
+            # The deadline is ours: aiohttp rounds those above 5 s up to a whole second.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            trace_configs=[_trace()],
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def describe(self) -> str:
+        """Where mail goes, and whether it is only checked there."""
+        try:
+            url = str(URL(self._settings.base_url).with_user(None).with_query(None))
+        except ValueError:  # such as a port that is none; the first mail will say so
+            url = "a base_url that cannot be asked"
+        return f"SendGrid at {url}{', sandbox: nobody is sent anything' if self._sandbox else ''}"
+
+    @property
+    def _sandbox(self) -> bool:
+        return self._settings.sandbox
+
+    async def send(self, message: Message) -> Delivery:
+        """Posts a mail, once, and says what became of it; waits for a free connection."""
+        if not (self._key.isascii() and self._key.isprintable()):
+            return Delivery(verdict="stopped", reason="the key cannot stand in a header")
+        try:
+            built = payload(message, self._sender, self._sender_name, sandbox=self._sandbox)
+        except ValueError as error:
+            return Delivery(verdict="refused", reason=str(error))
+        try:
+            data = msgspec.json.encode(built)
+        except UnicodeEncodeError:  # half of a surrogate pair; the error would quote the text
+            return Delivery(verdict="refused", reason="its text is not Unicode")
+        return await self._post(data)
+
+    async def _post(self, data: bytes) -> Delivery:
+        if self._session is None:
+            msg = "a transport must be entered before it is used"
+            raise RuntimeError(msg)
+        traced = SimpleNamespace(left=False)
+        reply: tuple[int, Mapping[str, str]] | None = None
+        body = b""
+        try:
+            async with (
+                asyncio.timeout(self.deadline_s),
+                self._session.post(
+                    self._settings.base_url.rstrip("/") + PATH,
+                    data=data,
+                    headers={"Authorization": f"Bearer {self._key}"},
+                    allow_redirects=False,
+                    trace_request_ctx=traced,
+                ) as response,
+            ):
+                reply = response.status, response.headers
+                if 400 <= response.status < 500:
+                    body = await _beginning(response)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            if reply is None:  # else its status says all that counts
+                return _failed(error, left=traced.left)
+        return judged(*reply, body, sandbox=self._sandbox, now=self._now())
+
+
+def _failed(error: Exception, *, left: bool) -> Delivery:
+    """What became of a mail that was not answered; an error's text can quote the key."""
+    kind = type(error).__name__
+    if left:
+        what = "not answered in time" if isinstance(error, TimeoutError) else "not answered"
+        return Delivery(verdict="unknown", reason=f"{what} ({kind})")
+    if isinstance(error, ValueError):
+        return Delivery(verdict="stopped", reason=f"base_url cannot be asked ({kind})")
+    return Delivery(verdict="not_sent", reason=f"no connection ({kind})")
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """As much of a body as is worth reading; the connection is closed if there is more."""
+    try:
+        return await response.content.readexactly(MAX_REPLY_BYTES)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+
+
+def _trace() -> aiohttp.TraceConfig:
+    """Notes when a request begins to leave: just before its first byte is handed to the socket."""
+    trace = aiohttp.TraceConfig()
+
+    async def leaving(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.left = True
+
+    trace.on_request_headers_sent.append(leaving)
+    return trace

@@ -1,0 +1,1 @@
+"""What SendGrid reports after it has accepted an email: signed events."""

@@ -1,0 +1,1 @@
+"""The weekly summary: its values, rules and content."""

@@ -1,0 +1,256 @@
+"""`python -m chesscoach.jobs.NAME`: the same flags, records and exit codes for every job."""
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import click
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from chesscoach import config, log
+from chesscoach.config import Settings
+from chesscoach.context import Context, open_context
+from chesscoach.errors import ChesscoachError, ConfigError
+from chesscoach.schedules.outcome import Counts
+from chesscoach.worker.job import Job, Stop
+from chesscoach.worker.runner import one_shot, result, runner
+from chesscoach.worker.runner.execution import Observer
+from chesscoach.worker.shard import WHOLE, Shard
+
+EXITS = (
+    "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
+    "75 another run is at work; 143 or 130 stopped by a signal."
+)
+
+_LEAVE_S = 2.0
+
+_SHARD = click.Option(
+    ["--shard"],
+    metavar="I/N",
+    help="Work part I, from 0, of N parts of the users; each in a process of its own. "
+    "N alone takes I from JOB_COMPLETION_INDEX, as an Indexed Job sets it.",
+)
+
+
+def main(job: Job) -> None:
+    """The entry point of a job's module; ends the process with the run's exit code."""
+    command = click.Command(
+        job.name,
+        callback=_callback(job),
+        params=[*_shared(job), *_own(job.args)],
+        help=job.help,
+        epilog=EXITS,
+    )
+    command.main(prog_name=f"python -m chesscoach.jobs.{job.name}")
+
+
+def _shared(job: Job) -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--scheduled"],
+            is_flag=False,
+            flag_value=job.name,
+            metavar="[SCHEDULE]",
+            help="Work this schedule's slot, once whoever else tries; by default "
+            f"{job.name}'s own.",
+        ),
+        click.Option(["--dry-run"], is_flag=True, help="Change nothing; say what would change."),
+        click.Option(["--config"], metavar="PATH", help="Another config.toml."),
+        click.Option(
+            ["--json"],
+            is_flag=True,
+            help="Print the run record as one JSON object; logs go to stderr.",
+        ),
+        *([_SHARD] if job.walks_users else []),
+    ]
+
+
+def _own(args: type[Struct]) -> list[click.Parameter]:
+    """An option for each field of a job's arguments."""
+    options: list[click.Parameter] = []
+    for field in msgspec.inspect.type_info(args).fields:  # type: ignore[attr-defined]  # a Struct's info has fields
+        described = field.type.extra_json_schema if hasattr(field.type, "extra_json_schema") else {}
+        inner = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type
+        options.append(
+            click.Option(
+                [f"--{field.name.replace('_', '-')}", field.name],
+                is_flag=isinstance(inner, msgspec.inspect.BoolType),
+                default=None,
+                metavar=None if isinstance(inner, msgspec.inspect.BoolType) else "TEXT",
+                help=(described or {}).get("description", ""),
+            )
+        )
+    return options
+
+
+def _callback(job: Job) -> Callable[..., None]:
+    def run(
+        *,
+        scheduled: str | None,
+        dry_run: bool,
+        config: str | None,
+        json: bool,
+        shard: str | None = None,
+        **own: Any,
+    ) -> None:
+        given = {name: value for name, value in own.items() if value not in (None, False)}
+        sys.exit(
+            execute(
+                lambda: settings(config, stream="stderr" if json else "stdout"),
+                lambda ctx, stop: _run(ctx, job, given, scheduled, dry_run, json, shard, stop),
+            )
+        )
+
+    return run
+
+
+def execute(load: Callable[[], Settings], body: Callable[[Context, Stop], Awaitable[int]]) -> int:
+    """Runs something that needs a context; returns its exit code, or that of our error."""
+
+    async def inside(settings: Settings, stop: Stop) -> int:
+        async with open_context(settings) as ctx:
+            return await body(ctx, stop)
+
+    return execute_alone(load, inside)
+
+
+def execute_alone(
+    load: Callable[[], Settings], body: Callable[[Settings, Stop], Coroutine[Any, Any, int]]
+) -> int:
+    """The same for something that needs the settings alone."""
+    stop = Stop()
+    try:
+        loaded = load()
+    except ConfigError as error:
+        return _complain(error, result.USAGE)
+    return run_until_stopped(lambda: body(loaded, stop), stop)
+
+
+def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) -> int:
+    """Runs a coroutine function and turns our errors into exit codes.
+
+    SIGTERM and SIGINT ask it to stop; a second one breaks it off. Work that ignores its
+    cancellation does not keep the process from ending.
+    """
+
+    async def inside() -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.ask, int(number))
+        code = await body()
+        await _leave(code)
+        return code
+
+    # What the imports have made lasts; looked through by the collector of garbage each time, it
+    # holds everything up for a tenth of a second.
+    gc.freeze()
+    try:
+        return asyncio.run(inside())
+    except ConfigError as error:
+        return _complain(error, result.USAGE)
+    except ChesscoachError as error:
+        return _complain(error, result.FAILED)
+
+
+async def _leave(code: int) -> None:
+    """Ends the process over tasks that ignore their cancellation: asyncio would wait for ever."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = await asyncio.wait(left, timeout=_LEAVE_S)
+    if left:
+        names = sorted(task.get_name() for task in left)
+        log.get_logger().error("process_ended_over_tasks", tasks=names)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _complain(error: ChesscoachError, code: int) -> int:
+    log.get_logger().error("cannot_run", error=str(error))
+    if not sys.stderr.isatty() or not sys.stdout.isatty():
+        click.echo(f"chesscoach: {log.Redactor().scrub(str(error))}", err=True)
+    return code
+
+
+def settings(path: str | None, *, stream: Literal["stdout", "stderr"]) -> Settings:
+    """The settings, with logging set up by them; before that by the defaults."""
+    log.configure(config.Log(), stream=stream)
+    loaded = config.load(path)
+    log.configure(loaded.config.log, secrets=loaded.process.secrets(), stream=stream)
+    return loaded
+
+
+async def _run(
+    ctx: Context,
+    job: Job,
+    given: dict[str, Any],
+    scheduled: str | None,
+    dry_run: bool,
+    as_json: bool,
+    shard: str | None,
+    stop: Stop,
+) -> int:
+    part = _part(ctx, shard)
+    if part.of > 1 and "user" in given:
+        msg = "--shard: one user is no part of them: leave out --user"
+        raise ConfigError(msg)
+    if scheduled is not None and (given or dry_run):
+        msg = "--scheduled takes its arguments from the schedule: leave the other flags out"
+        raise ConfigError(msg)
+    with progress_bar(job.name) as observe:
+        if scheduled is not None:
+            ending = await one_shot.work_slot(ctx, job, scheduled, stop, observe, part)
+        elif dry_run:
+            args = job.check(given, strict=False)
+            ending = await runner.rehearse(ctx, job, args, stop, part)
+        else:
+            args = job.check(given, strict=False)
+            ending = await runner.by_hand(ctx, job, args, stop, observe, shard=part)
+    if as_json:
+        click.echo(printed(ctx, ending))
+    return ending.exit_code
+
+
+def _part(ctx: Context, shard: str | None) -> Shard:
+    if shard is None:
+        return WHOLE
+    try:
+        return Shard.parse(shard, ctx.process.completion_index)
+    except ValueError as error:
+        msg = f"--shard: {error}"
+        raise ConfigError(msg) from None
+
+
+def printed(ctx: Context, ending: result.Ending) -> str:
+    """The run record as one JSON object, as `--json` prints it."""
+    level = "info" if ending.exit_code == result.DONE else "error"
+    stamp = {"level": level, "timestamp": ctx.now().isoformat()}
+    return json.dumps(log.Redactor(ctx.process.secrets())(None, "", {**ending.record, **stamp}))
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Observer | None]:
+    """A progress bar where somebody is looking."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=None)
+
+        def observe(counts: Counts) -> None:
+            finished = counts.done + counts.failed + counts.skipped
+            progress.update(task, completed=finished, total=counts.candidates or None)
+
+        yield observe

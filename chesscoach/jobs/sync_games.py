@@ -1,0 +1,48 @@
+"""Fetches the new games of every linked player from Lichess and Chess.com, every six hours.
+
+Reads `users`; writes `games`, `analysis_queue`, `sync_accounts` and the users' `last_game_sync`.
+Per account: ask the site, write the games, queue the best of them for analysis, and only then move
+the account's cursor. A re-run is safe at any point: games and queue items have ids that follow from
+what they are, and a cursor never stands for something that is not written. The two sites are worked
+side by side, each by one request after another.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from chesscoach.context import Context
+from chesscoach.jobs.command import main
+from chesscoach.schedules.outcome import Counts
+from chesscoach.sync.cycle import run_cycle
+from chesscoach.worker.job import Job, Run
+
+
+class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom to sync."""
+
+    user: Annotated[
+        str | None, Meta(description="One user, by user_id, whether he is due or not.")
+    ] = None
+    all: Annotated[
+        bool, Meta(description="Everyone, not only those who are due by their activity.")
+    ] = False
+
+
+async def run(ctx: Context, run: Run, args: Args) -> Counts:
+    """One cycle over the accounts that are due."""
+    await run_cycle(ctx, run, user_id=args.user, everyone=args.all)
+    return run.counts
+
+
+JOB = Job(
+    name="sync_games",
+    run=run,
+    args=Args,
+    help="Fetch linked players' new games from Lichess and Chess.com.",
+    writes=("games", "analysis_queue"),
+    walks_users=True,
+)
+
+if __name__ == "__main__":
+    main(JOB)

@@ -1,0 +1,157 @@
+"""The embedded server: a real mongod that all processes on one data folder share.
+
+The last one out turns off the light. Presence is a lock, never a number: every process holds a
+shared flock on `users.lock`, which the kernel drops however the process ends. Entering, reviving
+and leaving pass an exclusive flock on `start.lock`, one at a time. Who leaves and can take
+`users.lock` exclusively is the last, and stops mongod. There is no owner, count or pid file: a
+mongod whose users were all killed is adopted by the next to enter.
+"""
+
+import contextlib
+import functools
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pymongo import monitoring
+
+from chesscoach import log
+from chesscoach.errors import StoreUnavailable
+from chesscoach.mongo.mongod import HOST, Mongod, find_mongod, granted
+
+if sys.platform != "win32":
+    import fcntl
+
+_DOOR_S = 60.0  # longer than the one inside may take to bring mongod up, or down
+
+
+class Embedded:
+    """A process's part in the mongod of a data folder; methods block and may run in any thread.
+
+    A forked child has no part in it; it may enter for itself.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self._mongod = Mongod(self._folder)
+        self._port = 0
+        self._users = -1  # the descriptor of our presence: we are in while `_locks` has it
+        self._locks: set[int] = set()
+        if sys.platform != "win32":
+            # A forked child shares our flocks: if it outlived us, we would seem present.
+            os.register_at_fork(after_in_child=functools.partial(_forget, self._locks))
+
+    def enter(self) -> str:
+        """Takes part: starts mongod or adopts it, waits for the primary and returns its URI.
+
+        Raises:
+            StoreUnavailable: there is no mongod, it does not come up within 45 s, the folder cannot
+                be used, or others kept the door shut for 60 s. We are out then.
+        """
+        find_mongod()
+        try:
+            with self._door(make=True):
+                if self._users not in self._locks:
+                    self._users = self._lock("users.lock", fcntl.LOCK_SH)
+                self._port = self._mongod.up()
+        except BaseException:
+            self.leave()
+            raise
+        return f"mongodb://{HOST}:{self._port}/?directConnection=true"
+
+    def ensure(self) -> None:
+        """Revives a mongod that was killed, on its port; does nothing once we began to leave.
+
+        Raises:
+            StoreUnavailable: it does not come up, or only on another port, where newcomers find it.
+        """
+        if self._users not in self._locks:
+            return
+        with self._door():
+            if self._users not in self._locks:
+                return
+            port = self._mongod.up()
+        if port != self._port:
+            msg = f"port {self._port} was taken and mongod is now on {port}: restart this process"
+            raise StoreUnavailable(msg)
+
+    def leave(self) -> None:
+        """Takes part no more; the last one out stops mongod. Idempotent.
+
+        Raises:
+            StoreUnavailable: others kept the door shut for 60 s. We are out all the same.
+        """
+        users, self._users = self._users, -1
+        if users not in self._locks:
+            return
+        try:
+            with self._door():
+                if granted(users, fcntl.LOCK_EX):
+                    self._mongod.down()
+        finally:
+            self._release(users)
+
+    @contextlib.contextmanager
+    def _door(self, *, make: bool = False) -> Iterator[None]:
+        try:
+            if make:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            door = self._lock("start.lock", fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                self._release(door)
+        except OSError as error:
+            msg = f"{self._folder} cannot be used for the embedded MongoDB: {error}"
+            raise StoreUnavailable(msg) from error
+
+    def _lock(self, name: str, operation: int) -> int:
+        path, deadline = self._folder / name, time.monotonic() + _DOOR_S
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # mongod does not inherit it: PEP 446
+        self._locks.add(fd)
+        try:
+            while not granted(fd, operation):
+                if time.monotonic() > deadline:
+                    msg = f"{path} stayed locked by another process for {_DOOR_S:.0f} s"
+                    raise StoreUnavailable(msg)
+                time.sleep(0.02)
+        except BaseException:
+            self._release(fd)
+            raise
+        return fd
+
+    def _release(self, fd: int) -> None:
+        self._locks.discard(fd)
+        fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough while a child about to exec has it
+        os.close(fd)
+
+
+class Reviver(monitoring.ServerHeartbeatListener):
+    """Revives a killed mongod as soon as a client misses its heartbeat.
+
+    For Motor and MongoClient, which call it in a thread; AsyncMongoClient would block its loop.
+    """
+
+    def __init__(self, embedded: Embedded) -> None:
+        self._embedded = embedded
+
+    def started(self, event: monitoring.ServerHeartbeatStartedEvent) -> None:
+        """Nothing to do."""
+
+    def succeeded(self, event: monitoring.ServerHeartbeatSucceededEvent) -> None:
+        """Nothing to do."""
+
+    def failed(self, event: monitoring.ServerHeartbeatFailedEvent) -> None:
+        """Revives mongod; the driver's next heartbeat, which follows at once, finds it."""
+        try:
+            self._embedded.ensure()
+        except StoreUnavailable as error:
+            log.get_logger().warning("embedded_revive_failed", error=str(error))
+
+
+def _forget(locks: set[int]) -> None:
+    for fd in locks:
+        os.close(fd)
+    locks.clear()

@@ -1,0 +1,41 @@
+"""The server that we are connected to: its version, and what it does about failures."""
+
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+from msgspec import Struct
+
+from chesscoach.mongo.client import Database
+from chesscoach.mongo.errors import spoken
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """A server: its version as it says it, and what it is part of.
+
+    `members` counts those of a replica set that hold data; 1 elsewhere.
+    """
+
+    version: str
+    kind: Literal["replica set", "sharded cluster", "standalone"]
+    members: int = 1
+
+
+@spoken
+async def clock_of(database: Database) -> datetime:
+    """The server's clock, to the millisecond."""
+    hello = await database.client.admin.command("hello")
+    return cast(datetime, hello["localTime"]).replace(tzinfo=UTC)
+
+
+@spoken
+async def look(database: Database) -> Server:
+    """Asks the server what it is; any user may."""
+    admin = database.client.admin
+    version = str((await admin.command("buildInfo"))["version"])
+    hello = await admin.command("hello")
+    if hello.get("msg") == "isdbgrid":
+        return Server(version=version, kind="sharded cluster")
+    if not hello.get("setName"):
+        return Server(version=version, kind="standalone")
+    members = len(hello.get("hosts", [])) + len(hello.get("passives", []))
+    return Server(version=version, kind="replica set", members=members)

@@ -1,0 +1,1 @@
+"""The application's users, as all slices share them."""

@@ -1,0 +1,1 @@
+"""The application's collections of users and notifications."""

@@ -1,0 +1,51 @@
+"""The application's notifications: what we tell a user, once.
+
+The application's own unique index on `notification_id` is not relied on: the id is the `_id` too.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from chesscoach.mongo import timestamps
+from chesscoach.mongo.client import Database
+from chesscoach.mongo.errors import spoken
+
+
+class Notifications:
+    """The `notifications` collection, which belongs to the application."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["notifications"]
+
+    @spoken
+    async def tell(
+        self,
+        notification_id: str,
+        user_id: str,
+        kind: str,
+        *,
+        title: str,
+        message: str,
+        data: Mapping[str, str],
+        now: datetime,
+    ) -> bool:
+        """Adds a notification; False if the user has it already."""
+        try:
+            await self._rows.insert_one(
+                {
+                    "_id": notification_id,
+                    "notification_id": notification_id,
+                    "user_id": user_id,
+                    "type": kind,
+                    "title": title,
+                    "message": message,
+                    "data": dict(data),
+                    "read": False,
+                    "created_at": timestamps.text(now),
+                }
+            )
+        except DuplicateKeyError:
+            return False
+        return True

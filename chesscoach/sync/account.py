@@ -1,0 +1,103 @@
+"""Accounts on the sites, and the users who linked them."""
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from chesscoach.sources.game import PendingGame, Platform
+
+
+class Player(Struct, frozen=True, kw_only=True):
+    """What Lichess's bulk request says of one account.
+
+    `fingerprint` changes when the player was seen, or finished a clock game, or a rated one
+    (the reply's seenAt, playTime.total and the sum of perfs.*.games).
+    """
+
+    name: str
+    closed: bool = False
+    bot: bool = False
+    seen_at: datetime | None = None
+    fingerprint: str = ""
+
+
+Standing = Literal[
+    "active",
+    "closed",  # the site says that the player has closed it, or that it was closed
+    "missing",  # the site did not know it, several checks in a row
+]
+
+
+class SealedMonth(Struct, frozen=True, kw_only=True):
+    """A Chess.com month that should change no more, as it was last seen; `etag` as in `Account`."""
+
+    etag: str
+    checked_at: datetime
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """A user who linked an account, and how he spells its name.
+
+    `since` is where his games begin when he joins: the end of what the application had fetched
+    before, or None for a first sync (the newest games of the last months). `joined` tells that
+    his own back-fill is complete; games that ended before `floor` were left out of it and stay so.
+    `told` is the standing of the account that he has been notified of.
+    """
+
+    user_id: str
+    name: str
+    since: datetime | None = None
+    floor: datetime | None = None
+    joined: bool = False
+    told: Standing = "active"
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """What we know of one account on one site; `key` is `{platform}:{name}`.
+
+    `cursor` is the start instant of the newest Lichess game that is stored, and `settled_at` when
+    `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com month
+    that may still change; `etags` holds, for each month since, the ETag of the reply whose games
+    are stored: an empty one if it had none, or a game that could not be read. `player_key` is the
+    site's own identity of the player where it is not the name.
+    `sealed` are the months before that whose changes are still looked for now and then, `gone`
+    those that the site asked us never to ask for again.
+    `looked_back` tells that games which began before the take-over and ended after it were sought.
+    `standing` changes to "missing" after some checks in a row (`absent`) in which the site did not
+    know the name; `lapses` counts how often the account has come back.
+    `active_at` is the newest sign of the player, `checked_at` when the last complete check began,
+    `saved_at` when this was last written, after all that it stands for.
+    """
+
+    key: str
+    platform: Platform
+    name: str
+    links: tuple[Link, ...]
+    created_at: datetime
+    cursor: datetime | None = None
+    pending: tuple[PendingGame, ...] = ()
+    fingerprint: str = ""
+    settled_at: datetime | None = None
+    first_month: str | None = None
+    etags: dict[str, str] = {}
+    sealed: dict[str, SealedMonth] = {}
+    gone: tuple[str, ...] = ()
+    player_key: str | None = None
+    looked_back: bool = False
+    standing: Standing = "active"
+    absent: int = 0
+    lapses: int = 0
+    active_at: datetime | None = None
+    checked_at: datetime | None = None
+    saved_at: datetime | None = None
+
+    @property
+    def joined(self) -> tuple[Link, ...]:
+        """The users whose back-fill is complete: new games are theirs at once."""
+        return tuple(link for link in self.links if link.joined)
+
+    @property
+    def newcomers(self) -> tuple[Link, ...]:
+        """The users who still wait for their own back-fill."""
+        return tuple(link for link in self.links if not link.joined)

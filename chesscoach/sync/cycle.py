@@ -1,0 +1,62 @@
+"""One cycle of the sync: the accounts that are due, on both sources side by side."""
+
+import asyncio
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError
+from chesscoach.sources.game import Platform
+from chesscoach.sync.chesscom_fetcher import FromChesscom
+from chesscoach.sync.lichess_fetcher import FromLichess
+from chesscoach.sync.linking import SITES, link_accounts
+from chesscoach.sync.pipeline import Fetcher, Walk
+from chesscoach.sync.store.account_documents import Wanted
+from chesscoach.worker.job import Run
+
+
+async def run_cycle(
+    ctx: Context, run: Run, *, user_id: str | None = None, everyone: bool = False
+) -> None:
+    """One cycle over the accounts that are due."""
+    if user_id is not None and not await ctx.store.users.exists(user_id):
+        msg = f"--user: there is no user with the user_id {user_id!r}"
+        raise ConfigError(msg)
+    due_only = not (everyone or user_id is not None)
+    begun = ctx.now()
+    wanted = {
+        site: Wanted(
+            platform=site, begun=begun, due_only=due_only, user_id=user_id, shard=run.shard
+        )
+        for site in SITES
+    }
+    made = await link_accounts(ctx, run, user_id, begun)
+    if not ctx.config.sources.contact:
+        await _say_no_contact(ctx, run, wanted.pop("chess.com"))
+    if run.dry_run:
+        for site, of_site in wanted.items():
+            due = made[site] + await ctx.store.accounts.count(of_site)
+            run.counts.candidates += due
+            run.counts.note(f"would_check_{site.replace('.', '')}", due)
+        return
+    fetchers: dict[Platform, Fetcher] = {
+        "lichess": FromLichess(ctx, run),
+        "chess.com": FromChesscom(ctx, run),
+    }
+    queueing = asyncio.Lock()
+    await run.together(
+        *(Walk(ctx, run, fetchers[site], wanted[site], queueing).walk() for site in wanted)
+    )
+
+
+async def _say_no_contact(ctx: Context, run: Run, wanted: Wanted) -> None:
+    """Chess.com refuses a User-Agent without a contact, so it is not asked at all."""
+    waiting = await ctx.store.accounts.count(wanted)
+    if waiting:
+        run.counts.candidates += waiting
+        run.counts.skipped += waiting
+        run.counts.note("chesscom_without_contact", waiting)
+        log.get_logger().warning(
+            "chesscom_skipped",
+            accounts=waiting,
+            reason="no contact for the User-Agent: set [sources] contact",
+        )

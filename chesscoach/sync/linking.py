@@ -1,0 +1,154 @@
+"""Whom we sync: the names that users have linked, as accounts of ours.
+
+The application only writes names into its users. Here each becomes an account with its links; a
+name taken out or changed leaves its account; a name that no site could have is refused.
+"""
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.players.store.users import UserRow
+from chesscoach.sources.game import Platform
+from chesscoach.sync import archive_months, polling, usernames
+from chesscoach.sync.account import Account, Link
+from chesscoach.worker.job import Run
+
+_FIRST_YEAR = 2007
+"""Chess.com's first; Lichess is younger."""
+
+_AHEAD = timedelta(minutes=5)
+"""What another machine's clock may differ; a time further ahead is no time of a sync."""
+
+SITES: tuple[Platform, ...] = ("lichess", "chess.com")
+
+
+class Changes(Struct, kw_only=True):
+    """What a page of users asks of the accounts."""
+
+    new: dict[str, Account] = {}
+    joining: list[tuple[str, Link]] = []
+    leaving: list[tuple[str, str]] = []
+
+
+async def link_accounts(
+    ctx: Context, run: Run, user_id: str | None, begun: datetime
+) -> dict[Platform, int]:
+    """Brings the accounts in line with the users; returns how many were made, by site.
+
+    New accounts are due since `begun`: after those that have waited for longer, so that a crowd of
+    newcomers starves nobody. Refused names are counted as candidates that were skipped.
+    """
+    made = dict.fromkeys(SITES, 0)
+    async for page in ctx.store.users.linked(user_id, run.shard):
+        wanted = {user.user_id: _accounts_of(run, user) for user in page}
+        changes = await _compare(ctx, page, wanted, begun)
+        for account in changes.new.values():
+            made[account.platform] += 1
+        if not run.dry_run:
+            await ctx.store.accounts.ensure(
+                changes.new.values(), changes.joining, changes.leaving, begun
+            )
+    if not run.dry_run:
+        await _let_go(ctx, run, user_id, begun)
+    return made
+
+
+async def _let_go(ctx: Context, run: Run, user_id: str | None, begun: datetime) -> None:
+    """Takes users off the accounts who are gone, or name nothing any more; games stay."""
+    async for page in ctx.store.accounts.links(user_id, run.shard):
+        named = await ctx.store.users.naming({user for _, user in page})
+        await ctx.store.accounts.ensure(
+            [], [], [(key, user) for key, user in page if user not in named], begun
+        )
+
+
+def _accounts_of(run: Run, user: UserRow) -> dict[str, tuple[Platform, str, str]]:
+    """The accounts that a user names: by key, the site, the name and his spelling of it."""
+    found: dict[str, tuple[Platform, str, str]] = {}
+    for site, given in user.names.items():
+        name, spelling = next(
+            ((name, text) for text in given if (name := usernames.normal(site, text))), ("", "")
+        )
+        if not name:
+            run.counts.candidates += 1
+            run.counts.skipped += 1
+            run.counts.note("refused_names")
+            log.get_logger().warning("name_refused", user_id=user.user_id, platform=site)
+        else:
+            found[f"{site}:{name}"] = (site, name, spelling.strip())
+    return found
+
+
+async def _compare(
+    ctx: Context,
+    page: list[UserRow],
+    wanted: dict[str, dict[str, tuple[Platform, str, str]]],
+    begun: datetime,
+) -> Changes:
+    keys = list({key for accounts in wanted.values() for key in accounts})
+    rows = {
+        account.key: account for account in await ctx.store.accounts.of_users(keys, list(wanted))
+    }
+    ours = {link.user_id for row in rows.values() if row.checked_at for link in row.links}
+    changes = Changes(new={}, joining=[], leaving=[])
+    for user in page:
+        # What the application fetched before counts only until we have synced him ourselves.
+        since = None if user.user_id in ours else _believable(user.last_sync, begun)
+        for key, (site, name, spelling) in wanted[user.user_id].items():
+            link = link_from(site, user.user_id, spelling, since)
+            if key not in rows:
+                made = changes.new.get(key) or Account(
+                    key=key, platform=site, name=name, links=(), created_at=begun
+                )
+                changes.new[key] = begin(made, (*made.links, link))
+            elif all(there.user_id != link.user_id for there in rows[key].links):
+                changes.joining.append((key, link))
+    for row in rows.values():
+        for link in row.links:
+            if link.user_id in wanted and row.key not in wanted[link.user_id]:
+                changes.leaving.append((row.key, link.user_id))
+    return changes
+
+
+def _believable(last_sync: datetime | None, begun: datetime) -> datetime | None:
+    """When the application last synced a user: not before the sites were, and not in the future."""
+    if last_sync is None or last_sync.year < _FIRST_YEAR or last_sync > begun + _AHEAD:
+        return None
+    return last_sync
+
+
+def link_from(site: Platform, user_id: str, spelling: str, since: datetime | None) -> Link:
+    """A user's link; games that ended before what he joins with are none of ours."""
+    floor = None
+    if since is not None:
+        floor = since - polling.OVERLAP
+        if site == "chess.com":
+            floor = archive_months.start(archive_months.first_open(floor))
+    return Link(user_id=user_id, name=spelling, since=since, floor=floor)
+
+
+def begin(account: Account, links: tuple[Link, ...]) -> Account:
+    """A new account: users whose games were fetched by somebody else so far go on from there."""
+    known = [link.since for link in links if link.since is not None]
+    start = min(known) if known else None
+    monthly = account.platform == "chess.com"
+    return replace(
+        account,
+        links=tuple(replace(link, joined=link.since is not None) for link in links),
+        cursor=None if monthly else start,
+        first_month=archive_months.first_open(start - polling.OVERLAP)
+        if start and monthly
+        else None,
+    )
+
+
+def changed(account: Account, link: Link, **fields: bool | datetime | None) -> Account:
+    """The account with some fields of one of its links changed."""
+    links = tuple(
+        replace(each, **fields) if each.user_id == link.user_id else each for each in account.links
+    )
+    return replace(account, links=links)

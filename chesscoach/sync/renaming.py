@@ -1,0 +1,62 @@
+"""Following a player to his new name.
+
+The application's users get the new name first, then the old account goes; the new one goes on where
+the old one was, without its ETags. Every step can be repeated, so a kill between two of them costs
+nothing. Games are known by the site's own ids, so none comes twice.
+"""
+
+from msgspec.structs import replace
+
+from chesscoach import log
+from chesscoach.context import Context
+from chesscoach.errors import BadReply
+from chesscoach.sync import account_status, archive_months, usernames
+from chesscoach.sync.account import Account, Link
+
+
+async def rename(ctx: Context, account: Account, name: str, fence: int) -> str:
+    """Moves an account's users to another name; returns the key of that name's account.
+
+    Raises:
+        BadReply: no player can have that name.
+    """
+    site, now = account.platform, ctx.now()
+    new = usernames.normal(site, name)
+    if new is None or new == account.name:
+        msg = "the site sends us to a name that no player can have"
+        raise BadReply(msg)
+    fresh = replace(
+        account_status.present(account),
+        key=f"{site}:{new}",
+        name=new,
+        links=tuple(replace(link, name=new, told="active") for link in account.links),
+        created_at=now,
+        etags={},
+        sealed={month: replace(each, etag="") for month, each in account.sealed.items()},
+        gone=(),
+        lapses=0,
+        checked_at=None,
+        saved_at=None,
+    )
+    joining = [(fresh.key, _newcomer(account, link)) for link in fresh.links]
+    await ctx.store.accounts.ensure([fresh], joining, [], now)
+    for link in account.links:
+        await ctx.store.users.rename(site, link.user_id, account.name, new)
+    await ctx.store.accounts.remove(account.key, fence)
+    log.get_logger().warning(
+        "account_renamed",
+        account=account.key,
+        now=new,
+        user_ids=[link.user_id for link in account.links],
+    )
+    return fresh.key
+
+
+def _newcomer(account: Account, link: Link) -> Link:
+    """A link of the account for one of the new name that others have linked before.
+
+    A user who was up to date lacks what came since the first month that may still change.
+    """
+    if not link.joined or account.first_month is None:
+        return link
+    return replace(link, joined=False, since=archive_months.start(account.first_month))

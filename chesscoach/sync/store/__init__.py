@@ -1,0 +1,1 @@
+"""The sync's collections: accounts, games, the analysis queue, the lanes."""

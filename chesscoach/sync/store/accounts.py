@@ -1,0 +1,242 @@
+"""Sync accounts: what we know of each linked account, and which are due.
+
+`_id` is `{platform}:{name}`; an account that several users link has one row. Everything here is
+walked by key in pages, so no server cursor stays open. Rows are written under the fence of their
+site's lane: a holder that lost it cannot move a cursor. `number` is that of the user who linked the
+account first, and so says in which part of the users it is walked.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import get_args
+
+from msgspec.structs import replace
+from pymongo import InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from chesscoach.errors import LeaseLost
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.sources.game import Platform
+from chesscoach.sync.account import Account, Link
+from chesscoach.sync.store import account_documents
+from chesscoach.sync.store.account_documents import Row, Saved, Trouble, Wanted
+from chesscoach.worker.shard import WHOLE, Shard, number
+
+PAGE = 300
+_LINKS = 1000
+_ERRORS = 5
+"""So many of an account's last errors are kept."""
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Accounts:
+    """The linked accounts of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["sync_accounts"]
+
+    @spoken
+    async def of_users(
+        self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = WHOLE
+    ) -> list[Account]:
+        """The rows of some accounts, and every row that some users are linked to; of a part."""
+        named: Document = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
+        query = {**named, **account_documents.of_part(shard)}
+        return [
+            account_documents.account_of(row) for row in await self._rows.find(query).to_list(None)
+        ]
+
+    async def links(
+        self, user_id: str | None = None, shard: Shard = WHOLE
+    ) -> AsyncIterator[list[tuple[str, str]]]:
+        """Pages of (account key, user): the links of a part's accounts, or those of one user."""
+        after = ""
+        while page := await self._links_page(user_id, shard, after):
+            yield [
+                (row["_id"], link["user_id"])
+                for row in page
+                for link in row["links"]
+                if user_id in (None, link["user_id"])
+            ]
+            after = page[-1]["_id"]
+
+    @spoken
+    async def _links_page(self, user_id: str | None, shard: Shard, after: str) -> list[Document]:
+        query: Document = {
+            "_id": {"$gt": after},
+            "links.0": {"$exists": True},
+            **account_documents.of_part(shard),
+        }
+        if user_id is not None:
+            query["links.user_id"] = user_id
+        rows = self._rows.find(query, {"links.user_id": 1}).sort("_id", 1)
+        return await rows.limit(_LINKS).to_list(_LINKS)
+
+    @spoken
+    async def ensure(
+        self,
+        new: Iterable[Account],
+        joining: Iterable[tuple[str, Link]],
+        leaving: Iterable[tuple[str, str]],
+        joined_at: datetime,
+    ) -> None:
+        """Makes rows, adds links, removes links (key, user).
+
+        A new account is due since it was made, one that somebody joins at once. One that another
+        has made meanwhile is joined.
+        """
+        made = list(new)
+        writes: list[InsertOne[Document] | UpdateOne] = [
+            InsertOne(
+                {
+                    **account_documents.fields_of(account),
+                    "_id": account.key,
+                    "number": number(account.links[0].user_id) if account.links else None,
+                    "due_at": account.created_at,
+                    "fence": 0,
+                }
+            )
+            for account in made
+        ]
+        writes += [account_documents.joining(key, link, joined_at) for key, link in joining]
+        writes += [
+            UpdateOne({"_id": key}, {"$pull": {"links": {"user_id": user_id}}})
+            for key, user_id in leaving
+        ]
+        if not writes:
+            return
+        try:
+            await self._rows.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+            there = [made[each["index"]] for each in error.details["writeErrors"]]
+            await self._rows.bulk_write(
+                [
+                    account_documents.joining(account.key, replace(link, joined=False), joined_at)
+                    for account in there
+                    for link in account.links
+                ],
+                ordered=False,
+            )
+
+    async def due(self, wanted: Wanted) -> AsyncIterator[list[Account]]:
+        """Pages of the accounts that are wanted, stalest first."""
+        after: tuple[datetime, str] | None = None
+        while page := await self._due_page(wanted, after):
+            yield [account_documents.account_of(row) for row in page]
+            after = (page[-1]["due_at"], page[-1]["_id"])
+
+    @spoken
+    async def _due_page(self, wanted: Wanted, after: tuple[datetime, str] | None) -> list[Document]:
+        query = account_documents.asking(wanted)
+        if after is not None:
+            at, key = after
+            query["$or"] = [{"due_at": {"$gt": at}}, {"due_at": at, "_id": {"$gt": key}}]
+        rows = self._rows.find(query).sort([("due_at", 1), ("_id", 1)])
+        return await rows.limit(PAGE).to_list(PAGE)
+
+    @spoken
+    async def count(self, wanted: Wanted) -> int:
+        """How many accounts `due` would yield."""
+        return await self._rows.count_documents(account_documents.asking(wanted))
+
+    @spoken
+    async def save(self, saved: Sequence[Saved], fence: int) -> None:
+        """Moves cursors; to be called after the writes that they stand for.
+
+        Raises:
+            LeaseLost: another holder of the lane has written one of these rows since.
+        """
+        if not saved:
+            return
+        result = await self._rows.bulk_write(
+            [account_documents.moving(item, fence) for item in saved], ordered=False
+        )
+        if result.matched_count < len(saved):
+            msg = "a newer holder of the lane has moved these cursors"
+            raise LeaseLost(msg)
+
+    @spoken
+    async def complain(
+        self, key: str, error: str, at: datetime, *, patience: int, aside_until: datetime
+    ) -> None:
+        """Notes why an account could not be checked; its cursor stays.
+
+        It is due at once, after all that are due already; after `patience` failures in a row no
+        sooner than `aside_until`.
+        """
+        failures = {"$add": [{"$ifNull": ["$failures", 0]}, 1]}
+        errors = {
+            "$concatArrays": [
+                {"$ifNull": ["$errors", []]},
+                [{"error": {"$literal": error}, "at": at}],
+            ]
+        }
+        spent = {"$gte": ["$failures", patience]}
+        await self._rows.update_one(
+            {"_id": key},
+            [
+                {"$set": {"failures": failures, "errors": {"$slice": [errors, -_ERRORS]}}},
+                {"$set": {"due_at": {"$cond": [spent, aside_until, at]}}},
+            ],
+        )
+
+    @spoken
+    async def named(self, name: str) -> list[Row]:
+        """The accounts of a name on either site or of a key, in any case, or of a user_id."""
+        lower = name.lower()
+        keys = [lower, *(f"{site}:{lower}" for site in get_args(Platform))]
+        query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
+        rows = await self._rows.find(query).sort("_id", 1).to_list(None)
+        return [
+            Row(
+                account=account_documents.account_of(row),
+                due_at=row["due_at"],
+                failures=row.get("failures", 0),
+                errors=tuple(Trouble(**each) for each in row.get("errors", [])),
+            )
+            for row in rows
+        ]
+
+    @spoken
+    async def sample(self, platform: Platform) -> Account | None:
+        """A linked account of a site whose last check did not fail; None if there is none.
+
+        The one that is due last: its player is the least active, so that little is to be said of
+        him.
+        """
+        query: Document = {
+            "platform": platform,
+            "links.0": {"$exists": True},
+            "standing": "active",
+            "failures": {"$not": {"$gt": 0}},
+        }
+        rows = await self._rows.find(query).sort("due_at", -1).limit(1).to_list(1)
+        return account_documents.account_of(rows[0]) if rows else None
+
+    @spoken
+    async def remove(self, key: str, fence: int) -> None:
+        """Takes an account out of the walk for good; its users have gone on to another."""
+        await self._rows.delete_one({"_id": key, "fence": {"$lte": fence}})
+
+    @spoken
+    async def oldest_success(self, user_ids: Sequence[str]) -> dict[str, datetime]:
+        """For users whose every account was checked: the oldest of their last checks."""
+        rows = await self._rows.aggregate(
+            [
+                {"$match": {"links.user_id": {"$in": user_ids}}},
+                {"$unwind": "$links"},
+                {"$match": {"links.user_id": {"$in": user_ids}}},
+                {
+                    "$group": {
+                        "_id": "$links.user_id",
+                        "oldest": {"$min": {"$ifNull": ["$checked_at", _NEVER]}},
+                        "joined": {"$min": "$links.joined"},
+                    }
+                },
+            ]
+        ).to_list(None)
+        return {r["_id"]: r["oldest"] for r in rows if r["oldest"] > _NEVER and r["joined"]}

@@ -1,0 +1,65 @@
+"""The application's analysis queue: our items for new games, within a day's allowance."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pymongo.errors import BulkWriteError
+
+from chesscoach.mongo import timestamps
+from chesscoach.mongo.client import Database
+from chesscoach.mongo.errors import only_duplicates, spoken
+
+
+class Queue:
+    """The `analysis_queue` collection, which belongs to the application."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["analysis_queue"]
+
+    @spoken
+    async def left_today(self, user_id: str, now: datetime, allowance: int) -> int:
+        """How many more items a user may get on the UTC day of `now`."""
+        day = timestamps.text(now)[:10]
+        query = {"user_id": user_id, "created_at": {"$gte": day, "$lt": day + "~"}}
+        return allowance - await self._rows.count_documents(query, limit=max(allowance, 1))
+
+    @spoken
+    async def queued(self, queue_ids: Sequence[str]) -> set[str]:
+        """Which of these items there are."""
+        rows = self._rows.find({"queue_id": {"$in": queue_ids}}, {"_id": 0, "queue_id": 1})
+        return {row["queue_id"] for row in await rows.to_list(None)}
+
+    @spoken
+    async def oldest_pending(self) -> datetime | None:
+        """Since when the item waits that has waited longest; of those whose time can be read."""
+        found = []
+        for kind in ("string", "date"):
+            query = {"status": "pending", "created_at": {"$type": kind}}
+            row = await self._rows.find_one(query, {"created_at": 1}, sort=[("created_at", 1)])
+            found.append(timestamps.instant(row["created_at"]) if row else None)
+        return min((at for at in found if at is not None), default=None)
+
+    @spoken
+    async def add(self, user_id: str, games: Mapping[str, str], now: datetime) -> None:
+        """Queues games, given as item id to game id; an item that is there stays as it is."""
+        if not games:
+            return
+        items = [
+            {
+                "queue_id": queue_id,
+                "user_id": user_id,
+                "game_id": game_id,
+                "status": "pending",
+                "priority": 0,
+                "created_at": timestamps.text(now),
+                "started_at": None,
+                "completed_at": None,
+                "error": None,
+            }
+            for queue_id, game_id in games.items()
+        ]
+        try:
+            await self._rows.insert_many(items, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise

@@ -1,0 +1,210 @@
+"""Games, in the application's own shape, each once per user.
+
+A game's `game_id` follows from the site, its id there and the user, so the application's unique
+index makes a repeated write harmless. Games that the application imported itself have ids of its
+own; they are known by their `url`.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from msgspec import Struct
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from chesscoach.mongo import timestamps
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.sources.game import Colour, Game
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_LOOK = {
+    "_id": 0,
+    "game_id": 1,
+    "url": 1,
+    "imported_at": 1,
+    "accuracies": 1,
+    "pgn": {"$gt": ["$pgn", ""]},
+}
+
+
+class UserGame(Struct, frozen=True, kw_only=True):
+    """A game as one user's: what a document of `games` is made of.
+
+    `analysable` says whether an engine's time is well spent on it.
+    """
+
+    game_id: str
+    user_id: str
+    username: str
+    colour: Colour
+    game: Game
+    analysable: bool = False
+
+
+class Stored(Struct, frozen=True, kw_only=True):
+    """What became of a batch: the games that are new, and those of ours that stood already.
+
+    `known` maps a game's id to when it was imported; `completed` are those that had come without
+    their moves and have them now.
+    """
+
+    new: list[UserGame]
+    known: dict[str, datetime]
+    completed: list[UserGame]
+
+
+class _Known(Struct, frozen=True, kw_only=True):
+    """What a stored game may lack."""
+
+    imported_at: datetime
+    accuracies: Document | None
+    pgn: bool
+
+
+class Games:
+    """The `games` collection, which belongs to the application."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database["games"]
+
+    @spoken
+    async def add(self, batch: Iterable[UserGame], now: datetime) -> Stored:
+        """Inserts the games that are not there yet, and adds to those of ours what they lack.
+
+        Nothing else of a stored game is changed, and none is ever deleted: a site's lists waver.
+        """
+        wanted = {item.game_id: item for item in batch}
+        known, imported = await self._there(wanted.values())
+        new = [
+            item
+            for item in wanted.values()
+            if item.game_id not in known and (item.user_id, item.game.url) not in imported
+        ]
+        imported_at = timestamps.text(now)
+        if new:
+            taken = await self._insert([_document(item, imported_at) for item in new])
+            if taken:  # by a rival, by another batch of ours, or under another address
+                known |= await self._known([new[place].game_id for place in taken])
+                new = [item for place, item in enumerate(new) if place not in taken]
+        patches = {
+            game_id: patch
+            for game_id, row in known.items()
+            if (patch := _patch(wanted[game_id], row))
+        }
+        if patches:
+            await self._rows.bulk_write(
+                [
+                    UpdateOne({"user_id": wanted[key].user_id, "game_id": key}, {"$set": patch})
+                    for key, patch in patches.items()
+                ],
+                ordered=False,
+            )
+        return Stored(
+            new=new,
+            known={game_id: row.imported_at for game_id, row in known.items()},
+            completed=[wanted[game_id] for game_id, patch in patches.items() if "pgn" in patch],
+        )
+
+    async def _there(
+        self, items: Collection[UserGame]
+    ) -> tuple[dict[str, _Known], set[tuple[str, str]]]:
+        """The games that stand already: ours by id, the application's by (user, url).
+
+        Both have their `url`, so that one look by the index on it finds either.
+        """
+        known: dict[str, _Known] = {}
+        imported: set[tuple[str, str]] = set()
+        ids = {item.game_id for item in items}
+        for user_id in {item.user_id for item in items}:
+            urls = [item.game.url for item in items if item.user_id == user_id]
+            rows = self._rows.find({"user_id": user_id, "url": {"$in": urls}}, _LOOK)
+            for row in await rows.to_list(None):
+                if row.get("game_id") in ids:
+                    known[row["game_id"]] = _known(row)
+                else:
+                    imported.add((user_id, row["url"]))
+        return known, imported
+
+    async def _known(self, ids: list[str]) -> dict[str, _Known]:
+        rows = self._rows.find({"game_id": {"$in": ids}}, _LOOK)
+        return {row["game_id"]: _known(row) for row in await rows.to_list(None)}
+
+    async def _insert(self, documents: list[Document]) -> set[int]:
+        """Inserts what is not there yet; returns the places of those that are."""
+        try:
+            await self._rows.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):  # a rival's insert of the same game is as good as ours
+                raise
+            return {int(item["index"]) for item in error.details["writeErrors"]}
+        return set()
+
+    @spoken
+    async def count_by_user(self, user_ids: list[str]) -> dict[tuple[str, str], int]:
+        """The number of stored games by (user, platform)."""
+        rows = await self._rows.aggregate(
+            [
+                {"$match": {"user_id": {"$in": user_ids}}},
+                {"$group": {"_id": {"u": "$user_id", "p": "$platform"}, "n": {"$sum": 1}}},
+            ]
+        ).to_list(None)
+        return {(row["_id"]["u"], row["_id"]["p"]): row["n"] for row in rows}
+
+
+def _known(row: Document) -> _Known:
+    return _Known(
+        imported_at=timestamps.instant(row.get("imported_at")) or _EPOCH,
+        accuracies=row.get("accuracies"),
+        pgn=row["pgn"],
+    )
+
+
+def _accuracies(game: Game) -> Document | None:
+    if game.accuracies is None:
+        return None
+    white, black = game.accuracies
+    return {"white": white, "black": black}
+
+
+def _patch(item: UserGame, row: _Known) -> Document:
+    """What the site has added to a game since it was stored."""
+    patch: Document = {}
+    accuracies = _accuracies(item.game)
+    if accuracies is not None and accuracies != row.accuracies:
+        patch["accuracies"] = accuracies
+    if item.game.pgn and not row.pgn:
+        patch |= {"pgn": item.game.pgn, "analysable": item.analysable}
+    return patch
+
+
+def _document(item: UserGame, imported_at: str) -> Document:
+    game = item.game
+    mine, other = (game.white, game.black) if item.colour == "white" else (game.black, game.white)
+    return {
+        "game_id": item.game_id,
+        "user_id": item.user_id,
+        "platform": game.platform,
+        "username": item.username,
+        "pgn": game.pgn,
+        "url": game.url,
+        "user_color": item.colour,
+        "result": game.result,
+        "time_control": game.speed,
+        "imported_at": imported_at,
+        "is_analyzed": False,
+        "auto_synced": True,
+        # Ours, for summaries and for finding a game at its site again.
+        "external_id": game.external_id,
+        "variant": game.variant,
+        "initial_fen": game.initial_fen,
+        "ending": game.ending,
+        "analysable": item.analysable,
+        "accuracies": _accuracies(game),
+        "rated": game.rated,
+        "started_at": timestamps.text(game.started_at) if game.started_at else None,
+        "ended_at": timestamps.text(game.ended_at),
+        "user_rating": mine.rating,
+        "opponent": other.name,
+        "opponent_rating": other.rating,
+    }

@@ -1,0 +1,115 @@
+"""Lichess games that were unfinished when they were last seen, followed by their ids.
+
+An export goes by a game's start, so a correspondence game that began before the cursor and ends
+after it is in none. It is therefore kept in its account and asked for again until it has ended:
+300 games a request, whoever's they are.
+"""
+
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chesscoach import log
+from chesscoach.errors import SiteClosed, SourceError
+from chesscoach.sources.game import Game, PendingGame
+from chesscoach.sources.lichess import BULK, Lichess
+from chesscoach.sources.lichess_payload import Line
+from chesscoach.sync.account import Account
+
+_ABSENT = 2
+"""A game that the site did not know so often in a row was aborted and deleted."""
+
+_MOST = 1000
+"""Unfinished games of one account that are followed; nobody plays so many."""
+
+
+class Settled(Struct, frozen=True):
+    """An account with its games that go on, those that have ended, how many cannot be read."""
+
+    account: Account
+    games: tuple[Game, ...]
+    unreadable: int
+
+
+def waiting_for(account: Account, unfinished: Iterable[PendingGame]) -> Account:
+    """The account with these games pending as well."""
+    pending = {game.external_id: game for game in (*account.pending, *unfinished)}
+    return replace(account, pending=tuple(pending.values())[:_MOST])
+
+
+async def follow(lichess: Lichess, pages: AsyncIterator[list[Account]]) -> AsyncGenerator[Settled]:
+    """How the unfinished games of some accounts stand now.
+
+    If a request fails, its games wait for the next run and nobody fails with them.
+    """
+    waiting: deque[Account] = deque()
+    ids: dict[str, None] = {}
+    tried: set[str] = set()
+    answers: dict[str, Line | None] = {}
+    async for page in pages:
+        for account in page:
+            waiting.append(account)
+            ids |= dict.fromkeys(
+                game.external_id for game in account.pending if game.external_id not in tried
+            )
+            while len(ids) >= BULK:
+                await _ask(lichess, ids, tried, answers)
+            for settled in _settled(waiting, tried, answers):
+                yield settled
+    if ids:
+        await _ask(lichess, ids, tried, answers)
+    for settled in _settled(waiting, tried, answers):
+        yield settled
+
+
+async def _ask(
+    lichess: Lichess, ids: dict[str, None], tried: set[str], answers: dict[str, Line | None]
+) -> None:
+    """Asks about the first of the ids and takes them out; an id without a game answers None."""
+    batch = list(ids)[:BULK]
+    for each in batch:
+        del ids[each]
+    tried.update(batch)
+    found: dict[str, Line | None] = dict.fromkeys(batch)
+    try:
+        async with aclosing(lichess.games_by_id(batch)) as lines:
+            async for line in lines:
+                found[line.external_id] = line
+    except SiteClosed:
+        raise
+    except SourceError as error:
+        log.get_logger().warning("pending_not_asked", games=len(batch), error=str(error))
+        found = {each: line for each, line in found.items() if line is not None}
+    answers |= found
+
+
+def _settled(
+    waiting: deque[Account], tried: set[str], answers: dict[str, Line | None]
+) -> Iterable[Settled]:
+    """The foremost accounts whose games have all been asked about."""
+    while waiting and all(game.external_id in tried for game in waiting[0].pending):
+        yield _settle(waiting.popleft(), answers)
+    if not waiting:
+        tried.clear()
+        answers.clear()
+
+
+def _settle(account: Account, answers: dict[str, Line | None]) -> Settled:
+    games: list[Game] = []
+    pending: list[PendingGame] = []
+    unreadable = 0
+    for game in account.pending:
+        line = answers.get(game.external_id, game)
+        if isinstance(line, Game):
+            games.append(line)
+        elif isinstance(line, PendingGame):
+            pending.append(replace(line, absent=game.absent if line is game else 0))
+        elif line is not None:
+            unreadable += 1
+            pending.append(game)
+        elif game.absent + 1 < _ABSENT:
+            pending.append(replace(game, absent=game.absent + 1))
+    return Settled(replace(account, pending=tuple(pending)), tuple(games), unreadable)

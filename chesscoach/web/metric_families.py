@@ -1,0 +1,122 @@
+"""Metrics that are looked up when they are asked for: of the run records, of the alarm.
+
+What the records say is the same wherever it is asked, so it is a gauge: of several processes take
+the maximum. What a process counts itself stands in `metrics`: of several take the sum.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from chesscoach import __version__
+from chesscoach.mongo.probe import Ledger
+from chesscoach.schedules import gaps as gaps_module
+from chesscoach.worker.scheduler.ticker import Alarm
+from chesscoach.worker.store.schedules import Stored
+
+STATES = ("active", "paused", "disabled", "retired", "quarantined")
+
+
+def of_process(alarm: Alarm | None) -> Iterator[Metric]:
+    """The version, and how old the last tick is while there should be ticks."""
+    build = GaugeMetricFamily("chesscoach_build_info", "1, by version.", labels=["version"])
+    build.add_metric([__version__], 1)
+    yield build
+    if alarm is not None and alarm.ringing:
+        yield GaugeMetricFamily(
+            "chesscoach_alarm_silent_seconds",
+            "Since the scheduler last woke: once a second.",
+            alarm.silent_s,
+        )
+        yield GaugeMetricFamily(
+            "chesscoach_tick_age_seconds",
+            "Since a tick of the scheduler last ended; it grows while MongoDB hangs.",
+            alarm.tick_age_s,
+        )
+
+
+def of_ledger(ledger: Ledger | None, gaps: "Gaps", now: datetime) -> Iterator[Metric]:
+    """What the run records and schedules say; None if they could not be read."""
+    yield GaugeMetricFamily(
+        "chesscoach_store_up",
+        "Whether the run records could be read for this answer, in time.",
+        float(ledger is not None),
+    )
+    if ledger is None:
+        return
+    yield _by_job(
+        "chesscoach_job_last_success_timestamp_seconds",
+        "When a run with exit code 0 last ended, whoever ran it.",
+        {job: at.timestamp() for job, at in ledger.last_success.items()},
+    )
+    yield _by_job(
+        "chesscoach_job_running_since_timestamp_seconds",
+        "When the oldest run that is at work began, whoever runs it.",
+        {job: at.timestamp() for job, at in ledger.running_since.items()},
+    )
+    yield _by_job(
+        "chesscoach_job_period_seconds",
+        "The longest that an active schedule leaves its job alone; of several the shortest.",
+        _periods(ledger, gaps, now),
+    )
+    recent = GaugeMetricFamily(
+        "chesscoach_job_recent_runs",
+        "Runs (and slots not worked) recorded as ended within 24 hours, whoever ran them.",
+        labels=["job_name", "outcome"],
+    )
+    for (job, outcome), count in sorted(ledger.recent.items()):
+        recent.add_metric([job, outcome], count)
+    yield recent
+    states = GaugeMetricFamily("chesscoach_schedules", "Schedules, by state.", labels=["state"])
+    for state in STATES:
+        states.add_metric([state], sum(each.state == state for each in ledger.schedules))
+    yield states
+    if ledger.mails is None:
+        return
+    mails = GaugeMetricFamily(
+        "chesscoach_outbox_rows",
+        "Mails in the outbox, by state: those of this week and the two before it.",
+        labels=["state"],
+    )
+    for state, count in ledger.mails.items():
+        mails.add_metric([state], count)
+    yield mails
+
+
+class Gaps:
+    """The longest gaps of schedules; each trigger is looked at once a day."""
+
+    def __init__(self) -> None:
+        self._day = ""
+        self._known: dict[tuple[object, ...], float | None] = {}
+
+    def of(self, stored: Stored, now: datetime) -> float | None:
+        """Seconds; None for a schedule that is due once."""
+        day = f"{now:%F}"
+        if day != self._day:
+            self._day, self._known = day, {}
+        each = stored.schedule
+        key = (each.cron, each.timezone, each.gap, each.fold, each.every, each.at)
+        if key not in self._known:
+            found = gaps_module.longest(each, now)
+            self._known[key] = found.total_seconds() if found is not None else None
+        return self._known[key]
+
+
+def _periods(ledger: Ledger, gaps: Gaps, now: datetime) -> dict[str, float]:
+    shortest: dict[str, float] = {}
+    for stored in ledger.schedules:
+        seconds = gaps.of(stored, now) if stored.active else None
+        if seconds is not None:
+            job = stored.schedule.job
+            shortest[job] = min(shortest.get(job, seconds), seconds)
+    return shortest
+
+
+def _by_job(name: str, told: str, values: dict[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, told, labels=["job_name"])
+    for job, value in sorted(values.items()):
+        family.add_metric([job], value)
+    return family

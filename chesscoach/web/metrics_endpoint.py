@@ -1,0 +1,81 @@
+"""`/metrics`: what this process has counted, how it is, and what the run records say.
+
+One-shots end before anybody could scrape them; what they did is read from their records, within
+two seconds. Without them the rest still comes, and `chesscoach_store_up` is 0.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+from aiohttp import web
+from prometheus_client import Metric, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from chesscoach.context import Context
+from chesscoach.errors import ChesscoachError
+from chesscoach.jobs.catalog import JOBS
+from chesscoach.mongo.probe import LIMIT_S, Ledger, Probe
+from chesscoach.schedules.iso_week import Week
+from chesscoach.schedules.outcome import PASSED_OVER, WORKED
+from chesscoach.web import metric_families
+from chesscoach.worker.scheduler.ticker import Alarm
+
+_RECENT = timedelta(hours=24)
+_MAILS = timedelta(weeks=2)
+
+
+class Exposition:
+    """What `/metrics` answers, in Prometheus's form or in OpenMetrics, as it is asked."""
+
+    def __init__(self, ctx: Context, probe: Probe, alarm: Alarm | None) -> None:
+        self._ctx = ctx
+        self._probe = probe
+        self._alarm = alarm
+        self._gaps = metric_families.Gaps()
+        self._reading = asyncio.Lock()
+        for job in JOBS:  # a series that begins with its first event hides that one from rate()
+            for outcome in WORKED:
+                ctx.metrics.job_runs.labels(job, outcome)
+            for reason in PASSED_OVER:
+                ctx.metrics.job_skipped.labels(job, reason)
+
+    def routes(self) -> list[web.RouteDef]:
+        """The handler."""
+        return [web.get("/metrics", self._metrics)]
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, form = choose_encoder(request.headers.get("Accept", ""))
+        found = _Found(self._ctx, self._alarm, await self._ledger(), self._gaps)
+        # In a thread, for the process's own figures come from files of the system.
+        body = await asyncio.to_thread(encode, found)
+        return web.Response(body=body, headers={"Content-Type": form})
+
+    async def _ledger(self) -> Ledger | None:
+        """The records, read by one at a time."""
+        try:
+            async with asyncio.timeout(LIMIT_S), self._reading:
+                now = self._ctx.now()
+                first = Week.of((now - _MAILS).date())
+                return await self._probe.ledger(list(JOBS), now - _RECENT, first)
+        except (TimeoutError, ChesscoachError):
+            return None
+
+
+class _Found:
+    """All that is told, as prometheus-client wants it."""
+
+    def __init__(
+        self, ctx: Context, alarm: Alarm | None, ledger: Ledger | None, gaps: metric_families.Gaps
+    ) -> None:
+        self._ctx = ctx
+        self._alarm = alarm
+        self._ledger = ledger
+        self._gaps = gaps
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric."""
+        yield from metric_families.of_process(self._alarm)
+        yield from metric_families.of_ledger(self._ledger, self._gaps, self._ctx.now())
+        yield from self._ctx.metrics.registry.collect()
+        yield from ProcessCollector(registry=None).collect()

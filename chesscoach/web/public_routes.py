@@ -1,0 +1,44 @@
+"""What the public listener has besides health: links in mails, and SendGrid's events.
+
+Each is there only with the key that it cannot do without, and imported only then: templates,
+languages and SendGrid's library take as long to import as a short command may run.
+"""
+
+import asyncio
+
+from aiohttp import web
+
+from chesscoach.context import Context
+from chesscoach.emails.unsubscribe_links import Links
+
+
+async def public_routes(ctx: Context) -> list[web.RouteDef]:
+    """The routes that the settings make possible.
+
+    Raises:
+        ConfigError: `emails.sendgrid.events_key` is no key, or a catalog cannot be used.
+    """
+    found: list[web.RouteDef] = []
+    if ctx.config.emails.keys:
+        found += await asyncio.to_thread(_unsubscribe, ctx)
+    if ctx.config.emails.sendgrid.events_key:
+        found += await asyncio.to_thread(_events, ctx)
+    return found
+
+
+def _unsubscribe(ctx: Context) -> list[web.RouteDef]:
+    from chesscoach.emails.rendering import Renderer
+    from chesscoach.web.unsubscribe import Unsubscribe
+
+    emails, store = ctx.config.emails, ctx.store
+    links = Links(emails.public_url, emails.keys, emails.links_days, ctx.now)
+    return Unsubscribe(links, store.users, store.subscriptions, Renderer(emails)).routes()
+
+
+def _events(ctx: Context) -> list[web.RouteDef]:
+    from chesscoach.emails.webhook.signatures import EventSignatures
+    from chesscoach.web.sendgrid_webhook import Events
+
+    store = ctx.store
+    signatures = EventSignatures(ctx.config.emails.sendgrid.events_key, ctx.now)
+    return Events(signatures, store.suppressions, store.outbox, ctx.metrics, ctx.now).routes()

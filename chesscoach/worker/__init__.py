@@ -1,0 +1,1 @@
+"""How any job runs: claims, leases, schedules, attempts, records."""

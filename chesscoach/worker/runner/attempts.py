@@ -1,0 +1,117 @@
+"""An attempt at work: the run that is ours, its lease, and what both are called."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+from uuid import uuid4
+
+from msgspec import Struct
+
+from chesscoach.context import Context
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Job
+from chesscoach.worker.shard import WHOLE, Shard
+from chesscoach.worker.store.lease import Holding, Lease
+from chesscoach.worker.store.run_documents import NewRun, RunRecord
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """The right to work: a run that is ours, and the lease that goes with it.
+
+    A part of a slot has `group` as well: the job's lease, together with the other parts.
+    """
+
+    new: NewRun
+    number: int
+    lease: Lease
+    group: Lease | None = None
+
+    @property
+    def shard(self) -> Shard:
+        """Which users are its."""
+        return WHOLE if self.new.part is None else Shard(index=self.new.part, of=self.new.parts)
+
+    @property
+    def fence(self) -> int:
+        """Grows with each holder of the job's lease, alone or in a group."""
+        return (self.group or self.lease).fence
+
+    @asynccontextmanager
+    async def scope(self) -> AsyncIterator[None]:
+        """A context in which work may count on both leases."""
+        async with self.lease.scope(), self.group.scope() if self.group else nullcontext():
+            yield
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """There is nothing to work: the slot is closed, or somebody has it in hand."""
+
+    record: RunRecord
+    exit_code: int
+    reason: str
+
+
+def owner() -> dict[str, Any]:
+    """Who we are, for people; identity is never decided by it."""
+    return {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+def lease_key(ctx: Context, job: Job, schedule: Schedule | None) -> str:
+    """The lease of a run: the schedule's lock; by hand that of the schedule named like the job."""
+    schedule = schedule or ctx.config.schedules.get(job.name)
+    return (schedule.lock if schedule else None) or job.name
+
+
+def manual_id(job: Job) -> str:
+    """A new id for a run by hand."""
+    return f"{job.name}:manual:{uuid4()}"
+
+
+def instances(key: str, count: int) -> list[str]:
+    """The leases of which a run of a schedule needs one."""
+    return [key, *(f"{key}#{number}" for number in range(1, count))]
+
+
+def holder(new: NewRun) -> dict[str, Any]:
+    """Who has a lease, for people."""
+    return {**new.owner, "job": new.job, "source": new.source, "since": new.started_at}
+
+
+def part_key(key: str, shard: Shard) -> str:
+    """What a part of something with a name is called; the whole has the name itself."""
+    return key if shard.of == 1 else f"{key}#{shard}"
+
+
+def held(job: Job, holding: Holding | None) -> str:
+    """Who is at work, as a sentence for people."""
+    who = holding.holder if holding else {}
+    return (
+        f"{job.name} is at work already: run {who.get('run_id') or 'of a daemon'} "
+        f"on {who.get('host')}, pid {who.get('pid')}, since {who.get('since')}"
+    )
+
+
+def new_run(
+    ctx: Context,
+    job: Job,
+    slot: Slot | None,
+    run_id: str,
+    key: str,
+    source: str,
+    shard: Shard | None = None,
+) -> NewRun:
+    """What is written of a run, of one part where it has any."""
+    return NewRun(
+        id=run_id,
+        job=job.name,
+        source=source,
+        claim=uuid4().hex,
+        owner=owner(),
+        lease=key,
+        started_at=ctx.now(),
+        slot=slot,
+        parts=shard.of if shard else 1,
+        part=shard.index if shard else None,
+    )

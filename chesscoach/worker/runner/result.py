@@ -1,0 +1,98 @@
+"""How a run is told: the record for people and scripts, the canonical line, the exit code."""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from chesscoach import log
+from chesscoach.config import Limits
+from chesscoach.schedules.outcome import Counts, Outcome
+from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.job import Job, Stop
+from chesscoach.worker.runner.attempts import Attempt
+
+DONE, FAILED, USAGE, HELD = 0, 1, 2, 75
+_LEVELS = {"succeeded": "info", "partial": "warning", "cancelled": "warning"}
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How it ended: the exit code, and the record as people and scripts get it."""
+
+    exit_code: int
+    record: dict[str, Any]
+
+
+def exit_code(outcome: Outcome, counts: Counts, limits: Limits, stop: Stop) -> int:
+    """The process's exit code for a run; see the table in README."""
+    if outcome == "cancelled" and stop.signal is not None:
+        return 128 + stop.signal
+    if outcome == "partial" and counts.success_rate() >= limits.success_threshold:
+        return DONE
+    return DONE if outcome == "succeeded" else FAILED
+
+
+def counted(counts: Counts) -> dict[str, Any]:
+    """The counts as fields."""
+    return {
+        "candidates": counts.candidates,
+        "done": counts.done,
+        "failed": counts.failed,
+        "skipped": counts.skipped,
+        "notes": dict(counts.notes),
+        "errors": list(counts.errors),
+    }
+
+
+def finished(
+    attempt: Attempt,
+    outcome: Outcome,
+    code: int,
+    counts: Counts,
+    finished_at: datetime,
+    duration_s: float,
+) -> dict[str, Any]:
+    """The record of a run that was worked."""
+    slot = attempt.new.slot
+    return {
+        "event": "job_finished",
+        "job": attempt.new.job,
+        "run_id": attempt.new.id,
+        "schedule": slot.schedule if slot else None,
+        "slot": slot.name if slot else None,
+        "shard": str(attempt.shard) if attempt.group else None,
+        "attempt": attempt.number,
+        "outcome": outcome,
+        "source": attempt.new.source,
+        "started_at": attempt.new.started_at.isoformat(),
+        "finished_at": finished_at.isoformat(),
+        "duration_s": duration_s,
+        "exit_code": code,
+        **counted(counts),
+    }
+
+
+def refused(job: Job, outcome: str, reason: str, slot: Slot | None = None) -> dict[str, Any]:
+    """What is told where there was nothing to work."""
+    return {
+        "event": "nothing_to_run",
+        "job": job.name,
+        "run_id": slot.key if slot else None,
+        "schedule": slot.schedule if slot else None,
+        "slot": slot.name if slot else None,
+        "outcome": outcome,
+        "reason": reason,
+    }
+
+
+def tell(record: dict[str, Any], counts: Counts, limits: Limits) -> None:
+    """Logs the canonical line, and before it what an operator should look at."""
+    logger = log.get_logger()
+    if counts.success_rate() < limits.success_threshold:
+        rate = round(counts.success_rate(), 3)
+        logger.warning("success_rate_low", rate=rate, threshold=limits.success_threshold)
+    if record["duration_s"] > limits.warn_after_s:
+        logger.warning(
+            "run_slow", duration_s=record["duration_s"], warn_after_s=limits.warn_after_s
+        )
+    getattr(logger, _LEVELS.get(record["outcome"], "error"))(**record)

@@ -1,0 +1,53 @@
+"""Why a slot was worked, or was not: by its record, or by what there is instead of one."""
+
+from datetime import datetime
+
+from chesscoach.context import Context
+from chesscoach.schedules import slots
+from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.scheduler.explain import recorded, unrecorded
+from chesscoach.worker.scheduler.explain.verdict import Explanation, because, inactive
+from chesscoach.worker.store.schedules import Stored
+
+
+async def explain(ctx: Context, schedule_id: str, at: datetime) -> Explanation:
+    """Explains a slot.
+
+    Raises:
+        ConfigError: there is no such schedule, and no record of the slot.
+    """
+    slot = Slot(schedule=schedule_id, at=at)
+    own = await ctx.store.runs.find(slot.key)
+    if own is not None:
+        stored = {each.id: each for each in await schedule_admin.every(ctx)}.get(schedule_id)
+        return await recorded.explain(ctx, slot, own, stored)
+    stored = await schedule_admin.find(ctx, schedule_id)
+    if stored.unreadable:
+        return inactive(slot, stored)
+    if not slots.is_slot(schedule_id, stored.schedule, at) and at != stored.owed:
+        return _no_slot(slot, stored)
+    found = await ctx.store.runs.covering(schedule_id, at)
+    if found is not None:
+        return await recorded.explain(ctx, slot, found, stored)
+    return await unrecorded.explain(ctx, slot, stored)
+
+
+def _no_slot(slot: Slot, stored: Stored) -> Explanation:
+    schedule = stored.schedule
+    before = slots.latest(stored.id, schedule, slot.at)
+    after = next(slots.after(stored.id, schedule, slot.at), None)
+    near = [found.name for found in (before, after) if found is not None]
+    told = [f"{slot.name} is no slot of {stored.id}, {schedule.trigger}."]
+    if near:
+        told.append(f"Next to it {'are' if near[1:] else 'is'} {' and '.join(near)}.")
+    then = [change.trigger for change in stored.history if change.at <= slot.at]
+    if then and then[-1] != schedule.trigger:
+        told.append(f"Its trigger was another then: {then[-1]}.")
+    return because(
+        slot,
+        "not_a_slot",
+        *told,
+        before=before.at if before else None,
+        after=after.at if after else None,
+    )

@@ -1,0 +1,29 @@
+"""Slots in parts: how far each part is."""
+
+from chesscoach.context import Context
+from chesscoach.schedules.schedule import Slot, utc
+from chesscoach.worker.scheduler.explain.verdict import process
+from chesscoach.worker.shard import Shard
+from chesscoach.worker.store.lease import Holding
+from chesscoach.worker.store.run_documents import RunRecord
+
+
+async def parts(ctx: Context, slot: Slot, of: int) -> list[str]:
+    """A sentence for each part of a slot."""
+    begun = {part.part: part for part in await ctx.store.parts.of(slot)}
+    held = await ctx.store.leases.look_many(part.lease for part in begun.values())
+    told = []
+    for index in range(of):
+        part = begun.get(index)
+        state = _state(part, held.get(part.lease)) if part else "has not been begun"
+        told.append(f"Part {Shard(index=index, of=of)} {state}.")
+    return told
+
+
+def _state(part: RunRecord, holding: Holding | None) -> str:
+    who = f"{process(part.owner)}, since {utc(part.started_at)}"
+    if part.outcome != "running":
+        return f"{part.outcome.replace('_', ' ')} with {part.done} done, {part.failed} failed"
+    if holding is None or holding.owner != part.claim:
+        return f"was claimed by {who}, and has no lease"
+    return f"is at work: {who}" if holding.alive else f"was left by {who}: its lease has run out"

@@ -1,0 +1,210 @@
+"""Run records: what a document of `job_runs` says, and how one is begun."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from bson import Timestamp
+from msgspec import Struct
+
+from chesscoach.mongo.client import Document
+from chesscoach.schedules.outcome import Counts, Outcome
+from chesscoach.schedules.schedule import Slot
+
+_CLOSED = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
+SPENT = ("failed", "timed_out")
+"""Outcomes that close a slot once its attempts are used up."""
+
+AGE = {
+    "$set": {
+        "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
+    }
+}
+"""A stage that adds to a run's row how long ago it was claimed; `record` wants it."""
+
+_HELD = {"$first": "$held"}
+WITH_LEASE: list[Document] = [
+    {
+        "$lookup": {
+            "from": "job_leases",
+            "localField": "lease",
+            "foreignField": "_id",
+            "as": "held",
+        }
+    },
+    AGE,
+    {
+        "$set": {
+            "has_lease": {
+                "$let": {"vars": {"held": _HELD}, "in": {"$eq": ["$$held.owner", "$claim"]}}
+            },
+            "lapsed": {
+                "$let": {
+                    "vars": {"held": _HELD},
+                    "in": {"$lte": ["$$held.expires_at", "$$NOW"]},
+                }
+            },
+        }
+    },
+]
+"""Stages that add to a run's row what `is_dead` judges by."""
+
+
+class Earlier(Struct, frozen=True, kw_only=True):
+    """An attempt at a slot that did not close it."""
+
+    attempt: int
+    outcome: Outcome
+    owner: dict[str, Any]
+    started_at: datetime
+    finished_at: datetime | None = None
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """A run as it stands in the store; `id` names it in logs too.
+
+    `lateness_s` is how long after its slot it began. A record of several slots that were not worked
+    has the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
+    claimed, in seconds on the server's clock. `earlier` are the attempts before this one.
+    A slot in `parts` has a record of its own, which is at work while any of them is, and one for
+    each `part` that was begun.
+    """
+
+    id: str
+    job: str
+    source: str
+    outcome: Outcome
+    attempt: int
+    claim: str
+    owner: dict[str, Any]
+    lease: str
+    started_at: datetime
+    schedule: str | None = None
+    slot: datetime | None = None
+    finished_at: datetime | None = None
+    duration_s: float | None = None
+    candidates: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    notes: dict[str, int | str] = {}
+    errors: list[dict[str, str]] = []
+    exit_code: int | None = None
+    lateness_s: float | None = None
+    reason: str | None = None
+    first: datetime | None = None
+    count: int = 1
+    parts: int = 1
+    part: int | None = None
+    age_s: float = 0.0
+    earlier: tuple[Earlier, ...] = ()
+
+    def closed(self, max_attempts: int) -> bool:
+        """Whether the slot is done with: nobody may work it again."""
+        spent = self.outcome in SPENT and self.attempt >= max_attempts
+        return self.outcome in _CLOSED or spent
+
+
+class NewRun(Struct, frozen=True, kw_only=True):
+    """What a claim writes."""
+
+    id: str
+    job: str
+    source: str
+    claim: str
+    owner: dict[str, Any]
+    lease: str
+    started_at: datetime
+    slot: Slot | None = None
+    parts: int = 1
+    part: int | None = None
+    outcome: Outcome = "running"
+
+
+class NewSpan(Struct, frozen=True, kw_only=True):
+    """Slots that are accounted for together without being worked: a record under the last one.
+
+    `first` and `count` tell which they are; `reason` is for people.
+    """
+
+    job: str
+    first: Slot
+    last: Slot
+    count: int
+    outcome: Outcome
+    source: str
+    at: datetime
+    reason: str
+
+
+class OpenRun(Struct, frozen=True, kw_only=True):
+    """A run that is not over: `dead` says that nobody works it any more.
+
+    A run that is claimed takes its lease at once; one that has none twice a lease's life after its
+    claim will not take it any more.
+    """
+
+    record: RunRecord
+    dead: bool
+
+
+def is_dead(row: Document, ttl_s: float) -> bool:
+    """Whether nobody works a run any more, by its row `WITH_LEASE`."""
+    if row["outcome"] != "running":
+        return True
+    return bool(row["lapsed"] if row["has_lease"] else row["age_s"] > 2 * ttl_s)
+
+
+def record(row: Document) -> RunRecord:
+    """A row with its age as a record."""
+    return msgspec.convert({**row, "id": row["_id"]}, RunRecord)
+
+
+def begun(run: NewRun) -> Document:
+    """The document of a run that begins."""
+    slot = run.slot
+    return {
+        "_id": run.id,
+        "job": run.job,
+        "schedule": slot.schedule if slot else None,
+        "slot": slot.at if slot else None,
+        "parts": run.parts,
+        "part": run.part,
+        "outcome": run.outcome,
+        "attempt": 1,
+        "source": run.source,
+        "claim": run.claim,
+        "owner": run.owner,
+        "lease": run.lease,
+        "started_at": run.started_at,
+        "lateness_s": (run.started_at - slot.at).total_seconds() if slot else None,
+        "claimed_at": Timestamp(0, 0),  # the server fills it in
+    }
+
+
+def passed_over(span: NewSpan) -> Document:
+    """The document of slots that are not worked."""
+    return {
+        "_id": span.last.key,
+        "job": span.job,
+        "schedule": span.last.schedule,
+        "slot": span.last.at,
+        "first": span.first.at,
+        "count": span.count,
+        "outcome": span.outcome,
+        "reason": span.reason,
+        "attempt": 0,
+        "source": span.source,
+        "claim": "",
+        "owner": {},
+        "lease": "",
+        "started_at": span.at,
+        "finished_at": span.at,
+        "claimed_at": Timestamp(0, 0),
+    }
+
+
+def counted(counts: Counts) -> Document:
+    """A run's counts as fields of its document."""
+    fields: Document = msgspec.to_builtins(counts)
+    return fields
