@@ -31,9 +31,9 @@ run: $(READY) ## the daemon, as configured here
 
 test: $(READY) ## the whole suite
 	@left() { without="$${without:+$$without and }not $$1"; }; without=; \
-	if ! { $(BIN)/python -m tests.browser || { $(INSTALL) chromium; } >/dev/null 2>&1 || [ "$$CI" = true ]; }; \
+	if ! { $(BIN)/python -m tests.support.browser || { $(INSTALL) chromium; } >/dev/null 2>&1 || [ "$$CI" = true ]; }; \
 	then echo "no chromium here: the tests in a browser are left out"; left browser; fi; \
-	$(BIN)/python -m tests.deploy.homes.machine || left homes; \
+	$(BIN)/python -m tests.deploy.sandbox.namespace || left homes; \
 	for program in jq promtool; do command -v $$program >/dev/null \
 	|| { echo "no $$program here: what needs it is left out"; left $$program; }; done; \
 	set -x; $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$$without"

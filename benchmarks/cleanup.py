@@ -21,9 +21,10 @@ import click
 from pymongo import MongoClient
 from rich.table import Table
 
-from benchmarks import ground, tables
-from benchmarks.ground import Measured, Report
-from tests.replicaset import replica_set
+from benchmarks import fixtures
+from benchmarks import report as tables
+from benchmarks.fixtures import Measured, Report
+from tests.support.replica_set import replica_set
 
 P99_S, SHARE = 0.05, 0.1
 """What is demanded: under so many seconds, and under this share of the big delete's."""
@@ -35,15 +36,15 @@ _DAY_S = 86_400
 
 async def measure(url: str, rows: int, folder: Path, report: Report) -> Measured:
     """Lets the two take the same rows away, one after the other, beside the application."""
-    env = ground.environment(url, _NAME, "http://127.0.0.1:9", "http://127.0.0.1:9")
+    env = fixtures.environment(url, _NAME, "http://127.0.0.1:9", "http://127.0.0.1:9")
     took: dict[str, list[float]] = {}
     seconds: dict[str, float] = {}
-    await ground.run("chesscoach.cli", "db", "init", env=env)
+    await fixtures.run("chesscoach.cli", "db", "init", env=env)
     for number, name in enumerate(("alone", "ours", "delete_many")):
         await asyncio.to_thread(_plant, url, 0 if name == "alone" else rows)
         until = folder / f"until_{number}"
         writing = asyncio.create_task(
-            ground.run("benchmarks.clients", "application", f"{until}", env=env)
+            fixtures.run("benchmarks.baselines", "application", f"{until}", env=env)
         )
         try:
             await asyncio.sleep(1)  # until it is at work
@@ -76,10 +77,11 @@ async def _work(name: str, env: Mapping[str, str]) -> tuple[float, float]:
         await asyncio.sleep(_ALONE_S)
         return begun, begun + _ALONE_S
     if name == "delete_many":
-        begun, ended = json.loads((await ground.run("benchmarks.clients", "delete", env=env)).out)
+        deleted = await fixtures.run("benchmarks.baselines", "delete", env=env)
+        begun, ended = json.loads(deleted.out)
         return begun, ended
     args = ("--rule", "sessions", "--json")
-    record = json.loads((await ground.run("chesscoach.jobs.cleanup", *args, env=env)).out)
+    record = json.loads((await fixtures.run("chesscoach.jobs.cleanup", *args, env=env)).out)
     instants = (datetime.fromisoformat(record[key]) for key in ("started_at", "finished_at"))
     begun, ended = (instant.timestamp() for instant in instants)
     return begun, ended

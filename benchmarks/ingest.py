@@ -23,8 +23,8 @@ import msgspec
 from aiohttp import web
 from rich.table import Table
 
-from benchmarks import ground
-from benchmarks.ground import Measured, Report
+from benchmarks import fixtures
+from benchmarks.fixtures import Measured, Report
 from chesscoach.demo.fake_lichess import LichessStandIn, lichess_json, movetext
 from chesscoach.demo.world import Played, World, famous_games
 
@@ -123,20 +123,20 @@ async def measure(url: str, each: int, report: Report) -> Measured:
 async def _turn(url: str, lichess: LargeAccounts, each: int) -> dict[str, float]:
     """The seconds that each of the three takes."""
     games, seconds = _ACCOUNTS * each, {}
-    env = ground.environment(url, "ingest_ours", lichess.url, lichess.url)
-    ended = await ground.run("benchmarks.clients", "read", f"{_ACCOUNTS}", env=env)
+    env = fixtures.environment(url, "ingest_ours", lichess.url, lichess.url)
+    ended = await fixtures.run("benchmarks.baselines", "read", f"{_ACCOUNTS}", env=env)
     seconds["read"] = float(ended.out)
     synced = timedelta(days=_DAYS)
-    await ground.fill(url, "ingest_ours", _ACCOUNTS, synced, env=env, sites=("lichess",))
-    ended = await ground.run(*ground.SYNC, env=env)
+    await fixtures.fill(url, "ingest_ours", _ACCOUNTS, synced, env=env, sites=("lichess",))
+    ended = await fixtures.run(*fixtures.SYNC, env=env)
     seconds["ours"] = float(json.loads(ended.out)["duration_s"])
-    env = ground.environment(url, "ingest_bare", lichess.url, lichess.url)
-    await ground.fill(url, "ingest_bare", 0, synced, env=env)
-    ended = await ground.run("benchmarks.clients", "insert", "ingest_ours", env=env)
+    env = fixtures.environment(url, "ingest_bare", lichess.url, lichess.url)
+    await fixtures.fill(url, "ingest_bare", 0, synced, env=env)
+    ended = await fixtures.run("benchmarks.baselines", "insert", "ingest_ours", env=env)
     seconds["bare"] = float(ended.out)
     for name in ("ingest_ours", "ingest_bare"):
-        if (stored := await ground.stored(url, name)) != games:
+        if (stored := await fixtures.stored(url, name)) != games:
             msg = f"{name} holds {stored} games, not {games}"
             raise SystemExit(msg)
-        await ground.drop(url, name)
+        await fixtures.drop(url, name)
     return seconds

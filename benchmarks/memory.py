@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from rich.table import Table
 
-from benchmarks import ground
-from benchmarks.ground import Measured, Report
+from benchmarks import fixtures
+from benchmarks.fixtures import Measured, Report
 from chesscoach.demo.fake_chesscom import ChesscomStandIn
 from chesscoach.demo.fake_lichess import LichessStandIn
 
@@ -42,25 +42,25 @@ async def measure(url: str, users: int, report: Report) -> Measured:
 async def _sync(url: str, users: int, table: Table, report: Report) -> int:
     """One sync of so many users, told in a row; its peak in kB."""
     name = f"memory_{users}"
-    world = await asyncio.to_thread(ground.world_of, users, _ACTIVE)
+    world = await asyncio.to_thread(fixtures.world_of, users, _ACTIVE)
     async with AsyncExitStack() as stack:
         lichess = LichessStandIn(world, users_per_10min=10**9)
         chesscom = ChesscomStandIn(world)
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
-        env = ground.environment(url, name, lichess.url, chesscom.url)
-        await ground.fill(url, name, users, timedelta(hours=6), env=env)
-        ended = await ground.run(
-            *ground.SYNC, env=env, look=lambda: report(min(len(chesscom.seen) / users, 1))
+        env = fixtures.environment(url, name, lichess.url, chesscom.url)
+        await fixtures.fill(url, name, users, timedelta(hours=6), env=env)
+        ended = await fixtures.run(
+            *fixtures.SYNC, env=env, look=lambda: report(min(len(chesscom.seen) / users, 1))
         )
     record = json.loads(ended.out)
     table.add_row(
         f"{users:,}",
         f"{record['done']:,}",
         f"{len(lichess.seen) + len(chesscom.seen):,}",
-        f"{await ground.stored(url, name):,}",
+        f"{await fixtures.stored(url, name):,}",
         f"{record['duration_s']:.1f}",
-        ground.megabytes(ended.peak_kb),
+        fixtures.megabytes(ended.peak_kb),
     )
-    await ground.drop(url, name)
+    await fixtures.drop(url, name)
     return ended.peak_kb

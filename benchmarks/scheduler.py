@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks import apscheduler_client, ground
+from benchmarks import apscheduler_client, fixtures
 from chesscoach import config, log
 from chesscoach.context import Context, open_context
 from chesscoach.schedules.outcome import Counts
@@ -183,7 +183,7 @@ def run(schedules: int, minutes: int, name: str | None, busy: bool, seconds: flo
         cost = asyncio.run(client(name, schedules, busy, seconds))
         print(json.dumps({"late": cost.late, "cpu": cost.cpu, "memory_mb": cost.memory_mb}))
         return
-    with tempfile.TemporaryDirectory() as folder, ground.mongo(Path(folder) / "mongo") as url:
+    with tempfile.TemporaryDirectory() as folder, fixtures.mongo(Path(folder) / "mongo") as url:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         met = asyncio.run(compare(url, schedules, minutes))
     sys.exit(0 if met else 1)

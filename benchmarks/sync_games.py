@@ -7,8 +7,9 @@ a process of its own. Nothing is left running.
 
 import click
 
-from benchmarks import ingest, loops, memory, tables
-from benchmarks.tables import Measure
+from benchmarks import ingest, many_accounts, memory
+from benchmarks import report as tables
+from benchmarks.report import Measure
 
 _SOME = click.IntRange(min=1)
 
@@ -30,9 +31,9 @@ def main(
     table: str | None, accounts: int, active: int, delay_ms: int, games: int, users: int
 ) -> None:
     """Measure the sync: beside other clients, from socket to database, in memory."""
-    size = loops.Size(accounts=accounts, active=active, delay_ms=delay_ms)
+    size = many_accounts.Size(accounts=accounts, active=active, delay_ms=delay_ms)
     measures: dict[str, Measure] = {
-        "loops": lambda url, report: loops.measure(url, size, report),
+        "loops": lambda url, report: many_accounts.measure(url, size, report),
         "ingest": lambda url, report: ingest.measure(url, games, report),
         "memory": lambda url, report: memory.measure(url, users, report),
     }

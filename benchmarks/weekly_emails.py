@@ -16,9 +16,10 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from benchmarks import ground, mailing, players, tables
-from benchmarks.ground import Measured, Report
-from benchmarks.tables import Measure
+from benchmarks import email_fixtures, fixtures, sample_players
+from benchmarks import report as tables
+from benchmarks.fixtures import Measured, Report
+from benchmarks.report import Measure
 from chesscoach.emails.store.player_weeks import BATCH
 
 LEAST = 10
@@ -34,17 +35,17 @@ _SOME = click.IntRange(min=1)
 async def speed(url: str, count: int, sample: int, delay_ms: int, report: Report) -> Measured:
     """Mails so many players, after the plain loop has mailed some of them."""
     name, delay_s, sample = "mails", delay_ms / 1000, min(sample, count)
-    await players.fill(url, name, count, 100, env=mailing.environment(url, name))
+    await sample_players.fill(url, name, count, 100, env=email_fixtures.environment(url, name))
     with tempfile.TemporaryDirectory() as folder:
-        async with mailing.stand_in(Path(folder), "plain", delay_s) as box:
-            env = mailing.environment(url, name, box.url)
-            ended = await ground.run("benchmarks.clients", "mails", f"{sample}", env=env)
+        async with email_fixtures.stand_in(Path(folder), "plain", delay_s) as box:
+            env = email_fixtures.environment(url, name, box.url)
+            ended = await fixtures.run("benchmarks.baselines", "mails", f"{sample}", env=env)
             if box.taken() != sample:
                 raise SystemExit(f"the plain loop sent {box.taken()} mails, not {sample}")
         plain_s = float(ended.out) * count / sample
-        async with mailing.stand_in(Path(folder), "ours", delay_s) as box:
-            ours = await mailing.ours(url, name, box, lambda taken: report(taken / count))
-    await ground.drop(url, name)
+        async with email_fixtures.stand_in(Path(folder), "ours", delay_s) as box:
+            ours = await email_fixtures.ours(url, name, box, lambda taken: report(taken / count))
+    await fixtures.drop(url, name)
     table = Table("client", "players", "mails", "wall", "mails/s", "ratio", "memory", "reads")
     table.add_row(
         "plain",
@@ -53,7 +54,7 @@ async def speed(url: str, count: int, sample: int, delay_ms: int, report: Report
         f"≈ {plain_s:,.0f} s",
         f"{count / plain_s:.1f}",
         "1.0",
-        ground.megabytes(ended.peak_kb),
+        fixtures.megabytes(ended.peak_kb),
         f"{3 * count:,}",
     )
     ratio = plain_s / ours.seconds
@@ -64,13 +65,14 @@ async def speed(url: str, count: int, sample: int, delay_ms: int, report: Report
         f"{ours.seconds:.1f} s",
         f"{ours.mails / ours.seconds:.1f}",
         f"{ratio:.1f}",
-        ground.megabytes(ours.peak_kb),
+        fixtures.megabytes(ours.peak_kb),
         f"{ours.reads:,}",
     )
     reads = ceil(count / BATCH)
     return Measured(
-        caption=f"Speed: {count:,} players, each with {players.GAMES} games and {players.ANALYSES} "
-        f"analyses in two weeks, {delay_ms} ms per reply. The plain loop is measured for "
+        caption=f"Speed: {count:,} players, each with {sample_players.GAMES} games and "
+        f"{sample_players.ANALYSES} analyses in two weeks, {delay_ms} ms per reply. "
+        "The plain loop is measured for "
         f"{sample:,} players and reckoned up in proportion; ours is the whole process.",
         table=table,
         demanded=f"at least {LEAST} times as fast, a mail for each player, and one batch read for "
@@ -86,20 +88,22 @@ async def memory(url: str, count: int, active: int, report: Report) -> Measured:
     peaks = []
     for number in (FEW, count):
         name = f"memory_{number}"
-        await players.fill(url, name, number, active, env=mailing.environment(url, name))
+        await sample_players.fill(
+            url, name, number, active, env=email_fixtures.environment(url, name)
+        )
         with tempfile.TemporaryDirectory() as folder:
-            async with mailing.stand_in(Path(folder), "memory", 0) as box:
-                ours = await mailing.ours(
+            async with email_fixtures.stand_in(Path(folder), "memory", 0) as box:
+                ours = await email_fixtures.ours(
                     url, name, box, lambda taken: report(100 * taken / (active * (FEW + count)))
                 )
-        await ground.drop(url, name)
+        await fixtures.drop(url, name)
         peaks.append(ours.peak_kb)
         table.add_row(
             f"{number:,}",
             f"{ours.mails:,}",
             f"{ours.seconds:.1f} s",
             f"{ours.reads:,}",
-            ground.megabytes(ours.peak_kb),
+            fixtures.megabytes(ours.peak_kb),
         )
     more_mb = (peaks[1] - peaks[0]) * 1024 / 1e6
     return Measured(

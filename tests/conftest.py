@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 from blockbuster import BlockBuster, blockbuster_ctx
+from msgspec.structs import replace
 from pymongo import MongoClient
 
 from chesscoach import config, log
@@ -23,7 +24,7 @@ from chesscoach.demo.world import World
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.embedded import Embedded
 from chesscoach.worker.job import Stop
-from tests.reuse import Reuse
+from tests.support.database_pool import Reuse
 
 
 @pytest.fixture(autouse=True)
@@ -221,3 +222,10 @@ def stop() -> Stop:
 def rounds(full: int) -> int:
     """How many rounds: all of them in `make soak`, a tenth in the suite."""
     return full if os.environ.get("CHESSCOACH_SOAK") else max(full // 10, 1)
+
+
+@pytest.fixture
+def patient(settings: Settings) -> Settings:
+    """The settings of tests, with leases that a busy machine can keep."""
+    runner = replace(settings.config.runner, lease_s=8.0)
+    return replace(settings, config=replace(settings.config, runner=runner))

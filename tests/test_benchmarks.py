@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks.clients import clients
+from benchmarks.baselines import clients
 from tests.test_docs import ROOT
 
 

@@ -9,8 +9,8 @@ import pytest
 from chesscoach.context import Context
 from chesscoach.demo.fake_site import Fault
 from tests.conftest import Sites
-from tests.jobs.test_sync_games import ago, member
-from tests.processes import kill, line_with, run, start
+from tests.support.processes import kill, line_with, run, start
+from tests.sync.test_cycle import ago, member
 
 EVERY_SECOND = {"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/2 * * * * *"}
 

@@ -22,8 +22,8 @@ from chesscoach.sync import polling
 from chesscoach.web.metric_families import Gaps, of_ledger, of_process
 from chesscoach.worker.scheduler.explain.verdict import Verdict
 from chesscoach.worker.store.schedules import Stored
-from tests import logged
 from tests.conftest import NOON
+from tests.support import log_catalogue
 from tests.web.conftest import Hands, alarm_by
 
 ROOT = Path(chesscoach.__file__).parent.parent
@@ -32,7 +32,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_catalogue_has_each_event_that_is_logged_with_its_levels_and_fields() -> None:
-    events, told = logged.events(), list[str]()
+    events, told = log_catalogue.events(), list[str]()
     for line in re.findall(r"^\| (`.*) \|$", (DOCS / "events.md").read_text(), re.MULTILINE):
         named, level, listed, meaning, advice = (cell.strip() for cell in line.split("|"))
         levels, names = set(level.split(", ")) - {""}, re.findall(r"`([a-z_]+)`", named)
@@ -50,7 +50,7 @@ def test_the_catalogue_has_each_event_that_is_logged_with_its_levels_and_fields(
 
 def test_the_warnings_that_the_readme_would_be_told_of_are_warnings() -> None:
     (told,) = re.findall(r"of the warnings (.+?)\.\n", README, re.DOTALL)
-    events = logged.events()
+    events = log_catalogue.events()
 
     for name in re.findall(r"`([a-z_]+)`", told):
         assert "warning" in events[name].levels, name

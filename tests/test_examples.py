@@ -15,7 +15,7 @@ from chesscoach.config import Limits
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.schedules.outcome import PASSED_OVER, WORKED
 from chesscoach.web import metric_families
-from tests import logged
+from tests.support import log_catalogue
 from tests.test_docs import DOCS, ROOT, exposed
 
 VECTOR: dict[str, Any] = tomllib.loads((DOCS / "examples" / "vector.toml").read_text())
@@ -60,7 +60,7 @@ def test_the_vector_example_names_our_events_fields_and_units() -> None:
     assert set(labels) <= SHARED | made
     assert not set(labels) & {"event", "run_id", "user_id", "account", "slot"}
     (event,) = re.findall(r'\.event == "([a-z_]+)"', VECTOR["transforms"]["runs"]["condition"])
-    assert event in logged.events()
+    assert event in log_catalogue.events()
     assert set(VECTOR["sources"]["units"]["include_units"]) == {
         "chesscoach.service",
         *(f"chesscoach@{schedule}.service" for schedule in schedules),
@@ -68,7 +68,7 @@ def test_the_vector_example_names_our_events_fields_and_units() -> None:
 
 
 def test_the_questions_name_our_events_and_fields() -> None:
-    events = logged.events()
+    events = log_catalogue.events()
     fields = SHARED.union({"key", "value"}, *(event.fields for event in events.values()))
     for question in QUESTIONS:
         assert set(re.findall(r'\.event == "([a-z_]+)"', question)) <= set(events)

@@ -4,7 +4,7 @@ from asyncio import create_subprocess_exec
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
-from tests.processes import Ended, ended
+from tests.support.processes import Ended, ended
 
 
 async def demo() -> Ended:

@@ -1,6 +1,6 @@
 """Each of the four homes reaches its first sync by the README's own lines, run as they stand.
 
-They are run on a machine that is thrown away (tests/deploy/homes). There systemd, make, pip, venv,
+They are run on a throw-away machine (tests/deploy/sandbox). There systemd, make, pip, venv,
 useradd, flock, timeout and logger are real, and so is MongoDB. Docker, a cluster, sudo, cron and a
 person with an editor are stood in for by programs that refuse what they do not know; the file of
 each says what it leaves out.
@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from chesscoach import config
-from tests.deploy.homes import lines
-from tests.deploy.homes.lines import SIDECAR
-from tests.deploy.homes.machine import PROGRAMS, SOURCE, machine, missing
+from tests.deploy.sandbox import readme_commands
+from tests.deploy.sandbox.namespace import PROGRAMS, SOURCE, machine, missing
+from tests.deploy.sandbox.readme_commands import SIDECAR
 
 ROOT = Path(__file__).parents[2]
 WHEELS = ROOT / ".artefacts" / "wheels"
@@ -66,7 +66,7 @@ def live(home: str, tmp_path: Path, wheels: Path | None = None) -> dict[str, Any
     if wheels:
         there = SOURCE / wheels.relative_to(ROOT)
         given |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(there)}
-    program = [f"{SOURCE}/.venv/bin/python", "-m", "tests.deploy.homes.inside", home]
+    program = [f"{SOURCE}/.venv/bin/python", "-m", "tests.deploy.sandbox.entry", home]
     with machine(tmp_path, program, given, systemd=home == "systemd") as process:
         assert process.stdout is not None
         printed = process.stdout.readline()
@@ -83,7 +83,7 @@ def live(home: str, tmp_path: Path, wheels: Path | None = None) -> dict[str, Any
 
 
 def test_there_are_lines_for_each_of_the_four() -> None:
-    assert lines.homes() == [SIDECAR, "Kubernetes", "systemd", "A crontab"]
+    assert readme_commands.homes() == [SIDECAR, "Kubernetes", "systemd", "A crontab"]
 
 
 def test_a_container_reaches_its_first_sync(tmp_path: Path) -> None:

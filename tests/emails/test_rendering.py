@@ -18,8 +18,8 @@ from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.weekly.values import Form, Highlight, Message, Recipient, Swing, Tally
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.iso_week import Week
-from tests.emails.parsed import parsed
-from tests.emails.weeks import (
+from tests.support.parse_email import parsed
+from tests.support.week_factory import (
     EMAILS,
     GERMAN,
     UNSUBSCRIBE,

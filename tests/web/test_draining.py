@@ -5,8 +5,8 @@ import aiohttp
 
 from chesscoach.config import Settings
 from tests.conftest import Sites
-from tests.jobs.test_sync_games import member
-from tests.processes import ended, line_with, start
+from tests.support.processes import ended, line_with, start
+from tests.sync.test_cycle import member
 from tests.test_daemon import EVERY_SECOND
 from tests.web.conftest import OwnMongod, context_on
 

@@ -1,0 +1,109 @@
+"""What the mails' tables stand on: a stand-in for SendGrid in a process of its own, and runs."""
+
+import asyncio
+import json
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from pymongo import MongoClient
+
+from benchmarks import fixtures
+
+JOB = ("chesscoach.jobs.weekly_emails", "--json")
+_PROFILE_BYTES = 64 * 1024 * 1024
+
+
+class Box(Struct, frozen=True, kw_only=True):
+    """Where a stand-in answers, and the file in which each mail that it takes is a line."""
+
+    url: str
+    record: Path
+
+    def taken(self) -> int:
+        """How many mails it has taken."""
+        return self.record.read_bytes().count(b"\n") if self.record.exists() else 0
+
+
+class Mailed(Struct, frozen=True, kw_only=True):
+    """A run of ours: its wall clock from start to exit, in seconds, and what came of it.
+
+    `reads` are the batch reads, as the database has counted them.
+    """
+
+    mails: int
+    seconds: float
+    peak_kb: int
+    reads: int
+
+
+@asynccontextmanager
+async def stand_in(folder: Path, name: str, delay_s: float) -> AsyncIterator[Box]:
+    """SendGrid for the time that it is entered; each of its replies takes so long."""
+    record = folder / f"{name}.taken"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "chesscoach.demo.fake_sendgrid",
+        "--delay", str(delay_s), "--record", str(record),
+        stdout=PIPE,
+    )  # fmt: skip
+    try:
+        if process.stdout is None:
+            raise SystemExit("the stand-in for SendGrid tells nothing")
+        url = (await process.stdout.readline()).decode().strip()
+        yield Box(url=url, record=record)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+def environment(url: str, name: str, sendgrid: str = "http://127.0.0.1") -> dict[str, str]:
+    """What tells a client where everything is."""
+    return {
+        "MONGO_URL": url,
+        "DB_NAME": name,
+        "SENDGRID_API_KEY": "SG.stand-in",
+        "SENDER_EMAIL": "coach@example.org",
+        "CHESSCOACH_EMAILS__PUBLIC_URL": "https://coach.example.org",
+        "CHESSCOACH_EMAILS__SIGNING_KEY": "a benchmark's own",
+        "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": sendgrid,
+        "CHESSCOACH_LOG__LEVEL": "error",
+    }
+
+
+async def ours(url: str, name: str, box: Box, look: Callable[[int], object]) -> Mailed:
+    """One run of the job as a process; `look` is told how many mails have been taken.
+
+    Raises:
+        SystemExit: it failed, or its own count is not what was taken.
+    """
+    await asyncio.to_thread(_watch, url, name)
+    env = environment(url, name, box.url)
+    begun = time.monotonic()
+    ended = await fixtures.run(*JOB, env=env, look=lambda: look(box.taken()))
+    seconds = time.monotonic() - begun
+    done = json.loads(ended.out)["done"]
+    if done != box.taken():
+        raise SystemExit(f"the job counts {done} mails, and {box.taken()} were taken")
+    reads = await asyncio.to_thread(_reads, url, name)
+    return Mailed(mails=done, seconds=seconds, peak_kb=ended.peak_kb, reads=reads)
+
+
+def _watch(url: str, name: str) -> None:
+    """Has the database note each command on `games`: the job has but one, the batch read."""
+    with MongoClient[dict[str, Any]](url) as client:
+        db = client[name]
+        db.create_collection("system.profile", capped=True, size=_PROFILE_BYTES)
+        wanted = {"op": "command", "ns": f"{name}.games"}
+        db.command({"profile": 1, "filter": wanted})
+
+
+def _reads(url: str, name: str) -> int:
+    with MongoClient[dict[str, Any]](url) as client:
+        client[name].command({"profile": 0})
+        return client[name]["system.profile"].count_documents({})

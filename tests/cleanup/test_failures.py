@@ -1,0 +1,216 @@
+"""The cleanup where something goes wrong: kills, failovers, rights, and who else is at work."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from chesscoach.cleanup import rules
+from chesscoach.context import Context
+from chesscoach.mongo.client import Document
+from tests.conftest import rounds
+from tests.support.cleanup_documents import DAY
+from tests.support.mongod_auth import Guarded, guarded
+from tests.support.processes import ended, kill, line_with, run, start
+from tests.support.replica_set import ReplicaSet, replica_set
+
+JOB = "chesscoach.jobs.cleanup"
+
+
+def sessions(over: int, live: int) -> list[Document]:
+    """So many of both, in turn as dates and as texts."""
+    now = datetime.now(UTC)
+    rows = []
+    for number in range(over + live):
+        at = now - DAY if number < over else now + DAY
+        value = at.isoformat() if number % 2 else at
+        rows.append({"_id": number, "user_id": "u", "expires_at": value})
+    random.shuffle(rows)
+    return rows
+
+
+def live(db: Any) -> int:
+    """Live sessions that are there."""
+    now = datetime.now(UTC)
+    found: int = db.user_sessions.count_documents(
+        {"$or": [{"expires_at": {"$gt": now}}, {"expires_at": {"$gt": now.isoformat()}}]}
+    )
+    return found
+
+
+@pytest.fixture
+def cleaning(environment: dict[str, str]) -> dict[str, str]:
+    """The settings of a process that goes in small steps."""
+    return {
+        **environment,
+        "CHESSCOACH_RUNNER__LEASE_S": "1",
+        "CHESSCOACH_CLEANUP__BATCH": "10",
+        "CHESSCOACH_CLEANUP__PAUSE_S": "0.01",
+    }
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_kills_at_any_moment_delete_nothing_live_and_the_next_run_finishes(
+    cleaning: dict[str, str], ctx: Context, db: Any
+) -> None:
+    chance, kills = random.Random(), rounds(50)
+    struck = 0
+    for _ in range(kills):
+        db.user_sessions.drop()
+        db.user_sessions.insert_many(sessions(800, 200))
+        process = await start(cleaning, JOB, "--rule", "sessions")
+        await line_with(process, "job_started")
+        await asyncio.sleep(chance.uniform(0, 1.2))
+        await kill(process)
+        struck += 200 < db.user_sessions.count_documents({}) < 1000
+        assert live(db) == 200
+        calm = {**cleaning, "CHESSCOACH_RUNNER__LEASE_S": "15"}
+        last = await run(calm, JOB, "--rule", "sessions", "--json")
+        assert last.code == 0, last
+        assert (db.user_sessions.count_documents({}), live(db)) == (200, 200)
+    assert struck >= kills / 5, "hardly a kill has struck: this shows nothing"
+
+
+async def test_a_session_that_is_refreshed_while_it_is_deleted_stays(ctx: Context, db: Any) -> None:
+    """Somebody who refreshes as fast as he can loses none that he has refreshed."""
+    clients = 300
+    past = datetime.now(UTC) - DAY
+    rows = [{"_id": n, "expires_at": past.isoformat() if n % 2 else past} for n in range(clients)]
+    db.user_sessions.insert_many(rows)
+    refreshed: set[int] = set()
+    over = asyncio.Event()
+
+    def refresh() -> None:
+        order = list(range(clients))
+        random.shuffle(order)
+        for number in order:
+            at = datetime.now(UTC) + DAY
+            value = at.isoformat() if number % 3 else at
+            done = db.user_sessions.update_one({"_id": number}, {"$set": {"expires_at": value}})
+            if done.matched_count:
+                refreshed.add(number)
+        over.set()
+
+    refreshing = asyncio.create_task(asyncio.to_thread(refresh))
+    rule, after = rules.sessions(datetime.now(UTC)), None
+    while not over.is_set():
+        page = await ctx.store.cleaning.page(rule, after, 20)
+        await asyncio.sleep(0.005)  # in this time some of the page are refreshed
+        await ctx.store.cleaning.delete(rule, page.over)
+        after = page.next
+    await refreshing
+    assert {row["_id"] for row in db.user_sessions.find()} == refreshed
+    assert refreshed
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Iterator[ReplicaSet]:
+    with replica_set(tmp_path / "set") as found:
+        yield found
+
+
+async def test_a_primary_that_steps_down_in_the_middle_costs_nothing_live(
+    cleaning: dict[str, str], members: ReplicaSet
+) -> None:
+    theirs = {**cleaning, "MONGO_URL": members.url, "CHESSCOACH_RUNNER__LEASE_S": "10"}
+    with MongoClient[Document](members.url, tz_aware=True) as client:
+        db = client[theirs["DB_NAME"]]
+        db.user_sessions.insert_many(sessions(3000, 200))
+        process = await start(theirs, JOB, "--rule", "sessions")
+        await line_with(process, "job_started")
+        while db.user_sessions.count_documents({}) > 2500:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(members.step_down)
+        left_then = db.user_sessions.count_documents({})
+        ending = await ended(process, 90)
+        assert 200 < left_then < 3200, "it stepped down too late: this shows nothing"
+        assert live(db) == 200
+        if ending.code:
+            assert "cleanup_rule_failed" in ending.out
+            ending = await run(theirs, JOB, "--rule", "sessions")
+        assert ending.code == 0, ending
+        assert (db.user_sessions.count_documents({}), live(db)) == (200, 200)
+
+
+async def test_a_signal_stops_it_between_two_batches_and_the_next_run_goes_on(
+    cleaning: dict[str, str], ctx: Context, db: Any
+) -> None:
+    db.user_sessions.insert_many(sessions(3000, 20))
+    process = await start(cleaning, JOB)
+    await line_with(process, "job_started")
+    while db.user_sessions.count_documents({}) > 2900:
+        await asyncio.sleep(0.01)
+
+    stopped = await kill(process, signal.SIGTERM)
+
+    assert stopped.code == 143
+    assert db.job_runs.find_one()["outcome"] == "cancelled"
+    assert 20 < db.user_sessions.count_documents({}) < 3020
+    swift = {**cleaning, "CHESSCOACH_CLEANUP__BATCH": "1000"}
+    assert (await run(swift, JOB)).code == 0
+    assert db.user_sessions.count_documents({}) == live(db) == 20
+
+
+async def test_an_empty_and_a_missing_database_are_nothing_to_do(
+    environment: dict[str, str], ctx: Context, mongo: MongoClient[Document]
+) -> None:
+    prepared = await run(environment, JOB, "--json")
+    mongo.drop_database(environment["DB_NAME"])
+    rehearsed = await run(environment, JOB, "--dry-run", "--json")
+    assert environment["DB_NAME"] not in mongo.list_database_names()
+    missing = await run(environment, JOB, "--json")
+
+    for done in (prepared, missing):
+        assert (done.code, done.record["outcome"], done.record["done"]) == (0, "succeeded", 7)
+        assert set(done.record["notes"].values()) == {0}
+    assert (rehearsed.code, rehearsed.record["candidates"]) == (0, 7)
+
+
+async def test_an_unknown_rule_leaves_with_2_and_names_those_there_are(
+    environment: dict[str, str],
+) -> None:
+    done = await run(environment, JOB, "--rule", "sesions")
+    assert done.code == 2
+    assert "there is no rule 'sesions'; there are sessions, notifications, queue" in done.out
+
+
+@pytest.fixture
+def server(tmp_path: Path, environment: dict[str, str]) -> Iterator[Guarded]:
+    with guarded(tmp_path / "guarded", environment["DB_NAME"]) as found:
+        yield found
+
+
+async def test_a_user_who_may_not_delete_is_told_by_rule_and_the_others_are_worked(
+    cleaning: dict[str, str], server: Guarded
+) -> None:
+    with MongoClient[Document](server.url("root"), tz_aware=True) as client:
+        db = client[cleaning["DB_NAME"]]
+        db.user_sessions.insert_many(sessions(30, 5))
+        db.email_outbox.insert_one(
+            {"_id": "m", "state": "sent", "finished_at": datetime(2020, 1, 1, tzinfo=UTC)}
+        )
+        reader = {**cleaning, "MONGO_URL": server.url("reader")}
+        by_reader = await run(reader, JOB)
+        rehearsed = await run(reader, JOB, "--dry-run", "--json")
+        by_half = await run({**cleaning, "MONGO_URL": server.url("half")}, JOB)
+
+        assert by_reader.code == 1
+        assert "has not the right to it (OperationFailure, code 13)" in by_reader.err
+        assert "Traceback" not in by_reader.out + by_reader.err + by_half.out
+        assert rehearsed.code == 0
+        assert rehearsed.record["notes"]["would_delete_sessions"] == 30
+        assert by_half.code == 1
+        failed = [line for line in by_half.lines if line["event"] == "cleanup_rule_failed"]
+        assert [line["rule"] for line in failed] == ["sessions"]
+        assert "has not the right" in failed[0]["error"]
+        told = by_half.lines[-1]
+        assert (told["outcome"], told["done"], told["failed"]) == ("partial", 6, 1)
+        assert db.user_sessions.count_documents({}) == 35
+        assert db.email_outbox.count_documents({}) == 0

@@ -1,0 +1,234 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from chesscoach.context import Context
+from chesscoach.sync import archive_months
+from chesscoach.sync.account import Account, Link, SealedMonth
+from tests.conftest import Sites
+from tests.support.processes import Ended, run
+from tests.sync.test_cycle import ago, member, sync
+
+CLI = "chesscoach.cli"
+
+
+async def cli(environment: dict[str, str], *args: str) -> Ended:
+    return await run(environment, CLI, *args)
+
+
+async def test_db_init_makes_what_we_need_and_is_safe_to_repeat(
+    environment: dict[str, str], db: Any
+) -> None:
+    db.games.create_index("game_id", unique=True, name="theirs")
+
+    first = await cli(environment, "db", "init", "--json")
+    second = await cli(environment, "db", "init", "--json")
+
+    (report,) = first.lines
+    assert "games.chesscoach_game_id" in report["present"]
+    assert "sync_accounts.chesscoach_platform_due_at__id" in report["made"]
+    assert set(db.games.index_information()) == {
+        "_id_",
+        "theirs",
+        "chesscoach_user_id_url",
+        "chesscoach_user_id_ended_at_imported_at",
+    }
+    assert second.lines[0]["made"] == []
+    assert {"job_runs", "job_leases", "sync_accounts"} <= set(db.list_collection_names())
+
+
+async def test_db_init_names_the_duplicates_and_changes_nothing(
+    environment: dict[str, str], db: Any
+) -> None:
+    db.games.insert_many([{"game_id": "same"}, {"game_id": "same"}])
+
+    done = await cli(environment, "db", "init")
+
+    assert done.code == 2
+    assert "games: (game_id) is not unique in the data" in done.err
+    assert db.games.count_documents({}) == 2
+
+
+async def test_an_account_is_linked_listed_and_unlinked(
+    environment: dict[str, str], db: Any, sites: Sites
+) -> None:
+    await cli(environment, "db", "init")
+    assert (await cli(environment, "account", "link", "ann", "--lichess", "Ann")).code == 0
+    assert (await cli(environment, "account", "link", "ann", "--chesscom", "ann-c")).code == 0
+
+    shown = await cli(environment, "account", "list", "--json")
+    table = await cli(environment, "account", "list")
+
+    assert [(row["platform"], row["name"], row["games"]) for row in json.loads(shown.out)] == [
+        ("lichess", "Ann", 0),
+        ("chess.com", "ann-c", 0),
+    ]
+    assert "ann-c" in table.out
+    assert (await cli(environment, "account", "unlink", "ann", "--lichess")).code == 0
+    assert db.users.find_one({"user_id": "ann"})["chesscom_username"] == "ann-c"
+    assert "lichess_username" not in db.users.find_one({"user_id": "ann"})
+
+
+async def test_bad_input_is_one_line_and_code_2(environment: dict[str, str], db: Any) -> None:
+    for args, said in (
+        (("account", "link", "ann", "--lichess", "a/b"), "'a/b' cannot be a name on lichess"),
+        (("account", "link", "ann"), "nothing to link"),
+        (("account", "unlink", "nobody"), "no user with the user_id 'nobody'"),
+        (("db", "frobnicate"), "frobnicate"),
+    ):
+        done = await cli(environment, *args)
+        assert done.code == 2, args
+        assert said in done.err, done
+        assert "Traceback" not in done.err
+    assert db.users.count_documents({}) == 0
+
+
+async def test_every_command_has_help(environment: dict[str, str]) -> None:
+    for args in (
+        (),
+        ("accounts",),
+        ("db",),
+        ("db", "init"),
+        ("account",),
+        ("account", "link"),
+        ("account", "show"),
+        ("doctor",),
+    ):
+        done = await cli(environment, *args, "--help")
+        assert done.code == 0
+        assert "Usage:" in done.out
+
+
+async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    sites.world.play("lichess", "Ann", ago(days=1))
+    playing = sites.world.play("lichess", "Ann", None, started_at=ago(hours=1))
+    sites.world.play("chess.com", "Ann", ago(days=1))
+    await sync(ctx)
+    await ctx.store.users.link("bob", {"lichess": "aNN"})
+    await ctx.store.accounts.ensure(
+        [], [("lichess:ann", Link(user_id="bob", name="aNN"))], [], ctx.now()
+    )
+
+    done = await cli(environment, "accounts", "show", "ANN", "--json")
+    drawn = await cli(environment, "account", "show", "lichess:ann")
+
+    assert (done.code, done.err) == (0, "")
+    chesscom, lichess = json.loads(done.out)
+    assert (lichess["key"], lichess["platform"], lichess["name"]) == (
+        "lichess:ann",
+        "lichess",
+        "ann",
+    )
+    assert (lichess["standing"], lichess["absent"], lichess["failures"]) == ("active", 0, 0)
+    assert lichess["users"] == [
+        {"user_id": "ann", "name": "Ann", "joined": True},
+        {"user_id": "bob", "name": "aNN", "joined": False},
+    ]
+    row = db.sync_accounts.find_one({"_id": "lichess:ann"})
+    for field in ("cursor", "active_at", "checked_at", "due_at"):
+        assert datetime.fromisoformat(lichess[field]) == row[field], field
+    assert [game["id"] for game in lichess["unfinished_games"]] == [playing.id]
+    assert (lichess["tier"], lichess["due"], lichess["set_aside_until"]) == (
+        "every run",
+        True,
+        None,
+    )
+    assert lichess["open_months"] == lichess["sealed_months"] == []
+    assert chesscom["cursor"] is None
+    assert chesscom["open_months"][-1] == archive_months.of(ctx.now())
+    assert chesscom["unfinished_games"] == []
+    assert lichess["site"] == {
+        "paused_until": None,
+        "closed_until": None,
+        "held_by": None,
+        "contact_missing": False,
+    }
+    assert drawn.code == 0
+    for said in (
+        "ann as Ann, joined",
+        "bob as aNN, waits for his back-fill",
+        f"{playing.id}, since 20",
+        "every run; last active 20",
+        "now (since 20",
+    ):
+        assert said in drawn.out
+    assert "chess.com" not in drawn.out
+    assert "\x1b" not in drawn.out
+
+
+async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_asked_for(
+    environment: dict[str, str], ctx: Context, db: Any
+) -> None:
+    links = (Link(user_id="[red]ann", name="Ann", joined=True),)
+    account = Account(
+        key="chess.com:ann",
+        platform="chess.com",
+        name="ann",
+        links=links,
+        created_at=ago(days=400),
+        active_at=ago(days=100),
+        first_month="2026-05",
+        sealed={"2026-04": SealedMonth(etag="x", checked_at=ago(days=3))},
+        gone=("2026-06",),
+        absent=2,
+    )
+    await ctx.store.accounts.ensure([account], [], [], ago(days=1))
+    for number in range(3):
+        await ctx.store.accounts.complain(
+            "chess.com:ann", f"fault {number}", ago(hours=1), patience=3, aside_until=ago(days=-1)
+        )
+    lane = ctx.store.lane("chess.com")
+    async with ctx.store.leases.keeping(), lane.hold({"run_id": "sync_games:manual:1"}):
+        await lane.pause(1800)
+        await lane.close(3600)
+        quiet = {**environment, "CHESSCOACH_SOURCES__CONTACT": ""}
+        done = await cli(quiet, "account", "show", "[red]ann", "--json")
+        drawn = await cli(quiet, "account", "show", "ann")
+
+    (shown,) = json.loads(done.out)
+    assert (shown["failures"], shown["due"], shown["tier"]) == (3, False, "monthly")
+    assert shown["set_aside_until"] == shown["due_at"]
+    assert [each["error"] for each in shown["errors"]] == ["fault 0", "fault 1", "fault 2"]
+    assert datetime.fromisoformat(shown["errors"][0]["at"]) < datetime.now(UTC)
+    assert (shown["sealed_months"], shown["gone_months"]) == (["2026-04"], ["2026-06"])
+    assert shown["open_months"][:2] == ["2026-05", "2026-07"]
+    site = shown["site"]
+    assert datetime.fromisoformat(site["closed_until"]) > datetime.fromisoformat(
+        site["paused_until"]
+    )
+    assert (site["held_by"]["run_id"], site["contact_missing"]) == ("sync_games:manual:1", True)
+    for said in (
+        "active; not known at the last 2 checks",
+        "[red]ann as Ann",
+        "3 in a row; set aside until 20",
+        "UTC: fault 2",
+        "closed: left alone until 20",
+        "paused until 20",
+        "being asked by sync_games:manual:1",
+        "[sources] contact",
+    ):
+        assert said in drawn.out, drawn.out
+
+
+async def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+) -> None:
+    await member(ctx, db, sites, "Ann", "lichess")
+    db.users.insert_one({"user_id": "bob", "lichess_username": "a/b"})
+    for name, said in (
+        (
+            "zoe",
+            "no account 'zoe': looked for a name on Lichess or Chess.com, a user_id, and a key",
+        ),
+        ("zoe", "`chesscoach account list`"),
+        ("ann", "no run has met it yet: `python -m chesscoach.jobs.sync_games --user ann`"),
+        ("lichess:ANN", "no run has met it yet"),
+        ("bob", "'bob' has linked nothing that could be a name on a site"),
+    ):
+        done = await cli(environment, "account", "show", name, "--json")
+        assert (done.code, done.out) == (2, ""), done
+        assert said in done.err.splitlines()[-1], done
+        assert "Traceback" not in done.err

@@ -1,0 +1,361 @@
+"""What became of mails, what can be done about it, and how one looks."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import encode
+
+from tests.cli.conftest import Operate
+from tests.conftest import NOON, Clock
+from tests.support.processes import run
+
+Read = Callable[..., Any]
+WEEK = "2026-W42"
+"""The last one that is over at NOON, a Wednesday of W43."""
+
+
+def row(db: Any, user_id: str, state: str, week: str = WEEK, **fields: Any) -> str:
+    """A mail in the outbox."""
+    key = f"weekly_summary:{user_id}:{week}"
+    db.email_outbox.insert_one(
+        {
+            "_id": key, "kind": "weekly_summary", "user_id": user_id, "week": week, "state": state,
+            "reason": None, "attempts": 1, "resends": 0, "fence": 1, "claim": "c",
+            "created_at": NOON - timedelta(hours=3), "claimed_at": NOON - timedelta(hours=2),
+            "finished_at": None, **fields,
+        }
+    )  # fmt: skip
+    return key
+
+
+def user(db: Any, user_id: str = "ann", **fields: Any) -> None:
+    """A player who wants the mail, unless told otherwise."""
+    db.users.insert_one(
+        {
+            "user_id": user_id, "email": f"{user_id}@example.org", "name": "Ann",
+            "email_notifications": {"weekly_summary": True}, **fields,
+        }
+    )  # fmt: skip
+
+
+def game(db: Any, ended_at: str) -> None:
+    """A blitz game on Lichess that Ann has won."""
+    db.games.insert_one(
+        {
+            "game_id": f"g{ended_at}", "user_id": "ann", "platform": "lichess", "result": "1-0",
+            "time_control": "blitz", "user_color": "white", "url": "https://lichess.org/abcdefgh",
+            "pgn": "", "imported_at": ended_at, "ended_at": ended_at,
+        }
+    )  # fmt: skip
+
+
+def digest(db: Any) -> str:
+    """All that stands in the database."""
+    found = hashlib.sha256()
+    for name in sorted(db.list_collection_names()):
+        for document in db[name].find().sort("_id"):
+            found.update(encode(document))
+    return found.hexdigest()
+
+
+# The outbox
+
+
+def test_mails_are_listed_with_a_tally_and_by_what_one_looks_for(
+    operate: Operate, read: Read, db: Any
+) -> None:
+    ann = row(db, "ann", "sent", finished_at=NOON, attempts=2, reason="event")
+    bob = row(db, "bob", "unknown", reason="not answered in time (for bob@example.org)")
+    old = row(db, "ann", "failed", "2026-W41")
+
+    found = read("email", "list")
+
+    assert [mail["id"] for mail in found["mails"]] == [ann, bob, old]
+    assert found["tally"] == {
+        "pending": 0, "sending": 0, "sent": 1, "skipped": 0, "failed": 1, "unknown": 1,
+    }  # fmt: skip
+    assert found["mails"][0]["finished_at"] == "2026-10-21T12:00:00Z"
+    assert found["mails"][1]["reason"] == "not answered in time (for ***)"
+    for options, ids in (
+        (("--state", "unknown"), [bob]),
+        (("--week", "2026-W41"), [old]),
+        (("--user", "ann"), [ann, old]),
+        (("--limit", "1"), [ann]),
+        (("--user", "nobody"), []),
+    ):
+        assert [mail["id"] for mail in read("email", "list", *options)["mails"]] == ids
+    lines = operate("email", "list", "--week", WEEK).stdout.splitlines()
+    assert lines[1].split() == [ann, "sent", "event", "2", "2026-10-21T12:00:00Z"]
+    assert lines[2].endswith("2026-10-21T10:00:00Z")
+    assert lines[-1] == f"mails of {WEEK}: 1 sent, 1 unknown"
+    assert operate("email", "list", "--user", "eve").stdout.splitlines()[-1] == (
+        "mails to eve: none"
+    )
+
+
+@pytest.mark.parametrize("state", ["failed", "skipped", "unknown"])
+def test_a_mail_that_did_not_arrive_is_owed_again(
+    operate: Operate, read: Read, db: Any, state: str
+) -> None:
+    key = row(db, "ann", state, finished_at=NOON, reason="x")
+
+    told = operate("email", "resend", key).stdout
+
+    assert told.startswith(f"{key} is pending; it was {state}\n")
+    assert f"`python -m chesscoach.jobs.weekly_emails --owed --week {WEEK}`" in told
+    assert ("it comes a second time" in told) is (state == "unknown")
+    (mail,) = read("email", "list", "--state", "pending")["mails"]
+    assert (mail["id"], mail["reason"], mail["finished_at"]) == (key, "by hand", None)
+
+
+@pytest.mark.parametrize("state", ["sent", "pending", "sending"])
+def test_a_mail_that_is_on_its_way_or_has_arrived_is_not_owed_again(
+    operate: Operate, db: Any, state: str
+) -> None:
+    key = row(db, "ann", state)
+    before = digest(db)
+
+    done = operate("email", "resend", key, code=2)
+
+    assert done.stderr.strip() == (
+        f"chesscoach: {key} is {state}: only what failed, was skipped or is unknown can be owed "
+        "again"
+    )
+    assert digest(db) == before
+
+
+def test_a_mail_that_there_is_not_is_refused(operate: Operate) -> None:
+    done = operate("email", "resend", "weekly_summary:eve:2026-W42", code=2)
+
+    assert "there is no mail 'weekly_summary:eve:2026-W42'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("list", "--week", "last"), "expected an ISO week, such as 2026-W47"),
+        (("list", "--state", "lost"), "'lost' is not one of"),
+        (("list", "--limit", "0"), "--limit"),
+        (("resend",), "OUTBOX_ID"),
+        (("unsuppress",), "ADDRESS"),
+        (("preview",), "USER_ID"),
+        (("nothing",), "No such command"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(
+    operate: Operate, args: tuple[str, ...], said: str
+) -> None:
+    done = operate("email", *args, code=2)
+
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("chesscoach: ")
+    assert said in line
+
+
+# Suppressed addresses
+
+
+def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
+    operate: Operate, read: Read, db: Any
+) -> None:
+    for number in range(3):
+        db.email_suppressions.insert_one(
+            {"_id": f"p{number}@example.org", "reason": "bounce", "event_id": None,
+             "at": NOON + timedelta(hours=number)}
+        )  # fmt: skip
+
+    found = read("email", "suppressed", "--limit", "2")
+
+    assert found["count"] == 3
+    assert [each["address"] for each in found["newest"]] == ["p2@example.org", "p1@example.org"]
+    told = operate("email", "suppressed").stdout.splitlines()
+    assert told[1].split() == ["p2@example.org", "bounce", "2026-10-21T14:00:00Z"]
+    assert told[-1] == "suppressed: 3"
+    one = operate("email", "suppressed", " P0@Example.org").stdout
+    assert one == "p0@example.org  bounce  2026-10-21T12:00:00Z\n"
+    assert operate("email", "suppressed", "eve@example.org").stdout == (
+        "eve@example.org is not suppressed\n"
+    )
+    assert read("email", "suppressed", "eve@example.org") == {
+        "address": "eve@example.org",
+        "suppressed": None,
+    }
+
+
+def test_an_address_gets_mail_again(operate: Operate, read: Read, db: Any) -> None:
+    db.email_suppressions.insert_one({"_id": "ann@example.org", "reason": "drop", "at": NOON})
+
+    told = operate("email", "unsuppress", "Ann@example.org").stdout
+
+    assert told.startswith("ann@example.org gets mail again")
+    assert read("email", "suppressed")["count"] == 0
+    done = operate("email", "unsuppress", "ann@example.org", code=2)
+    assert "it is not suppressed" in done.stderr
+
+
+# The preview
+
+
+def test_a_preview_is_two_files_and_changes_nothing(operate: Operate, read: Read, db: Any) -> None:
+    user(db)
+    game(db, "2026-10-16T18:00:00+00:00")
+    before = digest(db)
+
+    told = operate("email", "preview", "ann").stdout.splitlines()
+
+    assert digest(db) == before
+    said = dict(line.split(maxsplit=1) for line in told)
+    html, text = Path(said["html"]), Path(said["text"])
+    assert html == Path(".chesscoach/preview/ann_2026-W42.html").absolute()
+    assert (said["week"], said["timezone"], "note" in said) == (WEEK, "UTC", False)
+    assert "blitz" in html.read_text().lower()
+    assert "Ann" in text.read_text()
+    assert said["subject"]
+
+
+def test_the_link_to_unsubscribe_in_a_preview_is_none(
+    environment: dict[str, str], operate: Operate, read: Read, db: Any
+) -> None:
+    user(db)
+    environment["CHESSCOACH_EMAILS__PUBLIC_URL"] = "https://chess.example.org/"
+    environment["CHESSCOACH_EMAILS__SIGNING_KEY"] = "k" * 32
+
+    html = Path(read("email", "preview", "ann")["html"]).read_text()
+
+    assert html.count("https://chess.example.org/unsubscribe/") == html.count(
+        'https://chess.example.org/unsubscribe/preview"'
+    )
+    assert "/unsubscribe/preview" in html
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"email_notifications": False}, "does not want this mail"),
+        ({"email_notifications": {"weekly_summary": "yes"}}, "does not want this mail"),
+        ({"email": None}, "has no address"),
+        ({"email": "nowhere"}, "is none that mail can be sent to"),
+        ({"email": "Bounced@example.org"}, "is suppressed"),
+    ],
+)
+def test_who_gets_no_mail_is_previewed_all_the_same_and_told_why(
+    read: Read, db: Any, fields: dict[str, Any], said: str
+) -> None:
+    db.email_suppressions.insert_one({"_id": "bounced@example.org", "reason": "drop", "at": NOON})
+    user(db, **fields)
+    game(db, "2026-10-16T18:00:00+00:00")
+
+    found = read("email", "preview", "ann")
+
+    (remark,) = found["remarks"]
+    assert said in remark
+    assert Path(found["html"]).exists()
+
+
+def test_a_week_without_anything_to_tell_shows_the_note_and_says_so(
+    environment: dict[str, str], read: Read, db: Any
+) -> None:
+    user(db)
+
+    found = read("email", "preview", "ann")
+
+    (remark,) = found["remarks"]
+    assert "there is nothing to tell of this week" in remark
+    assert "no games" in found["subject"]
+    environment["CHESSCOACH_EMAILS__NO_GAMES_NOTE"] = "true"
+    assert read("email", "preview", "ann")["remarks"] == []
+
+
+def test_what_has_become_of_the_mail_is_told_with_its_preview(read: Read, db: Any) -> None:
+    user(db)
+    game(db, "2026-10-16T18:00:00+00:00")
+    row(db, "ann", "skipped", reason="no_games")
+
+    (remark,) = read("email", "preview", "ann")["remarks"]
+
+    assert remark == "in the outbox the mail of this week is skipped (no_games)"
+
+
+def test_the_week_is_that_of_the_schedules_zone_or_of_the_players_own(
+    environment: dict[str, str], operate: Operate, read: Read, db: Any, clock: Clock
+) -> None:
+    user(db, timezone="America/Los_Angeles")
+    clock.now = NOON.replace(day=18, hour=23)  # Sunday evening in UTC, Monday in Tokyo
+    made = ("--job", "weekly_emails", "--cron", "0 9 * * 1", "--timezone", "Asia/Tokyo")
+    operate("schedule", "add", "weekly_emails", *made)
+
+    found = read("email", "preview", "ann")
+    assert (found["week"], found["timezone"]) == ("2026-W42", "Asia/Tokyo")
+
+    environment["CHESSCOACH_EMAILS__DELIVER_AT"] = "local 09:00"
+    found = read("email", "preview", "ann")
+    assert (found["week"], found["timezone"]) == ("2026-W41", "America/Los_Angeles")
+
+    assert read("email", "preview", "ann", "--week", "2026-W30")["week"] == "2026-W30"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("eve",), "there is no user with the user_id 'eve'"),
+        (("ann", "--week", "2026-W54"), "--week: there is no such ISO week"),
+        (("ann", "--week", "2026-W43"), "--week: 2026-W43 is not over yet"),
+        (("ann", "--out", "taken"), "--out: taken cannot be written"),
+    ],
+)
+def test_a_preview_of_nothing_is_refused_in_one_line(
+    operate: Operate, db: Any, args: tuple[str, ...], said: str
+) -> None:
+    user(db)
+    Path("taken").write_text("")
+
+    done = operate("email", "preview", *args, code=2)
+
+    (line,) = done.stderr.splitlines()
+    assert said in line
+
+
+def test_a_name_that_is_a_path_stays_in_the_folder(read: Read, db: Any) -> None:
+    user(db, "../../ann")
+
+    found = read("email", "preview", "../../ann", "--out", "here")
+
+    assert Path(found["html"]).parent == Path("here").absolute()
+    assert sorted(os.listdir("here")) == sorted(Path(found[k]).name for k in ("html", "text"))
+
+
+async def test_the_preview_opens_in_a_browser(
+    environment: dict[str, str], db: Any, tmp_path: Path
+) -> None:
+    user(db)
+    browser = tmp_path / "browser"
+    browser.write_text(f"#!{sys.executable}\nimport sys\nopen('opened', 'w').write(sys.argv[1])\n")
+    browser.chmod(0o755)
+
+    done = await run(
+        {**environment, "BROWSER": f"{browser} %s"},
+        "chesscoach.cli", "email", "preview", "ann", "--open", "--out", "p", "--json",
+    )  # fmt: skip
+
+    assert (done.code, done.err) == (0, "")
+    assert done.record["opened"] is True
+    assert (tmp_path / "opened").read_text() == Path(done.record["html"]).as_uri()
+
+
+async def test_where_there_is_no_browser_it_says_so_and_leaves_with_0(
+    environment: dict[str, str], db: Any, tmp_path: Path
+) -> None:
+    user(db)
+
+    nothing = {**environment, "PATH": str(tmp_path)}
+
+    done = await run(nothing, "chesscoach.cli", "email", "preview", "ann", "--open")
+
+    assert (done.code, done.err) == (0, "")
+    assert "no browser could be opened here" in done.out

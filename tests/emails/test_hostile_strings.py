@@ -1,0 +1,166 @@
+"""Whatever is put into a value stays in its value: the mail around it does not change."""
+
+import re
+import unicodedata
+
+import pytest
+
+from chesscoach.emails.rendering import Renderer
+from chesscoach.emails.sanitize import clean, label
+from chesscoach.emails.weekly.values import (
+    Form,
+    Highlight,
+    Message,
+    Recipient,
+    Summary,
+    Swing,
+    Tally,
+)
+from tests.emails.hostile_strings import strings
+from tests.support.parse_email import Parsed, parsed
+from tests.support.week_factory import EMAILS, UNSUBSCRIBE, WEEK, a_game, full
+
+HOSTILE = strings()
+LINKS = re.compile(
+    r"https://(lichess\.org|www\.chess\.com|chess\.com)/[A-Za-z0-9/_-]+"
+    r"|https://coach\.example\.org/(game|unsubscribe)/[A-Za-z0-9/_.%~-]+"
+)
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Renderer:
+    return Renderer(EMAILS)
+
+
+def week(text: str, seen: str, game_id: str = "3f1c") -> Summary:
+    """A week with one text in all places; `seen` where the place is left out without a text."""
+    game = a_game(opponent=seen, url=text, platform=text, speed=text)
+    swing = Swing(cp_loss=300, move_number=7, move=seen)
+    return full(
+        tallies=(Tally(platform=text, speed=text, played=3, won=1, drawn=1, lost=1),),
+        weakness=seen,
+        strength=seen,
+        best_game=Highlight(game_id=game_id, accuracy=90.0, game=game),
+        critical=Highlight(game_id=game_id, accuracy=50.0, game=game, swing=swing),
+    )
+
+
+def somebody(text: str) -> Recipient:
+    """A player whose every field is that text."""
+    return Recipient(user_id=text, email=text, name=text, timezone=text, language=text)
+
+
+def summary(renderer: Renderer, told: Summary, recipient: Recipient) -> Message:
+    return renderer.summary(told, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
+
+
+def judge(message: Message) -> Parsed:
+    """Holds a mail to what is true of every mail."""
+    found = parsed(message)
+    assert found.open == []
+    assert {tag for mark, tag, *_ in found.skeleton if mark != "!"}.isdisjoint(
+        {"script", "img", "svg", "iframe", "form", "base", "link", "b"}
+    )
+    for _, name, value in found.values:
+        assert not name.startswith("on")
+        assert "javascript:" not in value.lower()
+        assert "url(" not in value
+    for link in found.links:
+        assert LINKS.fullmatch(link)
+    for line in (message.subject, message.to, *message.headers, *message.headers.values()):
+        assert all(unicodedata.category(each) not in ("Cc", "Cf", "Zl", "Zp") for each in line)
+    odd = {each for each in message.text if unicodedata.category(each) in ("Cc", "Cf", "Cs")}
+    assert odd <= {"\n"}
+    assert "1779547" not in message.html + message.text + message.subject
+    assert len(message.subject) <= 150
+    assert len(message.html.encode()) < 100_000
+    assert len(message.text.encode()) < 20_000
+    return found
+
+
+def test_there_are_500_hostile_strings_and_no_two_alike() -> None:
+    assert len(set(HOSTILE)) == len(HOSTILE) == 500
+
+
+def test_a_summary_keeps_its_skeleton_whatever_is_in_its_values(renderer: Renderer) -> None:
+    skeletons = {
+        seen: judge(summary(renderer, week(seen, seen), somebody("Mia"))).skeleton
+        for seen in ("", "x")
+    }
+    assert skeletons[""] != skeletons["x"]
+
+    for text in HOSTILE:
+        message = summary(renderer, week(text, text), somebody(text))
+        assert judge(message).skeleton == skeletons["x" if label(text) else ""], text[:100]
+
+
+def test_a_note_keeps_its_skeleton_whatever_the_player_is_called(renderer: Renderer) -> None:
+    def note(recipient: Recipient) -> Message:
+        return renderer.note(WEEK, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
+
+    benign = judge(note(somebody("Mia"))).skeleton
+
+    for text in HOSTILE:
+        assert judge(note(somebody(text))).skeleton == benign, text[:100]
+
+
+@pytest.mark.parametrize("page", ["unsubscribe", "unsubscribed", "link_refused", "user_gone"])
+def test_a_page_keeps_its_skeleton_whatever_the_player_is_called(
+    page: str, renderer: Renderer
+) -> None:
+    benign = parsed(renderer.page(page, name="Mia", kind="weekly_summary")).skeleton
+
+    for text in HOSTILE:
+        assert parsed(renderer.page(page, text, name=text, kind=text)).skeleton == benign
+
+
+def test_the_id_of_a_game_cannot_leave_its_place_in_a_link(renderer: Renderer) -> None:
+    for text in HOSTILE:
+        judge(summary(renderer, week("", "x", game_id=text), somebody("Mia")))
+
+
+def test_a_link_to_unsubscribe_cannot_end_its_header(renderer: Renderer) -> None:
+    for text in HOSTILE:
+        message = renderer.summary(
+            full(), somebody("Mia"), outbox_id="o1", unsubscribe_url=f"{UNSUBSCRIBE}{text[:2000]}"
+        )
+        header = message.headers["List-Unsubscribe"]
+        assert re.fullmatch(r"<[!-;=?-~]+>", header)
+        assert parsed(message).links[-1] == header[1:-1]
+
+
+def test_numbers_out_of_all_proportion_do_not_break_a_mail(renderer: Renderer) -> None:
+    tally = Tally(platform="lichess", speed="blitz", played=10**9, won=10**9, drawn=1, lost=0)
+    odd = full(
+        tallies=(tally,) * 50,
+        form=Form(games=1, accuracy=1e9, blunders=10**9),
+        before=Form(games=1, accuracy=-5.0),
+        streak=10**12,
+        longest_streak=0,
+    )
+
+    judge(summary(renderer, odd, somebody("Mia")))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("  Mia \t\r\n  Berg ", "Mia Berg"),
+        ("\u202eaiM\u200b", "aiM"),
+        ("Zoë 李 Ωmega", "Zoë 李 Ωmega"),
+        ("e\u0301" + "\u0301" * 9, "é\u0301\u0301\u0301"),
+        ("evil.example/win", "evil. example/win"),
+        ("https://evil.example", "https: //evil. example"),
+        ("mia@evil.example", "mia @ evil. example"),
+        ("J. R. Capablanca", "J. R. Capablanca"),
+        ("\u3164\u2800 ", ""),
+        ("W" * 61, "W" * 59 + "…"),
+    ],
+)
+def test_a_text_is_shown_without_what_cannot_be_seen(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+def test_a_text_is_never_longer_than_its_place() -> None:
+    for text in HOSTILE:
+        assert len(clean(text, 40)) <= 40

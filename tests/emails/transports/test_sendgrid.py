@@ -1,0 +1,415 @@
+"""SendGrid as a transport: every reply and every fault has its verdict, after one request."""
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from chesscoach import __version__, config, log
+from chesscoach.config import SendGrid
+from chesscoach.demo.fake_sendgrid import Fault, SendGridStandIn
+from chesscoach.emails.transports.sendgrid import SendGridTransport
+from chesscoach.emails.transports.transport import Transport
+from chesscoach.emails.weekly.values import Delivery
+from tests.emails.transports.test_sendgrid_request import ADDRESS, SENDER, mail
+
+KEY = "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def sendgrid() -> AsyncIterator[SendGridStandIn]:
+    """The stand-in, which knows our key."""
+    stand_in = SendGridStandIn(key=KEY)
+    async with stand_in.serve():
+        yield stand_in
+
+
+def transport(
+    url: str, *, key: str = KEY, lease_s: float = 60, **settings: Any
+) -> SendGridTransport:
+    """A transport to a URL, to be entered; its clock stands still."""
+    chosen = SendGrid(base_url=url, **({"timeout_s": 5.0} | settings))
+    return SendGridTransport(chosen, key, SENDER, "Chess Coach", lease_s, now=lambda: NOW)
+
+
+async def sent(url: str, message: Any = None, **changes: Any) -> Delivery:
+    """What becomes of one mail."""
+    async with transport(url, **changes) as out:
+        return await out.send(message or mail())
+
+
+def answering(status: int, body: bytes = b"", **headers: str) -> Any:
+    """A server that answers everything so; what it was asked is in the list."""
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=status, body=body, headers=told)
+
+    return serving(handler)
+
+
+@asynccontextmanager
+async def serving(handler: Any) -> AsyncIterator[str]:
+    """A server that answers by a handler; its URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def hanging_up(replies: int) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that takes so many mails on a connection, and at the next request hangs up."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            for number in range(replies + 1):
+                heads.append(await reader.readuntil(b"\r\n\r\n"))
+                length = re.search(rb"(?i)content-length: (\d+)", heads[-1])
+                await reader.readexactly(int(length[1]) if length else 0)
+                if number < replies:
+                    writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+                    await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def errors(*listed: tuple[str, object]) -> bytes:
+    """A body of errors in SendGrid's form."""
+    return json.dumps({"errors": [{"message": m, "field": f} for m, f in listed]}).encode()
+
+
+async def test_a_202_is_accepted_under_its_message_id(sendgrid: SendGridStandIn) -> None:
+    delivery = await sent(sendgrid.url)
+    [taken] = sendgrid.accepted
+    assert delivery == Delivery(verdict="accepted", message_id=taken.message_id)
+    assert (taken.outbox_id, taken.to) == ("weekly_summary:u1:2026-W47", ADDRESS)
+    assert sendgrid.agents == {f"chesscoach/{__version__}"}
+
+
+async def test_a_mail_in_sandbox_mode_is_rehearsed(sendgrid: SendGridStandIn) -> None:
+    assert await sent(sendgrid.url, sandbox=True) == Delivery(verdict="rehearsed")
+    assert (sendgrid.accepted, sendgrid.rehearsed) == ([], 1)
+
+
+VERDICTS: list[tuple[Fault, str, str]] = [
+    ("400", "refused", "400: the request is not valid (personalizations.0.to.0.email)"),
+    ("413", "refused", "413: the mail is too large"),
+    ("401", "stopped", "401: the key is not accepted"),
+    ("403", "stopped", "403: the sender is not verified, or the account is blocked"),
+    ("credits", "stopped", "401: the account's credits are used up"),
+    ("404", "stopped", "404: what answers at base_url does not know the path"),
+    ("302", "stopped", "302: base_url redirects"),
+    ("500", "unknown", "500: SendGrid may have taken it or not"),
+    ("503", "unknown", "503: SendGrid may have taken it or not"),
+    ("html", "unknown", "200: SendGrid may have taken it or not"),
+    ("garbage", "unknown", "not answered (ClientResponseError)"),
+    ("reset", "unknown", ""),
+    ("cut", "unknown", ""),
+    ("lost", "unknown", ""),
+]
+
+
+@pytest.mark.parametrize(("fault", "verdict", "reason"), VERDICTS)
+async def test_every_reply_has_its_verdict_after_one_request(
+    fault: Fault, verdict: str, reason: str, sendgrid: SendGridStandIn
+) -> None:
+    sendgrid.faults.append(fault)
+    delivery = await sent(sendgrid.url)
+    assert delivery.verdict == verdict
+    assert delivery.reason == reason if reason else delivery.reason.startswith("not answered (")
+    assert sendgrid.requests == 1
+    assert len(sendgrid.accepted) == (fault == "lost")
+
+
+@pytest.mark.parametrize("fault", ["hang", "late"])
+async def test_no_reply_by_the_deadline_is_unknown(fault: Fault, sendgrid: SendGridStandIn) -> None:
+    sendgrid.faults.append(fault)
+    delivery = await sent(sendgrid.url, timeout_s=0.5)
+    assert delivery == Delivery(verdict="unknown", reason="not answered in time (TimeoutError)")
+    assert sendgrid.requests == 1
+    assert len(sendgrid.accepted) == (fault == "late")
+
+
+@pytest.mark.parametrize(("timeout_s", "lease_s", "due"), [(9, 60, 9), (9, 30, 9), (9, 10, 3)])
+def test_the_deadline_is_below_a_third_of_the_lease(
+    timeout_s: float, lease_s: float, due: float
+) -> None:
+    out = transport("http://127.0.0.1", timeout_s=timeout_s, lease_s=lease_s)
+    assert out.deadline_s == pytest.approx(due)
+    assert out.deadline_s < lease_s / 3
+
+
+async def test_the_deadline_counts_the_wait_for_a_free_connection(
+    sendgrid: SendGridStandIn,
+) -> None:
+    sendgrid.faults.append("hang")
+    async with (
+        transport(sendgrid.url, in_flight=1, timeout_s=9) as out,
+        asyncio.TaskGroup() as group,
+    ):
+        holder = group.create_task(out.send(mail()))
+        async with asyncio.timeout(10):
+            while not sendgrid.in_flight:
+                await asyncio.sleep(0.01)
+        out.deadline_s = 0.2
+        waiting = await out.send(mail())
+        assert not holder.done()
+        holder.cancel()
+    assert waiting == Delivery(verdict="not_sent", reason="no connection (TimeoutError)")
+    assert sendgrid.requests == 1
+
+
+async def test_where_nobody_listens_nothing_is_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    delivery = await sent(f"http://127.0.0.1:{port}")
+    assert (delivery.verdict, "no connection" in delivery.reason) == ("not_sent", True)
+
+
+async def test_a_host_without_an_address_is_sent_nothing() -> None:
+    assert (await sent("http://sendgrid.invalid")).verdict == "not_sent"
+
+
+async def test_a_server_that_speaks_no_tls_is_sent_nothing(sendgrid: SendGridStandIn) -> None:
+    delivery = await sent(sendgrid.url.replace("http:", "https:"))
+    assert (delivery.verdict, sendgrid.requests) == ("not_sent", 0)
+
+
+async def test_a_post_on_a_kept_connection_that_hangs_up_is_not_repeated() -> None:
+    async with hanging_up(replies=1) as (url, heads), transport(url) as out:
+        verdicts = [(await out.send(mail())).verdict for _ in range(2)]
+        assert verdicts == ["accepted", "unknown"]
+        assert len(heads) == 2
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_replaced(
+    sendgrid: SendGridStandIn,
+) -> None:
+    sendgrid.faults.extend([None, "lost", None])
+    async with transport(sendgrid.url, in_flight=1) as out:
+        verdicts = [(await out.send(mail())).verdict for _ in range(3)]
+    assert verdicts == ["accepted", "unknown", "accepted"]
+    assert sendgrid.requests == 3
+
+
+async def test_whoever_is_cancelled_hears_of_it(sendgrid: SendGridStandIn) -> None:
+    sendgrid.faults.append("hang")
+    async with transport(sendgrid.url) as out:
+        task = asyncio.create_task(out.send(mail()))
+        async with asyncio.timeout(5):
+            while not sendgrid.in_flight:
+                await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_no_more_are_in_flight_than_allowed(sendgrid: SendGridStandIn) -> None:
+    sendgrid.delay_s = 0.03
+    async with transport(sendgrid.url, in_flight=5) as out:
+        mails = [mail(outbox_id=f"weekly_summary:u{n}:2026-W47") for n in range(60)]
+        deliveries = await asyncio.gather(*(out.send(one) for one in mails))
+    assert {one.verdict for one in deliveries} == {"accepted"}
+    assert sendgrid.most_in_flight == 5
+    assert len({one.outbox_id for one in sendgrid.accepted}) == 60
+
+
+async def test_a_429_says_how_long_to_wait(sendgrid: SendGridStandIn) -> None:
+    sendgrid.faults.append("429")
+    delivery = await sent(sendgrid.url)
+    assert (delivery.verdict, sendgrid.requests) == ("throttled", 1)
+
+
+SOON = int((NOW + timedelta(seconds=30)).timestamp())
+WAITS: list[tuple[dict[str, str], float]] = [
+    ({}, 60),
+    ({"X_RateLimit_Reset": str(SOON)}, 30),
+    ({"X_RateLimit_Reset": str(SOON), "Retry_After": "7"}, 30),
+    ({"Retry_After": "7"}, 7),
+    ({"Retry_After": "0"}, 1),
+    ({"Retry_After": "Mon, 23 Nov 2026 09:02:00 GMT"}, 120),
+    ({"Retry_After": "Mon, 23 Nov 2026 09:02:00 -0000"}, 120),
+    ({"Retry_After": "in a while"}, 60),
+    ({"X_RateLimit_Reset": str(SOON - 10**6)}, 1),
+    ({"X_RateLimit_Reset": str(SOON + 10**6)}, 3600),
+    ({"X_RateLimit_Reset": "nan"}, 60),
+    ({"X_RateLimit_Reset": "-5", "Retry_After": "-5"}, 60),
+    ({"Retry_After": "9" * 400}, 60),
+]
+
+
+@pytest.mark.parametrize(("headers", "wait_s"), WAITS)
+async def test_a_wait_has_sane_bounds(headers: dict[str, str], wait_s: float) -> None:
+    async with answering(429, b"", **headers) as url:
+        delivery = await sent(url)
+    assert (delivery.verdict, delivery.wait_s) == ("throttled", wait_s)
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 429])
+@pytest.mark.parametrize(
+    "body", [errors(("MAXIMUM credits Exceeded", None)), b"<p>Maximum credits exceeded</p>"]
+)
+async def test_credits_that_are_used_up_stop_everything(status: int, body: bytes) -> None:
+    async with answering(status, body) as url:
+        delivery = await sent(url)
+    reason = f"{status}: the account's credits are used up"
+    assert delivery == Delivery(verdict="stopped", reason=reason)
+
+
+BODIES = [
+    b"",
+    b"\xff\xfe",
+    b"null",
+    b"[]",
+    b'{"errors": {}}',
+    b'{"errors": [1, null, {"field": 5}]}',
+    b"[" * 60_000,
+    b"x" * 200_000,
+    errors((f"not valid: {ADDRESS}", ADDRESS), (KEY, KEY), ("", f"content.{ADDRESS}")),
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+@pytest.mark.parametrize("status", [400, 404, 408, 413, 422])
+async def test_whatever_a_refusal_says_it_is_not_quoted(status: int, body: bytes) -> None:
+    async with answering(status, body) as url:
+        delivery = await sent(url)
+    assert delivery.verdict != "accepted"
+    assert delivery.reason.startswith(f"{status}: ")
+    assert len(delivery.reason) < 200
+    assert not re.search(r"@|SG\.|xxx|ann", delivery.reason)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 406, 415])
+async def test_what_cannot_be_the_mails_own_fault_stops_everything(status: int) -> None:
+    async with answering(status, errors(("no", "subject"))) as url:
+        delivery = await sent(url)
+    assert delivery.verdict == "stopped"
+    assert delivery.reason.startswith(f"{status}: ")
+
+
+async def test_a_request_that_arrived_too_late_is_made_again_soon() -> None:
+    async with answering(408, b"") as url:
+        delivery = await sent(url)
+    assert (delivery.verdict, delivery.wait_s) == ("throttled", 2)
+
+
+async def test_a_refusal_names_the_fields_that_the_schema_knows() -> None:
+    listed = ["from.email", "subject", "from.email", "personalizations.0.headers.X-Eve", None]
+    async with answering(400, errors(*(("wrong", field) for field in listed))) as url:
+        delivery = await sent(url)
+    assert delivery.reason.endswith("(from.email, subject, personalizations.0.headers)")
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(202, "accepted"), (403, "stopped")])
+async def test_a_reply_that_breaks_off_counts_by_its_status(status: int, verdict: str) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        await response.write(b"{")
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async with serving(handler) as url:
+        assert (await sent(url)).verdict == verdict
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(202, "accepted"), (400, "refused")])
+async def test_a_reply_that_cannot_be_unpacked_counts_by_its_status(
+    status: int, verdict: str
+) -> None:
+    async with answering(status, b"no gzip", Content_Encoding="gzip") as url:
+        assert (await sent(url)).verdict == verdict
+
+
+async def test_a_redirect_takes_our_key_nowhere() -> None:
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    async with serving(handler) as url:
+        assert (await sent(url)).verdict == "stopped"
+    assert asked == ["/v3/mail/send"]
+
+
+@pytest.mark.parametrize("key", ["SG.a\r\nX-Eve: 1", "SG.ä", "SG.a\n"])
+async def test_a_key_that_cannot_stand_in_a_header_stops_everything(
+    key: str, sendgrid: SendGridStandIn
+) -> None:
+    delivery = await sent(sendgrid.url, key=key)
+    assert delivery == Delivery(verdict="stopped", reason="the key cannot stand in a header")
+    assert sendgrid.requests == 0
+
+
+async def test_credentials_in_base_url_stop_everything_and_are_not_shown(
+    sendgrid: SendGridStandIn,
+) -> None:
+    url = sendgrid.url.replace("//", "//eve:hunter2@")
+    delivery = await sent(url)
+    assert delivery.verdict == "stopped"
+    assert "hunter2" not in delivery.reason + transport(url).describe()
+    assert sendgrid.requests == 0
+
+
+async def test_a_base_url_that_cannot_be_asked_stops_everything() -> None:
+    async with transport("https://sendgrid.invalid:99999") as out:
+        assert out.describe() == "SendGrid at a base_url that cannot be asked"
+        assert (await out.send(mail())).verdict == "stopped"
+
+
+async def test_content_that_begins_like_a_key_is_refused(sendgrid: SendGridStandIn) -> None:
+    delivery = await sent(sendgrid.url, mail(text=KEY))
+    assert (delivery.verdict, sendgrid.requests) == ("refused", 0)
+    assert KEY not in delivery.reason
+
+
+async def test_text_that_is_not_unicode_is_refused(sendgrid: SendGridStandIn) -> None:
+    delivery = await sent(sendgrid.url, mail(subject="\ud800"))
+    assert delivery == Delivery(verdict="refused", reason="its text is not Unicode")
+    assert sendgrid.requests == 0
+
+
+async def test_neither_key_nor_address_is_logged(
+    sendgrid: SendGridStandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.configure(config.Log(level="debug", format="json"))
+    sendgrid.faults.extend(fault for fault, *_ in VERDICTS)
+    async with transport(sendgrid.url) as out:
+        deliveries = [await out.send(mail()) for _ in VERDICTS]
+        told = " ".join([repr(deliveries), repr(out), out.describe(), *capsys.readouterr()])
+    assert KEY not in told
+    assert ADDRESS not in told
+
+
+def test_it_says_where_mail_goes() -> None:
+    out: Transport = transport("https://api.sendgrid.com")
+    assert out.describe() == "SendGrid at https://api.sendgrid.com"
+    assert not out.repeatable
+    assert out.in_flight == 20
+    rehearsing = transport("https://api.sendgrid.com", sandbox=True)
+    assert rehearsing.describe().endswith(", sandbox: nobody is sent anything")

@@ -1,0 +1,65 @@
+"""A user of the embedded server, for tests to start, watch and kill.
+
+It enters, writes with majority one document after the other and leaves on SIGTERM. On stdout it
+says `here`, `in`, `ack ID` for each acknowledged write, and `out`.
+
+Usage: python -m tests.mongo.embedded_worker FOLDER NAME [children]
+"""
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from chesscoach.mongo.embedded import Embedded, Reviver
+
+
+def _say(line: str) -> None:
+    os.write(1, f"{line}\n".encode())  # unbuffered, so that a kill cannot take it back
+
+
+def _beget() -> None:
+    """Leaves two children behind that would keep our locks if they had inherited them."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    _say(f"child {child}")
+    sleeper = subprocess.Popen(["/bin/sleep", "60"], close_fds=False)
+    _say(f"child {sleeper.pid}")
+
+
+def main() -> None:
+    """See the module."""
+    # Not an Event: its lock may be held by the very thread that the handler interrupts.
+    stops: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stops.append(number))
+    _say("here")
+    embedded = Embedded(Path(sys.argv[1]))
+    uri = embedded.enter()
+    if "children" in sys.argv:
+        _beget()
+    _say("in")
+    with MongoClient[dict[str, str]](
+        uri, w="majority", event_listeners=[Reviver(embedded)]
+    ) as client:
+        for number in itertools.count():
+            time.sleep(0.01)
+            if stops:
+                break
+            with contextlib.suppress(PyMongoError):  # not acknowledged, so nothing to answer for
+                client.tests.acks.insert_one({"_id": f"{sys.argv[2]}-{number}"})
+                _say(f"ack {sys.argv[2]}-{number}")
+    embedded.leave()
+    _say("out")
+
+
+if __name__ == "__main__":
+    main()

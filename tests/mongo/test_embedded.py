@@ -1,0 +1,449 @@
+"""The embedded server against real mongods, real processes and real kills."""
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from pymongo import MongoClient
+
+from chesscoach.errors import StoreUnavailable
+from chesscoach.mongo.embedded import Embedded, Reviver
+from chesscoach.mongo.mongod import find_mongod
+from tests.conftest import rounds
+
+ROOT = Path(__file__).parents[2]
+Client: TypeAlias = "MongoClient[dict[str, object]]"
+
+
+def until(happened: Callable[[], object], within_s: float = 30) -> None:
+    """Waits for something that another process does."""
+    deadline = time.monotonic() + within_s
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def mongods(under: Path) -> list[int]:
+    """The pids of the mongods on data folders below a folder; a zombie is none."""
+    if not Path("/proc/self/cmdline").exists():  # macOS
+        found = subprocess.run(["/usr/bin/pgrep", "-f", f"--dbpath {under}"], capture_output=True)
+        return [int(pid) for pid in found.stdout.split()]
+    pids = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"--dbpath" in words and str(under).encode() in b" ".join(words):
+                pids.append(int(process.name))
+    return pids
+
+
+def kill(pid: int) -> None:
+    """Kills a process that may have ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+class Worker:
+    """A process that uses the embedded server; what it says is in a file and survives it."""
+
+    def __init__(self, folder: Path, name: str, *options: str) -> None:
+        self.said = folder.parent / f"{name}.out"
+        command = [sys.executable, "-m", "tests.mongo.embedded_worker", str(folder), name, *options]
+        with self.said.open("wb") as stdout, (folder.parent / f"{name}.err").open("wb") as stderr:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=stderr)
+
+    def says(self, word: str) -> list[str]:
+        """What followed this word, on each line that began with it."""
+        lines = [line.split() for line in self.said.read_text().splitlines(keepends=False)]
+        return [line[-1] for line in lines if line[:1] == [word]]
+
+    def begins(self) -> None:
+        """Waits until it is about to enter."""
+        until(lambda: self.says("here"))
+
+    def goes_on(self) -> "Worker":
+        """Waits until it is in and has one more write acknowledged."""
+        acks = len(self.says("ack"))
+        until(lambda: len(self.says("ack")) > acks or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said.with_suffix(".err").read_text()
+        return self
+
+    def kill(self) -> None:
+        """Kills it, whatever it does at the moment."""
+        self.process.kill()
+        self.process.wait()
+
+
+def leave(*workers: Worker) -> None:
+    """Lets workers leave at the same time, which they do cleanly."""
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        assert worker.process.wait(60) == 0, worker.said.with_suffix(".err").read_text()
+
+
+Hire: TypeAlias = Callable[..., Worker]
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Iterator[Path]:
+    """A data folder; no mongod below `tmp_path` survives the test."""
+    yield tmp_path / "mongo"
+    for pid in mongods(tmp_path):
+        kill(pid)
+    until(lambda: not mongods(tmp_path))
+
+
+@pytest.fixture(name="hire")
+def _hire(folder: Path) -> Iterator[Hire]:
+    """Makes workers on the folder; none survives the test, nor does any child of theirs."""
+    workers: list[Worker] = []
+    folder.parent.mkdir(exist_ok=True)
+
+    def hire(*options: str) -> Worker:
+        workers.append(Worker(folder, f"w{len(workers)}", *options))
+        return workers[-1]
+
+    yield hire
+    for worker in workers:
+        worker.kill()
+        for child in worker.says("child"):
+            kill(int(child))
+
+
+@contextlib.contextmanager
+def entered(folder: Path) -> Iterator[tuple[Embedded, Client]]:
+    """This process takes part, with a client that revives mongod."""
+    embedded = Embedded(folder)
+    uri = embedded.enter()
+    try:
+        with MongoClient[dict[str, object]](
+            uri, w="majority", event_listeners=[Reviver(embedded)]
+        ) as client:
+            yield embedded, client
+    finally:
+        embedded.leave()
+
+
+def port_of(client: Client) -> int:
+    """The port that a client is connected to."""
+    address = client.address
+    assert address is not None
+    return address[1]
+
+
+@contextlib.contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Somebody else has the port of a mongod that may still be dying, and hangs up on everybody."""
+    deadline = time.monotonic() + 5
+    while True:
+        with contextlib.suppress(OSError):
+            listener = socket.create_server(("127.0.0.1", port))
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    def hang_up() -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                listener.accept()[0].close()
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def fake_mongod(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts a shell script called mongod on PATH."""
+    fake = folder / "mongod"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return fake
+
+
+def test_it_starts_from_nothing_and_takes_a_majority_write(folder: Path) -> None:
+    with entered(folder) as (_, client):
+        assert client.tests.notes.insert_one({"_id": 1}).acknowledged
+        assert len(mongods(folder)) == 1
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+    until(lambda: not mongods(folder), 1)
+
+
+def test_data_survive_a_clean_restart(folder: Path) -> None:
+    with entered(folder) as (_, client):
+        client.tests.notes.insert_one({"_id": 1})
+    with entered(folder) as (_, client):
+        assert client.tests.notes.count_documents({}) == 1
+
+
+def test_it_needs_no_short_path_and_no_writable_working_directory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = folder / ("long" * 40) / "mongo"
+    (folder / "closed").mkdir(mode=0o500, parents=True)
+    monkeypatch.chdir("/proc" if Path("/proc/self").exists() else folder / "closed")
+
+    with entered(long) as (_, client):
+        assert client.tests.notes.insert_one({"_id": 1}).acknowledged
+
+
+def test_a_relative_folder_stays_where_it_was_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir()
+    monkeypatch.chdir(folder.parent)
+    embedded = Embedded(Path("mongo"))
+    monkeypatch.chdir("/")
+
+    embedded.enter()
+    embedded.leave()
+
+    assert (folder / "port").exists()
+
+
+def test_the_second_attaches_and_the_last_one_out_stops_it(folder: Path, hire: Hire) -> None:
+    first = hire().goes_on()
+    running = mongods(folder)
+
+    with entered(folder) as (_, client):
+        assert mongods(folder) == running
+        leave(first)
+        assert mongods(folder) == running
+        client.tests.notes.insert_one({"_id": 1})
+
+    until(lambda: not mongods(folder), 1)
+
+
+def test_leaving_twice_and_reviving_after_it_do_nothing(folder: Path) -> None:
+    embedded = Embedded(folder)
+    embedded.ensure()
+    embedded.leave()
+    assert not folder.exists()
+
+    embedded.enter()
+    embedded.leave()
+    embedded.leave()
+    embedded.ensure()
+
+    until(lambda: not mongods(folder), 1)
+
+
+def test_one_who_left_can_enter_again(folder: Path) -> None:
+    embedded = Embedded(folder)
+    first = embedded.enter()
+    embedded.leave()
+
+    assert embedded.enter() == first
+    embedded.leave()
+
+
+def test_eight_at_once_share_one_mongod_and_leave_nothing_behind(folder: Path, hire: Hire) -> None:
+    workers = [hire() for _ in range(8)]
+    for worker in workers:
+        worker.goes_on()
+
+    assert len(mongods(folder)) == 1
+
+    leave(*workers)
+    until(lambda: not mongods(folder), 1)
+
+
+def test_an_orphan_is_adopted_by_the_next_who_stops_it_when_leaving(
+    folder: Path, hire: Hire
+) -> None:
+    worker = hire().goes_on()
+    orphan = mongods(folder)
+    worker.kill()
+    assert mongods(folder) == orphan
+
+    with entered(folder) as (_, client):
+        assert mongods(folder) == orphan
+        assert client.tests.acks.find_one({"_id": worker.says("ack")[0]})
+
+    until(lambda: not mongods(folder), 1)
+
+
+def test_children_of_a_killed_user_do_not_keep_it_present(folder: Path, hire: Hire) -> None:
+    worker = hire("children").goes_on()
+    worker.kill()
+    for child in worker.says("child"):
+        os.kill(int(child), 0)  # they live on
+
+    with entered(folder):
+        pass
+
+    until(lambda: not mongods(folder), 1)
+
+
+def test_a_mongod_killed_while_in_use_is_revived_and_all_clients_go_on(
+    folder: Path, hire: Hire
+) -> None:
+    worker = hire().goes_on()
+    with entered(folder) as (_, client):
+        client.tests.notes.insert_one({"_id": 1})
+        killed = mongods(folder)
+        kill(killed[0])
+
+        client.tests.notes.insert_one({"_id": 2})
+
+        assert client.tests.notes.count_documents({}) == 2
+        assert len(mongods(folder)) == 1
+        assert mongods(folder) != killed
+        worker.goes_on()
+
+
+def test_another_mongod_on_the_port_is_not_taken_for_ours(folder: Path, tmp_path: Path) -> None:
+    with entered(tmp_path / "other") as (_, other):
+        folder.mkdir()
+        (folder / "port").write_text(str(port_of(other)))
+
+        with entered(folder) as (_, ours):
+            assert port_of(ours) != port_of(other)
+            assert ours.tests.notes.insert_one({"_id": 1}).acknowledged
+
+        assert other.tests.notes.count_documents({}) == 0
+        assert other.admin.command("ping")["ok"]
+
+
+def test_old_data_are_served_on_another_port_if_theirs_is_taken(folder: Path) -> None:
+    with entered(folder) as (_, client):
+        client.tests.notes.insert_one({"_id": 1})
+        port = port_of(client)
+
+    with taken(port), entered(folder) as (_, client):
+        assert port_of(client) != port
+        assert client.tests.notes.count_documents({}) == 1
+        client.tests.notes.insert_one({"_id": 2})
+
+
+def test_a_mongod_that_had_to_move_is_reported_to_those_it_left(folder: Path) -> None:
+    with entered(folder) as (embedded, client):
+        port = port_of(client)
+        client.close()
+        kill(mongods(folder)[0])
+        until(lambda: not mongods(folder))
+
+        with (
+            taken(port),
+            pytest.raises(StoreUnavailable, match=f"port {port} was taken.* restart"),
+        ):
+            embedded.ensure()
+
+
+def test_without_any_mongod_it_says_both_ways_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "path", [])
+
+    with pytest.raises(StoreUnavailable, match=r"MONGO_URL.*chesscoach\[embedded\]"):
+        Embedded(folder).enter()
+
+
+def test_on_windows_it_says_that_it_is_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    with pytest.raises(StoreUnavailable, match="Linux and macOS"):
+        find_mongod()
+
+
+def test_the_mongod_on_path_goes_before_the_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_mongod() != fake_mongod(tmp_path, "exit 1", monkeypatch) == find_mongod()
+
+
+def test_the_binary_of_the_wheel_is_found_without_an_import_and_made_executable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / "fiftyone" / "db" / "bin" / "mongod"
+    binary.parent.mkdir(parents=True)
+    binary.touch(mode=0o644)
+    for package in (binary.parents[2], binary.parents[1]):
+        (package / "__init__.py").write_text("raise AssertionError('imported')")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+
+    assert find_mongod() == binary
+    assert os.access(binary, os.X_OK)
+
+
+def test_a_missing_library_is_named_with_the_ways_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object"
+    fake_mongod(folder.parent, f"echo '{line}' >&2; exit 127", monkeypatch)
+
+    with pytest.raises(StoreUnavailable, match=r"libcurl\.so\.4.* install libcurl4.* MONGO_URL"):
+        Embedded(folder).enter()
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'GLIBC not found' >&2; exit 1", "GLIBC not found"),
+        ("""for w; do [ "$p" = --logpath ] && echo '{"s":"F","x":"bad data"}' >>"$w"; p=$w; done
+            exit 100""", "bad data"),
+    ],
+)  # fmt: skip
+def test_a_mongod_that_cannot_start_is_an_error_with_its_reason(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    fake_mongod(folder.parent, script, monkeypatch)
+
+    with pytest.raises(StoreUnavailable, match=reason):
+        Embedded(folder).enter()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(folder: Path) -> None:
+    folder.touch()
+
+    with pytest.raises(StoreUnavailable, match=str(folder)):
+        Embedded(folder).enter()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_no_kill_at_any_moment_loses_a_write_or_leaves_a_mongod_behind(
+    folder: Path, hire: Hire
+) -> None:
+    acknowledged: set[object] = set()
+    for _ in range(rounds(20)):
+        old = [hire() for _ in range(random.randint(1, 3))]
+        victim = random.choice(old)
+        victim.begins()
+        time.sleep(random.uniform(0.1, 1.6))
+        victim.kill()
+        if random.random() < 0.4:
+            for pid in mongods(folder):
+                kill(pid)
+        present = [worker for worker in old if worker is not victim]
+        present += [hire() for _ in range(random.randint(1, 2))]
+
+        with entered(folder) as (_, client):
+            for worker in present:
+                worker.goes_on()
+            acknowledged |= {ack for w in (*present, victim) for ack in w.says("ack")}
+            assert acknowledged <= {doc["_id"] for doc in client.tests.acks.find()}
+            assert len(mongods(folder)) == 1
+        leave(*present)
+        until(lambda: not mongods(folder), 1)
+        acknowledged |= set(itertools.chain.from_iterable(w.says("ack") for w in present))

@@ -1,0 +1,89 @@
+import pytest
+from pymongo import WriteConcern, errors
+
+from chesscoach.context import Context
+from chesscoach.errors import ChesscoachError, StoreFailed, StoreUnavailable
+from chesscoach.mongo.errors import spoken, translated
+from chesscoach.sync.account import Account, Link
+from chesscoach.sync.store.account_documents import Saved
+from chesscoach.sync.store.accounts import Accounts
+from chesscoach.sync.store.analysis_queue import Queue
+from chesscoach.sync.store.games import Games, UserGame
+from tests.conftest import NOON
+from tests.sync.test_game_identity import a_game
+
+QUOTED = "mongodb://u:hunter2@db.example refused {'pgn': '1. e4'}"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.ServerSelectionTimeoutError(QUOTED), StoreUnavailable),
+        (errors.AutoReconnect(QUOTED), StoreUnavailable),
+        (errors.NotPrimaryError(QUOTED), StoreUnavailable),
+        (errors.NetworkTimeout(QUOTED), StoreUnavailable),
+        (errors.ConnectionFailure(QUOTED), StoreUnavailable),
+        (errors.WaitQueueTimeoutError(QUOTED), StoreUnavailable),
+        (errors.ExecutionTimeout(QUOTED, 50), StoreUnavailable),
+        (errors.WTimeoutError(QUOTED, 64), StoreUnavailable),
+        (errors.OperationFailure(QUOTED, 13), StoreFailed),
+        (errors.DuplicateKeyError(QUOTED, 11000), StoreFailed),
+        (errors.BulkWriteError({"writeErrors": [{"errmsg": QUOTED}]}), StoreFailed),
+        (errors.InvalidOperation(QUOTED), StoreFailed),
+    ],
+)
+def test_an_error_of_the_driver_becomes_ours_and_its_text_stays_behind(
+    error: errors.PyMongoError, kind: type[ChesscoachError]
+) -> None:
+    ours = translated(error)
+    assert type(ours) is kind
+    assert type(error).__name__ in str(ours)
+    assert not {"hunter2", "pgn", "db.example"} & set(str(ours).replace("'", " ").split())
+    assert "hunter2" not in str(ours)
+    if isinstance(error, errors.OperationFailure) and kind is StoreFailed:
+        assert f"code {error.code}" in str(ours)
+
+
+async def test_a_method_that_speaks_raises_ours_and_lets_others_pass(ctx: Context) -> None:
+    @spoken
+    async def refused() -> None:
+        await ctx.store.database.command("noSuchCommand", "planted")
+
+    @spoken
+    async def broken() -> None:
+        raise LookupError("not the driver's")
+
+    @spoken
+    async def answered() -> int:
+        return 7
+
+    with pytest.raises(StoreFailed, match="code 59") as caught:
+        await refused()
+    assert isinstance(caught.value.__cause__, errors.OperationFailure)
+    assert "planted" not in str(caught.value)
+    with pytest.raises(LookupError):
+        await broken()
+    assert await answered() == 7
+
+
+@pytest.mark.parametrize("what", ["accounts.ensure", "accounts.save", "queue.add", "games.add"])
+async def test_a_write_that_no_majority_has_is_no_success(ctx: Context, what: str) -> None:
+    """Two members must have it and there is one: applied, and not acknowledged as asked."""
+    link = Link(user_id="ann", name="Ann")
+    account = Account(
+        key="lichess:ann", platform="lichess", name="ann", links=(link,), created_at=NOON
+    )
+    share = UserGame(game_id="g", user_id="ann", username="Ann", colour="white", game=a_game())
+    if what == "accounts.save":
+        await ctx.store.accounts.ensure([account], [], [], NOON)
+    unsafe = ctx.store.database.with_options(write_concern=WriteConcern(w=2, wtimeout=200))
+    with pytest.raises((StoreFailed, StoreUnavailable)):
+        match what:
+            case "accounts.ensure":
+                await Accounts(unsafe).ensure([account], [], [], NOON)
+            case "accounts.save":
+                await Accounts(unsafe).save([Saved(account=account)], 1)
+            case "queue.add":
+                await Queue(unsafe).add("ann", {"q": "g"}, NOON)
+            case "games.add":
+                await Games(unsafe).add([share], NOON)

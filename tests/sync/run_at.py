@@ -1,0 +1,48 @@
+"""`sync_games` at an instant of one's choosing, as a process that can be killed.
+
+It works the schedule's latest slot before that instant, from which on its clock goes like any.
+
+Usage: python -m tests.sync.run_at INSTANT
+"""
+
+import sys
+import time
+from datetime import datetime, timedelta
+
+from chesscoach.context import Context, open_context
+from chesscoach.jobs import command, sync_games
+from chesscoach.schedules import slots
+from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import runner
+from chesscoach.worker.runner.result import Ending
+
+_SCHEDULE = "sync_games"
+
+
+async def latest_slot(ctx: Context, stop: Stop) -> Ending:
+    """Works the latest slot, as `--scheduled` does."""
+    schedule = ctx.config.schedules[_SCHEDULE]
+    slot = slots.latest(_SCHEDULE, schedule, ctx.now())
+    assert isinstance(slot, Slot)
+    return await runner.of_slot(ctx, sync_games.JOB, schedule, slot, source="cli", stop=stop)
+
+
+def main() -> None:
+    """See the module."""
+    instant, begun = datetime.fromisoformat(sys.argv[1]), time.monotonic()
+    settings = command.settings(None, stream="stdout")
+    stop = Stop()
+
+    async def inside() -> int:
+        def now() -> datetime:
+            return instant + timedelta(seconds=time.monotonic() - begun)
+
+        async with open_context(settings, now) as ctx:
+            return (await latest_slot(ctx, stop)).exit_code
+
+    sys.exit(command.run_until_stopped(inside, stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+import asyncio
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chesscoach.context import Context
+from chesscoach.demo.world import Site
+from tests.conftest import Sites, rounds
+from tests.support.processes import kill, run, start
+from tests.sync.test_cycle import LONG, ago, member
+
+JOB = "chesscoach.jobs.sync_games"
+SITES: tuple[Site, Site] = ("lichess", "chess.com")
+PLAYERS = 40
+
+
+def missing_behind_cursors(db: Any, sites: Sites) -> list[str]:
+    """Games that a Lichess cursor has passed, or a Chess.com ETag stands for, but are not there."""
+    urls = set(db.games.distinct("url"))
+    lost = []
+    for account in db.sync_accounts.find():
+        name, link = account["name"], account["links"][0]
+        since = link["since"] - timedelta(minutes=10) if link["since"] else ago(days=60)
+        pending = {each["external_id"] for each in account["pending"]}
+        etags = account["etags"] | {m: each["etag"] for m, each in account["sealed"].items()}
+        whole = {m for m, etag in etags.items() if etag == sites.chesscom.month(name, m)[1]}
+        for game in sites.world.finished(account["platform"], name):
+            if account["platform"] == "lichess":
+                cursor = account["cursor"]
+                behind = cursor is not None and since <= game.started_at <= cursor
+                behind = behind and game.id not in pending
+            else:
+                assert game.ended_at is not None
+                behind = sites.chesscom.month_of(game.ended_at) in whole
+            if behind and game.url not in urls:
+                lost.append(game.url)
+    return lost
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_kills_at_any_moment_lose_nothing_and_double_nothing(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+) -> None:
+    chance = random.Random()
+    synced = ago(hours=6)
+    for number in range(PLAYERS):
+        await member(ctx, db, sites, f"P{number}", *SITES, synced=synced if number % 2 else None)
+        for site in SITES:
+            for hours in (1, 2, 3):
+                sites.world.play(site, f"P{number}", ago(hours=hours), famous=LONG)
+    sites.lichess.delay_s = sites.chesscom.delay_s = 0.01
+    brief = {**environment, "CHESSCOACH_RUNNER__LEASE_S": "1"}
+    finished = 0
+    for _ in range(rounds(50)):
+        process = await start(brief, JOB)
+        await asyncio.sleep(chance.uniform(0.4, 2.2))
+        finished += (await kill(process)).code == 0
+        assert missing_behind_cursors(db, sites) == []
+        player = f"P{chance.randrange(PLAYERS)}"
+        for site in SITES:
+            sites.world.play(site, player, ago(seconds=1), famous=LONG)
+
+    last = await run({**brief, "CHESSCOACH_RUNNER__LEASE_S": "15"}, JOB, "--json")
+
+    assert (last.code, last.record["outcome"]) == (0, "succeeded"), last
+    stored = Counter((row["user_id"], row["url"]) for row in db.games.find())
+    expected = {
+        (f"p{number}", game.url)
+        for number in range(PLAYERS)
+        for site in SITES
+        for game in sites.world.finished(site, f"P{number}")
+    }
+    assert stored.keys() == expected
+    assert set(stored.values()) == {1}
+    items = list(db.analysis_queue.find())
+    assert len({item["game_id"] for item in items}) == len(items)
+    per_day = Counter((item["user_id"], item["created_at"][:10]) for item in items)
+    for (user, _), count in per_day.items():
+        assert count <= (3 if int(user[1:]) % 2 else 15)
+    assert {item["user_id"] for item in items} == {f"p{number}" for number in range(PLAYERS)}
+    assert (sites.lichess.most_in_flight, sites.chesscom.most_in_flight) == (1, 1)
+    assert sites.lichess.violations == sites.chesscom.violations == []
+    assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
+    assert datetime.fromisoformat(db.users.find_one()["last_game_sync"]) > synced

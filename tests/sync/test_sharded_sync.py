@@ -1,0 +1,191 @@
+"""A sync in parts, each a process of its own, as an Indexed Job would run them."""
+
+import asyncio
+import signal
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chesscoach.context import Context
+from chesscoach.demo.world import Site
+from chesscoach.schedules.schedule import utc
+from chesscoach.worker.shard import Shard
+from tests.conftest import Sites, rounds
+from tests.support.processes import Ended, ended, kill, line_with, run, start
+from tests.sync.test_cycle import LONG, ago
+
+JOB = "chesscoach.jobs.sync_games"
+MINUTE = timedelta(minutes=1)
+
+
+class Cluster:
+    """Players, each with one new game, and the slots of a schedule that is due each minute."""
+
+    def __init__(self, environment: dict[str, str], db: Any, sites: Sites, players: int) -> None:
+        self.db, self.sites = db, sites
+        self.users = [f"u{number}" for number in range(players)]
+        self.newest = datetime.now(UTC).replace(second=0, microsecond=0)
+        self._environment = {
+            **environment,
+            "CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "* * * * *",
+            "CHESSCOACH_SOURCES__LICHESS__LANES": "4",
+            "CHESSCOACH_SOURCES__CHESSCOM__LANES": "4",
+        }
+        for stand_in in (sites.lichess, sites.chesscom):
+            stand_in.granted, stand_in.delay_s = 4, 0.005
+        fields = {"lichess": "lichess_username", "chess.com": "chesscom_username"}
+        for number, user in enumerate(self.users):
+            site: Site = "lichess" if number % 2 else "chess.com"
+            db.users.insert_one(
+                {
+                    "user_id": user,
+                    fields[site]: user.upper(),
+                    "last_game_sync": ago(hours=6).isoformat(),
+                }
+            )
+            sites.world.add_player(site, user.upper(), ago(hours=1))
+            sites.world.play(site, user.upper(), ago(hours=1), famous=LONG)
+
+    async def start(self, index: int, of: int, slot: datetime) -> Any:
+        """A pod: its place in the Job is in the environment."""
+        pod = {"JOB_COMPLETION_INDEX": str(index), "CHESSCOACH_SLOT": utc(slot)}
+        told = {**self._environment, **pod}
+        return await start(told, JOB, "--scheduled", "--shard", str(of), "--json")
+
+    async def run(self, index: int, of: int, slot: datetime) -> Ended:
+        """The same, to its end."""
+        return await ended(await self.start(index, of, slot), timeout_s=600)
+
+    async def under_way(self, count: int) -> None:
+        """Until so many players' games are there."""
+        async with asyncio.timeout(60):
+            while self.db.games.estimated_document_count() < count:
+                await asyncio.sleep(0.02)
+
+    def sent(self) -> Counter[str]:
+        """How often each player's games were sent; unchanged months of Chess.com's are not."""
+        found: Counter[str] = Counter()
+        for seen in self.sites.lichess.seen:
+            if seen.path.startswith("/api/games/user/"):
+                found[seen.path.rpartition("/")[2].lower()] += 1
+        months = Counter(
+            seen.path
+            for seen in self.sites.chesscom.seen
+            if "/games/2" in seen.path and seen.status == 200
+        )
+        for path, times in months.items():
+            user = path.split("/")[3].lower()
+            found[user] = max(found[user], times)
+        return found
+
+    def whole(self) -> None:
+        """Every player's game is there, once, and no site was asked more than it has granted."""
+        stored = Counter((row["user_id"], row["url"]) for row in self.db.games.find())
+        assert set(stored.values()) == {1}
+        assert {user for user, _ in stored} == set(self.users)
+        for site in (self.sites.lichess, self.sites.chesscom):
+            assert site.violations == []
+            assert site.most_in_flight <= 4
+
+
+@pytest.fixture
+def cluster(environment: dict[str, str], ctx: Context, db: Any, sites: Sites) -> Cluster:
+    """Ten thousand players in `make soak`, a tenth of them in the suite."""
+    return Cluster(environment, db, sites, rounds(10_000))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_four_parts_of_which_one_is_killed_sync_everybody_once(
+    cluster: Cluster, db: Any
+) -> None:
+    pods = [await cluster.start(index, 4, cluster.newest) for index in range(4)]
+    await cluster.under_way(len(cluster.users) // 5)
+    await kill(pods[2])
+    pods[2] = await cluster.start(2, 4, cluster.newest)
+
+    left = await asyncio.gather(*(ended(pod, timeout_s=600) for pod in pods))
+
+    assert [each.code for each in left] == [0] * 4, left
+    assert [each.record["attempt"] for each in left] == [1, 1, 2, 1]
+    cluster.whole()
+    assert max(cluster.sites.lichess.most_in_flight, cluster.sites.chesscom.most_in_flight) > 1
+    sent, killed = cluster.sent(), Shard(index=2, of=4)
+    twice = {user for user, times in sent.items() if times > 1}
+    assert sent.keys() == set(cluster.users)
+    assert all(killed.has(user) for user in twice), "only what the killed one had not saved"
+    assert len(twice) < len(cluster.users) / 10
+    slot = db.job_runs.find_one({"_id": f"sync_games:{utc(cluster.newest)}"})
+    assert (slot["parts"], slot["outcome"]) == (4, "succeeded")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_a_change_from_four_parts_to_six_in_mid_cycle_loses_nobody(
+    cluster: Cluster, db: Any
+) -> None:
+    """Two parts are done, one is killed at work, one never began; then there are six."""
+    before, after = cluster.newest - MINUTE, cluster.newest
+    done = await asyncio.gather(*(cluster.run(index, 4, before) for index in (0, 1)))
+    assert [each.code for each in done] == [0, 0], done
+    third = await cluster.start(2, 4, before)
+    await cluster.under_way(int(len(cluster.users) * 0.55))
+    await kill(third)
+
+    late = await cluster.run(4, 6, before)
+    assert (late.code, late.record["event"]) == (0, "nothing_to_run")
+    assert late.record["reason"].startswith("it is worked in 4 parts")
+    six = await asyncio.gather(*(cluster.run(index, 6, after) for index in range(6)))
+
+    assert [each.code for each in six] == [0] * 6, six
+    cluster.whole()
+    sent, killed = cluster.sent(), Shard(index=2, of=4)
+    assert sent.keys() == set(cluster.users)
+    assert all(killed.has(user) for user, times in sent.items() if times > 1)
+    gone = await cluster.run(2, 4, before)
+    assert (gone.code, gone.record["reason"]) == (0, "coalesced")
+    outcomes = {
+        row["_id"]: (row["parts"], row["outcome"]) for row in db.job_runs.find({"part": None})
+    }
+    assert outcomes == {
+        f"sync_games:{utc(before)}": (4, "coalesced"),
+        f"sync_games:{utc(after)}": (6, "succeeded"),
+    }
+
+
+async def test_a_daemon_and_one_shots_on_the_same_slots_work_each_once(
+    environment: dict[str, str], ctx: Context, db: Any
+) -> None:
+    """The daemon sleeps over every other slot, so that the one-shots are first."""
+    period = timedelta(seconds=3)
+    brisk = {**environment, "CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/3 * * * * *"}
+    daemon = await start(brisk, "chesscoach")
+    await line_with(daemon, "scheduler_started")
+
+    for asleep in (False, True, False, True):
+        while db.job_runs.count_documents({"outcome": "running"}):
+            await asyncio.sleep(0.02)
+        soon = datetime.now(UTC) + timedelta(seconds=0.5)
+        slot = soon.replace(microsecond=0) + timedelta(seconds=3 - soon.second % 3)
+        if asleep:
+            daemon.send_signal(signal.SIGSTOP)
+        await asyncio.sleep((slot - datetime.now(UTC)).total_seconds() + 0.2)
+        told = {**brisk, "CHESSCOACH_SLOT": utc(slot)}
+        one_shots = [run(told, JOB, "--scheduled") for _ in range(2)]
+        assert [each.code for each in await asyncio.gather(*one_shots)] == [0, 0]
+        if asleep:
+            daemon.send_signal(signal.SIGCONT)
+    await asyncio.sleep(3)
+    assert (await kill(daemon, 15)).code == 0
+
+    rows = list(db.job_runs.find({"outcome": {"$ne": "cancelled"}}).sort("slot"))
+    worked = [row for row in rows if row["outcome"] == "succeeded"]
+    assert {row["attempt"] for row in worked} == {1}
+    assert {row["source"] for row in worked} == {"daemon", "cli"}
+    covered: list[datetime] = []
+    for row in rows:
+        first = row.get("first") or row["slot"]
+        covered += [first + n * period for n in range(row.get("count") or 1)]
+    assert covered == [covered[0] + n * period for n in range(len(covered))]

@@ -1,0 +1,314 @@
+import signal
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import Timestamp
+from msgspec.structs import replace
+from prometheus_client import Metric
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from chesscoach.config import Settings
+from chesscoach.context import Context
+from chesscoach.emails.store.outbox_values import STATES
+from chesscoach.schedules.schedule import Every, Schedule, Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.store.schedules import Stored
+from tests.conftest import NOON, Clock, Sites
+from tests.support.processes import run
+from tests.sync.test_cycle import ago, member
+from tests.web.conftest import Asker, Hands, Opener, OwnMongod, alarm_by, context_on
+
+JOB = {"job_name": "sync_games"}
+SIX_HOURLY = Schedule(job="sync_games", cron="0 */6 * * *")
+
+
+class Scrape:
+    """What one answer holds."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self.samples = [sample for family in families for sample in family.samples]
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The value of that series, if it is there."""
+        found = [s.value for s in self.samples if (s.name, s.labels) == (name, labels)]
+        assert len(found) < 2, name
+        return found[0] if found else None
+
+
+async def scrape(ask: Asker) -> Scrape:
+    answer = await ask("/metrics")
+    assert answer.status == 200
+    return Scrape(text_string_to_metric_families(answer.text))
+
+
+async def test_what_a_one_shot_did_is_read_from_its_record(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites, opened: Opener
+) -> None:
+    ask = await opened(ctx)
+    assert (await scrape(ask)).value("chesscoach_job_last_success_timestamp_seconds", **JOB) is None
+    await member(ctx, db, sites, "Ann", "lichess")
+    sites.world.play("lichess", "Ann", ago(days=1))
+
+    done = await run(environment, "chesscoach.jobs.sync_games", "--json")
+    found = await scrape(ask)
+
+    assert done.record["outcome"] == "succeeded"
+    ended = datetime.fromisoformat(done.record["finished_at"]).timestamp()
+    last = found.value("chesscoach_job_last_success_timestamp_seconds", **JOB)
+    assert last == pytest.approx(ended, abs=1)
+    recent = "chesscoach_job_recent_runs"
+    assert found.value(recent, **JOB, outcome="succeeded") == 1
+    assert found.value(recent, **JOB, outcome="failed") == 0
+    assert found.value("chesscoach_job_runs_total", **JOB, outcome="succeeded") == 0, "not ours"
+    assert found.value("chesscoach_store_up") == 1
+
+
+async def test_a_slot_worked_here_is_counted_here_and_recorded_for_all(
+    contexts: Any, db: Any, opened: Opener
+) -> None:
+    clock = Clock(NOON - timedelta(seconds=2))
+    ctx = await contexts(clock)
+    ctx = replace(ctx, config=replace(ctx.config, schedules={"sync_games": SIX_HOURLY}))
+    ask, other = await opened(ctx), await opened(await contexts(clock))
+    async with Scheduler(ctx, Stop()) as scheduler:
+        clock.move(hours=12, seconds=5)
+        await scheduler.tick()
+        for task in list(scheduler.running.values()):
+            await task
+
+    here, there = await scrape(ask), await scrape(other)
+
+    assert here.value("chesscoach_job_runs_total", **JOB, outcome="succeeded") == 1
+    assert here.value("chesscoach_job_skipped_total", **JOB, reason="coalesced") == 2
+    assert here.value("chesscoach_slot_lateness_seconds_count", **JOB) == 1
+    assert here.value("chesscoach_slot_lateness_seconds_sum", **JOB) == 3
+    assert there.value("chesscoach_job_runs_total", **JOB, outcome="succeeded") == 0
+    assert there.value("chesscoach_job_skipped_total", **JOB, reason="coalesced") == 0
+    assert there.value("chesscoach_slot_lateness_seconds_count", **JOB) is None
+    for found in (here, there):
+        assert found.value("chesscoach_job_recent_runs", **JOB, outcome="succeeded") == 1
+        assert found.value("chesscoach_job_recent_runs", **JOB, outcome="coalesced") == 2
+        assert found.value("chesscoach_job_period_seconds", **JOB) == 6 * 3600
+        assert found.value("chesscoach_schedules", state="active") == 1
+        assert found.value("chesscoach_schedules", state="paused") == 0
+
+
+async def test_runs_are_recent_for_a_day(contexts: Any, db: Any, opened: Opener) -> None:
+    clock = Clock(NOON)
+    ask = await opened(await contexts(clock))
+    for hours, outcome in ((1, "failed"), (23, "failed"), (25, "failed"), (2, "succeeded")):
+        ended = NOON - timedelta(hours=hours)
+        db.job_runs.insert_one({"job": "sync_games", "outcome": outcome, "finished_at": ended})
+
+    found = await scrape(ask)
+
+    assert found.value("chesscoach_job_recent_runs", **JOB, outcome="failed") == 2
+    assert found.value("chesscoach_job_recent_runs", **JOB, outcome="succeeded") == 1
+
+
+async def test_the_records_are_looked_up_by_an_index(ctx: Context, db: Any, opened: Opener) -> None:
+    """Of 90 days' records they would take longer than there is time for."""
+    rows = [
+        {"job": job, "outcome": "succeeded", "finished_at": NOON, "exit_code": 0}
+        for job in ("sync_games", "other")
+        for _ in range(50)
+    ]
+    db.job_runs.insert_many(rows)
+
+    await scrape(await opened(ctx))
+
+    stats = db.job_runs.aggregate([{"$indexStats": {}}])
+    used = {row["name"]: int(row["accesses"]["ops"]) for row in stats}
+    assert used["chesscoach_job_outcome_finished_at"] > 0
+
+
+async def test_mails_are_counted_by_state_for_three_weeks(
+    contexts: Any, db: Any, opened: Opener
+) -> None:
+    ask = await opened(await contexts(Clock(NOON)))  # in 2026-W43
+    for number, (week, state) in enumerate(
+        [("2026-W42", "sent"), ("2026-W42", "sent"), ("2026-W41", "unknown"), ("2026-W40", "sent")]
+    ):
+        row = {"_id": f"weekly_summary:u{number}:{week}", "week": week, "state": state}
+        db.email_outbox.insert_one(row)
+
+    found = await scrape(ask)
+
+    assert {state: found.value("chesscoach_outbox_rows", state=state) for state in STATES} == {
+        "pending": 0, "sending": 0, "sent": 2, "skipped": 0, "failed": 0, "unknown": 1,
+    }  # fmt: skip
+
+
+async def test_a_success_is_a_run_that_would_have_left_with_0(
+    ctx: Context, db: Any, opened: Opener
+) -> None:
+    def ended(hour: int, outcome: str, code: int) -> None:
+        at = datetime(2026, 10, 21, hour, tzinfo=UTC)
+        row = {"job": "sync_games", "outcome": outcome, "finished_at": at, "exit_code": code}
+        db.job_runs.insert_one(row)
+
+    for hour, outcome, code in (
+        (1, "succeeded", 0),
+        (3, "partial", 0),
+        (2, "succeeded", 0),
+        (4, "partial", 1),
+        (5, "coalesced", 0),
+        (6, "failed", 1),
+    ):
+        ended(hour, outcome, code)
+
+    found = await scrape(await opened(ctx))
+
+    last = found.value("chesscoach_job_last_success_timestamp_seconds", **JOB)
+    assert last == datetime(2026, 10, 21, 3, tzinfo=UTC).timestamp()
+
+
+async def test_the_oldest_run_that_lives_is_the_one_at_work(
+    ctx: Context, db: Any, opened: Opener
+) -> None:
+    """Two live, an older one is dead: its lease has run out."""
+    await ctx.store.leases.ensure_many(["sync_games", "sync_games#1", "sync_games#2"])
+    for number, key in enumerate(["sync_games", "sync_games#1", "sync_games#2"]):
+        lease = await ctx.store.leases.take(key, {})
+        assert lease is not None
+        db.job_runs.insert_one(
+            {
+                "_id": f"sync_games:{number}",
+                "job": "sync_games",
+                "outcome": "running",
+                "started_at": NOON + timedelta(minutes=number),
+                "claim": lease.owner,
+                "lease": key,
+                "claimed_at": Timestamp(1, 1),
+            }
+        )
+    db.job_leases.update_one({"_id": "sync_games"}, {"$set": {"expires_at": NOON}})
+    db.job_leases.update_many(
+        {"_id": {"$ne": "sync_games"}},
+        {"$set": {"expires_at": datetime(2100, 1, 1, tzinfo=UTC)}},
+    )
+
+    found = await scrape(await opened(ctx))
+
+    since = found.value("chesscoach_job_running_since_timestamp_seconds", **JOB)
+    assert since == (NOON + timedelta(minutes=1)).timestamp()
+
+
+async def test_the_period_of_a_job_is_that_of_its_busiest_active_schedule(
+    ctx: Context, opened: Opener
+) -> None:
+    async def add(name: str, **given: Any) -> None:
+        schedule = Schedule(job="sync_games", **given)
+        stored = Stored(id=name, schedule=schedule, origin="user", revision=1, since=NOON)
+        await ctx.store.schedules.add(stored)
+
+    ask = await opened(ctx)
+    await add("once", at=NOON)
+    assert (await scrape(ask)).value("chesscoach_job_period_seconds", **JOB) is None
+    await add("weekly", cron="0 9 * * 1")
+    await add("workdays", cron="0 9 * * 1-5")
+    await add("hourly", every=Every(hours=1), enabled=False)
+
+    found = await scrape(ask)
+
+    assert found.value("chesscoach_job_period_seconds", **JOB) == 3 * 86_400, "over the weekend"
+    assert found.value("chesscoach_schedules", state="active") == 3
+    assert found.value("chesscoach_schedules", state="disabled") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+async def test_without_mongodb_our_own_metrics_come_all_the_same(
+    own_settings: Settings, own_mongod: OwnMongod, opened: Opener, number: signal.Signals
+) -> None:
+    config = own_settings.config
+    brief = replace(config, database=replace(config.database, timeout_s=1.0))
+    async with context_on(replace(own_settings, config=brief), own_mongod) as ctx:
+        ask = await opened(ctx, alarm=alarm_by(Hands()))
+        assert (await scrape(ask)).value("chesscoach_store_up") == 1
+        own_mongod.send(number)
+        ctx.metrics.clock_steps.inc()
+
+        answer = await ask("/metrics")
+
+        assert answer.took_s < 6
+        found = Scrape(text_string_to_metric_families(answer.text))
+        assert found.value("chesscoach_store_up") == 0
+        assert found.value("chesscoach_clock_steps_total") == 1
+        assert found.value("chesscoach_alarm_silent_seconds") == 0
+        assert found.value("chesscoach_schedules", state="active") is None
+
+
+async def test_it_speaks_openmetrics_to_who_asks_for_it(ctx: Context, opened: Opener) -> None:
+    ask = await opened(ctx)
+
+    answer = await ask("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    families = openmetrics.text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]  # the library's
+    found = Scrape(families)
+    assert found.value("chesscoach_store_up") == 1
+    plain = await ask("/metrics")
+    assert plain.headers["Content-Type"].startswith("text/plain; version=")
+
+
+async def test_no_label_holds_a_user_and_none_is_called_job(
+    ctx: Context, db: Any, sites: Sites, environment: dict[str, str], opened: Opener
+) -> None:
+    await member(ctx, db, sites, "Zoe17", "lichess", "chess.com")
+    sites.world.play("lichess", "Zoe17", ago(days=1))
+    await run(environment, "chesscoach.jobs.sync_games", "--json")
+    ask = await opened(ctx)
+    await ask("/healthz?user=Zoe17")
+    await ask("/users/Zoe17")
+
+    answer = await ask("/metrics")
+
+    assert "zoe17" not in answer.text.lower()
+    for sample in Scrape(text_string_to_metric_families(answer.text)).samples:
+        assert "job" not in sample.labels
+
+
+async def test_the_lag_of_the_event_loop_is_measured(ctx: Context, opened: Opener) -> None:
+    ask = await opened(ctx)
+    count = "chesscoach_loop_lag_seconds_count"
+    while not ctx.metrics.registry.get_sample_value(count):
+        await ask("/healthz")
+
+    assert (await scrape(ask)).value(count)
+
+
+async def test_a_run_whose_process_died_is_counted_by_who_finds_it(
+    ctx: Context, db: Any, opened: Opener
+) -> None:
+    slot = Slot(schedule="sync_games", at=NOON)
+    db.job_runs.insert_one(
+        {
+            "_id": slot.key,
+            "job": "sync_games",
+            "schedule": "sync_games",
+            "slot": NOON,
+            "outcome": "running",
+            "attempt": 1,
+            "source": "kubernetes",
+            "claim": "gone",
+            "owner": {},
+            "lease": "sync_games",
+            "started_at": NOON,
+            "claimed_at": Timestamp(1, 1),
+        }
+    )
+    clock = Clock(NOON + timedelta(minutes=10))
+    own = replace(ctx, now=clock, config=replace(ctx.config, schedules={"sync_games": SIX_HOURLY}))
+    async with Scheduler(own, Stop()) as scheduler:
+        for task in list(scheduler.running.values()):
+            await task
+
+    found = await scrape(await opened(own))
+
+    assert found.value("chesscoach_job_runs_total", **JOB, outcome="abandoned") == 1
+    assert found.value("chesscoach_job_runs_total", **JOB, outcome="succeeded") == 1
+    assert found.value("chesscoach_slot_lateness_seconds_count", **JOB) is None, "a second attempt"

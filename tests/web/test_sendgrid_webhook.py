@@ -1,0 +1,387 @@
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from msgspec.structs import replace
+
+from chesscoach.config import Address, Config, Emails, SendGrid
+from chesscoach.context import Context
+from chesscoach.emails.webhook.signatures import SIGNATURE, TIMESTAMP, EventSignatures
+from chesscoach.errors import ConfigError, StoreFailed
+from chesscoach.web.sendgrid_webhook import Events
+from chesscoach.web.server import listen
+from tests.conftest import NOON, Clock
+from tests.support.webhook_signing import SECONDS, SigningKey, batch, event
+from tests.web.conftest import Opener
+
+KEY = SigningKey()
+ANYWHERE = Address(host="127.0.0.1", port=0)
+
+
+class Heard:
+    """An outbox that keeps what it hears; it may fail once."""
+
+    def __init__(self) -> None:
+        self.accepted: dict[str, datetime] = {}
+        self.calls = 0
+        self.failing = False
+
+    async def heard_of(self, accepted: Mapping[str, datetime]) -> int:
+        """Takes it in."""
+        self.calls += 1
+        if self.failing:
+            self.failing = False
+            raise StoreFailed("MongoDB refused an operation")
+        self.accepted |= accepted
+        return len(accepted)
+
+
+class Webhook:
+    """SendGrid's side."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self.url = url
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status that a request gets."""
+        async with self._session.post(
+            f"{self.url}/events/sendgrid", data=io.BytesIO(body), headers=headers
+        ) as reply:
+            await reply.read()
+            return reply.status
+
+    async def tell(self, *events: object, at: datetime = NOON) -> int:
+        """The status that a signed batch gets."""
+        body = batch(*events)
+        return await self.post(body, KEY.sign(body, at))
+
+
+def with_key(config: Config, key: str = KEY.public) -> Config:
+    return replace(config, emails=Emails(sendgrid=SendGrid(events_key=key)))
+
+
+@pytest.fixture
+def outbox() -> Heard:
+    """What has been heard of mails."""
+    return Heard()
+
+
+@pytest.fixture
+async def webhook(ctx: Context, outbox: Heard) -> AsyncIterator[Webhook]:
+    """The public listener with an events key, at noon."""
+    signatures, store = EventSignatures(KEY.public, Clock(NOON)), ctx.store
+    events = Events(signatures, store.suppressions, outbox, ctx.metrics, Clock(NOON))
+    routes = events.routes()
+    async with (
+        listen("public", ANYWHERE, routes, ctx.metrics) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Webhook(session, url)
+
+
+def suppressed(db: Any) -> dict[str, str]:
+    return {row["_id"]: row["reason"] for row in db.email_suppressions.find()}
+
+
+def remembered(db: Any) -> set[str]:
+    return {row["_id"] for row in db.email_events.find()}
+
+
+def counted(ctx: Context, kind: str) -> float:
+    labels = {"event": kind}
+    found = ctx.metrics.registry.get_sample_value("chesscoach_email_events_total", labels)
+    return found or 0
+
+
+def _flipped(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body.replace(b"bounce", b"bouncf", 1), KEY.sign(body, NOON)
+
+
+def _old(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, KEY.sign(body, NOON - timedelta(hours=24, seconds=1))
+
+
+def _ahead(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, KEY.sign(body, NOON + timedelta(minutes=6))
+
+
+def _other_key(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, SigningKey().sign(body, NOON)
+
+
+def _bad_base64(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, {**KEY.sign(body, NOON), SIGNATURE: "abc"}
+
+
+def _no_number(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, KEY.sign(body, "noon")
+
+
+def _no_headers(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, {}
+
+
+def _no_signature(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, {TIMESTAMP: str(SECONDS)}
+
+
+def _no_timestamp(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body, {SIGNATURE: KEY.sign(body, NOON)[SIGNATURE]}
+
+
+def _no_text(body: bytes) -> tuple[bytes, dict[str, str]]:
+    return body + b"\xff", KEY.sign(body + b"\xff", NOON)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        *(_flipped, _old, _ahead, _other_key, _bad_base64, _no_number),
+        *(_no_headers, _no_signature, _no_timestamp, _no_text),
+    ],
+)
+async def test_what_sendgrid_has_not_just_signed_is_refused_and_writes_nothing(
+    webhook: Webhook,
+    outbox: Heard,
+    db: Any,
+    spoilt: Callable[[bytes], tuple[bytes, dict[str, str]]],
+) -> None:
+    body = batch(event("bounce", "e1", type="bounce", outbox_id="weekly:ann"))
+
+    assert await webhook.post(*spoilt(body)) == 403
+
+    assert (suppressed(db), remembered(db), outbox.calls) == ({}, set(), 0)
+    assert await webhook.post(body, KEY.sign(body, NOON)) == 204
+    assert suppressed(db) == {"ann@example.org": "bounce"}
+
+
+async def test_a_suppression_says_when_and_by_which_event(webhook: Webhook, db: Any) -> None:
+    await webhook.tell(event("spamreport", "e1", timestamp=SECONDS - 60))
+
+    assert db.email_suppressions.find_one() == {
+        "_id": "ann@example.org",
+        "reason": "spam_report",
+        "at": NOON - timedelta(minutes=1),
+        "event_id": "e1",
+    }
+    assert db.email_events.find_one() == {"_id": "e1", "at": NOON}
+
+
+async def test_the_outbox_hears_of_each_mail_that_sendgrid_has(
+    webhook: Webhook, outbox: Heard
+) -> None:
+    later = {"timestamp": SECONDS + 9}
+    await webhook.tell(
+        event("delivered", "e1", outbox_id="one", **later),
+        event("processed", "e2", outbox_id="one"),
+        event("delivered", "e3", outbox_id="two"),
+        event("bounce", "e4", outbox_id="three", type="blocked"),
+        event("processed", "e5"),
+        event("processed", "e6", outbox_id=7),
+        event("processed", "e7", outbox_id=""),
+    )
+
+    assert outbox.accepted == {"one": NOON, "two": NOON, "three": NOON}
+
+
+async def test_the_same_batch_again_or_in_another_order_does_nothing_more(
+    webhook: Webhook, outbox: Heard, ctx: Context, db: Any
+) -> None:
+    events = [
+        event("spamreport", "e1", timestamp=SECONDS + 9),
+        event("bounce", "e2", type="bounce", email="bob@example.org"),
+        event("processed", "e3", outbox_id="one"),
+        event("delivered", "e4", outbox_id="one"),
+    ]
+    assert await webhook.tell(*reversed(events), events[0]) == 204
+    was = (list(db.email_events.find()), dict(outbox.accepted), 1)
+    await ctx.store.suppressions.lift("bob@example.org")
+
+    for order in (events, events[::-1], events[1:3]):
+        assert await webhook.tell(*order, at=NOON - timedelta(hours=1)) == 204
+
+    assert suppressed(db) == {"ann@example.org": "spam_report"}
+    assert (list(db.email_events.find()), outbox.accepted, outbox.calls) == was
+    assert counted(ctx, "spamreport") == counted(ctx, "bounce") == counted(ctx, "processed") == 1
+    assert counted(ctx, "duplicate") == 1 + 4 + 4 + 2
+
+
+async def test_garbage_in_a_batch_is_skipped_and_counted_and_the_rest_taken(
+    webhook: Webhook, ctx: Context, db: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    garbage = [None, 7, {}, event("bounce", ""), {**event("bounce", "g"), "timestamp": "x"}]
+    good = event("bounce", "e1", type="bounce", extra={"deep": [1, {"$set": 2}]})
+
+    assert await webhook.tell(*garbage, good, event("bounce", "e2", email=7), *garbage) == 204
+
+    assert suppressed(db) == {"ann@example.org": "bounce"}
+    assert remembered(db) == {"e1", "e2"}
+    assert counted(ctx, "unreadable") == 2 * len(garbage)
+    said = "".join(capsys.readouterr())
+    assert '"event": "events_skipped"' in said
+    assert "example.org" not in said.lower()
+
+
+async def test_mails_that_sendgrid_did_not_send_are_told_to_operators_without_an_address(
+    webhook: Webhook, db: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await webhook.tell(
+        event("dropped", "e1", reason="Spam Content (if spam checker app enabled)"),
+        event("dropped", "e2", reason="for ann@example.org"),
+        event("dropped", "e3", reason="Bounced Address"),
+    )
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "mails_dropped" in line]
+    assert '"count": 2' in line
+    assert "Spam Content" in line
+    assert "ann@example.org" not in line
+    assert suppressed(db) == {"ann@example.org": "drop"}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"null", b"[", b"[NaN]", b"<xml/>", b"[" * 100_000 + b"]" * 100_000]
+)
+async def test_a_signed_body_that_is_no_array_is_a_bad_request(
+    webhook: Webhook, db: Any, body: bytes
+) -> None:
+    assert await webhook.post(body, KEY.sign(body, NOON)) == 400
+    assert remembered(db) == set()
+
+
+async def test_an_empty_batch_is_taken(webhook: Webhook) -> None:
+    assert await webhook.tell() == 204
+
+
+async def test_kinds_that_we_do_not_know_are_one_in_the_metrics(
+    webhook: Webhook, ctx: Context
+) -> None:
+    await webhook.tell(*(event(f"new{n}", f"e{n}") for n in range(50)), event("open", "o"))
+
+    assert (counted(ctx, "other"), counted(ctx, "open"), counted(ctx, "new1")) == (50, 1, 0)
+
+
+async def test_a_batch_may_be_as_large_as_sendgrids_and_no_larger(
+    webhook: Webhook, db: Any
+) -> None:
+    many = [event("bounce", f"e{n}", type="bounce", email=f"u{n}@x.org") for n in range(4000)]
+    assert len(batch(*many)) > 2**19
+    assert await webhook.tell(*many) == 204
+    assert len(suppressed(db)) == 4000
+
+    padding = " " * (2**20 - len(batch("")))
+    assert await webhook.tell(padding) == 204
+    assert await webhook.tell(padding + " ") == 413
+    body = b"[" + b" " * 2**21
+    assert await webhook.post(body, KEY.sign(body, NOON)) == 413
+
+
+async def test_a_batch_that_failed_between_two_writes_is_taken_when_it_comes_again(
+    webhook: Webhook, outbox: Heard, ctx: Context, db: Any
+) -> None:
+    events = (
+        event("bounce", "e1", type="bounce"),
+        event("processed", "e2", outbox_id="one"),
+    )
+    outbox.failing = True
+
+    assert await webhook.tell(*events) == 503
+    assert (remembered(db), outbox.accepted, counted(ctx, "bounce")) == (set(), {}, 0)
+
+    assert await webhook.tell(*events) == 204
+    assert (remembered(db), outbox.accepted) == ({"e1", "e2"}, {"one": NOON})
+    assert suppressed(db) == {"ann@example.org": "bounce"}
+    assert counted(ctx, "bounce") == 1
+
+
+@pytest.mark.parametrize("collection", ["email_suppressions", "email_events"])
+async def test_while_the_store_fails_sendgrid_is_told_to_come_again(
+    webhook: Webhook, db: Any, capsys: pytest.CaptureFixture[str], collection: str
+) -> None:
+    told = event("spamreport", "e1")
+    db.command("collMod", collection, validator={"never": {"$exists": True}})
+    assert await webhook.tell(told) == 503
+    assert remembered(db) == set()
+    said = "".join(capsys.readouterr())
+    assert '"event": "events_not_taken"' in said
+    assert "example.org" not in said.lower()
+
+    db.command("collMod", collection, validator={})
+    assert await webhook.tell(told) == 204
+    assert suppressed(db) == {"ann@example.org": "spam_report"}
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        (b"Content-Length: 1000", b""),
+        (b"Transfer-Encoding: chunked", b""),
+        (b"Transfer-Encoding: chunked", b"zzz\r\nzzz"),
+    ],
+)
+async def test_a_sender_who_breaks_off_or_sends_nonsense_is_no_failure_of_ours(
+    webhook: Webhook, ctx: Context, capsys: pytest.CaptureFixture[str], head: bytes, rest: bytes
+) -> None:
+    host, port = webhook.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    start = b"POST /events/sendgrid HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+    writer.write(start + head + b"\r\n\r\n")
+    assert b"100" in await reader.readuntil(b"\r\n\r\n")  # the handler is at it
+    writer.write(b"5\r\n[half\r\n" + rest)
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(10):
+        while not (statuses := _statuses(ctx)):
+            await asyncio.sleep(0.01)
+
+    assert statuses == {"400"}
+    assert "request_failed" not in "".join(capsys.readouterr())
+
+
+def _statuses(ctx: Context) -> set[str]:
+    (family,) = ctx.metrics.http_requests.collect()
+    return {sample.labels["status"] for sample in family.samples}
+
+
+async def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(ctx: Context) -> None:
+    signatures = EventSignatures(KEY.public, Clock(NOON))
+    events = Events(
+        signatures, ctx.store.suppressions, Heard(), ctx.metrics, Clock(NOON), body_s=0.05
+    )
+    async with listen("public", ANYWHERE, events.routes(), ctx.metrics) as url:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /events/sendgrid HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n[")
+        assert b" 408 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_refusals_do_not_fill_the_log(
+    webhook: Webhook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(20):
+        assert await webhook.post(b"[]", {}) == 403
+
+    assert "".join(capsys.readouterr()).count("events_refused") == 1
+
+
+async def test_without_a_key_or_on_the_operators_listener_there_is_no_such_route(
+    ctx: Context, opened: Opener
+) -> None:
+    keyless, ask = await opened(ctx), await opened(replace(ctx, config=with_key(ctx.config)))
+
+    assert (await keyless("/events/sendgrid", "public", "POST")).status == 404
+    assert (await ask("/events/sendgrid", "admin", "POST")).status == 404
+    assert (await ask("/events/sendgrid", "public", "POST")).status == 403
+    assert (await ask("/events/sendgrid", "public", "GET")).status == 405
+
+
+async def test_a_key_that_is_none_stops_the_start_by_name(ctx: Context, opened: Opener) -> None:
+    with pytest.raises(ConfigError, match=r"emails\.sendgrid\.events_key"):
+        await opened(replace(ctx, config=with_key(ctx.config, "planted")))

@@ -1,0 +1,317 @@
+"""Many contenders for the same slots, evicted pods, clocks that are minutes apart."""
+
+import asyncio
+import random
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chesscoach.config import Settings
+from chesscoach.context import Context, open_context
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.runner import runner as runner_module
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.store.leases import Leases
+from tests.conftest import NOON, Clock, Sites, rounds
+from tests.support.processes import Ended, kill, line_with, run, start
+from tests.support.recording_job import Args
+from tests.sync.test_cycle import ago, member
+from tests.worker.scheduler.test_overlap import idle
+from tests.worker.scheduler.test_scenarios_processes import Skewed, looked_until
+
+JOB = "chesscoach.jobs.sync_games"
+SLOTS = max(rounds(500), 120)
+
+
+class Tally:
+    """A job that ends at once; `runs` counts how often each schedule's slot was worked."""
+
+    def __init__(self) -> None:
+        self.runs = Counter[str]()
+        self.job = Job(name="tally", run=self._run, args=Args, help="Counts.")
+
+    async def _run(self, ctx: Context, run: Run, args: Args) -> Counts:
+        assert run.slot is not None
+        self.runs[run.slot.schedule] += 1
+        await asyncio.sleep(0)
+        return run.counts
+
+
+@pytest.fixture
+async def patient(settings: Settings) -> AsyncIterator[Any]:
+    """A maker of contexts with leases that outlive whatever else the machine has to do."""
+    runner = replace(settings.config.runner, lease_s=120.0)
+    settings = replace(settings, config=replace(settings.config, runner=runner))
+    async with AsyncExitStack() as stack:
+
+        async def make(now: Clock) -> Context:
+            context = await stack.enter_async_context(open_context(settings, now))
+            await context.store.prepare()
+            return context
+
+        yield make
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
+    patient: Any, db: Any
+) -> None:
+    """500 slots in `make soak`; the daemons and the one-shots begin within ±50 ms."""
+    chance, base, tally = random.Random(), Clock(NOON + timedelta(minutes=30)), Tally()
+    schedules = {
+        f"s{n}": Schedule(job="tally", cron="0 * * * *", lock=f"s{n}") for n in range(SLOTS)
+    }
+    daemons = []
+    for _ in range(3):
+        ctx = await patient(Skewed(base, chance.uniform(-0.05, 0.05)))
+        ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
+        daemons.append(Scheduler(ctx, Stop(), {"tally": tally.job}))
+    pods = [await patient(Skewed(base, chance.uniform(-0.05, 0.05))) for _ in range(3)]
+    codes = Counter[int]()
+    at = NOON + timedelta(hours=1)
+
+    async def daemon(scheduler: Scheduler) -> None:
+        await asyncio.sleep(chance.uniform(0, 0.1))
+        while db.job_runs.count_documents({}) < SLOTS or scheduler.running:
+            await scheduler.tick()
+            await asyncio.sleep(0.05)
+
+    async def one_shots(ctx: Context) -> None:
+        left = chance.sample(list(schedules), SLOTS)
+
+        async def worker() -> None:
+            while left:
+                key = left.pop()
+                slot = Slot(schedule=key, at=at)
+                await asyncio.sleep(chance.uniform(0, 0.01))
+                ending = await runner_module.of_slot(
+                    ctx, tally.job, schedules[key], slot, source="kubernetes", stop=Stop()
+                )
+                codes[ending.exit_code] += 1
+
+        await asyncio.gather(*(worker() for _ in range(8)))
+
+    async with daemons[0], daemons[1], daemons[2]:
+        base.now = at + timedelta(seconds=0.05)
+        await asyncio.gather(*map(daemon, daemons), *map(one_shots, pods))
+        await idle(*daemons)
+
+    assert tally.runs == dict.fromkeys(schedules, 1)
+    assert db.job_runs.count_documents({"outcome": "succeeded", "attempt": 1}) == SLOTS
+    assert db.job_runs.count_documents({}) == SLOTS
+    assert codes == {0: 3 * SLOTS}
+    sources = {row["source"] for row in db.job_runs.find()}
+    assert sources == {"daemon", "kubernetes"}, "both had a part"
+    assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
+
+
+async def test_three_processes_of_one_slot_work_it_once(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+) -> None:
+    await member(ctx, db, sites, "Ann", "chess.com")
+    sites.world.play("chess.com", "Ann", ago(days=1))
+    sites.chesscom.delay_s = 0.3
+    slot = {"CHESSCOACH_SLOT": f"{today():%Y-%m-%dT%H:%M:%SZ}"}
+
+    done = await asyncio.gather(
+        *(run({**environment, **slot}, JOB, "--scheduled", "--json") for _ in range(3))
+    )
+
+    assert [each.code for each in done] == [0, 0, 0]
+    assert [each.record["outcome"] for each in done if "duration_s" in each.record] == ["succeeded"]
+    row = db.job_runs.find_one()
+    assert (row["outcome"], row["attempt"]) == ("succeeded", 1)
+    assert db.job_runs.count_documents({}) == db.games.count_documents({}) == 1
+
+
+def today() -> datetime:
+    """The slot of six hours or less ago."""
+    now = datetime.now(UTC)
+    return now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
+
+
+async def retried_at_once(environment: dict[str, str]) -> Ended:
+    return await run(environment, JOB, "--scheduled", "--json")
+
+
+async def retried_after_the_lease(environment: dict[str, str]) -> Ended:
+    await asyncio.sleep(float(environment["CHESSCOACH_RUNNER__LEASE_S"]) * 1.5)
+    return await run(environment, JOB, "--scheduled", "--json")
+
+
+@pytest.mark.parametrize("retried", [retried_at_once, retried_after_the_lease, None],
+                         ids=["at once", "after the lease", "by the daemon"])  # fmt: skip
+async def test_an_evicted_pods_work_is_done_once(
+    environment: dict[str, str],
+    ctx: Context,
+    db: Any,
+    sites: Sites,
+    retried: Callable[[dict[str, str]], Awaitable[Ended]] | None,
+) -> None:
+    """SIGTERM, and a SIGKILL before it could drain."""
+    for number in range(8):
+        await member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.play("chess.com", f"P{number}", ago(days=1))
+    sites.chesscom.delay_s = 0.5
+    pod = {**environment, "CHESSCOACH_SLOT": f"{today():%Y-%m-%dT%H:%M:%SZ}"}
+    process = await start(pod, JOB, "--scheduled")
+    run_id = (await line_with(process, "job_started"))["run_id"]
+    sites.chesscom.faults.append("hang")
+    process.send_signal(signal.SIGTERM)
+    assert (await kill(process)).code == -signal.SIGKILL
+    sites.chesscom.faults.clear()
+    sites.chesscom.delay_s = 0
+
+    if retried is not None:
+        done = await retried(pod)
+        assert (done.code, done.record["outcome"], done.record["attempt"]) == (0, "succeeded", 2)
+    else:
+        async with Scheduler(ctx, Stop()) as scheduler:
+            await looked_until(scheduler, lambda: db.job_runs.find_one()["outcome"] == "succeeded")
+    again = await run(pod, JOB, "--scheduled", "--json")
+
+    assert (again.code, again.record["reason"]) == (0, "closed: succeeded")
+    row = db.job_runs.find_one()
+    assert (row["_id"], row["attempt"], len(row["earlier"])) == (run_id, 2, 1)
+    assert db.job_runs.count_documents({}) == 1
+    assert len(db.games.distinct("url")) == db.games.count_documents({}) == 8
+
+
+async def test_a_retried_pod_leaves_with_the_code_of_what_it_finds(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+) -> None:
+    """0 in living hands, 75 by hand, 1 where the attempts are used up."""
+    await member(ctx, db, sites, "Ann", "chess.com")
+    sites.world.play("chess.com", "Ann", ago(days=1))
+    sites.chesscom.faults.append("hang")
+    pod = {
+        **environment,
+        "CHESSCOACH_SLOT": f"{today():%Y-%m-%dT%H:%M:%SZ}",
+        "CHESSCOACH_SOURCES__TIMEOUT_S": "600",
+    }
+    first = await start(pod, JOB, "--scheduled")
+    await line_with(first, "job_started")
+
+    beside, by_hand = await asyncio.gather(
+        run(pod, JOB, "--scheduled", "--json"), run(environment, JOB, "--json")
+    )
+    assert (await kill(first, signal.SIGTERM)).code == 143
+    db.job_runs.update_one(
+        {"schedule": "sync_games"}, {"$set": {"outcome": "failed", "attempt": 2, "exit_code": 1}}
+    )
+    spent = await run(pod, JOB, "--scheduled", "--json")
+
+    assert (beside.code, by_hand.code, spent.code) == (0, 75, 1)
+    assert beside.record["reason"].startswith("at work: ")
+    assert spent.record["reason"] == "closed: failed"
+
+
+Take = Callable[[str, Callable[[], datetime]], Awaitable[bool]]
+Give = Callable[[str], Awaitable[None]]
+TTL_S = 30.0
+
+
+async def overlaps(take: Take, give: Give, grants: int) -> tuple[int, int]:
+    """How often a lease was granted, and how often while another had it, under clocks of ±120 s.
+
+    Each contender holds for a moment what he got, far within its life, and gives it back.
+    """
+    holding, granted, overlapped = set[str](), 0, 0
+    chance, base = random.Random(), Clock(NOON)
+
+    async def contender(name: str, seconds: float) -> None:
+        nonlocal granted, overlapped
+        clock = Skewed(base, seconds)
+        while granted < grants:
+            base.move(seconds=0.01)
+            if await take(name, clock):
+                granted += 1
+                overlapped += bool(holding)
+                holding.add(name)
+                await asyncio.sleep(chance.uniform(0, 0.02))
+                holding.discard(name)
+                await give(name)
+            await asyncio.sleep(chance.uniform(0, 0.01))
+
+    await asyncio.gather(
+        *(contender(f"{n}", skew) for n, skew in enumerate((-120, -120, -60, 0, 0, 60, 120, 120)))
+    )
+    return granted, overlapped
+
+
+@pytest.mark.soak
+async def test_no_two_leases_overlap_whatever_the_clocks_say(ctx: Context) -> None:
+    leases = Leases(ctx.store.database, TTL_S)
+    await leases.ensure("skewed")
+
+    async def take(name: str, clock: Callable[[], datetime]) -> bool:
+        return await leases.take("skewed", {"since": clock()}, name) is not None
+
+    async def give(name: str) -> None:
+        await leases.give_up("skewed", name)
+
+    granted, overlapped = await overlaps(take, give, rounds(1000))
+
+    assert granted >= rounds(1000)
+    assert overlapped == 0
+
+
+async def test_leases_on_the_clients_clocks_do_overlap(ctx: Context) -> None:
+    """The control: the same contenders, and a lease that is as usual but for whose clock tells."""
+    rows = ctx.store.database["by_client_clocks"]
+    await rows.insert_one({"_id": "skewed", "owner": None, "expires_at": NOON})
+
+    async def take(name: str, clock: Callable[[], datetime]) -> bool:
+        now = clock()
+        got = await rows.update_one(
+            {"_id": "skewed", "$or": [{"owner": None}, {"expires_at": {"$lte": now}}]},
+            {"$set": {"owner": name, "expires_at": now + timedelta(seconds=TTL_S)}},
+        )
+        return bool(got.matched_count)
+
+    async def give(name: str) -> None:
+        await rows.update_one({"_id": "skewed", "owner": name}, {"$set": {"owner": None}})
+
+    granted, overlapped = await overlaps(take, give, 100)
+
+    assert granted >= 100
+    assert overlapped > 0
+
+
+async def test_runs_of_processes_whose_clocks_are_four_minutes_apart_do_not_overlap(
+    contexts: Any, db: Any
+) -> None:
+    base, at_work, most = Clock(NOON + timedelta(minutes=10)), 0, 0
+
+    async def work_on(ctx: Context, run: Run, args: Args) -> Counts:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.05)
+        at_work -= 1
+        return run.counts
+
+    job = Job(name="tally", run=work_on, args=Args, help="Works for a moment.")
+    minutely = Schedule(job="tally", cron="* * * * *", coalesce=False)
+    crowd = [await contexts(Skewed(base, skew)) for skew in (-120, 0, 120)]
+
+    async def contend(number: int) -> int:
+        slot = Slot(schedule="s", at=NOON + timedelta(minutes=number // 2))
+        ctx = crowd[number % 3]
+        ending = await runner_module.of_slot(ctx, job, minutely, slot, source="cli", stop=Stop())
+        return ending.exit_code
+
+    assert set(await asyncio.gather(*map(contend, range(12)))) == {0}
+    assert most == 1
+    outcomes = Counter(row["outcome"] for row in db.job_runs.find())
+    assert outcomes.total() == 6
+    assert set(outcomes) <= {"succeeded", "skipped_overlap"}

@@ -1,0 +1,92 @@
+"""A primary that steps down, again and again, while slots fall due."""
+
+import asyncio
+import random
+from collections import Counter
+from datetime import timedelta
+
+import aiohttp
+import pytest
+from msgspec.structs import replace
+from pymongo import MongoClient
+
+from chesscoach.config import Settings
+from chesscoach.context import open_context
+from chesscoach.mongo.client import Document
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.web.listeners import open_web
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from tests.conftest import NOON, Clock, rounds
+from tests.support.recording_job import Chore
+from tests.support.replica_set import ReplicaSet
+from tests.web.conftest import BOTH
+
+SECOND = timedelta(seconds=1)
+
+
+async def keep_asking(url: str, answers: Counter[int]) -> None:
+    """What a kubelet does, only oftener."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"{url}/healthz") as reply:
+                answers[reply.status] += 1
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
+    members: ReplicaSet, on_the_set: Settings
+) -> None:
+    chance, clock, chore = random.Random(), Clock(NOON), Chore()
+    each_second = Schedule(job="chore", cron="* * * * * *", coalesce=False)
+    async with open_context(on_the_set, clock) as ctx:
+        await ctx.store.prepare()
+        ctx = replace(ctx, config=replace(ctx.config, schedules={"s": each_second}, web=BOTH))
+        scheduler, health = Scheduler(ctx, Stop(), {"chore": chore.job}), Counter[int]()
+        async with open_web(ctx, Stop(), scheduler.alarm) as urls, scheduler:
+            kubelet = asyncio.create_task(keep_asking(urls["admin"], health))
+            for _ in range(rounds(50)):
+                fall = asyncio.create_task(asyncio.to_thread(members.step_down))
+                for _ in range(chance.randrange(3, 12)):
+                    clock.move(seconds=1)
+                    await asyncio.wait_for(scheduler.tick(), 60)
+                    await asyncio.sleep(chance.uniform(0, 0.3))
+                await fall
+            async with asyncio.timeout(120):
+                while not await settled(members, clock, scheduler):
+                    await scheduler.tick()
+                    await asyncio.sleep(0.2)
+            kubelet.cancel()
+            await asyncio.wait({kubelet})
+        assert kubelet.cancelled()
+        assert set(health) == {200}
+        assert health[200] > rounds(50)
+
+    with MongoClient[Document](members.url, tz_aware=True) as client:
+        rows = list(client["failover"].job_runs.find().sort("slot"))
+    assert [row["slot"] for row in rows] == [NOON + n * SECOND for n in range(1, len(rows) + 1)], (
+        "each slot once, none lost"
+    )
+    assert rows[-1]["slot"] == clock()
+    assert {row["outcome"] for row in rows} <= {"succeeded", "skipped_overlap"}
+    done = [row for row in rows if row["outcome"] == "succeeded"]
+    assert len(done) > len(rows) / 2
+    # Work whose end could not be recorded was done again, as a further attempt and not at a time.
+    assert chore.most == 1
+    again = sum(row["attempt"] - 1 for row in done)
+    assert len(chore.begun) <= len(done) + again + rounds(50)
+
+
+async def settled(members: ReplicaSet, clock: Clock, scheduler: Scheduler) -> bool:
+    """Whether every slot has been recorded and none is open."""
+
+    def look() -> bool:
+        with MongoClient[Document](members.url, tz_aware=True) as client:
+            rows = client["failover"].job_runs
+            newest = rows.find_one(sort=[("slot", -1)])
+            running = rows.count_documents({"outcome": {"$in": ["running", "abandoned"]}})
+            return newest is not None and newest["slot"] == clock() and not running
+
+    return not scheduler.running and await asyncio.to_thread(look)

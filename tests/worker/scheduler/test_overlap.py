@@ -1,0 +1,206 @@
+"""Slots that fall due while their job is at work, or while nobody was there."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chesscoach.context import Context
+from chesscoach.schedules.schedule import Schedule
+from chesscoach.worker.job import Stop
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from tests.conftest import NOON, Clock
+from tests.support.recording_job import Chore
+
+
+def every_hour(**fields: Any) -> Schedule:
+    return Schedule(job="chore", cron="0 * * * *", **fields)
+
+
+async def scheduling(
+    contexts: Any, clock: Clock, chore: Chore, schedules: dict[str, Schedule]
+) -> Scheduler:
+    ctx: Context = await contexts(clock)
+    ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
+    return Scheduler(ctx, Stop(), {"chore": chore.job})
+
+
+async def until(condition: Any) -> None:
+    """Until something is so."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def idle(*schedulers: Scheduler) -> None:
+    """Until no run is at work."""
+    await until(lambda: not any(scheduler.running for scheduler in schedulers))
+
+
+def outcomes(db: Any) -> dict[str, str]:
+    """By hour, with the count where a record stands for several slots."""
+    rows = db.job_runs.find({"schedule": {"$ne": None}}).sort("slot")
+    return {
+        f"{row['slot']:%H}": row["outcome"] + (f" x{row['count']}" if row.get("count") else "")
+        for row in rows
+    }
+
+
+async def test_a_slot_that_meets_its_own_long_run_is_recorded_as_skipped(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore(held=True)
+    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: chore.begun)
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: outcomes(db).get("14") == "skipped_overlap")
+        chore.go.set()
+        await until(lambda: not scheduler.running)
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: not scheduler.running)
+
+    assert outcomes(db) == {"13": "succeeded", "14": "skipped_overlap", "15": "succeeded"}
+    assert chore.most == 1
+    assert "at work already" in db.job_runs.find_one({"outcome": "skipped_overlap"})["reason"]
+
+
+async def test_with_queue_one_the_latest_slot_is_worked_right_after(contexts: Any, db: Any) -> None:
+    clock, chore = Clock(NOON), Chore(held=True)
+    schedule = every_hour(overlap="queue_one")
+    async with await scheduling(contexts, clock, chore, {"s": schedule}) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: chore.begun)
+        for _ in range(3):
+            clock.move(hours=1)
+            await scheduler.tick()
+        assert list(outcomes(db)) == ["13"]
+        chore.go.set()
+        await until(lambda: not scheduler.running)
+        clock.move(seconds=1)
+        await scheduler.tick()
+        await until(lambda: not scheduler.running)
+
+    assert outcomes(db) == {"13": "succeeded", "15": "coalesced x2", "16": "succeeded"}
+    assert chore.most == 1
+
+
+async def test_without_coalescing_slots_that_were_missed_are_worked_one_after_another(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore()
+    schedule = every_hour(coalesce=False)
+    async with await scheduling(contexts, clock, chore, {"s": schedule}) as scheduler:
+        clock.move(hours=4, minutes=5)
+        for _ in range(20):
+            await scheduler.tick()
+            await until(lambda: not scheduler.running)
+            clock.move(seconds=1)
+
+    assert outcomes(db) == dict.fromkeys(["13", "14", "15", "16"], "succeeded")
+    assert chore.begun == [f"2026-10-21T{hour}:00:00Z" for hour in (13, 14, 15, 16)]
+    assert chore.most == 1
+
+
+async def test_without_coalescing_a_slot_that_falls_due_in_a_run_is_skipped_all_the_same(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore(held=True)
+    schedule = every_hour(coalesce=False)
+    async with await scheduling(contexts, clock, chore, {"s": schedule}) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: chore.begun)
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: outcomes(db).get("14") == "skipped_overlap")
+        chore.go.set()
+        await until(lambda: not scheduler.running)
+
+    assert chore.most == 1
+
+
+async def test_so_many_instances_as_are_allowed_run_at_a_time_across_daemons(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore(held=True)
+    schedules = {f"s{n}": every_hour(lock="shared", max_instances=2) for n in range(4)}
+    one = await scheduling(contexts, clock, chore, schedules)
+    two = await scheduling(contexts, clock, chore, schedules)
+    async with one, two:
+        clock.move(hours=1)
+        await asyncio.gather(one.tick(), two.tick())
+        await until(lambda: len(chore.begun) == 2)
+        await until(lambda: db.job_runs.count_documents({"outcome": "skipped_overlap"}) == 2)
+        chore.go.set()
+        await until(lambda: not one.running and not two.running)
+
+    assert chore.most == 2
+    assert sorted(row["outcome"] for row in db.job_runs.find()) == [
+        "skipped_overlap", "skipped_overlap", "succeeded", "succeeded",
+    ]  # fmt: skip
+
+
+async def test_two_schedules_with_one_lock_never_run_together(contexts: Any, db: Any) -> None:
+    clock, chore = Clock(NOON), Chore(held=True)
+    schedules = {f"s{n}": every_hour(lock="shared", overlap="queue_one") for n in range(2)}
+    async with await scheduling(contexts, clock, chore, schedules) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: chore.begun)
+        chore.go.set()
+        await until(lambda: not scheduler.running)
+        clock.move(seconds=1)
+        await scheduler.tick()
+        await until(lambda: not scheduler.running)
+
+    assert chore.most == 1
+    assert db.job_runs.count_documents({"outcome": "succeeded"}) == 2
+
+
+@pytest.mark.parametrize("daemons", [1, 3])
+async def test_three_days_of_downtime_leave_every_slot_accounted_for(
+    contexts: Any, db: Any, daemons: int
+) -> None:
+    clock, chore = Clock(NOON), Chore()  # a Wednesday
+    schedules = {
+        "hourly": every_hour(lock="hourly"),
+        "sixhourly": Schedule(job="chore", cron="0 */6 * * *", lock="sixhourly"),
+        "daily": Schedule(job="chore", cron="0 3 * * *", lock="daily"),
+        "weekly": Schedule(job="chore", cron="0 9 * * 5", lock="weekly", misfire_grace_s=36 * 3600),
+        "weekly_fresh": Schedule(
+            job="chore", cron="0 9 * * 6", lock="weekly_fresh", misfire_grace_s=36 * 3600
+        ),
+        "monthly": Schedule(job="chore", cron="0 0 23 * *", lock="monthly"),
+    }
+    first = await scheduling(contexts, clock, chore, schedules)
+    async with first:
+        pass
+    clock.move(days=3, minutes=30)
+    started = [await scheduling(contexts, clock, chore, schedules) for _ in range(daemons)]
+    for each in started:
+        await each.__aenter__()
+    await until(lambda: not any(each.running for each in started))
+    for each in started:
+        await each.__aexit__()
+
+    told = {
+        f"{row['schedule']} {row['slot']:%d.%H}": (row["outcome"], row.get("count", 1))
+        for row in db.job_runs.find()
+    }
+    assert told == {
+        "hourly 24.11": ("coalesced", 71),
+        "hourly 24.12": ("succeeded", 1),
+        "sixhourly 24.06": ("coalesced", 11),
+        "sixhourly 24.12": ("succeeded", 1),
+        "daily 23.03": ("coalesced", 2),
+        "daily 24.03": ("succeeded", 1),
+        "weekly 23.09": ("succeeded", 1),
+        "weekly_fresh 24.09": ("succeeded", 1),
+        "monthly 23.00": ("succeeded", 1),
+    }

@@ -1,0 +1,372 @@
+"""Scenarios 13 to 15 of the scheduling facts: a store that fails, operators, poison."""
+
+import asyncio
+import json
+import time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from msgspec.structs import replace
+
+from chesscoach.config import Config, Settings
+from chesscoach.context import open_context
+from chesscoach.errors import ConfigError
+from chesscoach.schedules.schedule import Every, Schedule, Slot
+from chesscoach.worker.job import Stop
+from chesscoach.worker.runner import runner
+from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from tests.conftest import NOON, Clock
+from tests.support.recording_job import Args, Chore
+from tests.support.replica_set import ReplicaSet
+from tests.support.tcp_proxy import Wire
+from tests.worker.scheduler.test_overlap import every_hour, idle, outcomes, scheduling, until
+from tests.worker.scheduler.test_scenarios_processes import looked_until
+from tests.worker.scheduler.test_schedule_admin import having, stored
+
+ATHENS = ZoneInfo("Europe/Athens")  # read here, and so never in a loop
+
+
+@pytest.mark.timeout(240)
+async def test_scenario_13_mongo_failover_in_a_run_leaves_it_one_ending(
+    members: ReplicaSet, on_the_set: Settings
+) -> None:
+    """The primary steps down after the claim, and again right before the end is recorded."""
+    clock, chore = Clock(NOON), Chore(held=True)
+    async with open_context(on_the_set, clock) as ctx:
+        await ctx.store.prepare()
+        schedules = {"s": every_hour(), "other": every_hour(lock="other")}
+        ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
+        async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+            clock.move(hours=1)
+            claiming = asyncio.create_task(scheduler.tick())
+            await asyncio.to_thread(members.step_down)
+            await claiming
+            async with asyncio.timeout(120):
+                while len(chore.begun) < 2:
+                    await scheduler.tick()
+                    await scheduler.look()
+                    await asyncio.sleep(0.2)
+                chore.go.set()
+                await asyncio.to_thread(members.step_down)
+                while scheduler.running:
+                    await asyncio.sleep(0.1)
+            clock.move(hours=1)
+            async with asyncio.timeout(120):
+                while len(chore.begun) < 4:
+                    await scheduler.tick()
+                    await asyncio.sleep(0.2)
+            while scheduler.running:
+                await asyncio.sleep(0.1)
+        runs = await ctx.store.runs.recent(job="chore", schedule=None, outcome=None, limit=9)
+
+    assert sorted((run.id[-20:], run.outcome) for run in runs) == [
+        ("2026-10-21T13:00:00Z", "succeeded"),
+        ("2026-10-21T13:00:00Z", "succeeded"),
+        ("2026-10-21T14:00:00Z", "succeeded"),
+        ("2026-10-21T14:00:00Z", "succeeded"),
+    ]
+
+
+@pytest.mark.parametrize("lost", [b"insert", b"findAndModify"], ids=["claim", "lease"])
+async def test_scenario_13_mongo_reply_that_is_lost_after_the_commit_is_known_as_ours(
+    wired: Settings, cable: Wire, db: Any, lost: bytes
+) -> None:
+    chore = Chore()
+    async with open_context(wired, Clock(NOON)) as ctx:
+        await ctx.store.prepare()
+        slot = Slot(schedule="s", at=NOON)
+        await ctx.store.leases.ensure("chore")
+        await ctx.store.require()
+        cable.unanswered = lost
+        ending = await runner.of_slot(ctx, chore.job, every_hour(), slot, source="cli", stop=Stop())
+
+        repeated = ctx.metrics.registry.get_sample_value("chesscoach_mongo_retries_total")
+
+    assert (cable.lost, repeated) == (1, 1)
+    assert (ending.record["outcome"], ending.record["attempt"]) == ("succeeded", 1)
+    assert chore.begun == ["2026-10-21T12:00:00Z"]
+    assert db.job_runs.count_documents({}) == 1
+
+
+async def test_scenario_13_mongo_reply_to_a_bulk_claim_that_is_lost_begins_each_slot_once(
+    wired: Settings, cable: Wire, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore()
+    async with open_context(wired, clock) as ctx:
+        await ctx.store.prepare()
+        ctx = having(ctx, **{f"s{n}": every_hour(lock=f"s{n}") for n in range(20)})
+        async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+            clock.move(hours=1)
+            cable.unanswered = b"insert"
+            await scheduler.tick()
+            await until(lambda: len(chore.ended) == 20)
+            await idle(scheduler)
+
+    assert cable.lost == 1
+    assert db.job_runs.count_documents({"outcome": "succeeded", "attempt": 1}) == 20
+    assert len(chore.begun) == 20
+
+
+async def test_scenario_13_mongo_away_longer_than_a_lease_stops_the_run_and_another_has_it(
+    wired: Settings, cable: Wire, contexts: Any, db: Any
+) -> None:
+    """What the first still has to write when the store is back does not cover the second's."""
+    clock, lost, taken = Clock(NOON), Chore(held=True), Chore()
+    async with open_context(wired, clock) as ctx:
+        await ctx.store.prepare()
+        ctx = having(ctx, s=every_hour())
+        async with Scheduler(ctx, Stop(), {"chore": lost.job}) as scheduler:
+            clock.move(hours=1)
+            await scheduler.tick()
+            await until(lambda: lost.begun)
+            cable.whole.clear()
+            await until(lambda: lost.ended)
+            async with await scheduling(contexts, clock, taken, {"s": every_hour()}) as other:
+                await looked_until(other, lambda: taken.ended)
+            row = db.job_runs.find_one()
+            assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
+            cable.whole.set()
+            await idle(scheduler)
+
+    assert db.job_runs.find_one() == row
+    assert len(taken.begun) == 1
+
+
+async def test_scenario_13_mongo_that_hangs_holds_one_tick_and_the_alarm_goes_on(
+    wired: Settings, cable: Wire, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore()
+    async with open_context(wired, clock) as ctx:
+        await ctx.store.prepare()
+        ctx = having(ctx, s=every_hour())
+        async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+            cable.whole.clear()
+            clock.move(hours=1)
+            woke = scheduler.alarm.last
+            await until(lambda: scheduler.alarm.last > woke + 2)
+            ticks = [task for task in asyncio.all_tasks() if task.get_name() == "tick"]
+            assert len(ticks) == 1
+            assert not chore.begun
+            cable.whole.set()
+            await until(lambda: chore.ended)
+            await idle(scheduler)
+
+    assert outcomes(db) == {"13": "succeeded"}
+
+
+async def test_scenario_14_edit_or_pause_races_two_who_click_run_now(
+    contexts: Any, db: Any
+) -> None:
+    chore = Chore(held=True)
+    admins = [await contexts(Clock(NOON)) for _ in range(2)]
+
+    async def click(ctx: Any) -> int:
+        ending = await runner.by_hand(ctx, chore.job, Args(), Stop())
+        if ending.exit_code:
+            assert "chore is at work already: run chore:manual:" in ending.record["reason"]
+            chore.go.set()
+        return ending.exit_code
+
+    assert sorted(await asyncio.gather(*map(click, admins))) == [0, 75]
+    assert len(chore.begun) == 1
+
+
+async def test_scenario_14_pause_in_a_run_lets_it_end_and_is_not_made_up_for(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore(held=True)
+    ctx = having(await contexts(clock), s=every_hour())
+    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: chore.begun)
+        paused = await schedule_admin.pause(ctx, await stored(ctx))
+        chore.go.set()
+        await idle(scheduler)
+        for _ in range(3):
+            clock.move(hours=1)
+            await scheduler.tick()
+            await scheduler.look()
+        clock.move(minutes=30)
+        await schedule_admin.resume(ctx, paused)
+        await scheduler.look()
+        await idle(scheduler)
+        clock.move(minutes=30)
+        await scheduler.tick()
+        await idle(scheduler)
+
+    assert outcomes(db) == {"13": "succeeded", "17": "succeeded"}
+
+
+async def test_scenario_14_edit_while_due_of_expression_and_timezone_loses_and_doubles_nothing(
+    contexts: Any, db: Any
+) -> None:
+    """At boot with a due slot, an edit in a file: more in test_shelf."""
+    clock, chore = Clock(NOON), Chore()
+    daily = Schedule(job="chore", cron="0 13 * * *")
+    async with await scheduling(contexts, clock, chore, {"s": daily}):
+        pass
+    clock.move(hours=1, minutes=20)
+    # 13:30 here is 15:30 in Athens; 13:00 of before the edit is due.
+    changed = replace(daily, cron="30 16 * * *", timezone="Europe/Athens")
+    async with await scheduling(contexts, clock, chore, {"s": changed}) as scheduler:
+        await idle(scheduler)
+        for _ in range(2):
+            clock.now = clock.now.replace(minute=30)
+            await scheduler.tick()
+            await idle(scheduler)
+            clock.move(days=1)
+
+    assert sorted(f"{row['slot']:%d %H:%M}" for row in db.job_runs.find()) == [
+        "21 13:00", "21 13:30", "22 13:30",
+    ]  # fmt: skip
+
+
+async def test_scenario_14_two_daemons_with_different_configuration_work_what_was_laid_in_last(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore()
+    half_past = replace(every_hour(), cron="30 * * * *")
+    one = await scheduling(contexts, clock, chore, {"s": every_hour(), "gone": half_past})
+    two = await scheduling(contexts, clock, chore, {"s": half_past})
+    async with one, two:
+        for _ in range(4):
+            clock.move(minutes=30)
+            await asyncio.gather(one.tick(), two.tick())
+            await idle(one, two)
+
+    assert chore.begun == ["2026-10-21T12:30:00Z", "2026-10-21T13:30:00Z"]
+    assert db.schedules.find_one({"_id": "gone"})["retired"]
+
+
+async def test_scenario_14_renamed_job_is_quarantined_once_and_left_to_the_daemon_that_has_it(
+    contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two versions side by side, as in a deploy; neither contradicts the other without end."""
+    clock, chore = Clock(NOON), Chore()
+    old = Scheduler(await contexts(clock), Stop(), {})
+    async with old, await scheduling(contexts, clock, chore, {"s": every_hour()}) as new:
+        for _ in range(4):
+            await old.look()
+            await new.look()
+            clock.move(seconds=5)
+        changes = db.schedules.find_one({"_id": "#changes"})["count"]
+        clock.now = NOON.replace(hour=13)
+        for each in (old, new, old, new):
+            await each.tick()
+            await each.look()
+        await idle(new)
+
+    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    assert db.schedules.find_one({"_id": "#changes"})["count"] == changes
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line["schedule"] for line in lines if line["event"] == "schedule_quarantined"]
+    assert sorted(told) == sorted(["s", *Config().schedules]), "each once, its own and the other's"
+    assert db.schedules.find_one({"_id": "s"})["quarantined"] is None
+
+
+async def test_scenario_14_unreadable_row_is_told_once(
+    contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ctx = having(await contexts(Clock(NOON)))
+    db.schedules.insert_one({"_id": "odd", "spec": {"job": "chore"}})
+    async with Scheduler(ctx, Stop(), {}) as scheduler:
+        for _ in range(4):
+            await scheduler.look()
+
+    assert capsys.readouterr().out.count('"schedule_quarantined"') == 1
+    assert db.schedules.find_one({"_id": "#changes"}) is None, "nobody has to read it again"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"cron": "61 * * * *"}, {"cron": "0 * * * *", "timezone": "Mars"},
+     {"at": NOON.replace(year=9999)}, {"every": Every(days=1), "anchor": NOON.replace(year=1)}],
+    ids=["cron", "timezone", "at", "anchor"],
+)  # fmt: skip
+def test_scenario_15_poison_is_refused_when_it_is_made(fields: dict[str, Any]) -> None:
+    name = list(fields)[-1]
+    with pytest.raises(ValueError, match=name):
+        Schedule(job="chore", **fields)
+
+
+async def test_scenario_15_poison_schedule_or_job_hinders_no_other(
+    contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One whose next slot cannot be worked out, and one whose job fails each time."""
+    clock, chore, poor = Clock(NOON), Chore(), Chore("poor")
+    poor.fail = OSError()
+    minutely = Schedule(job="poor", cron="* * * * *")
+    ctx = having(
+        await contexts(clock), s=every_hour(), poor=minutely, odd=replace(minutely, job="odd")
+    )
+    jobs = {"chore": chore.job, "poor": poor.job, "odd": poor.job}
+    async with Scheduler(ctx, Stop(), jobs) as scheduler:
+        del jobs["odd"]
+        for _ in range(4):
+            clock.move(minutes=15)
+            await scheduler.tick()
+            await idle(scheduler)
+
+    assert len(poor.begun) == 4
+    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    failed = [line for line in lines if line["event"] == "slot_failed"]
+    assert {line["slot"] for line in failed} == {"odd"}
+    assert db.job_runs.count_documents({"schedule": "odd"}) == 0
+
+
+async def test_scenario_15_poison_load_a_blocked_loop_keeps_the_scheduler_alive(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore()
+    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            pass
+        blocked = scheduler.alarm.last
+        clock.move(hours=1)
+        await until(lambda: chore.ended)
+        await idle(scheduler)
+        assert scheduler.alarm.last > blocked
+
+    assert outcomes(db) == {"13": "succeeded"}
+
+
+async def test_scenario_15_duplicates_cronjob_daemon_and_person_make_one_run(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON), Chore(held=True)
+    pod, person = await contexts(clock), await contexts(clock)
+    slot = Slot(schedule="s", at=NOON.replace(hour=13))
+    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: chore.begun)
+
+        async def of_slot() -> Any:
+            return await runner.of_slot(
+                pod, chore.job, every_hour(), slot, source="kubernetes", stop=Stop()
+            )
+
+        beside, by_hand = await asyncio.gather(
+            of_slot(), runner.by_hand(person, chore.job, Args(), Stop())
+        )
+        chore.go.set()
+        await idle(scheduler)
+        after = await of_slot()
+
+    assert (beside.exit_code, beside.record["reason"][:8]) == (0, "at work:")
+    assert by_hand.exit_code == 75
+    assert (after.exit_code, after.record["reason"]) == (0, "closed: succeeded")
+    assert len(chore.begun) == 1
+
+
+async def test_scenario_15_poison_configured_twice_is_refused_by_name(contexts: Any) -> None:
+    ctx = having(await contexts(Clock(NOON)))
+    with pytest.raises(ConfigError, match=r"x\.args"):
+        await schedule_admin.add(
+            ctx, "x", Schedule(job="sync_games", cron="0 0 * * *", args={"odd": 1})
+        )

@@ -1,0 +1,405 @@
+"""Scenarios 1 to 7 of the scheduling facts: replicas, deaths, signals, long and hung runs."""
+
+import asyncio
+import json
+import random
+import signal
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import Timestamp
+from msgspec.structs import replace
+
+from chesscoach.config import Limits
+from chesscoach.context import Context
+from chesscoach.jobs import sync_games
+from chesscoach.schedules.outcome import Counts
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.runner import attempts, claim
+from chesscoach.worker.runner import runner as runner_module
+from chesscoach.worker.scheduler.scheduler import Scheduler
+from tests.conftest import NOON, Clock, Sites
+from tests.support.processes import kill, line_with, start
+from tests.support.recording_job import Args, Chore
+from tests.sync.test_cycle import ago, member
+from tests.worker.scheduler.test_overlap import every_hour, idle, outcomes, scheduling, until
+
+JOB = "chesscoach.jobs.sync_games"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Skewed(Clock):
+    """A clock that goes some seconds before or behind another."""
+
+    def __init__(self, base: Clock, seconds: float = 0.0) -> None:
+        self.base = base
+        self.seconds = seconds
+
+    def __call__(self) -> datetime:
+        """The instant that it shows."""
+        return self.base() + timedelta(seconds=self.seconds)
+
+
+def bury(db: Any, run_id: str) -> None:
+    """Makes a run's owner one who died a minute ago: his claim is old, his lease has run out."""
+    minute_ago = Timestamp(int(datetime.now(UTC).timestamp()) - 60, 1)
+    row = db.job_runs.find_one_and_update(
+        {"_id": run_id}, {"$set": {"claimed_at": minute_ago, "outcome": "running"}}
+    )
+    db.job_leases.update_one({"_id": row["lease"]}, {"$set": {"expires_at": EPOCH}})
+
+
+async def looked_until(scheduler: Scheduler, condition: Any) -> None:
+    """Looks for open runs, as a daemon does every few seconds, until something is so."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await scheduler.look()
+            await idle(scheduler)
+            await asyncio.sleep(0.1)
+
+
+async def test_scenario_01_two_replicas_one_slot_each_of_200_is_worked_once(
+    contexts: Any, db: Any
+) -> None:
+    chance, chore = random.Random(), Chore()
+    base = Clock(NOON)
+    clocks = [Skewed(base), Skewed(base)]
+    schedules = {f"s{n}": every_hour(lock=f"s{n}") for n in range(10)}
+    pair = [await scheduling(contexts, clock, chore, schedules) for clock in clocks]
+
+    async def tick(number: int) -> None:
+        await asyncio.sleep(chance.uniform(0, 0.05))
+        clocks[number].seconds = chance.uniform(-0.05, 0.05)
+        await pair[number].tick()
+
+    async with pair[0], pair[1]:
+        for hour in range(1, 21):
+            base.now = NOON + timedelta(hours=hour)
+            while len(chore.begun) < 10 * hour:
+                await asyncio.gather(tick(0), tick(1))
+            await idle(*pair)
+
+    assert set(Counter(chore.begun).values()) == {10}
+    assert db.job_runs.count_documents({"outcome": "succeeded", "attempt": 1}) == 200
+    assert db.job_runs.count_documents({}) == 200
+
+
+async def test_scenario_02_clock_skew_a_finished_slot_is_not_repeated_and_leases_ignore_it(
+    contexts: Any, db: Any
+) -> None:
+    base, quick, long = Clock(NOON), Chore(), Chore(held=True)
+    ahead, behind = Skewed(base, 90), Skewed(base, 0)
+    schedules = {"s": every_hour()}
+    one = await scheduling(contexts, ahead, quick, schedules)
+    two = await scheduling(contexts, behind, quick, schedules)
+    async with one, two:
+        base.now = NOON + timedelta(minutes=59)
+        await one.tick()
+        await idle(one)
+        assert db.job_runs.count_documents({"outcome": "succeeded"}) == 1
+        base.move(minutes=2)
+        await two.tick()
+        assert not two.running
+    other = await contexts(ahead)
+    ctx = await contexts(behind)
+    slot = Slot(schedule="s", at=NOON + timedelta(hours=2))
+    base.now = slot.at + timedelta(seconds=1)
+    at_work = asyncio.create_task(
+        runner_module.of_slot(ctx, long.job, every_hour(), slot, source="cli", stop=Stop())
+    )
+    await until(lambda: long.begun)
+    base.move(hours=1)  # far beyond the lease on either clock, but not on the server's
+    late = Slot(schedule="s", at=NOON + timedelta(hours=3))
+    ending = await runner_module.of_slot(
+        other, long.job, every_hour(), late, source="cli", stop=Stop()
+    )
+    long.go.set()
+
+    assert quick.begun == ["2026-10-21T13:00:00Z"]
+    assert (ending.exit_code, ending.record["reason"][:15]) == (0, "skipped_overlap")
+    assert (await at_work).record["outcome"] == "succeeded"
+
+
+async def test_scenario_03_kill_9_in_a_run_is_worked_again_by_the_daemon(
+    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+) -> None:
+    for number in range(6):
+        await member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.play("chess.com", f"P{number}", ago(days=1))
+    sites.chesscom.delay_s = 0.5
+    process = await start(environment, JOB, "--scheduled")
+    run_id = (await line_with(process, "job_started"))["run_id"]
+    await kill(process)
+    sites.chesscom.delay_s = 0
+
+    async with Scheduler(ctx, Stop()) as scheduler:
+        await looked_until(
+            scheduler, lambda: db.job_runs.find_one({"_id": run_id})["outcome"] == "succeeded"
+        )
+
+    row = db.job_runs.find_one({"_id": run_id})
+    assert (row["attempt"], row["source"]) == (2, "daemon")
+    assert [old["outcome"] for old in row["earlier"]] == ["abandoned"]
+    assert db.games.count_documents({}) == 6
+
+
+async def test_scenario_04_crash_between_claim_and_lease_is_recovered(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore = Clock(NOON + timedelta(hours=1)), Chore()
+    dead = await contexts(clock)
+    slot = Slot(schedule="s", at=clock())
+    claimed = await claim.of_slot(dead, chore.job, every_hour(), slot, "cli")
+    assert isinstance(claimed, attempts.Attempt)
+    await dead.store.leases.release(claimed.lease)
+    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+        await scheduler.look()
+        assert not scheduler.running, "it may still be about to take its lease"
+        bury(db, slot.key)
+        await scheduler.look()
+        await idle(scheduler)
+
+    row = db.job_runs.find_one()
+    assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
+
+
+async def test_scenario_04_crash_between_work_and_record_repeats_no_effect(
+    ctx: Context, db: Any, sites: Sites
+) -> None:
+    for number in range(3):
+        await member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.play("chess.com", f"P{number}", ago(days=1))
+    schedule = ctx.config.schedules["sync_games"]
+    slot = Slot(schedule="sync_games", at=ago(hours=1).replace(minute=0, second=0, microsecond=0))
+    slot = Slot(schedule="sync_games", at=slot.at.replace(hour=slot.at.hour // 6 * 6))
+    job, stop = sync_games.JOB, Stop()
+    await runner_module.of_slot(ctx, job, schedule, slot, source="kubernetes", stop=stop)
+    before = list(db.games.find().sort("_id"))
+    bury(db, slot.key)
+
+    async with Scheduler(ctx, Stop()) as scheduler:
+        await looked_until(
+            scheduler, lambda: db.job_runs.find_one({"_id": slot.key})["outcome"] == "succeeded"
+        )
+
+    assert db.job_runs.find_one({"_id": slot.key})["attempt"] == 2
+    assert list(db.games.find().sort("_id")) == before
+    assert len(before) == 3
+
+
+async def test_scenario_05_sigterm_claims_no_more_at_once(contexts: Any, db: Any) -> None:
+    clock, stop = Clock(NOON), Stop()
+
+    async def ask(ctx: Context, run: Run, args: Args) -> Counts:
+        if not run.stopping:
+            stop.ask(signal.SIGTERM)
+        return run.counts
+
+    ctx = await contexts(clock)
+    schedules = {f"s{n}": every_hour(lock=f"s{n}") for n in range(250)}
+    ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
+    jobs = {"chore": Job(name="chore", run=ask, args=Args, help="Asks to stop.")}
+    async with Scheduler(ctx, stop, jobs) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        claimed = db.job_runs.count_documents({})
+        await stop.asked.wait()
+        clock.move(hours=1)
+        await scheduler.tick()
+
+    assert db.job_runs.count_documents({}) == claimed == 250, "all before the first began"
+    assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
+
+
+async def test_scenario_05_sigterm_keeps_the_lease_while_draining_and_a_second_breaks_off(
+    contexts: Any, db: Any
+) -> None:
+    clock, chore, stop = Clock(NOON), Chore(held=True), Stop()
+    ctx, other = await contexts(clock), await contexts(clock)
+    ctx = replace(ctx, config=replace(ctx.config, schedules={"s": every_hour()}))
+    async with Scheduler(ctx, stop, {"chore": chore.job}) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: chore.begun)
+        stop.ask(signal.SIGTERM)
+        lease = db.job_leases.find_one({"_id": "chore"})
+        renewed = lease["expires_at"] + timedelta(seconds=ctx.store.leases.ttl_s)
+        await until(lambda: db.job_leases.find_one({"_id": "chore"})["expires_at"] > renewed)
+        slot = Slot(schedule="s", at=clock())
+        late = await claim.of_slot(other, chore.job, every_hour(), slot, "kubernetes")
+        assert isinstance(late, attempts.Settled)
+        assert late.reason.startswith("at work: ")
+        stop.ask(signal.SIGTERM)
+
+    assert chore.ended
+    assert outcomes(db) == {"13": "cancelled"}
+    assert db.job_leases.find_one({"_id": "chore"})["owner"] is None
+
+
+async def test_scenario_05_sigterm_cancels_when_the_grace_is_over(contexts: Any, db: Any) -> None:
+    clock, chore, stop = Clock(NOON), Chore(held=True), Stop()
+    ctx = await contexts(clock)
+    runner = replace(ctx.config.runner, grace_s=0.3)
+    ctx = replace(ctx, config=replace(ctx.config, runner=runner, schedules={"s": every_hour()}))
+    async with Scheduler(ctx, stop, {"chore": chore.job}) as scheduler:
+        clock.move(hours=1)
+        await scheduler.tick()
+        await until(lambda: chore.begun)
+        stop.ask(signal.SIGTERM)
+
+    assert outcomes(db) == {"13": "cancelled"}
+    assert db.job_leases.find_one({"_id": "chore"})["owner"] is None
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue_one"])
+async def test_scenario_06_overlong_run_is_minded_by_both_replicas_and_delays_no_other_job(
+    contexts: Any, db: Any, overlap: Any
+) -> None:
+    clock, long, quick = Clock(NOON), Chore("long", held=True), Chore("quick")
+    schedules = {
+        "s": Schedule(job="long", cron="0 * * * *", overlap=overlap),
+        "quick": Schedule(job="quick", cron="30 * * * *"),
+    }
+    jobs = {"long": long.job, "quick": quick.job}
+    pair = []
+    for _ in range(2):
+        ctx = await contexts(clock)
+        ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
+        pair.append(Scheduler(ctx, Stop(), jobs))
+    async with pair[0], pair[1]:
+        clock.move(hours=1)
+        await asyncio.gather(*(each.tick() for each in pair))
+        await until(lambda: long.begun)
+        for _ in range(4):
+            clock.move(minutes=30)
+            await asyncio.gather(*(each.tick() for each in pair))
+            if overlap == "skip":
+                await until(lambda: sum(len(each.running) for each in pair) == 1)
+        await until(lambda: len(quick.ended) == 3)
+        long.go.set()
+        await idle(*pair)
+        clock.move(seconds=1)
+        await asyncio.gather(*(each.tick() for each in pair))
+        await idle(*pair)
+
+    told = {f"{row['slot']:%H}": row["outcome"] for row in db.job_runs.find({"schedule": "s"})}
+    after = {
+        "skip": {"14": "skipped_overlap", "15": "skipped_overlap"},
+        "queue_one": {"14": "coalesced", "15": "succeeded"},
+    }
+    assert told == {"13": "succeeded", **after[overlap]}
+    assert long.most == 1
+
+
+async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it(
+    contexts: Any, db: Any
+) -> None:
+    """The long run dies after all: its slot is worked again, or nobody would have done the work."""
+    clock, chore = Clock(NOON + timedelta(hours=1)), Chore()
+    dead = await contexts(clock)
+    slot = Slot(schedule="s", at=clock())
+    async with dead.store.leases.keeping():
+        await claim.of_slot(dead, chore.job, every_hour(), slot, "cli")
+        async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+            clock.move(hours=1)
+            other = Slot(schedule="s", at=clock())
+            scheduler.begin(every_hour(), other)
+            await idle(scheduler)
+            assert outcomes(db)["14"] == "skipped_overlap"
+    bury(db, slot.key)
+    pod = await contexts(clock)
+    ending = await runner_module.of_slot(
+        pod, chore.job, every_hour(), slot, source="kubernetes", stop=Stop()
+    )
+
+    assert (ending.record["outcome"], ending.record["attempt"]) == ("succeeded", 2)
+    assert outcomes(db) == {"13": "succeeded", "14": "skipped_overlap"}
+
+
+def limited(ctx: Context, **limits: float) -> Context:
+    """With limits for the job of that name, and a schedule of it."""
+    jobs = replace(ctx.config.jobs, sync_games=Limits(**limits))
+    schedules = {"s": Schedule(job="sync_games", cron="0 * * * *")}
+    return replace(ctx, config=replace(ctx.config, jobs=jobs, schedules=schedules))
+
+
+def ends(told: str) -> list[tuple[str, str]]:
+    """Each run that ended, by its slot's hour, with its outcome then."""
+    lines = [json.loads(line) for line in told.splitlines()]
+    finished = [line for line in lines if line["event"] == "job_finished"]
+    return [(line["slot"][11:13], line["outcome"]) for line in finished]
+
+
+@pytest.mark.parametrize("how", ["waits", "swallows"])
+async def test_scenario_07_hung_run_is_timed_out_and_later_slots_run(
+    contexts: Any, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, hung = Clock(NOON), asyncio.Event()
+
+    async def hang(ctx: Context, run: Run, args: Args) -> Counts:
+        if hung.is_set():
+            return run.counts
+        hung.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if how == "waits":
+                raise
+        return run.counts
+
+    job = Job(name="sync_games", run=hang, args=Args, help="Hangs once.")
+    ctx = limited(await contexts(clock), timeout_s=0.3)
+    async with Scheduler(ctx, Stop(), {"sync_games": job}) as scheduler:
+        for _ in range(2):
+            clock.move(hours=1)
+            await scheduler.tick()
+            await idle(scheduler)
+
+    assert ends(capsys.readouterr().out) == [("13", "timed_out"), ("14", "succeeded")]
+
+
+async def test_scenario_07_hung_run_that_ignores_its_cancellation_is_left_behind(
+    contexts: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, freed, begun = Clock(NOON), asyncio.Event(), 0
+
+    async def ignore(ctx: Context, run: Run, args: Args) -> Counts:
+        nonlocal begun
+        begun += 1
+        while begun == 1 and not freed.is_set():
+            try:
+                await freed.wait()
+            except asyncio.CancelledError:
+                continue
+        return run.counts
+
+    job = Job(name="sync_games", run=ignore, args=Args, help="Ignores its cancellation once.")
+    ctx = limited(await contexts(clock), timeout_s=0.3)
+    async with Scheduler(ctx, Stop(), {"sync_games": job}) as scheduler:
+        for _ in range(2):
+            clock.move(hours=1)
+            await scheduler.tick()
+            await idle(scheduler)
+    freed.set()
+
+    told = capsys.readouterr().out
+    assert ends(told) == [("13", "timed_out"), ("14", "succeeded")]
+    assert "job_ignores_its_cancellation" in told
+
+
+async def test_scenario_07_hung_run_does_not_keep_its_process_from_ending(
+    environment: dict[str, str], ctx: Context, db: Any
+) -> None:
+    brief = {**environment, "CHESSCOACH_RUNNER__GRACE_S": "0"}
+    process = await start(brief, "tests.worker.scheduler.uncancellable_job")
+    await line_with(process, "job_started")
+
+    done = await kill(process, signal.SIGTERM)
+
+    assert done.code == 143
+    assert done.lines[-1]["event"] == "process_ended_over_tasks"
+    assert db.job_runs.find_one()["outcome"] == "cancelled"
+    assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
