@@ -9,7 +9,7 @@ WORKERS ?= 3
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y "$$0"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test soak bench check check-deploy image-test format messages render lock \
+.PHONY: help demo run test soak bench check check-deploy image-test format messages reference render lock \
 	install install-systemd compose-secrets clean
 
 help: ## this list
@@ -47,11 +47,12 @@ bench: $(READY) ## sync, scheduler, mails and cleanup in figures, beside the pla
 	@$(BIN)/python -m benchmarks.weekly_emails
 	@$(BIN)/python -m benchmarks.cleanup
 
-check: $(READY) ## lint, types, import rules
+check: $(READY) ## lint, types, import rules, generated pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.reference --check
 
 $(DEPLOY_READY): requirements/deploy.txt
 	@echo "setting up $(DEPLOY_VENV) (once)"
@@ -72,6 +73,9 @@ format: $(READY) ## put the code into its form
 
 messages: $(READY) ## collect the texts of mails for translators
 	$(BIN)/pybabel -q extract -F pyproject.toml --no-location --omit-header --sort-output -w 100 -o chesscoach/emails/locales/messages.pot chesscoach
+
+reference: $(READY) ## write the tables of docs/ that are made from the code
+	@$(BIN)/python -m tools.reference
 
 render: $(READY) ## write the schedules of config.toml for Kubernetes, systemd and cron
 	@$(BIN)/chesscoach deploy render k8s --config config.toml --out k8s/cronjobs

@@ -9,7 +9,8 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 import chesscoach
-from chesscoach.cli import emails, runs
+from chesscoach.cleanup.run import RULES
+from chesscoach.cli import emails
 from chesscoach.cli import schedules as schedule
 from chesscoach.config import Lichess, Sources
 from chesscoach.emails.store.outbox_values import STATES
@@ -23,36 +24,21 @@ from chesscoach.web.metric_families import Gaps, of_ledger, of_process
 from chesscoach.worker.scheduler.explain.verdict import Verdict
 from chesscoach.worker.store.schedules import Stored
 from tests.conftest import NOON
-from tests.support import log_catalogue
 from tests.web.conftest import Hands, alarm_by
+from tools.log_events import log_events
+from tools.metric_names import metrics
 
 ROOT = Path(chesscoach.__file__).parent.parent
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_catalogue_has_each_event_that_is_logged_with_its_levels_and_fields() -> None:
-    events, told = log_catalogue.events(), list[str]()
-    for line in re.findall(r"^\| (`.*) \|$", (DOCS / "events.md").read_text(), re.MULTILINE):
-        named, level, listed, meaning, advice = (cell.strip() for cell in line.split("|"))
-        levels, names = set(level.split(", ")) - {""}, re.findall(r"`([a-z_]+)`", named)
-        assert set(names) <= set(events), "it is logged no more"
-        found = [events[name] for name in names]
-        assert levels == {each for one in found for each in one.levels}, line
-        fields = {each for one in found for each in one.fields}
-        assert set(re.findall(r"`([a-z_]+)`", listed)) == fields, line
-        assert meaning, line
-        assert advice or levels <= {"info"}, f"what is to be done? {line}"
-        told += names
+def test_the_warnings_that_monitoring_recommends_are_warnings() -> None:
+    text = (DOCS / "monitoring.md").read_text()
+    (recommended,) = re.findall(r"of the warnings (.+?)\.\n", text, re.DOTALL)
+    events = log_events()
 
-    assert sorted(told) == sorted(events)
-
-
-def test_the_warnings_that_the_readme_would_be_told_of_are_warnings() -> None:
-    (told,) = re.findall(r"of the warnings (.+?)\.\n", README, re.DOTALL)
-    events = log_catalogue.events()
-
-    for name in re.findall(r"`([a-z_]+)`", told):
+    for name in re.findall(r"`([a-z_]+)`", recommended):
         assert "warning" in events[name].levels, name
 
 
@@ -80,10 +66,12 @@ def exposed() -> dict[str, set[str]]:
     return found
 
 
-def test_every_metric_stands_in_the_readme_with_its_labels_and_no_other() -> None:
-    told = re.findall(r"^\| `(chesscoach_[a-z_]+)(?:\{([a-z_,]+)\})?` \|", README, re.MULTILINE)
+def test_the_metrics_in_the_source_are_those_that_are_exposed() -> None:
+    assert {name: set(metric.labels) for name, metric in metrics().items()} == exposed()
 
-    assert {name: set(labels.split(",")) - {""} for name, labels in told} == exposed()
+
+def test_readme_is_short_enough_to_be_read() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 def test_readme_names_every_job_and_every_make_target_it_uses_exists() -> None:
@@ -94,28 +82,32 @@ def test_readme_names_every_job_and_every_make_target_it_uses_exists() -> None:
     assert {"demo", "test"} <= targets
 
 
-def test_readme_names_every_command_on_schedules_and_every_verdict() -> None:
-    schedules = README.partition("\n## Schedules\n")[2].partition("\n## ")[0]
-    named = set(re.findall(r"`([a-z_-]+)[ `]", schedules))
+def test_the_page_of_schedules_names_every_command_verdict_and_field() -> None:
+    page = (DOCS / "schedules.md").read_text()
+    named = set(re.findall(r"`([a-z_]+)`", page))
 
-    assert set(schedule.group.commands) <= named
+    for name in schedule.group.commands:
+        assert f"`chesscoach schedules {name}" in page
     assert set(get_args(Verdict)) <= named
-    for name in runs.group.commands:
-        assert f"runs {name}" in schedules
     for field in msgspec.structs.fields(Schedule):
-        if field.name not in ("job", "args", "enabled"):
-            assert f"--{field.name.replace('_', '-')}" in schedules.replace("--no-", "--"), (
-                field.name
-            )
+        if field.name not in ("job", "args", "enabled", "gap", "fold"):
+            assert f"--{field.name.replace('_', '-')}" in page, field.name
 
 
-def test_the_documentation_of_mail_names_every_command_and_state() -> None:
-    mail = README.partition("\n## Mail\n")[2].partition("\n## ")[0]
-    text = (ROOT / "docs" / "email.md").read_text()
-    commands = re.findall(r"^\| `([a-z]+)[ `]", mail, re.MULTILINE)
+def test_the_page_of_emails_names_every_command_and_state() -> None:
+    page = (DOCS / "emails.md").read_text()
 
-    assert set(commands) - {"chesscoach"} == set(emails.group.commands)
-    assert re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE) == list(STATES)
+    for name in emails.group.commands:
+        assert f"`chesscoach emails {name}" in page
+    assert re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE) == list(STATES)
+
+
+def test_the_page_of_jobs_names_every_job_and_cleanup_rule() -> None:
+    page = (DOCS / "jobs.md").read_text()
+
+    for name in JOBS:
+        assert f"\n## {name}\n" in page
+    assert re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE) == list(RULES)
 
 
 def test_ci_calls_the_targets_that_contributing_names() -> None:
@@ -154,7 +146,7 @@ def test_the_figures_of_the_sync_are_those_of_the_code() -> None:
     assert f"{BULK} names each" in text
     assert f"{Lichess().users_per_10min:,} names in ten minutes" in text
     assert f"{Lichess().users_per_10min * 15:,} a day" in text
-    assert f"`[sources] pause_s` ({Sources().pause_s:.0f} s)" in text
-    assert f"`breaker_s` ({Sources().breaker_s / 60:.0f} minutes)" in text
+    assert f"`[sources] first_pause_s` ({Sources().pause_s:.0f} s)" in text
+    assert f"`breaker_open_s` ({Sources().breaker_s / 60:.0f} minutes)" in text
     assert f"{polling.LOOK_BACK.days} days further back" in text
     assert f"each of the last {polling.KEPT}" in text

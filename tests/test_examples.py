@@ -15,12 +15,12 @@ from chesscoach.config import Limits
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.schedules.outcome import PASSED_OVER, WORKED
 from chesscoach.web import metric_families
-from tests.support import log_catalogue
 from tests.test_docs import DOCS, ROOT, exposed
+from tools.log_events import log_events
 
 VECTOR: dict[str, Any] = tomllib.loads((DOCS / "examples" / "vector.toml").read_text())
 SHARED = {"timestamp", "level", "event", "service", "version", "job", "run_id", "attempt"}
-"""What every line has, or every line of a run; see chesscoach/log.py and runner/shift.py."""
+"""What every line has, or every line of a run; see log.py and execution.py."""
 (RULES,) = yaml.safe_load((DOCS / "examples" / "alerts.yaml").read_text())["groups"]
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in RULES["rules"]}
 QUESTIONS = re.findall(r"```sh\n(.*?)```", (DOCS / "logs.md").read_text(), re.DOTALL)
@@ -60,7 +60,7 @@ def test_the_vector_example_names_our_events_fields_and_units() -> None:
     assert set(labels) <= SHARED | made
     assert not set(labels) & {"event", "run_id", "user_id", "account", "slot"}
     (event,) = re.findall(r'\.event == "([a-z_]+)"', VECTOR["transforms"]["runs"]["condition"])
-    assert event in log_catalogue.events()
+    assert event in log_events()
     assert set(VECTOR["sources"]["units"]["include_units"]) == {
         "chesscoach.service",
         *(f"chesscoach@{schedule}.service" for schedule in schedules),
@@ -68,7 +68,7 @@ def test_the_vector_example_names_our_events_fields_and_units() -> None:
 
 
 def test_the_questions_name_our_events_and_fields() -> None:
-    events = log_catalogue.events()
+    events = log_events()
     fields = SHARED.union({"key", "value"}, *(event.fields for event in events.values()))
     for question in QUESTIONS:
         assert set(re.findall(r'\.event == "([a-z_]+)"', question)) <= set(events)
@@ -120,7 +120,7 @@ def test_a_question_gets_its_answer(question: str, answer: list[str], tmp_path: 
 
 
 def test_each_alert_is_explained_to_operators_and_shown_to_fire() -> None:
-    guide = (DOCS / "operating.md").read_text()
+    guide = (DOCS / "monitoring.md").read_text()
     shown = yaml.safe_load((DOCS / "examples" / "alerts.test.yaml").read_text())["tests"]
     cases = [case for test in shown for case in test["alert_rule_test"]]
     firing = {case["alertname"] for case in cases if case["exp_alerts"]}

@@ -13,9 +13,11 @@ from chesscoach.cli.main import main
 from chesscoach.jobs import command
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.mongo.indexes import COLLECTIONS
-from tests.test_docs import DOCS, README, ROOT
+from tests.test_docs import DOCS, ROOT
 
-GUIDES = {"README.md": README, **{path.name: path.read_text() for path in DOCS.glob("*.md")}}
+GENERATED = DOCS / "cli.md"  # from the commands themselves
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.md")} - {GENERATED})]
+GUIDES = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES}
 
 
 def spans(text: str) -> list[str]:
@@ -60,12 +62,11 @@ def test_a_guide_s_jobs_are_there_and_take_the_flags_that_it_gives(guide: str) -
 
 @pytest.mark.parametrize("guide", sorted(GUIDES))
 def test_a_guide_s_links_lead_to_a_page_and_a_heading_that_are_there(guide: str) -> None:
-    folder = ROOT if guide == "README.md" else DOCS
     for target in re.findall(r"\]\(([^)]+)\)", GUIDES[guide]):
         if "://" in target:
             continue
         page, _, heading = target.partition("#")
-        path = folder / page if page else folder / guide
+        path = (ROOT / guide).parent / page if page else ROOT / guide
         assert path.exists(), target
         headings = re.findall(r"^#+ (.+)$", path.read_text() if heading else "", re.MULTILINE)
         slugs = {re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in headings}
@@ -73,13 +74,13 @@ def test_a_guide_s_links_lead_to_a_page_and_a_heading_that_are_there(guide: str)
 
 
 def test_the_guide_says_of_each_of_our_collections_what_is_lost_without_it() -> None:
-    lost = GUIDES["operating.md"].partition("### What is lost")[2].partition("\n### ")[0]
+    lost = GUIDES["docs/backup.md"].partition("## What is lost")[2].partition("\n## ")[0]
 
     assert sorted(re.findall(r"^\| `([a-z_]+)` \|", lost, re.MULTILINE)) == sorted(COLLECTIONS)
 
 
 def test_the_way_back_names_each_of_our_collections() -> None:
-    names = re.search(r"for \(const name of \[(.*?)\]", GUIDES["migrating.md"], re.DOTALL)
+    names = re.search(r"for \(const name of \[(.*?)\]", GUIDES["docs/migrating.md"], re.DOTALL)
 
     assert names is not None
     assert sorted(re.findall(r'"([a-z_]+)"', names[1])) == sorted(COLLECTIONS)
@@ -88,7 +89,7 @@ def test_the_way_back_names_each_of_our_collections() -> None:
 
 @pytest.mark.timeout(300)
 def test_the_drill_can_be_done_as_it_stands(tmp_path: Path) -> None:
-    drill = GUIDES["operating.md"].partition("\n## A drill\n")[2].partition("\n## ")[0]
+    drill = GUIDES["docs/backup.md"].partition("\n## A drill\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^ *```\n(.*?)^ *```", drill, re.DOTALL | re.MULTILINE)
     lines = [line.strip() for block in blocks for line in block.splitlines()]
     (tmp_path / "Makefile").write_text("demo:\n\t@python -m chesscoach.demo\n")

@@ -1,4 +1,4 @@
-"""Each of the four homes reaches its first sync by the README's own lines, run as they stand.
+"""Each of the four homes reaches its first sync by the lines of docs/deployment, run as they stand.
 
 They are run on a throw-away machine (tests/deploy/sandbox). There systemd, make, pip, venv,
 useradd, flock, timeout and logger are real, and so is MongoDB. Docker, a cluster, sudo, cron and a
@@ -83,7 +83,7 @@ def live(home: str, tmp_path: Path, wheels: Path | None = None) -> dict[str, Any
 
 
 def test_there_are_lines_for_each_of_the_four() -> None:
-    assert readme_commands.homes() == [SIDECAR, "Kubernetes", "systemd", "A crontab"]
+    assert readme_commands.homes() == [SIDECAR, "cron", "kubernetes", "systemd"]
 
 
 def test_a_container_reaches_its_first_sync(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_container_reaches_its_first_sync(tmp_path: Path) -> None:
 
 
 def test_a_cluster_reaches_its_first_sync(tmp_path: Path) -> None:
-    came = live("Kubernetes", tmp_path)
+    came = live("kubernetes", tmp_path)
 
     assert min(came["games"].values()) > 0
     assert came["source"] == {"kubernetes"}
@@ -113,7 +113,7 @@ def test_systemd_reaches_its_first_sync_and_works_all_units_locked_in_as_they_ar
 def test_a_crontab_reaches_its_first_sync_and_all_its_lines_do_what_they_are_for(
     tmp_path: Path, wheels: Path
 ) -> None:
-    came = live("A crontab", tmp_path, wheels)
+    came = live("cron", tmp_path, wheels)
 
     assert min(came["games"].values()) > 0
     assert worked(came) == SCHEDULES

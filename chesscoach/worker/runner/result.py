@@ -24,7 +24,7 @@ class Ending(Struct, frozen=True, kw_only=True):
 
 
 def exit_code(outcome: Outcome, counts: Counts, limits: Limits, stop: Stop) -> int:
-    """The process's exit code for a run; see the table in README."""
+    """The process's exit code for a run; see docs/jobs.md."""
     if outcome == "cancelled" and stop.signal is not None:
         return 128 + stop.signal
     if outcome == "partial" and counts.success_rate() >= limits.success_threshold:

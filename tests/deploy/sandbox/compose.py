@@ -7,7 +7,7 @@ processes. Names of services lead to 127.0.0.1. `mongo:8.0` is the mongod that t
 the user that the image would make; the service's own entry point leads to it, and it is well when
 it takes writes.
 
-Only the calls in the README are known, and of compose.yaml only the keys below.
+Only the calls in docs/deployment are known, and of compose.yaml only the keys below.
 """
 
 import os

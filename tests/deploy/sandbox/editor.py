@@ -1,4 +1,4 @@
-"""Stands in for a person with an editor: writes what the README's comment on the line asks for."""
+"""Stands in for a person with an editor: writes what the comment on the line asks for."""
 
 import sys
 from pathlib import Path

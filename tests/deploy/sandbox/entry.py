@@ -51,7 +51,7 @@ async def live(home: str) -> dict[str, Any]:
         if home != SIDECAR:  # it brings its own
             await asyncio.to_thread(database.start, Path("/var/lib/mongodb"))
             await asyncio.to_thread(_players, members)
-        log = await asyncio.to_thread(cron.log) if home == "A crontab" else None
+        log = await asyncio.to_thread(cron.log) if home == "cron" else None
         code, said = await _run(lines(home))
         if log is not None and code == 0:
             code, more = await asyncio.to_thread(cron.fire, log)

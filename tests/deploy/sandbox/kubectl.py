@@ -6,7 +6,7 @@ under the name that it asks for; a Job is over when the call that makes it comes
 retries, deadlines, what else keeps it in (network policies, capabilities, limits), and the time: a
 CronJob makes no Job by itself.
 
-Only the calls in the README are known, only the kinds of objects and the fields below.
+Only the calls in docs/deployment are known, only the kinds of objects and the fields below.
 """
 
 import json

@@ -1,23 +1,18 @@
-"""The README's own lines, home by home."""
+"""The lines of docs/deployment/, home by home."""
 
 import re
 from pathlib import Path
 
-SIDECAR = "A container beside a database"
-_README = Path(__file__).parents[3] / "README.md"
+SIDECAR = "compose"
+_PAGES = Path(__file__).parents[3] / "docs" / "deployment"
 
 
 def lines(home: str) -> str:
-    """The one block of code in the section of a home."""
-    found = _section().partition(f"\n### {home}\n")[2].partition("\n### ")[0]
-    (block,) = re.findall(r"^```\n(.*?)^```$", found, re.MULTILINE | re.DOTALL)
-    return str(block)
+    """The first block of code in the page of a home: from a checkout to the first sync."""
+    text = (_PAGES / f"{home}.md").read_text()
+    return str(re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0])
 
 
 def homes() -> list[str]:
-    """What the README calls them."""
-    return re.findall(r"^### (.*)$", _section(), re.MULTILINE)
-
-
-def _section() -> str:
-    return _README.read_text().partition("\n## Four homes\n")[2].partition("\n## ")[0]
+    """The pages of homes; shards are none."""
+    return sorted(path.stem for path in _PAGES.glob("*.md") if path.stem != "shards")

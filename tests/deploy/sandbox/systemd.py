@@ -1,4 +1,4 @@
-"""The units under the systemd of that machine, beyond the README's lines."""
+"""The units under the systemd of that machine, beyond the lines of docs/deployment."""
 
 import subprocess
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""Programs of the repository's own: what keeps its pages in step with the code."""
