@@ -27,6 +27,7 @@ from chesscoach.mongo.mongod import find_mongod
 from chesscoach.mongo.server_info import Server
 from tests.conftest import Sites
 from tests.support.processes import Ended, kill, run, start
+from tests.support.scripted_server import scripted_server
 from tests.sync.test_cycle import member, sync
 
 CLI = "chesscoach.cli"
@@ -245,11 +246,9 @@ async def test_a_database_that_takes_a_connection_and_never_answers_is_given_up(
 ) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
-        url = f"mongodb://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        done = await doctor({**environment, **HURRY, "MONGO_URL": url})
+    async with scripted_server(silent) as address:
+        done = await doctor({**environment, **HURRY, "MONGO_URL": f"mongodb://{address}/"})
 
     assert done.code == 1
     (line,) = [line for line in done.out.splitlines() if line.startswith("FAIL")]

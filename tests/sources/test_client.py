@@ -5,7 +5,6 @@ import contextlib
 import gzip
 import itertools
 import json
-import re
 import traceback
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,6 +24,7 @@ from chesscoach.metrics import Metrics
 from chesscoach.sources.client import ESCALATION, Site, user_agent
 from chesscoach.sources.response import body, complaint, lines
 from tests.conftest import Sites
+from tests.support.scripted_server import read_request, scripted_server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -120,23 +120,15 @@ async def speaking(*connections: list[bytes]) -> AsyncIterator[str]:
     script = iter(connections)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            for reply in next(script, []):
-                head = await reader.readuntil(b"\r\n\r\n")
-                if length := re.search(rb"(?i)content-length: (\d+)", head):
-                    await reader.readexactly(int(length[1]))
-                if not reply:
-                    break
-                writer.write(reply)
-                await writer.drain()
-        writer.close()
+        for reply in next(script, []):
+            await read_request(reader)
+            if not reply:
+                return
+            writer.write(reply)
+            await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        await server.wait_closed()
+    async with scripted_server(serve) as address:
+        yield f"http://{address}"
 
 
 def asking(
@@ -899,15 +891,11 @@ async def test_a_chunked_reply_that_breaks_off_is_cut_and_its_whole_lines_stand(
     read = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        await read_request(reader)
         writer.write(head)
         await read.wait()
         writer.write(rest)
         await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def consume(site: Site) -> None:
         async with site.ask("GET", "/") as response:
@@ -915,7 +903,10 @@ async def test_a_chunked_reply_that_breaks_off_is_cut_and_its_whole_lines_stand(
                 got.append(line)
                 read.set()
 
-    async with server, asking(url, OwnLane()) as site:
+    async with (
+        scripted_server(serve) as address,
+        asking(f"http://{address}", OwnLane()) as site,
+    ):
         with pytest.raises(StreamCut):
             await consume(site)
 

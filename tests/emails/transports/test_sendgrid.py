@@ -1,7 +1,6 @@
 """SendGrid as a transport: every reply and every fault has its verdict, after one request."""
 
 import asyncio
-import contextlib
 import json
 import re
 import socket
@@ -20,6 +19,7 @@ from chesscoach.emails.transports.sendgrid import SendGridTransport
 from chesscoach.emails.transports.transport import Transport
 from chesscoach.emails.weekly.values import Delivery
 from tests.emails.transports.test_sendgrid_request import ADDRESS, SENDER, mail
+from tests.support.scripted_server import read_request, scripted_server
 
 KEY = "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -77,22 +77,14 @@ async def hanging_up(replies: int) -> AsyncIterator[tuple[str, list[bytes]]]:
     heads: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            for number in range(replies + 1):
-                heads.append(await reader.readuntil(b"\r\n\r\n"))
-                length = re.search(rb"(?i)content-length: (\d+)", heads[-1])
-                await reader.readexactly(int(length[1]) if length else 0)
-                if number < replies:
-                    writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
-                    await writer.drain()
-        writer.close()
+        for number in range(replies + 1):
+            heads.append(await read_request(reader))
+            if number < replies:
+                writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
-    finally:
-        server.close()
-        await server.wait_closed()
+    async with scripted_server(serve) as address:
+        yield f"http://{address}", heads
 
 
 def errors(*listed: tuple[str, object]) -> bytes:
