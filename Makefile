@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEPLOY_VENV := .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/ready
-WORKERS ?= 3
+WORKERS ?= 5
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y "$$0"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test soak bench check check-deploy image-test format messages reference render lock \
+.PHONY: help demo run test test-debug test-deploy test-browser setup-browser soak bench check check-deploy image-test format messages reference render lock \
 	install install-systemd compose-secrets clean
 
 help: ## this list
@@ -29,17 +30,31 @@ demo: $(READY) ## the main job on embedded parts: no account, no network
 run: $(READY) ## the daemon, as configured here
 	@$(BIN)/python -m chesscoach
 
-test: $(READY) ## the whole suite
-	@left() { without="$${without:+$$without and }not $$1"; }; without=; \
-	if ! { $(BIN)/python -m tests.support.browser || { $(INSTALL) chromium; } >/dev/null 2>&1 || [ "$$CI" = true ]; }; \
-	then echo "no chromium here: the tests in a browser are left out"; left browser; fi; \
-	$(BIN)/python -m tests.deploy.sandbox.namespace || left homes; \
+test: $(READY) ## the suite, without what the other test targets run
+	@without="not sandbox and not jq and not promtool"; \
+	$(BIN)/python -m tests.support.browser || { without="$$without and not browser"; \
+	echo "no chromium here: the tests in a browser are left out (make setup-browser installs one)"; }; \
+	set -x; $(PYTEST) -m "$$without"
+
+test-debug: $(READY) ## the same in asyncio's debug mode, which doubles its time
+	$(PYTEST) -o asyncio_debug=true -m "not sandbox and not jq and not promtool and not browser"
+
+# Where CI=true, what is missing fails.
+test-deploy: $(READY) ## systemd and cron on a throw-away machine (root on Linux), jq, promtool
+	@without=; left() { [ "$$CI" = true ] || without="$$without and not $$1"; }; \
+	$(BIN)/python -m tests.deploy.sandbox.namespace || left sandbox; \
 	for program in jq promtool; do command -v $$program >/dev/null \
 	|| { echo "no $$program here: what needs it is left out"; left $$program; }; done; \
-	set -x; $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$$without"
+	set -x; $(PYTEST) -m "(sandbox or jq or promtool)$$without"
+
+test-browser: $(READY) ## the tests in a browser
+	$(PYTEST) -m browser
+
+setup-browser: $(READY) ## install chromium by apt, where there is none
+	@$(BIN)/python -m tests.support.browser || { $(INSTALL) chromium; }
 
 soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full
-	CHESSCOACH_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
+	CHESSCOACH_SOAK=1 $(PYTEST) -o asyncio_debug=true -m soak
 
 bench: $(READY) ## sync, scheduler, mails and cleanup in figures, beside the plain way
 	@$(BIN)/python -m benchmarks.sync_games

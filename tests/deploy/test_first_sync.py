@@ -1,9 +1,8 @@
-"""Each of the four homes reaches its first sync by the lines of docs/deployment, run as they stand.
+"""The lines of docs/deployment for systemd and for a crontab reach the first sync.
 
-They are run on a throw-away machine (tests/deploy/sandbox). There systemd, make, pip, venv,
-useradd, flock, timeout and logger are real, and so is MongoDB. Docker, a cluster, sudo, cron and a
-person with an editor are stood in for by programs that refuse what they do not know; the file of
-each says what it leaves out.
+They run on a throw-away machine (tests/deploy/sandbox). There systemd, make, pip, venv, useradd,
+flock, timeout, logger and MongoDB are real. Small scripts stand in for sudo and cron; the file of
+each says what it leaves out. Commands of the test edit the files.
 """
 
 import fcntl
@@ -18,9 +17,7 @@ from typing import Any
 import pytest
 
 from chesscoach import config
-from tests.deploy.sandbox import readme_commands
 from tests.deploy.sandbox.namespace import PROGRAMS, SOURCE, machine, missing
-from tests.deploy.sandbox.readme_commands import SIDECAR
 
 ROOT = Path(__file__).parents[2]
 WHEELS = ROOT / ".artefacts" / "wheels"
@@ -29,7 +26,7 @@ PINNED = [ROOT / "requirements" / f"{name}.txt" for name in ("build", "runtime")
 SCHEDULES = set(config.load(str(ROOT / "config.toml"), {}).config.schedules)
 
 # An installation takes ten seconds of a core, and more where others are at work.
-pytestmark = [pytest.mark.homes, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +55,12 @@ def wheels() -> Path:
     return folder
 
 
-def live(home: str, tmp_path: Path, wheels: Path | None = None) -> dict[str, Any]:
+def live(home: str, tmp_path: Path, wheels: Path) -> dict[str, Any]:
     """Runs a home's lines on a new machine; returns what came of it, which is a first sync."""
     assert not missing(), f"wanting: {missing()}"
     given = {"PATH": PROGRAMS, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
     given |= {"LANG": "C.UTF-8", "container": "other"}
-    if wheels:
-        there = SOURCE / wheels.relative_to(ROOT)
-        given |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(there)}
+    given |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(SOURCE / wheels.relative_to(ROOT))}
     program = [f"{SOURCE}/.venv/bin/python", "-m", "tests.deploy.sandbox.entry", home]
     with machine(tmp_path, program, given, systemd=home == "systemd") as process:
         assert process.stdout is not None
@@ -80,24 +75,6 @@ def live(home: str, tmp_path: Path, wheels: Path | None = None) -> dict[str, Any
     assert any(run["outcome"] == "succeeded" for run in syncs), came
     came["source"] = {run["source"] for run in syncs}
     return came
-
-
-def test_there_are_lines_for_each_of_the_four() -> None:
-    assert readme_commands.homes() == [SIDECAR, "cron", "kubernetes", "systemd"]
-
-
-def test_a_container_reaches_its_first_sync(tmp_path: Path) -> None:
-    came = live(SIDECAR, tmp_path)
-
-    assert came["users"] == ["ann"]
-    assert came["games"] == {"lichess": 3, "chess.com": 3}
-
-
-def test_a_cluster_reaches_its_first_sync(tmp_path: Path) -> None:
-    came = live("kubernetes", tmp_path)
-
-    assert min(came["games"].values()) > 0
-    assert came["source"] == {"kubernetes"}
 
 
 def test_systemd_reaches_its_first_sync_and_works_all_units_locked_in_as_they_are(

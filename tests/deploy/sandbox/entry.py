@@ -15,24 +15,21 @@ import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pymongo import MongoClient
 
 from chesscoach.demo.fake_chesscom import ChesscomStandIn
 from chesscoach.demo.fake_lichess import LichessStandIn
-from chesscoach.demo.world import Site, World, sample_world
+from chesscoach.demo.world import sample_world
 from tests.deploy.sandbox import cron, database, systemd
 from tests.deploy.sandbox.namespace import DATABASE, PROGRAMS, SOURCE
-from tests.deploy.sandbox.readme_commands import SIDECAR, lines
+from tests.deploy.sandbox.readme_commands import lines
 
 CHECKOUT = Path("/srv/chesscoach")
 """Where the operator has cloned the repository."""
 
 _SHIMS = Path("/usr/local/shims")
-_SHIM = """#!/bin/sh
-PYTHONPATH={source} exec {source}/.venv/bin/python -m tests.deploy.sandbox.{module} "$@"
-"""
 _STRICT = "PS4='[$SECONDS s] $ '; set -euxo pipefail\n"
 _PATIENCE_S = 240
 
@@ -41,16 +38,14 @@ async def live(home: str) -> dict[str, Any]:
     """Sets the scene, runs the lines; returns what came of it."""
     _loopback()
     world, members = sample_world(datetime.now(UTC))
-    _ann(world)
     lichess, chesscom = LichessStandIn(world), ChesscomStandIn(world)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
         await asyncio.to_thread(_clone, lichess.url, f"{chesscom.url}/pub")
         await asyncio.to_thread(_stand_in)
-        if home != SIDECAR:  # it brings its own
-            await asyncio.to_thread(database.start, Path("/var/lib/mongodb"))
-            await asyncio.to_thread(_players, members)
+        await asyncio.to_thread(database.start, Path("/var/lib/mongodb"))
+        await asyncio.to_thread(_players, members)
         log = await asyncio.to_thread(cron.log) if home == "cron" else None
         code, said = await _run(lines(home))
         if log is not None and code == 0:
@@ -64,7 +59,7 @@ async def live(home: str) -> dict[str, Any]:
             "said": said,
             "violations": lichess.violations + chesscom.violations,
             "agents": sorted({seen.agent for seen in [*lichess.seen, *chesscom.seen]}),
-            **(await asyncio.to_thread(_look, home) if code == 0 else {}),
+            **(await asyncio.to_thread(_look) if code == 0 else {}),
         }
 
 
@@ -72,15 +67,6 @@ def _loopback() -> None:
     """Turns it on; there is no other network."""
     with socket.socket() as any_:
         fcntl.ioctl(any_, 0x8914, struct.pack("16sh", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
-
-
-def _ann(world: World) -> None:
-    """The player whom the lines of the first home name."""
-    now = datetime.now(UTC)
-    for site in get_args(Site):
-        world.add_player(site, "Ann", now)
-        for _ in range(3):
-            world.play(site, "Ann", now)
 
 
 def _clone(lichess: str, chesscom: str) -> None:
@@ -103,18 +89,13 @@ def _clone(lichess: str, chesscom: str) -> None:
         assert settings.count(f'\nbase_url = "{theirs}"\n') == 1
         settings = settings.replace(f'"{theirs}"', f'"{ours}"')
     (CHECKOUT / "config.toml").write_text(settings)
-    with (CHECKOUT / "k8s" / "base" / "config.toml").open("a") as cluster:
-        cluster.write(f'\n[sources.lichess]\nbase_url = "{lichess}"\n')
-        cluster.write(f'\n[sources.chesscom]\nbase_url = "{chesscom}"\n')
 
 
 def _stand_in() -> None:
     """Lays out the programs that stand in for others."""
     _SHIMS.mkdir()
     for name in ("sudo", "crontab"):
-        shutil.copy(SOURCE / "tests" / "deploy" / "homes" / f"{name}.sh", _SHIMS / name)
-    for name, module in (("docker", "compose"), ("kubectl", "kubectl"), ("editor", "editor")):
-        (_SHIMS / name).write_text(_SHIM.format(source=SOURCE, module=module))
+        shutil.copy(SOURCE / "tests" / "deploy" / "sandbox" / f"{name}.sh", _SHIMS / name)
     for path in _SHIMS.iterdir():
         path.chmod(0o755)
 
@@ -135,7 +116,7 @@ def _players(members: list[tuple[str, str, str]]) -> None:
 async def _run(script: str) -> tuple[int, str]:
     """Types them into a shell, which stops at the first that fails; its exit code, all it said."""
     packages = {name: text for name, text in os.environ.items() if name.startswith("PIP_")}
-    person = {"HOME": "/root", "EDITOR": f"{_SHIMS}/editor", "LANG": "C.UTF-8", **packages}
+    person = {"HOME": "/root", "LANG": "C.UTF-8", **packages}
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-c",
@@ -157,10 +138,9 @@ async def _run(script: str) -> tuple[int, str]:
         return 124, "".join([*said, "it took too long\n"])
 
 
-def _look(home: str) -> dict[str, Any]:
+def _look() -> dict[str, Any]:
     """What the database holds."""
-    url = (CHECKOUT / "secrets" / "mongo-url").read_text() if home == SIDECAR else DATABASE
-    with MongoClient[dict[str, Any]](url, tz_aware=True) as client:
+    with MongoClient[dict[str, Any]](DATABASE, tz_aware=True) as client:
         db = client.chesscoach
         shown = ("_id", "job", "outcome", "source")
         return {
@@ -169,7 +149,6 @@ def _look(home: str) -> dict[str, Any]:
                 platform: db.games.count_documents({"platform": platform})
                 for platform in ("lichess", "chess.com")
             },
-            "users": sorted(db.games.distinct("user_id")),
         }
 
 

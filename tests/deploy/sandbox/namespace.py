@@ -18,7 +18,7 @@ SOURCE = Path("/srv/source")
 """Where the checkout is seen there, with its environment; it can only be read."""
 
 DATABASE = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
-"""Where an operator has his MongoDB there."""
+"""Where the operator's MongoDB is there."""
 
 SYSTEMD = Path("/lib/systemd/systemd")
 PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -84,7 +84,6 @@ def missing() -> list[str]:
         return ["root on Linux"]
     wanted = [name for name in _NEEDED if not shutil.which(name)]
     wanted += [] if SYSTEMD.exists() else ["systemd"]
-    wanted += [] if any(map(shutil.which, ("kubectl", "kustomize"))) else ["kubectl or kustomize"]
     wanted += [] if _cgroups() else ["a writable hierarchy of control groups, version 2"]
     wanted += [] if (_ROOT / ".venv").is_dir() else ["an environment in .venv"]
     if os.stat(sys.base_prefix).st_dev != os.stat("/").st_dev:
@@ -164,5 +163,5 @@ if __name__ == "__main__":
     lacking = missing()
     if lacking:
         wanting = ", ".join(lacking)
-        sys.stdout.write(f"no {wanting} here, which the tests of the four homes' lines need\n")
+        sys.stdout.write(f"no {wanting} here, which the tests on a throw-away machine need\n")
     sys.exit(bool(lacking))

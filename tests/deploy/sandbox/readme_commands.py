@@ -1,18 +1,26 @@
-"""The lines of docs/deployment/, home by home."""
+"""The lines of docs/deployment, home by home."""
 
 import re
 from pathlib import Path
 
-SIDECAR = "compose"
+from tests.deploy.sandbox.namespace import DATABASE
+
+_EDITS = {
+    "/etc/chesscoach/config.toml": 'sed -i \'s/^contact = ""/contact = "you@example.org"/\' {}',
+    "/etc/chesscoach/secrets/mongo-url": f"echo '{DATABASE}' > {{}}",
+}
 _PAGES = Path(__file__).parents[3] / "docs" / "deployment"
 
 
 def lines(home: str) -> str:
-    """The first block of code in the page of a home: from a checkout to the first sync."""
+    """The first block of code in the page of a home: from a checkout to the first sync.
+
+    A command stands in for the user who edits a file.
+    """
     text = (_PAGES / f"{home}.md").read_text()
-    return str(re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0])
+    block = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0]
+    return re.sub(r"^sudo \$EDITOR (\S+).*$", _edit, block, flags=re.MULTILINE)
 
 
-def homes() -> list[str]:
-    """The pages of homes; shards are none."""
-    return sorted(path.stem for path in _PAGES.glob("*.md") if path.stem != "shards")
+def _edit(line: re.Match[str]) -> str:
+    return _EDITS[line[1]].format(line[1])
