@@ -10,8 +10,9 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y "$$0"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-debug test-deploy test-browser setup-browser soak bench check check-deploy image-test format messages reference render lock \
-	install install-systemd compose-secrets clean
+.PHONY: help demo run test test-debug test-deploy test-browser setup-browser soak bench check \
+	format-check lint types imports reference-check prose check-deploy image-test format messages \
+	reference render lock install install-systemd compose-secrets clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -62,11 +63,21 @@ bench: $(READY) ## sync, scheduler, mails and cleanup in figures, beside the pla
 	@$(BIN)/python -m benchmarks.weekly_emails
 	@$(BIN)/python -m benchmarks.cleanup
 
-check: $(READY) ## lint, types, import rules, generated pages
+check: format-check lint types imports reference-check ## lint, types, import rules, generated pages
+
+format-check: $(READY)
 	$(BIN)/ruff format --check .
+
+lint: $(READY)
 	$(BIN)/ruff check .
+
+types: $(READY)
 	$(BIN)/mypy
+
+imports: $(READY)
 	$(BIN)/lint-imports
+
+reference-check: $(READY)
 	$(BIN)/python -m tools.reference --check
 
 $(DEPLOY_READY): requirements/deploy.txt
@@ -88,6 +99,9 @@ format: $(READY) ## put the code into its form
 
 messages: $(READY) ## collect the texts of mails for translators
 	$(BIN)/pybabel -q extract -F pyproject.toml --no-location --omit-header --sort-output -w 100 -o chesscoach/emails/locales/messages.pot chesscoach
+
+prose: $(READY) ## name the words that our prose avoids
+	@$(BIN)/python -m tools.vocabulary
 
 reference: $(READY) ## write the tables of docs/ that are made from the code
 	@$(BIN)/python -m tools.reference

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import msgspec
+import yaml
 from prometheus_client import Counter, Histogram
 
 import chesscoach
@@ -120,6 +121,20 @@ def test_ci_calls_the_targets_that_contributing_names() -> None:
         "check-deploy",
     ]
     assert all(f"`make {target}`" in named for target in called)
+
+
+def test_workflows_and_hooks_call_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
+    called = {name for step in steps for name in re.findall(r"\bmake ([a-z-]+)", step)}
+
+    assert {"check", "check-deploy", "test-deploy", "test-browser", "soak"} <= called
+    assert {leg["target"] for leg in matrix} == {"test", "test-debug"}
+    assert called | {leg["target"] for leg in matrix} <= targets
+    assert {hook["entry"].removeprefix("make ") for hook in hooks} <= targets
 
 
 def test_every_dependency_has_its_reason() -> None:

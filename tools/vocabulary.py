@@ -1,0 +1,68 @@
+"""Words that the prose of this project avoids, and where they occur.
+
+`python -m tools.vocabulary` names each line that has one and exits with 1 if there is any. It reads
+the package, README, CONTRIBUTING, docs/ and config.toml.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parent.parent
+READ = ("chesscoach", "docs", "README.md", "CONTRIBUTING.md", "config.toml")
+SUFFIXES = (".py", ".md", ".toml", ".yaml", ".html", ".txt", ".css", ".j2", ".pot")
+
+INSTEAD = {
+    "whoever": "name the actor: the process, the user, the scheduler",
+    "nobody": "no process, no player; or say it positively",
+    "somebody": "name the actor: another process, a person, the user",
+    "his": "their, its, or the player's",
+    "him": "them, or the player",
+    "anew": "again",
+    "told": "logged, reported, notified; a variable says what it holds",
+    "so many": "the number, or: this many",
+    "is to be": "must be, or the imperative",
+}
+"""Each word with what to write instead."""
+
+QUOTED: tuple[tuple[str, str], ...] = ()
+"""Lines that quote data: a path below the root, and a part of the line."""
+
+_WORDS = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
+
+
+def occurrences(root: Path) -> Iterator[tuple[str, int, str]]:
+    """Path below the root, line number and word of each avoided word."""
+    for name in READ:
+        start = root / name
+        for path in sorted(start.rglob("*")) if start.is_dir() else [start]:
+            if path.suffix not in SUFFIXES or not path.is_file():
+                continue
+            shown = str(path.relative_to(root))
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                if any(shown == place and part in line for place, part in QUOTED):
+                    continue
+                for word in _WORDS.findall(line):
+                    yield shown, number, word.lower()
+
+
+@click.command()
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    default=ROOT,
+    help="Checkout to read (default: ours).",
+)
+def main(root: Path) -> None:
+    """Name each line with a word that the prose avoids."""
+    found = [f"{path}:{n}: {word}: {INSTEAD[word]}" for path, n, word in occurrences(root)]
+    if found:
+        click.echo("\n".join(found))
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tools.vocabulary")
