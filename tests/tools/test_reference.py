@@ -1,10 +1,13 @@
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from chesscoach.schedules.schedule import Schedule
 from tools import reference
 from tools.log_events import log_events
 from tools.metric_names import metrics
@@ -78,6 +81,17 @@ def test_a_row_of_an_event_that_is_gone_is_deleted(docs: Path) -> None:
     assert run(docs).exit_code == 0
 
     assert (docs / "events.md").read_text() == (reference.DOCS / "events.md").read_text()
+
+
+def test_the_fields_of_a_schedule_are_described_with_their_defaults() -> None:
+    text = (reference.ROOT / "config.toml").read_text()
+    described = dict(re.findall(r"^# ([a-z_]+)(?: \(default: (.+?)\))?: ", text, re.MULTILINE))
+    fields = {field.name: field for field in msgspec.structs.fields(Schedule)}
+
+    assert set(described) == set(fields)
+    for name, default in described.items():
+        if isinstance(fields[name].default, bool | float | str):
+            assert tomllib.loads(f"x = {default}")["x"] == fields[name].default, name
 
 
 def test_events_and_metrics_are_read_from_the_source() -> None:
