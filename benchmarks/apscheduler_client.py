@@ -12,13 +12,13 @@ from apscheduler.jobstores.mongodb import MongoDBJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-_late: list[float] = []
+_lateness: list[float] = []
 
 
-async def note() -> None:
+async def record_lateness() -> None:
     """The work: notes how late after the full minute it begins, in seconds."""
     now = datetime.now(UTC)
-    _late.append((now - now.replace(second=0, microsecond=0)).total_seconds())
+    _lateness.append((now - now.replace(second=0, microsecond=0)).total_seconds())
 
 
 async def run(
@@ -37,4 +37,4 @@ async def run(
         await wait()
     finally:
         scheduler.shutdown(wait=False)
-    return _late
+    return _lateness

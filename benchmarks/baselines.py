@@ -15,59 +15,59 @@ import aiohttp
 import click
 from pymongo import AsyncMongoClient, MongoClient
 
-BATCH = 500
+BATCH_SIZE = 500
 """Documents in one bare insert: as many as ours writes at once."""
 
 
 @click.group()
-def clients() -> None:
+def cli() -> None:
     """The clients beside ours."""
 
 
-@clients.command()
+@cli.command("plain")
 @click.argument("accounts", type=int)
-def plain(accounts: int) -> None:
+def plain_sync(accounts: int) -> None:
     """What one writes first: a request for each account and site, a find and an insert a game."""
-    asyncio.run(_plain(accounts))
+    asyncio.run(_run_plain_sync(accounts))
 
 
-@clients.command()
+@cli.command("bare")
 @click.argument("accounts", type=int)
-def bare(accounts: int) -> None:
+def bare_requests(accounts: int) -> None:
     """The least that the busier lane can take: its requests, one after another, nothing else."""
-    asyncio.run(_bare(accounts))
+    asyncio.run(_run_bare_requests(accounts))
 
 
-@clients.command()
+@cli.command("read")
 @click.argument("accounts", type=int)
-def read(accounts: int) -> None:
+def read_exports(accounts: int) -> None:
     """The least that large accounts can take: every export read, and nothing done with it."""
-    print(asyncio.run(_read(accounts)))
+    print(asyncio.run(_read_exports(accounts)))
 
 
-@clients.command()
+@cli.command("insert")
 @click.argument("source")
-def insert(source: str) -> None:
+def insert_games(source: str) -> None:
     """The least that storing can take: a bare insert of the games that another database holds."""
     with MongoClient[dict[str, Any]](os.environ["MONGO_URL"], w="majority") as client:
         games = list(client[source].games.find({}, {"_id": 0}))
         rows = client[os.environ["DB_NAME"]].games
         begun = time.monotonic()
-        for start in range(0, len(games), BATCH):
-            rows.insert_many(games[start : start + BATCH], ordered=False)
+        for start in range(0, len(games), BATCH_SIZE):
+            rows.insert_many(games[start : start + BATCH_SIZE], ordered=False)
         print(time.monotonic() - begun)
 
 
-@clients.command()
+@cli.command("mails")
 @click.argument("players", type=int)
-def mails(players: int) -> None:
+def plain_emails(players: int) -> None:
     """What one writes first for the Monday mail: three finds and a post, player by player."""
-    print(asyncio.run(_mails(players)))
+    print(asyncio.run(_run_plain_emails(players)))
 
 
-@clients.command()
+@cli.command("application")
 @click.argument("until", type=click.Path(path_type=Path))
-def application(until: Path) -> None:
+def application_writes(until: Path) -> None:
     """What players do: one small majority write after another, until a file is there.
 
     Prints when each began, in Unix seconds, and the seconds that it took.
@@ -82,8 +82,8 @@ def application(until: Path) -> None:
     print(json.dumps(found))
 
 
-@clients.command()
-def delete() -> None:
+@cli.command("delete")
+def delete_sessions() -> None:
     """What one writes first: all expired sessions in one command; prints when it was at work."""
     with MongoClient[dict[str, Any]](os.environ["MONGO_URL"], w="majority") as client:
         sessions, begun = client[os.environ["DB_NAME"]].user_sessions, time.time()
@@ -91,7 +91,7 @@ def delete() -> None:
         print(json.dumps((begun, time.time())))
 
 
-async def _plain(accounts: int) -> None:
+async def _run_plain_sync(accounts: int) -> None:
     since = int((time.time() - 6 * 3600) * 1000)
     client = AsyncMongoClient[dict[str, Any]](os.environ["MONGO_URL"])
     games = client[os.environ["DB_NAME"]].games
@@ -109,7 +109,7 @@ async def _plain(accounts: int) -> None:
                     await games.insert_one({**key, "pgn": game["pgn"]})
 
 
-async def _bare(accounts: int) -> None:
+async def _run_bare_requests(accounts: int) -> None:
     headers = {"User-Agent": "bare (contact: bench@example.org)"}
     connector = aiohttp.TCPConnector(limit=1)
     async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
@@ -118,7 +118,7 @@ async def _bare(accounts: int) -> None:
                 await reply.read()
 
 
-async def _read(accounts: int) -> float:
+async def _read_exports(accounts: int) -> float:
     """The seconds that it took."""
     headers = {"User-Agent": "read (contact: bench@example.org)"}
     connector = aiohttp.TCPConnector(limit=1)
@@ -133,7 +133,7 @@ async def _read(accounts: int) -> float:
         return time.monotonic() - begun
 
 
-async def _mails(players: int) -> float:
+async def _run_plain_emails(players: int) -> float:
     """The seconds that it took."""
     monday = datetime.now(UTC).date() - timedelta(days=datetime.now(UTC).weekday())
     this, before = monday - timedelta(days=7), monday - timedelta(days=14)
@@ -154,7 +154,7 @@ async def _mails(players: int) -> float:
             now = await analyses(user_id, this, monday)
             then = await analyses(user_id, before, this)
             profile = await db.player_profiles.find_one({"user_id": user_id}) or {}
-            mail = _mail(user, _blunders(now), _blunders(then), profile)
+            mail = _plain_email(user, _blunders(now), _blunders(then), profile)
             async with session.post(url, json=mail) as reply:
                 reply.raise_for_status()
         return time.monotonic() - begun
@@ -168,7 +168,9 @@ def _blunders(analyses: list[dict[str, Any]]) -> int:
     )
 
 
-def _mail(user: dict[str, Any], now: int, then: int, profile: dict[str, Any]) -> dict[str, Any]:
+def _plain_email(
+    user: dict[str, Any], now: int, then: int, profile: dict[str, Any]
+) -> dict[str, Any]:
     """A few lines, not the mail of ours."""
     weakness = profile["top_weaknesses"][0]["subcategory"] if profile else "nothing"
     text = f"{now} blunders this week, {then} the week before. Work on {weakness}."
@@ -195,4 +197,4 @@ def _month(user: str) -> str:
 
 
 if __name__ == "__main__":
-    clients()
+    cli()

@@ -19,31 +19,33 @@ JOB = ("chesscoach.jobs.weekly_emails", "--json")
 _PROFILE_BYTES = 64 * 1024 * 1024
 
 
-class Box(Struct, frozen=True, kw_only=True):
+class FakeSendGridProcess(Struct, frozen=True, kw_only=True):
     """Where a stand-in answers, and the file in which each mail that it takes is a line."""
 
     url: str
     record: Path
 
-    def taken(self) -> int:
+    def accepted_count(self) -> int:
         """How many mails it has taken."""
         return self.record.read_bytes().count(b"\n") if self.record.exists() else 0
 
 
-class Mailed(Struct, frozen=True, kw_only=True):
+class EmailRun(Struct, frozen=True, kw_only=True):
     """A run of ours: its wall clock from start to exit, in seconds, and what came of it.
 
     `reads` are the batch reads, as the database has counted them.
     """
 
-    mails: int
+    emails: int
     seconds: float
     peak_kb: int
     reads: int
 
 
 @asynccontextmanager
-async def stand_in(folder: Path, name: str, delay_s: float) -> AsyncIterator[Box]:
+async def start_fake_sendgrid(
+    folder: Path, name: str, delay_s: float
+) -> AsyncIterator[FakeSendGridProcess]:
     """SendGrid for the time that it is entered; each of its replies takes so long."""
     record = folder / f"{name}.taken"
     process = await asyncio.create_subprocess_exec(
@@ -55,7 +57,7 @@ async def stand_in(folder: Path, name: str, delay_s: float) -> AsyncIterator[Box
         if process.stdout is None:
             raise SystemExit("the stand-in for SendGrid tells nothing")
         url = (await process.stdout.readline()).decode().strip()
-        yield Box(url=url, record=record)
+        yield FakeSendGridProcess(url=url, record=record)
     finally:
         if process.returncode is None:
             process.terminate()
@@ -76,25 +78,27 @@ def environment(url: str, name: str, sendgrid: str = "http://127.0.0.1") -> dict
     }
 
 
-async def ours(url: str, name: str, box: Box, look: Callable[[int], object]) -> Mailed:
+async def run_own_job(
+    url: str, name: str, box: FakeSendGridProcess, look: Callable[[int], object]
+) -> EmailRun:
     """One run of the job as a process; `look` is told how many mails have been taken.
 
     Raises:
         SystemExit: it failed, or its own count is not what was taken.
     """
-    await asyncio.to_thread(_watch, url, name)
+    await asyncio.to_thread(_enable_profiling, url, name)
     env = environment(url, name, box.url)
     begun = time.monotonic()
-    ended = await fixtures.run(*JOB, env=env, look=lambda: look(box.taken()))
+    ended = await fixtures.run(*JOB, env=env, look=lambda: look(box.accepted_count()))
     seconds = time.monotonic() - begun
     done = json.loads(ended.out)["done"]
-    if done != box.taken():
-        raise SystemExit(f"the job counts {done} mails, and {box.taken()} were taken")
-    reads = await asyncio.to_thread(_reads, url, name)
-    return Mailed(mails=done, seconds=seconds, peak_kb=ended.peak_kb, reads=reads)
+    if done != box.accepted_count():
+        raise SystemExit(f"the job counts {done} mails, and {box.accepted_count()} were taken")
+    reads = await asyncio.to_thread(_count_reads, url, name)
+    return EmailRun(emails=done, seconds=seconds, peak_kb=ended.peak_kb, reads=reads)
 
 
-def _watch(url: str, name: str) -> None:
+def _enable_profiling(url: str, name: str) -> None:
     """Has the database note each command on `games`: the job has but one, the batch read."""
     with MongoClient[dict[str, Any]](url) as client:
         db = client[name]
@@ -103,7 +107,7 @@ def _watch(url: str, name: str) -> None:
         db.command({"profile": 1, "filter": wanted})
 
 
-def _reads(url: str, name: str) -> int:
+def _count_reads(url: str, name: str) -> int:
     with MongoClient[dict[str, Any]](url) as client:
         client[name].command({"profile": 0})
         return client[name]["system.profile"].count_documents({})

@@ -15,30 +15,30 @@ from msgspec import Struct
 from pymongo import MongoClient
 from rich.table import Table
 
-from chesscoach.demo.world import Site, World
-from chesscoach.mongo.embedded import Embedded
+from chesscoach.demo.world import SourceName, World
+from chesscoach.mongo.embedded import EmbeddedServer
 
-SITES: tuple[Site, Site] = ("lichess", "chess.com")
-SYNC = ("chesscoach.jobs.sync_games", "--json")
+PLATFORMS: tuple[SourceName, SourceName] = ("lichess", "chess.com")
+SYNC_JOB = ("chesscoach.jobs.sync_games", "--json")
 
-_LOOK_S = 0.2
-_LIMIT_S = 3600.0
+_POLL_INTERVAL_S = 0.2
+_TIMEOUT_S = 3600.0
 
-Report = Callable[[float], None]
+ReportProgress = Callable[[float], None]
 """Told how far a table is, from 0 to 1."""
 
 
-class Measured(Struct, frozen=True, kw_only=True):
+class BenchmarkTable(Struct, frozen=True, kw_only=True):
     """A table, what it is of, what is demanded, what was found, and whether that will do."""
 
     caption: str
     table: Table
-    demanded: str
-    found: str
+    requirement: str
+    result: str
     met: bool
 
 
-class Ended(Struct, frozen=True, kw_only=True):
+class FinishedProcess(Struct, frozen=True, kw_only=True):
     """What a process left: its stdout, and the most memory that it had resident, in kB."""
 
     out: str
@@ -46,43 +46,45 @@ class Ended(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def mongo(folder: Path) -> Iterator[str]:
+def open_mongo(folder: Path) -> Iterator[str]:
     """A MongoDB for the time of the benchmark; its URL."""
-    embedded = Embedded(folder)
-    url = embedded.enter()
+    embedded = EmbeddedServer(folder)
+    url = embedded.start_or_join()
     try:
         yield url
     finally:
         embedded.leave()
 
 
-def world_of(accounts: int, active: int) -> World:
+def make_world(accounts: int, active: int) -> World:
     """So many accounts on each site, p0 and on; `active` per cent of them have three new games."""
     world, now = World(), datetime.now(UTC)
     for number in range(accounts):
-        for site in SITES:
+        for site in PLATFORMS:
             world.add_player(site, f"p{number}", now - timedelta(days=10))
             if number % 100 < active:
                 for hours in (1, 2, 3):
-                    world.play(site, f"p{number}", now - timedelta(hours=hours))
+                    world.add_game(site, f"p{number}", now - timedelta(hours=hours))
     return world
 
 
-async def fill(
+async def fill_database(
     url: str,
     name: str,
     users: int,
     synced: timedelta,
     *,
     env: Mapping[str, str],
-    sites: tuple[Site, ...] = SITES,
+    sites: tuple[SourceName, ...] = PLATFORMS,
 ) -> None:
     """The application's database, with our indexes: its users, last synced so long ago."""
     await asyncio.to_thread(_fill, url, name, users, synced, sites)
     await run("chesscoach.cli", "db", "init", env=env)
 
 
-def _fill(url: str, name: str, users: int, synced: timedelta, sites: tuple[Site, ...]) -> None:
+def _fill(
+    url: str, name: str, users: int, synced: timedelta, sites: tuple[SourceName, ...]
+) -> None:
     fields = {"lichess": "lichess_username", "chess.com": "chesscom_username"}
     since = (datetime.now(UTC) - synced).isoformat()
     with MongoClient[dict[str, Any]](url) as client:
@@ -102,7 +104,7 @@ def _fill(url: str, name: str, users: int, synced: timedelta, sites: tuple[Site,
         client.admin.command("fsync")  # what was before is written down: every client starts even
 
 
-async def stored(url: str, name: str) -> int:
+async def count_games(url: str, name: str) -> int:
     """The games in a database."""
 
     def count() -> int:
@@ -112,7 +114,7 @@ async def stored(url: str, name: str) -> int:
     return await asyncio.to_thread(count)
 
 
-async def drop(url: str, name: str) -> None:
+async def drop_database(url: str, name: str) -> None:
     """Away with a database."""
 
     def away() -> None:
@@ -141,7 +143,7 @@ def environment(url: str, name: str, lichess: str, chesscom: str) -> dict[str, s
 
 async def run(
     module: str, *args: str, env: Mapping[str, str], look: Callable[[], object] = lambda: None
-) -> Ended:
+) -> FinishedProcess:
     """Runs a module in a process of its own; calls `look` a few times a second meanwhile.
 
     Raises:
@@ -153,10 +155,10 @@ async def run(
     )
     ending = asyncio.create_task(process.communicate(), name=module)
     try:
-        async with asyncio.timeout(_LIMIT_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             while not ending.done():
                 look()
-                await asyncio.wait({ending}, timeout=_LOOK_S)
+                await asyncio.wait({ending}, timeout=_POLL_INTERVAL_S)
     finally:
         if process.returncode is None:
             process.kill()
@@ -164,4 +166,4 @@ async def run(
     if process.returncode:
         raise SystemExit(f"{module} left with {process.returncode}: {err.decode()[-2000:]}")
     peak = err.decode().rpartition("peak_kb=")[2]
-    return Ended(out=out.decode(), peak_kb=int(peak))
+    return FinishedProcess(out=out.decode(), peak_kb=int(peak))

@@ -24,11 +24,11 @@ from aiohttp import web
 from rich.table import Table
 
 from benchmarks import fixtures
-from benchmarks.fixtures import Measured, Report
-from chesscoach.demo.fake_lichess import LichessStandIn, lichess_json, movetext
-from chesscoach.demo.world import Played, World, famous_games
+from benchmarks.fixtures import BenchmarkTable, ReportProgress
+from chesscoach.demo.fake_lichess import FakeLichess, lichess_json, movetext
+from chesscoach.demo.world import SimulatedGame, World, historical_games
 
-LEAST = 0.6
+MIN_SPEED_RATIO = 0.6
 """Ours must store so many games where a bare insert stores one."""
 
 ROUNDS = 5
@@ -39,7 +39,7 @@ _PLIES = 70
 """Games of at least so many half-moves: their lines are on average as long as real ones."""
 
 
-class LargeAccounts(LichessStandIn):
+class LargeAccounts(FakeLichess):
     """Lichess with every line rendered beforehand: to answer is to send."""
 
     def __init__(self, world: World) -> None:
@@ -71,32 +71,34 @@ class LargeAccounts(LichessStandIn):
 def large_world(each: int) -> World:
     """Accounts p0 and on, their games spread evenly over the days, the oldest first."""
     world, now = World(), datetime.now(UTC)
-    long = [famous for famous in famous_games() if len(famous.moves.split()) >= _PLIES]
+    long = [famous for famous in historical_games() if len(famous.moves.split()) >= _PLIES]
     step = timedelta(days=_DAYS - 1) / each
     for number in range(_ACCOUNTS):
         world.add_player("lichess", f"p{number}", now)
         for back in range(each, 0, -1):
-            world.play("lichess", f"p{number}", now - back * step, famous=long[back % len(long)])
+            world.add_game(
+                "lichess", f"p{number}", now - back * step, famous=long[back % len(long)]
+            )
     return world
 
 
-def _line(game: Played) -> bytes:
+def _line(game: SimulatedGame) -> bytes:
     """A game as the site sends it when asked for clocks."""
     line = lichess_json(game)
-    plies = len(game.famous.moves.split())
+    plies = len(game.historical.moves.split())
     line["pgn"] = line["pgn"].replace(movetext(game), movetext(game, clocks=True))
     line["clocks"] = [60_000 - 137 * ply for ply in range(plies)]
     return msgspec.json.encode(line) + b"\n"
 
 
-async def measure(url: str, each: int, report: Report) -> Measured:
+async def measure(url: str, each: int, report: ReportProgress) -> BenchmarkTable:
     """Runs the three in turn, several times."""
     lichess = LargeAccounts(await asyncio.to_thread(large_world, each))
     rates: dict[str, list[float]] = defaultdict(list)
     games = _ACCOUNTS * each
     async with lichess.serve():
         for turn in range(ROUNDS):
-            for client, seconds in (await _turn(url, lichess, each)).items():
+            for client, seconds in (await _measure_round(url, lichess, each)).items():
                 rates[client].append(games / seconds)
             report((turn + 1) / ROUNDS)
     table = Table("client", "games/s", "to bare", "each time")
@@ -109,34 +111,34 @@ async def measure(url: str, each: int, report: Report) -> Measured:
         typical = statistics.median(of_one)
         table.add_row(client, f"{typical:,.0f}", f"{ratios[client]:.2f}", each_time)
     ratio = ratios["ours"]
-    return Measured(
+    return BenchmarkTable(
         caption=f"Few accounts, many games: {_ACCOUNTS} accounts on Lichess, "
         f"{each:,} new games each, lines of {lichess.line_kb:.1f} kB. "
         f"Medians of {ROUNDS}, without the start and the end of the processes.",
         table=table,
-        demanded=f"ours stores at least {LEAST} times as many a second as bare",
-        found=f"{ratio:.2f}",
-        met=ratio >= LEAST,
+        requirement=f"ours stores at least {MIN_SPEED_RATIO} times as many a second as bare",
+        result=f"{ratio:.2f}",
+        met=ratio >= MIN_SPEED_RATIO,
     )
 
 
-async def _turn(url: str, lichess: LargeAccounts, each: int) -> dict[str, float]:
+async def _measure_round(url: str, lichess: LargeAccounts, each: int) -> dict[str, float]:
     """The seconds that each of the three takes."""
     games, seconds = _ACCOUNTS * each, {}
     env = fixtures.environment(url, "ingest_ours", lichess.url, lichess.url)
     ended = await fixtures.run("benchmarks.baselines", "read", f"{_ACCOUNTS}", env=env)
     seconds["read"] = float(ended.out)
     synced = timedelta(days=_DAYS)
-    await fixtures.fill(url, "ingest_ours", _ACCOUNTS, synced, env=env, sites=("lichess",))
-    ended = await fixtures.run(*fixtures.SYNC, env=env)
+    await fixtures.fill_database(url, "ingest_ours", _ACCOUNTS, synced, env=env, sites=("lichess",))
+    ended = await fixtures.run(*fixtures.SYNC_JOB, env=env)
     seconds["ours"] = float(json.loads(ended.out)["duration_s"])
     env = fixtures.environment(url, "ingest_bare", lichess.url, lichess.url)
-    await fixtures.fill(url, "ingest_bare", 0, synced, env=env)
+    await fixtures.fill_database(url, "ingest_bare", 0, synced, env=env)
     ended = await fixtures.run("benchmarks.baselines", "insert", "ingest_ours", env=env)
     seconds["bare"] = float(ended.out)
     for name in ("ingest_ours", "ingest_bare"):
-        if (stored := await fixtures.stored(url, name)) != games:
+        if (stored := await fixtures.count_games(url, name)) != games:
             msg = f"{name} holds {stored} games, not {games}"
             raise SystemExit(msg)
-        await fixtures.drop(url, name)
+        await fixtures.drop_database(url, name)
     return seconds

@@ -19,15 +19,15 @@ from msgspec import Struct
 from rich.table import Table
 
 from benchmarks import fixtures
-from benchmarks.fixtures import Measured, Report
-from chesscoach.demo.fake_chesscom import ChesscomStandIn
-from chesscoach.demo.fake_lichess import LichessStandIn
+from benchmarks.fixtures import BenchmarkTable, ReportProgress
+from chesscoach.demo.fake_chesscom import FakeChesscom
+from chesscoach.demo.fake_lichess import FakeLichess
 
-MOST = 1.15
+MAX_TIME_RATIO = 1.15
 """Ours may take so many times as long as the requests of its busier lane."""
 
 
-class Size(Struct, frozen=True, kw_only=True):
+class SyncSize(Struct, frozen=True, kw_only=True):
     """Accounts per site, how many per cent have three new games, what each reply takes."""
 
     accounts: int
@@ -35,47 +35,47 @@ class Size(Struct, frozen=True, kw_only=True):
     delay_ms: int
 
 
-async def measure(url: str, size: Size, report: Report) -> Measured:
+async def measure(url: str, size: SyncSize, report: ReportProgress) -> BenchmarkTable:
     """Runs the three, one after another."""
-    world = await asyncio.to_thread(fixtures.world_of, size.accounts, size.active)
+    world = await asyncio.to_thread(fixtures.make_world, size.accounts, size.active)
     table = Table("client", "requests", "games stored", "seconds", "to bare", "peak memory")
     seconds: dict[str, float] = {}
     async with AsyncExitStack() as stack:
         delay_s = size.delay_ms / 1000
-        lichess = LichessStandIn(world, delay_s=delay_s, users_per_10min=10**9)
-        chesscom = ChesscomStandIn(world, delay_s=delay_s)
+        lichess = FakeLichess(world, delay_s=delay_s, users_per_10min=10**9)
+        chesscom = FakeChesscom(world, delay_s=delay_s)
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
         count = f"{size.accounts}"
         for client, command in (
             ("bare", ("benchmarks.baselines", "bare", count)),
             ("plain", ("benchmarks.baselines", "plain", count)),
-            ("ours", fixtures.SYNC),
+            ("ours", fixtures.SYNC_JOB),
         ):
             name = f"loops_{client}"
             env = fixtures.environment(url, name, lichess.url, chesscom.url)
-            await fixtures.fill(url, name, size.accounts, timedelta(hours=6), env=env)
-            lichess.seen.clear()
-            chesscom.seen.clear()
+            await fixtures.fill_database(url, name, size.accounts, timedelta(hours=6), env=env)
+            lichess.requests.clear()
+            chesscom.requests.clear()
             begun = time.monotonic()
             ended = await fixtures.run(*command, env=env)
             seconds[client] = time.monotonic() - begun
             table.add_row(
                 client,
-                f"{len(lichess.seen) + len(chesscom.seen):,}",
-                f"{await fixtures.stored(url, name):,}",
+                f"{len(lichess.requests) + len(chesscom.requests):,}",
+                f"{await fixtures.count_games(url, name):,}",
                 f"{seconds[client]:.1f}",
                 f"{seconds[client] / seconds['bare']:.2f}",
                 fixtures.megabytes(ended.peak_kb),
             )
-            await fixtures.drop(url, name)
+            await fixtures.drop_database(url, name)
             report(len(seconds) / 3)
     ratio = seconds["ours"] / seconds["bare"]
-    return Measured(
+    return BenchmarkTable(
         caption=f"Many accounts, few games: {size.accounts:,} accounts per site, "
         f"{size.active} % with new games, {size.delay_ms} ms per reply. Whole processes.",
         table=table,
-        demanded=f"ours takes at most {MOST} times as long as bare",
-        found=f"{ratio:.2f}",
-        met=ratio <= MOST,
+        requirement=f"ours takes at most {MAX_TIME_RATIO} times as long as bare",
+        result=f"{ratio:.2f}",
+        met=ratio <= MAX_TIME_RATIO,
     )

@@ -12,55 +12,66 @@ from datetime import timedelta
 from rich.table import Table
 
 from benchmarks import fixtures
-from benchmarks.fixtures import Measured, Report
-from chesscoach.demo.fake_chesscom import ChesscomStandIn
-from chesscoach.demo.fake_lichess import LichessStandIn
+from benchmarks.fixtures import BenchmarkTable, ReportProgress
+from chesscoach.demo.fake_chesscom import FakeChesscom
+from chesscoach.demo.fake_lichess import FakeLichess
 
-FEW = 1000
-MOST_MB = 60
+BASELINE_USERS = 1000
+MAX_GROWTH_MB = 60
 """So much more may a sync of very many users take than one of a thousand."""
 
-_ACTIVE = 1
+_ACTIVE_PERCENT = 1
 
 
-async def measure(url: str, users: int, report: Report) -> Measured:
+async def measure(url: str, users: int, report: ReportProgress) -> BenchmarkTable:
     """Syncs a thousand users, then so many."""
     table = Table("users", "accounts", "requests", "games stored", "seconds", "peak memory")
-    few = await _sync(url, FEW, table, lambda part: report(part * FEW / (FEW + users)))
-    many = await _sync(url, users, table, lambda part: report((FEW + part * users) / (FEW + users)))
+    few = await _sync(
+        url,
+        BASELINE_USERS,
+        table,
+        lambda part: report(part * BASELINE_USERS / (BASELINE_USERS + users)),
+    )
+    many = await _sync(
+        url,
+        users,
+        table,
+        lambda part: report((BASELINE_USERS + part * users) / (BASELINE_USERS + users)),
+    )
     more_mb = (many - few) * 1024 / 1e6
-    return Measured(
-        caption=f"Memory: everybody taken over at once, both sites, {_ACTIVE} % with new games. "
+    return BenchmarkTable(
+        caption=f"Memory: everybody taken over at once, both sites, "
+        f"{_ACTIVE_PERCENT} % with new games. "
         "The most that the process itself had resident.",
         table=table,
-        demanded=f"less than {MOST_MB} MB more than at {FEW:,} users",
-        found=f"{more_mb:.1f} MB more",
-        met=more_mb < MOST_MB,
+        requirement=f"less than {MAX_GROWTH_MB} MB more than at {BASELINE_USERS:,} users",
+        result=f"{more_mb:.1f} MB more",
+        met=more_mb < MAX_GROWTH_MB,
     )
 
 
-async def _sync(url: str, users: int, table: Table, report: Report) -> int:
+async def _sync(url: str, users: int, table: Table, report: ReportProgress) -> int:
     """One sync of so many users, told in a row; its peak in kB."""
     name = f"memory_{users}"
-    world = await asyncio.to_thread(fixtures.world_of, users, _ACTIVE)
+    world = await asyncio.to_thread(fixtures.make_world, users, _ACTIVE_PERCENT)
     async with AsyncExitStack() as stack:
-        lichess = LichessStandIn(world, users_per_10min=10**9)
-        chesscom = ChesscomStandIn(world)
+        lichess = FakeLichess(world, users_per_10min=10**9)
+        chesscom = FakeChesscom(world)
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
         env = fixtures.environment(url, name, lichess.url, chesscom.url)
-        await fixtures.fill(url, name, users, timedelta(hours=6), env=env)
+        await fixtures.fill_database(url, name, users, timedelta(hours=6), env=env)
         ended = await fixtures.run(
-            *fixtures.SYNC, env=env, look=lambda: report(min(len(chesscom.seen) / users, 1))
+            *fixtures.SYNC_JOB, env=env, look=lambda: report(min(len(chesscom.requests) / users, 1))
         )
     record = json.loads(ended.out)
     table.add_row(
         f"{users:,}",
         f"{record['done']:,}",
-        f"{len(lichess.seen) + len(chesscom.seen):,}",
-        f"{await fixtures.stored(url, name):,}",
+        f"{len(lichess.requests) + len(chesscom.requests):,}",
+        f"{await fixtures.count_games(url, name):,}",
         f"{record['duration_s']:.1f}",
         fixtures.megabytes(ended.peak_kb),
     )
-    await fixtures.drop(url, name)
+    await fixtures.drop_database(url, name)
     return ended.peak_kb

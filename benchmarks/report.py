@@ -13,26 +13,26 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from benchmarks import fixtures
-from benchmarks.fixtures import Measured, Report
+from benchmarks.fixtures import BenchmarkTable, ReportProgress
 
-Measure: TypeAlias = Callable[[str, Report], Awaitable[Measured]]
+MeasureTable: TypeAlias = Callable[[str, ReportProgress], Awaitable[BenchmarkTable]]
 
-_STOPPED = 128 + signal.SIGTERM
+_EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
-def show(measures: dict[str, Measure], table: str | None) -> NoReturn:
+def run_tables(measures: dict[str, MeasureTable], table: str | None) -> NoReturn:
     """Shows all tables or one, on a MongoDB of their own; leaves with 1 if a demand is missed."""
     wanted = {table: measures[table]} if table else measures
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))  # until the loop minds it
-    with tempfile.TemporaryDirectory() as folder, fixtures.mongo(Path(folder)) as url:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_EXIT_TERMINATED))  # until the loop minds it
+    with tempfile.TemporaryDirectory() as folder, fixtures.open_mongo(Path(folder)) as url:
         try:
-            met = asyncio.run(_show_all(url, wanted))
+            met = asyncio.run(_run_all(url, wanted))
         except asyncio.CancelledError:
-            sys.exit(_STOPPED)
+            sys.exit(_EXIT_TERMINATED)
     sys.exit(0 if met else 1)
 
 
-async def _show_all(url: str, measures: dict[str, Measure]) -> bool:
+async def _run_all(url: str, measures: dict[str, MeasureTable]) -> bool:
     """Prints one table after another; returns whether all that is demanded is so."""
     if (task := asyncio.current_task()) is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -45,7 +45,7 @@ async def _show_all(url: str, measures: dict[str, Measure]) -> bool:
         out.print(measured.caption)
         out.print(measured.table)
         verdict = "met" if measured.met else "MISSED"
-        out.print(f"Demanded: {measured.demanded}. Found: {measured.found}. {verdict}.\n")
+        out.print(f"Demanded: {measured.requirement}. Found: {measured.result}. {verdict}.\n")
         met = met and measured.met
     return met
 

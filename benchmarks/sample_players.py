@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from benchmarks import fixtures
 from chesscoach.schedules.iso_week import Week
 
-GAMES, ANALYSES = 5, 4
+GAMES_PER_PLAYER, ANALYSES_PER_PLAYER = 5, 4
 """Of each player who has played, in the two weeks together; the last week has the more."""
 
 _PAGE = 2000
@@ -25,7 +25,9 @@ _MOVES = " ".join(
 )
 
 
-async def fill(url: str, name: str, players: int, active: int, *, env: Mapping[str, str]) -> None:
+async def fill_database(
+    url: str, name: str, players: int, active: int, *, env: Mapping[str, str]
+) -> None:
     """A database with so many players who want the mail; `active` per cent of them have played."""
     await asyncio.to_thread(_fill, url, name, players, active)
     await fixtures.run("chesscoach.cli", "db", "init", env=env)
@@ -34,8 +36,10 @@ async def fill(url: str, name: str, players: int, active: int, *, env: Mapping[s
 def _fill(url: str, name: str, players: int, active: int) -> None:
     chance = Random(5)
     played = [f"p{number}" for number in range(players) if number % 100 < active]
-    monday = datetime.combine(Week.of(datetime.now(UTC).date()).monday, datetime.min.time(), UTC)
-    engine = [_engine(chance) for _ in range(_ANALYSIS_KINDS)]
+    monday = datetime.combine(
+        Week.containing(datetime.now(UTC).date()).monday, datetime.min.time(), UTC
+    )
+    engine = [_make_analysis(chance) for _ in range(_ANALYSIS_KINDS)]
     with MongoClient[dict[str, Any]](url) as client:
         db = client[name]
         rows = {
@@ -76,18 +80,18 @@ def _progress(user_id: str) -> dict[str, Any]:
     return {"user_id": user_id, "current_streak": 4, "longest_streak": 11, "level": 7}
 
 
-def _at(monday: datetime, number: int, of: int) -> datetime:
+def _spread_instant(monday: datetime, number: int, of: int) -> datetime:
     """When the number-th of so many was: from the newest, a day or so before this Monday, back."""
     return monday - timedelta(days=14 * (number + 0.5) / of)
 
 
 def _games(user_id: str, monday: datetime) -> Iterator[dict[str, Any]]:
-    for number in range(GAMES):
-        ended = _at(monday, number, GAMES)
+    for number in range(GAMES_PER_PLAYER):
+        ended = _spread_instant(monday, number, GAMES_PER_PLAYER)
         yield {
             "game_id": f"{user_id}-{number}",
             "user_id": user_id,
-            "platform": fixtures.SITES[number % 2],
+            "platform": fixtures.PLATFORMS[number % 2],
             "username": user_id,
             "url": f"https://lichess.org/{number}{user_id:0>7}",
             "user_color": ("white", "black")[number % 2],
@@ -98,7 +102,7 @@ def _games(user_id: str, monday: datetime) -> Iterator[dict[str, Any]]:
             "pgn": _pgn(user_id, ended),
             "imported_at": ended.isoformat(),
             "ended_at": ended.isoformat(),
-            "is_analyzed": number < ANALYSES,
+            "is_analyzed": number < ANALYSES_PER_PLAYER,
         }
 
 
@@ -117,7 +121,7 @@ def _pgn(user_id: str, ended: datetime) -> str:
     return "\n".join(f'[{name} "{value}"]' for name, value in tags.items()) + f"\n\n{_MOVES}\n"
 
 
-def _engine(chance: Random) -> RawBSONDocument:
+def _make_analysis(chance: Random) -> RawBSONDocument:
     """An engine's word on a game of 30 to 40 moves; encoded once, for many analyses have it."""
     moves = [
         {
@@ -139,12 +143,14 @@ def _engine(chance: Random) -> RawBSONDocument:
 def _analyses(
     user_id: str, monday: datetime, engine: list[RawBSONDocument], chance: Random
 ) -> Iterator[dict[str, Any]]:
-    for number in range(ANALYSES):
+    for number in range(ANALYSES_PER_PLAYER):
         yield {
             "analysis_id": f"a-{user_id}-{number}",
             "game_id": f"{user_id}-{number}",
             "user_id": user_id,
-            "created_at": (_at(monday, number, GAMES) + timedelta(hours=1)).isoformat(),
+            "created_at": (
+                _spread_instant(monday, number, GAMES_PER_PLAYER) + timedelta(hours=1)
+            ).isoformat(),
             "stockfish_analysis": chance.choice(engine),
             "stockfish_failed": False,
         }

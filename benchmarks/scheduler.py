@@ -36,13 +36,13 @@ from chesscoach import config, log
 from chesscoach.context import Context, open_context
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.job import Job, Run, ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
 
-_LATE_S, _IDLE = 0.15, 2.0
+_MAX_LATENESS_S, _MAX_IDLE_CPU_PERCENT = 0.15, 2.0
 _OURS, _MEMORY, _MONGODB = "ours", "APScheduler", "APScheduler+MongoDB"
-_SETTLE_S = 5.0
-_SELDOM = "0 0 1 1 *"
+_WARM_UP_S = 5.0
+_YEARLY_CRON = "0 0 1 1 *"
 
 
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,12 +57,14 @@ class Cost(Struct, frozen=True, kw_only=True):
     memory_mb: float
 
 
-def crons(schedules: int, *, busy: bool) -> list[str]:
+def make_crons(schedules: int, *, busy: bool) -> list[str]:
     """As many expressions: half of them each minute where it is busy."""
-    return ["* * * * *" if busy and n % 2 == 0 else _SELDOM for n in range(schedules)]
+    return ["* * * * *" if busy and n % 2 == 0 else _YEARLY_CRON for n in range(schedules)]
 
 
-async def ours(expressions: list[str], wait: Callable[[], Awaitable[None]]) -> list[float]:
+async def run_own_scheduler(
+    expressions: list[str], wait: Callable[[], Awaitable[None]]
+) -> list[float]:
     """The daemon's scheduler, with a job that notes how late it is."""
     found: list[float] = []
 
@@ -79,25 +81,25 @@ async def ours(expressions: list[str], wait: Callable[[], Awaitable[None]]) -> l
     async with open_context(settings) as ctx:
         await ctx.store.prepare()
         ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-        async with Scheduler(ctx, Stop(), {"note": job}):
+        async with Scheduler(ctx, ShutdownRequest(), {"note": job}):
             await wait()
     return found
 
 
-async def client(name: str, schedules: int, busy: bool, seconds: float) -> Cost:
+async def run_client(name: str, schedules: int, busy: bool, seconds: float) -> Cost:
     """One client, in this process; what it cost while it was watched."""
     cost: dict[str, float] = {}
 
     async def wait() -> None:
-        await asyncio.sleep(_SETTLE_S)
+        await asyncio.sleep(_WARM_UP_S)
         begun, used = time.monotonic(), cpu_s()
         await asyncio.sleep(seconds)
         cost["cpu"] = 100 * (cpu_s() - used) / (time.monotonic() - begun)
 
-    expressions = crons(schedules, busy=busy)
+    expressions = make_crons(schedules, busy=busy)
     gc.freeze()  # as the daemon does at its start; it does the others no harm
     if name == _OURS:
-        found = await ours(expressions, wait)
+        found = await run_own_scheduler(expressions, wait)
     else:
         found = await apscheduler_client.run(expressions, wait, stored=name == _MONGODB)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -110,7 +112,7 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def apart(url: str, name: str, schedules: int, busy: bool, seconds: float) -> Cost:
+async def run_in_process(url: str, name: str, schedules: int, busy: bool, seconds: float) -> Cost:
     """A client in a process of its own."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.scheduler", "--client", name,
@@ -138,7 +140,7 @@ async def compare(url: str, schedules: int, minutes: int) -> bool:
         for busy in (True, False):
             for name in (_MEMORY, _MONGODB, _OURS):
                 wait = seconds if busy else 60.0
-                found[name, busy] = await apart(url, name, schedules, busy, wait)
+                found[name, busy] = await run_in_process(url, name, schedules, busy, wait)
                 progress.advance(task)
     table = Table("scheduler", "slots", "late p50", "p99", "CPU busy", "idle", "memory")
     for name in (_MEMORY, _MONGODB, _OURS):
@@ -156,9 +158,10 @@ async def compare(url: str, schedules: int, minutes: int) -> bool:
     out.print(table)
     late = p99(found[_OURS, True].late)
     ratio = found[_OURS, False].cpu / found[_MONGODB, False].cpu
-    met = late < _LATE_S and ratio <= _IDLE
+    met = late < _MAX_LATENESS_S and ratio <= _MAX_IDLE_CPU_PERCENT
     out.print(
-        f"Demanded: p99 lateness under {_LATE_S} s, idle CPU at most {_IDLE:.0f} times that of "
+        f"Demanded: p99 lateness under {_MAX_LATENESS_S} s, "
+        f"idle CPU at most {_MAX_IDLE_CPU_PERCENT:.0f} times that of "
         f"{_MONGODB}. "
         f"Found: {late:.3f} s, {ratio:.1f} times. {'met' if met else 'MISSED'}."
     )
@@ -179,11 +182,14 @@ def p99(values: list[float]) -> float:
 def run(schedules: int, minutes: int, name: str | None, busy: bool, seconds: float) -> None:
     """Compare the scheduler with APScheduler: lateness, CPU and memory."""
     if name is not None:
-        log.configure(config.Log(level="error"), stream="stderr")
-        cost = asyncio.run(client(name, schedules, busy, seconds))
+        log.configure(config.LogSettings(level="error"), stream="stderr")
+        cost = asyncio.run(run_client(name, schedules, busy, seconds))
         print(json.dumps({"late": cost.late, "cpu": cost.cpu, "memory_mb": cost.memory_mb}))
         return
-    with tempfile.TemporaryDirectory() as folder, fixtures.mongo(Path(folder) / "mongo") as url:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        fixtures.open_mongo(Path(folder) / "mongo") as url,
+    ):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         met = asyncio.run(compare(url, schedules, minutes))
     sys.exit(0 if met else 1)

@@ -18,34 +18,40 @@ from rich.table import Table
 
 from benchmarks import email_fixtures, fixtures, sample_players
 from benchmarks import report as tables
-from benchmarks.fixtures import Measured, Report
-from benchmarks.report import Measure
-from chesscoach.emails.store.player_weeks import BATCH
+from benchmarks.fixtures import BenchmarkTable, ReportProgress
+from benchmarks.report import MeasureTable
+from chesscoach.emails.store.player_weeks import MAX_PLAYERS
 
-LEAST = 10
+MIN_SPEEDUP = 10
 """Ours must be so many times as fast."""
 
-FEW = 1000
-MOST_MB = 60
+BASELINE_PLAYERS = 1000
+MAX_GROWTH_MB = 60
 """So much more may a run for very many players take than one for a thousand."""
 
-_SOME = click.IntRange(min=1)
+_AT_LEAST_ONE = click.IntRange(min=1)
 
 
-async def speed(url: str, count: int, sample: int, delay_ms: int, report: Report) -> Measured:
+async def speed(
+    url: str, count: int, sample: int, delay_ms: int, report: ReportProgress
+) -> BenchmarkTable:
     """Mails so many players, after the plain loop has mailed some of them."""
     name, delay_s, sample = "mails", delay_ms / 1000, min(sample, count)
-    await sample_players.fill(url, name, count, 100, env=email_fixtures.environment(url, name))
+    await sample_players.fill_database(
+        url, name, count, 100, env=email_fixtures.environment(url, name)
+    )
     with tempfile.TemporaryDirectory() as folder:
-        async with email_fixtures.stand_in(Path(folder), "plain", delay_s) as box:
+        async with email_fixtures.start_fake_sendgrid(Path(folder), "plain", delay_s) as box:
             env = email_fixtures.environment(url, name, box.url)
             ended = await fixtures.run("benchmarks.baselines", "mails", f"{sample}", env=env)
-            if box.taken() != sample:
-                raise SystemExit(f"the plain loop sent {box.taken()} mails, not {sample}")
+            if box.accepted_count() != sample:
+                raise SystemExit(f"the plain loop sent {box.accepted_count()} mails, not {sample}")
         plain_s = float(ended.out) * count / sample
-        async with email_fixtures.stand_in(Path(folder), "ours", delay_s) as box:
-            ours = await email_fixtures.ours(url, name, box, lambda taken: report(taken / count))
-    await fixtures.drop(url, name)
+        async with email_fixtures.start_fake_sendgrid(Path(folder), "ours", delay_s) as box:
+            ours = await email_fixtures.run_own_job(
+                url, name, box, lambda taken: report(taken / count)
+            )
+    await fixtures.drop_database(url, name)
     table = Table("client", "players", "mails", "wall", "mails/s", "ratio", "memory", "reads")
     table.add_row(
         "plain",
@@ -61,70 +67,84 @@ async def speed(url: str, count: int, sample: int, delay_ms: int, report: Report
     table.add_row(
         "ours",
         f"{count:,}",
-        f"{ours.mails:,}",
+        f"{ours.emails:,}",
         f"{ours.seconds:.1f} s",
-        f"{ours.mails / ours.seconds:.1f}",
+        f"{ours.emails / ours.seconds:.1f}",
         f"{ratio:.1f}",
         fixtures.megabytes(ours.peak_kb),
         f"{ours.reads:,}",
     )
-    reads = ceil(count / BATCH)
-    return Measured(
-        caption=f"Speed: {count:,} players, each with {sample_players.GAMES} games and "
-        f"{sample_players.ANALYSES} analyses in two weeks, {delay_ms} ms per reply. "
+    reads = ceil(count / MAX_PLAYERS)
+    return BenchmarkTable(
+        caption=f"Speed: {count:,} players, each with {sample_players.GAMES_PER_PLAYER} games and "
+        f"{sample_players.ANALYSES_PER_PLAYER} analyses in two weeks, {delay_ms} ms per reply. "
         "The plain loop is measured for "
         f"{sample:,} players and reckoned up in proportion; ours is the whole process.",
         table=table,
-        demanded=f"at least {LEAST} times as fast, a mail for each player, and one batch read for "
-        f"{BATCH} players ({reads:,}), counted by the database",
-        found=f"{ratio:.1f} times, {ours.mails:,} mails, {ours.reads:,} reads",
-        met=ratio >= LEAST and ours.mails == count and ours.reads == reads,
+        requirement=f"at least {MIN_SPEEDUP} times as fast, a mail for each player, "
+        "and one batch read for "
+        f"{MAX_PLAYERS} players ({reads:,}), counted by the database",
+        result=f"{ratio:.1f} times, {ours.emails:,} mails, {ours.reads:,} reads",
+        met=ratio >= MIN_SPEEDUP and ours.emails == count and ours.reads == reads,
     )
 
 
-async def memory(url: str, count: int, active: int, report: Report) -> Measured:
+async def memory(url: str, count: int, active: int, report: ReportProgress) -> BenchmarkTable:
     """Mails a thousand players, then so many."""
     table = Table("players", "mails", "wall", "reads", "peak memory")
     peaks = []
-    for number in (FEW, count):
+    for number in (BASELINE_PLAYERS, count):
         name = f"memory_{number}"
-        await sample_players.fill(
+        await sample_players.fill_database(
             url, name, number, active, env=email_fixtures.environment(url, name)
         )
         with tempfile.TemporaryDirectory() as folder:
-            async with email_fixtures.stand_in(Path(folder), "memory", 0) as box:
-                ours = await email_fixtures.ours(
-                    url, name, box, lambda taken: report(100 * taken / (active * (FEW + count)))
+            async with email_fixtures.start_fake_sendgrid(Path(folder), "memory", 0) as box:
+                ours = await email_fixtures.run_own_job(
+                    url,
+                    name,
+                    box,
+                    lambda taken: report(100 * taken / (active * (BASELINE_PLAYERS + count))),
                 )
-        await fixtures.drop(url, name)
+        await fixtures.drop_database(url, name)
         peaks.append(ours.peak_kb)
         table.add_row(
             f"{number:,}",
-            f"{ours.mails:,}",
+            f"{ours.emails:,}",
             f"{ours.seconds:.1f} s",
             f"{ours.reads:,}",
             fixtures.megabytes(ours.peak_kb),
         )
     more_mb = (peaks[1] - peaks[0]) * 1024 / 1e6
-    return Measured(
+    return BenchmarkTable(
         caption=f"Memory: {active} % of the players have played, the others get no mail; replies "
         "without delay. The most that the process itself had resident.",
         table=table,
-        demanded=f"less than {MOST_MB} MB more than at {FEW:,} players",
-        found=f"{more_mb:.1f} MB more",
-        met=more_mb < MOST_MB,
+        requirement=f"less than {MAX_GROWTH_MB} MB more than at {BASELINE_PLAYERS:,} players",
+        result=f"{more_mb:.1f} MB more",
+        met=more_mb < MAX_GROWTH_MB,
     )
 
 
 @click.command()
 @click.option("--table", type=click.Choice(["speed", "memory"]), help="One table alone.")
-@click.option("--players", "count", type=_SOME, default=20_000, show_default=True, help="speed.")
 @click.option(
-    "--sample", type=_SOME, default=400, show_default=True, help="speed: players of the plain loop."
+    "--players", "count", type=_AT_LEAST_ONE, default=20_000, show_default=True, help="speed."
+)
+@click.option(
+    "--sample",
+    type=_AT_LEAST_ONE,
+    default=400,
+    show_default=True,
+    help="speed: players of the plain loop.",
 )
 @click.option("--delay-ms", default=50, show_default=True, help="speed: what each reply takes.")
 @click.option(
-    "--many", type=_SOME, default=100_000, show_default=True, help="memory: the larger number."
+    "--many",
+    type=_AT_LEAST_ONE,
+    default=100_000,
+    show_default=True,
+    help="memory: the larger number.",
 )
 @click.option(
     "--active", type=click.IntRange(1, 100), default=10, show_default=True,
@@ -132,11 +152,11 @@ async def memory(url: str, count: int, active: int, report: Report) -> Measured:
 )  # fmt: skip
 def main(table: str | None, count: int, sample: int, delay_ms: int, many: int, active: int) -> None:
     """Measure the Monday mail: beside the plain loop, and in memory."""
-    measures: dict[str, Measure] = {
+    measures: dict[str, MeasureTable] = {
         "speed": lambda url, report: speed(url, count, sample, delay_ms, report),
         "memory": lambda url, report: memory(url, many, active, report),
     }
-    tables.show(measures, table)
+    tables.run_tables(measures, table)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from chesscoach.config import Config, Process, Settings
+from chesscoach.config import Config, ProcessEnvironment, Settings
 from chesscoach.metrics import Metrics
 from chesscoach.mongo.store import Store, open_store
 from chesscoach.sources.chesscom import Chesscom
-from chesscoach.sources.client import Site
+from chesscoach.sources.client import SourceClient
 from chesscoach.sources.lichess import Lichess
 
 
@@ -18,7 +18,7 @@ class Context(Struct, frozen=True, kw_only=True):
     """The parts of the program; `now` gives the current instant in UTC."""
 
     config: Config
-    process: Process
+    process: ProcessEnvironment
     now: Callable[[], datetime]
     store: Store
     lichess: Lichess
@@ -46,10 +46,14 @@ async def open_context(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(config, settings.process, metrics))
         lichess = await stack.enter_async_context(
-            Site("lichess", sources.lichess.base_url, store.lane("lichess"), sources, metrics)
+            SourceClient(
+                "lichess", sources.lichess.base_url, store.lane("lichess"), sources, metrics
+            )
         )
         chesscom = await stack.enter_async_context(
-            Site("chess.com", sources.chesscom.base_url, store.lane("chess.com"), sources, metrics)
+            SourceClient(
+                "chess.com", sources.chesscom.base_url, store.lane("chess.com"), sources, metrics
+            )
         )
         yield Context(
             config=config,

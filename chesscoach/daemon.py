@@ -12,11 +12,11 @@ from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.jobs import catalog, command
 from chesscoach.web.listeners import open_web
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
 
 
-async def serve(ctx: Context, stop: Stop) -> int:
+async def serve(ctx: Context, stop: ShutdownRequest) -> int:
     """Schedules until it is asked to stop, then drains for `grace_s`; returns the exit code.
 
     Raises:
@@ -27,15 +27,15 @@ async def serve(ctx: Context, stop: Stop) -> int:
         await ctx.store.require(*catalog.JOBS[schedule.job].writes)
     log.get_logger().info("daemon_started", database=ctx.store.place)
     scheduler = Scheduler(ctx, stop)
-    async with open_web(ctx, stop, scheduler.alarm), scheduler:
-        await stop.asked.wait()
+    async with open_web(ctx, stop, scheduler.ticker), scheduler:
+        await stop.requested.wait()
     log.get_logger().info("daemon_stopped")
     return 0
 
 
 def _settings(path: str | None) -> Settings:
-    loaded = command.settings(path, stream="stdout")
-    catalog.check(loaded.config)
+    loaded = command.load_settings(path, stream="stdout")
+    catalog.check_schedules(loaded.config)
     return loaded
 
 

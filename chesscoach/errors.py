@@ -52,7 +52,7 @@ class StoreFailed(ChesscoachError):
     """MongoDB answered an operation with an error; the message holds its kind and code alone."""
 
 
-class CannotListen(ChesscoachError):
+class ListenError(ChesscoachError):
     """An address of `[web]` is in use, or not ours to listen on; the message names the setting."""
 
 
@@ -64,15 +64,15 @@ class LeaseLost(ChesscoachError):
     """A lease ran out or was taken over, so its former holder must not act any more."""
 
 
-class JobExited(ChesscoachError):
+class JobCalledExit(ChesscoachError):
     """A job raised SystemExit or KeyboardInterrupt: its run has failed, and others go on."""
 
 
-class MailStopped(ChesscoachError):
+class EmailSuspended(ChesscoachError):
     """No further mail is sent in this run: the key, the sender or the provider is the trouble."""
 
 
-class LinkRefused(ChesscoachError):
+class InvalidLink(ChesscoachError):
     """A link cannot be acted on; the message is one of REASONS and quotes nothing of the link.
 
     `malformed`: it never was a link of ours; `tampered`: it may have been one; `aged`: it was.
@@ -87,7 +87,7 @@ class LinkRefused(ChesscoachError):
         return str(self.args[0])
 
 
-class SignatureRefused(ChesscoachError):
+class InvalidSignature(ChesscoachError):
     """Headers or signature of a batch of events are missing, wrong, or too old."""
 
     permanent = True
@@ -99,22 +99,22 @@ class SourceError(ChesscoachError):
     `site_wide` says that it was no reply to what was asked: the site itself may be to blame.
     """
 
-    site_wide = False
+    source_wide = False
 
 
-class PlayerMissing(SourceError):
+class AccountNotFound(SourceError):
     """The site says that it knows no such player."""
 
     permanent = True
 
 
-class PlayerClosed(SourceError):
+class AccountClosed(SourceError):
     """The site says that the player's account is closed."""
 
     permanent = True
 
 
-class PlayerRenamed(SourceError):
+class AccountRenamed(SourceError):
     """The site sends us to another name for the same player; it is unchecked, and never told."""
 
     permanent = True
@@ -128,13 +128,13 @@ class PlayerRenamed(SourceError):
         return "the player has another name now"
 
 
-class BadReply(SourceError):
+class BadResponse(SourceError):
     """The reply has a status or a form that the site's documentation does not describe."""
 
 
-class StreamCut(SourceError):
+class StreamTruncated(SourceError):
     """The connection ended within a reply; complete lines that came before it stand."""
 
 
-class SiteClosed(SourceError):
+class SourceUnavailable(SourceError):
     """The site refuses or fails as a whole; no account is to blame and none is asked further."""

@@ -23,15 +23,15 @@ from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from chesscoach import __version__
-from chesscoach.config import Log
+from chesscoach.config import LogSettings
 from chesscoach.errors import ChesscoachError
 
 MASK = "***"
-SHORTEST = 4
+MIN_SECRET_LENGTH = 4
 """Characters that a secret has at least."""
 
 _SECRET_FIELD = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie|api_?key|email")
-_SCRUBS = (
+_REDACTIONS = (
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"SG\.[\w.-]{8,}"), MASK),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), rf"\1 {MASK}"),
@@ -50,7 +50,7 @@ def get_logger() -> structlog.typing.FilteringBoundLogger:
 
 
 def configure(
-    config: Log,
+    config: LogSettings,
     *,
     secrets: Collection[str] = (),
     stream: Literal["stdout", "stderr"] = "stdout",
@@ -97,7 +97,9 @@ class Redactor:
     """
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        self._secrets = sorted((s for s in secrets if len(s) >= SHORTEST), key=len, reverse=True)
+        self._secrets = sorted(
+            (s for s in secrets if len(s) >= MIN_SECRET_LENGTH), key=len, reverse=True
+        )
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         """The event with its secrets masked; the keys stay."""
@@ -122,12 +124,12 @@ class Redactor:
         """The text without credentials and addresses."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        for pattern, replacement in _SCRUBS:
+        for pattern, replacement in _REDACTIONS:
             text = pattern.sub(replacement, text)
         return text
 
 
-def masks(secret: str) -> bool:
+def is_masked(secret: str) -> bool:
     """Whether a line, as logging is set up now, would not show a text."""
     event: EventDict = {"event": "probe", "text": f"<{secret}>"}
     for processor in structlog.get_config()["processors"]:

@@ -5,7 +5,7 @@ The label is `job_name`, for a scrape adds a `job` of its own. No label holds a 
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from chesscoach.schedules.outcome import PASSED_OVER, Outcome
+from chesscoach.schedules.outcome import SKIP_OUTCOMES, Outcome
 
 
 class Metrics:
@@ -95,9 +95,9 @@ class Metrics:
             registry=self.registry,
         )
 
-    def unworked(self, job_name: str, outcome: Outcome, slots: int = 1) -> None:
+    def count_skipped(self, job_name: str, outcome: Outcome, slots: int = 1) -> None:
         """Counts what ended without being worked: skipped slots, or an attempt."""
-        if outcome in PASSED_OVER:
+        if outcome in SKIP_OUTCOMES:
             self.job_skipped.labels(job_name, outcome).inc(slots)
         else:
             self.job_runs.labels(job_name, outcome).inc()

@@ -16,21 +16,21 @@ from pymongo import MongoClient
 
 from chesscoach import config, log
 from chesscoach.config import Settings
-from chesscoach.config.loading import OLD_INTERVAL
+from chesscoach.config.loading import LEGACY_INTERVAL
 from chesscoach.context import Context, open_context, utc_now
-from chesscoach.demo.fake_chesscom import ChesscomStandIn
-from chesscoach.demo.fake_lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import FakeChesscom
+from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.world import World
 from chesscoach.mongo.client import Document
-from chesscoach.mongo.embedded import Embedded
-from chesscoach.worker.job import Stop
-from tests.support.database_pool import Reuse
+from chesscoach.mongo.embedded import EmbeddedServer
+from chesscoach.worker.job import ShutdownRequest
+from tests.support.database_pool import DatabasePool
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine reaches a test, and no test writes where it was started."""
-    others = ("MONGO_URL", "DB_NAME", "KUBERNETES_SERVICE_HOST", "INVOCATION_ID", OLD_INTERVAL)
+    others = ("MONGO_URL", "DB_NAME", "KUBERNETES_SERVICE_HOST", "INVOCATION_ID", LEGACY_INTERVAL)
     for name in list(os.environ):
         ours = name.startswith("CHESSCOACH_") and name != "CHESSCOACH_SOAK"
         if ours or name in others:
@@ -41,18 +41,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _clean_logging() -> None:
     structlog.contextvars.clear_contextvars()
-    log.configure(config.Log(format="json"))
+    log.configure(config.LogSettings(format="json"))
 
 
 @pytest.fixture(autouse=True)
 def _no_blocking_calls() -> Iterator[None]:
     """A call that blocks the event loop is an error."""
     with blockbuster_ctx("chesscoach") as blockbuster:
-        _allow(blockbuster)
+        _allow_calls(blockbuster)
         yield
 
 
-def _allow(blockbuster: BlockBuster) -> None:
+def _allow_calls(blockbuster: BlockBuster) -> None:
     # Writing a line of log is a few microseconds, and stdout is what it is for.
     blockbuster.functions["io.TextIOWrapper.write"].deactivate()
     # A traceback names its files: a look at the working directory, on the way to the log.
@@ -79,8 +79,8 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    embedded = Embedded(shared / "mongo")
-    url = embedded.enter()
+    embedded = EmbeddedServer(shared / "mongo")
+    url = embedded.start_or_join()
     with MongoClient[Document](url) as client:
         # Else dropped databases keep their files for five minutes, and a mongod may open so many.
         client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=0)
@@ -98,21 +98,21 @@ def mongo(mongo_url: str) -> Iterator[MongoClient[Document]]:
 
 
 @pytest.fixture(scope="session")
-def reuse() -> Reuse:
+def database_pool() -> DatabasePool:
     """The databases that are prepared and empty."""
-    return Reuse()
+    return DatabasePool()
 
 
 @pytest.fixture
 def database_name(
-    request: pytest.FixtureRequest, mongo: MongoClient[Document], reuse: Reuse
+    request: pytest.FixtureRequest, mongo: MongoClient[Document], database_pool: DatabasePool
 ) -> Iterator[str]:
     """A database of one's own; for a test that prepares it, perhaps an earlier one's, emptied."""
     prepared = bool({"ctx", "club", "post"} & set(request.fixturenames))
-    name = (reuse.take() if prepared else None) or f"test_{uuid.uuid4().hex[:12]}"
+    name = (database_pool.acquire() if prepared else None) or f"test_{uuid.uuid4().hex[:12]}"
     yield name
     if prepared:
-        reuse.give_back(mongo, name)
+        database_pool.release(mongo, name)
     else:
         mongo.drop_database(name)
 
@@ -141,13 +141,13 @@ class Clock:
 NOON = datetime(2026, 10, 21, 12, 0, tzinfo=UTC)
 
 
-class Sites:
+class FakeSites:
     """Both stand-ins on one world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.lichess = LichessStandIn(world)
-        self.chesscom = ChesscomStandIn(world)
+        self.lichess = FakeLichess(world)
+        self.chesscom = FakeChesscom(world)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -158,22 +158,22 @@ class Sites:
             "CHESSCOACH_SOURCES__CONTACT": "tests@example.org",
         }
 
-    def forget(self) -> None:
+    def clear_requests(self) -> None:
         """Starts the record of requests anew."""
-        self.lichess.seen.clear()
-        self.chesscom.seen.clear()
+        self.lichess.requests.clear()
+        self.chesscom.requests.clear()
 
 
 @pytest.fixture
-async def sites() -> AsyncIterator[Sites]:
+async def sites() -> AsyncIterator[FakeSites]:
     """The stand-ins, empty, on loopback."""
-    both = Sites(World())
+    both = FakeSites(World())
     async with both.lichess.serve(), both.chesscom.serve():
         yield both
 
 
 @pytest.fixture
-def environment(mongo_url: str, database_name: str, sites: Sites) -> dict[str, str]:
+def environment(mongo_url: str, database_name: str, sites: FakeSites) -> dict[str, str]:
     """The settings that a process of ours gets in a test; leases are short."""
     return {
         "MONGO_URL": mongo_url,
@@ -214,18 +214,18 @@ async def contexts(settings: Settings) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def stop() -> Stop:
+def stop() -> ShutdownRequest:
     """A wish to stop that nobody has yet."""
-    return Stop()
+    return ShutdownRequest()
 
 
-def rounds(full: int) -> int:
+def scaled_rounds(full: int) -> int:
     """How many rounds: all of them in `make soak`, a tenth in the suite."""
     return full if os.environ.get("CHESSCOACH_SOAK") else max(full // 10, 1)
 
 
 @pytest.fixture
-def patient(settings: Settings) -> Settings:
+def long_lease_settings(settings: Settings) -> Settings:
     """The settings of tests, with leases that a busy machine can keep."""
     runner = replace(settings.config.runner, lease_s=8.0)
     return replace(settings, config=replace(settings.config, runner=runner))

@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks.baselines import clients
+from benchmarks.baselines import cli
 from tests.test_docs import ROOT
 
 
@@ -14,4 +14,4 @@ def test_the_clients_that_benchmarks_start_are_there() -> None:
         for name in re.findall(r'"benchmarks\.clients",\s*"([a-z_]+)"', source)
     }
 
-    assert started == set(clients.commands)
+    assert started == set(cli.commands)

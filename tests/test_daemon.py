@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.demo.fake_site import Fault
-from tests.conftest import Sites
+from chesscoach.demo.fake_site import SiteFault
+from tests.conftest import FakeSites
 from tests.support.processes import kill, line_with, run, start
-from tests.sync.test_cycle import ago, member
+from tests.sync.test_cycle import add_member, before_now
 
 EVERY_SECOND = {"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/2 * * * * *"}
 
 
 async def test_it_runs_what_is_due_and_drains_on_sigterm(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(40):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.delay_s = 0.1
     daemon = await start({**environment, **EVERY_SECOND}, "chesscoach")
     line = await line_with(daemon, "job_started")
@@ -51,11 +51,11 @@ async def test_it_runs_what_is_due_and_drains_on_sigterm(
 
 @pytest.mark.parametrize("fault", ["hang", "429"])
 async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites, fault: Fault
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites, fault: SiteFault
 ) -> None:
     for number in range(3):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.faults.extend([None, fault])
     long = {"CHESSCOACH_SOURCES__PAUSE_S": "3600", "CHESSCOACH_SOURCES__TIMEOUT_S": "3600"}
     daemon = await start({**environment, **EVERY_SECOND, **long}, "chesscoach")
@@ -67,16 +67,16 @@ async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
 
     assert done.code == 0
     assert asyncio.get_running_loop().time() - begun < 10
-    assert len(sites.chesscom.seen) == 2
+    assert len(sites.chesscom.requests) == 2
     assert db.job_runs.find_one()["outcome"] == "cancelled"
 
 
 async def test_a_slot_that_a_dead_daemon_left_open_is_worked_by_the_next(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(20):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.delay_s = 0.1
     first = await start(environment, "chesscoach.jobs.sync_games", "--scheduled")
     line = await line_with(first, "job_started")
@@ -130,12 +130,12 @@ async def test_it_stops_at_its_start_when_the_database_was_never_prepared(
 
 
 async def test_a_planted_secret_appears_in_no_line_of_any_command(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites, mongo_url: str
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites, mongo_url: str
 ) -> None:
     """In the database's URL, the environment, a site's URL, a reply, a document."""
     db.users.insert_one({"user_id": "ann", "email": "ann-planted@example.org"})
-    await member(ctx, db, sites, "Ann", "lichess", "chess.com")
-    sites.world.play("lichess", "Ann", ago(days=1)).status = "planted_reply"
+    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    sites.world.add_game("lichess", "Ann", before_now(days=1)).status = "planted_reply"
     host = mongo_url.removeprefix("mongodb://")
     planted = {
         **environment,

@@ -13,19 +13,19 @@ import chesscoach
 from chesscoach.cleanup.run import RULES
 from chesscoach.cli import emails
 from chesscoach.cli import schedules as schedule
-from chesscoach.config import Lichess, Sources
+from chesscoach.config import LichessSettings, SourceSettings
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.metrics import Metrics
-from chesscoach.mongo.probe import Ledger
+from chesscoach.mongo.probe import RunStatistics
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.sources.lichess import BULK, PAGE
+from chesscoach.sources.lichess import MAX_BULK_NAMES, MAX_PAGE_GAMES
 from chesscoach.sync import polling
-from chesscoach.web.metric_families import Gaps, of_ledger, of_process
+from chesscoach.web.metric_families import GapCache, process_metrics, run_metrics
 from chesscoach.worker.scheduler.explain.verdict import Verdict
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 from tests.conftest import NOON
-from tests.web.conftest import Hands, alarm_by
+from tests.web.conftest import ManualClock, make_ticker
 from tools.log_events import log_events
 from tools.metric_names import metrics
 
@@ -43,21 +43,25 @@ def test_the_warnings_that_monitoring_recommends_are_warnings() -> None:
         assert "warning" in events[name].levels, name
 
 
-def exposed() -> dict[str, set[str]]:
+def exposed_metrics() -> dict[str, set[str]]:
     """Every metric of ours, by name, with its labels."""
     metrics = Metrics()
-    stored = Stored(
-        id="a", schedule=Schedule(job="a", cron="0 * * * *"), origin="user", revision=1, since=NOON
+    stored = StoredSchedule(
+        id="a",
+        schedule=Schedule(job="a", cron="0 * * * *"),
+        origin="user",
+        revision=1,
+        effective_since=NOON,
     )
-    ledger = Ledger(
+    ledger = RunStatistics(
         last_success={"a": NOON},
         running_since={"a": NOON},
         recent={("a", "failed"): 1},
         schedules=(stored,),
-        mails={"pending": 1},
+        emails={"pending": 1},
     )
-    alarm = alarm_by(Hands())
-    looked_up = [*of_process(alarm), *of_ledger(ledger, Gaps(), NOON)]
+    alarm = make_ticker(ManualClock())
+    looked_up = [*process_metrics(alarm), *run_metrics(ledger, GapCache(), NOON)]
     found = {family.name: set(family.samples[0].labels) for family in looked_up}
     for counted in vars(metrics).values():
         if isinstance(counted, Counter | Histogram):
@@ -68,7 +72,7 @@ def exposed() -> dict[str, set[str]]:
 
 
 def test_the_metrics_in_the_source_are_those_that_are_exposed() -> None:
-    assert {name: set(metric.labels) for name, metric in metrics().items()} == exposed()
+    assert {name: set(metric.labels) for name, metric in metrics().items()} == exposed_metrics()
 
 
 def test_readme_is_short_enough_to_be_read() -> None:
@@ -159,12 +163,12 @@ def test_the_figures_of_the_sync_are_those_of_the_code() -> None:
     for tier in polling.TIERS[:3]:
         assert f"less than {tier.idle.days} days ago | {tier.name}" in text
     assert f"longer ago | {polling.TIERS[3].name}" in text
-    assert f"closed or missing | {polling.LAPSED.name}" in text
-    assert f"{PAGE * 3:,} games are fetched" in text
-    assert f"{BULK} names each" in text
-    assert f"{Lichess().users_per_10min:,} names in ten minutes" in text
-    assert f"{Lichess().users_per_10min * 15:,} a day" in text
-    assert f"`[sources] first_pause_s` ({Sources().pause_s:.0f} s)" in text
-    assert f"`breaker_open_s` ({Sources().breaker_s / 60:.0f} minutes)" in text
-    assert f"{polling.LOOK_BACK.days} days further back" in text
-    assert f"each of the last {polling.KEPT}" in text
+    assert f"closed or missing | {polling.LAPSED_TIER.name}" in text
+    assert f"{MAX_PAGE_GAMES * 3:,} games are fetched" in text
+    assert f"{MAX_BULK_NAMES} names each" in text
+    assert f"{LichessSettings().users_per_10min:,} names in ten minutes" in text
+    assert f"{LichessSettings().users_per_10min * 15:,} a day" in text
+    assert f"`[sources] first_pause_s` ({SourceSettings().pause_s:.0f} s)" in text
+    assert f"`breaker_open_s` ({SourceSettings().breaker_s / 60:.0f} minutes)" in text
+    assert f"{polling.BACKLOG_WINDOW.days} days further back" in text
+    assert f"each of the last {polling.VERIFIED_MONTHS}" in text

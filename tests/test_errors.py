@@ -6,7 +6,7 @@ import pytest
 from chesscoach import errors
 
 
-def drawn() -> dict[str, str]:
+def drawn_tree() -> dict[str, str]:
     """The tree in the module's docstring: each error and what it is drawn under."""
     path: list[str] = []
     parents: dict[str, str] = {}
@@ -24,11 +24,11 @@ def test_the_tree_in_the_docstring_equals_the_classes() -> None:
         for name, kind in inspect.getmembers(errors, inspect.isclass)
         if issubclass(kind, Exception)
     }
-    assert drawn() == classes
+    assert drawn_tree() == classes
     assert len(classes) > 10
 
 
-@pytest.mark.parametrize("name", sorted(drawn()))
+@pytest.mark.parametrize("name", sorted(drawn_tree()))
 def test_only_what_would_fail_again_in_the_same_way_is_permanent(name: str) -> None:
     kind = getattr(errors, name)
     assert kind.permanent == (

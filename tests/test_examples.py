@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from chesscoach import config
-from chesscoach.config import Limits
+from chesscoach.config import JobLimits
 from chesscoach.emails.store.outbox_values import STATES
-from chesscoach.schedules.outcome import PASSED_OVER, WORKED
+from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
 from chesscoach.web import metric_families
-from tests.test_docs import DOCS, ROOT, exposed
+from tests.test_docs import DOCS, ROOT, exposed_metrics
 from tools.log_events import log_events
 
 VECTOR: dict[str, Any] = tomllib.loads((DOCS / "examples" / "vector.toml").read_text())
@@ -130,9 +130,9 @@ def test_each_alert_is_explained_to_operators_and_shown_to_fire() -> None:
 
 
 def test_each_alert_asks_for_metrics_labels_and_values_that_there_are() -> None:
-    metrics = exposed()
+    metrics = exposed_metrics()
     values: dict[str, set[str]] = {
-        "outcome": {*WORKED, *PASSED_OVER},
+        "outcome": {*RUN_OUTCOMES, *SKIP_OUTCOMES},
         "state": {*STATES, *metric_families.STATES},
         "status": {"403", "429"},
         "event": {"spamreport", "delivered", "bounce", "processed"},
@@ -156,7 +156,7 @@ def test_each_alert_asks_for_metrics_labels_and_values_that_there_are() -> None:
 def test_a_run_hangs_only_when_it_should_have_been_stopped() -> None:
     (limit,) = re.findall(r"> (\d+)$", ALERTS["ChesscoachRunHangs"]["expr"])
 
-    assert int(limit) > Limits().timeout_s
+    assert int(limit) > JobLimits().timeout_s
 
 
 @pytest.mark.promtool

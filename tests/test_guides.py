@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.m
 GUIDES = {str(path.relative_to(ROOT)): path.read_text() for path in PAGES}
 
 
-def spans(text: str) -> list[str]:
+def code_spans(text: str) -> list[str]:
     """The lines of code blocks, with what continues them, and the code within prose."""
     blocks = re.findall(r"^ *```[a-z]*\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
@@ -34,7 +34,7 @@ def given(code: str) -> list[str]:
 
 @pytest.mark.parametrize("guide", sorted(GUIDES))
 def test_a_guide_s_commands_are_there_and_take_the_options_that_it_gives(guide: str) -> None:
-    for code in spans(GUIDES[guide]):
+    for code in code_spans(GUIDES[guide]):
         for found in re.findall(r"^(?!kubectl).*\bchesscoach ([a-z].*)", code):
             words = given(found)
             there: click.Command = main
@@ -50,11 +50,11 @@ def test_a_guide_s_commands_are_there_and_take_the_options_that_it_gives(guide: 
 
 @pytest.mark.parametrize("guide", sorted(GUIDES))
 def test_a_guide_s_jobs_are_there_and_take_the_flags_that_it_gives(guide: str) -> None:
-    for code in spans(GUIDES[guide]):
+    for code in code_spans(GUIDES[guide]):
         for name, rest in re.findall(r"-m chesscoach\.jobs\.([a-z_]+)(.*)", code):
             job = JOBS[name]
-            flags = {flag for each in command._shared(job) for flag in each.opts}
-            flags |= {flag for each in command._own(job.args) for flag in each.opts}
+            flags = {flag for each in command._common_options(job) for flag in each.opts}
+            flags |= {flag for each in command._job_options(job.args) for flag in each.opts}
             for word in given(rest):
                 if word.startswith("--"):
                     assert word in flags, code

@@ -10,14 +10,14 @@ import pytest
 import structlog
 
 from chesscoach import __version__, log
-from chesscoach.config import Log
+from chesscoach.config import LogSettings
 from chesscoach.errors import StoreFailed
 
-PLANTED = "planted-7731"
+SECRETS = "planted-7731"
 Lines: TypeAlias = Callable[[], list[dict[str, Any]]]
 
 
-def parsed(text: str) -> list[dict[str, Any]]:
+def parse_lines(text: str) -> list[dict[str, Any]]:
     """Each line as the JSON object that it has to be; NaN is no JSON."""
 
     def refuse(word: str) -> NoReturn:
@@ -31,11 +31,11 @@ def parsed(text: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     """What has been logged since the last look, parsed."""
-    return lambda: parsed(capsys.readouterr().out)
+    return lambda: parse_lines(capsys.readouterr().out)
 
 
 @pytest.fixture
-def only(lines: Lines) -> Callable[[], dict[str, Any]]:
+def only_line(lines: Lines) -> Callable[[], dict[str, Any]]:
     """The one line that has been logged since."""
 
     def _only() -> dict[str, Any]:
@@ -45,9 +45,11 @@ def only(lines: Lines) -> Callable[[], dict[str, Any]]:
     return _only
 
 
-def test_an_event_is_one_json_object_with_its_fields(only: Callable[[], dict[str, Any]]) -> None:
+def test_an_event_is_one_json_object_with_its_fields(
+    only_line: Callable[[], dict[str, Any]],
+) -> None:
     log.get_logger().info("games_stored", count=3, share=0.5, whole=True, none=None)
-    line = only()
+    line = only_line()
     at = datetime.fromisoformat(line.pop("timestamp"))
     assert abs((datetime.now(UTC) - at).total_seconds()) < 60
     assert line == {
@@ -63,34 +65,36 @@ def test_an_event_is_one_json_object_with_its_fields(only: Callable[[], dict[str
 
 
 def test_what_is_bound_in_the_context_stands_in_the_line(
-    only: Callable[[], dict[str, Any]],
+    only_line: Callable[[], dict[str, Any]],
 ) -> None:
     with structlog.contextvars.bound_contextvars(job="sync_games", run_id="sync_games:1"):
         log.get_logger().warning("slow")
-    line = only()
+    line = only_line()
     assert (line["level"], line["job"], line["run_id"]) == ("warning", "sync_games", "sync_games:1")
 
 
 def test_one_event_is_one_line_whatever_is_in_its_values(
-    only: Callable[[], dict[str, Any]],
+    only_line: Callable[[], dict[str, Any]],
 ) -> None:
     value = "a\nb\r\nc\u2028d\x85e\x00 \ud800 ♞"
     log.get_logger().info("odd_value", value=value)
-    assert only()["value"] == value
+    assert only_line()["value"] == value
 
 
 @pytest.mark.parametrize("value", [float("nan"), {("a", 1): 2}, b"\xff"])
 def test_no_value_can_spoil_a_line_or_break_the_caller(
-    value: object, only: Callable[[], dict[str, Any]]
+    value: object, only_line: Callable[[], dict[str, Any]]
 ) -> None:
     log.get_logger().info("odd_value", value=value)
-    assert only()["event"] == "odd_value"
+    assert only_line()["event"] == "odd_value"
 
 
-def test_values_of_other_kinds_are_written_as_texts(only: Callable[[], dict[str, Any]]) -> None:
+def test_values_of_other_kinds_are_written_as_texts(
+    only_line: Callable[[], dict[str, Any]],
+) -> None:
     at = datetime(2026, 11, 21, tzinfo=UTC)
     log.get_logger().info("kinds", at=at, names=("a", "b"), few={1}, error=ValueError("x"))
-    line = only()
+    line = only_line()
     assert (line["at"], line["names"], line["few"]) == (
         "2026-11-21 00:00:00+00:00",
         ["a", "b"],
@@ -109,7 +113,7 @@ def test_values_of_other_kinds_are_written_as_texts(only: Callable[[], dict[str,
     ],
 )
 def test_less_than_the_level_is_left_out(level: Any, told: list[str], lines: Lines) -> None:
-    log.configure(Log(level=level, format="json"))
+    log.configure(LogSettings(level=level, format="json"))
     logger = log.get_logger()
     for method in (logger.debug, logger.info, logger.warning, logger.error):
         method("said")
@@ -119,21 +123,21 @@ def test_less_than_the_level_is_left_out(level: Any, told: list[str], lines: Lin
 def test_lines_go_to_stderr_when_stdout_carries_a_result(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    log.configure(Log(format="json"), stream="stderr")
+    log.configure(LogSettings(format="json"), stream="stderr")
     log.get_logger().info("said")
     logging.getLogger("pymongo").warning("said too")
     caught = capsys.readouterr()
     assert caught.out == ""
-    assert [line["event"] for line in parsed(caught.err)] == ["said", "library_log"]
+    assert [line["event"] for line in parse_lines(caught.err)] == ["said", "library_log"]
 
 
 def test_on_a_terminal_the_same_is_said_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    log.configure(Log(format="console"), secrets=[PLANTED])
-    log.get_logger().info("games_stored", count=3, password="x1y2", url=f"mongodb://a:{PLANTED}@h/")
+    log.configure(LogSettings(format="console"), secrets=[SECRETS])
+    log.get_logger().info("games_stored", count=3, password="x1y2", url=f"mongodb://a:{SECRETS}@h/")
     said = capsys.readouterr().out
     assert "games_stored" in said
     assert "x1y2" not in said
-    assert PLANTED not in said
+    assert SECRETS not in said
     with pytest.raises(json.JSONDecodeError):
         json.loads(said)
 
@@ -149,8 +153,8 @@ def test_on_a_terminal_the_same_is_said_for_people(capsys: pytest.CaptureFixture
     ],
 )  # fmt: skip
 def test_a_field_whose_name_says_that_it_is_secret_is_masked(name: str, lines: Lines) -> None:
-    log.get_logger().info("said", **{name: PLANTED})
-    log.get_logger().info("said", outer=[{"inner": {name: [PLANTED]}}])
+    log.get_logger().info("said", **{name: SECRETS})
+    log.get_logger().info("said", outer=[{"inner": {name: [SECRETS]}}])
     first, second = lines()
     assert first[name] == "***"
     assert second["outer"] == [{"inner": {name: "***"}}]
@@ -189,92 +193,96 @@ def test_text_is_scrubbed_of_what_looks_like_a_secret_or_an_address(
     "text",
     ["https://lichess.org/AbCd1234", "2026-11-21T06:00:00Z", "sync_games:manual:1@2", "1. e4 e5"],
 )
-def test_text_without_secrets_stays_as_it_is(text: str, only: Callable[[], dict[str, Any]]) -> None:
+def test_text_without_secrets_stays_as_it_is(
+    text: str, only_line: Callable[[], dict[str, Any]]
+) -> None:
     log.get_logger().info("said", text=text)
-    assert only()["text"] == text
+    assert only_line()["text"] == text
 
 
 def test_the_secrets_of_the_process_are_masked_wherever_they_stand(
-    only: Callable[[], dict[str, Any]],
+    only_line: Callable[[], dict[str, Any]],
 ) -> None:
-    log.configure(Log(format="json"), secrets=[PLANTED, f"{PLANTED}-longer", "", "ab"])
+    log.configure(LogSettings(format="json"), secrets=[SECRETS, f"{SECRETS}-longer", "", "ab"])
     log.get_logger().info(
-        f"with {PLANTED}",
-        a=f"x{PLANTED}y",
-        b=[{"c": (f"{PLANTED}-longer", f"{PLANTED}".encode())}],
-        d=ValueError(PLANTED),
+        f"with {SECRETS}",
+        a=f"x{SECRETS}y",
+        b=[{"c": (f"{SECRETS}-longer", f"{SECRETS}".encode())}],
+        d=ValueError(SECRETS),
         e="abc",
     )
-    line = only()
-    assert PLANTED not in json.dumps(line)
+    line = only_line()
+    assert SECRETS not in json.dumps(line)
     assert (line["event"], line["a"]) == ("with ***", "x***y")
     assert line["b"] == [{"c": ["***", "b'***'"]}]
     assert line["e"] == "abc"  # what is too short to be a secret does not garble lines
 
 
 def test_secrets_and_addresses_among_the_keys_of_a_value_are_masked_too(
-    only: Callable[[], dict[str, Any]],
+    only_line: Callable[[], dict[str, Any]],
 ) -> None:
-    log.configure(Log(format="json"), secrets=[PLANTED])
-    log.get_logger().info("said", sent={"ann@example.org": 1, PLANTED: 2})
-    said = json.dumps(only())
+    log.configure(LogSettings(format="json"), secrets=[SECRETS])
+    log.get_logger().info("said", sent={"ann@example.org": 1, SECRETS: 2})
+    said = json.dumps(only_line())
     assert "ann@" not in said
-    assert PLANTED not in said
+    assert SECRETS not in said
 
 
 # Errors
 
 
-def fail() -> NoReturn:
+def raise_error() -> NoReturn:
     """Raises as a library does: its text quotes what it was given."""
-    password = PLANTED  # a local variable that no traceback may show
+    password = SECRETS  # a local variable that no traceback may show
     raise ValueError(f"refused {{'pgn': '{password}'}}")
 
 
-def fail_as_ours() -> NoReturn:
+def raise_own_error() -> NoReturn:
     """Raises one of our errors because of one of a library."""
     try:
-        fail()
+        raise_error()
     except ValueError as error:
         ours = StoreFailed("MongoDB refused ann@example.org")
-        ours.add_note(f"seen at https://u:{PLANTED}@h/")
+        ours.add_note(f"seen at https://u:{SECRETS}@h/")
         raise ours from error
 
 
-def fail_as_group() -> NoReturn:
+def raise_group() -> NoReturn:
     """Raises several errors at once."""
-    raise ExceptionGroup(PLANTED, [ValueError(PLANTED), StoreFailed("x")])
+    raise ExceptionGroup(SECRETS, [ValueError(SECRETS), StoreFailed("x")])
 
 
 def fail_in_a_handler() -> NoReturn:
     """Raises while another error is dealt with."""
     try:
-        fail()
+        raise_error()
     except ValueError:
-        raise KeyError(PLANTED)  # noqa: B904  # the implicit chain is what is tried
+        raise KeyError(SECRETS)  # noqa: B904  # the implicit chain is what is tried
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-@pytest.mark.parametrize("raising", [fail, fail_as_ours, fail_as_group, fail_in_a_handler])
+@pytest.mark.parametrize("raising", [raise_error, raise_own_error, raise_group, fail_in_a_handler])
 def test_neither_texts_of_foreign_errors_nor_local_variables_are_logged(
     form: Any, raising: Callable[[], NoReturn], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log.configure(Log(format=form))
+    log.configure(LogSettings(format=form))
     try:
         raising()
     except Exception as error:  # noqa: BLE001  # each kind is logged in the same way
         log.get_logger().error("job_failed", exc_info=error)
     said = capsys.readouterr().out
     assert raising.__name__ in said
-    assert PLANTED not in said
+    assert SECRETS not in said
 
 
-def test_an_error_is_told_by_its_kind_and_its_frames(only: Callable[[], dict[str, Any]]) -> None:
+def test_an_error_is_told_by_its_kind_and_its_frames(
+    only_line: Callable[[], dict[str, Any]],
+) -> None:
     try:
-        fail_as_ours()
+        raise_own_error()
     except StoreFailed:
         log.get_logger().error("job_failed", exc_info=True)
-    ours, theirs = only()["exception"]
+    ours, theirs = only_line()["exception"]
     assert (ours["exc_type"], ours["exc_value"]) == ("StoreFailed", "MongoDB refused ***")
     assert ours["exc_notes"] == ["seen at https://***@h/"]
     assert (theirs["exc_type"], theirs["exc_value"], theirs["is_cause"]) == ("ValueError", "", True)
@@ -286,11 +294,11 @@ def test_an_error_is_told_by_its_kind_and_its_frames(only: Callable[[], dict[str
 
 
 def test_a_library_speaks_in_our_form_and_only_with_its_first_line(
-    only: Callable[[], dict[str, Any]],
+    only_line: Callable[[], dict[str, Any]],
 ) -> None:
-    log.configure(Log(format="json"), secrets=[PLANTED])
-    logging.getLogger("motor.x").warning("at mongodb://u:p@h, %s\nsecond line", PLANTED)
-    line = only()
+    log.configure(LogSettings(format="json"), secrets=[SECRETS])
+    logging.getLogger("motor.x").warning("at mongodb://u:p@h, %s\nsecond line", SECRETS)
+    line = only_line()
     assert (line["event"], line["level"]) == ("library_log", "warning")
     assert line["message"] == "at mongodb://***@h, ***"
     assert line["service"] == "chesscoach"
@@ -298,28 +306,28 @@ def test_a_library_speaks_in_our_form_and_only_with_its_first_line(
 
 
 def test_the_errors_of_a_library_are_stripped_likewise(
-    only: Callable[[], dict[str, Any]],
+    only_line: Callable[[], dict[str, Any]],
 ) -> None:
     try:
-        fail()
+        raise_error()
     except ValueError:
-        logging.getLogger("asyncio").exception("Task exception was never retrieved\n%s", PLANTED)
-    line = only()
+        logging.getLogger("asyncio").exception("Task exception was never retrieved\n%s", SECRETS)
+    line = only_line()
     assert line["exception"][0]["exc_type"] == "ValueError"
-    assert PLANTED not in json.dumps(line)
+    assert SECRETS not in json.dumps(line)
 
 
 @pytest.mark.parametrize("name", ["pymongo", "pymongo.command", "motor", "aiohttp.client", "any"])
 def test_libraries_are_never_heard_below_warning(name: str, lines: Lines) -> None:
-    log.configure(Log(level="debug", format="json"))
+    log.configure(LogSettings(level="debug", format="json"))
     logging.getLogger(name).debug("commands with documents")
     logging.getLogger(name).info("chatter")
     assert lines() == []
 
 
 def test_configuring_again_takes_the_place_of_what_was(lines: Lines) -> None:
-    log.configure(Log(format="json"))
-    log.configure(Log(format="json"))
+    log.configure(LogSettings(format="json"))
+    log.configure(LogSettings(format="json"))
     logging.getLogger("pymongo").warning("once")
     log.get_logger().info("once")
     assert len(lines()) == 2
@@ -360,7 +368,7 @@ def test_warnings_and_uncaught_errors_take_the_same_road(
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, what], capture_output=True, text=True, timeout=60
     )
-    lines = parsed(done.stdout)
+    lines = parse_lines(done.stdout)
     assert [line["event"] for line in lines] == events
     assert "UserWarning: sent to ***" in lines[0]["message"]
     assert "planted" not in done.stdout + done.stderr
@@ -371,9 +379,9 @@ def test_warnings_and_uncaught_errors_take_the_same_road(
 
 
 def test_whether_a_text_would_be_shown_can_be_asked_beforehand() -> None:
-    log.configure(Log(format="json"), secrets=["hunter2", "abc"])
+    log.configure(LogSettings(format="json"), secrets=["hunter2", "abc"])
 
-    assert log.masks("hunter2")
-    assert log.masks("mongodb://coach:other@db.example/"), "it looks like one"
-    assert not log.masks("abc"), "too short"
-    assert not log.masks("unknown")
+    assert log.is_masked("hunter2")
+    assert log.is_masked("mongodb://coach:other@db.example/"), "it looks like one"
+    assert not log.is_masked("abc"), "too short"
+    assert not log.is_masked("unknown")

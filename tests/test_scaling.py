@@ -5,14 +5,14 @@ from math import ceil
 
 from benchmarks import cleanup, ingest, many_accounts, memory, scheduler, weekly_emails
 from chesscoach.config import Config
-from chesscoach.sources.lichess import BULK
+from chesscoach.sources.lichess import MAX_BULK_NAMES
 from chesscoach.sync import polling
 from tests.test_docs import DOCS
 
 GUIDE = (DOCS / "scaling.md").read_text()
 SETTINGS = Config()
 RUNS = 4
-SHARES = (0.2, 0.2, 0.2, 0.4)
+TIER_SHARES = (0.2, 0.2, 0.2, 0.4)
 """Of the players, by tier."""
 
 SEALED = 12 / 35
@@ -21,21 +21,21 @@ SEALED = 12 / 35
 ROW_KB, GAME_KB = 0.34, 2.0
 
 
-def checks(runs: int = RUNS) -> list[float]:
+def checks_per_day(runs: int = RUNS) -> list[float]:
     """A day, of one player of each tier."""
     days = [tier.period.total_seconds() / 86_400 for tier in polling.TIERS]
     return [runs if day == 0 else 1 / day for day in days]
 
 
-def mixed(values: list[float]) -> float:
+def mixed_load(values: list[float]) -> float:
     """Of a player of the mix."""
-    return sum(share * value for share, value in zip(SHARES, values, strict=True))
+    return sum(share * value for share, value in zip(TIER_SHARES, values, strict=True))
 
 
-NAMES = mixed(checks())
-EXPORTS = mixed([2.0, *(min(1 / 7, each) for each in checks()[1:])])
-CHESSCOM = NAMES + mixed([min(SEALED, each) for each in checks()])
-GAMES = mixed([3, 1 / 7, 0, 0])
+NAMES = mixed_load(checks_per_day())
+EXPORTS = mixed_load([2.0, *(min(1 / 7, each) for each in checks_per_day()[1:])])
+CHESSCOM = NAMES + mixed_load([min(SEALED, each) for each in checks_per_day()])
+GAMES = mixed_load([3, 1 / 7, 0, 0])
 
 
 def test_a_player_costs_what_the_guide_says() -> None:
@@ -53,7 +53,7 @@ def test_the_table_of_sizes_is_reckoned_rightly() -> None:
     table = {name: cells.split(" | ") for name, cells in rows}
     players = [int(cell.replace(",", "")) for cell in table.pop("players")]
     weeks = SETTINGS.cleanup.keep_outbox_days / 7
-    asked = [RUNS * ceil(NAMES * n / RUNS / BULK) + EXPORTS * n for n in players]
+    asked = [RUNS * ceil(NAMES * n / RUNS / MAX_BULK_NAMES) + EXPORTS * n for n in players]
 
     assert players == [10, 1_000, 10_000, 100_000, 1_000_000]
     assert list(table.values()) == [
@@ -76,11 +76,11 @@ def test_the_limits_are_those_of_the_code() -> None:
         return f"{round(limit, -3):,.0f} |"
 
     assert f"{day:,} names a day | {players(day / NAMES)}" in GUIDE
-    assert f"at 0.5 s | {players(seconds / 0.5 / (EXPORTS + NAMES / BULK))}" in GUIDE
+    assert f"at 0.5 s | {players(seconds / 0.5 / (EXPORTS + NAMES / MAX_BULK_NAMES))}" in GUIDE
     assert f"at 0.25 s | {players(seconds / 0.25 / CHESSCOM)}" in GUIDE
     assert f"at 0.1 s | {players(seconds / 0.1 / CHESSCOM)}" in GUIDE
     assert f"first limit would be {day // RUNS:,}" in GUIDE
-    assert f"the first limit {round(day / mixed(checks(2)), -3):,.0f}" in GUIDE
+    assert f"the first limit {round(day / mixed_load(checks_per_day(2)), -3):,.0f}" in GUIDE
     first = SETTINGS.sync.first_games
     assert f"up to {first} games at 20 a second are {first // 20} s" in GUIDE
 
@@ -88,11 +88,11 @@ def test_the_limits_are_those_of_the_code() -> None:
 def test_what_one_machine_does_is_what_the_benchmarks_demand() -> None:
     text = " ".join(GUIDE.partition("\n## One machine\n")[2].partition("\n## ")[0].split())
 
-    assert memory.MOST_MB == weekly_emails.MOST_MB
-    assert f"take {memory.MOST_MB} MB more than {memory.FEW:,}" in text
-    assert f"at most {many_accounts.MOST} times as long as a bare client" in text
-    assert f"no less than {ingest.LEAST} times the speed" in text
-    assert weekly_emails.LEAST == 10
+    assert memory.MAX_GROWTH_MB == weekly_emails.MAX_GROWTH_MB
+    assert f"take {memory.MAX_GROWTH_MB} MB more than {memory.BASELINE_USERS:,}" in text
+    assert f"at most {many_accounts.MAX_TIME_RATIO} times as long as a bare client" in text
+    assert f"no less than {ingest.MIN_SPEED_RATIO} times the speed" in text
+    assert weekly_emails.MIN_SPEEDUP == 10
     assert "at least ten times the plain loop" in text
-    assert f"a p99 of less than {scheduler._LATE_S} s" in text
-    assert f"below a p99 of {cleanup.P99_S * 1000:.0f} ms" in text
+    assert f"a p99 of less than {scheduler._MAX_LATENESS_S} s" in text
+    assert f"below a p99 of {cleanup.MAX_P99_S * 1000:.0f} ms" in text

@@ -6,28 +6,30 @@ whose slot could still be worked by whoever comes next.
 
 from datetime import datetime, timedelta
 
-from chesscoach.cleanup.sweep import Seen, tell_would
+from chesscoach.cleanup.sweep import Affected, report_dry_run
 from chesscoach.context import Context
 from chesscoach.worker.job import Run
 from chesscoach.worker.store.run_documents import RunRecord
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 
-_SAMPLES = 3
+_MAX_SAMPLES = 3
 
 
-async def remove(ctx: Context, run: Run) -> None:
+async def remove_finished(ctx: Context, run: Run) -> None:
     """Removes schedules that were over more than `keep_schedules_days` ago."""
     cutoff = ctx.now() - timedelta(days=ctx.config.cleanup.keep_schedules_days)
     found = []
     for stored in await ctx.store.schedules.all():
-        if stored.id not in ctx.config.schedules and _may_be_over(stored):
+        if stored.id not in ctx.config.schedules and _can_be_finished(stored):
             newest = await ctx.store.runs.newest(stored.id)
-            at = over_since(stored, newest, ctx.config.runner.max_attempts)
+            at = finished_at(stored, newest, ctx.config.runner.max_attempts)
             if at is not None and at < cutoff:
                 found.append(stored)
     if run.dry_run:
         ids = [stored.id for stored in found]
-        tell_would(run, "schedules", "delete", Seen(rows=len(ids), samples=ids[:_SAMPLES]))
+        report_dry_run(
+            run, "schedules", "delete", Affected(count=len(ids), samples=ids[:_MAX_SAMPLES])
+        )
         return
     run.counts.note("deleted_schedules", 0)
     for number, stored in enumerate(found):
@@ -35,26 +37,28 @@ async def remove(ctx: Context, run: Run) -> None:
             run.counts.note("left_schedules", len(found) - number)
             return
         if run.stopping:
-            run.unfinished = True
+            run.incomplete = True
             return
         removed = await ctx.store.schedules.remove(stored.id, stored.revision)
         run.counts.note("deleted_schedules", int(removed))
 
 
-def _may_be_over(stored: Stored) -> bool:
+def _can_be_finished(stored: StoredSchedule) -> bool:
     """One that cannot be read may be anything, so it stays."""
     if stored.unreadable:
         return False
     return stored.retired or (stored.origin == "user" and stored.schedule.at is not None)
 
 
-def over_since(stored: Stored, newest: RunRecord | None, max_attempts: int) -> datetime | None:
+def finished_at(
+    stored: StoredSchedule, newest: RunRecord | None, max_attempts: int
+) -> datetime | None:
     """Since when none of its slots will be worked any more; None if one may be.
 
     `newest` is the record of its newest slot. A slot of a pause, or of before the last edit, is not
     worked later; one that nobody has come for yet is.
     """
-    changed = max([stored.since, *(change.at for change in stored.history)])
+    changed = max([stored.effective_since, *(change.at for change in stored.history)])
     if newest is not None and newest.outcome == "running":
         return None
     if stored.retired:
@@ -63,8 +67,8 @@ def over_since(stored: Stored, newest: RunRecord | None, max_attempts: int) -> d
         return None
     at = stored.schedule.at
     recorded = newest.slot if newest is not None else None
-    if at is None or (stored.owed and (recorded is None or recorded < stored.owed)):
+    if at is None or (stored.pending_slot and (recorded is None or recorded < stored.pending_slot)):
         return None
-    if stored.active and at > stored.since and (recorded is None or recorded < at):
+    if stored.is_active and at > stored.effective_since and (recorded is None or recorded < at):
         return None
     return max(at, changed)

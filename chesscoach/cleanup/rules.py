@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from chesscoach.cleanup.store import filters
-from chesscoach.config import Cleanup
+from chesscoach.config import CleanupSettings
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Document
 
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def _nothing(row: Document) -> Document:
+def _no_conditions(row: Document) -> Document:
     return {}
 
 
@@ -37,14 +37,14 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...]
     by: Callable[[Document], str]
     cutoff: datetime
-    instant: Callable[[object], datetime | None] = timestamps.instant
-    holds: Callable[[Document], Document] = _nothing
+    instant: Callable[[object], datetime | None] = timestamps.parse_instant
+    conditions: Callable[[Document], Document] = _no_conditions
     inclusive: bool = False
     repairs: str | None = None
-    again: str | None = None
+    requeues_as: str | None = None
     secret: bool = False
 
-    def over(self, at: datetime) -> bool:
+    def is_expired(self, at: datetime) -> bool:
         """Whether a row of that instant is over."""
         return at < self.cutoff or (self.inclusive and at == self.cutoff)
 
@@ -64,7 +64,7 @@ def sessions(now: datetime) -> Rule:
     )
 
 
-def notifications(now: datetime, limits: Cleanup) -> Rule:
+def notifications(now: datetime, limits: CleanupSettings) -> Rule:
     """Notifications that were read, and made more than so many days ago."""
     cutoff = now - timedelta(days=limits.read_notifications_days)
     return Rule(
@@ -73,12 +73,12 @@ def notifications(now: datetime, limits: Cleanup) -> Rule:
         match=filters.instants("created_at", cutoff, read=True),
         fields=("created_at",),
         by=lambda _: "created_at",
-        holds=lambda _: {"read": True},
+        conditions=lambda _: {"read": True},
         cutoff=cutoff,
     )
 
 
-def queue(now: datetime, limits: Cleanup) -> Rule:
+def queue(now: datetime, limits: CleanupSettings) -> Rule:
     """Items that have waited, or been worked, for more than so many hours.
 
     One that is `processing` counts from its `started_at`, where it has one.
@@ -92,10 +92,10 @@ def queue(now: datetime, limits: Cleanup) -> Rule:
         collection="analysis_queue",
         match={"$or": [*waiting["$or"], *begun["$or"], *undated["$or"]]},
         fields=("status", "created_at", "started_at", "requeued"),
-        by=lambda row: "started_at" if _begun(row) else "created_at",
-        holds=_item,
+        by=lambda row: "started_at" if _is_started(row) else "created_at",
+        conditions=_item_conditions,
         cutoff=cutoff,
-        again="requeued" if limits.requeue_stale else None,
+        requeues_as="requeued" if limits.requeue_stale else None,
     )
 
 
@@ -112,7 +112,7 @@ def runs(before: datetime, keep: Sequence[str]) -> Rule:
     )
 
 
-def outbox(now: datetime, limits: Cleanup) -> Rule:
+def outbox(now: datetime, limits: CleanupSettings) -> Rule:
     """Mails that came to their end more than so many days ago; what is still owed stays."""
     cutoff = now - timedelta(days=limits.keep_outbox_days)
     final = {"$in": ["sent", "skipped", "failed"]}
@@ -122,12 +122,12 @@ def outbox(now: datetime, limits: Cleanup) -> Rule:
         match=filters.instants("finished_at", cutoff, state=final),
         fields=("state", "finished_at"),
         by=lambda _: "finished_at",
-        holds=lambda row: {"state": row["state"]},
+        conditions=lambda row: {"state": row["state"]},
         cutoff=cutoff,
     )
 
 
-def snapshots(now: datetime, limits: Cleanup) -> Rule:
+def snapshots(now: datetime, limits: CleanupSettings) -> Rule:
     """Daily snapshots of days before the UTC day that was so many days ago."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     cutoff = today - timedelta(days=limits.keep_snapshots_days)
@@ -137,24 +137,24 @@ def snapshots(now: datetime, limits: Cleanup) -> Rule:
         match=filters.days("local_date", cutoff),
         fields=("local_date",),
         by=lambda _: "local_date",
-        instant=_day,
+        instant=_parse_day,
         cutoff=cutoff,
     )
 
 
-def _begun(item: Document) -> bool:
+def _is_started(item: Document) -> bool:
     return item["status"] == "processing" and item.get("started_at") is not None
 
 
-def _item(item: Document) -> Document:
+def _item_conditions(item: Document) -> Document:
     """What else an item's judgement rests on: that it has no beginning, where it has none."""
-    undated = item["status"] == "processing" and not _begun(item)
+    undated = item["status"] == "processing" and not _is_started(item)
     return {"status": item["status"], **({"started_at": None} if undated else {})}
 
 
-def _day(value: object) -> datetime | None:
+def _parse_day(value: object) -> datetime | None:
     """The midnight, in UTC, of a day as it is written."""
-    if not isinstance(value, str) or not _DAY.fullmatch(value):
+    if not isinstance(value, str) or not _DAY_PATTERN.fullmatch(value):
         return None
     try:
         return datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -17,21 +17,21 @@ async def clean(
     ctx: Context, run: Run, *, only: str | None = None, repair_dates: bool = False
 ) -> None:
     """Works one rule after another."""
-    names = _named(only, repair_dates=repair_dates)
+    names = _selected_rules(only, repair_dates=repair_dates)
     run.counts.candidates = len(names)
     for name in names:
         if run.stopping:
-            run.unfinished = True
+            run.incomplete = True
             break
         try:
-            await _work(ctx, run, name, repair_dates=repair_dates)
+            await _run_rule(ctx, run, name, repair_dates=repair_dates)
         except Exception as error:  # noqa: BLE001  # one rule's failure stops no other
-            _failed(run, name, error)
+            _record_failure(run, name, error)
         else:
-            run.counts.done += not run.unfinished
+            run.counts.done += not run.incomplete
 
 
-def _named(only: str | None, *, repair_dates: bool) -> tuple[str, ...]:
+def _selected_rules(only: str | None, *, repair_dates: bool) -> tuple[str, ...]:
     if only is not None and only not in RULES:
         msg = f"--rule: there is no rule {only!r}; there are {', '.join(RULES)}"
         raise ConfigError(msg)
@@ -41,17 +41,17 @@ def _named(only: str | None, *, repair_dates: bool) -> tuple[str, ...]:
     return RULES if only is None else (only,)
 
 
-async def _work(ctx: Context, run: Run, name: str, *, repair_dates: bool) -> None:
+async def _run_rule(ctx: Context, run: Run, name: str, *, repair_dates: bool) -> None:
     if name == SCHEDULES:
-        await finished_schedules.remove(ctx, run)
+        await finished_schedules.remove_finished(ctx, run)
         return
-    sweep = Sweep(ctx, run, await _rule(ctx, name))
+    sweep = Sweep(ctx, run, await _build_rule(ctx, name))
     if repair_dates and name == SESSIONS:
         await sweep.repair()
     await sweep.delete()
 
 
-async def _rule(ctx: Context, name: str) -> Rule:
+async def _build_rule(ctx: Context, name: str) -> Rule:
     """A rule as of now."""
     now, limits = ctx.now(), ctx.config.cleanup
     if name == SESSIONS:
@@ -70,11 +70,11 @@ async def _rule(ctx: Context, name: str) -> Rule:
     return by_limits[name](now, limits)
 
 
-def _failed(run: Run, name: str, error: Exception) -> None:
+def _record_failure(run: Run, name: str, error: Exception) -> None:
     ours = isinstance(error, ChesscoachError)
     told = str(error) if ours else type(error).__name__
     run.counts.failed += 1
-    run.counts.sample(rule=name, error=told)
+    run.counts.add_error(rule=name, error=told)
     log.get_logger().error(
         "cleanup_rule_failed", rule=name, error=told, exc_info=None if ours else error
     )

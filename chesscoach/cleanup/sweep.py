@@ -7,25 +7,25 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.cleanup.rules import Rule
-from chesscoach.cleanup.store.deletion import After, Page, Row, shown
+from chesscoach.cleanup.store.deletion import CandidatePage, ExpiredDocument, PageKey, display_id
 from chesscoach.context import Context
 from chesscoach.worker.job import Run
 
-_SAMPLES = 3
-_WOULD = {
+_MAX_SAMPLES = 3
+_DRY_RUN_EVENTS = {
     "delete": "cleanup_would_delete",
     "requeue": "cleanup_would_requeue",
     "repair": "cleanup_would_repair",
 }
 
-Fetch = Callable[[Rule, After | None, int], Awaitable[Page]]
-Act = Callable[[Sequence[Row]], Awaitable[int]]
+FetchPage = Callable[[Rule, PageKey | None, int], Awaitable[CandidatePage]]
+ApplyPage = Callable[[Sequence[ExpiredDocument]], Awaitable[int]]
 
 
-class Seen(Struct):
+class Affected(Struct):
     """Rows of one kind that were met: how many, and up to three ids of theirs."""
 
-    rows: int
+    count: int
     samples: list[str]
 
 
@@ -37,40 +37,40 @@ class Sweep:
         self._run = run
         self._rule = rule
         self._limits = ctx.config.cleanup
-        self._strays = Seen(rows=0, samples=[])
-        self._would: dict[str, Seen] = {}
+        self._invalid = Affected(count=0, samples=[])
+        self._planned: dict[str, Affected] = {}
 
     async def delete(self) -> None:
         """Takes away what is over, or puts it back where the rule says so; tells of strays."""
-        await self._walk(self._ctx.store.cleaning.page, self._end)
-        if self._strays.rows:
+        await self._each_page(self._ctx.store.deleter.page, self._delete_or_requeue)
+        if self._invalid.count:
             log.get_logger().warning(
                 "cleanup_strays",
                 rule=self._rule.name,
-                rows=self._strays.rows,
-                samples=self._strays.samples,
+                rows=self._invalid.count,
+                samples=self._invalid.samples,
             )
         if self._run.dry_run:
-            self._would.setdefault("delete", Seen(rows=0, samples=[]))
-            self._tell()
+            self._planned.setdefault("delete", Affected(count=0, samples=[]))
+            self._report()
 
     async def repair(self) -> None:
         """Makes dates of texts, also of rows that are not over."""
-        await self._walk(self._ctx.store.cleaning.texts, self._repair)
-        self._tell()
+        await self._each_page(self._ctx.store.deleter.texts, self._repair)
+        self._report()
 
-    async def _walk(self, fetch: Fetch, act: Act) -> None:
+    async def _each_page(self, fetch: FetchPage, act: ApplyPage) -> None:
         """Page by page; ends at a wish to stop, or when the budget is used up."""
         spent, after = 0, None
         while True:
             wanted = min(self._limits.batch, self._limits.budget - spent)
             page = await fetch(self._rule, after, self._limits.batch)
-            self._stray(page.strays)
-            over = page.over if self._run.dry_run else page.over[:wanted]
+            self._count_invalid(page.invalid_ids)
+            over = page.expired if self._run.dry_run else page.expired[:wanted]
             spent += await act(over)
-            cut = len(over) < len(page.over)
-            if cut or (page.next is not None and spent == self._budget()):
-                await self._leave(After(id=over[-1].id) if cut else page.next)
+            cut = len(over) < len(page.expired)
+            if cut or (page.next is not None and spent == self._remaining_budget()):
+                await self._report_remaining(PageKey(id=over[-1].id) if cut else page.next)
                 return
             if page.next is None:
                 return
@@ -78,11 +78,11 @@ class Sweep:
             if not await self._pause(acted=bool(over)):
                 return
 
-    def _budget(self) -> int:
+    def _remaining_budget(self) -> int:
         return -1 if self._run.dry_run else self._limits.budget
 
-    async def _leave(self, after: After | None) -> None:
-        left = await self._ctx.store.cleaning.left(self._rule, after) if after else 0
+    async def _report_remaining(self, after: PageKey | None) -> None:
+        left = await self._ctx.store.deleter.count_remaining(self._rule, after) if after else 0
         if left:
             self._run.counts.note(f"left_{self._rule.name}", left)
             log.get_logger().info("cleanup_left", rule=self._rule.name, rows=left)
@@ -91,61 +91,61 @@ class Sweep:
         """Lets others go first; whether to go on."""
         pause_s = self._limits.pause_s if acted and not self._run.dry_run else 0
         if not self._run.stopping:
-            return await self._run.breaks_off(asyncio.sleep(pause_s))
-        self._run.unfinished = True
+            return await self._run.run_interruptible(asyncio.sleep(pause_s))
+        self._run.incomplete = True
         return False
 
-    async def _end(self, rows: Sequence[Row]) -> int:
+    async def _delete_or_requeue(self, rows: Sequence[ExpiredDocument]) -> int:
         """Puts back what may be put back once, and deletes the rest."""
-        back = [row for row in rows if self._rule.again is not None and row.fresh]
-        gone = [row for row in rows if self._rule.again is None or not row.fresh]
+        back = [row for row in rows if self._rule.requeues_as is not None and row.deletable]
+        gone = [row for row in rows if self._rule.requeues_as is None or not row.deletable]
         if self._run.dry_run:
-            self._note_would("requeue", back)
-            self._note_would("delete", gone)
+            self._note_dry_run("requeue", back)
+            self._note_dry_run("delete", gone)
             return len(rows)
-        cleaning = self._ctx.store.cleaning
-        put_back = await cleaning.put_back(self._rule, back, self._ctx.now())
+        cleaning = self._ctx.store.deleter
+        put_back = await cleaning.requeue(self._rule, back, self._ctx.now())
         self._count("requeued", put_back)
         deleted = await cleaning.delete(self._rule, gone)
         self._count("deleted", deleted)
         return len(rows)
 
-    async def _repair(self, rows: Sequence[Row]) -> int:
+    async def _repair(self, rows: Sequence[ExpiredDocument]) -> int:
         if self._run.dry_run:
-            self._note_would("repair", rows)
+            self._note_dry_run("repair", rows)
         else:
-            self._count("repaired", await self._ctx.store.cleaning.repair(self._rule, rows))
+            self._count("repaired", await self._ctx.store.deleter.repair(self._rule, rows))
         return len(rows)
 
     def _count(self, what: str, rows: int) -> None:
         if rows or what == "deleted":
             self._run.counts.note(f"{what}_{self._rule.name}", rows)
 
-    def _stray(self, ids: Sequence[object]) -> None:
+    def _count_invalid(self, ids: Sequence[object]) -> None:
         if ids:
             self._run.counts.note(f"strays_{self._rule.name}", len(ids))
-            self._add(self._strays, ids)
+            self._add(self._invalid, ids)
 
-    def _note_would(self, what: str, rows: Sequence[Row]) -> None:
+    def _note_dry_run(self, what: str, rows: Sequence[ExpiredDocument]) -> None:
         if rows:
-            seen = self._would.setdefault(what, Seen(rows=0, samples=[]))
+            seen = self._planned.setdefault(what, Affected(count=0, samples=[]))
             self._add(seen, [row.id for row in rows])
 
-    def _add(self, seen: Seen, ids: Sequence[object]) -> None:
-        seen.rows += len(ids)
-        for each in ids[: _SAMPLES - len(seen.samples)]:
-            seen.samples.append(shown(self._rule, each))
+    def _add(self, seen: Affected, ids: Sequence[object]) -> None:
+        seen.count += len(ids)
+        for each in ids[: _MAX_SAMPLES - len(seen.samples)]:
+            seen.samples.append(display_id(self._rule, each))
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """What a rehearsal would have done."""
-        would, self._would = self._would, {}
+        would, self._planned = self._planned, {}
         for what, seen in would.items():
-            tell_would(self._run, self._rule.name, what, seen)
+            report_dry_run(self._run, self._rule.name, what, seen)
 
 
-def tell_would(run: Run, rule: str, what: str, seen: Seen) -> None:
+def report_dry_run(run: Run, rule: str, what: str, seen: Affected) -> None:
     """Notes what a rehearsal of a rule would do, in the record and in the log."""
-    run.counts.note(f"would_{what}_{rule}", seen.rows)
+    run.counts.note(f"would_{what}_{rule}", seen.count)
     if seen.samples:
         run.counts.notes[f"would_{what}_{rule}_samples"] = ", ".join(seen.samples)
-    log.get_logger().info(_WOULD[what], rule=rule, rows=seen.rows, samples=seen.samples)
+    log.get_logger().info(_DRY_RUN_EVENTS[what], rule=rule, rows=seen.count, samples=seen.samples)

@@ -10,24 +10,24 @@ from msgspec import Struct
 
 from chesscoach.cleanup import rules
 from chesscoach.cli import invocation
-from chesscoach.config import Cleanup
+from chesscoach.config import CleanupSettings
 from chesscoach.context import Context
 from chesscoach.mongo import index_check
-from chesscoach.mongo.index_check import Overheard
+from chesscoach.mongo.index_check import QueryRecorder
 from chesscoach.mongo.store import Store, open_store
 from chesscoach.schedules.iso_week import Week
-from chesscoach.sync.store.account_documents import Wanted
-from chesscoach.worker.job import Stop
+from chesscoach.sync.store.account_documents import AccountQuery
+from chesscoach.worker.job import ShutdownRequest
 
-Read = Callable[[], Awaitable[object]]
-_NOBODY = "chesscoach db check"
-_LONG = timedelta(days=7)
+ReadQuery = Callable[[], Awaitable[object]]
+_NONEXISTENT_USER = "chesscoach db check"
+_MIN_USAGE_PERIOD = timedelta(days=7)
 """An index that has not served for so long is worth a thought: all jobs have run in that time."""
 
-_BY_DESIGN = {"schedules": "there are few", "job_leases": "there are few"}
+_SCAN_REASONS = {"schedules": "there are few", "job_leases": "there are few"}
 
 
-@click.group(cls=invocation.Group)
+@click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
     """Care of the database."""
 
@@ -51,10 +51,10 @@ def init(storm: bool, config: str | None, as_json: bool) -> None:
     with many overdue rows is not made, and the way to delete these in batches is told.
     """
 
-    async def body(ctx: Context, _: Stop) -> int:
+    async def body(ctx: Context, _: ShutdownRequest) -> int:
         report = await ctx.store.prepare(storm=storm)
         if as_json:
-            invocation.show_json(msgspec.to_builtins(report))
+            invocation.print_json(msgspec.to_builtins(report))
         else:
             for name in report.made:
                 click.echo(f"made     {name}")
@@ -68,23 +68,23 @@ def init(storm: bool, config: str | None, as_json: bool) -> None:
                 )
         return int(bool(report.waiting))
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-class Scan(Struct, frozen=True, kw_only=True):
+class CollectionScan(Struct, frozen=True, kw_only=True):
     """What a read of ours makes the server read whole."""
 
     read: str
     collection: str
 
 
-class Check(Struct, frozen=True, kw_only=True):
+class DatabaseReport(Struct, frozen=True, kw_only=True):
     """How the database serves us; `unused` is told only by a server that has counted for a week."""
 
     missing: list[str]
     drifting: list[str]
-    scans: list[Scan]
-    unused: list[index_check.Use] | None
+    scans: list[CollectionScan]
+    unused: list[index_check.IndexUsage] | None
 
 
 @group.command(
@@ -100,18 +100,18 @@ def check(config: str | None, as_json: bool) -> None:
     is changed.
     """
 
-    async def body(ctx: Context, _: Stop) -> int:
-        found = await examine(ctx)
+    async def body(ctx: Context, _: ShutdownRequest) -> int:
+        found = await check_database(ctx)
         if as_json:
-            invocation.show_json(msgspec.to_builtins(found))
+            invocation.print_json(msgspec.to_builtins(found))
         else:
-            _show(found)
+            _print_report(found)
         return int(bool(found.missing or found.drifting or found.scans))
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-def _show(found: Check) -> None:
+def _print_report(found: DatabaseReport) -> None:
     for name in found.missing:
         click.echo(f"missing   {name}: run `chesscoach db init`")
     for what in found.drifting:
@@ -128,63 +128,66 @@ def _show(found: Check) -> None:
         click.echo("ok        all indexes stand, and none of our queries scans a collection")
 
 
-async def examine(ctx: Context) -> Check:
+async def check_database(ctx: Context) -> DatabaseReport:
     """Looks at everything."""
-    database, heard = ctx.store.database, Overheard()
-    missing, drifting = await ctx.store.missing(), await index_check.drifting(database)
-    uses = await index_check.uses(database)
-    scans: list[Scan] = []
+    database, heard = ctx.store.database, QueryRecorder()
+    missing, drifting = await ctx.store.missing(), await index_check.drifting_indexes(database)
+    uses = await index_check.index_usage(database)
+    scans: list[CollectionScan] = []
     # By a client of its own, so that nothing else is overheard.
     async with open_store(ctx.config, ctx.process, ctx.metrics, [heard]) as store:
-        for name, read in reads(store, ctx.now()).items():
-            whole = await index_check.scanned(store.database, heard, read)
+        for name, read in read_queries(store, ctx.now()).items():
+            whole = await index_check.scanned_collections(store.database, heard, read)
             scans += [
-                Scan(read=name, collection=each) for each in sorted(whole) if each not in _BY_DESIGN
+                CollectionScan(read=name, collection=each)
+                for each in sorted(whole)
+                if each not in _SCAN_REASONS
             ]
-    return Check(
+    return DatabaseReport(
         missing=missing,
         drifting=drifting,
         scans=scans,
-        unused=uses and [use for use in uses if not use.times and ctx.now() - use.since > _LONG],
+        unused=uses
+        and [use for use in uses if not use.times and ctx.now() - use.since > _MIN_USAGE_PERIOD],
     )
 
 
-def reads(store: Store, now: datetime) -> dict[str, Read]:
+def read_queries(store: Store, now: datetime) -> dict[str, ReadQuery]:
     """What the jobs ask of the database, by name, for people who do not exist."""
-    nobody, utc, limits = [_NOBODY], ZoneInfo("UTC"), Cleanup()
-    week = Week.of(now.date()).before
-    wanted = Wanted(platform="lichess", begun=now, due_only=True)
+    nobody, utc, limits = [_NONEXISTENT_USER], ZoneInfo("UTC"), CleanupSettings()
+    week = Week.containing(now.date()).before
+    wanted = AccountQuery(platform="lichess", run_started_at=now, due_only=True)
     return {
-        "users who have linked accounts": lambda: _first(store.users.linked()),
-        "links of accounts": lambda: _first(store.accounts.links()),
-        "a user's accounts": lambda: store.accounts.of_users(nobody, nobody),
-        "accounts that are due": lambda: _first(store.accounts.due(wanted)),
-        "a user's queue items of the day": lambda: store.queue.left_today(_NOBODY, now, 3),
-        "queue items by id": lambda: store.queue.queued(nobody),
+        "users who have linked accounts": lambda: _first_page(store.users.linked_users()),
+        "links of accounts": lambda: _first_page(store.accounts.links()),
+        "a user's accounts": lambda: store.accounts.find_for_users(nobody, nobody),
+        "accounts that are due": lambda: _first_page(store.accounts.due_accounts(wanted)),
+        "a user's queue items of the day": lambda: store.analysis_queue.remaining_today(
+            _NONEXISTENT_USER, now, 3
+        ),
+        "queue items by id": lambda: store.analysis_queue.find_queued(nobody),
         "games by user": lambda: store.games.count_by_user(nobody),
-        "users who want the weekly mail": lambda: _first(
-            store.recipients.wanting("weekly_summary")
+        "users who want the weekly mail": lambda: _first_page(
+            store.recipients.subscribers("weekly_summary")
         ),
-        "players' weeks": lambda: store.weeks.read(nobody, week, utc),
-        "mails of a page": lambda: store.outbox.standing(nobody),
-        "mails that are owed": lambda: store.outbox.open(week, "", 1),
-        "who still wants a mail": lambda: store.subscriptions.wanted(nobody, "weekly_summary"),
-        "suppressed addresses": lambda: store.suppressions.among(nobody),
-        "events of SendGrid": lambda: store.suppressions.fresh(nobody),
-        "a schedule's newest slot": lambda: store.runs.newest(_NOBODY),
+        "players' weeks": lambda: store.player_weeks.read(nobody, week, utc),
+        "mails of a page": lambda: store.outbox.find_many(nobody),
+        "mails that are owed": lambda: store.outbox.find_open(week, "", 1),
+        "who still wants a mail": lambda: store.subscriptions.subscribed(nobody, "weekly_summary"),
+        "suppressed addresses": lambda: store.suppressions.find_suppressed(nobody),
+        "events of SendGrid": lambda: store.suppressions.unseen_events(nobody),
+        "a schedule's newest slot": lambda: store.runs.newest(_NONEXISTENT_USER),
         "all schedules' newest slots": store.runs.newest_slots,
-        "sessions that are over": lambda: store.cleaning.page(rules.sessions(now), None, 1),
-        "read notifications": lambda: store.cleaning.page(
-            rules.notifications(now, limits), None, 1
-        ),
-        "stale queue items": lambda: store.cleaning.page(rules.queue(now, limits), None, 1),
-        "mails at their end": lambda: store.cleaning.page(rules.outbox(now, limits), None, 1),
-        "runs that are open": lambda: store.runs.open(nobody, 2),
+        "sessions that are over": lambda: store.deleter.page(rules.sessions(now), None, 1),
+        "read notifications": lambda: store.deleter.page(rules.notifications(now, limits), None, 1),
+        "stale queue items": lambda: store.deleter.page(rules.queue(now, limits), None, 1),
+        "mails at their end": lambda: store.deleter.page(rules.outbox(now, limits), None, 1),
+        "runs that are open": lambda: store.runs.find_open(nobody, 2),
         "newest runs": lambda: store.runs.recent(job=None, schedule=None, outcome=None, limit=1),
         "schedules": store.schedules.all,
     }
 
 
-async def _first(pages: AsyncIterator[object]) -> None:
+async def _first_page(pages: AsyncIterator[object]) -> None:
     async for _ in pages:
         return

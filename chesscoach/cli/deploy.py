@@ -11,36 +11,43 @@ import click
 from chesscoach.cli import invocation
 from chesscoach.config import Settings
 from chesscoach.deploy import host, kubernetes, rendering
-from chesscoach.deploy.host import Places
-from chesscoach.deploy.rendering import Plan
+from chesscoach.deploy.host import InstallPaths
+from chesscoach.deploy.rendering import RenderedFiles
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog, command
 from chesscoach.worker.runner import result
 
-_OURS = Places()
-_LEFT_OUT = (
+_DEFAULT_PATHS = InstallPaths()
+_EXIT_CODES_HELP = (
     "Exit codes: 0 all schedules are there; 1 some are left out; 2 wrong usage or configuration."
 )
 
-_out = click.option("--out", metavar="DIR", help="Write files there instead of printing them.")
-_prefix = click.option(
+_out_option = click.option(
+    "--out", metavar="DIR", help="Write files there instead of printing them."
+)
+_prefix_option = click.option(
     "--prefix",
-    default=_OURS.prefix,
+    default=_DEFAULT_PATHS.prefix,
     show_default=True,
     help="The virtual environment that has chesscoach.",
 )
-_etc = click.option(
-    "--etc", default=_OURS.etc, show_default=True, help="Where config.toml and secrets/ are."
+_etc_option = click.option(
+    "--etc",
+    default=_DEFAULT_PATHS.etc,
+    show_default=True,
+    help="Where config.toml and secrets/ are.",
 )
-_user = click.option("--user", default=_OURS.user, show_default=True, help="Who runs it.")
+_user_option = click.option(
+    "--user", default=_DEFAULT_PATHS.user, show_default=True, help="Who runs it."
+)
 
 
-@click.group(cls=invocation.Group)
+@click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
     """Put it where it is to run."""
 
 
-@group.group(cls=invocation.Group)
+@group.group(cls=invocation.OneLineErrorGroup)
 def render() -> None:
     """Write the schedules of the configuration for somebody else who keeps time.
 
@@ -48,32 +55,36 @@ def render() -> None:
     """
 
 
-@render.command(epilog=_LEFT_OUT)
-@_out
+@render.command(epilog=_EXIT_CODES_HELP)
+@_out_option
 @invocation.config_option
 def k8s(out: str | None, config: str | None) -> None:
     """Write a CronJob per schedule."""
-    _write(out, config, lambda loaded, now: kubernetes.render(loaded.config, now))
+    _render_files(out, config, lambda loaded, now: kubernetes.render(loaded.config, now))
 
 
-@render.command(epilog=_LEFT_OUT)
-@_out
-@_prefix
-@_etc
-@_user
+@render.command(epilog=_EXIT_CODES_HELP)
+@_out_option
+@_prefix_option
+@_etc_option
+@_user_option
 @invocation.config_option
 def systemd(out: str | None, prefix: str, etc: str, user: str, config: str | None) -> None:
     """Write the daemon's service and a timer per schedule."""
-    places = Places(prefix=_path(prefix), etc=_path(etc), user=_name(user))
-    _write(out, config, lambda loaded, now: host.units(loaded.config, places, now))
+    places = InstallPaths(
+        prefix=_parse_path(prefix), etc=_parse_path(etc), user=_parse_user_name(user)
+    )
+    _render_files(out, config, lambda loaded, now: host.units(loaded.config, places, now))
 
 
-@render.command(epilog=_LEFT_OUT)
-@_out
-@_prefix
-@_etc
-@_user
-@click.option("--state", default=_OURS.state, show_default=True, help="A directory of that user's.")
+@render.command(epilog=_EXIT_CODES_HELP)
+@_out_option
+@_prefix_option
+@_etc_option
+@_user_option
+@click.option(
+    "--state", default=_DEFAULT_PATHS.state, show_default=True, help="A directory of that user's."
+)
 @click.option(
     "--server-timezone",
     metavar="ZONE",
@@ -90,35 +101,39 @@ def crontab(
     config: str | None,
 ) -> None:
     """Write a line per schedule."""
-    places = Places(
-        prefix=_path(prefix),
-        etc=_path(etc),
-        state=_path(state),
-        user=_name(user),
-        timezone=_zone(server_timezone) if server_timezone else _here(Path("/etc/localtime")),
+    places = InstallPaths(
+        prefix=_parse_path(prefix),
+        etc=_parse_path(etc),
+        state=_parse_path(state),
+        user=_parse_user_name(user),
+        timezone=_parse_timezone(server_timezone)
+        if server_timezone
+        else _local_timezone(Path("/etc/localtime")),
     )
-    _write(out, config, lambda loaded, now: host.crontab(loaded.config, places, now))
+    _render_files(out, config, lambda loaded, now: host.crontab(loaded.config, places, now))
 
 
-def _write(out: str | None, config: str | None, make: Callable[[Settings, datetime], Plan]) -> None:
+def _render_files(
+    out: str | None, config: str | None, make: Callable[[Settings, datetime], RenderedFiles]
+) -> None:
     clock: Callable[[], datetime] | None = click.get_current_context().obj
     try:
-        loaded = command.settings(config, stream="stderr")
-        catalog.check(loaded.config)
+        loaded = command.load_settings(config, stream="stderr")
+        catalog.check_schedules(loaded.config)
         made = make(loaded, clock() if clock else datetime.now(UTC))
         if out is None:
-            _print(made)
+            _print_files(made)
         else:
-            _put(made, Path(out))
+            _write_files(made, Path(out))
     except ConfigError as error:
-        invocation.complain(str(error))
-        sys.exit(result.USAGE)
-    for each in made.left:
-        invocation.complain(f"left out: {each.id}, for {each.reason}; the daemon works it")
-    sys.exit(result.FAILED if made.left else result.DONE)
+        invocation.print_error(str(error))
+        sys.exit(result.EXIT_USAGE)
+    for each in made.skipped:
+        invocation.print_error(f"left out: {each.id}, for {each.reason}; the daemon works it")
+    sys.exit(result.EXIT_FAILED if made.skipped else result.EXIT_DONE)
 
 
-def _print(made: Plan) -> None:
+def _print_files(made: RenderedFiles) -> None:
     """One after another: YAML remains YAML, and units are shown as by `systemctl cat`."""
     for name, text in made.files.items():
         if len(made.files) > 1:
@@ -126,7 +141,7 @@ def _print(made: Plan) -> None:
         click.echo(text, nl=False)
 
 
-def _put(made: Plan, folder: Path) -> None:
+def _write_files(made: RenderedFiles, folder: Path) -> None:
     """Writes the files, and removes those of ours that are none any more.
 
     Raises:
@@ -136,7 +151,7 @@ def _put(made: Plan, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for old in sorted([*folder.glob("*"), *folder.glob("*.d/*")]):
             name = str(old.relative_to(folder))
-            if old.is_file() and name not in made.files and _is_from(made, old):
+            if old.is_file() and name not in made.files and _is_generated(made, old):
                 old.unlink()
                 click.echo(f"removed {old}")
         for name, text in made.files.items():
@@ -149,18 +164,18 @@ def _put(made: Plan, folder: Path) -> None:
         raise ConfigError(msg) from None
 
 
-def _is_from(made: Plan, file: Path) -> bool:
+def _is_generated(made: RenderedFiles, file: Path) -> bool:
     with file.open("rb") as lines:
-        return rendering.mark(made.home).encode() in lines.readline(400)
+        return rendering.generated_header(made.target).encode() in lines.readline(400)
 
 
-def _here(link: Path) -> str:
+def _local_timezone(link: Path) -> str:
     """The zone of this machine's clock; UTC where it does not say."""
     _, _, name = str(link.resolve()).partition("/zoneinfo/")
     return name if name in available_timezones() else "UTC"
 
 
-def _zone(name: str) -> str:
+def _parse_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -169,7 +184,7 @@ def _zone(name: str) -> str:
     return name
 
 
-def _path(text: str) -> str:
+def _parse_path(text: str) -> str:
     """A path that neither a unit nor a shell reads as something else."""
     plain = text.replace("/", "").replace(".", "").replace("-", "").replace("_", "")
     if not text.startswith("/") or not (plain.isascii() and plain.isalnum()):
@@ -178,7 +193,7 @@ def _path(text: str) -> str:
     return text.rstrip("/")
 
 
-def _name(text: str) -> str:
+def _parse_user_name(text: str) -> str:
     plain = text.replace("-", "").replace("_", "")
     if not (plain.isascii() and plain.isalnum()) or text.startswith("-"):
         msg = f"{text[:80]!r} is no user's name"

@@ -11,24 +11,24 @@ from msgspec import Struct
 from chesscoach.cli import invocation
 from chesscoach.context import Context
 from chesscoach.emails.sending import campaign, composition, week_zone
-from chesscoach.emails.sending.audience import week_named
-from chesscoach.emails.sending.composition import KIND, Due
+from chesscoach.emails.sending.audience import parse_week_option
+from chesscoach.emails.sending.composition import KIND, DueEmail
 from chesscoach.emails.transports import folder
 from chesscoach.emails.weekly import summary
 from chesscoach.emails.weekly.values import Message
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import week_bounds
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 
-_FOLDER = ".chesscoach/preview"
+_DEFAULT_FOLDER = ".chesscoach/preview"
 
 
-class Sample(Struct, frozen=True, kw_only=True):
+class EmailPreview(Struct, frozen=True, kw_only=True):
     """A mail as it would be written now; `remarks` say why it would not be sent."""
 
-    due: Due
+    due: DueEmail
     message: Message
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @click.command()
@@ -36,7 +36,7 @@ class Sample(Struct, frozen=True, kw_only=True):
 @click.option("--week", metavar="WEEK", help="The ISO week, as 2026-W47; else the last.")
 @click.option("--open", "show", is_flag=True, help="Open the HTML in a browser.")
 @click.option(
-    "--out", metavar="DIR", default=_FOLDER, show_default=True, help="Where the files go."
+    "--out", metavar="DIR", default=_DEFAULT_FOLDER, show_default=True, help="Where the files go."
 )
 @invocation.config_option
 @invocation.json_option
@@ -49,10 +49,10 @@ def preview(
     mail is previewed all the same, with the reason.
     """
 
-    async def body(ctx: Context, _: Stop) -> None:
-        sample = await _sample(ctx, user_id, week)
-        html, text = await asyncio.to_thread(_written, Path(out), sample)
-        opened = show and await asyncio.to_thread(_opened, html)
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
+        sample = await _build_preview(ctx, user_id, week)
+        html, text = await asyncio.to_thread(_write_files, Path(out), sample)
+        opened = show and await asyncio.to_thread(_open_in_browser, html)
         told = {
             "user_id": user_id,
             "week": sample.due.week.key,
@@ -62,61 +62,63 @@ def preview(
             "text": str(text),
         }
         if as_json:
-            invocation.show_json({**told, "remarks": list(sample.remarks), "opened": opened})
+            invocation.print_json({**told, "remarks": list(sample.notes), "opened": opened})
             return
         for name, value in told.items():
             click.echo(f"{name:<8}  {value}")
-        for remark in sample.remarks:
+        for remark in sample.notes:
             click.echo(f"{'note':<8}  {remark}")
         if show and not opened:
             click.echo(f"{'note':<8}  no browser could be opened here: open the HTML yourself")
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-async def _sample(ctx: Context, user_id: str, week: str | None) -> Sample:
-    named = week_named(week, ctx.now(), ctx.config.cleanup.keep_outbox_days)
-    recipient = await ctx.store.recipients.known(user_id)
+async def _build_preview(ctx: Context, user_id: str, week: str | None) -> EmailPreview:
+    named = parse_week_option(week, ctx.now(), ctx.config.cleanup.keep_outbox_days)
+    recipient = await ctx.store.recipients.find(user_id)
     if recipient is None:
         msg = f"there is no user with the user_id {user_id[:120]!r}"
         raise ConfigError(msg)
     emails = ctx.config.emails
-    zone = week_zone.of(recipient, emails, await week_zone.shared(ctx))
-    due = Due(recipient=recipient, week=named or week_bounds.closed(ctx.now(), zone), zone=zone)
-    found = await ctx.store.weeks.read([user_id], due.week, zone)
+    zone = week_zone.week_zone(recipient, emails, await week_zone.schedule_zone(ctx))
+    due = DueEmail(
+        recipient=recipient, week=named or week_bounds.last_closed_week(ctx.now(), zone), zone=zone
+    )
+    found = await ctx.store.player_weeks.read([user_id], due.week, zone)
     told = summary.summarise(found[user_id])
-    renderer = await asyncio.to_thread(campaign.renderer, ctx)
+    renderer = await asyncio.to_thread(campaign.load_renderer, ctx)
     # It looks like one, but was never signed: whoever follows it is told that it is none.
-    nowhere = f"{(emails.public_url or campaign.NOWHERE).rstrip('/')}/unsubscribe/preview"
-    return Sample(
+    nowhere = f"{(emails.public_url or campaign.PLACEHOLDER_URL).rstrip('/')}/unsubscribe/preview"
+    return EmailPreview(
         due=due,
-        message=composition.message(renderer, due, told, nowhere),
-        remarks=tuple([remark async for remark in _remarks(ctx, due, empty=told.empty)]),
+        message=composition.render_message(renderer, due, told, nowhere),
+        notes=tuple([remark async for remark in _send_notes(ctx, due, empty=told.is_empty)]),
     )
 
 
-async def _remarks(ctx: Context, due: Due, *, empty: bool) -> AsyncIterator[str]:
+async def _send_notes(ctx: Context, due: DueEmail, *, empty: bool) -> AsyncIterator[str]:
     """What keeps this mail from being sent, and what has become of it."""
     user_id, address = due.recipient.user_id, due.recipient.email
-    if not await ctx.store.subscriptions.wanted([user_id], KIND):
+    if not await ctx.store.subscriptions.subscribed([user_id], KIND):
         yield "the user does not want this mail (email_notifications): none is sent"
     if not address:
         yield "the user has no address: no mail is sent"
-    elif composition.ADDRESS.fullmatch(address) is None:
+    elif composition.ADDRESS_PATTERN.fullmatch(address) is None:
         yield "the user's address is none that mail can be sent to"
-    elif await ctx.store.suppressions.among([address]):
+    elif await ctx.store.suppressions.find_suppressed([address]):
         yield "the user's address is suppressed: none is sent (chesscoach email suppressed)"
     if empty and not ctx.config.emails.no_games_note:
         yield (
             "there is nothing to tell of this week: no mail is sent; this is the note that "
             "[emails] no_games_note would send"
         )
-    if row := (await ctx.store.outbox.standing([due.id])).get(due.id):
+    if row := (await ctx.store.outbox.find_many([due.outbox_id])).get(due.outbox_id):
         reason = f" ({row.reason})" if row.reason else ""
         yield f"in the outbox the mail of this week is {row.state}{reason}"
 
 
-def _written(where: Path, sample: Sample) -> tuple[Path, Path]:
+def _write_files(where: Path, sample: EmailPreview) -> tuple[Path, Path]:
     """The absolute paths of the two files; a second preview takes their places.
 
     Raises:
@@ -135,7 +137,7 @@ def _written(where: Path, sample: Sample) -> tuple[Path, Path]:
     return html, text
 
 
-def _opened(html: Path) -> bool:
+def _open_in_browser(html: Path) -> bool:
     try:
         return webbrowser.open(html.as_uri())
     except (webbrowser.Error, OSError):

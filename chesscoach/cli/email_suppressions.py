@@ -4,11 +4,11 @@ import click
 
 from chesscoach.cli import formatting, invocation
 from chesscoach.context import Context
-from chesscoach.emails.store.suppressions import normal
+from chesscoach.emails.store.suppressions import normalize_address
 from chesscoach.emails.suppression import Suppression
 from chesscoach.errors import ConfigError
-from chesscoach.schedules.schedule import utc
-from chesscoach.worker.job import Stop
+from chesscoach.schedules.schedule import format_rfc3339
+from chesscoach.worker.job import ShutdownRequest
 
 
 @click.command()
@@ -25,33 +25,33 @@ def suppressed(address: str | None, limit: int, config: str | None, as_json: boo
     would not send to it.
     """
 
-    async def body(ctx: Context, _: Stop) -> None:
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
         if address is not None:
             found = await ctx.store.suppressions.find(address)
             if as_json:
-                invocation.show_json(
-                    {"address": normal(address), "suppressed": formatting.plain(found)}
+                invocation.print_json(
+                    {"address": normalize_address(address), "suppressed": formatting.to_json(found)}
                 )
             elif found is None:
-                click.echo(f"{normal(address)} is not suppressed")
+                click.echo(f"{normalize_address(address)} is not suppressed")
             else:
                 click.echo("  ".join(_cells(found)))
             return
         count = await ctx.store.suppressions.count()
-        newest = await ctx.store.suppressions.newest(limit)
+        newest = await ctx.store.suppressions.list_newest(limit)
         if as_json:
-            invocation.show_json(
-                {"count": count, "newest": [formatting.plain(each) for each in newest]}
+            invocation.print_json(
+                {"count": count, "newest": [formatting.to_json(each) for each in newest]}
             )
             return
-        invocation.show_table(("address", "reason", "since"), [_cells(each) for each in newest])
+        invocation.print_table(("address", "reason", "since"), [_cells(each) for each in newest])
         click.echo(f"suppressed: {count}")
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
 def _cells(found: Suppression) -> list[str]:
-    return [found.address, found.reason, utc(found.at)]
+    return [found.address, found.reason, format_rfc3339(found.at)]
 
 
 @click.command()
@@ -64,13 +64,15 @@ def unsuppress(address: str, config: str | None, as_json: bool) -> None:
     SendGrid keeps a list of its own: take the address off that too, or it drops the mail.
     """
 
-    async def body(ctx: Context, _: Stop) -> None:
-        if not await ctx.store.suppressions.lift(address):
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
+        if not await ctx.store.suppressions.remove(address):
             msg = "ADDRESS: it is not suppressed: see `chesscoach email suppressed`"
             raise ConfigError(msg)
         if as_json:
-            invocation.show_json({"unsuppressed": normal(address)})
+            invocation.print_json({"unsuppressed": normalize_address(address)})
         else:
-            click.echo(f"{normal(address)} gets mail again; take it off SendGrid's own list too")
+            click.echo(
+                f"{normalize_address(address)} gets mail again; take it off SendGrid's own list too"
+            )
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)

@@ -9,19 +9,19 @@ import click
 from chesscoach import log
 from chesscoach.cli import email_preview, email_suppressions, formatting, invocation
 from chesscoach.context import Context
-from chesscoach.emails.store.outbox_values import STATES, OutboxRow
+from chesscoach.emails.store.outbox_values import STATES, OutboxEntry
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.iso_week import Week
-from chesscoach.schedules.schedule import utc
-from chesscoach.worker.job import Stop
+from chesscoach.schedules.schedule import format_rfc3339
+from chesscoach.worker.job import ShutdownRequest
 
-_SHOWN = (
+_JSON_FIELDS = (
     *("id", "kind", "user_id", "week", "state", "reason", "attempts", "resends"),
     *("created_at", "claimed_at", "finished_at", "message_id"),
 )
 
 
-@click.group(cls=invocation.Group)
+@click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
     """Mail: how it looks, what became of it, and who gets none."""
 
@@ -31,7 +31,7 @@ group.add_command(email_suppressions.suppressed)
 group.add_command(email_suppressions.unsuppress)
 
 
-def _week(_: click.Context, __: click.Parameter, text: str | None) -> Week | None:
+def _parse_week(_: click.Context, __: click.Parameter, text: str | None) -> Week | None:
     """An ISO week."""
     try:
         return Week.parse(text) if text is not None else None
@@ -41,14 +41,16 @@ def _week(_: click.Context, __: click.Parameter, text: str | None) -> Week | Non
 
 @group.command("list")
 @click.option("--state", type=click.Choice(STATES), help="Only in that state.")
-@click.option("--week", metavar="WEEK", callback=_week, help="Only of that week, as 2026-W47.")
+@click.option(
+    "--week", metavar="WEEK", callback=_parse_week, help="Only of that week, as 2026-W47."
+)
 @click.option("--user", "user_id", metavar="USER_ID", help="Only to that user.")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many."
 )
 @invocation.config_option
 @invocation.json_option
-def list_mails(
+def list_emails(
     state: str | None,
     week: Week | None,
     user_id: str | None,
@@ -58,45 +60,45 @@ def list_mails(
 ) -> None:
     """Show mails of the outbox, those of the newest week first, and how many there are."""
 
-    async def body(ctx: Context, _: Stop) -> None:
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
         key = week.key if week is not None else None
         rows = await ctx.store.outbox.recent(state=state, week=key, user_id=user_id, limit=limit)
-        tally = await ctx.store.outbox.tally(week, user_id)
+        tally = await ctx.store.outbox.count_by_state(week, user_id)
         scrub = log.Redactor(ctx.process.secrets()).scrub
-        mails = [_plain(row, scrub(row.reason) if row.reason else None) for row in rows]
+        mails = [_to_json(row, scrub(row.reason) if row.reason else None) for row in rows]
         if as_json:
-            invocation.show_json({"tally": _whole(tally), "mails": mails})
+            invocation.print_json({"tally": _count_all(tally), "mails": mails})
             return
         columns = ("id", "state", "reason", "attempts", "when")
-        invocation.show_table(
+        invocation.print_table(
             columns, [_cells(mail, row) for mail, row in zip(mails, rows, strict=True)]
         )
-        click.echo(_told(tally, key, user_id))
+        click.echo(_format_counts(tally, key, user_id))
 
-    invocation.run(config, body)
-
-
-def _plain(row: OutboxRow, reason: str | None) -> dict[str, Any]:
-    fields = formatting.plain(row) | {"reason": reason}
-    return {name: fields[name] for name in _SHOWN}
+    invocation.run_with_context(config, body)
 
 
-def _cells(mail: Mapping[str, Any], row: OutboxRow) -> list[str]:
-    at = last(row)
-    when = utc(at) if at is not None else ""
+def _to_json(row: OutboxEntry, reason: str | None) -> dict[str, Any]:
+    fields = formatting.to_json(row) | {"reason": reason}
+    return {name: fields[name] for name in _JSON_FIELDS}
+
+
+def _cells(mail: Mapping[str, Any], row: OutboxEntry) -> list[str]:
+    at = _last_change(row)
+    when = format_rfc3339(at) if at is not None else ""
     return [mail["id"], mail["state"], mail["reason"] or "", str(mail["attempts"]), when]
 
 
-def last(row: OutboxRow) -> datetime | None:
+def _last_change(row: OutboxEntry) -> datetime | None:
     """When something last became of a mail."""
     return row.finished_at or row.claimed_at or row.created_at
 
 
-def _whole(tally: Mapping[str, int]) -> dict[str, int]:
+def _count_all(tally: Mapping[str, int]) -> dict[str, int]:
     return {state: tally.get(state, 0) for state in STATES}
 
 
-def _told(tally: Mapping[str, int], week: str | None, user_id: str | None) -> str:
+def _format_counts(tally: Mapping[str, int], week: str | None, user_id: str | None) -> str:
     of = f" of {week}" if week else ""
     of += f" to {user_id}" if user_id is not None else ""
     counted = ", ".join(f"{tally[state]} {state}" for state in STATES if tally.get(state))
@@ -114,18 +116,18 @@ def resend(outbox_id: str, config: str | None, as_json: bool) -> None:
     it. A mail that is unknown may have arrived: then its player gets it twice.
     """
 
-    async def body(ctx: Context, _: Stop) -> None:
-        before = (await ctx.store.outbox.standing([outbox_id])).get(outbox_id)
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
+        before = (await ctx.store.outbox.find_many([outbox_id])).get(outbox_id)
         if before is None:
             msg = f"there is no mail {outbox_id[:200]!r}: see `chesscoach email list`"
             raise ConfigError(msg)
-        if not await ctx.store.outbox.again(outbox_id):
-            found = (await ctx.store.outbox.standing([outbox_id])).get(outbox_id, before)
+        if not await ctx.store.outbox.requeue(outbox_id):
+            found = (await ctx.store.outbox.find_many([outbox_id])).get(outbox_id, before)
             msg = f"{outbox_id} is {found.state}: only what failed, was skipped or is unknown"
             raise ConfigError(f"{msg} can be owed again")
         how = f"python -m chesscoach.jobs.weekly_emails --owed --week {before.week}"
         if as_json:
-            invocation.show_json(
+            invocation.print_json(
                 {"id": outbox_id, "was": before.state, "state": "pending", "send": how}
             )
             return
@@ -137,4 +139,4 @@ def resend(outbox_id: str, config: str | None, as_json: bool) -> None:
             "weekly_emails_owed"
         )
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)

@@ -7,23 +7,23 @@ from typing import Any
 import msgspec
 
 from chesscoach.schedules import preview
-from chesscoach.schedules.preview import Occurrence
-from chesscoach.schedules.schedule import Schedule, utc
+from chesscoach.schedules.preview import UpcomingSlot
+from chesscoach.schedules.schedule import Schedule, format_rfc3339
 from chesscoach.worker.scheduler.explain.verdict import Explanation
 from chesscoach.worker.store.run_documents import RunRecord
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 
 
-def plain(value: object) -> Any:
+def to_json(value: object) -> Any:
     """A value of JSON; instants are texts in UTC."""
-    return _plain(msgspec.to_builtins(value, builtin_types=(datetime,)))
+    return _to_json_value(msgspec.to_builtins(value, builtin_types=(datetime,)))
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: _to_json_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [_to_json_value(inner) for inner in value]
     if isinstance(value, datetime):
         if value.tzinfo is None:
             return value.isoformat()
@@ -31,33 +31,33 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def schedule(stored: Stored) -> dict[str, Any]:
+def schedule_json(stored: StoredSchedule) -> dict[str, Any]:
     """A stored schedule, whole."""
     fields = {"id": stored.id, "state": stored.state, "stored": bool(stored.revision)}
-    fields |= plain(stored)
+    fields |= to_json(stored)
     del fields["unreadable"]
-    words = {"trigger": stored.schedule.trigger, "words": preview.words(stored.schedule)}
+    words = {"trigger": stored.schedule.trigger, "words": preview.describe(stored.schedule)}
     return {**fields, **words}
 
 
-def occurrence(each: Occurrence, active: bool) -> dict[str, Any]:
+def upcoming_slot(each: UpcomingSlot, active: bool) -> dict[str, Any]:
     """A slot that is to come; `worked` tells whether it will be."""
     return {
         "schedule": each.slot.schedule,
-        "slot": utc(each.slot.at),
+        "slot": format_rfc3339(each.slot.at),
         "local": each.local.isoformat(),
         "timezone": str(each.local.tzinfo),
-        "begins_at": plain(each.begins_at),
+        "begins_at": to_json(each.begins_at),
         "delay_s": round((each.begins_at - each.slot.at).total_seconds(), 3),
         "worked": active,
         "clocks": each.clocks,
         "twice": each.twice,
-        "moved": plain(each.moved),
-        "left_out": plain(each.left_out),
+        "moved": to_json(each.moved),
+        "left_out": to_json(each.left_out),
     }
 
 
-def remarks(each: Occurrence) -> str:
+def slot_notes(each: UpcomingSlot) -> str:
     """What is to be known of a slot that is to come."""
     told = []
     if each.begins_at > each.slot.at:
@@ -65,9 +65,9 @@ def remarks(each: Occurrence) -> str:
     if each.clocks is not None:
         told.append(f"clocks go {each.clocks} that day")
     if each.moved:
-        told.append(f"moved: stands for {_times(each.moved)}, which never comes")
+        told.append(f"moved: stands for {_join_times(each.moved)}, which never comes")
     if each.left_out:
-        told.append(f"skipped before it: {_times(each.left_out)}, which never comes")
+        told.append(f"skipped before it: {_join_times(each.left_out)}, which never comes")
     if each.twice == "once":
         told.append("comes twice, the first counts")
     elif each.twice is not None:
@@ -75,43 +75,43 @@ def remarks(each: Occurrence) -> str:
     return "; ".join(told)
 
 
-def _times(found: tuple[datetime, ...]) -> str:
+def _join_times(found: tuple[datetime, ...]) -> str:
     first = f"{found[0]:%Y-%m-%d %H:%M}"
     if len(found) <= 3:
         return " and ".join([first, *(f"{local:%H:%M}" for local in found[1:])])
     return f"{first} to {found[-1]:%H:%M} ({len(found)} times)"
 
 
-def run(record: RunRecord) -> dict[str, Any]:
+def run_json(record: RunRecord) -> dict[str, Any]:
     """A run's record, whole, without what only a claim needs."""
-    fields: dict[str, Any] = plain(record)
+    fields: dict[str, Any] = to_json(record)
     for name in ("claim", "age_s"):
         del fields[name]
     return fields
 
 
-def explanation(found: Explanation) -> dict[str, Any]:
+def explanation_json(found: Explanation) -> dict[str, Any]:
     """A verdict and what it rests on."""
-    fields: dict[str, Any] = plain(found)
+    fields: dict[str, Any] = to_json(found)
     fields |= {"schedule": found.slot.schedule, "slot": found.slot.name}
     fields["text"] = " ".join(found.sentences)
-    fields["record"] = run(found.record) if found.record is not None else None
+    fields["record"] = run_json(found.record) if found.record is not None else None
     return fields
 
 
-def fields_of(found: Schedule) -> list[tuple[str, str]]:
+def schedule_fields(found: Schedule) -> list[tuple[str, str]]:
     """The fields that are set or have a default, and their values in words."""
-    values = {**plain(found), "every": found.every.spelled if found.every else None}
+    values = {**to_json(found), "every": found.every.text if found.every else None}
     aside = {"anchor"} if found.every is None else set[str]()
     aside |= {"gap", "fold"} if found.cron is None else set()
     return [
-        (name, _said(value))
+        (name, _format_value(value))
         for name, value in values.items()
         if value is not None and name not in aside
     ]
 
 
-def _said(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):

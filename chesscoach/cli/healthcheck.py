@@ -13,18 +13,18 @@ import click
 from msgspec import Struct
 
 from chesscoach import config as settings
-from chesscoach.config import Address
+from chesscoach.config import ListenAddress
 from chesscoach.errors import ConfigError
 
-_LIMIT_S = 3.0
-_TOLD = 300
+_TIMEOUT_S = 3.0
+_MAX_TEXT_LENGTH = 300
 
 
-class Finding(Struct, frozen=True, kw_only=True):
+class HealthResult(Struct, frozen=True, kw_only=True):
     """Whether it is well, and what is told of it in a line."""
 
-    well: bool
-    told: str
+    healthy: bool
+    text: str
 
 
 @click.command(epilog="Exit codes: 0 it is well; 1 it is not, or could not be asked.")
@@ -37,14 +37,14 @@ def healthcheck(url: str | None, ready: bool, config: str | None) -> None:
     """Ask the process on [web] public, else on [web] admin, how it is; 3 seconds at most."""
     path = "/readyz" if ready else "/healthz"
     try:
-        finding = _ask(url, path) if url else _ask(f"http://{_configured(config)}", path)
+        finding = _ask(url, path) if url else _ask(f"http://{_configured_address(config)}", path)
     except ConfigError as error:
-        finding = Finding(well=False, told=str(error))
-    click.echo(finding.told, err=not finding.well)
-    sys.exit(0 if finding.well else 1)
+        finding = HealthResult(healthy=False, text=str(error))
+    click.echo(finding.text, err=not finding.healthy)
+    sys.exit(0 if finding.healthy else 1)
 
 
-def _configured(path: str | None) -> Address:
+def _configured_address(path: str | None) -> ListenAddress:
     """Where the configuration says that we listen.
 
     Raises:
@@ -58,10 +58,10 @@ def _configured(path: str | None) -> Address:
     if address.port == 0:
         msg = f"web.{'public' if web.public else 'admin'}: the port is any free one: give --url"
         raise ConfigError(msg)
-    return address.near
+    return address.as_reached_locally
 
 
-def _ask(url: str, path: str) -> Finding:
+def _ask(url: str, path: str) -> HealthResult:
     """In a thread, for a name that is not resolved cannot be timed out."""
     try:
         parts = urlsplit(url)
@@ -73,28 +73,28 @@ def _ask(url: str, path: str) -> Finding:
         raise ConfigError(msg)
     kind = http.client.HTTPConnection if parts.scheme == "http" else http.client.HTTPSConnection
     asked = parts.path if parts.path not in ("", "/") else path
-    name = f"{parts.scheme}://{Address(host=host, port=port or kind.default_port)}{asked}"
-    found = [Finding(well=False, told=f"{name}: no answer within {_LIMIT_S:g} s")]
+    name = f"{parts.scheme}://{ListenAddress(host=host, port=port or kind.default_port)}{asked}"
+    found = [HealthResult(healthy=False, text=f"{name}: no answer within {_TIMEOUT_S:g} s")]
     thread = threading.Thread(
-        target=lambda: found.append(_answer(kind(host, port, timeout=_LIMIT_S), name, asked)),
+        target=lambda: found.append(_answer(kind(host, port, timeout=_TIMEOUT_S), name, asked)),
         daemon=True,
     )
     thread.start()
-    thread.join(_LIMIT_S)
+    thread.join(_TIMEOUT_S)
     return found[-1]
 
 
-def _answer(connection: http.client.HTTPConnection, name: str, path: str) -> Finding:
+def _answer(connection: http.client.HTTPConnection, name: str, path: str) -> HealthResult:
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         response = connection.getresponse()
         body = response.read(2**16)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return Finding(well=False, told=f"{name}: {type(error).__name__}")
+        return HealthResult(healthy=False, text=f"{name}: {type(error).__name__}")
     finally:
         connection.close()
     try:
-        text = json.dumps(json.loads(body))[:_TOLD]
+        text = json.dumps(json.loads(body))[:_MAX_TEXT_LENGTH]
     except ValueError:
         text = "(no JSON)"
-    return Finding(well=response.status == 200, told=f"{name}: {response.status} {text}")
+    return HealthResult(healthy=response.status == 200, text=f"{name}: {response.status} {text}")

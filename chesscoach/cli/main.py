@@ -22,18 +22,18 @@ from chesscoach.errors import ConfigError
 from chesscoach.jobs import command
 from chesscoach.sources.game import Platform
 from chesscoach.sync import account_report, usernames
-from chesscoach.worker.job import Stop, Stopped
+from chesscoach.worker.job import Interrupted, ShutdownRequest
 
-_config = click.option("--config", metavar="PATH", help="Another config.toml.")
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_config_option = click.option("--config", metavar="PATH", help="Another config.toml.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _with_context(path: str | None, body: Callable[[Context], Awaitable[None]]) -> None:
-    async def inside(ctx: Context, _: Stop) -> int:
+def _run_with_context(path: str | None, body: Callable[[Context], Awaitable[None]]) -> None:
+    async def inside(ctx: Context, _: ShutdownRequest) -> int:
         await body(ctx)
         return 0
 
-    sys.exit(command.execute(lambda: command.settings(path, stream="stderr"), inside))
+    sys.exit(command.execute(lambda: command.load_settings(path, stream="stderr"), inside))
 
 
 @click.group(
@@ -61,8 +61,8 @@ main.add_command(healthcheck)
 @main.command(
     epilog="Exit codes: 0 nothing fails; 1 something fails; 2 the configuration cannot be used."
 )
-@_config
-@_as_json
+@_config_option
+@_json_option
 def doctor(config: str | None, as_json: bool) -> None:
     """Check configuration, database, sites and secrets; say what is wrong and what to do.
 
@@ -72,23 +72,23 @@ def doctor(config: str | None, as_json: bool) -> None:
 
     def tell(found: Finding) -> None:
         if not as_json:
-            click.echo(report.line(found))
+            click.echo(report.finding_line(found))
 
     def load() -> Settings:
         try:
-            return command.settings(config, stream="stderr")
+            return command.load_settings(config, stream="stderr")
         except ConfigError as error:
-            found = checks.refused(error)
-            click.echo(report.as_json([found]) if as_json else report.line(found))
+            found = checks.configuration_finding(error)
+            click.echo(report.to_json([found]) if as_json else report.finding_line(found))
             raise
 
-    async def body(settings: Settings, stop: Stop) -> int:
+    async def body(settings: Settings, stop: ShutdownRequest) -> int:
         try:
-            findings = await stop.breaks_off(checks.examine(settings, tell))
-        except Stopped:
+            findings = await stop.run_interruptible(checks.run_checks(settings, tell))
+        except Interrupted:
             return 128 + (stop.signal or 0)
         if as_json:
-            click.echo(report.as_json(findings))
+            click.echo(report.to_json(findings))
         if refused := [found.what for found in findings if found.unusable]:
             raise ConfigError(refused[0])
         return checks.exit_code(findings)
@@ -108,14 +108,14 @@ main.add_command(accounts, "accounts")  # either is what people type
 @click.argument("user_id")
 @click.option("--lichess", metavar="NAME", help="His name on Lichess.")
 @click.option("--chesscom", metavar="NAME", help="His name on Chess.com.")
-@_config
+@_config_option
 def link(user_id: str, lichess: str | None, chesscom: str | None, config: str | None) -> None:
     """Link a user to names; a user who does not exist is made."""
     names: dict[Platform, str | None] = {}
     if lichess is not None:
-        names["lichess"] = _checked("lichess", lichess)
+        names["lichess"] = _validate_username("lichess", lichess)
     if chesscom is not None:
-        names["chess.com"] = _checked("chess.com", chesscom)
+        names["chess.com"] = _validate_username("chess.com", chesscom)
     if not names or not user_id.strip():
         raise click.UsageError("nothing to link: give a USER_ID and --lichess or --chesscom")
 
@@ -123,14 +123,14 @@ def link(user_id: str, lichess: str | None, chesscom: str | None, config: str | 
         await ctx.store.users.link(user_id, names)
         click.echo(f"linked {user_id}: {', '.join(f'{s} {n}' for s, n in names.items())}")
 
-    _with_context(config, body)
+    _run_with_context(config, body)
 
 
 @accounts.command()
 @click.argument("user_id")
 @click.option("--lichess", is_flag=True, help="Only his name on Lichess.")
 @click.option("--chesscom", is_flag=True, help="Only his name on Chess.com.")
-@_config
+@_config_option
 def unlink(user_id: str, lichess: bool, chesscom: bool, config: str | None) -> None:
     """Take names from a user; his games stay."""
     both = lichess == chesscom
@@ -147,17 +147,17 @@ def unlink(user_id: str, lichess: bool, chesscom: bool, config: str | None) -> N
         await ctx.store.users.link(user_id, names)
         click.echo(f"unlinked {user_id}: {', '.join(names)}")
 
-    _with_context(config, body)
+    _run_with_context(config, body)
 
 
 @accounts.command("list")
-@_config
-@_as_json
+@_config_option
+@_json_option
 def list_accounts(config: str | None, as_json: bool) -> None:
     """Show who has linked what, and how many of his games are stored."""
 
     async def body(ctx: Context) -> None:
-        rows = await _linked(ctx)
+        rows = await _linked_accounts(ctx)
         if as_json:
             click.echo(json.dumps(rows))
             return
@@ -172,13 +172,13 @@ def list_accounts(config: str | None, as_json: bool) -> None:
             )
         Console().print(table)
 
-    _with_context(config, body)
+    _run_with_context(config, body)
 
 
 @accounts.command("show")
 @click.argument("name")
-@_config
-@_as_json
+@_config_option
+@_json_option
 def show_account(name: str, config: str | None, as_json: bool) -> None:
     """Show how the accounts of NAME stand, how far they are, and what comes next.
 
@@ -186,27 +186,27 @@ def show_account(name: str, config: str | None, as_json: bool) -> None:
     """
 
     async def body(ctx: Context) -> None:
-        shown = await account_report.paint(ctx, name)
+        shown = await account_report.account_reports(ctx, name)
         if as_json:
             click.echo(msgspec.json.encode(shown).decode())
             return
         console = Console(width=None if sys.stdout.isatty() else 120)
         for each in shown:
-            console.print(account_report.panel(each))
+            console.print(account_report.to_panel(each))
 
-    _with_context(config, body)
+    _run_with_context(config, body)
 
 
-async def _linked(ctx: Context) -> list[dict[str, Any]]:
+async def _linked_accounts(ctx: Context) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async for page in ctx.store.users.linked():
+    async for page in ctx.store.users.linked_users():
         games = await ctx.store.games.count_by_user([user.user_id for user in page])
         rows += [
             {
                 "user_id": user.user_id,
                 "platform": site,
                 "name": str(name)[:40],
-                "usable": usernames.normal(site, name) is not None,
+                "usable": usernames.normalize_username(site, name) is not None,
                 "games": games.get((user.user_id, site), 0),
                 "last_sync": user.last_sync.isoformat() if user.last_sync else None,
             }
@@ -217,8 +217,8 @@ async def _linked(ctx: Context) -> list[dict[str, Any]]:
     return rows
 
 
-def _checked(site: Platform, name: str) -> str:
-    if usernames.normal(site, name) is None:
+def _validate_username(site: Platform, name: str) -> str:
+    if usernames.normalize_username(site, name) is None:
         msg = f"{name[:80]!r} cannot be a name on {site}"
         raise click.BadParameter(msg)
     return name.strip()

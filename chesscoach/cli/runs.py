@@ -9,12 +9,12 @@ from chesscoach.cli import formatting, invocation
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.outcome import Outcome
-from chesscoach.schedules.schedule import utc
-from chesscoach.worker.job import Stop
+from chesscoach.schedules.schedule import format_rfc3339
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.store.run_documents import RunRecord
 
 
-@click.group(cls=invocation.Group)
+@click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
     """Runs: what ran, and what became of it."""
 
@@ -38,17 +38,17 @@ def list_runs(
 ) -> None:
     """Show the newest runs, the newest first."""
 
-    async def body(ctx: Context, _: Stop) -> None:
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
         found = await ctx.store.runs.recent(
             job=job, schedule=schedule, outcome=outcome, limit=limit
         )
         if as_json:
-            invocation.show_json([_shown(ctx, record) for record in found])
+            invocation.print_json([_redacted_json(ctx, record) for record in found])
             return
         columns = ("run", "outcome", "begun", "took", "done", "failed", "by")
-        invocation.show_table(columns, [_cells(record) for record in found])
+        invocation.print_table(columns, [_cells(record) for record in found])
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
 @group.command()
@@ -58,29 +58,29 @@ def list_runs(
 def show(run_id: str, config: str | None, as_json: bool) -> None:
     """Show all of one run: its counts, its errors, its earlier attempts."""
 
-    async def body(ctx: Context, _: Stop) -> None:
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
         record = await ctx.store.runs.find(run_id)
         if record is None:
             msg = f"there is no run {run_id[:120]!r}: see `chesscoach runs list`"
             raise ConfigError(msg)
-        fields = _shown(ctx, record)
+        fields = _redacted_json(ctx, record)
         if as_json:
-            invocation.show_json(fields)
+            invocation.print_json(fields)
             return
         wide = max(len(name) for name in fields)
         for name, value in fields.items():
             for part in value if isinstance(value, list) else [value]:
-                click.echo(f"{name:<{wide}}  {_said(part)}")
+                click.echo(f"{name:<{wide}}  {_format_value(part)}")
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-def _shown(ctx: Context, record: RunRecord) -> dict[str, object]:
+def _redacted_json(ctx: Context, record: RunRecord) -> dict[str, object]:
     """A record; what it says of errors is held to the same rules as the log."""
-    return dict(log.Redactor(ctx.process.secrets())(None, "", formatting.run(record)))
+    return dict(log.Redactor(ctx.process.secrets())(None, "", formatting.run_json(record)))
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={inner}" for key, inner in value.items() if inner is not None)
     return "" if value is None else str(value)
@@ -92,7 +92,7 @@ def _cells(record: RunRecord) -> list[str]:
     return [
         record.id,
         outcome,
-        utc(record.started_at),
+        format_rfc3339(record.started_at),
         f"{record.duration_s:.1f} s" if record.duration_s is not None else "",
         str(record.done),
         str(record.failed),

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 import click
 from msgspec.structs import fields
 
-from chesscoach.cli.schedule_parsing import moment, period
+from chesscoach.cli.schedule_parsing import parse_duration, parse_instant
 from chesscoach.schedules.schedule import Schedule
 
 _CHOICES = {name: get_args(get_type_hints(Schedule)[name]) for name in ("gap", "fold", "overlap")}
@@ -16,15 +16,20 @@ _OPTIONS = (
     click.option("--cron", metavar="EXPR", help="Trigger: five fields, or six with seconds first."),
     click.option(
         "--every",
-        type=period,
+        type=parse_duration,
         metavar="PERIOD",
         help='Trigger: real elapsed time, as "6h" or "1w 2d".',
     ),
     click.option(
-        "--at", type=moment, metavar="INSTANT", help="Trigger: once, as 2026-12-24T18:00:00Z."
+        "--at",
+        type=parse_instant,
+        metavar="INSTANT",
+        help="Trigger: once, as 2026-12-24T18:00:00Z.",
     ),
     click.option("--timezone", metavar="ZONE", help="The local time of --cron, as Europe/Berlin."),
-    click.option("--anchor", type=moment, metavar="INSTANT", help="From when --every is counted."),
+    click.option(
+        "--anchor", type=parse_instant, metavar="INSTANT", help="From when --every is counted."
+    ),
     click.option(
         "--gap", type=click.Choice(_CHOICES["gap"]), help="Local times that clocks leave out."
     ),

@@ -11,7 +11,7 @@ from msgspec.structs import fields
 
 from chesscoach.errors import ConfigError
 from chesscoach.jobs.catalog import JOBS
-from chesscoach.schedules.schedule import Schedule, instant
+from chesscoach.schedules.schedule import Schedule, parse_rfc3339
 
 _TRIGGERS = ("cron", "every", "at")
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -29,35 +29,35 @@ _HINTS = {
 }
 
 
-def identifier(text: str) -> str:
+def parse_identifier(text: str) -> str:
     """A schedule's id."""
     if re.fullmatch(r"[a-z0-9_]{1,64}", text) is None:
-        msg = f"{_quoted(text)} is no id: use a-z, 0-9 and _, 1 to 64 characters"
+        msg = f"{_quote(text)} is no id: use a-z, 0-9 and _, 1 to 64 characters"
         raise click.BadParameter(msg)
     return text
 
 
-def moment(text: str) -> datetime:
+def parse_instant(text: str) -> datetime:
     """An instant in RFC 3339, as UTC."""
     try:
-        return instant(text)
+        return parse_rfc3339(text)
     except ValueError:
-        msg = f"{_quoted(text)} is no {_HINTS['at'].removeprefix('an ')}, between 1970 and 2200"
+        msg = f"{_quote(text)} is no {_HINTS['at'].removeprefix('an ')}, between 1970 and 2200"
         raise click.BadParameter(msg) from None
 
 
-def period(text: str) -> dict[str, int]:
+def parse_duration(text: str) -> dict[str, int]:
     """The amounts by unit of a period such as `1w 2d`."""
     parts = re.findall(r"([0-9]{1,9}) ?([wdhms])", text)
     units = [unit for _, unit in parts]
     whole = re.fullmatch(r" *(?:[0-9]{1,9} ?[wdhms] *)+", text)
     if whole is None or len(units) != len(set(units)):
-        msg = f"{_quoted(text)} is no period: give {_HINTS['every']}"
+        msg = f"{_quote(text)} is no period: give {_HINTS['every']}"
         raise click.BadParameter(msg)
     return {_UNITS[unit]: int(amount) for amount, unit in parts}
 
 
-def schedule(
+def parse_schedule(
     given: Mapping[str, Any],
     arguments: Sequence[str],
     base: Schedule | None = None,
@@ -76,7 +76,9 @@ def schedule(
     triggers = [name for name in _TRIGGERS if name in given]
     if len(triggers) > 1 or not (triggers or any(before.get(name) for name in _TRIGGERS)):
         told = (
-            f"{' and '.join(map(_option, triggers))} are too many" if triggers else "none is given"
+            f"{' and '.join(map(_option_name, triggers))} are too many"
+            if triggers
+            else "none is given"
         )
         msg = f"--cron, --every, --at: one of them says when the job runs; {told}"
         raise click.UsageError(msg)
@@ -87,20 +89,20 @@ def schedule(
     values = {**before, **given}
     for name, of in (("gap", "cron"), ("fold", "cron"), ("anchor", "every")):
         if name in given and not values.get(of):
-            msg = f"{_option(name)}: it is for {_option(of)} alone: leave it out"
+            msg = f"{_option_name(name)}: it is for {_option_name(of)} alone: leave it out"
             raise click.UsageError(msg)
     if "cron" in given:
         values["cron"] = " ".join(given["cron"].split())
     job = JOBS.get(values.get("job", ""))
     if job is None:
-        told = _quoted(values["job"]) if values.get("job") else "none is given"
+        told = _quote(values["job"]) if values.get("job") else "none is given"
         msg = f"--job: {told}: give the name of a job; there are: {', '.join(JOBS)}"
         raise click.UsageError(msg)
-    values["args"] = {**values.get("args", {}), **_arguments(job.args, job.name, arguments)}
-    return _checked(values)
+    values["args"] = {**values.get("args", {}), **_parse_arguments(job.args, job.name, arguments)}
+    return _validate_schedule(values)
 
 
-def _checked(values: Mapping[str, Any]) -> Schedule:
+def _validate_schedule(values: Mapping[str, Any]) -> Schedule:
     try:
         return msgspec.convert(values, Schedule)
     except msgspec.ValidationError as error:
@@ -111,22 +113,22 @@ def _checked(values: Mapping[str, Any]) -> Schedule:
         if "regex" in told:
             told = "is no identifier"
         hint = f": give {_HINTS[name]}" if name else ""
-        msg = f"{_option(name) if name else 'schedule'}: {told[:1].lower()}{told[1:]}{hint}"
+        msg = f"{_option_name(name) if name else 'schedule'}: {told[:1].lower()}{told[1:]}{hint}"
         raise click.UsageError(msg) from None
 
 
-def _arguments(kind: type[msgspec.Struct], job: str, pairs: Sequence[str]) -> dict[str, Any]:
+def _parse_arguments(kind: type[msgspec.Struct], job: str, pairs: Sequence[str]) -> dict[str, Any]:
     """The job's own arguments, by its own struct."""
     names = [field.name for field in fields(kind)]
     texts: dict[str, str] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            msg = f"--arg: {_quoted(pair)} has no =: give NAME=VALUE"
+            msg = f"--arg: {_quote(pair)} has no =: give NAME=VALUE"
             raise click.UsageError(msg)
         if name in texts or name not in names:
             told = "is given twice" if name in texts else f"is no argument of {job}"
-            msg = f"--arg: {_quoted(name)} {told}; it has: {', '.join(names)}"
+            msg = f"--arg: {_quote(name)} {told}; it has: {', '.join(names)}"
             raise click.UsageError(msg)
         texts[name] = text
     try:
@@ -138,10 +140,10 @@ def _arguments(kind: type[msgspec.Struct], job: str, pairs: Sequence[str]) -> di
     return {name: msgspec.to_builtins(getattr(taken, name)) for name in texts}
 
 
-def _option(name: str) -> str:
+def _option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _quoted(value: object) -> str:
+def _quote(value: object) -> str:
     text = str(value)
     return repr(text if len(text) <= 80 else f"{text[:77]}...")

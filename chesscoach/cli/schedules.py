@@ -9,14 +9,14 @@ import click
 from chesscoach.cli import formatting, invocation, schedule_edit, schedule_parsing, slots
 from chesscoach.context import Context
 from chesscoach.schedules import preview
-from chesscoach.schedules.schedule import Slot, utc
-from chesscoach.worker.job import Stop
+from chesscoach.schedules.schedule import Slot, format_rfc3339
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin, upcoming
 from chesscoach.worker.store.run_documents import RunRecord
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 
 
-@click.group(cls=invocation.Group)
+@click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
     """Schedules: what runs when, and why it did or did not.
 
@@ -33,7 +33,7 @@ for _command in (
         schedule_edit.resume,
         schedule_edit.remove,
     ),
-    *(slots.following, slots.run_now, slots.explain),
+    *(slots.next_slots, slots.run_now, slots.explain_slot),
 ):
     group.add_command(_command)
 
@@ -44,26 +44,30 @@ for _command in (
 def list_schedules(config: str | None, as_json: bool) -> None:
     """Show every schedule, its last slot and its next."""
 
-    async def body(ctx: Context, _: Stop) -> None:
-        found = await schedule_admin.every(ctx)
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
+        found = await schedule_admin.all_schedules(ctx)
         newest = await ctx.store.runs.newest_slots()
         keys = [Slot(schedule=key, at=at).key for key, at in newest.items()]
-        records = {record.schedule: record for record in (await ctx.store.runs.of(keys)).values()}
+        records = {
+            record.schedule: record for record in (await ctx.store.runs.find_many(keys)).values()
+        }
         rows = []
         for each in found:
-            nearest = next(upcoming.upcoming(each, newest.get(each.id), ctx.now()), None)
-            coming = nearest.slot.at if nearest is not None and each.active else None
-            rows.append(_row(each, records.get(each.id), coming))
+            nearest = next(upcoming.upcoming_slots(each, newest.get(each.id), ctx.now()), None)
+            coming = nearest.slot.at if nearest is not None and each.is_active else None
+            rows.append(_to_json(each, records.get(each.id), coming))
         if as_json:
-            invocation.show_json(rows)
+            invocation.print_json(rows)
             return
         columns = ("id", "job", "when", "state", "last slot", "next slot")
-        invocation.show_table(columns, [_cells(row) for row in rows])
+        invocation.print_table(columns, [_cells(row) for row in rows])
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-def _row(stored: Stored, last: RunRecord | None, coming: datetime | None) -> dict[str, Any]:
+def _to_json(
+    stored: StoredSchedule, last: RunRecord | None, coming: datetime | None
+) -> dict[str, Any]:
     return {
         "id": stored.id,
         "job": stored.schedule.job,
@@ -72,78 +76,84 @@ def _row(stored: Stored, last: RunRecord | None, coming: datetime | None) -> dic
         "stored": bool(stored.revision),
         "origin": stored.origin,
         "edited": stored.edited,
-        "last": _last(last),
-        "next": utc(coming) if coming is not None else None,
+        "last": _last_run(last),
+        "next": format_rfc3339(coming) if coming is not None else None,
     }
 
 
-def _last(record: RunRecord | None) -> dict[str, Any] | None:
+def _last_run(record: RunRecord | None) -> dict[str, Any] | None:
     if record is None or record.slot is None:
         return None
-    return {"run_id": record.id, "slot": utc(record.slot), "outcome": record.outcome}
+    return {"run_id": record.id, "slot": format_rfc3339(record.slot), "outcome": record.outcome}
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     state = row["state"] + ("" if row["stored"] else ", not stored yet")
     state += ", edited" if row["edited"] else ""
-    told = (row["id"], row["job"], row["trigger"], state, _spelled(row["last"]))
+    told = (row["id"], row["job"], row["trigger"], state, _format_last_run(row["last"]))
     return [*told, row["next"] or "none"]
 
 
-def _spelled(last: dict[str, Any] | None) -> str:
+def _format_last_run(last: dict[str, Any] | None) -> str:
     return f"{last['slot']} {last['outcome']}" if last else "none"
 
 
 @group.command()
-@click.argument("schedule_id", metavar="ID", type=schedule_parsing.identifier)
+@click.argument("schedule_id", metavar="ID", type=schedule_parsing.parse_identifier)
 @invocation.config_option
 @invocation.json_option
 def show(schedule_id: str, config: str | None, as_json: bool) -> None:
     """Show all of one schedule, and its next slots."""
 
-    async def body(ctx: Context, _: Stop) -> None:
-        stored = await schedule_admin.find(ctx, schedule_id)
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
+        stored = await schedule_admin.find_schedule(ctx, schedule_id)
         last = await ctx.store.runs.newest(schedule_id)
-        due = await schedule_admin.owed(ctx, stored)
+        due = await schedule_admin.unrecorded_slot(ctx, stored)
         newest = last.slot if last is not None else None
-        coming = list(islice(upcoming.upcoming(stored, newest, ctx.now()), 5))
+        coming = list(islice(upcoming.upcoming_slots(stored, newest, ctx.now()), 5))
         if as_json:
-            following = [formatting.occurrence(each, stored.active) for each in coming]
-            more = {"last": _last(last), "due": utc(due) if due else None, "next": following}
-            invocation.show_json({**formatting.schedule(stored), **more})
+            following = [formatting.upcoming_slot(each, stored.is_active) for each in coming]
+            more = {
+                "last": _last_run(last),
+                "due": format_rfc3339(due) if due else None,
+                "next": following,
+            }
+            invocation.print_json({**formatting.schedule_json(stored), **more})
             return
-        told = [*_told(stored), *formatting.fields_of(stored.schedule)]
+        told = [*_details(stored), *formatting.schedule_fields(stored.schedule)]
         if stored.edited and stored.configured is not None:
             told.append(("configured", "the configuration says otherwise:"))
-            told += [(f"  {name}", value) for name, value in _otherwise(stored)]
-        told.append(("last slot", _spelled(_last(last))))
-        told += [("due", f"{utc(due)}, and not begun yet")] if due else []
-        off = "" if stored.active else f" (not worked while {stored.state})"
-        told += [("next slot", f"{slots.line(each)}{off}") for each in coming]
-        told += [(utc(c.at), f"{c.what}: {c.state}, {c.trigger}") for c in stored.history]
+            told += [(f"  {name}", value) for name, value in _configured_differences(stored)]
+        told.append(("last slot", _format_last_run(_last_run(last))))
+        told += [("due", f"{format_rfc3339(due)}, and not begun yet")] if due else []
+        off = "" if stored.is_active else f" (not worked while {stored.state})"
+        told += [("next slot", f"{slots.slot_line(each)}{off}") for each in coming]
+        told += [
+            (format_rfc3339(c.at), f"{c.what}: {c.state}, {c.trigger}") for c in stored.history
+        ]
         wide = max(len(name) for name, _ in told)
         for name, value in told:
             click.echo(f"{name:<{wide}}  {value}")
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-def _told(stored: Stored) -> list[tuple[str, str]]:
+def _details(stored: StoredSchedule) -> list[tuple[str, str]]:
     told = [
         ("id", stored.id),
-        ("in words", preview.words(stored.schedule)),
+        ("in words", preview.describe(stored.schedule)),
         ("state", stored.state + (f": {stored.quarantined}" if stored.quarantined else "")),
         ("origin", "the configuration" if stored.origin == "config" else "an operator"),
         ("revision", str(stored.revision or "none: not stored yet")),
         ("edited", "yes" if stored.edited else "no"),
-        ("since", utc(stored.since)),
+        ("since", format_rfc3339(stored.effective_since)),
     ]
     return told
 
 
-def _otherwise(stored: Stored) -> list[tuple[str, str]]:
+def _configured_differences(stored: StoredSchedule) -> list[tuple[str, str]]:
     """What the configuration says that an operator has changed."""
     if stored.configured is None:
         return []
-    ours = set(formatting.fields_of(stored.schedule))
-    return [each for each in formatting.fields_of(stored.configured) if each not in ours]
+    ours = set(formatting.schedule_fields(stored.schedule))
+    return [each for each in formatting.schedule_fields(stored.configured) if each not in ours]

@@ -11,32 +11,34 @@ from chesscoach.cli import formatting, invocation, schedule_parsing
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog, command
-from chesscoach.schedules.preview import Occurrence
-from chesscoach.schedules.schedule import utc
-from chesscoach.worker.job import Stop
+from chesscoach.schedules.preview import UpcomingSlot
+from chesscoach.schedules.schedule import format_rfc3339
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import result, runner
 from chesscoach.worker.scheduler import schedule_admin, upcoming
-from chesscoach.worker.scheduler.explain.explain import explain as explained
+from chesscoach.worker.scheduler.explain.explain import explain_slot as explained
 
 
-def line(each: Occurrence) -> str:
+def slot_line(each: UpcomingSlot) -> str:
     """A slot in UTC and in its schedule's zone, with what is to be known of it."""
-    told = formatting.remarks(each)
-    return f"{utc(each.slot.at)}  {_local(each)}{f'  {told}' if told else ''}"
+    told = formatting.slot_notes(each)
+    return f"{format_rfc3339(each.slot.at)}  {_local_time(each)}{f'  {told}' if told else ''}"
 
 
-def _local(each: Occurrence) -> str:
+def _local_time(each: UpcomingSlot) -> str:
     return f"{each.local:%a %Y-%m-%d %H:%M:%S %z} {each.local.tzinfo}"
 
 
 @click.command("next")
-@click.argument("schedule_id", metavar="[ID]", type=schedule_parsing.identifier, required=False)
+@click.argument(
+    "schedule_id", metavar="[ID]", type=schedule_parsing.parse_identifier, required=False
+)
 @click.option(
     "--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many."
 )
 @invocation.config_option
 @invocation.json_option
-def following(schedule_id: str | None, count: int, config: str | None, as_json: bool) -> None:
+def next_slots(schedule_id: str | None, count: int, config: str | None, as_json: bool) -> None:
     """Show the next slots of a schedule, or of all.
 
     Of all that are active in order of time. In UTC and in the schedule's own zone, with the delay
@@ -44,32 +46,37 @@ def following(schedule_id: str | None, count: int, config: str | None, as_json: 
     doubles.
     """
 
-    async def body(ctx: Context, _: Stop) -> None:
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
         if schedule_id is not None:
-            found = [await schedule_admin.find(ctx, schedule_id)]
+            found = [await schedule_admin.find_schedule(ctx, schedule_id)]
         else:
-            found = [each for each in await schedule_admin.every(ctx) if each.active]
+            found = [each for each in await schedule_admin.all_schedules(ctx) if each.is_active]
         newest = await ctx.store.runs.newest_slots()
-        coming = list(islice(upcoming.merged(found, newest, ctx.now()), count))
-        active = all(each.active for each in found)
+        coming = list(islice(upcoming.merge_upcoming(found, newest, ctx.now()), count))
+        active = all(each.is_active for each in found)
         if as_json:
-            invocation.show_json([formatting.occurrence(each, active) for each in coming])
+            invocation.print_json([formatting.upcoming_slot(each, active) for each in coming])
             return
         rows = [
-            (each.slot.schedule, utc(each.slot.at), _local(each), formatting.remarks(each))
+            (
+                each.slot.schedule,
+                format_rfc3339(each.slot.at),
+                _local_time(each),
+                formatting.slot_notes(each),
+            )
             for each in coming
         ]
-        invocation.show_table(("schedule", "UTC", "in its zone", ""), rows)
+        invocation.print_table(("schedule", "UTC", "in its zone", ""), rows)
         if not active:
             click.echo(f"{schedule_id} is {found[0].state}: none of them is worked")
         if not coming:
             click.echo("there is no slot to come")
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-@click.command("run-now", epilog=command.EXITS)
-@click.argument("schedule_id", metavar="ID", type=schedule_parsing.identifier)
+@click.command("run-now", epilog=command.EXIT_CODES_HELP)
+@click.argument("schedule_id", metavar="ID", type=schedule_parsing.parse_identifier)
 @invocation.config_option
 @invocation.json_option
 def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
@@ -80,55 +87,55 @@ def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
     can be run so too.
     """
 
-    async def body(ctx: Context, stop: Stop) -> int:
-        stored = await schedule_admin.find(ctx, schedule_id)
+    async def body(ctx: Context, stop: ShutdownRequest) -> int:
+        stored = await schedule_admin.find_schedule(ctx, schedule_id)
         if stored.unreadable:
             msg = f"{schedule_id}: {stored.quarantined}"
             raise ConfigError(msg)
-        job = catalog.accept(schedule_id, stored.schedule)
+        job = catalog.job_of(schedule_id, stored.schedule)
         args = job.check(stored.schedule.args)
         ours = replace(ctx, process=replace(ctx.process, source="cli"))
         with command.progress_bar(job.name) as observe:
-            ending = await runner.by_hand(ours, job, args, stop, observe, stored.schedule)
+            ending = await runner.run_manually(ours, job, args, stop, observe, stored.schedule)
         told = ending.record
         if as_json:
-            click.echo(command.printed(ours, ending))
-        elif ending.exit_code == result.HELD:
-            invocation.complain(told["reason"])
+            click.echo(command.record_json(ours, ending))
+        elif ending.exit_code == result.EXIT_HELD:
+            invocation.print_error(told["reason"])
         else:
             counts = f"{told['done']} done, {told['failed']} failed, {told['skipped']} skipped"
             click.echo(f"{told['outcome']}: {counts} of {told['candidates']} ({told['run_id']})")
         return ending.exit_code
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-@click.command()
+@click.command("explain")
 @click.argument("slot", metavar="SLOT")
-@click.argument("instant", metavar="[INSTANT]", type=schedule_parsing.moment, required=False)
+@click.argument("instant", metavar="[INSTANT]", type=schedule_parsing.parse_instant, required=False)
 @invocation.config_option
 @invocation.json_option
-def explain(slot: str, instant: datetime | None, config: str | None, as_json: bool) -> None:
+def explain_slot(slot: str, instant: datetime | None, config: str | None, as_json: bool) -> None:
     """Say why a slot was worked, or was not.
 
     SLOT is a run's id, as sync_games:2026-11-21T06:00:00Z; it may also be written with an @ in
     place of the colon, or as two words, ID and INSTANT.
     """
-    schedule_id, at = _named(slot, instant)
+    schedule_id, at = _parse_slot(slot, instant)
 
-    async def body(ctx: Context, _: Stop) -> None:
+    async def body(ctx: Context, _: ShutdownRequest) -> None:
         found = await explained(ctx, schedule_id, at)
         if as_json:
-            invocation.show_json(formatting.explanation(found))
+            invocation.print_json(formatting.explanation_json(found))
         else:
             click.echo(f"{found.slot.key}: {found.verdict}")
             for sentence in found.sentences:
                 click.echo(sentence)
 
-    invocation.run(config, body)
+    invocation.run_with_context(config, body)
 
 
-def _named(slot: str, instant: datetime | None) -> tuple[str, datetime]:
+def _parse_slot(slot: str, instant: datetime | None) -> tuple[str, datetime]:
     if instant is None:
         schedule_id, _, text = re.sub("[@:]", " ", slot, count=1).partition(" ")
         if text.startswith("manual:"):
@@ -137,5 +144,5 @@ def _named(slot: str, instant: datetime | None) -> tuple[str, datetime]:
         if not text:
             msg = "SLOT: give ID:INSTANT, as sync_games:2026-11-21T06:00:00Z"
             raise click.UsageError(msg)
-        slot, instant = schedule_id, schedule_parsing.moment(text)
-    return schedule_parsing.identifier(slot), instant
+        slot, instant = schedule_id, schedule_parsing.parse_instant(text)
+    return schedule_parsing.parse_identifier(slot), instant

@@ -9,7 +9,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import command
 from chesscoach.web.listeners import open_web
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 
 
 @click.command()
@@ -20,14 +20,14 @@ def web(config: str | None) -> None:
 
 
 def _settings(path: str | None) -> Settings:
-    loaded = command.settings(path, stream="stdout")
+    loaded = command.load_settings(path, stream="stdout")
     if not any(loaded.config.web.address(listener) for listener in LISTENERS):
         msg = "web: neither admin nor public is set: there is nothing to listen on"
         raise ConfigError(msg)
     return loaded
 
 
-async def _serve(ctx: Context, stop: Stop) -> int:
+async def _serve(ctx: Context, stop: ShutdownRequest) -> int:
     async with open_web(ctx, stop):
-        await stop.asked.wait()
+        await stop.requested.wait()
     return 0

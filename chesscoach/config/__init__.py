@@ -1,42 +1,42 @@
 """Settings: what can be set, and how it is read."""
 
-from chesscoach.config.cleanup import Cleanup
-from chesscoach.config.emails import Emails, SendGrid
-from chesscoach.config.listen_address import Address
+from chesscoach.config.cleanup import CleanupSettings
+from chesscoach.config.emails import EmailSettings, SendGridSettings
+from chesscoach.config.listen_address import ListenAddress
 from chesscoach.config.loading import load
 from chesscoach.config.settings import (
     LISTENERS,
-    Chesscom,
+    ChesscomSettings,
     Config,
-    Database,
-    Lichess,
-    Limits,
+    DatabaseSettings,
+    JobLimits,
+    LichessSettings,
     Listener,
-    Log,
-    Origin,
-    Process,
+    LogSettings,
+    ProcessEnvironment,
     Settings,
-    Sources,
-    Web,
+    SettingsOrigin,
+    SourceSettings,
+    WebSettings,
 )
 
 __all__ = [
     "LISTENERS",
-    "Address",
-    "Chesscom",
-    "Cleanup",
+    "ChesscomSettings",
+    "CleanupSettings",
     "Config",
-    "Database",
-    "Emails",
-    "Lichess",
-    "Limits",
+    "DatabaseSettings",
+    "EmailSettings",
+    "JobLimits",
+    "LichessSettings",
+    "ListenAddress",
     "Listener",
-    "Log",
-    "Origin",
-    "Process",
-    "SendGrid",
+    "LogSettings",
+    "ProcessEnvironment",
+    "SendGridSettings",
     "Settings",
-    "Sources",
-    "Web",
+    "SettingsOrigin",
+    "SourceSettings",
+    "WebSettings",
     "load",
 ]

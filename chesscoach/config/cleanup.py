@@ -4,12 +4,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chesscoach.config.section import Count, Section
+from chesscoach.config.section import PositiveInt, Section
 
 Days = Annotated[int, Meta(ge=1, le=3660)]
 
 
-class Cleanup(Section, frozen=True, kw_only=True):
+class CleanupSettings(Section, frozen=True, kw_only=True):
     """`[cleanup]`."""
 
     read_notifications_days: Days = 30
@@ -20,4 +20,4 @@ class Cleanup(Section, frozen=True, kw_only=True):
     keep_snapshots_days: Annotated[int, Meta(ge=30, le=3660)] = 730
     batch: Annotated[int, Meta(ge=10, le=1000)] = 500
     pause_s: Annotated[float, Meta(ge=0, le=60)] = 0.05
-    budget: Count = 1_000_000
+    budget: PositiveInt = 1_000_000

@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
-from chesscoach.config.section import Section, Upstream, Url, UrlOrNone, host_of
+from chesscoach.config.section import Section, UpstreamSettings, Url, UrlOrNone, host_of
 from chesscoach.schedules.schedule import Seconds
 
 
-class SendGrid(Upstream, frozen=True, kw_only=True):
+class SendGridSettings(UpstreamSettings, frozen=True, kw_only=True):
     """`[emails.sendgrid]`; the key itself is a secret and comes from `SENDGRID_API_KEY` alone."""
 
     base_url: Url = "https://api.sendgrid.com"
@@ -20,7 +20,7 @@ class SendGrid(Upstream, frozen=True, kw_only=True):
     resend_after_s: Seconds = 21_600.0
 
 
-class Emails(Section, frozen=True, kw_only=True):
+class EmailSettings(Section, frozen=True, kw_only=True):
     """`[emails]`.
 
     `signing_key` is a secret, and its text form is hidden by whoever prints settings; the newest
@@ -42,7 +42,7 @@ class Emails(Section, frozen=True, kw_only=True):
     deliver_at: Annotated[str, Meta(pattern=r"^(local ([01]\d|2[0-3]):[0-5]\d)?$")] = ""
     timezone: str = "UTC"
     late_s: Seconds = 129_600.0
-    sendgrid: SendGrid = SendGrid()
+    sendgrid: SendGridSettings = SendGridSettings()
 
     def __post_init__(self) -> None:
         for name in ("public_url", "app_url"):
@@ -56,20 +56,20 @@ class Emails(Section, frozen=True, kw_only=True):
             raise ValueError(msg) from None
 
     @property
-    def keys(self) -> tuple[str, ...]:
+    def signing_keys(self) -> tuple[str, ...]:
         """The signing keys, newest first."""
         return tuple(key for part in self.signing_key.split(",") if (key := part.strip()))
 
-    def lacking(self, sender: str | None) -> list[str]:
+    def missing_for_sendgrid(self, sender: str | None) -> list[str]:
         """The names of what mail by SendGrid needs and is not set; `sender` is SENDER_EMAIL."""
         needed = {
             "SENDER_EMAIL": sender,
             "[emails] public_url": self.public_url,
-            "[emails] signing_key": self.keys,
+            "[emails] signing_key": self.signing_keys,
         }
         return [name for name, value in needed.items() if not value]
 
     @property
-    def application(self) -> str:
+    def application_url(self) -> str:
         """Where the application's own pages are."""
         return (self.app_url or self.public_url).rstrip("/")

@@ -5,25 +5,25 @@ import re
 
 from msgspec import Struct
 
-_FORM = re.compile(
+_ADDRESS_PATTERN = re.compile(
     r"(?:\[(?P<ip6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]{1,253})):(?P<port>\d{1,5})"
 )
 
 
-class Address(Struct, frozen=True, kw_only=True):
+class ListenAddress(Struct, frozen=True, kw_only=True):
     """A host (a name or an IP address, without brackets) and a port; 0 is any free one."""
 
     host: str
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> "Address":
+    def parse(cls, text: str) -> "ListenAddress":
         """Reads it.
 
         Raises:
             ValueError: it is none; the text is not quoted.
         """
-        found = _FORM.fullmatch(text) if text.isascii() else None
+        found = _ADDRESS_PATTERN.fullmatch(text) if text.isascii() else None
         if found is None or int(found["port"]) > 65_535:
             msg = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
             raise ValueError(msg)
@@ -37,7 +37,7 @@ class Address(Struct, frozen=True, kw_only=True):
         return cls(host=host, port=int(found["port"]))
 
     @property
-    def loopback(self) -> bool:
+    def is_loopback(self) -> bool:
         """Whether only this machine can reach it; a name other than localhost may be any."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
@@ -45,10 +45,10 @@ class Address(Struct, frozen=True, kw_only=True):
             return self.host.lower() == "localhost"
 
     @property
-    def near(self) -> "Address":
+    def as_reached_locally(self) -> "ListenAddress":
         """The same as seen from this machine: `0.0.0.0` and `::` are listened on, not asked."""
         nearest = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # not bound here
-        return Address(host=nearest.get(self.host, self.host), port=self.port)
+        return ListenAddress(host=nearest.get(self.host, self.host), port=self.port)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

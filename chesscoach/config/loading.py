@@ -23,13 +23,19 @@ from typing import Any
 import dotenv
 import msgspec
 
-from chesscoach.config.settings import Config, Origin, Process, Settings, default_schedules
+from chesscoach.config.settings import (
+    Config,
+    ProcessEnvironment,
+    Settings,
+    SettingsOrigin,
+    default_schedules,
+)
 from chesscoach.errors import ConfigError
-from chesscoach.schedules.schedule import Schedule, instant
+from chesscoach.schedules.schedule import Schedule, parse_rfc3339
 
 PREFIX = "CHESSCOACH_"
-OLD_INTERVAL = "BACKGROUND_SYNC_INTERVAL_SECONDS"
-_RESERVED = ("CHESSCOACH_CONFIG", "CHESSCOACH_SLOT", OLD_INTERVAL)
+LEGACY_INTERVAL = "BACKGROUND_SYNC_INTERVAL_SECONDS"
+_RESERVED = ("CHESSCOACH_CONFIG", "CHESSCOACH_SLOT", LEGACY_INTERVAL)
 _SECRETS = ("MONGO_URL", "DB_NAME", "SENDGRID_API_KEY", "SENDER_EMAIL")
 _SIGNING_KEY = "CHESSCOACH_EMAILS__SIGNING_KEY"
 
@@ -52,18 +58,18 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     beside = _read_dotenv(file.parent / ".env")
     env = {**beside, **real}
     _convert(table, str(file), strict=True)
-    merged = _overlay(table, _settings_in(env))
-    if key := _secret(_SIGNING_KEY, real, beside):
+    merged = _merge(table, _environment_settings(env))
+    if key := _read_secret(_SIGNING_KEY, real, beside):
         merged.setdefault("emails", {})["signing_key"] = key
-    if seconds := env.get(OLD_INTERVAL, "").strip():
-        _every(merged, seconds)
-    if name := _secret("DB_NAME", real, beside):
+    if seconds := env.get(LEGACY_INTERVAL, "").strip():
+        _apply_legacy_interval(merged, seconds)
+    if name := _read_secret("DB_NAME", real, beside):
         merged.setdefault("database", {})["name"] = name
-    config = _hourly(_convert(merged, "the environment", strict=False))
+    config = _hourly_if_local_delivery(_convert(merged, "the environment", strict=False))
     return Settings(
         config=config,
-        process=_process(real, beside, config.emails.keys),
-        origin=_origin(file, real, beside),
+        process=_process_environment(real, beside, config.emails.signing_keys),
+        origin=_settings_origin(file, real, beside),
     )
 
 
@@ -130,13 +136,13 @@ def _explain(message: str, prefix: str, where: str) -> str:
     return f"{key or 'configuration'}: {text[:1].lower()}{text[1:]} (in {where})"
 
 
-def _settings_in(env: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
+def _environment_settings(env: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
     for name, value in sorted(env.items()):
         if name.startswith(PREFIX) and "__" in name and name != f"{_SIGNING_KEY}_FILE":
             yield name.removeprefix(PREFIX).lower().split("__"), value
 
 
-def _overlay(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]) -> dict[str, Any]:
+def _merge(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]) -> dict[str, Any]:
     merged: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in table.items()}
     for keys, value in settings:
         if keys[0] == "schedules" and "schedules" not in merged:
@@ -150,10 +156,10 @@ def _overlay(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]
     return merged
 
 
-def _every(table: dict[str, Any], seconds: str) -> None:
+def _apply_legacy_interval(table: dict[str, Any], seconds: str) -> None:
     """Makes `sync_games` run in the period that the application's own setting tells."""
     if not (seconds.isascii() and seconds.isdigit() and 0 < int(seconds) < 10**8):
-        msg = f"{OLD_INTERVAL}: expected a positive number of whole seconds"
+        msg = f"{LEGACY_INTERVAL}: expected a positive number of whole seconds"
         raise ConfigError(msg)
     schedules = table.setdefault("schedules", msgspec.to_builtins(default_schedules()))
     if not isinstance(schedules, dict):
@@ -170,7 +176,7 @@ def _every(table: dict[str, Any], seconds: str) -> None:
     }
 
 
-def _hourly(config: Config) -> Config:
+def _hourly_if_local_delivery(config: Config) -> Config:
     """Lets the weekly mail's own schedule run hourly where each player has a time of his own."""
     name = "weekly_emails"
     usual = default_schedules()[name].cron
@@ -181,7 +187,7 @@ def _hourly(config: Config) -> Config:
     return msgspec.structs.replace(config, schedules={**config.schedules, name: hourly})
 
 
-def _secret(name: str, *places: Mapping[str, str]) -> str | None:
+def _read_secret(name: str, *places: Mapping[str, str]) -> str | None:
     """A value, or the content of the file that `NAME_FILE` names, from the first place to say."""
     for env in places:
         if value := env.get(name):
@@ -195,29 +201,31 @@ def _secret(name: str, *places: Mapping[str, str]) -> str | None:
     return None
 
 
-def _process(
+def _process_environment(
     real: Mapping[str, str], beside: Mapping[str, str], secret_settings: tuple[str, ...]
-) -> Process:
+) -> ProcessEnvironment:
     kubernetes = "KUBERNETES_SERVICE_HOST" in real
     systemd = "INVOCATION_ID" in real
-    return Process(
-        mongo_url=_secret("MONGO_URL", real, beside),
-        sendgrid_key=_secret("SENDGRID_API_KEY", real, beside),
-        sender_email=_secret("SENDER_EMAIL", real, beside),
+    return ProcessEnvironment(
+        mongo_url=_read_secret("MONGO_URL", real, beside),
+        sendgrid_key=_read_secret("SENDGRID_API_KEY", real, beside),
+        sender_email=_read_secret("SENDER_EMAIL", real, beside),
         secret_settings=secret_settings,
-        slot=_slot(real.get("CHESSCOACH_SLOT")),
+        slot=_parse_slot(real.get("CHESSCOACH_SLOT")),
         kubernetes_job=real.get("KUBERNETES_JOB_NAME") or None,
         completion_index=real.get("JOB_COMPLETION_INDEX") or None,
         source="kubernetes" if kubernetes else "systemd" if systemd else "cli",
     )
 
 
-def _origin(file: Path, real: Mapping[str, str], beside: Mapping[str, str]) -> Origin:
+def _settings_origin(
+    file: Path, real: Mapping[str, str], beside: Mapping[str, str]
+) -> SettingsOrigin:
     places = {"environment": real, ".env": beside}
     variables = {name: "environment" for name in _RESERVED if real.get(name)}
     secret_files: list[str] = []
     for place, env in places.items():
-        for keys, _ in _settings_in(env):
+        for keys, _ in _environment_settings(env):
             variables.setdefault(PREFIX + "__".join(keys).upper(), place)
     for name in (*_SECRETS, _SIGNING_KEY):
         found = [
@@ -230,7 +238,7 @@ def _origin(file: Path, real: Mapping[str, str], beside: Mapping[str, str]) -> O
             variables[spelled] = place
             secret_files += [value] if spelled.endswith("_FILE") else []
     dotenv_file = file.parent / ".env"
-    return Origin(
+    return SettingsOrigin(
         file=str(file.absolute()) if file.is_file() else None,
         dotenv=str(dotenv_file.absolute()) if dotenv_file.is_file() else None,
         variables=dict(sorted(variables.items())),
@@ -238,11 +246,11 @@ def _origin(file: Path, real: Mapping[str, str], beside: Mapping[str, str]) -> O
     )
 
 
-def _slot(text: str | None) -> datetime | None:
+def _parse_slot(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        return instant(text)
+        return parse_rfc3339(text)
     except ValueError:
         msg = "CHESSCOACH_SLOT: expected an instant in RFC 3339, such as 2026-11-21T06:00:00Z"
         raise ConfigError(msg) from None

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=1, le=10_000_000)]
-Share = Annotated[float, Meta(ge=0, le=1)]
+PositiveInt = Annotated[int, Meta(ge=1, le=10_000_000)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https URL")]
 UrlOrNone = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$", description="a URL, or nothing")]
 
@@ -15,7 +15,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of `config.toml`; an unknown key in it is refused."""
 
 
-class Upstream(Section, frozen=True, kw_only=True):
+class UpstreamSettings(Section, frozen=True, kw_only=True):
     """What the tables of those whom we ask share."""
 
     base_url: Url

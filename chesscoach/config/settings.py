@@ -10,17 +10,17 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Meta, Struct
 
-from chesscoach.config.cleanup import Cleanup
-from chesscoach.config.emails import Emails
-from chesscoach.config.listen_address import Address
-from chesscoach.config.section import Count, Section, Share, Upstream, Url
+from chesscoach.config.cleanup import CleanupSettings
+from chesscoach.config.emails import EmailSettings
+from chesscoach.config.listen_address import ListenAddress
+from chesscoach.config.section import Fraction, PositiveInt, Section, UpstreamSettings, Url
 from chesscoach.schedules.schedule import Schedule, Seconds
 
 Listener = Literal["admin", "public"]
 LISTENERS: tuple[Listener, ...] = ("admin", "public")
 
 
-class Database(Section, frozen=True, kw_only=True):
+class DatabaseSettings(Section, frozen=True, kw_only=True):
     """`[database]`; the URL itself is a secret and comes from `MONGO_URL` alone."""
 
     name: Annotated[str, Meta(pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$')] = "chesscoach"
@@ -29,7 +29,7 @@ class Database(Section, frozen=True, kw_only=True):
     allow_weak_writes: bool = False
 
 
-class Runner(Section, frozen=True, kw_only=True):
+class RunnerSettings(Section, frozen=True, kw_only=True):
     """`[runner]`: what every job shares."""
 
     lease_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
@@ -39,62 +39,62 @@ class Runner(Section, frozen=True, kw_only=True):
     standby_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
 
 
-Lanes = Annotated[int, Meta(ge=1, le=100)]
+LaneCount = Annotated[int, Meta(ge=1, le=100)]
 
 
-class Lichess(Upstream, frozen=True, kw_only=True):
+class LichessSettings(UpstreamSettings, frozen=True, kw_only=True):
     """`[sources.lichess]`."""
 
     base_url: Url = "https://lichess.org"
-    lanes: Lanes = 1
-    users_per_10min: Count = 8000
+    lanes: LaneCount = 1
+    users_per_10min: PositiveInt = 8000
 
 
-class Chesscom(Upstream, frozen=True, kw_only=True):
+class ChesscomSettings(UpstreamSettings, frozen=True, kw_only=True):
     """`[sources.chesscom]`."""
 
     base_url: Url = "https://api.chess.com/pub"
-    lanes: Lanes = 1
+    lanes: LaneCount = 1
 
 
-class Sources(Section, frozen=True, kw_only=True):
+class SourceSettings(Section, frozen=True, kw_only=True):
     """`[sources]`: how the sites are asked."""
 
     contact: Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*$")] = ""
     timeout_s: Seconds = 30.0
     pause_s: Seconds = 60.0
     breaker_s: Seconds = 900.0
-    lichess: Lichess = Lichess()
-    chesscom: Chesscom = Chesscom()
+    lichess: LichessSettings = LichessSettings()
+    chesscom: ChesscomSettings = ChesscomSettings()
 
 
-class Sync(Section, frozen=True, kw_only=True):
+class SyncSettings(Section, frozen=True, kw_only=True):
     """`[sync]`: what is fetched of a player and what of it is analysed."""
 
     first_months: Annotated[int, Meta(ge=1, le=120)] = 3
-    first_games: Count = 500
+    first_games: PositiveInt = 500
     analyses_per_day: Annotated[int, Meta(ge=0, le=10_000)] = 3
     analyses_first_sync: Annotated[int, Meta(ge=0, le=10_000)] = 15
     analysis_moves: Annotated[int, Meta(ge=0, le=1000)] = 10
 
 
-class Limits(Section, frozen=True, kw_only=True):
+class JobLimits(Section, frozen=True, kw_only=True):
     """`[jobs.NAME]`: when a run of that job is stopped, and when it is complained about."""
 
     timeout_s: Seconds = 20_000.0
     warn_after_s: Seconds = 300.0
-    success_threshold: Share = 0.9
+    success_threshold: Fraction = 0.9
 
 
-class Jobs(Section, frozen=True, kw_only=True):
+class JobsSettings(Section, frozen=True, kw_only=True):
     """`[jobs]`: a table for each job."""
 
-    sync_games: Limits = Limits()
-    weekly_emails: Limits = Limits()
-    cleanup: Limits = Limits()
+    sync_games: JobLimits = JobLimits()
+    weekly_emails: JobLimits = JobLimits()
+    cleanup: JobLimits = JobLimits()
 
 
-class Web(Section, frozen=True, kw_only=True):
+class WebSettings(Section, frozen=True, kw_only=True):
     """`[web]`: where we listen; an empty address is not listened on."""
 
     admin: str = "127.0.0.1:8080"
@@ -109,20 +109,20 @@ class Web(Section, frozen=True, kw_only=True):
                 msg = f"{name}: {error}"
                 raise ValueError(msg) from None
         admin = self.address("admin")
-        if admin is not None and not admin.loopback and not self.allow_remote_admin:
+        if admin is not None and not admin.is_loopback and not self.allow_remote_admin:
             msg = (
                 "admin: other machines can reach it, and nobody is asked who he is; take "
                 "127.0.0.1, or set [web] allow_remote_admin"
             )
             raise ValueError(msg)
 
-    def address(self, listener: Listener) -> Address | None:
+    def address(self, listener: Listener) -> ListenAddress | None:
         """Where a listener listens, if it does."""
         text = self.admin if listener == "admin" else self.public
-        return Address.parse(text) if text else None
+        return ListenAddress.parse(text) if text else None
 
 
-class Log(Section, frozen=True, kw_only=True):
+class LogSettings(Section, frozen=True, kw_only=True):
     """`[log]`."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -149,19 +149,19 @@ def default_schedules() -> dict[str, Schedule]:
 class Config(Section, frozen=True, kw_only=True):
     """All settings, checked."""
 
-    database: Database = Database()
-    runner: Runner = Runner()
-    sources: Sources = Sources()
-    sync: Sync = Sync()
-    emails: Emails = Emails()
-    cleanup: Cleanup = Cleanup()
-    jobs: Jobs = Jobs()
-    web: Web = Web()
-    log: Log = Log()
+    database: DatabaseSettings = DatabaseSettings()
+    runner: RunnerSettings = RunnerSettings()
+    sources: SourceSettings = SourceSettings()
+    sync: SyncSettings = SyncSettings()
+    emails: EmailSettings = EmailSettings()
+    cleanup: CleanupSettings = CleanupSettings()
+    jobs: JobsSettings = JobsSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
     schedules: dict[str, Schedule] = msgspec.field(default_factory=default_schedules)
 
 
-class Process(Struct, frozen=True, kw_only=True):
+class ProcessEnvironment(Struct, frozen=True, kw_only=True):
     """What this process was given besides settings.
 
     `slot` comes from `CHESSCOACH_SLOT`; `kubernetes_job` is the pod's Job name, which ends in the
@@ -192,7 +192,7 @@ class Process(Struct, frozen=True, kw_only=True):
         return f"Process(slot={self.slot}, source={self.source!r})"
 
 
-class Origin(Struct, frozen=True, kw_only=True):
+class SettingsOrigin(Struct, frozen=True, kw_only=True):
     """Where the settings came from, for people who look for a mistake: names and places, no values.
 
     `file` and `dotenv` are the files that were read, if there are such; `variables` maps each
@@ -210,5 +210,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The configuration and the process it is for, as `load` returns them."""
 
     config: Config
-    process: Process
-    origin: Origin = Origin()
+    process: ProcessEnvironment
+    origin: SettingsOrigin = SettingsOrigin()

@@ -16,36 +16,36 @@ from rich.table import Table
 
 from chesscoach import config, log
 from chesscoach.config import (
-    Chesscom,
+    ChesscomSettings,
     Config,
-    Database,
-    Emails,
-    Lichess,
-    Process,
+    DatabaseSettings,
+    EmailSettings,
+    LichessSettings,
+    ProcessEnvironment,
     Settings,
-    Sources,
+    SourceSettings,
 )
 from chesscoach.context import Context, open_context, utc_now
-from chesscoach.demo.fake_chesscom import ChesscomStandIn
-from chesscoach.demo.fake_lichess import LichessStandIn
-from chesscoach.demo.sample_data import furnish
+from chesscoach.demo.fake_chesscom import FakeChesscom
+from chesscoach.demo.fake_lichess import FakeLichess
+from chesscoach.demo.sample_data import insert_sample_data
 from chesscoach.demo.world import sample_world
 from chesscoach.jobs import command, sync_games, weekly_emails
 from chesscoach.schedules import week_bounds
 from chesscoach.sources.game import Platform
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
-from chesscoach.worker.runner.result import Ending
+from chesscoach.worker.runner.result import RunResult
 
 _FOLDER = ".chesscoach/demo"
 _DELAY_S = 0.03
 
 
-async def show(stop: Stop, console: Console, today: datetime) -> int:
+async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
     """Runs the demo; returns its exit code."""
     world, members = sample_world(today)
-    lichess = LichessStandIn(world, delay_s=_DELAY_S)
-    chesscom = ChesscomStandIn(world, delay_s=_DELAY_S)
+    lichess = FakeLichess(world, delay_s=_DELAY_S)
+    chesscom = FakeChesscom(world, delay_s=_DELAY_S)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
@@ -62,16 +62,16 @@ async def show(stop: Stop, console: Console, today: datetime) -> int:
         before = await ctx.store.games.count_by_user(users)
         console.print(f"Syncing {len(users)} players: `python -m chesscoach.jobs.sync_games --all`")
         with command.progress_bar("sync_games") as observe:
-            ending = await runner.by_hand(
+            ending = await runner.run_manually(
                 ctx, sync_games.JOB, sync_games.Args(all=True), stop, observe
             )
         after = await ctx.store.games.count_by_user(users)
         console.print(_table(members, before, after))
-        _sum_up(console, ending, sum(after.values()) - sum(before.values()))
-        await furnish(ctx.store, users, today)
+        _print_summary(console, ending, sum(after.values()) - sum(before.values()))
+        await insert_sample_data(ctx.store, users, today)
         console.print("Writing Monday's mails: `python -m chesscoach.jobs.weekly_emails`")
-        mailed = await runner.by_hand(ctx, weekly_emails.JOB, weekly_emails.Args(), stop)
-        await _show_mails(console, ctx, mailed)
+        mailed = await runner.run_manually(ctx, weekly_emails.JOB, weekly_emails.Args(), stop)
+        await _print_emails(console, ctx, mailed)
         console.print(f"The data is in {_FOLDER}/mongo (database {ctx.config.database.name}).")
         console.print(f"To begin anew: rm -r {_FOLDER}. Nothing has been left running.")
         return ending.exit_code or mailed.exit_code
@@ -80,19 +80,19 @@ async def show(stop: Stop, console: Console, today: datetime) -> int:
 def _settings(lichess_url: str, chesscom_url: str) -> Settings:
     return Settings(
         config=Config(
-            database=Database(name="chesscoach_demo", embedded_dir=f"{_FOLDER}/mongo"),
-            sources=Sources(
+            database=DatabaseSettings(name="chesscoach_demo", embedded_dir=f"{_FOLDER}/mongo"),
+            sources=SourceSettings(
                 contact="demo@localhost",
-                lichess=Lichess(base_url=lichess_url),
-                chesscom=Chesscom(base_url=f"{chesscom_url}/pub"),
+                lichess=LichessSettings(base_url=lichess_url),
+                chesscom=ChesscomSettings(base_url=f"{chesscom_url}/pub"),
             ),
-            emails=Emails(
+            emails=EmailSettings(
                 public_url="https://coach.example.org",
                 signing_key="of the demo alone",
                 outbox_dir=f"{_FOLDER}/outbox",
             ),
         ),
-        process=Process(),
+        process=ProcessEnvironment(),
     )
 
 
@@ -111,7 +111,7 @@ def _table(
     return table
 
 
-def _sum_up(console: Console, ending: Ending, new: int) -> None:
+def _print_summary(console: Console, ending: RunResult, new: int) -> None:
     record = ending.record
     notes = record.get("notes", {})
     asked = notes.get("lichess_requests", 0) + notes.get("chesscom_requests", 0)
@@ -126,9 +126,9 @@ def _sum_up(console: Console, ending: Ending, new: int) -> None:
         console.print(f"The run ended as {record['outcome']}: {record.get('errors')}")
 
 
-async def _show_mails(console: Console, ctx: Context, ending: Ending) -> None:
+async def _print_emails(console: Console, ctx: Context, ending: RunResult) -> None:
     """Where the mails are that have been written, by this show or an earlier one."""
-    week = week_bounds.closed(ctx.now(), ZoneInfo("UTC"))
+    week = week_bounds.last_closed_week(ctx.now(), ZoneInfo("UTC"))
     rows = await ctx.store.outbox.recent(state="sent", week=week.key, user_id=None, limit=100)
     new = ending.record.get("done", 0)
     console.print(f"{new} new mails of {week.key}, as files that a mail program opens:")
@@ -139,8 +139,8 @@ async def _show_mails(console: Console, ctx: Context, ending: Ending) -> None:
 @click.command()
 def main() -> None:
     """Show sync and mail on embedded parts: no account, no network, nothing left running."""
-    log.configure(config.Log(level="warning"), stream="stderr")
-    stop, console = Stop(), Console()
+    log.configure(config.LogSettings(level="warning"), stream="stderr")
+    stop, console = ShutdownRequest(), Console()
     sys.exit(
         command.run_until_stopped(
             lambda: show(

@@ -11,13 +11,13 @@ import msgspec
 from aiohttp import web
 
 from chesscoach.demo.fake_lichess import movetext
-from chesscoach.demo.fake_site import FAULT, StandIn
-from chesscoach.demo.world import Played, World
+from chesscoach.demo.fake_site import FAULT, FakeSite
+from chesscoach.demo.world import SimulatedGame, World
 
-_USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
+_STANDARD_FEN = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 
 
-class ChesscomStandIn(StandIn):
+class FakeChesscom(FakeSite):
     """Answers for the Chess.com half of a world, below `/pub`.
 
     `now` is its clock, `ahead` how far the zone in which its months turn is ahead of UTC.
@@ -39,11 +39,11 @@ class ChesscomStandIn(StandIn):
             web.get("/pub/player/{name}", self._profile),
         ]
 
-    def too_many(self) -> web.Response:
+    def concurrency_error(self) -> web.Response:
         """As the site says it."""
         return web.json_response({"code": 0, "message": "Rate limit exceeded"}, status=429)
 
-    def _refused(self, request: web.Request) -> web.Response | None:
+    def _error_response(self, request: web.Request) -> web.Response | None:
         """What is said of a request that cannot be answered with data."""
         if "contact" not in request.headers.get("User-Agent", ""):
             self.violations.append("no contact in the User-Agent")
@@ -63,7 +63,7 @@ class ChesscomStandIn(StandIn):
         return None
 
     async def _profile(self, request: web.Request) -> web.StreamResponse:
-        if refused := self._refused(request):
+        if refused := self._error_response(request):
             return refused
         player = self.world.players["chess.com"][request.match_info["name"]]
         return web.json_response(
@@ -81,7 +81,7 @@ class ChesscomStandIn(StandIn):
         )
 
     async def _month(self, request: web.Request) -> web.StreamResponse:
-        if refused := self._refused(request):
+        if refused := self._error_response(request):
             return refused
         name = request.match_info["name"]
         month = f"{request.match_info['year']}-{request.match_info['month']}"
@@ -102,7 +102,7 @@ class ChesscomStandIn(StandIn):
         games = [
             game
             for game in self.world.players["chess.com"][name].games
-            if game.listed
+            if game.is_listed
             and game.ended_at
             and (game.month or self.month_of(game.ended_at)) == month
         ]
@@ -119,17 +119,17 @@ def _error(message: str) -> web.Response:
     return web.json_response({"code": 0, "message": message}, status=404)
 
 
-def chesscom_json(game: Played) -> dict[str, Any]:
+def chesscom_json(game: SimulatedGame) -> dict[str, Any]:
     """A game as a month lists it."""
     ended = game.ended_at or game.started_at
-    lost = "checkmated" if game.famous.moves.endswith("#") else "resigned"
+    lost = "checkmated" if game.historical.moves.endswith("#") else "resigned"
     white, black = {"1-0": ("win", lost), "0-1": (lost, "win")}.get(
-        game.famous.result, ("agreed", "agreed")
+        game.historical.result, ("agreed", "agreed")
     )
     pgn = (
         f'[Event "Live Chess"]\n[Site "Chess.com"]\n[Date "{game.started_at:%Y.%m.%d}"]\n'
-        f'[White "{game.white}"]\n[Black "{game.black}"]\n[Result "{game.famous.result}"]\n'
-        f'[ECO "{game.famous.eco}"]\n[UTCDate "{game.started_at:%Y.%m.%d}"]\n'
+        f'[White "{game.white}"]\n[Black "{game.black}"]\n[Result "{game.historical.result}"]\n'
+        f'[ECO "{game.historical.eco}"]\n[UTCDate "{game.started_at:%Y.%m.%d}"]\n'
         f'[UTCTime "{game.started_at:%H:%M:%S}"]\n[Link "{game.url}"]\n\n'
         f"{movetext(game, clocks=True)}\n"
     )
@@ -139,21 +139,21 @@ def chesscom_json(game: Played) -> dict[str, Any]:
         "time_control": "1/259200" if game.speed == "daily" else "600",
         "end_time": int(ended.timestamp()),
         "rated": game.rated,
-        "tcn": game.famous.tcn,
+        "tcn": game.historical.tcn,
         "uuid": game.id,
-        "initial_setup": game.initial_fen or _USUAL,
-        "fen": game.famous.fen,
+        "initial_setup": game.initial_fen or _STANDARD_FEN,
+        "fen": game.historical.fen,
         "time_class": game.speed,
         "rules": "chess" if game.variant in ("", "standard") else game.variant.lower(),
         "white": _side(game.white, game.keys[0], 1510, white),
         "black": _side(game.black, game.keys[1], 1495, black),
-        "eco": "https://www.chess.com/openings/" + game.famous.opening.replace(" ", "-"),
+        "eco": "https://www.chess.com/openings/" + game.historical.opening.replace(" ", "-"),
     }
     if game.speed == "daily":
         said["start_time"] = int(game.started_at.timestamp())
     if game.accuracies:
         said["accuracies"] = dict(zip(("white", "black"), game.accuracies, strict=True))
-    return game.told(said)
+    return game.with_overrides(said)
 
 
 def _side(name: str, key: str, rating: int, result: str) -> dict[str, Any]:

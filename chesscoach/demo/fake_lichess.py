@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from chesscoach.demo.fake_site import StandIn
-from chesscoach.demo.world import Played, Player, World
+from chesscoach.demo.fake_site import FakeSite
+from chesscoach.demo.world import SimulatedGame, SimulatedPlayer, World
 
 ENGINE = "Stockfish level "
 _CHUNK = 100
 
 
-class LichessStandIn(StandIn):
+class FakeLichess(FakeSite):
     """Answers for the Lichess half of a world."""
 
     def __init__(self, world: World, *, delay_s: float = 0.0, users_per_10min: int = 8000) -> None:
@@ -29,16 +29,16 @@ class LichessStandIn(StandIn):
         return [
             web.post("/api/users", self._users),
             web.get("/api/games/user/{name}", self._games),
-            web.post("/api/games/export/_ids", self._by_id),
+            web.post("/api/games/export/_ids", self._games_by_id),
         ]
 
-    def too_many(self) -> web.Response:
+    def concurrency_error(self) -> web.Response:
         """As the site says it."""
         return web.json_response({"error": "Please only run 1 request(s) at a time"}, status=429)
 
-    def elapse(self, seconds: float) -> None:
+    def advance_time(self, seconds: float) -> None:
         """As above; the allowance of ten minutes renews itself meanwhile."""
-        super().elapse(seconds)
+        super().advance_time(seconds)
         self._asked = [(at - seconds, n) for at, n in self._asked]
 
     async def _users(self, request: web.Request) -> web.StreamResponse:
@@ -50,7 +50,7 @@ class LichessStandIn(StandIn):
         self._asked = [(at, n) for at, n in self._asked if at > now - 600]
         if sum(n for _, n in self._asked) + len(ids) > self._allowance:
             self.violations.append("more users in ten minutes than allowed")
-            return self.too_many()
+            return self.concurrency_error()
         self._asked.append((now, len(ids)))
         players = self.world.players["lichess"]
         found = [_user(key, players[key]) for key in ids if key in players]
@@ -67,14 +67,14 @@ class LichessStandIn(StandIn):
         games = [
             game
             for game in player.games
-            if _ms(game.started_at) >= since and _wanted(game, query.get("ongoing") == "true")
+            if _ms(game.started_at) >= since and _is_exported(game, query.get("ongoing") == "true")
         ]
         if query.get("finished") == "false":
             games = [game for game in games if game.ended_at is None]
         games.sort(key=lambda game: game.started_at, reverse=query.get("sort") != "dateAsc")
         return await self._ndjson(request, games[: int(query.get("max", len(games)))])
 
-    async def _by_id(self, request: web.Request) -> web.StreamResponse:
+    async def _games_by_id(self, request: web.Request) -> web.StreamResponse:
         ids = (await request.text()).split(",")
         if len(ids) > 300:
             self.violations.append(f"{len(ids)} games in one request")
@@ -82,25 +82,27 @@ class LichessStandIn(StandIn):
         found = [game for game in games if game is not None and game.status != "aborted"]
         return await self._ndjson(request, found)
 
-    async def _ndjson(self, request: web.Request, games: Iterable[Played]) -> web.StreamResponse:
+    async def _ndjson(
+        self, request: web.Request, games: Iterable[SimulatedGame]
+    ) -> web.StreamResponse:
         lines = [msgspec.json.encode(lichess_json(game)) + b"\n" for game in games]
         chunks = [b"".join(lines[at : at + _CHUNK]) for at in range(0, len(lines), _CHUNK)]
         return await self.stream(request, chunks, "application/x-ndjson")
 
 
-def _wanted(game: Played, ongoing: bool) -> bool:
+def _is_exported(game: SimulatedGame, ongoing: bool) -> bool:
     """Without `ongoing=true` only finished games come; with it also aborted ones."""
-    return ongoing or game.listed
+    return ongoing or game.is_listed
 
 
-def _on_the_clock(game: Played) -> bool:
-    return game.listed and game.speed != "correspondence"
+def _on_the_clock(game: SimulatedGame) -> bool:
+    return game.is_listed and game.speed != "correspondence"
 
 
-def _user(key: str, player: Player) -> dict[str, Any]:
+def _user(key: str, player: SimulatedPlayer) -> dict[str, Any]:
     if player.closed:
         return {"id": key, "username": player.name, "disabled": True}
-    rated = sum(game.rated and game.listed for game in player.games)
+    rated = sum(game.rated and game.is_listed for game in player.games)
     user: dict[str, Any] = {
         "id": key,
         "username": player.name,
@@ -112,21 +114,21 @@ def _user(key: str, player: Player) -> dict[str, Any]:
     return user | ({"title": player.title} if player.title else {})
 
 
-def lichess_json(game: Played) -> dict[str, Any]:
+def lichess_json(game: SimulatedGame) -> dict[str, Any]:
     """A game as an export's line."""
     done = game.ended_at is not None
-    winner = {"1-0": "white", "0-1": "black"}.get(game.famous.result) if done else None
+    winner = {"1-0": "white", "0-1": "black"}.get(game.historical.result) if done else None
     status = game.status
     if done and winner is None and status == "resign":
         status = "draw"
-    elif done and status == "resign" and game.famous.moves.endswith("#"):
+    elif done and status == "resign" and game.historical.moves.endswith("#"):
         status = "mate"
     started = game.started_at
     pgn = (
         f'[Event "rated {game.speed} game"]\n[Site "{game.url}"]\n'
         f'[Date "{started:%Y.%m.%d}"]\n[White "{game.white}"]\n[Black "{game.black}"]\n'
-        f'[Result "{game.famous.result if done else "*"}"]\n[UTCDate "{started:%Y.%m.%d}"]\n'
-        f'[UTCTime "{started:%H:%M:%S}"]\n[ECO "{game.famous.eco}"]\n\n{movetext(game)}\n\n\n'
+        f'[Result "{game.historical.result if done else "*"}"]\n[UTCDate "{started:%Y.%m.%d}"]\n'
+        f'[UTCTime "{started:%H:%M:%S}"]\n[ECO "{game.historical.eco}"]\n\n{movetext(game)}\n\n\n'
     )
     line: dict[str, Any] = {
         "id": game.id,
@@ -139,8 +141,8 @@ def lichess_json(game: Played) -> dict[str, Any]:
         "status": status,
         "source": "pool",
         "players": {"white": _side(game.white, 1612), "black": _side(game.black, 1598)},
-        "opening": {"eco": game.famous.eco, "name": game.famous.opening, "ply": 4},
-        "moves": game.famous.moves,
+        "opening": {"eco": game.historical.eco, "name": game.historical.opening, "ply": 4},
+        "moves": game.historical.moves,
         "pgn": pgn,
     }
     line |= {"winner": winner} if winner else {}
@@ -149,7 +151,7 @@ def lichess_json(game: Played) -> dict[str, Any]:
         line["daysPerTurn"] = 3
     else:
         line["clock"] = {"initial": 600, "increment": 0, "totalTime": 600}
-    return game.told(line)
+    return game.with_overrides(line)
 
 
 def _side(name: str, rating: int) -> dict[str, Any]:
@@ -160,16 +162,16 @@ def _side(name: str, rating: int) -> dict[str, Any]:
     return {"user": {"name": name, "id": name.lower()}, "rating": rating}
 
 
-def movetext(game: Played, clocks: bool = False) -> str:
+def movetext(game: SimulatedGame, clocks: bool = False) -> str:
     """The moves as PGN, each with a clock comment where the site writes one."""
     words = []
-    for ply, san in enumerate(game.famous.moves.split()):
+    for ply, san in enumerate(game.historical.moves.split()):
         number = f"{ply // 2 + 1}." if ply % 2 == 0 else f"{ply // 2 + 1}..." if clocks else ""
         words += [word for word in (number, san) if word]
         if clocks:
             left = 600 - 2 * ply
             words.append(f"{{[%clk 0:{left // 60:02}:{left % 60:02}]}}")
-    return " ".join((*words, game.famous.result if game.ended_at else "*"))
+    return " ".join((*words, game.historical.result if game.ended_at else "*"))
 
 
 def _ms(instant: datetime) -> int:

@@ -10,14 +10,16 @@ from typing import Literal
 from aiohttp import web
 from msgspec import Struct
 
-Fault = Literal["429", "500", "503", "reset", "hang", "cut", "short", "internal", "403", "html"]
+SiteFault = Literal["429", "500", "503", "reset", "hang", "cut", "short", "internal", "403", "html"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FAULT = web.RequestKey("fault", str)
 _PATIENCE = 3
-_CHALLENGE = '<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head></html>'
+_CHALLENGE_PAGE = (
+    '<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head></html>'
+)
 
 
-class Seen(Struct, kw_only=True):
+class RecordedRequest(Struct, kw_only=True):
     """A request that came in at `at`, in Unix seconds.
 
     `status` is 0 while, or if, it was not answered.
@@ -32,7 +34,7 @@ class Seen(Struct, kw_only=True):
     at: float = 0.0
 
 
-class StandIn:
+class FakeSite:
     """A site on loopback.
 
     `seen` is every request, `violations` each breach of the site's rules, `most_in_flight` the
@@ -43,16 +45,16 @@ class StandIn:
     """
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
-        self.seen: list[Seen] = []
+        self.requests: list[RecordedRequest] = []
         self.violations: list[str] = []
-        self.faults: deque[Fault | Handler | None] = deque()
-        self.ailing: dict[str, Fault] = {}
+        self.faults: deque[SiteFault | Handler | None] = deque()
+        self.ailing: dict[str, SiteFault] = {}
         self.delay_s = delay_s
         self.granted = 1
         self.pause_s = 0.0
         self.breaker_s = 0.0
         self.in_flight = 0
-        self.most_in_flight = 0
+        self.max_in_flight = 0
         self.url = ""
         self._refusals = 0
         self._quiet_until = 0.0
@@ -61,14 +63,14 @@ class StandIn:
         """The site's own handlers."""
         raise NotImplementedError
 
-    def too_many(self) -> web.Response:
+    def concurrency_error(self) -> web.Response:
         """The site's answer to a second request in flight."""
         raise NotImplementedError
 
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[None]:
         """Answers on 127.0.0.1 while it is entered; `url` tells where."""
-        app = web.Application(middlewares=[self._watch], client_max_size=2**22)
+        app = web.Application(middlewares=[self._record_request], client_max_size=2**22)
         app.add_routes(self.routes())
         runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
@@ -83,8 +85,8 @@ class StandIn:
             await runner.cleanup()
 
     @web.middleware
-    async def _watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        seen = Seen(
+    async def _record_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        seen = RecordedRequest(
             method=request.method,
             path=request.path,
             query=dict(request.query),
@@ -93,9 +95,9 @@ class StandIn:
         )
         if seen.at < self._quiet_until:
             self.violations.append(f"{seen.at:.3f} not left alone: {request.path}")
-        self.seen.append(seen)
+        self.requests.append(seen)
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             if request.can_read_body:
                 seen.body = await request.text()
@@ -103,18 +105,18 @@ class StandIn:
             seen.status = response.status
             return response
         finally:
-            self._mind(seen.status)
+            self._set_penalty(seen.status)
             self.in_flight -= 1
 
-    def forgive(self) -> None:
+    def clear_penalty(self) -> None:
         """Whoever was refused last has died, perhaps before he could note it."""
         self._refusals, self._quiet_until = 0, 0.0
 
-    def elapse(self, seconds: float) -> None:
+    def advance_time(self, seconds: float) -> None:
         """Lets so much time seem to have passed."""
         self._quiet_until -= seconds
 
-    def _mind(self, status: int) -> None:
+    def _set_penalty(self, status: int) -> None:
         """For how long nobody may ask after a reply."""
         if status not in (429, 403):
             self._refusals = 0
@@ -127,7 +129,7 @@ class StandIn:
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self.in_flight > self.granted:
             self.violations.append(f"{time.time():.3f} {self.in_flight} in flight: {request.path}")
-            return self.too_many()
+            return self.concurrency_error()
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         fault = self.faults.popleft() if self.faults else None
@@ -136,13 +138,13 @@ class StandIn:
             return await fault(request)
         request[FAULT] = fault or ""
         if fault == "429":
-            return self.too_many()
-        if refused := _refused(fault):
+            return self.concurrency_error()
+        if refused := _fault_response(fault):
             return refused
         if fault == "hang":
             await asyncio.sleep(3600)
         if fault == "reset":
-            _cut(request)
+            _reset_connection(request)
         return await handler(request)
 
     async def stream(
@@ -160,24 +162,24 @@ class StandIn:
         if last:
             await response.write(last)
         if request[FAULT] == "cut":
-            _cut(request)
+            _reset_connection(request)
         await response.write_eof()
         return response
 
 
-def _refused(fault: Fault | None) -> web.Response | None:
+def _fault_response(fault: SiteFault | None) -> web.Response | None:
     if fault == "500":
         return web.Response(status=500, text="oops")
     if fault in ("403", "503", "html"):
         status = 200 if fault == "html" else int(fault)
-        return web.Response(status=status, text=_CHALLENGE, content_type="text/html")
+        return web.Response(status=status, text=_CHALLENGE_PAGE, content_type="text/html")
     if fault == "internal":
         message = "An internal error has occurred. Please contact the developers' forum."
         return web.json_response({"code": 0, "message": message}, status=404)
     return None
 
 
-def _cut(request: web.Request) -> None:
+def _reset_connection(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
     raise ConnectionResetError

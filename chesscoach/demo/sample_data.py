@@ -19,11 +19,13 @@ _WEAKNESSES = (
     "Moving too fast in won positions",
 )
 _STRENGTHS = ("Opening preparation", "Tactics in the middlegame", "Endgame technique")
-_KINDS = ("blunder", "mistake", "inaccuracy", "good", "best")
-_LOSSES = {"blunder": 310, "mistake": 150, "inaccuracy": 70, "good": 15, "best": 0}
+_EVALUATIONS = ("blunder", "mistake", "inaccuracy", "good", "best")
+_CENTIPAWN_LOSSES = {"blunder": 310, "mistake": 150, "inaccuracy": 70, "good": 15, "best": 0}
 
 
-async def furnish(store: Store, user_ids: list[str], now: datetime, seed: int = 7) -> None:
+async def insert_sample_data(
+    store: Store, user_ids: list[str], now: datetime, seed: int = 7
+) -> None:
     """Writes all of it, unless it stands already."""
     database = store.database
     for place, user_id in enumerate(user_ids):
@@ -35,17 +37,17 @@ async def furnish(store: Store, user_ids: list[str], now: datetime, seed: int = 
             "email_notifications": wishes,
         }
         await database.users.update_one({"user_id": user_id}, {"$set": about})
-        await _once(database.player_profiles, {"user_id": user_id}, _profile(chance))
-        await _once(database.user_progress, {"user_id": user_id}, _progress(chance))
-        since = timestamps.text(now - _RECENT)
+        await _insert_missing(database.player_profiles, {"user_id": user_id}, _profile(chance))
+        await _insert_missing(database.user_progress, {"user_id": user_id}, _progress(chance))
+        since = timestamps.format_instant(now - _RECENT)
         played = {"user_id": user_id, "ended_at": {"$gte": since}, "ending": {"$ne": "aborted"}}
         async for game in database.games.find(played).sort("ended_at", 1):
             analysis = _analysis(game, chance)
             key = {"analysis_id": analysis.pop("analysis_id")}
-            await _once(database.game_analyses, key, analysis)
+            await _insert_missing(database.game_analyses, key, analysis)
 
 
-async def _once(rows: Any, key: dict[str, Any], document: dict[str, Any]) -> None:
+async def _insert_missing(rows: Any, key: dict[str, Any], document: dict[str, Any]) -> None:
     await rows.update_one(key, {"$setOnInsert": document}, upsert=True)
 
 
@@ -74,12 +76,12 @@ def _progress(chance: random.Random) -> dict[str, Any]:
 
 def _analysis(game: dict[str, Any], chance: random.Random) -> dict[str, Any]:
     """An engine's view of a game, made an hour after it ended."""
-    ended = timestamps.instant(game["ended_at"])
+    ended = timestamps.parse_instant(game["ended_at"])
     assert ended is not None  # noqa: S101  # our own sync has written it
     sharpness = chance.uniform(0.5, 1.5)
     weights = (1.0 * sharpness, 2.0 * sharpness, 3.0, 12.0, 10.0)
     moves = [
-        _move(number, chance.choices(_KINDS, weights)[0], chance)
+        _move(number, chance.choices(_EVALUATIONS, weights)[0], chance)
         for number in range(1, chance.randrange(18, 42))
     ]
     lost = sum(move["cp_loss"] for move in moves) / len(moves)
@@ -92,7 +94,7 @@ def _analysis(game: dict[str, Any], chance: random.Random) -> dict[str, Any]:
             "accuracy": round(max(100 - lost * 0.6, 35), 1),
             "move_evaluations": moves,
         },
-        "created_at": timestamps.text(ended + timedelta(hours=1)),
+        "created_at": timestamps.format_instant(ended + timedelta(hours=1)),
     }
 
 
@@ -100,6 +102,6 @@ def _move(number: int, kind: str, chance: random.Random) -> dict[str, Any]:
     return {
         "move_number": number,
         "evaluation": kind,
-        "cp_loss": round(_LOSSES[kind] * chance.uniform(0.7, 1.6)),
+        "cp_loss": round(_CENTIPAWN_LOSSES[kind] * chance.uniform(0.7, 1.6)),
         "is_best": kind == "best",
     }

@@ -15,12 +15,12 @@ from uuid import UUID, uuid5
 
 from msgspec import Struct
 
-Site = Literal["lichess", "chess.com"]
+SourceName = Literal["lichess", "chess.com"]
 _NAMESPACE = UUID("2f1c3f52-5a53-4a6e-9b6e-7c1d0f0f3a11")
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-class Famous(Struct, frozen=True):
+class HistoricalGame(Struct, frozen=True):
     """A historical game; `moves` in SAN, `tcn` in Chess.com's notation, `fen` its last position."""
 
     white: str
@@ -36,13 +36,13 @@ class Famous(Struct, frozen=True):
 
 
 @cache
-def famous_games() -> tuple[Famous, ...]:
+def historical_games() -> tuple[HistoricalGame, ...]:
     """All of `famous.toml`."""
     text = resources.files("chesscoach.demo").joinpath("famous.toml").read_text("utf-8")
-    return tuple(Famous(**game) for game in tomllib.loads(text)["game"])
+    return tuple(HistoricalGame(**game) for game in tomllib.loads(text)["game"])
 
 
-class Played(Struct, kw_only=True):
+class SimulatedGame(Struct, kw_only=True):
     """A game on one site, between two names there; `ended_at` None while it is being played.
 
     On Lichess nobody's name is that of an anonymous player, and `Stockfish level 5` is an engine's.
@@ -54,10 +54,10 @@ class Played(Struct, kw_only=True):
     """
 
     number: int
-    site: Site
+    site: SourceName
     white: str
     black: str
-    famous: Famous
+    historical: HistoricalGame
     started_at: datetime
     ended_at: datetime | None
     speed: str = "rapid"
@@ -71,11 +71,11 @@ class Played(Struct, kw_only=True):
     fields: dict[str, Any] = {}
 
     @property
-    def listed(self) -> bool:
+    def is_listed(self) -> bool:
         """Whether it has ended and is among the site's finished games: aborted ones are in none."""
         return self.ended_at is not None and self.status != "aborted"
 
-    def told(self, said: dict[str, Any]) -> dict[str, Any]:
+    def with_overrides(self, said: dict[str, Any]) -> dict[str, Any]:
         """What the site tells of the game, from what it would say of any."""
         return {key: value for key, value in (said | self.fields).items() if value is not None}
 
@@ -99,7 +99,7 @@ class Played(Struct, kw_only=True):
         return f"https://www.chess.com/game/{kind}/{170_000_000_000 + self.number}"
 
 
-class Player(Struct, kw_only=True):
+class SimulatedPlayer(Struct, kw_only=True):
     """A player on one site; `seen_at` moves when he connects.
 
     `key` is what Chess.com knows him by, whatever his name; `gone` are the months for which it
@@ -112,7 +112,7 @@ class Player(Struct, kw_only=True):
     title: str | None = None
     key: str = ""
     gone: set[str] = set()
-    games: list[Played] = []
+    games: list[SimulatedGame] = []
 
 
 def player_uuid(name: str) -> str:
@@ -129,16 +129,19 @@ class World:
     def __init__(self, seed: int = 7) -> None:
         self._random = random.Random(seed)  # noqa: S311  # a sample world, no secrets
         self._number = 0
-        self.players: dict[Site, dict[str, Player]] = {"lichess": {}, "chess.com": {}}
-        self.games: dict[str, Played] = {}
+        self.players: dict[SourceName, dict[str, SimulatedPlayer]] = {
+            "lichess": {},
+            "chess.com": {},
+        }
+        self.games: dict[str, SimulatedGame] = {}
         self.renamed: dict[str, str] = {}
 
-    def add_player(self, site: Site, name: str, seen_at: datetime) -> Player:
+    def add_player(self, site: SourceName, name: str, seen_at: datetime) -> SimulatedPlayer:
         """A new player without games; on Chess.com also one who takes a name that is free again."""
         key = player_uuid(name)
         if self.renamed.pop(name.lower(), None) is not None:
             key = str(uuid5(_NAMESPACE, f"player:{name.lower()}:{len(self.players[site])}"))
-        player = Player(name=name, seen_at=seen_at, key=key, games=[], gone=set())
+        player = SimulatedPlayer(name=name, seen_at=seen_at, key=key, games=[], gone=set())
         self.players[site][name.lower()] = player
         return player
 
@@ -153,32 +156,32 @@ class World:
         self.renamed[old.lower()] = new.lower()
         self.renamed.pop(new.lower(), None)
 
-    def play(
+    def add_game(
         self,
-        site: Site,
+        site: SourceName,
         name: str,
         ended_at: datetime | None,
         *,
         started_at: datetime | None = None,
-        famous: Famous | None = None,
+        famous: HistoricalGame | None = None,
         opponent: str | None = None,
         speed: str = "rapid",
         status: str = "resign",
         **more: Any,
-    ) -> Played:
+    ) -> SimulatedGame:
         """Lets a player play a game, and connects him for it; `more` as in `Played`."""
         self._number += 1
-        famous = famous or self._random.choice(famous_games())
+        famous = famous or self._random.choice(historical_games())
         player = self.players[site][name.lower()]
         other = f"Opponent{self._number % 97}" if opponent is None else opponent
         white, black = (player.name, other) if self._random.random() < 0.5 else (other, player.name)
         begun = started_at or (ended_at or player.seen_at) - timedelta(minutes=20)
-        game = Played(
+        game = SimulatedGame(
             number=self._number,
             site=site,
             white=white,
             black=black,
-            famous=famous,
+            historical=famous,
             started_at=begun,
             ended_at=ended_at,
             speed=speed,
@@ -193,13 +196,13 @@ class World:
         self.games[f"{site}:{game.id}"] = game
         return game
 
-    def _key(self, site: Site, name: str) -> str:
+    def _key(self, site: SourceName, name: str) -> str:
         known = self.players[site].get(name.lower())
         return known.key if known else player_uuid(name)
 
-    def finished(self, site: Site, name: str) -> Iterator[Played]:
+    def finished_games(self, site: SourceName, name: str) -> Iterator[SimulatedGame]:
         """A player's finished games; aborted ones are none."""
-        return (game for game in self.players[site][name.lower()].games if game.listed)
+        return (game for game in self.players[site][name.lower()].games if game.is_listed)
 
 
 def sample_world(anchor: datetime, seed: int = 7) -> tuple[World, list[tuple[str, str, str]]]:
@@ -219,7 +222,7 @@ def sample_world(anchor: datetime, seed: int = 7) -> tuple[World, list[tuple[str
         ("erin", "ErinFianchetto", "erin_f"),
         ("frank", "FrankZwischenzug", "frank64"),
     ]
-    sites: Iterable[tuple[Site, int]] = (("lichess", 1), ("chess.com", 2))
+    sites: Iterable[tuple[SourceName, int]] = (("lichess", 1), ("chess.com", 2))
     for member in members:
         for site, place in sites:
             if name := member[place]:
@@ -227,5 +230,5 @@ def sample_world(anchor: datetime, seed: int = 7) -> tuple[World, list[tuple[str
                 lately = chance.sample(range(1, 14), 6)
                 for back in sorted(chance.sample(range(14, 60), 6) + lately, reverse=True):
                     ended = anchor - timedelta(days=back, minutes=chance.randrange(600))
-                    world.play(site, name, ended, speed=chance.choice(["blitz", "rapid"]))
+                    world.add_game(site, name, ended, speed=chance.choice(["blitz", "rapid"]))
     return world, members

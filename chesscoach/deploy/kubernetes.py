@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from chesscoach.config import Config
 from chesscoach.deploy import fire_times, rendering, syntax
-from chesscoach.deploy.rendering import Left, Plan
+from chesscoach.deploy.rendering import RenderedFiles, SkippedSchedule
 from chesscoach.schedules import slots
-from chesscoach.schedules.schedule import Schedule, Slot, utc
+from chesscoach.schedules.schedule import Schedule, Slot, format_rfc3339
 
 _PREFIX = "chesscoach-"
-_LONGEST = 52
+_MAX_NAME_LENGTH = 52
 """Characters of a CronJob's name: eleven more make the name of a Job."""
 
 _START_S = 600
@@ -26,39 +26,39 @@ _SOON_S = 10
 """Kubernetes looks every ten seconds, so a shorter deadline may pass unseen."""
 
 
-def render(config: Config, now: datetime) -> Plan:
+def render(config: Config, now: datetime) -> RenderedFiles:
     """The CronJobs of all schedules, and the kustomization that lists them."""
     files, left = {}, []
     template = rendering.templates().get_template("cronjob.yaml.j2")
     for key, schedule in config.schedules.items():
-        if reason := _unfit(schedule):
-            left.append(Left(id=key, reason=reason))
+        if reason := _unsupported_reason(schedule):
+            left.append(SkippedSchedule(id=key, reason=reason))
             continue
-        limits = rendering.bounds(config, schedule)
+        limits = rendering.time_limits(config, schedule)
         files[f"{_file(key)}.yaml"] = template.render(
-            mark=rendering.mark("k8s"),
+            mark=rendering.generated_header("k8s"),
             id=key,
             name=_PREFIX + _file(key),
             schedule=schedule,
-            cron=syntax.cron(fire_times.of(schedule).times[0]),
+            cron=syntax.to_cron(fire_times.fire_times(schedule).times[0]),
             timezone="Etc/UTC" if schedule.timezone == "UTC" else schedule.timezone,
-            start_s=_start_s(key, schedule, now),
+            start_s=_starting_deadline_s(key, schedule, now),
             limits=limits,
             attempts=config.runner.max_attempts,
-            clocks=_clocks(key, schedule, now),
+            clocks=_dst_note(key, schedule, now),
         )
     listing = rendering.templates().get_template("kustomization.yaml.j2")
     files["kustomization.yaml"] = listing.render(
-        mark=rendering.mark("k8s"), names=sorted(files), left=left
+        mark=rendering.generated_header("k8s"), names=sorted(files), left=left
     )
-    return Plan(home="k8s", files=files, left=tuple(left))
+    return RenderedFiles(target="k8s", files=files, skipped=tuple(left))
 
 
-def _unfit(schedule: Schedule) -> str:
+def _unsupported_reason(schedule: Schedule) -> str:
     """Why a schedule can be no CronJob, if it cannot."""
     if not schedule.enabled:
         return "it is disabled"
-    found = fire_times.of(schedule)
+    found = fire_times.fire_times(schedule)
     if found.reason:
         return found.reason
     first = found.times[0]
@@ -70,7 +70,7 @@ def _unfit(schedule: Schedule) -> str:
         return "five plain fields cannot say it exactly"
     if len(found.times) > 1:
         return "it takes more than one line of five fields"
-    if first.days.by_both and not first.days.either:
+    if first.days.restricts_both and not first.days.either:
         return "of date and weekday Kubernetes takes either, not both"
     return ""
 
@@ -78,37 +78,37 @@ def _unfit(schedule: Schedule) -> str:
 def _file(key: str) -> str:
     """A name that Kubernetes takes; one that had to be changed much ends in its own digits."""
     name = key.replace("_", "-")
-    if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) and len(_PREFIX + name) <= _LONGEST:
+    if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) and len(_PREFIX + name) <= _MAX_NAME_LENGTH:
         return name
     digits = f"x{crc32(key.encode()):08x}"
-    plain = re.sub("-+", "-", name).strip("-")[: _LONGEST - len(_PREFIX) - len(digits) - 1]
+    plain = re.sub("-+", "-", name).strip("-")[: _MAX_NAME_LENGTH - len(_PREFIX) - len(digits) - 1]
     return f"{plain.strip('-')}-{digits}".strip("-")
 
 
-def _start_s(key: str, schedule: Schedule, now: datetime) -> int:
+def _starting_deadline_s(key: str, schedule: Schedule, now: datetime) -> int:
     """Seconds that a Job may be made late: never so many that a hundred slots fit into them."""
-    near = list(islice(slots.after(key, schedule, now), 200))
+    near = list(islice(slots.slots_after(key, schedule, now), 200))
     periods = [(b.at - a.at) / timedelta(seconds=1) for a, b in pairwise(near)]
     grace = schedule.misfire_grace_s or _START_S
     return max(_SOON_S, round(min([_START_S, grace, *periods])))
 
 
-def _clocks(key: str, schedule: Schedule, now: datetime) -> str:
+def _dst_note(key: str, schedule: Schedule, now: datetime) -> str:
     """What Kubernetes gets wrong when clocks change: it skips and doubles what they do."""
-    if schedule.cron is None or slots.policy(schedule.cron, schedule) == ("skip", "both"):
+    if schedule.cron is None or slots.dst_policy(schedule.cron, schedule) == ("skip", "both"):
         return ""
     until = now.astimezone(UTC) + timedelta(days=366)
     theirs = _until(key, replace(schedule, gap="skip", fold="both"), now, until)
     ours = _until(key, schedule, now, until)
-    told = [f"has no Job for {utc(at)}" for at in sorted(ours - theirs)[:1]]
-    told += [f"makes one for {utc(at)}, which fails" for at in sorted(theirs - ours)[:1]]
+    told = [f"has no Job for {format_rfc3339(at)}" for at in sorted(ours - theirs)[:1]]
+    told += [f"makes one for {format_rfc3339(at)}, which fails" for at in sorted(theirs - ours)[:1]]
     return " and ".join(told)
 
 
 def _until(key: str, schedule: Schedule, now: datetime, until: datetime) -> set[datetime]:
     found: set[datetime] = set()
     slot: Slot
-    for slot in slots.after(key, schedule, now):
+    for slot in slots.slots_after(key, schedule, now):
         if slot.at > until:
             break
         found.add(slot.at)

@@ -6,57 +6,59 @@ from typing import Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
-from chesscoach.config import Config, Limits
+from chesscoach.config import Config, JobLimits
 from chesscoach.schedules.schedule import Schedule
 
-Home = Literal["k8s", "systemd", "crontab"]
+Target = Literal["k8s", "systemd", "crontab"]
 
 
-def mark(home: Home) -> str:
+def generated_header(home: Target) -> str:
     """Stands in the first line of every file that we write; one that has it may be removed."""
     return f"Rendered by `chesscoach deploy render {home}`"
 
 
-class Left(Struct, frozen=True, kw_only=True):
+class SkippedSchedule(Struct, frozen=True, kw_only=True):
     """A schedule that is not written, and why."""
 
     id: str
     reason: str
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class RenderedFiles(Struct, frozen=True, kw_only=True):
     """Files by their names, and what is left out; the daemon works it all the same."""
 
-    home: Home
+    target: Target
     files: dict[str, str]
-    left: tuple[Left, ...]
+    skipped: tuple[SkippedSchedule, ...]
 
 
-class Bounds(Struct, frozen=True, kw_only=True):
+class TimeLimits(Struct, frozen=True, kw_only=True):
     """How long a run of a schedule may take, in whole seconds.
 
     `work_s` until it is sent a SIGTERM: it ends by itself before, at its job's `timeout_s` after
     its jitter. `leave_s` from there to the SIGKILL.
     """
 
-    work_s: int
-    leave_s: int
+    run_timeout_s: int
+    stop_timeout_s: int
 
 
-_SPARE_S = 60
+_TIMEOUT_MARGIN_S = 60
 """Seconds for a start, a connection and the last record."""
 
 
-def bounds(config: Config, schedule: Schedule) -> Bounds:
+def time_limits(config: Config, schedule: Schedule) -> TimeLimits:
     """The time that a schedule's runs are given from outside."""
-    limits: Limits = getattr(config.jobs, schedule.job, Limits())
-    leave = leaving_s(config)
-    return Bounds(work_s=round(limits.timeout_s + schedule.jitter_s) + leave, leave_s=leave)
+    limits: JobLimits = getattr(config.jobs, schedule.job, JobLimits())
+    leave = stop_timeout_s(config)
+    return TimeLimits(
+        run_timeout_s=round(limits.timeout_s + schedule.jitter_s) + leave, stop_timeout_s=leave
+    )
 
 
-def leaving_s(config: Config) -> int:
+def stop_timeout_s(config: Config) -> int:
     """Seconds from a SIGTERM to the SIGKILL, longer than the drain takes."""
-    return round(config.runner.grace_s) + _SPARE_S // 2
+    return round(config.runner.grace_s) + _TIMEOUT_MARGIN_S // 2
 
 
 def templates() -> Environment:

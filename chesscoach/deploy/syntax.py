@@ -2,12 +2,20 @@
 
 from collections.abc import Sequence
 
-from chesscoach.deploy.fire_times import DAYS, HOURS, MINUTES, MONTHS, WEEKDAYS, Days, Wake
+from chesscoach.deploy.fire_times import (
+    DAYS,
+    HOURS,
+    MINUTES,
+    MONTHS,
+    WEEKDAYS,
+    DayPattern,
+    FireTime,
+)
 
-_NAMES = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
+_WEEKDAY_NAMES = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
 
-def cron(wake: Wake) -> str:
+def to_cron(wake: FireTime) -> str:
     """Minute, hour, day of month, month and day of week.
 
     Steps stand only where no reader takes them for anything else: a day that begins with `*` is
@@ -24,18 +32,18 @@ def cron(wake: Wake) -> str:
     )
 
 
-def calendar(wake: Wake, timezone: str) -> list[str]:
+def to_on_calendar(wake: FireTime, timezone: str) -> list[str]:
     """The values of `OnCalendar=` that say the same together; date and weekday both count there."""
     days = wake.days
-    if not (days.either and days.by_both):
+    if not (days.either and days.restricts_both):
         return [_event(wake, days, timezone)]
-    by_date = Days(dates=days.dates, months=days.months)
-    by_weekday = Days(weekdays=days.weekdays, months=days.months)
+    by_date = DayPattern(dates=days.dates, months=days.months)
+    by_weekday = DayPattern(weekdays=days.weekdays, months=days.months)
     return [_event(wake, each, timezone) for each in (by_date, by_weekday)]
 
 
-def _event(wake: Wake, days: Days, timezone: str) -> str:
-    names = "" if days.weekdays == WEEKDAYS else _named(days.weekdays) + " "
+def _event(wake: FireTime, days: DayPattern, timezone: str) -> str:
+    names = "" if days.weekdays == WEEKDAYS else _weekday_names(days.weekdays) + " "
     year = "*" if days.year is None else days.year
     month = _field(days.months, MONTHS, range_="{:02}..{:02}", one="{:02}")
     date = _field(days.dates, DAYS, range_="{:02}..{:02}", one="{:02}")
@@ -46,13 +54,13 @@ def _event(wake: Wake, days: Days, timezone: str) -> str:
     return f"{names}{year}-{month}-{date} {hour}:{minute}:{second} {timezone}"
 
 
-def _named(weekdays: frozenset[int]) -> str:
+def _weekday_names(weekdays: frozenset[int]) -> str:
     monday_first = sorted((day - 1) % 7 for day in weekdays)
     return ",".join(
-        _NAMES[(run[0] + 1) % 7]
+        _WEEKDAY_NAMES[(run[0] + 1) % 7]
         if run[0] == run[1]
-        else f"{_NAMES[(run[0] + 1) % 7]}..{_NAMES[(run[1] + 1) % 7]}"
-        for run in _runs(monday_first)
+        else f"{_WEEKDAY_NAMES[(run[0] + 1) % 7]}..{_WEEKDAY_NAMES[(run[1] + 1) % 7]}"
+        for run in _ranges(monday_first)
     )
 
 
@@ -71,11 +79,12 @@ def _field(
     if step and apart and listed == list(range(0, max(full) + 1, apart)):
         return step.format(apart)
     return ",".join(
-        one.format(low) if low == high else range_.format(low, high) for low, high in _runs(listed)
+        one.format(low) if low == high else range_.format(low, high)
+        for low, high in _ranges(listed)
     )
 
 
-def _runs(listed: Sequence[int]) -> list[tuple[int, int]]:
+def _ranges(listed: Sequence[int]) -> list[tuple[int, int]]:
     """Neighbours as (first, last); two alone stay alone."""
     runs: list[tuple[int, int]] = []
     for value in listed:

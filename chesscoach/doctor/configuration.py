@@ -1,14 +1,14 @@
 """The settings: which count and where they stand, and whether they mean something."""
 
-from chesscoach.doctor.finding import Finding, Patient, ok, unusable, warn
+from chesscoach.doctor.finding import CheckContext, Finding, ok, unusable, warn
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog
 
 
-async def origin(patient: Patient) -> Finding:
+async def origin(patient: CheckContext) -> Finding:
     """Which file was read, and which variables count over it; no values."""
-    if patient.refused is not None:
-        return unusable(patient.refused)
+    if patient.config_error is not None:
+        return unusable(patient.config_error)
     found = patient.settings.origin
     said = [found.file or "no config.toml, so the defaults"]
     for place in ("environment", ".env"):
@@ -18,7 +18,7 @@ async def origin(patient: Patient) -> Finding:
     return ok("; ".join(said))
 
 
-async def contact(patient: Patient) -> Finding:
+async def contact(patient: CheckContext) -> Finding:
     """Whether the sites' operators can reach somebody; what follows is told of the site."""
     if patient.settings.config.sources.contact.strip():
         return ok("[sources] contact is set")
@@ -28,11 +28,11 @@ async def contact(patient: Patient) -> Finding:
     )
 
 
-async def schedules(patient: Patient) -> Finding:
+async def schedules(patient: CheckContext) -> Finding:
     """Whether each schedule is of a job that there is, and would do something."""
     config = patient.settings.config
     try:
-        catalog.check(config)
+        catalog.check_schedules(config)
     except ConfigError as error:
         return unusable(error)
     enabled = [

@@ -1,48 +1,48 @@
 """The database: where it is, what it is, and whether it has been prepared."""
 
 from chesscoach.context import Context
-from chesscoach.doctor.finding import Finding, Patient, fail, ok, warn
-from chesscoach.mongo.server_info import Server
+from chesscoach.doctor.finding import CheckContext, Finding, fail, ok, warn
+from chesscoach.mongo.server_info import ServerInfo
 
-_OLDEST = 6
+_MIN_VERSION = 6
 
 
-async def reached(patient: Patient) -> Finding:
+async def connection(patient: CheckContext) -> Finding:
     """Whether it can be used at all, and its version."""
     ctx = patient.ctx
-    if patient.refused is not None:
+    if patient.config_error is not None:
         return warn("not opened", "see configuration")
     if ctx is None:
-        return fail(patient.trouble, _way_out(patient))
+        return fail(patient.unavailable_reason, _hint(patient))
     return version(await ctx.store.server(), _place(patient, ctx))
 
 
-def _way_out(patient: Patient) -> str:
+def _hint(patient: CheckContext) -> str:
     if patient.settings.process.mongo_url is None:
         return "read mongod.log in [database] embedded_dir, or set MONGO_URL"
     return "start it, or correct MONGO_URL"
 
 
-def _place(patient: Patient, ctx: Context) -> str:
+def _place(patient: CheckContext, ctx: Context) -> str:
     kind = "embedded: " if patient.settings.process.mongo_url is None else ""
     return kind + ctx.store.place
 
 
-def version(server: Server, place: str) -> Finding:
+def version(server: ServerInfo, place: str) -> Finding:
     """Whether a server is new enough for what we ask of it."""
     major = server.version.partition(".")[0]
     told = f"{place}; MongoDB {server.version}"
-    if not major.isdigit() or int(major) < _OLDEST:
-        return fail(told, f"update it: {_OLDEST}.0 is the oldest that has all that we use")
+    if not major.isdigit() or int(major) < _MIN_VERSION:
+        return fail(told, f"update it: {_MIN_VERSION}.0 is the oldest that has all that we use")
     return ok(told)
 
 
 async def members(ctx: Context) -> Finding:
     """What becomes of writes when a server fails."""
-    return durability(await ctx.store.server())
+    return replication(await ctx.store.server())
 
 
-def durability(server: Server) -> Finding:
+def replication(server: ServerInfo) -> Finding:
     """What a server of that kind does about failures."""
     if server.kind == "standalone":
         return warn(

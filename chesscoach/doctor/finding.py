@@ -26,7 +26,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     unusable: bool = False
 
 
-class Patient(Struct, frozen=True, kw_only=True):
+class CheckContext(Struct, frozen=True, kw_only=True):
     """What is examined; without a `ctx` where the database cannot be used.
 
     `refused` is the setting that cannot be used, `trouble` anything else that kept us out.
@@ -34,22 +34,22 @@ class Patient(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     ctx: Context | None = None
-    refused: ConfigError | None = None
-    trouble: str = ""
+    config_error: ConfigError | None = None
+    unavailable_reason: str = ""
 
 
 class Check(Struct, frozen=True):
     """A check by name; it raises what it likes, and takes at most the time that all have."""
 
     name: str
-    look: Callable[[Patient], Awaitable[Finding]]
+    run: Callable[[CheckContext], Awaitable[Finding]]
 
 
-class StoreCheck(Struct, frozen=True):
+class DatabaseCheck(Struct, frozen=True):
     """A check that needs the database, and is not made without it."""
 
     name: str
-    look: Callable[[Context], Awaitable[Finding]]
+    run: Callable[[Context], Awaitable[Finding]]
 
 
 def ok(what: str) -> Finding:

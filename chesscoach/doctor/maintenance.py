@@ -9,16 +9,16 @@ from chesscoach.doctor.finding import Finding, fail, ok, warn
 from chesscoach.jobs import catalog
 from chesscoach.schedules import slots
 from chesscoach.schedules.iso_week import Week
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 
-_APART_S, _FAR_APART_S = 2.0, 300.0
+_WARN_SKEW_S, _MAX_SKEW_S = 2.0, 300.0
 """Leases go by the server's clock and slots by ours, which may not be five minutes ahead of it."""
 
-_LOOK = 1000
+_SCAN_LIMIT = 1000
 """So many suspect rows of a collection are looked at for strays: more than a healthy one has."""
 
-_WAITING = timedelta(hours=24)
-_SHOWN = 3
+_MAX_QUEUE_WAIT = timedelta(hours=24)
+_NAME_LIMIT = 3
 
 
 async def clock(ctx: Context) -> Finding:
@@ -30,14 +30,14 @@ async def clock(ctx: Context) -> Finding:
     apart_s = (server - before).total_seconds() - took_s / 2
     # A server tells milliseconds, and the way to it is not known to be as long as that back.
     told = f"{apart_s:+.3f} s from ours, give or take {took_s / 2 + 0.001:.3f} s"
-    if abs(apart_s) > _FAR_APART_S:
+    if abs(apart_s) > _MAX_SKEW_S:
         return fail(f"the server's clock is {told}", "let both follow a time server")
-    if abs(apart_s) > _APART_S + took_s:
+    if abs(apart_s) > _WARN_SKEW_S + took_s:
         return warn(f"the server's clock is {told}", "let both follow a time server")
     return ok(f"the server's clock is {told}")
 
 
-async def strays(ctx: Context) -> Finding:
+async def timestamps(ctx: Context) -> Finding:
     """Timestamps that mean nothing: their rows are never deleted."""
     now, limits = ctx.now(), ctx.config.cleanup
     told, of_sessions = [], 0
@@ -46,19 +46,19 @@ async def strays(ctx: Context) -> Finding:
         rules.notifications(now, limits),
         rules.queue(now, limits),
     ):
-        page = await ctx.store.cleaning.page(rule, None, _LOOK)
-        texts = await ctx.store.cleaning.texts(rule, None, _LOOK) if rule.repairs else None
-        if page.strays:
-            ids = ", ".join(str(each)[:40] for each in page.strays[:_SHOWN])
-            told.append(f"{rule.collection} {len(page.strays)} ({ids})")
-        of_sessions += len(texts.over) if texts is not None else 0
+        page = await ctx.store.deleter.page(rule, None, _SCAN_LIMIT)
+        texts = await ctx.store.deleter.texts(rule, None, _SCAN_LIMIT) if rule.repairs else None
+        if page.invalid_ids:
+            ids = ", ".join(str(each)[:40] for each in page.invalid_ids[:_NAME_LIMIT])
+            told.append(f"{rule.collection} {len(page.invalid_ids)} ({ids})")
+        of_sessions += len(texts.expired) if texts is not None else 0
     if told:
         return warn(
             f"timestamps that are none, whose rows stay for ever: {'; '.join(told)}",
             "look at these rows, and at who writes them",
         )
     if of_sessions:
-        many = f"{_LOOK} or more" if of_sessions >= _LOOK else str(of_sessions)
+        many = f"{_SCAN_LIMIT} or more" if of_sessions >= _SCAN_LIMIT else str(of_sessions)
         return warn(
             f"{many} sessions expire by a text, which a TTL index passes over",
             "run `python -m chesscoach.jobs.cleanup --repair-dates`",
@@ -68,11 +68,11 @@ async def strays(ctx: Context) -> Finding:
 
 async def queue(ctx: Context) -> Finding:
     """Whether somebody works the application's analysis queue."""
-    oldest = await ctx.store.queue.oldest_pending()
+    oldest = await ctx.store.analysis_queue.oldest_pending()
     if oldest is None:
         return ok("no item waits")
     told = f"the oldest item waits since {oldest:%Y-%m-%dT%H:%M:%SZ}"
-    if ctx.now() - oldest > _WAITING:
+    if ctx.now() - oldest > _MAX_QUEUE_WAIT:
         return warn(told, "look whether the application's analysis worker runs")
     return ok(told)
 
@@ -81,14 +81,14 @@ async def jobs(ctx: Context) -> Finding:
     """When each job last succeeded, and which should have since."""
     names = list(catalog.JOBS)
     async with ctx.store.open_probe() as probe:
-        ledger = await probe.ledger(names, ctx.now(), Week.of(ctx.now().date()))
+        ledger = await probe.statistics(names, ctx.now(), Week.containing(ctx.now().date()))
     last = ledger.last_success
     told = [f"{name} {_when(last.get(name))}" for name in names]
     overdue = sorted(
         {
             stored.schedule.job
             for stored in ledger.schedules
-            if stored.active and _overdue(ctx.now(), stored, last.get(stored.schedule.job))
+            if stored.is_active and _overdue(ctx.now(), stored, last.get(stored.schedule.job))
         }
     )
     if overdue:
@@ -103,10 +103,14 @@ def _when(at: datetime | None) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else "never"
 
 
-def _overdue(now: datetime, stored: Stored, last: datetime | None) -> bool:
+def _overdue(now: datetime, stored: StoredSchedule, last: datetime | None) -> bool:
     """Whether a schedule has had two slots without a success since the first of them."""
-    newest = slots.latest(stored.id, stored.schedule, now)
+    newest = slots.latest_slot(stored.id, stored.schedule, now)
     if newest is None:
         return False
-    before = slots.latest(stored.id, stored.schedule, newest.at - timedelta(seconds=1))
-    return before is not None and before.at > stored.since and (last is None or last < before.at)
+    before = slots.latest_slot(stored.id, stored.schedule, newest.at - timedelta(seconds=1))
+    return (
+        before is not None
+        and before.at > stored.effective_since
+        and (last is None or last < before.at)
+    )

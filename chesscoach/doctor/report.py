@@ -15,14 +15,14 @@ _MARKS: dict[Level, tuple[str, str]] = {
 }
 
 
-def line(found: Finding) -> str:
+def finding_line(found: Finding) -> str:
     """How it stands, which check, what there is, and what to do about it."""
     mark, colour = _MARKS[found.level]
     do = f" -> {found.do}" if found.do else ""
     return f"{click.style(mark, fg=colour)}  {found.check:<13}  {found.what}{do}"
 
 
-def as_json(findings: Sequence[Finding]) -> str:
+def to_json(findings: Sequence[Finding]) -> str:
     """The same for scripts: the exit code and, of each check, its name, level, what and do."""
     checks = [
         {"check": found.check, "level": found.level, "what": found.what, "do": found.do}

@@ -13,40 +13,40 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chesscoach.config import Sources
+from chesscoach.config import SourceSettings
 from chesscoach.context import Context
 from chesscoach.doctor.finding import Finding, fail, ok, warn
-from chesscoach.errors import LeaseLost, PlayerRenamed, SiteClosed, SourceError
+from chesscoach.errors import AccountRenamed, LeaseLost, SourceError, SourceUnavailable
 from chesscoach.sources.chesscom import Chesscom
-from chesscoach.sources.client import Lane, Site
+from chesscoach.sources.client import Lane, SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sources.lichess import Lichess
 from chesscoach.sync import archive_months
-from chesscoach.sync.store.lanes import Outlook
+from chesscoach.sync.store.lanes import LaneStatus
 from chesscoach.worker.runner import attempts
 
-REPLY_S = 10.0
+RESPONSE_TIMEOUT_S = 10.0
 """So long at most a reply is waited for; twice that for lane, allowance and reply together."""
 
-WELL_KNOWN = "lichess"
+WELL_KNOWN_PLAYER = "lichess"
 """Lichess's own account, asked about where nobody has linked one."""
 
-NOBODY = "chesscoach-asks-whether-you-answer"
+NONEXISTENT_PLAYER = "chesscoach-asks-whether-you-answer"
 """A name on Chess.com that no player has: theirs have at most 25 characters."""
 
-Ask = Callable[[Site], Awaitable[None]]
+ProbeRequest = Callable[[SourceClient], Awaitable[None]]
 
 
-class Enough(Exception):
+class SecondRequestBlocked(Exception):
     """A second request would be sent."""
 
 
-class OneTurn:
+class SingleRequestLane:
     """A lane with one turn: the client would ask again after a pause, or for a second thing."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._taken = False
+        self._used = False
 
     @property
     def pauses(self) -> int:
@@ -71,46 +71,46 @@ class OneTurn:
         """The holder's number."""
         return self._lane.fence
 
-    def hold(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
+    def acquire(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
         """Takes the lane."""
-        return self._lane.hold(holder)
+        return self._lane.acquire(holder)
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def request_slot(self) -> AsyncIterator[None]:
         """The one turn; Enough instead of a second."""
-        if self._taken:
-            raise Enough
-        async with self._lane.turn():
-            self._taken = True
+        if self._used:
+            raise SecondRequestBlocked
+        async with self._lane.request_slot():
+            self._used = True
             yield
 
     async def pause(self, seconds: float) -> None:
         """Puts off everybody's next turn."""
         await self._lane.pause(seconds)
 
-    async def close(self, seconds: float) -> datetime:
+    async def open_breaker(self, seconds: float) -> datetime:
         """Ends everybody's turns for so long."""
-        return await self._lane.close(seconds)
+        return await self._lane.open_breaker(seconds)
 
-    async def clear(self) -> None:
+    async def reset(self) -> None:
         """Forgets past pauses and closings."""
-        await self._lane.clear()
+        await self._lane.reset()
 
-    async def spend(self, amount: int, limit: int) -> None:
+    async def consume(self, amount: int, limit: int) -> None:
         """Waits for the allowance."""
-        await self._lane.spend(amount, limit)
+        await self._lane.consume(amount, limit)
 
 
 async def lichess(ctx: Context) -> Finding:
     """A bulk request for one linked name, or the site's own account."""
     settings = ctx.config.sources.lichess
-    account = await ctx.store.accounts.sample("lichess")
-    name = account.name if account else WELL_KNOWN
+    account = await ctx.store.accounts.any_healthy("lichess")
+    name = account.name if account else WELL_KNOWN_PLAYER
 
-    async def ask(site: Site) -> None:
+    async def ask(site: SourceClient) -> None:
         await Lichess(site, settings.users_per_10min).players([name])
 
-    return await _visit(ctx, "lichess", settings.base_url, ask, name)
+    return await _probe_source(ctx, "lichess", settings.base_url, ask, name)
 
 
 async def chesscom(ctx: Context) -> Finding:
@@ -120,60 +120,67 @@ async def chesscom(ctx: Context) -> Finding:
             "not asked: it refuses requests that name no contact",
             "set [sources] contact to an address or a page where its operators reach you",
         )
-    account = await ctx.store.accounts.sample("chess.com")
-    name, month = account.name if account else NOBODY, archive_months.of(ctx.now())
+    account = await ctx.store.accounts.any_healthy("chess.com")
+    name, month = (
+        account.name if account else NONEXISTENT_PLAYER,
+        archive_months.month_of(ctx.now()),
+    )
     etag = account.etags.get(month) if account else None
 
-    async def ask(site: Site) -> None:
+    async def ask(site: SourceClient) -> None:
         try:
             await Chesscom(site).month(name, month, etag)
-        except PlayerRenamed:
+        except AccountRenamed:
             return
-        except Enough:  # after "not found" it would ask for the profile
+        except SecondRequestBlocked:  # after "not found" it would ask for the profile
             if site.troubles["429"]:
                 raise
 
     about = name if account else "a name that nobody has"
-    return await _visit(ctx, "chess.com", ctx.config.sources.chesscom.base_url, ask, about)
+    return await _probe_source(ctx, "chess.com", ctx.config.sources.chesscom.base_url, ask, about)
 
 
-async def _visit(ctx: Context, platform: Platform, base_url: str, ask: Ask, about: str) -> Finding:
+async def _probe_source(
+    ctx: Context, platform: Platform, base_url: str, ask: ProbeRequest, about: str
+) -> Finding:
     lane = ctx.store.lane(platform)
-    if (said := left_alone(await lane.look())) is not None:
+    if (said := unavailable_finding(await lane.status())) is not None:
         return said
-    sources: Sources = ctx.config.sources
-    hasty = replace(sources, timeout_s=min(sources.timeout_s, REPLY_S))
+    sources: SourceSettings = ctx.config.sources
+    hasty = replace(sources, timeout_s=min(sources.timeout_s, RESPONSE_TIMEOUT_S))
     visit_s = 2 * hasty.timeout_s
-    holder = {**attempts.owner(), "run_id": "chesscoach doctor"}
+    holder = {**attempts.owner_info(), "run_id": "chesscoach doctor"}
     clock = asyncio.get_running_loop().time
-    async with Site(platform, base_url, OneTurn(lane), hasty, ctx.metrics) as site:
+    async with SourceClient(
+        platform, base_url, SingleRequestLane(lane), hasty, ctx.metrics
+    ) as site:
         try:
-            kept = ctx.store.leases.keeping()
-            async with asyncio.timeout(visit_s), kept, lane.hold(holder):
+            kept = ctx.store.leases.renewing()
+            async with asyncio.timeout(visit_s), kept, lane.acquire(holder):
                 begun = clock()
                 await ask(site)
                 return ok(f"answered about {about} in {(clock() - begun) * 1000:.0f} ms")
-        except Enough:
-            until = _until((await lane.look()).paused_until)
+        except SecondRequestBlocked:
+            until = _until((await lane.status()).paused_until)
             return warn(
                 f"answered 429: too many requests from this address{until}",
                 "nothing; if it repeats, look who else uses your address",
             )
         except SourceError as error:
-            until = _until((await lane.look()).closed_until)
-            return _refused(site, error, until, hasty.timeout_s)
+            until = _until((await lane.status()).closed_until)
+            return _error_finding(site, error, until, hasty.timeout_s)
         except LeaseLost:
             return warn("the lane was lost while it was asked", "repeat; look at MongoDB")
         except TimeoutError:
             if site.requests:
                 return fail(f"its reply did not end within {visit_s:g} s", "repeat later")
-        return left_alone(await lane.look()) or warn(
+        return unavailable_finding(await lane.status()) or warn(
             f"not asked: neither lane nor allowance were to be had within {visit_s:g} s",
             "repeat in ten minutes",
         )
 
 
-def left_alone(outlook: Outlook) -> Finding | None:
+def unavailable_finding(outlook: LaneStatus) -> Finding | None:
     """Why a site is not to be asked now; None if it may be."""
     if outlook.closed_until is not None:
         return fail(
@@ -195,7 +202,7 @@ def left_alone(outlook: Outlook) -> Finding | None:
     return None
 
 
-def _refused(site: Site, error: SourceError, until: str, timeout_s: float) -> Finding:
+def _error_finding(site: SourceClient, error: SourceError, until: str, timeout_s: float) -> Finding:
     """What went wrong with the request, in words."""
     (kind,) = list(site.troubles)[-1:] or [""]
     key = f"[sources.{site.platform.replace('.', '')}] base_url"
@@ -209,7 +216,7 @@ def _refused(site: Site, error: SourceError, until: str, timeout_s: float) -> Fi
             f"answered 429, the third time in a row{until}",
             "look who else uses your address",
         )
-    if isinstance(error, SiteClosed):
+    if isinstance(error, SourceUnavailable):
         return fail(str(error), "nothing: it is asked again by itself then")
     if kind == "no_reply" and isinstance(error.__context__, TimeoutError):
         return fail(f"no answer within {timeout_s:g} s", f"repeat; check the network and {key}")

@@ -9,23 +9,23 @@ from pathlib import Path
 import css_inline
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from chesscoach.config import Emails
+from chesscoach.config import EmailSettings
 from chesscoach.emails.i18n.catalogs import Catalogs
-from chesscoach.emails.i18n.localizer import Tongue
-from chesscoach.emails.sanitize import clean, one_line
+from chesscoach.emails.i18n.localizer import Localizer
+from chesscoach.emails.sanitize import sanitize, to_single_line
 from chesscoach.emails.weekly import game_links
-from chesscoach.emails.weekly.content import Letter, compose, greeting
+from chesscoach.emails.weekly.content import WeeklyContent, compose, greeting
 from chesscoach.emails.weekly.values import Message, Recipient, Summary
 from chesscoach.schedules.iso_week import Week
 
 TEMPLATES = Path(__file__).parent / "templates"
-_LONGEST_SUBJECT = 150
+_MAX_SUBJECT_LENGTH = 150
 
 
 class Renderer:
     """Makes mails and the pages that their links lead to."""
 
-    def __init__(self, emails: Emails) -> None:
+    def __init__(self, emails: EmailSettings) -> None:
         """Reads everything there is to read; blocks.
 
         Raises:
@@ -57,23 +57,23 @@ class Renderer:
             extra_css=self._templates.get_template("mail.css").render(start=start, end=end),
         )
 
-    def summary(
-        self, summary: Summary, recipient: Recipient, *, outbox_id: str, unsubscribe_url: str
+    def render_summary(
+        self, render_summary: Summary, recipient: Recipient, *, outbox_id: str, unsubscribe_url: str
     ) -> Message:
         """The weekly summary, in the recipient's language.
 
         Without an `unsubscribe_url` (nothing is sent, mails are only written) it has no such link.
         """
-        tongue = self._catalogs.speak(recipient.language)
-        letter = compose(summary, recipient, tongue, self._emails)
-        return self._set("weekly_summary", letter, recipient, tongue, outbox_id, unsubscribe_url)
+        tongue = self._catalogs.localizer_for(recipient.language)
+        letter = compose(render_summary, recipient, tongue, self._emails)
+        return self._render("weekly_summary", letter, recipient, tongue, outbox_id, unsubscribe_url)
 
-    def note(
+    def render_no_games_note(
         self, week: Week, recipient: Recipient, *, outbox_id: str, unsubscribe_url: str
     ) -> Message:
         """A short note to somebody who neither played nor had a game analysed."""
-        tongue = self._catalogs.speak(recipient.language)
-        letter = Letter(
+        tongue = self._catalogs.localizer_for(recipient.language)
+        letter = WeeklyContent(
             subject=tongue.gettext("Your week in chess: no games this time"),
             preheader=tongue.gettext("No game of yours in this week."),
             greeting=greeting(recipient.name, tongue),
@@ -84,15 +84,15 @@ class Renderer:
                 "there is something to tell."
             ),
         )
-        return self._set("note", letter, recipient, tongue, outbox_id, unsubscribe_url)
+        return self._render("note", letter, recipient, tongue, outbox_id, unsubscribe_url)
 
-    def page(self, page: str, /, language: str | None = None, **values: str) -> str:
+    def render_page(self, render_page: str, /, language: str | None = None, **values: str) -> str:
         """A web page: `unsubscribe`, `unsubscribed`, `link_refused` or `user_gone`.
 
         `name` in the values (for `unsubscribe`) is whom to greet.
         """
-        tongue = self._catalogs.speak(language)
-        return self._templates.get_template(f"{page}.html").render(
+        tongue = self._catalogs.localizer_for(language)
+        return self._templates.get_template(f"{render_page}.html").render(
             values,
             _=tongue.gettext,
             tongue=tongue,
@@ -100,16 +100,16 @@ class Renderer:
             greeting=greeting(values.get("name", ""), tongue),
         )
 
-    def _set(
+    def _render(
         self,
         template: str,
-        letter: Letter,
+        letter: WeeklyContent,
         recipient: Recipient,
-        tongue: Tongue,
+        tongue: Localizer,
         outbox_id: str,
         unsubscribe_url: str,
     ) -> Message:
-        unsubscribe_url = game_links.quoted(unsubscribe_url)
+        unsubscribe_url = game_links.escape_url(unsubscribe_url)
         values = {
             "_": tongue.gettext,
             "tongue": tongue,
@@ -120,8 +120,8 @@ class Renderer:
         html = self._templates.get_template(f"{template}.html").render(values)
         return Message(
             outbox_id=outbox_id,
-            to=one_line(recipient.email),
-            subject=clean(letter.subject, _LONGEST_SUBJECT),
+            to=to_single_line(recipient.email),
+            subject=sanitize(letter.subject, _MAX_SUBJECT_LENGTH),
             text=self._templates.get_template(f"{template}.txt").render(values),
             html=self._inliners[tongue.direction].inline(html),
             headers=_headers(unsubscribe_url),

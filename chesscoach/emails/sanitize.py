@@ -8,20 +8,20 @@ end, and words that mail programs would make a link of although we never linked 
 import re
 import unicodedata
 
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-_MARKS = frozenset({"Mn", "Me"})
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_MARK_CATEGORIES = frozenset({"Mn", "Me"})
+_BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols by their category, but nothing is to be seen of them."""
 
-_MARKS_IN_A_ROW = 3
-_LINKISH = (
+_MAX_CONSECUTIVE_MARKS = 3
+_LINK_PATTERNS = (
     (re.compile(r"(?<=\w)\.(?=\w\w)"), ". "),
     (re.compile(r"://"), ": //"),
     (re.compile(r"(?<=\S)@(?=\S)"), " @ "),
 )
 
 
-def clean(text: str, limit: int = 60) -> str:
+def sanitize(text: str, limit: int = 60) -> str:
     """One line of at most `limit` characters, without control, bidi and zero-width characters.
 
     White space is collapsed; what is too long ends in an ellipsis. What looks like an address gets
@@ -29,34 +29,34 @@ def clean(text: str, limit: int = 60) -> str:
     """
     text = text[: limit * 8]
     if not (text.isascii() and text.isprintable()):
-        text = _seen(text)
-    for pattern, apart in _LINKISH:
+        text = _visible_characters(text)
+    for pattern, apart in _LINK_PATTERNS:
         text = pattern.sub(apart, text)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def one_line(address: str) -> str:
+def to_single_line(address: str) -> str:
     """An address with a space for what cannot be printed: nobody's, rather than another's."""
     return "".join(each if each.isprintable() else " " for each in address)
 
 
-def label(text: str | None, limit: int = 60) -> str:
+def label_words(text: str | None, limit: int = 60) -> str:
     """A name out of the application's code, such as `missed_forks`, as words."""
-    return clean((text or "").replace("_", " "), limit)
+    return sanitize((text or "").replace("_", " "), limit)
 
 
-def _seen(text: str) -> str:
+def _visible_characters(text: str) -> str:
     kept: list[str] = []
     marks = 0
     for each in unicodedata.normalize("NFC", text):
         category = unicodedata.category(each)
-        if each.isspace() or each in _BLANK:
+        if each.isspace() or each in _BLANK_CHARACTERS:
             kept.append(" ")
-        elif category in _UNSEEN:
+        elif category in _INVISIBLE_CATEGORIES:
             continue
         else:
-            marks = marks + 1 if category in _MARKS else 0
-            if marks <= _MARKS_IN_A_ROW:
+            marks = marks + 1 if category in _MARK_CATEGORIES else 0
+            if marks <= _MAX_CONSECUTIVE_MARKS:
                 kept.append(each)
     return "".join(kept)

@@ -16,24 +16,24 @@ from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 from msgspec import Struct
 
-from chesscoach.emails.weekly.values import Kind
-from chesscoach.errors import ConfigError, LinkRefused
+from chesscoach.emails.weekly.values import EmailKind
+from chesscoach.errors import ConfigError, InvalidLink
 
-_UNSUBSCRIBE = "unsubscribe.v1"
-_FORM = re.compile(r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
-_LONGEST = 2000
-_SKEW = timedelta(minutes=5)
+_SIGNING_SALT = "unsubscribe.v1"
+_TOKEN_PATTERN = re.compile(r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+_MAX_TOKEN_LENGTH = 2000
+_MAX_CLOCK_SKEW = timedelta(minutes=5)
 """The clock of the machine that signed may be so far ahead of ours."""
 
 
-class Unsubscription(Struct, frozen=True, kw_only=True):
+class UnsubscribeRequest(Struct, frozen=True, kw_only=True):
     """Who wants which mail no more."""
 
     user_id: str
-    kind: Kind
+    kind: EmailKind
 
 
-class Links:
+class UnsubscribeLinks:
     """Makes links and reads what they hold.
 
     Args:
@@ -57,36 +57,36 @@ class Links:
         self._now = now
         self._unsubscribe = URLSafeTimedSerializer(
             list(reversed(keys)),  # there the last one is the newest
-            salt=_UNSUBSCRIBE,
+            salt=_SIGNING_SALT,
             signer=_Signer,
             signer_kwargs={"digest_method": hashlib.sha256, "now": now},
         )
 
-    def unsubscribe(self, user_id: str, kind: Kind) -> str:
+    def url(self, user_id: str, kind: EmailKind) -> str:
         """The URL under which a user gets rid of a kind of mail."""
         token = self._unsubscribe.dumps([user_id, kind])
         return f"{self._base}/unsubscribe/{token}"
 
-    def read(self, token: str) -> Unsubscription:
+    def parse(self, token: str) -> UnsubscribeRequest:
         """What a token of `unsubscribe` says.
 
         Raises:
             LinkRefused: it is none of ours, was altered, or is too old.
         """
-        if len(token) > _LONGEST or not _FORM.fullmatch(token):
-            raise LinkRefused("malformed")
+        if len(token) > _MAX_TOKEN_LENGTH or not _TOKEN_PATTERN.fullmatch(token):
+            raise InvalidLink("malformed")
         try:
             payload, signed_at = self._unsubscribe.loads(token, return_timestamp=True)
         except BadData:
-            raise LinkRefused("tampered") from None
+            raise InvalidLink("tampered") from None
         # Not left to the library, which refuses what was signed a second ahead of our clock.
-        if not -_SKEW <= self._now() - signed_at <= self._max_age:
-            raise LinkRefused("aged")
+        if not -_MAX_CLOCK_SKEW <= self._now() - signed_at <= self._max_age:
+            raise InvalidLink("aged")
         try:
-            user_id, kind = msgspec.convert(payload, tuple[str, Kind])
+            user_id, kind = msgspec.convert(payload, tuple[str, EmailKind])
         except msgspec.ValidationError:  # by another version of ours: the signature was right
-            raise LinkRefused("malformed") from None
-        return Unsubscription(user_id=user_id, kind=kind)
+            raise InvalidLink("malformed") from None
+        return UnsubscribeRequest(user_id=user_id, kind=kind)
 
 
 class _Signer(TimestampSigner):

@@ -11,17 +11,17 @@ from chesscoach.worker.job import Job
 JOBS: dict[str, Job] = {job.name: job for job in (sync_games.JOB, weekly_emails.JOB, cleanup.JOB)}
 
 
-def check(config: Config) -> None:
+def check_schedules(config: Config) -> None:
     """Holds the configured schedules to the jobs and their parameters.
 
     Raises:
         ConfigError: a schedule of a job that does not exist, or with arguments that it refuses.
     """
     for key, schedule in config.schedules.items():
-        accept(f"schedules.{key}", schedule)
+        job_of(f"schedules.{key}", schedule)
 
 
-def accept(where: str, schedule: Schedule, jobs: Mapping[str, Job] = JOBS) -> Job:
+def job_of(where: str, schedule: Schedule, jobs: Mapping[str, Job] = JOBS) -> Job:
     """The job of a schedule.
 
     Raises:

@@ -21,17 +21,17 @@ from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
 from chesscoach.errors import ChesscoachError, ConfigError
 from chesscoach.schedules.outcome import Counts
-from chesscoach.worker.job import Job, Stop
+from chesscoach.worker.job import Job, ShutdownRequest
 from chesscoach.worker.runner import one_shot, result, runner
-from chesscoach.worker.runner.execution import Observer
-from chesscoach.worker.shard import WHOLE, Shard
+from chesscoach.worker.runner.execution import ProgressCallback
+from chesscoach.worker.shard import ALL_USERS, Shard
 
-EXITS = (
+EXIT_CODES_HELP = (
     "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
     "75 another run is at work; 143 or 130 stopped by a signal."
 )
 
-_LEAVE_S = 2.0
+_EXIT_TIMEOUT_S = 2.0
 
 _SHARD = click.Option(
     ["--shard"],
@@ -46,14 +46,14 @@ def main(job: Job) -> None:
     command = click.Command(
         job.name,
         callback=_callback(job),
-        params=[*_shared(job), *_own(job.args)],
+        params=[*_common_options(job), *_job_options(job.args)],
         help=job.help,
-        epilog=EXITS,
+        epilog=EXIT_CODES_HELP,
     )
     command.main(prog_name=f"python -m chesscoach.jobs.{job.name}")
 
 
-def _shared(job: Job) -> list[click.Parameter]:
+def _common_options(job: Job) -> list[click.Parameter]:
     return [
         click.Option(
             ["--scheduled"],
@@ -74,7 +74,7 @@ def _shared(job: Job) -> list[click.Parameter]:
     ]
 
 
-def _own(args: type[Struct]) -> list[click.Parameter]:
+def _job_options(args: type[Struct]) -> list[click.Parameter]:
     """An option for each field of a job's arguments."""
     options: list[click.Parameter] = []
     for field in msgspec.inspect.type_info(args).fields:  # type: ignore[attr-defined]  # a Struct's info has fields
@@ -105,7 +105,7 @@ def _callback(job: Job) -> Callable[..., None]:
         given = {name: value for name, value in own.items() if value not in (None, False)}
         sys.exit(
             execute(
-                lambda: settings(config, stream="stderr" if json else "stdout"),
+                lambda: load_settings(config, stream="stderr" if json else "stdout"),
                 lambda ctx, stop: _run(ctx, job, given, scheduled, dry_run, json, shard, stop),
             )
         )
@@ -113,10 +113,12 @@ def _callback(job: Job) -> Callable[..., None]:
     return run
 
 
-def execute(load: Callable[[], Settings], body: Callable[[Context, Stop], Awaitable[int]]) -> int:
+def execute(
+    load: Callable[[], Settings], body: Callable[[Context, ShutdownRequest], Awaitable[int]]
+) -> int:
     """Runs something that needs a context; returns its exit code, or that of our error."""
 
-    async def inside(settings: Settings, stop: Stop) -> int:
+    async def inside(settings: Settings, stop: ShutdownRequest) -> int:
         async with open_context(settings) as ctx:
             return await body(ctx, stop)
 
@@ -124,18 +126,19 @@ def execute(load: Callable[[], Settings], body: Callable[[Context, Stop], Awaita
 
 
 def execute_alone(
-    load: Callable[[], Settings], body: Callable[[Settings, Stop], Coroutine[Any, Any, int]]
+    load: Callable[[], Settings],
+    body: Callable[[Settings, ShutdownRequest], Coroutine[Any, Any, int]],
 ) -> int:
     """The same for something that needs the settings alone."""
-    stop = Stop()
+    stop = ShutdownRequest()
     try:
         loaded = load()
     except ConfigError as error:
-        return _complain(error, result.USAGE)
+        return _report_error(error, result.EXIT_USAGE)
     return run_until_stopped(lambda: body(loaded, stop), stop)
 
 
-def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) -> int:
+def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: ShutdownRequest) -> int:
     """Runs a coroutine function and turns our errors into exit codes.
 
     SIGTERM and SIGINT ask it to stop; a second one breaks it off. Work that ignores its
@@ -145,9 +148,9 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) 
     async def inside() -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.ask, int(number))
+            loop.add_signal_handler(number, stop.request, int(number))
         code = await body()
-        await _leave(code)
+        await _exit_process(code)
         return code
 
     # What the imports have made lasts; looked through by the collector of garbage each time, it
@@ -156,18 +159,18 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Stop) 
     try:
         return asyncio.run(inside())
     except ConfigError as error:
-        return _complain(error, result.USAGE)
+        return _report_error(error, result.EXIT_USAGE)
     except ChesscoachError as error:
-        return _complain(error, result.FAILED)
+        return _report_error(error, result.EXIT_FAILED)
 
 
-async def _leave(code: int) -> None:
+async def _exit_process(code: int) -> None:
     """Ends the process over tasks that ignore their cancellation: asyncio would wait for ever."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     if left:
-        _, left = await asyncio.wait(left, timeout=_LEAVE_S)
+        _, left = await asyncio.wait(left, timeout=_EXIT_TIMEOUT_S)
     if left:
         names = sorted(task.get_name() for task in left)
         log.get_logger().error("process_ended_over_tasks", tasks=names)
@@ -176,16 +179,16 @@ async def _leave(code: int) -> None:
         os._exit(code)
 
 
-def _complain(error: ChesscoachError, code: int) -> int:
+def _report_error(error: ChesscoachError, code: int) -> int:
     log.get_logger().error("cannot_run", error=str(error))
     if not sys.stderr.isatty() or not sys.stdout.isatty():
         click.echo(f"chesscoach: {log.Redactor().scrub(str(error))}", err=True)
     return code
 
 
-def settings(path: str | None, *, stream: Literal["stdout", "stderr"]) -> Settings:
+def load_settings(path: str | None, *, stream: Literal["stdout", "stderr"]) -> Settings:
     """The settings, with logging set up by them; before that by the defaults."""
-    log.configure(config.Log(), stream=stream)
+    log.configure(config.LogSettings(), stream=stream)
     loaded = config.load(path)
     log.configure(loaded.config.log, secrets=loaded.process.secrets(), stream=stream)
     return loaded
@@ -199,9 +202,9 @@ async def _run(
     dry_run: bool,
     as_json: bool,
     shard: str | None,
-    stop: Stop,
+    stop: ShutdownRequest,
 ) -> int:
-    part = _part(ctx, shard)
+    part = _parse_shard(ctx, shard)
     if part.of > 1 and "user" in given:
         msg = "--shard: one user is no part of them: leave out --user"
         raise ConfigError(msg)
@@ -210,21 +213,21 @@ async def _run(
         raise ConfigError(msg)
     with progress_bar(job.name) as observe:
         if scheduled is not None:
-            ending = await one_shot.work_slot(ctx, job, scheduled, stop, observe, part)
+            ending = await one_shot.run_scheduled(ctx, job, scheduled, stop, observe, part)
         elif dry_run:
             args = job.check(given, strict=False)
-            ending = await runner.rehearse(ctx, job, args, stop, part)
+            ending = await runner.dry_run(ctx, job, args, stop, part)
         else:
             args = job.check(given, strict=False)
-            ending = await runner.by_hand(ctx, job, args, stop, observe, shard=part)
+            ending = await runner.run_manually(ctx, job, args, stop, observe, shard=part)
     if as_json:
-        click.echo(printed(ctx, ending))
+        click.echo(record_json(ctx, ending))
     return ending.exit_code
 
 
-def _part(ctx: Context, shard: str | None) -> Shard:
+def _parse_shard(ctx: Context, shard: str | None) -> Shard:
     if shard is None:
-        return WHOLE
+        return ALL_USERS
     try:
         return Shard.parse(shard, ctx.process.completion_index)
     except ValueError as error:
@@ -232,15 +235,15 @@ def _part(ctx: Context, shard: str | None) -> Shard:
         raise ConfigError(msg) from None
 
 
-def printed(ctx: Context, ending: result.Ending) -> str:
+def record_json(ctx: Context, ending: result.RunResult) -> str:
     """The run record as one JSON object, as `--json` prints it."""
-    level = "info" if ending.exit_code == result.DONE else "error"
+    level = "info" if ending.exit_code == result.EXIT_DONE else "error"
     stamp = {"level": level, "timestamp": ctx.now().isoformat()}
     return json.dumps(log.Redactor(ctx.process.secrets())(None, "", {**ending.record, **stamp}))
 
 
 @contextmanager
-def progress_bar(name: str) -> Iterator[Observer | None]:
+def progress_bar(name: str) -> Iterator[ProgressCallback | None]:
     """A progress bar where somebody is looking."""
     if not sys.stderr.isatty():
         yield None

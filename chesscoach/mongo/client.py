@@ -9,22 +9,22 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.monitoring import CommandListener, ServerHeartbeatListener
 from pymongo.uri_parser import parse_uri
 
-from chesscoach.config import Database as DatabaseConfig
+from chesscoach.config import DatabaseSettings as DatabaseConfig
 from chesscoach.errors import ConfigError, StoreFailed, StoreUnavailable
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 
 Document: TypeAlias = dict[str, Any]
 Client: TypeAlias = "AsyncIOMotorClient[Document]"
 Database: TypeAlias = "AsyncIOMotorDatabase[Document]"
 Collection: TypeAlias = "AsyncIOMotorCollection[Document]"
-Listener: TypeAlias = CommandListener | ServerHeartbeatListener
+DriverListener: TypeAlias = CommandListener | ServerHeartbeatListener
 
 
 def connect(
     url: str,
     config: DatabaseConfig,
     loop: asyncio.AbstractEventLoop,
-    listeners: list[Listener] | None = None,
+    listeners: list[DriverListener] | None = None,
 ) -> Client:
     """A client for a URL, to be used in a loop; made in a thread, for a `+srv` URL asks the DNS.
 
@@ -40,12 +40,12 @@ def connect(
         if url.startswith("mongodb+srv:") and not isinstance(error, InvalidURI):
             msg = "MONGO_URL: the DNS does not tell where its servers are"
             raise StoreUnavailable(msg) from None
-        raise ConfigError(_unusable(error)) from None
+        raise ConfigError(_unusable_reason(error)) from None
     except (PyMongoError, ValueError, OSError) as error:
-        raise ConfigError(_unusable(error)) from None
+        raise ConfigError(_unusable_reason(error)) from None
 
 
-class Address(Struct, frozen=True, kw_only=True):
+class ConnectionInfo(Struct, frozen=True, kw_only=True):
     """What a URL says of the way to the server: its hosts, whether it has a password, and TLS."""
 
     hosts: tuple[str, ...]
@@ -53,7 +53,7 @@ class Address(Struct, frozen=True, kw_only=True):
     tls: bool
 
 
-def address(url: str) -> Address | None:
+def parse_connection(url: str) -> ConnectionInfo | None:
     """Reads a URL without asking the DNS; None if it cannot be read."""
     scheme, _, rest = url.partition("://")
     srv = scheme == "mongodb+srv"
@@ -61,14 +61,14 @@ def address(url: str) -> Address | None:
         said = parse_uri(f"mongodb://{rest}" if srv else url, warn=False)
     except (PyMongoError, ValueError):
         return None
-    return Address(
+    return ConnectionInfo(
         hosts=tuple(host for host, _ in said["nodelist"]),
         password=bool(said["password"]),
         tls=bool(said["options"].get("tls", srv)),
     )
 
 
-def _unusable(error: Exception) -> str:
+def _unusable_reason(error: Exception) -> str:
     return f"MONGO_URL: cannot be used ({type(error).__name__}): expected mongodb://host:port/"
 
 
@@ -76,7 +76,7 @@ def _client(
     url: str,
     config: DatabaseConfig,
     loop: asyncio.AbstractEventLoop,
-    listeners: list[Listener],
+    listeners: list[DriverListener],
 ) -> Client:
     said = {key.lower(): value for key, value in parse_uri(url, warn=False)["options"].items()}
     if said.get("w", "majority") != "majority" and not config.allow_weak_writes:
@@ -104,12 +104,12 @@ def _client(
     )
 
 
-@spoken
+@translates_errors
 async def _ping(client: Client) -> None:
     await client.admin.command("ping")
 
 
-async def greet(client: Client) -> None:
+async def wait_until_ready(client: Client) -> None:
     """Waits until the server can be used.
 
     Raises:

@@ -19,15 +19,15 @@ from pymongo import monitoring
 
 from chesscoach import log
 from chesscoach.errors import StoreUnavailable
-from chesscoach.mongo.mongod import HOST, Mongod, find_mongod, granted
+from chesscoach.mongo.mongod import HOST, Mongod, find_mongod, try_lock
 
 if sys.platform != "win32":
     import fcntl
 
-_DOOR_S = 60.0  # longer than the one inside may take to bring mongod up, or down
+_START_LOCK_TIMEOUT_S = 60.0  # longer than the one inside may take to bring mongod up, or down
 
 
-class Embedded:
+class EmbeddedServer:
     """A process's part in the mongod of a data folder; methods block and may run in any thread.
 
     A forked child has no part in it; it may enter for itself.
@@ -43,7 +43,7 @@ class Embedded:
             # A forked child shares our flocks: if it outlived us, we would seem present.
             os.register_at_fork(after_in_child=functools.partial(_forget, self._locks))
 
-    def enter(self) -> str:
+    def start_or_join(self) -> str:
         """Takes part: starts mongod or adopts it, waits for the primary and returns its URI.
 
         Raises:
@@ -52,16 +52,16 @@ class Embedded:
         """
         find_mongod()
         try:
-            with self._door(make=True):
+            with self._start_lock(make=True):
                 if self._users not in self._locks:
                     self._users = self._lock("users.lock", fcntl.LOCK_SH)
-                self._port = self._mongod.up()
+                self._port = self._mongod.start()
         except BaseException:
             self.leave()
             raise
         return f"mongodb://{HOST}:{self._port}/?directConnection=true"
 
-    def ensure(self) -> None:
+    def restart_if_dead(self) -> None:
         """Revives a mongod that was killed, on its port; does nothing once we began to leave.
 
         Raises:
@@ -69,10 +69,10 @@ class Embedded:
         """
         if self._users not in self._locks:
             return
-        with self._door():
+        with self._start_lock():
             if self._users not in self._locks:
                 return
-            port = self._mongod.up()
+            port = self._mongod.start()
         if port != self._port:
             msg = f"port {self._port} was taken and mongod is now on {port}: restart this process"
             raise StoreUnavailable(msg)
@@ -87,14 +87,14 @@ class Embedded:
         if users not in self._locks:
             return
         try:
-            with self._door():
-                if granted(users, fcntl.LOCK_EX):
-                    self._mongod.down()
+            with self._start_lock():
+                if try_lock(users, fcntl.LOCK_EX):
+                    self._mongod.stop()
         finally:
             self._release(users)
 
     @contextlib.contextmanager
-    def _door(self, *, make: bool = False) -> Iterator[None]:
+    def _start_lock(self, *, make: bool = False) -> Iterator[None]:
         try:
             if make:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,13 +108,15 @@ class Embedded:
             raise StoreUnavailable(msg) from error
 
     def _lock(self, name: str, operation: int) -> int:
-        path, deadline = self._folder / name, time.monotonic() + _DOOR_S
+        path, deadline = self._folder / name, time.monotonic() + _START_LOCK_TIMEOUT_S
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # mongod does not inherit it: PEP 446
         self._locks.add(fd)
         try:
-            while not granted(fd, operation):
+            while not try_lock(fd, operation):
                 if time.monotonic() > deadline:
-                    msg = f"{path} stayed locked by another process for {_DOOR_S:.0f} s"
+                    msg = (
+                        f"{path} stayed locked by another process for {_START_LOCK_TIMEOUT_S:.0f} s"
+                    )
                     raise StoreUnavailable(msg)
                 time.sleep(0.02)
         except BaseException:
@@ -128,13 +130,13 @@ class Embedded:
         os.close(fd)
 
 
-class Reviver(monitoring.ServerHeartbeatListener):
+class EmbeddedServerRestarter(monitoring.ServerHeartbeatListener):
     """Revives a killed mongod as soon as a client misses its heartbeat.
 
     For Motor and MongoClient, which call it in a thread; AsyncMongoClient would block its loop.
     """
 
-    def __init__(self, embedded: Embedded) -> None:
+    def __init__(self, embedded: EmbeddedServer) -> None:
         self._embedded = embedded
 
     def started(self, event: monitoring.ServerHeartbeatStartedEvent) -> None:
@@ -146,7 +148,7 @@ class Reviver(monitoring.ServerHeartbeatListener):
     def failed(self, event: monitoring.ServerHeartbeatFailedEvent) -> None:
         """Revives mongod; the driver's next heartbeat, which follows at once, finds it."""
         try:
-            self._embedded.ensure()
+            self._embedded.restart_if_dead()
         except StoreUnavailable as error:
             log.get_logger().warning("embedded_revive_failed", error=str(error))
 

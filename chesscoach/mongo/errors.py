@@ -25,7 +25,7 @@ T = TypeVar("T")
 _DUPLICATE_KEY, _UNAUTHORIZED = 11000, 13
 
 
-def translated(error: PyMongoError) -> ChesscoachError:
+def translate(error: PyMongoError) -> ChesscoachError:
     """Our error for one of the driver's."""
     kind = type(error).__name__
     if isinstance(
@@ -38,7 +38,7 @@ def translated(error: PyMongoError) -> ChesscoachError:
     return StoreFailed(f"MongoDB refused an operation ({kind}, code {code})")
 
 
-def spoken(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def translates_errors(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """For methods that talk to the server: they raise StoreUnavailable or StoreFailed."""
 
     @wraps(method)
@@ -46,7 +46,7 @@ def spoken(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         try:
             return await method(*args, **kwargs)
         except PyMongoError as error:
-            raise translated(error) from error
+            raise translate(error) from error
         except BSONError as error:
             msg = f"a document that cannot be read ({type(error).__name__})"
             raise StoreFailed(msg) from error
@@ -54,7 +54,7 @@ def spoken(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     return wrapper
 
 
-def only_duplicates(error: BulkWriteError) -> bool:
+def is_duplicates_only(error: BulkWriteError) -> bool:
     """Whether all that failed in a bulk of writes is that some documents were there already."""
     details = error.details
     codes = {item["code"] for item in details["writeErrors"]}

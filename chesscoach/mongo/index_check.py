@@ -13,16 +13,24 @@ from pymongo import monitoring
 from pymongo.errors import OperationFailure
 
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 from chesscoach.mongo.indexes import INDEXES, Index
 
 _NO_SUCH_COLLECTION, _NOT_ALLOWED = 26, 13
-_READS = ("find", "aggregate", "count", "distinct")
-_OURS = {"$db", "lsid", "$clusterTime", "$readPreference", "readConcern", "txnNumber", "$query"}
+_READ_COMMANDS = ("find", "aggregate", "count", "distinct")
+_DRIVER_FIELDS = {
+    "$db",
+    "lsid",
+    "$clusterTime",
+    "$readPreference",
+    "readConcern",
+    "txnNumber",
+    "$query",
+}
 """What the driver adds to a command; `explain` takes some of it for itself."""
 
 
-class Use(Struct, frozen=True, kw_only=True):
+class IndexUsage(Struct, frozen=True, kw_only=True):
     """How often an index has served since the server began to count."""
 
     name: str
@@ -30,7 +38,7 @@ class Use(Struct, frozen=True, kw_only=True):
     since: datetime
 
 
-class Overheard(monitoring.CommandListener):
+class QueryRecorder(monitoring.CommandListener):
     """Keeps the reads that a client makes; the driver calls it in its threads."""
 
     def __init__(self) -> None:
@@ -38,7 +46,7 @@ class Overheard(monitoring.CommandListener):
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
         """Keeps it, if it is a read."""
-        if event.command_name in _READS:
+        if event.command_name in _READ_COMMANDS:
             self.commands.append(dict(event.command))
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
@@ -48,8 +56,8 @@ class Overheard(monitoring.CommandListener):
         """Nothing to do."""
 
 
-@spoken
-async def drifting(database: Database) -> list[str]:
+@translates_errors
+async def drifting_indexes(database: Database) -> list[str]:
     """Indexes of the name or the keys of one of ours that are not as ours must be, and how."""
     told = []
     for index in INDEXES:
@@ -58,7 +66,7 @@ async def drifting(database: Database) -> list[str]:
             f"{index.collection}.{name}: {how}"
             for name, found in standing.items()
             if (how := _drift(index, name, found))
-            and not _served(index, {key: each for key, each in standing.items() if key != name})
+            and not _is_served(index, {key: each for key, each in standing.items() if key != name})
         ]
     return told
 
@@ -81,7 +89,7 @@ def _drift(index: Index, name: str, found: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _served(index: Index, others: Mapping[str, Mapping[str, Any]]) -> bool:
+def _is_served(index: Index, others: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether another index does what ours is for."""
     return any(
         tuple((field, way) for field, way in found["key"]) == index.keys
@@ -90,10 +98,10 @@ def _served(index: Index, others: Mapping[str, Mapping[str, Any]]) -> bool:
     )
 
 
-@spoken
-async def uses(database: Database) -> list[Use] | None:
+@translates_errors
+async def index_usage(database: Database) -> list[IndexUsage] | None:
     """How often each of ours has served, the least first; None if we may not ask."""
-    found: list[Use] = []
+    found: list[IndexUsage] = []
     for collection in sorted({index.collection for index in INDEXES}):
         names = {index.name for index in INDEXES if index.collection == collection}
         try:
@@ -103,7 +111,7 @@ async def uses(database: Database) -> list[Use] | None:
                 return None
             raise
         found += [
-            Use(
+            IndexUsage(
                 name=f"{collection}.{row['name']}",
                 times=int(row["accesses"]["ops"]),
                 since=row["accesses"]["since"],
@@ -114,21 +122,21 @@ async def uses(database: Database) -> list[Use] | None:
     return sorted(found, key=lambda use: (use.times, use.name))
 
 
-async def scanned(
-    database: Database, heard: Overheard, read: Callable[[], Awaitable[object]]
+async def scanned_collections(
+    database: Database, heard: QueryRecorder, read: Callable[[], Awaitable[object]]
 ) -> set[str]:
     """The collections that the server reads whole for what a method of the store asks it."""
     heard.commands.clear()
     await read()
     whole: set[str] = set()
     for command in list(heard.commands):
-        whole |= await _explained(database, command)
+        whole |= await _scanned_by_command(database, command)
     return whole
 
 
-@spoken
-async def _explained(database: Database, command: Document) -> set[str]:
-    asked = {key: value for key, value in command.items() if key not in _OURS}
+@translates_errors
+async def _scanned_by_command(database: Database, command: Document) -> set[str]:
+    asked = {key: value for key, value in command.items() if key not in _DRIVER_FIELDS}
     try:
         plan = await database.command({"explain": asked, "verbosity": "queryPlanner"})
     except OperationFailure as error:

@@ -28,9 +28,9 @@ if sys.platform != "win32":  # importable there too, so that `find_mongod` can s
 HOST, _SET = "127.0.0.1", "chesscoach"
 # A start takes 0.3 to 1 s, and 36 s if somebody silent has the port of the old data, since mongod
 # waits 30 s for him to say whether he is that member (measured).
-_UP_S = 45.0
-_DOWN_S = 30.0  # a clean stop takes 1 s (measured), most of which mongod sleeps
-_TRIES = 3  # more than one, for somebody may kill a start
+_START_TIMEOUT_S = 45.0
+_STOP_TIMEOUT_S = 30.0  # a clean stop takes 1 s (measured), most of which mongod sleeps
+_MAX_START_TRIES = 3  # more than one, for somebody may kill a start
 _PORT_TAKEN, _LIBRARY_MISSING = 48, 127  # exit codes of mongod, of the loader
 _NOT_INITIATED = 94  # error code of the server
 
@@ -65,29 +65,29 @@ class Mongod:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def up(self) -> int:
+    def start(self) -> int:
         """Brings mongod to where it takes majority writes; returns its port.
 
         Each turn looks anew and takes one step, for those before us may have been killed between
         any two steps, and so may mongod.
         """
-        deadline = time.monotonic() + _UP_S
+        deadline = time.monotonic() + _START_TIMEOUT_S
         taken = failed = 0
         trouble = ""
-        while time.monotonic() < deadline and failed < _TRIES:
+        while time.monotonic() < deadline and failed < _MAX_START_TRIES:
             ports = self._ports()
             if port := next(filter(self._is_ours, ports), 0):
                 if _is_primary(port):
-                    self._name(port)
+                    self._record_port(port)
                     return port
                 trouble = f"on port {port} it does not become primary"
-            elif (holder := self._holder()) is not None:  # it boots or dies: wait
+            elif (holder := self._running_pid()) is not None:  # it boots or dies: wait
                 trouble = f"process {holder} holds the folder and answers on none of {ports}"
             else:
                 if not ports or taken == 2:
                     taken = 0
-                    self._name(_free_port())
-                code, reason = self._start(self._ports()[0], deadline - time.monotonic())
+                    self._record_port(_free_port())
+                code, reason = self._run(self._ports()[0], deadline - time.monotonic())
                 trouble = f"exit code {code}: {reason}"
                 taken += code == _PORT_TAKEN
                 failed += code not in (0, _PORT_TAKEN)
@@ -95,7 +95,7 @@ class Mongod:
         msg = f"mongod in {self._folder} does not come up: {trouble}"
         raise StoreUnavailable(msg)
 
-    def _start(self, port: int, timeout_s: float) -> tuple[int, str]:
+    def _run(self, port: int, timeout_s: float) -> tuple[int, str]:
         """Runs mongod once; returns its exit code (0: it listens) and the reason it gave."""
         mongod, logfile = find_mongod(), self._folder / "mongod.log"
         logfile.touch(mode=0o600)
@@ -125,10 +125,10 @@ class Mongod:
         reason = "" if done.returncode == 0 else _last_error(logfile, before)
         return done.returncode, reason or done.stderr.strip()
 
-    def down(self) -> None:
+    def stop(self) -> None:
         """Stops mongod, also one still booting, and waits until the folder is free."""
-        deadline = time.monotonic() + _DOWN_S
-        while (holder := self._holder()) is not None:
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while (holder := self._running_pid()) is not None:
             if time.monotonic() > deadline:
                 if holder:
                     with contextlib.suppress(ProcessLookupError):
@@ -136,10 +136,10 @@ class Mongod:
                 return
             for port in filter(self._is_ours, self._ports()):
                 with contextlib.suppress(PyMongoError, OSError):  # it hangs up and does not answer
-                    _ask(port, "shutdown", force=True)
+                    _run_command(port, "shutdown", force=True)
             time.sleep(0.05)
 
-    def _holder(self) -> int | None:
+    def _running_pid(self) -> int | None:
         """The pid of the mongod that has the folder (0: not written yet), None if none has.
 
         mongod keeps a flock on its lock file for as long as it lives. Its pid alone would not do:
@@ -148,7 +148,7 @@ class Mongod:
         """
         try:
             with (self._folder / "mongod.lock").open() as file:
-                if granted(file.fileno(), fcntl.LOCK_SH):
+                if try_lock(file.fileno(), fcntl.LOCK_SH):
                     fcntl.flock(file.fileno(), fcntl.LOCK_UN)
                     return None
                 return int(file.read().strip() or 0)
@@ -158,7 +158,7 @@ class Mongod:
     def _is_ours(self, port: int) -> bool:
         """Whether a mongod on our folder answers there; a port may be somebody else's by now."""
         try:
-            storage = _ask(port, "getCmdLineOpts")["parsed"]["storage"]
+            storage = _run_command(port, "getCmdLineOpts")["parsed"]["storage"]
             return os.path.samefile(storage["dbPath"], self._folder)
         except (PyMongoError, OSError, KeyError):
             return False
@@ -168,7 +168,7 @@ class Mongod:
         path = self._folder / "port"
         return [int(port) for port in re.findall(r"\d+", path.read_text())] if path.exists() else []
 
-    def _name(self, port: int) -> None:
+    def _record_port(self, port: int) -> None:
         """Puts a port first; older ones stay, for mongod may turn out to be on one of them."""
         ports = self._ports()
         if ports[:1] != [port]:
@@ -181,22 +181,22 @@ def _is_primary(port: int) -> bool:
     """Whether mongod takes writes; if not, initiates its set, or moves the member to this port."""
     member = {"_id": 0, "host": f"{HOST}:{port}"}
     try:
-        if _ask(port, "hello")["isWritablePrimary"]:
+        if _run_command(port, "hello")["isWritablePrimary"]:
             return True
         try:
-            config = _ask(port, "replSetGetConfig")["config"]
+            config = _run_command(port, "replSetGetConfig")["config"]
         except OperationFailure as error:
             if error.code == _NOT_INITIATED:
-                _ask(port, "replSetInitiate", {"_id": _SET, "members": [member]})
+                _run_command(port, "replSetInitiate", {"_id": _SET, "members": [member]})
             return False
         if config["members"][0]["host"] != member["host"]:
-            _ask(port, "replSetReconfig", {**config, "members": [member]}, force=True)
+            _run_command(port, "replSetReconfig", {**config, "members": [member]}, force=True)
     except (PyMongoError, OSError):  # killed meanwhile, or not ready: the next turn sees
         return False
     return False
 
 
-def _ask(port: int, command: str, value: object = 1, **options: Any) -> dict[str, Any]:
+def _run_command(port: int, command: str, value: object = 1, **options: Any) -> dict[str, Any]:
     """Runs one command over a client of its own.
 
     One that saw the set before it was initiated remembers a ghost and fails on sessions.
@@ -222,7 +222,7 @@ def _free_port() -> int:
         return port
 
 
-def granted(fd: int, operation: int) -> bool:
+def try_lock(fd: int, operation: int) -> bool:
     """Whether a flock could be taken at once."""
     try:
         fcntl.flock(fd, operation | fcntl.LOCK_NB)

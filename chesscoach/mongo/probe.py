@@ -18,21 +18,21 @@ from pymongo.errors import PyMongoError
 from chesscoach.emails.store.outbox_values import STATES, State
 from chesscoach.errors import StoreUnavailable
 from chesscoach.mongo.client import Document
-from chesscoach.mongo.errors import spoken, translated
+from chesscoach.mongo.errors import translate, translates_errors
 from chesscoach.schedules.iso_week import Week
-from chesscoach.schedules.outcome import PASSED_OVER, WORKED
+from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
 from chesscoach.worker.store import run_documents, schedules
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 
-LIMIT_S = 2.0
-_MAILS_S = 1.0
+TIME_LIMIT_S = 2.0
+_EMAILS_LIMIT_S = 1.0
 """Of that for counting mails; half a million take 0.6 s."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_CLIENT: dict[str, Any] = {
+_CLIENT_OPTIONS: dict[str, Any] = {
     "appname": "chesscoach-probe",
-    "timeoutms": int(LIMIT_S * 1000),
-    "serverselectiontimeoutms": int(LIMIT_S * 1000),
-    "connecttimeoutms": int(LIMIT_S * 1000),
+    "timeoutms": int(TIME_LIMIT_S * 1000),
+    "serverselectiontimeoutms": int(TIME_LIMIT_S * 1000),
+    "connecttimeoutms": int(TIME_LIMIT_S * 1000),
     "maxpoolsize": 4,
     "tz_aware": True,
     "datetime_conversion": "DATETIME_AUTO",
@@ -40,7 +40,7 @@ _CLIENT: dict[str, Any] = {
 }
 
 
-class Ledger(Struct, frozen=True, kw_only=True):
+class RunStatistics(Struct, frozen=True, kw_only=True):
     """What the run records say, whoever ran: by job, and all schedules.
 
     `running_since` is when the oldest living run began. `recent` counts what ended since some
@@ -52,8 +52,8 @@ class Ledger(Struct, frozen=True, kw_only=True):
     last_success: dict[str, datetime]
     running_since: dict[str, datetime]
     recent: dict[tuple[str, str], int]
-    schedules: tuple[Stored, ...]
-    mails: dict[State, int] | None
+    schedules: tuple[StoredSchedule, ...]
+    emails: dict[State, int] | None
 
 
 class Probe:
@@ -64,22 +64,22 @@ class Probe:
         self._runs = database["job_runs"]
         self._ttl_s = ttl_s
 
-    @spoken
+    @translates_errors
     async def ping(self) -> None:
         """Returns when a server that takes writes has answered."""
-        async with _in_time():
+        async with _time_limit():
             await self._database.command("ping")
 
-    @spoken
-    async def ledger(self, jobs: Sequence[str], since: datetime, first: Week) -> Ledger:
+    @translates_errors
+    async def statistics(self, jobs: Sequence[str], since: datetime, first: Week) -> RunStatistics:
         """What is recorded of these jobs, and of the mails of a week and those after it."""
-        async with _in_time():
-            return Ledger(
+        async with _time_limit():
+            return RunStatistics(
                 last_success=await self._last_success(jobs),
                 running_since=await self._running_since(jobs),
                 recent=await self._recent(jobs, since),
                 schedules=await self._schedules(),
-                mails=await self._mails(first),
+                emails=await self._emails(first),
             )
 
     async def _last_success(self, jobs: Sequence[str]) -> dict[str, datetime]:
@@ -117,20 +117,20 @@ class Probe:
                         "claimed_at": 1,
                     }
                 },
-                *run_documents.WITH_LEASE,
+                *run_documents.LEASE_STAGES,
             ]
         )
         # The newest first, so that the oldest is what stays.
         return {
             row["job"]: row["started_at"]
             async for row in rows
-            if not run_documents.is_dead(row, self._ttl_s)
+            if not run_documents.is_orphaned(row, self._ttl_s)
         }
 
     async def _recent(self, jobs: Sequence[str], since: datetime) -> dict[tuple[str, str], int]:
-        outcomes: Sequence[str] = (*WORKED, *PASSED_OVER)
+        outcomes: Sequence[str] = (*RUN_OUTCOMES, *SKIP_OUTCOMES)
         found = {(job, outcome): 0 for job in jobs for outcome in outcomes}
-        for ended, count in ((WORKED, 1), (PASSED_OVER, {"$ifNull": ["$count", 1]})):
+        for ended, count in ((RUN_OUTCOMES, 1), (SKIP_OUTCOMES, {"$ifNull": ["$count", 1]})):
             # Without a look at the documents for the many: the index has all that is asked.
             rows = await self._runs.aggregate(
                 [
@@ -153,10 +153,10 @@ class Probe:
                 found[row["_id"]["job"], row["_id"]["outcome"]] = int(row["count"])
         return found
 
-    async def _mails(self, first: Week) -> dict[State, int] | None:
+    async def _emails(self, first: Week) -> dict[State, int] | None:
         """A row for each player and week: what is asked before must not fail for it."""
         try:
-            async with asyncio.timeout(_MAILS_S):
+            async with asyncio.timeout(_EMAILS_LIMIT_S):
                 # Without a look at the documents, which hold letters: the index has all of it.
                 rows = await self._database["email_outbox"].aggregate(
                     [
@@ -169,19 +169,19 @@ class Probe:
             return None
         return {state: found.get(state, 0) for state in STATES}
 
-    async def _schedules(self) -> tuple[Stored, ...]:
-        rows = self._database["schedules"].find(schedules.EVERY)
-        return tuple([schedules.parsed(row) async for row in rows])
+    async def _schedules(self) -> tuple[StoredSchedule, ...]:
+        rows = self._database["schedules"].find(schedules.SCHEDULES_ONLY)
+        return tuple([schedules.from_document(row) async for row in rows])
 
 
 @asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
+async def _time_limit() -> AsyncIterator[None]:
     """The driver's own limit is for one operation; this one is for all of them."""
     try:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(TIME_LIMIT_S):
             yield
     except TimeoutError:
-        msg = f"MongoDB did not answer within {LIMIT_S:g} s"
+        msg = f"MongoDB did not answer within {TIME_LIMIT_S:g} s"
         raise StoreUnavailable(msg) from None
 
 
@@ -200,14 +200,14 @@ async def open_probe(url: str, database: str, ttl_s: float) -> AsyncIterator[Pro
     try:
         client = await asyncio.to_thread(_client, url)
     except PyMongoError as error:
-        raise translated(error) from None
+        raise translate(error) from None
     try:
         yield Probe(client.get_database(database, read_preference=ReadPreference.PRIMARY), ttl_s)
     finally:
         with suppress(TimeoutError, PyMongoError):
-            async with asyncio.timeout(LIMIT_S):
+            async with asyncio.timeout(TIME_LIMIT_S):
                 await client.close()
 
 
 def _client(url: str) -> "AsyncMongoClient[Document]":
-    return AsyncMongoClient(url, **_CLIENT)
+    return AsyncMongoClient(url, **_CLIENT_OPTIONS)

@@ -4,13 +4,15 @@ from pymongo import monitoring
 
 from chesscoach.metrics import Metrics
 
-_NETWORK = frozenset({"AutoReconnect", "NetworkTimeout", "NotPrimaryError", "ConnectionFailure"})
-_CODES = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+_NETWORK_ERRORS = frozenset(
+    {"AutoReconnect", "NetworkTimeout", "NotPrimaryError", "ConnectionFailure"}
+)
+_RETRYABLE_CODES = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 """The server's codes after which a read may be repeated: the drivers' specification of retryable
 reads. A write says so itself, by a label."""
 
 
-class Retries(monitoring.CommandListener):
+class RetryCounter(monitoring.CommandListener):
     """Counts them; the driver calls it in its threads."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -27,8 +29,8 @@ class Retries(monitoring.CommandListener):
         said = event.failure
         labels = said.get("errorLabels", ())
         if (
-            said.get("errtype") in _NETWORK
-            or said.get("code") in _CODES
+            said.get("errtype") in _NETWORK_ERRORS
+            or said.get("code") in _RETRYABLE_CODES
             or "RetryableWriteError" in labels
         ):
             self._metrics.mongo_retries.inc()

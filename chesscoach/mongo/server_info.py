@@ -6,10 +6,10 @@ from typing import Literal, cast
 from msgspec import Struct
 
 from chesscoach.mongo.client import Database
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 
 
-class Server(Struct, frozen=True, kw_only=True):
+class ServerInfo(Struct, frozen=True, kw_only=True):
     """A server: its version as it says it, and what it is part of.
 
     `members` counts those of a replica set that hold data; 1 elsewhere.
@@ -20,22 +20,22 @@ class Server(Struct, frozen=True, kw_only=True):
     members: int = 1
 
 
-@spoken
-async def clock_of(database: Database) -> datetime:
+@translates_errors
+async def server_time(database: Database) -> datetime:
     """The server's clock, to the millisecond."""
     hello = await database.client.admin.command("hello")
     return cast(datetime, hello["localTime"]).replace(tzinfo=UTC)
 
 
-@spoken
-async def look(database: Database) -> Server:
+@translates_errors
+async def server_info(database: Database) -> ServerInfo:
     """Asks the server what it is; any user may."""
     admin = database.client.admin
     version = str((await admin.command("buildInfo"))["version"])
     hello = await admin.command("hello")
     if hello.get("msg") == "isdbgrid":
-        return Server(version=version, kind="sharded cluster")
+        return ServerInfo(version=version, kind="sharded cluster")
     if not hello.get("setName"):
-        return Server(version=version, kind="standalone")
+        return ServerInfo(version=version, kind="standalone")
     members = len(hello.get("hosts", [])) + len(hello.get("passives", []))
-    return Server(version=version, kind="replica set", members=members)
+    return ServerInfo(version=version, kind="replica set", members=members)

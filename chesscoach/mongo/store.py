@@ -9,31 +9,31 @@ from pathlib import Path
 from msgspec import Struct
 from pymongo import ReadPreference
 
-from chesscoach.cleanup.store.deletion import Cleaning
-from chesscoach.config import Config, Process
+from chesscoach.cleanup.store.deletion import Deleter
+from chesscoach.config import Config, ProcessEnvironment
 from chesscoach.emails.store.outbox import Outbox
-from chesscoach.emails.store.player_weeks import Weeks
+from chesscoach.emails.store.player_weeks import PlayerWeeks
 from chesscoach.emails.store.recipients import Recipients
 from chesscoach.emails.store.subscriptions import Subscriptions
 from chesscoach.emails.store.suppressions import Suppressions
 from chesscoach.metrics import Metrics
 from chesscoach.mongo import indexes
-from chesscoach.mongo.client import Database, Listener, connect, greet
-from chesscoach.mongo.embedded import Embedded, Reviver
+from chesscoach.mongo.client import Database, DriverListener, connect, wait_until_ready
+from chesscoach.mongo.embedded import EmbeddedServer, EmbeddedServerRestarter
 from chesscoach.mongo.probe import Probe, open_probe
-from chesscoach.mongo.retry_metrics import Retries
-from chesscoach.mongo.server_info import Server, clock_of, look
+from chesscoach.mongo.retry_metrics import RetryCounter
+from chesscoach.mongo.server_info import ServerInfo, server_info, server_time
 from chesscoach.players.store.notifications import Notifications
 from chesscoach.players.store.users import Users
 from chesscoach.sources.game import Platform
 from chesscoach.sync.store.accounts import Accounts
-from chesscoach.sync.store.analysis_queue import Queue
+from chesscoach.sync.store.analysis_queue import AnalysisQueue
 from chesscoach.sync.store.games import Games
-from chesscoach.sync.store.lanes import SiteLane
+from chesscoach.sync.store.lanes import SourceLane
 from chesscoach.worker.store.leases import Leases
 from chesscoach.worker.store.runs import Runs
 from chesscoach.worker.store.schedules import Schedules
-from chesscoach.worker.store.shards import Parts
+from chesscoach.worker.store.shards import Shards
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -45,29 +45,29 @@ class Store(Struct, frozen=True, kw_only=True):
 
     schedules: Schedules
     runs: Runs
-    parts: Parts
+    shards: Shards
     leases: Leases
     accounts: Accounts
     users: Users
     games: Games
-    queue: Queue
+    analysis_queue: AnalysisQueue
     notifications: Notifications
     recipients: Recipients
     outbox: Outbox
-    weeks: Weeks
+    player_weeks: PlayerWeeks
     subscriptions: Subscriptions
     suppressions: Suppressions
-    cleaning: Cleaning
+    deleter: Deleter
     lanes: Mapping[Platform, int]
     place: str
     database: Database
     open_probe: Callable[[], AbstractAsyncContextManager[Probe]]
 
-    def lane(self, site: Platform) -> SiteLane:
+    def lane(self, site: Platform) -> SourceLane:
         """A lane of a site."""
-        return SiteLane(self.database, self.leases, site, self.lanes[site])
+        return SourceLane(self.database, self.leases, site, self.lanes[site])
 
-    async def prepare(self, *, storm: bool = False) -> indexes.Report:
+    async def prepare(self, *, storm: bool = False) -> indexes.IndexReport:
         """Makes the collections and indexes that we need; see `indexes.create`."""
         return await indexes.create(self.database, storm=storm)
 
@@ -75,22 +75,25 @@ class Store(Struct, frozen=True, kw_only=True):
         """The names of the indexes that we need and that do not stand."""
         return await indexes.missing(self.database)
 
-    async def server(self) -> Server:
+    async def server(self) -> ServerInfo:
         """What the server is."""
-        return await look(self.database)
+        return await server_info(self.database)
 
     async def clock(self) -> datetime:
         """The server's clock."""
-        return await clock_of(self.database)
+        return await server_time(self.database)
 
     async def require(self, *collections: str) -> None:
         """Raises SetupError unless the unique indexes of these collections stand."""
-        await indexes.require(self.database, *collections)
+        await indexes.require_unique(self.database, *collections)
 
 
 @asynccontextmanager
 async def open_store(
-    config: Config, process: Process, metrics: Metrics, listeners: Sequence[Listener] = ()
+    config: Config,
+    process: ProcessEnvironment,
+    metrics: Metrics,
+    listeners: Sequence[DriverListener] = (),
 ) -> AsyncIterator[Store]:
     """Opens the database of `MONGO_URL`, or starts the embedded one, and closes it at the end.
 
@@ -100,17 +103,19 @@ async def open_store(
         StoreUnavailable: there is no server to be used within the configured time.
         ConfigError: a URL that cannot be used.
     """
-    ears = [Retries(metrics), *listeners]
+    ears = [RetryCounter(metrics), *listeners]
     if process.mongo_url:
-        async with _connected(config, process.mongo_url, ears) as database:
+        async with _open_database(config, process.mongo_url, ears) as database:
             place = f"MONGO_URL, database {config.database.name}"
             yield _store(config, database, process.mongo_url, place)
         return
-    folder = _folder(config)
-    embedded = Embedded(folder)
-    url = await asyncio.to_thread(embedded.enter)
+    folder = _embedded_folder(config)
+    embedded = EmbeddedServer(folder)
+    url = await asyncio.to_thread(embedded.start_or_join)
     try:
-        async with _connected(config, url, [*ears, Reviver(embedded)]) as database:
+        async with _open_database(
+            config, url, [*ears, EmbeddedServerRestarter(embedded)]
+        ) as database:
             place = f"{url} ({folder}), database {config.database.name}"
             yield _store(config, database, url, place)
     finally:
@@ -118,20 +123,20 @@ async def open_store(
 
 
 @asynccontextmanager
-async def _connected(
-    config: Config, url: str, listeners: list[Listener]
+async def _open_database(
+    config: Config, url: str, listeners: list[DriverListener]
 ) -> AsyncIterator[Database]:
     loop = asyncio.get_running_loop()
     client = await asyncio.to_thread(connect, url, config.database, loop, listeners)
     try:
-        await greet(client)
+        await wait_until_ready(client)
         # A claim read from a secondary would be an old one, whatever the URL prefers.
         yield client.get_database(config.database.name, read_preference=ReadPreference.PRIMARY)
     finally:
         await asyncio.to_thread(client.close)
 
 
-def _folder(config: Config) -> Path:
+def _embedded_folder(config: Config) -> Path:
     return Path(config.database.embedded_dir).absolute()
 
 
@@ -139,19 +144,19 @@ def _store(config: Config, database: Database, url: str, place: str) -> Store:
     return Store(
         schedules=Schedules(database),
         runs=Runs(database, config.runner.lease_s),
-        parts=Parts(database),
+        shards=Shards(database),
         leases=Leases(database, config.runner.lease_s),
         accounts=Accounts(database),
         users=Users(database),
         games=Games(database),
-        queue=Queue(database),
+        analysis_queue=AnalysisQueue(database),
         notifications=Notifications(database),
         recipients=Recipients(database),
         outbox=Outbox(database),
-        weeks=Weeks(database),
+        player_weeks=PlayerWeeks(database),
         subscriptions=Subscriptions(database),
         suppressions=Suppressions(database),
-        cleaning=Cleaning(database),
+        deleter=Deleter(database),
         lanes={"lichess": config.sources.lichess.lanes, "chess.com": config.sources.chesscom.lanes},
         place=place,
         database=database,

@@ -6,14 +6,14 @@ The one judge of what such a value means. Garbage is None, never a guess.
 import re
 from datetime import UTC, datetime
 
-_FORM = re.compile(
+_TIMESTAMP_PATTERN = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?(Z|z|[+-]\d\d(:?[0-5]\d)?)?", re.ASCII
 )
 
 
-def instant(value: object) -> datetime | None:
+def parse_instant(value: object) -> datetime | None:
     """The instant that a stored value names, in UTC; without a zone it is UTC already."""
-    if isinstance(value, str) and _FORM.fullmatch(value.strip()):
+    if isinstance(value, str) and _TIMESTAMP_PATTERN.fullmatch(value.strip()):
         try:
             value = datetime.fromisoformat(value.strip().upper())
         except ValueError:
@@ -28,6 +28,6 @@ def instant(value: object) -> datetime | None:
         return None
 
 
-def text(value: datetime) -> str:
+def format_instant(value: datetime) -> str:
     """An instant as the application writes it: ISO 8601, UTC, `+00:00`."""
     return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()

@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-Gap = Literal["run_after", "skip"]
-Fold = Literal["first", "both"]
+GapPolicy = Literal["run_after", "skip"]
+FoldPolicy = Literal["first", "both"]
 
-_AHEAD = timedelta(hours=3)
+_MAX_DST_SHIFT = timedelta(hours=3)
 """No clock is put back by more at a time."""
 
 
-def instants(
-    cron: str, zone: ZoneInfo, after: datetime, *, gap: Gap, fold: Fold
+def cron_instants(
+    cron: str, zone: ZoneInfo, after: datetime, *, gap: GapPolicy, fold: FoldPolicy
 ) -> Iterator[datetime]:
     """The instants later than `after` that an expression names, in UTC; not strictly increasing.
 
@@ -28,8 +28,8 @@ def instants(
     first pass, or both.
     """
     second_passes: deque[datetime] = deque()
-    for local in CronSim(cron, _begin(after, zone)):
-        first = _first(local, zone, gap)
+    for local in CronSim(cron, _search_start(after, zone)):
+        first = _first_instant(local, zone, gap)
         if first is None:
             continue
         while second_passes and second_passes[0] < first:
@@ -41,14 +41,14 @@ def instants(
             second_passes.append(second)
 
 
-def passes(local: datetime, zone: ZoneInfo) -> list[datetime]:
+def utc_instants_of(local: datetime, zone: ZoneInfo) -> list[datetime]:
     """The instants at which a local time comes, in UTC: none in a gap, two in a fold."""
     if not _exists(local, zone):
         return []
     return sorted({_utc(local, zone, fold) for fold in (0, 1)})
 
 
-def turn(day: date, zone: ZoneInfo) -> timedelta:
+def dst_shift(day: date, zone: ZoneInfo) -> timedelta:
     """By how much clocks are put forward within a local day; less than nothing if back."""
     begin, end = (
         datetime.combine(each, time(), zone).utcoffset() or timedelta(0)
@@ -71,15 +71,15 @@ def end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
     return late
 
 
-def _begin(after: datetime, zone: ZoneInfo) -> datetime:
+def _search_start(after: datetime, zone: ZoneInfo) -> datetime:
     """The local time from which to go on; earlier by a fold that may be under way."""
     local = after.astimezone(zone)
-    later = (after + _AHEAD).astimezone(zone).utcoffset() or timedelta(0)
+    later = (after + _MAX_DST_SHIFT).astimezone(zone).utcoffset() or timedelta(0)
     put_back = (local.utcoffset() or timedelta(0)) - later
     return local.replace(tzinfo=None, fold=0) - max(put_back, timedelta(0))
 
 
-def _first(local: datetime, zone: ZoneInfo, gap: Gap) -> datetime | None:
+def _first_instant(local: datetime, zone: ZoneInfo, gap: GapPolicy) -> datetime | None:
     if _exists(local, zone):
         return _utc(local, zone, 0)
     return end_of_gap(local, zone) if gap == "run_after" else None

@@ -6,13 +6,13 @@ from itertools import pairwise
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Schedule
 
-_NEAR = 64
-_FAR = timedelta(days=370)
+_MAX_NEAR_SLOTS = 64
+_SEARCH_WINDOW = timedelta(days=370)
 _WEEK = timedelta(days=8)
 _HOUR = timedelta(hours=1)
 
 
-def longest(schedule: Schedule, instant: datetime) -> timedelta | None:
+def longest_gap(schedule: Schedule, instant: datetime) -> timedelta | None:
     """The longest gap between slots after an instant; None where there are no two.
 
     Seen are the next 64 slots, or a year of them, and where those do not fill a week its every
@@ -22,16 +22,16 @@ def longest(schedule: Schedule, instant: datetime) -> timedelta | None:
     if schedule.every is not None:
         return schedule.every.period
     near: list[datetime] = []
-    for slot in slots.after("", schedule, instant):
+    for slot in slots.slots_after("", schedule, instant):
         near.append(slot.at)
-        if len(near) == _NEAR or (len(near) > 1 and slot.at - instant > _FAR):
+        if len(near) == _MAX_NEAR_SLOTS or (len(near) > 1 and slot.at - instant > _SEARCH_WINDOW):
             break
     found = max((later - earlier for earlier, later in pairwise(near)), default=None)
     if found is None:
         return None
     probe = near[-1]
     while probe < near[0] + _WEEK:
-        following = next(slots.after("", schedule, probe), None)
+        following = next(slots.slots_after("", schedule, probe), None)
         if following is None:
             break
         if following.at - probe > found:
@@ -43,7 +43,7 @@ def longest(schedule: Schedule, instant: datetime) -> timedelta | None:
 def _gap_at(schedule: Schedule, instant: datetime) -> timedelta:
     """How long the gap is in which an instant lies that has a slot in the hour before it."""
     before = instant
-    for slot in slots.after("", schedule, instant - _HOUR):
+    for slot in slots.slots_after("", schedule, instant - _HOUR):
         if slot.at > instant:
             return slot.at - before
         before = slot.at

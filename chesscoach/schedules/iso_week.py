@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 # Of other millennia some have no beginning in some zones: what is before year 1 is no date.
-_KEY = re.compile(r"(2\d{3})-W(\d\d)", re.ASCII)
+_KEY_PATTERN = re.compile(r"(2\d{3})-W(\d\d)", re.ASCII)
 
 
 class Week(Struct, frozen=True, order=True):
@@ -20,7 +20,7 @@ class Week(Struct, frozen=True, order=True):
     number: int
 
     @classmethod
-    def of(cls, day: date) -> "Week":
+    def containing(cls, day: date) -> "Week":
         """The week in which a day lies."""
         year, number, _ = day.isocalendar()
         return cls(year, number)
@@ -32,12 +32,12 @@ class Week(Struct, frozen=True, order=True):
         Raises:
             ValueError: it names none.
         """
-        found = _KEY.fullmatch(text)
+        found = _KEY_PATTERN.fullmatch(text)
         if found is None:
             msg = "expected an ISO week, such as 2026-W47"
             raise ValueError(msg)
         try:
-            return cls.of(date.fromisocalendar(int(found[1]), int(found[2]), 1))
+            return cls.containing(date.fromisocalendar(int(found[1]), int(found[2]), 1))
         except ValueError:
             msg = f"there is no such ISO week: {text}"
             raise ValueError(msg) from None
@@ -55,14 +55,14 @@ class Week(Struct, frozen=True, order=True):
     @property
     def before(self) -> "Week":
         """The week before it."""
-        return Week.of(self.monday - timedelta(days=7))
+        return Week.containing(self.monday - timedelta(days=7))
 
     @property
     def after(self) -> "Week":
         """The week after it."""
-        return Week.of(self.monday + timedelta(days=7))
+        return Week.containing(self.monday + timedelta(days=7))
 
-    def begins(self, zone: ZoneInfo) -> datetime:
+    def start_in(self, zone: ZoneInfo) -> datetime:
         """The instant, in UTC, at which it begins in a zone.
 
         A Monday whose midnight is left out by a change of clocks begins at the change; one that has

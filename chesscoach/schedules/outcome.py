@@ -16,7 +16,7 @@ Outcome = Literal[
     "coalesced",
     "skipped_overlap",
 ]
-WORKED: tuple[Outcome, ...] = (
+RUN_OUTCOMES: tuple[Outcome, ...] = (
     "succeeded",
     "partial",
     "failed",
@@ -25,7 +25,7 @@ WORKED: tuple[Outcome, ...] = (
     "abandoned",
 )
 """How an attempt ends."""
-PASSED_OVER: tuple[Outcome, ...] = ("missed", "coalesced", "skipped_overlap")
+SKIP_OUTCOMES: tuple[Outcome, ...] = ("missed", "coalesced", "skipped_overlap")
 """How a slot ends that nobody works."""
 
 
@@ -42,15 +42,15 @@ class Counts(Struct, kw_only=True):
     notes: dict[str, int | str] = {}
     errors: list[dict[str, str]] = []
 
-    SAMPLES = 20
+    MAX_ERRORS = 20
 
     def note(self, name: str, amount: int = 1) -> None:
         """Adds to a count of the job's own."""
         self.notes[name] = int(self.notes.get(name, 0)) + amount
 
-    def sample(self, **fields: str) -> None:
+    def add_error(self, **fields: str) -> None:
         """Keeps an error as a sample, unless there are enough of them."""
-        if len(self.errors) < self.SAMPLES:
+        if len(self.errors) < self.MAX_ERRORS:
             self.errors.append(fields)
 
     def success_rate(self) -> float:

@@ -10,14 +10,14 @@ from cronsim import CronSim
 from msgspec import Struct
 
 from chesscoach.schedules import dst, slots
-from chesscoach.schedules.schedule import Schedule, Slot, utc
+from chesscoach.schedules.schedule import Schedule, Slot, format_rfc3339
 
-_SPANS = tuple(timedelta(days=d) for d in (1, 8, 32, 367))
-_MOST = 1000
+_SEARCH_WINDOWS = tuple(timedelta(days=d) for d in (1, 8, 32, 367))
+_MAX_SLOTS = 1000
 """Slots that are compared, and local times that are looked at, at most."""
 
 
-class Occurrence(Struct, frozen=True, kw_only=True):
+class UpcomingSlot(Struct, frozen=True, kw_only=True):
     """A slot and what is to be known of it.
 
     `local` is its instant in the schedule's zone; work begins at `begins_at`, later than the slot
@@ -36,7 +36,7 @@ class Occurrence(Struct, frozen=True, kw_only=True):
     twice: Literal["once", "first", "second"] | None = None
 
 
-class Difference(Struct, frozen=True, kw_only=True):
+class SlotDiff(Struct, frozen=True, kw_only=True):
     """The slots up to an instant that one schedule has and another has not."""
 
     until: datetime
@@ -44,27 +44,27 @@ class Difference(Struct, frozen=True, kw_only=True):
     added: tuple[datetime, ...]
 
 
-def occurrences(schedule_id: str, schedule: Schedule, after: datetime) -> Iterator[Occurrence]:
+def upcoming_slots(schedule_id: str, schedule: Schedule, after: datetime) -> Iterator[UpcomingSlot]:
     """The slots later than an instant, in order."""
     zone = ZoneInfo(schedule.timezone)
     before = after
-    for slot in slots.after(schedule_id, schedule, after):
+    for slot in slots.slots_after(schedule_id, schedule, after):
         local = slot.at.astimezone(zone)
-        turn = dst.turn(local.date(), zone)
-        moved, left_out = _passed(schedule, zone, before, slot.at)
-        yield Occurrence(
+        turn = dst.dst_shift(local.date(), zone)
+        moved, left_out = _skipped_times(schedule, zone, before, slot.at)
+        yield UpcomingSlot(
             slot=slot,
             local=local,
-            begins_at=slot.at + slots.late_by(schedule, slot),
+            begins_at=slot.at + slots.jitter(schedule, slot),
             clocks="forward" if turn > timedelta(0) else "back" if turn else None,
             moved=moved,
             left_out=left_out,
-            twice=_twice(schedule, zone, local),
+            twice=_repeat_kind(schedule, zone, local),
         )
         before = slot.at
 
 
-def _passed(
+def _skipped_times(
     schedule: Schedule, zone: ZoneInfo, before: datetime, at: datetime
 ) -> tuple[tuple[datetime, ...], tuple[datetime, ...]]:
     """The local times named between two slots that never come: stood for by the later, or not."""
@@ -72,57 +72,58 @@ def _passed(
         return (), ()
     begin, end = (each.astimezone(zone).replace(tzinfo=None, fold=0) for each in (before, at))
     gone = []
-    for local in islice(CronSim(schedule.cron, begin), _MOST):
+    for local in islice(CronSim(schedule.cron, begin), _MAX_SLOTS):
         if local >= end:
             break
-        if not dst.passes(local, zone):
+        if not dst.utc_instants_of(local, zone):
             gone.append(local)
-    if slots.policy(schedule.cron, schedule)[0] == "skip":
+    if slots.dst_policy(schedule.cron, schedule)[0] == "skip":
         return (), tuple(gone)
     moved = tuple(local for local in gone if dst.end_of_gap(local, zone) == at)
     return moved, tuple(local for local in gone if local not in moved)
 
 
-def _twice(
+def _repeat_kind(
     schedule: Schedule, zone: ZoneInfo, local: datetime
 ) -> Literal["once", "first", "second"] | None:
     shown = local.replace(tzinfo=None, fold=0)
-    if schedule.cron is None or len(dst.passes(shown, zone)) < 2:
+    if schedule.cron is None or len(dst.utc_instants_of(shown, zone)) < 2:
         return None
-    if slots.policy(schedule.cron, schedule)[1] == "first":
+    if slots.dst_policy(schedule.cron, schedule)[1] == "first":
         return "once"
     return "second" if local.fold else "first"
 
 
-def words(schedule: Schedule) -> str:
+def describe(schedule: Schedule) -> str:
     """When it runs, in a sentence without its end."""
     if schedule.cron is not None:
         said = CronSim(schedule.cron, datetime(2026, 1, 1)).explain()  # noqa: DTZ001  # it reads no clock
         return f"{said}, {schedule.timezone} time"
     if schedule.every is not None:
-        return f"Every {schedule.every.spelled} of real time, counted from {utc(schedule.anchor)}"
-    return f"Once, at {utc(schedule.at)}" if schedule.at is not None else "Never"
+        anchor = format_rfc3339(schedule.anchor)
+        return f"Every {schedule.every.text} of real time, counted from {anchor}"
+    return f"Once, at {format_rfc3339(schedule.at)}" if schedule.at is not None else "Never"
 
 
-def difference(old: Schedule | None, new: Schedule | None, now: datetime) -> Difference:
+def slot_diff(old: Schedule | None, new: Schedule | None, now: datetime) -> SlotDiff:
     """What a change does to the slots of the next day, or of longer if there is none in it.
 
     None stands for a schedule whose slots are not worked.
     """
-    for span in _SPANS:
+    for span in _SEARCH_WINDOWS:
         until = now + span
-        before, later = (_until(each, now, until) for each in (old, new))
+        before, later = (_slots_until(each, now, until) for each in (old, new))
         if before or later:
             break
-    until = min([until, *(found[-1] for found in (before, later) if len(found) == _MOST)])
+    until = min([until, *(found[-1] for found in (before, later) if len(found) == _MAX_SLOTS)])
     one, other = ({at for at in found if at <= until} for found in (before, later))
-    return Difference(
+    return SlotDiff(
         until=until, dropped=tuple(sorted(one - other)), added=tuple(sorted(other - one))
     )
 
 
-def _until(schedule: Schedule | None, now: datetime, until: datetime) -> list[datetime]:
+def _slots_until(schedule: Schedule | None, now: datetime, until: datetime) -> list[datetime]:
     if schedule is None:
         return []
-    found = islice(slots.after("", schedule, now), _MOST)
+    found = islice(slots.slots_after("", schedule, now), _MAX_SLOTS)
     return [slot.at for slot in found if slot.at <= until]

@@ -14,27 +14,30 @@ Seconds = Annotated[float, Meta(gt=0, le=366 * 86400)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Amount = Annotated[int, Meta(ge=0, le=316_000_000)]
 
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_EARLIEST_INSTANT, _LATEST_INSTANT = (
+    datetime(1970, 1, 1, tzinfo=UTC),
+    datetime(2200, 1, 1, tzinfo=UTC),
+)
 """What lies outside is a mistake, and arithmetic with it would leave the calendar."""
 
-_NO_ZONES = ("localtime", "posixrules", "Factory", "posix", "right")
+_EXCLUDED_ZONES = ("localtime", "posixrules", "Factory", "posix", "right")
 """What stands in a machine's own zone files: its local time, or zones that count leap seconds."""
 
 
-def instant(text: str) -> datetime:
+def parse_rfc3339(text: str) -> datetime:
     """An instant in RFC 3339, as UTC.
 
     Raises:
         ValueError: the text is none, has no offset, or is not between 1970 and 2200.
     """
     at = datetime.fromisoformat(text)
-    if at.tzinfo is None or not _FIRST <= at < _LAST:
+    if at.tzinfo is None or not _EARLIEST_INSTANT <= at < _LATEST_INSTANT:
         msg = "no instant with an offset between 1970 and 2200"
         raise ValueError(msg)
     return at.astimezone(UTC)
 
 
-def utc(at: datetime) -> str:
+def format_rfc3339(at: datetime) -> str:
     """An instant in RFC 3339, in UTC and whole seconds."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
@@ -69,7 +72,7 @@ class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
 
     @property
-    def spelled(self) -> str:
+    def text(self) -> str:
         """The same in short: `1w 2d`."""
         amounts = (self.weeks, self.days, self.hours, self.minutes, self.seconds)
         return " ".join(
@@ -127,7 +130,7 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise ValueError(msg) from None
         try:
             ZoneInfo(self.timezone)
-            known = self.timezone.partition("/")[0] not in _NO_ZONES
+            known = self.timezone.partition("/")[0] not in _EXCLUDED_ZONES
         except (ZoneInfoNotFoundError, ValueError, OSError):
             known = False
         if not known:
@@ -135,7 +138,7 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(msg)
         for name in ("anchor", "at"):
             at: datetime | None = getattr(self, name)
-            if at is not None and not _FIRST <= at < _LAST:
+            if at is not None and not _EARLIEST_INSTANT <= at < _LATEST_INSTANT:
                 msg = f"{name} is not between 1970 and 2200"
                 raise ValueError(msg)
 
@@ -145,8 +148,8 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.cron is not None:
             return f"{self.cron} ({self.timezone})"
         if self.every is not None:
-            return f"every {self.every.spelled}"
-        return f"once at {utc(self.at)}" if self.at is not None else "never"
+            return f"every {self.every.text}"
+        return f"once at {format_rfc3339(self.at)}" if self.at is not None else "never"
 
 
 class Slot(Struct, frozen=True, kw_only=True):
@@ -158,7 +161,7 @@ class Slot(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The instant in RFC 3339, as run records, logs and `CHESSCOACH_SLOT` spell it."""
-        return utc(self.at)
+        return format_rfc3339(self.at)
 
     @property
     def key(self) -> str:

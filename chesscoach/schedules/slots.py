@@ -13,15 +13,15 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from chesscoach.schedules import dst
-from chesscoach.schedules.dst import Fold, Gap
+from chesscoach.schedules.dst import FoldPolicy, GapPolicy
 from chesscoach.schedules.schedule import Schedule, Slot
 
-_SPANS = tuple(timedelta(days=d) for d in (1 / 24, 1, 32, 366, 5 * 366, 29 * 366))
+_SEARCH_WINDOWS = tuple(timedelta(days=d) for d in (1 / 24, 1, 32, 366, 5 * 366, 29 * 366))
 """How far back to look for the latest slot; 29 years hold every date, a 29 February on a given
 weekday too."""
 
 
-def after(schedule_id: str, schedule: Schedule, instant: datetime) -> Iterator[Slot]:
+def slots_after(schedule_id: str, schedule: Schedule, instant: datetime) -> Iterator[Slot]:
     """The slots later than an instant, strictly increasing; ends when the trigger does."""
     last = instant
     try:
@@ -44,30 +44,36 @@ def _instants(schedule: Schedule, instant: datetime) -> Iterator[datetime]:
             yield anchor + number * period
             number += 1
     elif schedule.cron is not None:
-        yield from _cron(schedule.cron, schedule, ZoneInfo(schedule.timezone), instant)
+        yield from _cron_slots(schedule.cron, schedule, ZoneInfo(schedule.timezone), instant)
 
 
-def _cron(cron: str, schedule: Schedule, zone: ZoneInfo, instant: datetime) -> Iterator[datetime]:
+def _cron_slots(
+    cron: str, schedule: Schedule, zone: ZoneInfo, instant: datetime
+) -> Iterator[datetime]:
     if (schedule.gap, schedule.fold) == ("cronsim", "cronsim"):
         for local in CronSim(cron, instant.astimezone(zone)):
             yield local.astimezone(UTC)
         return
-    gap, fold = policy(cron, schedule)
-    yield from dst.instants(cron, zone, instant, gap=gap, fold=fold)
+    gap, fold = dst_policy(cron, schedule)
+    yield from dst.cron_instants(cron, zone, instant, gap=gap, fold=fold)
 
 
-def policy(cron: str, schedule: Schedule) -> tuple[Gap, Fold]:
+def dst_policy(cron: str, schedule: Schedule) -> tuple[GapPolicy, FoldPolicy]:
     """What becomes of local times in a gap and in a fold.
 
     Where it is not said it is as cronsim has it, which looks for a fixed time.
     """
     fixed = len(cron.split()) == 5 and not any(part.startswith("*") for part in cron.split()[:2])
-    gap: Gap = schedule.gap if schedule.gap != "cronsim" else ("run_after" if fixed else "skip")
-    fold: Fold = schedule.fold if schedule.fold != "cronsim" else ("first" if fixed else "both")
+    gap: GapPolicy = (
+        schedule.gap if schedule.gap != "cronsim" else ("run_after" if fixed else "skip")
+    )
+    fold: FoldPolicy = (
+        schedule.fold if schedule.fold != "cronsim" else ("first" if fixed else "both")
+    )
     return gap, fold
 
 
-def latest(schedule_id: str, schedule: Schedule, instant: datetime) -> Slot | None:
+def latest_slot(schedule_id: str, schedule: Schedule, instant: datetime) -> Slot | None:
     """The newest slot at or before an instant; None when there is none in 29 years."""
     if schedule.at is not None:
         at = schedule.at.astimezone(UTC)
@@ -76,9 +82,9 @@ def latest(schedule_id: str, schedule: Schedule, instant: datetime) -> Slot | No
         anchor, period = schedule.anchor.astimezone(UTC), schedule.every.period
         number = (instant - anchor) // period
         return Slot(schedule=schedule_id, at=anchor + number * period) if number >= 0 else None
-    for span in _SPANS:
+    for span in _SEARCH_WINDOWS:
         found = None
-        for slot in after(schedule_id, schedule, instant - span):
+        for slot in slots_after(schedule_id, schedule, instant - span):
             if slot.at > instant:
                 break
             found = slot
@@ -89,11 +95,11 @@ def latest(schedule_id: str, schedule: Schedule, instant: datetime) -> Slot | No
 
 def is_slot(schedule_id: str, schedule: Schedule, instant: datetime) -> bool:
     """Whether the schedule is due at exactly this instant."""
-    first = next(after(schedule_id, schedule, instant - timedelta(seconds=1)), None)
+    first = next(slots_after(schedule_id, schedule, instant - timedelta(seconds=1)), None)
     return first is not None and first.at == instant
 
 
-def late_by(schedule: Schedule, slot: Slot) -> timedelta:
+def jitter(schedule: Schedule, slot: Slot) -> timedelta:
     """How long after its instant work on a slot begins: the same on every machine.
 
     Never so long that the next slot would be due before it.
@@ -102,7 +108,7 @@ def late_by(schedule: Schedule, slot: Slot) -> timedelta:
         return timedelta(0)
     share = crc32(f"{schedule.job}:{slot.key}".encode()) / 2**32
     most = timedelta(seconds=schedule.jitter_s)
-    following = next(after(slot.schedule, schedule, slot.at), None)
+    following = next(slots_after(slot.schedule, schedule, slot.at), None)
     if following is not None:
         most = min(most, following.at - slot.at)
     return share * most

@@ -6,25 +6,25 @@ not; a player may be renamed, his `uuid` in the games stays; `ETag` is echoed as
 
 import re
 
-from chesscoach.errors import BadReply, PlayerClosed, PlayerMissing, PlayerRenamed
+from chesscoach.errors import AccountClosed, AccountNotFound, AccountRenamed, BadResponse
 from chesscoach.sources import chesscom_payload as payload
-from chesscoach.sources.chesscom_payload import Month
-from chesscoach.sources.client import Site
-from chesscoach.sources.response import body, complaint
+from chesscoach.sources.chesscom_payload import ArchiveMonth
+from chesscoach.sources.client import SourceClient
+from chesscoach.sources.response import error_message, read_body
 
-_MONTH_BYTES = 64 * 1024 * 1024
-_PROFILE_BYTES = 1024 * 1024
-_MOVED = (301, 302, 307, 308)
-_PLAYER = re.compile(r"/player/([^/?#]{1,100})(?:/|$)")
+_MAX_MONTH_BYTES = 64 * 1024 * 1024
+_MAX_PROFILE_BYTES = 1024 * 1024
+_REDIRECT_STATUSES = (301, 302, 307, 308)
+_PLAYER_PATTERN = re.compile(r"/player/([^/?#]{1,100})(?:/|$)")
 
 
 class Chesscom:
     """What we ask of Chess.com."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, client: SourceClient) -> None:
+        self.client = client
 
-    async def month(self, name: str, month: str, etag: str | None) -> Month:
+    async def month(self, name: str, month: str, etag: str | None) -> ArchiveMonth:
         """The games of an account that ended in a month (`2026-11`).
 
         Raises:
@@ -36,75 +36,75 @@ class Chesscom:
         """
         try:
             return await self._ask(name, month, etag)
-        except PlayerMissing:
-            await self._look_for(name)
+        except AccountNotFound:
+            await self._classify_not_found(name)
             raise
 
-    async def _ask(self, name: str, month: str, etag: str | None) -> Month:
+    async def _ask(self, name: str, month: str, etag: str | None) -> ArchiveMonth:
         path = f"/player/{name}/games/{month[:4]}/{month[5:]}"
         headers = {"If-None-Match": etag} if etag else {}
-        async with self.site.ask("GET", path, headers=headers, total_s=120.0) as response:
+        async with self.client.request("GET", path, headers=headers, total_s=120.0) as response:
             if response.status == 304:
-                return Month(changed=False, etag=etag)
+                return ArchiveMonth(changed=False, etag=etag)
             if response.status == 410:
-                return Month(changed=True, gone=True)
+                return ArchiveMonth(changed=True, gone=True)
             if response.status == 404:
-                return _missing(await complaint(response), month)
-            if response.status in _MOVED:
-                raise _renamed(response.headers.get("Location", ""), name)
+                return _missing_month(await error_message(response), month)
+            if response.status in _REDIRECT_STATUSES:
+                raise _renamed_error(response.headers.get("Location", ""), name)
             if response.status != 200:
                 msg = f"the site answered {response.status} to a request for a month"
-                raise BadReply(msg)
-            text = await body(response, _MONTH_BYTES)
-            return payload.month(text, response.headers.get("ETag"))
+                raise BadResponse(msg)
+            text = await read_body(response, _MAX_MONTH_BYTES)
+            return payload.parse_month(text, response.headers.get("ETag"))
 
-    async def _look_for(self, name: str) -> None:
+    async def _classify_not_found(self, name: str) -> None:
         """Asks for the profile of a player whose months are not found.
 
         Returns if that is not found either; raises like `month` if there is more to be said, and
         if the site has trouble of its own, which says nothing of the player.
         """
-        async with self.site.ask("GET", f"/player/{name}", total_s=120.0) as response:
-            if response.status in _MOVED:
-                raise _renamed(response.headers.get("Location", ""), name)
+        async with self.client.request("GET", f"/player/{name}", total_s=120.0) as response:
+            if response.status in _REDIRECT_STATUSES:
+                raise _renamed_error(response.headers.get("Location", ""), name)
             if response.status == 410:
                 return
-            if response.status == 404 and not _passing(await complaint(response)):
+            if response.status == 404 and not _is_transient(await error_message(response)):
                 return
             if response.status != 200:
                 msg = f"the site answered {response.status} to a request for a profile"
-                raise BadReply(msg)
-            profile = payload.profile(await body(response, _PROFILE_BYTES))
+                raise BadResponse(msg)
+            profile = payload.parse_profile(await read_body(response, _MAX_PROFILE_BYTES))
         if profile.username and profile.username.lower() != name:
-            raise PlayerRenamed(profile.username)
+            raise AccountRenamed(profile.username)
         if profile.status.startswith("closed"):
             msg = "Chess.com says that the account is closed"
-            raise PlayerClosed(msg)
+            raise AccountClosed(msg)
         msg = "Chess.com knows the player, but not his months: most likely an error of its own"
-        raise BadReply(msg)
+        raise BadResponse(msg)
 
 
-def _renamed(location: str, name: str) -> PlayerRenamed | BadReply:
+def _renamed_error(location: str, name: str) -> AccountRenamed | BadResponse:
     """What a redirect says: where the site's own address names another player, he is renamed."""
-    found = _PLAYER.search(location)
+    found = _PLAYER_PATTERN.search(location)
     if found is None or found[1].lower() == name:
-        return BadReply("a redirect that leads to no other player")
-    return PlayerRenamed(found[1])
+        return BadResponse("a redirect that leads to no other player")
+    return AccountRenamed(found[1])
 
 
-def _passing(message: str) -> bool:
+def _is_transient(message: str) -> bool:
     """Whether an error is one of the site's own, which passes, although it calls it a 404."""
     return "internal error" in message.lower()
 
 
-def _missing(message: str, month: str) -> Month:
+def _missing_month(message: str, month: str) -> ArchiveMonth:
     if "date cannot be set in the future" in message.lower():
-        return Month(changed=True)  # the site's clock has not reached that month
+        return ArchiveMonth(changed=True)  # the site's clock has not reached that month
     if message.lower().startswith("user ") and "not found" in message.lower():
         msg = "Chess.com knows no such player"
-        raise PlayerMissing(msg)
-    if _passing(message):
+        raise AccountNotFound(msg)
+    if _is_transient(message):
         msg = f"404 for the month {month}: an internal error of Chess.com, which passes"
-        raise BadReply(msg)
+        raise BadResponse(msg)
     msg = f"404 for the month {month}, though not for want of the player"
-    raise BadReply(msg)
+    raise BadResponse(msg)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec import Struct
 
-from chesscoach.errors import BadReply
+from chesscoach.errors import BadResponse
 from chesscoach.sources import pgn as pgns
-from chesscoach.sources.game import Game, Result, Side, plain_id
-from chesscoach.sources.response import forgiving, whole_rating, word
+from chesscoach.sources.game import Game, GameResult, Side, plain_id
+from chesscoach.sources.response import lenient_decode, to_rating, truncate_word
 
 _DRAWN = frozenset(
     {"agreed", "repetition", "stalemate", "insufficient", "50move", "timevsinsufficient"}
@@ -31,12 +31,12 @@ _LOST = frozenset(
 )
 _SPEEDS = frozenset({"daily", "rapid", "blitz", "bullet"})
 _RULES = frozenset({"chess", "chess960", "bughouse", "kingofthehill", "threecheck", "crazyhouse"})
-_GAME_BYTES = 1024 * 1024
-_USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
-_TAG = re.compile(r'^\[(\w+) "([^"]*)"\]', re.MULTILINE)
+_MAX_GAME_BYTES = 1024 * 1024
+_STANDARD_FEN = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
+_TAG_PATTERN = re.compile(r'^\[(\w+) "([^"]*)"\]', re.MULTILINE)
 
 
-class Month(Struct, frozen=True, kw_only=True):
+class ArchiveMonth(Struct, frozen=True, kw_only=True):
     """A month's reply; `changed` is False if it is still what the given ETag stands for.
 
     `gone` says that the site wants never to be asked for it again.
@@ -49,7 +49,7 @@ class Month(Struct, frozen=True, kw_only=True):
     unreadable: tuple[str, ...] = ()
 
 
-class _Side(Struct):
+class _ArchivedSide(Struct):
     username: str | None = None
     uuid: str | None = None
     rating: float | None = None
@@ -61,7 +61,7 @@ class _Accuracies(Struct):
     black: float | None = None
 
 
-class _Game(Struct):
+class _ArchivedGame(Struct):
     end_time: int
     url: str | None = None
     uuid: str | None = None
@@ -72,8 +72,8 @@ class _Game(Struct):
     initial_setup: str | None = None
     start_time: int | None = None
     accuracies: _Accuracies | None = None
-    white: _Side | None = None
-    black: _Side | None = None
+    white: _ArchivedSide | None = None
+    black: _ArchivedSide | None = None
 
 
 class Profile(Struct):
@@ -87,18 +87,18 @@ class _Archive(Struct):
     games: list[msgspec.Raw] = []
 
 
-class _Id(Struct):
+class _ArchivedId(Struct):
     uuid: str | None = None
     url: str | None = None
 
 
 _archive_decoder = msgspec.json.Decoder(_Archive)
-_game_decoder = msgspec.json.Decoder(_Game)
-_id_decoder = msgspec.json.Decoder(_Id)
+_game_decoder = msgspec.json.Decoder(_ArchivedGame)
+_id_decoder = msgspec.json.Decoder(_ArchivedId)
 _profile_decoder = msgspec.json.Decoder(Profile)
 
 
-def month(text: bytes, etag: str | None) -> Month:
+def parse_month(text: bytes, etag: str | None) -> ArchiveMonth:
     """A month's reply as values.
 
     Raises:
@@ -108,19 +108,19 @@ def month(text: bytes, etag: str | None) -> Month:
         raws = _archive_decoder.decode(text).games
     except (msgspec.MsgspecError, RecursionError) as error:
         msg = f"a month that cannot be read ({type(error).__name__})"
-        raise BadReply(msg) from None
+        raise BadResponse(msg) from None
     games: list[Game] = []
     unreadable: list[str] = []
     for raw in raws:
-        game = _parsed(raw)
+        game = _parse_game(raw)
         if game is None:
             unreadable.append(_name_of(raw))
         else:
             games.append(game)
-    return Month(changed=True, etag=etag, games=tuple(games), unreadable=tuple(unreadable))
+    return ArchiveMonth(changed=True, etag=etag, games=tuple(games), unreadable=tuple(unreadable))
 
 
-def profile(text: bytes) -> Profile:
+def parse_profile(text: bytes) -> Profile:
     """A player's profile.
 
     Raises:
@@ -130,19 +130,19 @@ def profile(text: bytes) -> Profile:
         return _profile_decoder.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
         msg = f"a profile that cannot be read ({type(error).__name__})"
-        raise BadReply(msg) from None
+        raise BadResponse(msg) from None
 
 
-def _parsed(raw: msgspec.Raw) -> Game | None:
+def _parse_game(raw: msgspec.Raw) -> Game | None:
     """A game of a month; an optional field of another kind costs only itself."""
-    if len(memoryview(raw)) > _GAME_BYTES:
+    if len(memoryview(raw)) > _MAX_GAME_BYTES:
         return None
     try:
         return _game(_game_decoder.decode(raw), ())
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
     try:
-        return _game(*forgiving(raw, _Game))
+        return _game(*lenient_decode(raw, _ArchivedGame))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
@@ -155,17 +155,17 @@ def _name_of(raw: msgspec.Raw) -> str:
     return plain_id(named.uuid or (named.url or "").rpartition("/")[2])
 
 
-def _game(raw: _Game, unreadable: tuple[str, ...]) -> Game:
+def _game(raw: _ArchivedGame, unreadable: tuple[str, ...]) -> Game:
     if not raw.uuid and not raw.url:
         msg = "a game without an identity"
         raise ValueError(msg)
     pgn = raw.pgn or ""
-    tags = dict(_TAG.findall(pgn[:4000]))
-    white, black = raw.white or _Side(), raw.black or _Side()
-    rules, speed = word(raw.rules, "chess"), word(raw.time_class)
-    usual = raw.initial_setup in (None, "", _USUAL)
+    tags = dict(_TAG_PATTERN.findall(pgn[:4000]))
+    white, black = raw.white or _ArchivedSide(), raw.black or _ArchivedSide()
+    rules, speed = truncate_word(raw.rules, "chess"), truncate_word(raw.time_class)
+    usual = raw.initial_setup in (None, "", _STANDARD_FEN)
     try:
-        started = _started(raw, tags)
+        started = _started_at(raw, tags)
     except ValueError:
         started, unreadable = None, (*unreadable, "start_time")
     return Game(
@@ -181,9 +181,9 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Game:
         rated=bool(raw.rated),
         started_at=started,
         ended_at=_instant(raw.end_time),
-        plies=pgns.plies_in(pgn),
+        plies=pgns.count_plies(pgn),
         pgn=pgn,
-        ending=word(black.result if white.result == "win" else white.result),
+        ending=truncate_word(black.result if white.result == "win" else white.result),
         initial_fen=None if usual else raw.initial_setup,
         accuracies=_accuracies(raw.accuracies),
         unknown=(*unreadable, *_unknown(white.result, black.result, rules, speed)),
@@ -208,11 +208,11 @@ def _unknown(white: str | None, black: str | None, rules: str, speed: str) -> li
     return [field for field, value, words in known if value not in words]
 
 
-def _side(raw: _Side) -> Side:
-    return Side(name=raw.username or "", key=raw.uuid, rating=whole_rating(raw.rating))
+def _side(raw: _ArchivedSide) -> Side:
+    return Side(name=raw.username or "", key=raw.uuid, rating=to_rating(raw.rating))
 
 
-def _result(white: str | None, black: str | None, tags: dict[str, str]) -> Result:
+def _result(white: str | None, black: str | None, tags: dict[str, str]) -> GameResult:
     """From the sides' codes; from the PGN where both are codes that we do not know."""
     if white == "win" or black in _LOST:
         return "1-0"
@@ -224,7 +224,7 @@ def _result(white: str | None, black: str | None, tags: dict[str, str]) -> Resul
     return told if told in ("1-0", "0-1", "1/2-1/2") else "*"  # type: ignore[return-value]  # mypy does not narrow by `in`
 
 
-def _started(raw: _Game, tags: dict[str, str]) -> datetime | None:
+def _started_at(raw: _ArchivedGame, tags: dict[str, str]) -> datetime | None:
     if raw.start_time is not None:
         return _instant(raw.start_time)
     try:

@@ -17,16 +17,16 @@ from typing import Any, Protocol
 import aiohttp
 
 from chesscoach import __version__, log
-from chesscoach.config import Sources
-from chesscoach.errors import BadReply, SiteClosed, SourceError, StreamCut
+from chesscoach.config import SourceSettings
+from chesscoach.errors import BadResponse, SourceError, SourceUnavailable, StreamTruncated
 from chesscoach.metrics import Metrics
 from chesscoach.sources.game import Platform
-from chesscoach.sources.response import complaint
+from chesscoach.sources.response import error_message
 
-ESCALATION = (1, 2, 5, 15)
+BREAKER_ESCALATION = (1, 2, 5, 15)
 """What the first pause or closing is multiplied by, the first to the fourth time in a row."""
 
-PATIENCE = 3
+MAX_CONSECUTIVE_FAILURES = 3
 """So many refusals or failures in a row close the site."""
 
 _JITTER = 0.1
@@ -47,22 +47,22 @@ class Lane(Protocol):
     def fence(self) -> int:
         """The holder's number."""
 
-    def hold(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
+    def acquire(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
         """Takes the lane for a time; SiteClosed while the site is left alone."""
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    def request_slot(self) -> AbstractAsyncContextManager[None]:
         """The time of one request."""
 
     async def pause(self, seconds: float) -> None:
         """Puts off the next turn."""
 
-    async def close(self, seconds: float) -> datetime:
+    async def open_breaker(self, seconds: float) -> datetime:
         """Ends all turns for so long; returns until when."""
 
-    async def clear(self) -> None:
+    async def reset(self) -> None:
         """Forgets past pauses and closings."""
 
-    async def spend(self, amount: int, limit: int) -> None:
+    async def consume(self, amount: int, limit: int) -> None:
         """Waits until `amount` fits into `limit` in any ten minutes."""
 
 
@@ -72,7 +72,7 @@ def user_agent(contact: str) -> str:
     return f"{product} (contact: {contact})" if contact else product
 
 
-class Site:
+class SourceClient:
     """One site: its session, its lane, and what has been sent to it (`requests`).
 
     `answered` counts replies that were read to their end, `troubles` what else came, by kind: a
@@ -81,7 +81,12 @@ class Site:
     """
 
     def __init__(
-        self, platform: Platform, base_url: str, lane: Lane, config: Sources, metrics: Metrics
+        self,
+        platform: Platform,
+        base_url: str,
+        lane: Lane,
+        config: SourceSettings,
+        metrics: Metrics,
     ) -> None:
         self.platform = platform
         self.lane = lane
@@ -100,14 +105,14 @@ class Site:
             trace_configs=[self._trace()],
         )
 
-    async def __aenter__(self) -> "Site":
+    async def __aenter__(self) -> "SourceClient":
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self._session.close()
 
     @asynccontextmanager
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -145,7 +150,7 @@ class Site:
             sock_read=self._config.timeout_s,
         )
         while True:
-            async with self.lane.turn():
+            async with self.lane.request_slot():
                 try:
                     async with self._session.request(
                         method,
@@ -157,50 +162,53 @@ class Site:
                         allow_redirects=False,
                     ) as response:
                         try:
-                            if await self._healthy(response):
+                            if await self._handle_status(response):
                                 yield response
-                                await self._went_well()
+                                await self._record_success()
                                 return
                         finally:
                             if not response.content.at_eof():
                                 response.close()
                 except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
-                    cut = StreamCut(_told("reply cut", error))
-                    raise await self._failed("cut", cut) from None
+                    cut = StreamTruncated(_describe("reply cut", error))
+                    raise await self._record_failure("cut", cut) from None
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    silent = SourceError(_told("no reply", error))
-                    raise await self._failed("no_reply", silent) from None
+                    silent = SourceError(_describe("no reply", error))
+                    raise await self._record_failure("no_reply", silent) from None
                 except SourceError as error:
-                    raise await self._judged(error, general) from None
+                    raise await self._classify(error, general) from None
 
-    async def _healthy(self, response: aiohttp.ClientResponse) -> bool:
+    async def _handle_status(self, response: aiohttp.ClientResponse) -> bool:
         """Whether the reply speaks of what was asked; False to ask again after a pause."""
         status = response.status
         if status == 429:
             self.troubles["429"] += 1
-            await self._pause(await complaint(response))
+            await self._pause(await error_message(response))
             return False
         if status == 403:
             self.troubles["403"] += 1
-            raise await self._closed("403: the site refuses us")
+            raise await self._open_breaker("403: the site refuses us")
         if status >= 500:
-            error = BadReply(f"the site answered {status}")
-            raise await self._failed(str(status), error)
+            error = BadResponse(f"the site answered {status}")
+            raise await self._record_failure(str(status), error)
         if response.content_type == "text/html" and status == 200:
-            error = BadReply("the site answered with a page of HTML")
-            raise await self._failed("html", error)
+            error = BadResponse("the site answered with a page of HTML")
+            raise await self._record_failure("html", error)
         return True
 
-    async def _went_well(self) -> None:
+    async def _record_success(self) -> None:
         self.answered += 1
         self._failures = 0
         if self.lane.pauses or self.lane.closings:
-            await self.lane.clear()
+            await self.lane.reset()
 
     async def _pause(self, message: str) -> None:
-        if self.lane.pauses + 1 >= PATIENCE:
-            raise await self._closed(f"429, {PATIENCE} times in a row")
-        seconds = self._config.pause_s * ESCALATION[min(self.lane.pauses, len(ESCALATION) - 1)]
+        if self.lane.pauses + 1 >= MAX_CONSECUTIVE_FAILURES:
+            raise await self._open_breaker(f"429, {MAX_CONSECUTIVE_FAILURES} times in a row")
+        seconds = (
+            self._config.pause_s
+            * BREAKER_ESCALATION[min(self.lane.pauses, len(BREAKER_ESCALATION) - 1)]
+        )
         seconds *= 1 + random.uniform(0, _JITTER)  # noqa: S311  # no secret
         await self.lane.pause(seconds)
         # Lichess counts a stream that was not closed for an hour: then this is not our rate.
@@ -212,36 +220,38 @@ class Site:
             reason="concurrency" if crowded else "rate",
         )
 
-    async def _failed(self, kind: str, error: SourceError) -> SourceError:
+    async def _record_failure(self, kind: str, error: SourceError) -> SourceError:
         """Counts a failure of the site; the error to raise, which is SiteClosed after the last."""
         self.troubles[kind] += 1
         self._failures += 1
-        if self._failures >= PATIENCE:
-            return await self._closed(f"{PATIENCE} failures in a row, the last: {error}")
-        error.site_wide = True
+        if self._failures >= MAX_CONSECUTIVE_FAILURES:
+            return await self._open_breaker(
+                f"{MAX_CONSECUTIVE_FAILURES} failures in a row, the last: {error}"
+            )
+        error.source_wide = True
         return error
 
-    async def _judged(self, error: SourceError, general: bool) -> SourceError:
+    async def _classify(self, error: SourceError, general: bool) -> SourceError:
         """The error to raise for one that a reply led to: the site's, or one account's."""
-        if error.site_wide or isinstance(error, SiteClosed):
+        if error.source_wide or isinstance(error, SourceUnavailable):
             return error
-        if isinstance(error, StreamCut):
-            return await self._failed("cut", error)
+        if isinstance(error, StreamTruncated):
+            return await self._record_failure("cut", error)
         if general:
-            return await self._failed("unusable", error)
+            return await self._record_failure("unusable", error)
         if error.permanent:
-            await self._went_well()
+            await self._record_success()
         else:
             self.troubles["unusable"] += 1
         return error
 
-    async def _closed(self, reason: str) -> SiteClosed:
+    async def _open_breaker(self, reason: str) -> SourceUnavailable:
         self._failures = 0
-        factor = ESCALATION[min(self.lane.closings, len(ESCALATION) - 1)]
-        until = await self.lane.close(self._config.breaker_s * factor)
+        factor = BREAKER_ESCALATION[min(self.lane.closings, len(BREAKER_ESCALATION) - 1)]
+        until = await self.lane.open_breaker(self._config.breaker_s * factor)
         message = f"{self.platform} is left alone until {until:%Y-%m-%dT%H:%M:%SZ} ({reason})"
         log.get_logger().error("site_closed", platform=self.platform, reason=reason, until=until)
-        return SiteClosed(message)
+        return SourceUnavailable(message)
 
     def _trace(self) -> aiohttp.TraceConfig:
         """Counts what goes over the wire: aiohttp repeats a GET on a dropped connection itself."""
@@ -269,6 +279,6 @@ class Site:
         return trace
 
 
-def _told(what: str, error: BaseException) -> str:
+def _describe(what: str, error: BaseException) -> str:
     """An error without its text, which can quote the reply or the address."""
     return f"{what} ({type(error).__name__})"

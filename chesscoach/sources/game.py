@@ -10,7 +10,7 @@ Platform = Literal["lichess", "chess.com"]
 """A site, spelled as the application spells it in `games`."""
 
 Colour = Literal["white", "black"]
-Result = Literal["1-0", "0-1", "1/2-1/2", "*"]
+GameResult = Literal["1-0", "0-1", "1/2-1/2", "*"]
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9]{8}|[A-Za-z0-9]{12}|[0-9a-f-]{32,40}|[0-9]{1,20}", re.ASCII)
 
@@ -47,7 +47,7 @@ class Game(Struct, frozen=True, kw_only=True):
     url: str
     white: Side
     black: Side
-    result: Result
+    result: GameResult
     speed: str
     variant: str
     standard: bool
@@ -62,7 +62,7 @@ class Game(Struct, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()
 
 
-class PendingGame(Struct, frozen=True, kw_only=True):
+class UnfinishedGame(Struct, frozen=True, kw_only=True):
     """A Lichess game still being played: it must be asked for again by its id.
 
     `absent` counts how often in a row the site did not know it; aborted games vanish.

@@ -12,29 +12,29 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from chesscoach.errors import BadReply
+from chesscoach.errors import BadResponse
 from chesscoach.sources import lichess_payload as payload
-from chesscoach.sources.client import Site
-from chesscoach.sources.game import Game, PendingGame
-from chesscoach.sources.lichess_payload import Aborted, Line, Unreadable
-from chesscoach.sources.response import body, lines
-from chesscoach.sync.account import Player
+from chesscoach.sources.client import SourceClient
+from chesscoach.sources.game import Game, UnfinishedGame
+from chesscoach.sources.lichess_payload import AbortedGame, ExportItem, UnreadableGame
+from chesscoach.sources.response import read_body, read_lines
+from chesscoach.sync.account import LichessStatus
 
-BULK = 300
+MAX_BULK_NAMES = 300
 """Accounts, or games, in one bulk request: the site's limit."""
 
-PAGE = 1000
+MAX_PAGE_GAMES = 1000
 """Games in one export; a longer history takes several."""
 
-_ROUND = 100
-_LINE_BYTES = 1024 * 1024
-_BULK_BYTES = 32 * 1024 * 1024
+_BULK_ROUNDING = 100
+_MAX_LINE_BYTES = 1024 * 1024
+_MAX_BULK_BYTES = 32 * 1024 * 1024
 _GAMES_PER_S = 10  # half of what the site promises to stream
 _NDJSON = {"Accept": "application/x-ndjson"}
-_FORM = {"pgnInJson": "true", "clocks": "true", "opening": "true"}
+_EXPORT_PARAMS = {"pgnInJson": "true", "clocks": "true", "opening": "true"}
 
 
-class More(Struct, frozen=True):
+class Truncated(Struct, frozen=True):
     """The end of an export that has not been read to the end of the history.
 
     All that began before `since` has been.
@@ -46,19 +46,19 @@ class More(Struct, frozen=True):
 class Lichess:
     """What we ask of Lichess; `users_per_10min` is its allowance for bulk requests."""
 
-    def __init__(self, site: Site, users_per_10min: int) -> None:
-        self.site = site
-        self._allowance = users_per_10min
+    def __init__(self, client: SourceClient, users_per_10min: int) -> None:
+        self.client = client
+        self._users_per_10min = users_per_10min
 
     @property
     def bulk(self) -> int:
         """Accounts that one bulk request may name."""
-        return min(BULK, self._allowance)
+        return min(MAX_BULK_NAMES, self._users_per_10min)
 
-    async def players(self, names: Sequence[str]) -> dict[str, Player]:
+    async def players(self, names: Sequence[str]) -> dict[str, LichessStatus]:
         """What the site says of accounts, by name; names that it does not know are missing."""
-        await self.site.lane.spend(len(names), self._allowance)
-        async with self.site.ask(
+        await self.client.lane.consume(len(names), self._users_per_10min)
+        async with self.client.request(
             "POST",
             "/api/users",
             params={"profile": "false"},
@@ -68,12 +68,12 @@ class Lichess:
         ) as response:
             if response.status != 200:
                 msg = f"the site answered {response.status} to a bulk request"
-                raise BadReply(msg)
-            return payload.players(await body(response, _BULK_BYTES))
+                raise BadResponse(msg)
+            return payload.parse_statuses(await read_body(response, _MAX_BULK_BYTES))
 
     async def games_since(
         self, name: str, since: datetime, pages: int | None = None, *, now: datetime | None = None
-    ) -> AsyncGenerator[Line | More]:
+    ) -> AsyncGenerator[ExportItem | Truncated]:
         """All games that began since an instant, finished or not, oldest first.
 
         An export may be capped without a word, so one of a round number of games is followed by
@@ -82,58 +82,67 @@ class Lichess:
         """
         while True:
             if pages == 0:
-                yield More(since)
+                yield Truncated(since)
                 return
             pages = pages and pages - 1
             count, newest = 0, since
-            params = {"since": _ms(since), "sort": "dateAsc", "ongoing": "true", "max": str(PAGE)}
-            async with aclosing(self._export(f"/api/games/user/{name}", params, PAGE)) as page:
+            params = {
+                "since": _ms(since),
+                "sort": "dateAsc",
+                "ongoing": "true",
+                "max": str(MAX_PAGE_GAMES),
+            }
+            async with aclosing(
+                self._export(f"/api/games/user/{name}", params, MAX_PAGE_GAMES)
+            ) as page:
                 async for line in page:
                     count += 1
-                    began = None if isinstance(line, Unreadable) else line.started_at
+                    began = None if isinstance(line, UnreadableGame) else line.started_at
                     if began is not None and (now is None or began <= now):
                         newest = max(newest, began)
-                    if not isinstance(line, Aborted):
+                    if not isinstance(line, AbortedGame):
                         yield line
-            if count % _ROUND or newest == since:
+            if count % _BULK_ROUNDING or newest == since:
                 return
             since = newest
 
     async def newest_games(
         self, name: str, since: datetime, limit: int
-    ) -> AsyncGenerator[Game | Unreadable]:
+    ) -> AsyncGenerator[Game | UnreadableGame]:
         """The newest finished games since an instant, newest first."""
         params = {"since": _ms(since), "sort": "dateDesc", "max": str(limit)}
         async with aclosing(self._export(f"/api/games/user/{name}", params, limit)) as found:
             async for line in found:
-                if isinstance(line, Game | Unreadable):
+                if isinstance(line, Game | UnreadableGame):
                     yield line
 
-    async def unfinished_games(self, name: str) -> AsyncGenerator[PendingGame]:
+    async def unfinished_games(self, name: str) -> AsyncGenerator[UnfinishedGame]:
         """The games that an account is playing now, however long ago they began."""
-        params = {"ongoing": "true", "finished": "false", "max": str(BULK)}
-        async with aclosing(self._export(f"/api/games/user/{name}", params, BULK)) as found:
+        params = {"ongoing": "true", "finished": "false", "max": str(MAX_BULK_NAMES)}
+        async with aclosing(
+            self._export(f"/api/games/user/{name}", params, MAX_BULK_NAMES)
+        ) as found:
             async for line in found:
-                if isinstance(line, PendingGame):
+                if isinstance(line, UnfinishedGame):
                     yield line
 
-    async def games_by_id(self, ids: Sequence[str]) -> AsyncGenerator[Line]:
+    async def games_by_id(self, ids: Sequence[str]) -> AsyncGenerator[ExportItem]:
         """Games by their ids, finished or not; the site leaves out those that it does not have."""
         path = "/api/games/export/_ids"
         async with aclosing(self._export(path, {}, len(ids), data=",".join(ids))) as found:
             async for line in found:
-                if not isinstance(line, Aborted):
+                if not isinstance(line, AbortedGame):
                     yield line
 
     async def _export(
         self, path: str, params: Mapping[str, str], games: int, data: str | None = None
-    ) -> AsyncGenerator[Line | Aborted]:
+    ) -> AsyncGenerator[ExportItem | AbortedGame]:
         """Every line of an export, of at most so many games; POSTed where there is data."""
-        async with self.site.ask(
+        async with self.client.request(
             "POST" if data else "GET",
             path,
             headers=_NDJSON,
-            params={**_FORM, **params},
+            params={**_EXPORT_PARAMS, **params},
             data=data,
             total_s=60.0 + games / _GAMES_PER_S,
             general=data is not None,
@@ -141,9 +150,9 @@ class Lichess:
             # 404 to a player whom the bulk reply knew: he has just been closed, or it passes.
             if response.status != 200:
                 msg = f"the site answered {response.status} to an export"
-                raise BadReply(msg)
-            async for line in lines(response, _LINE_BYTES):
-                yield payload.parsed(line)
+                raise BadResponse(msg)
+            async for line in read_lines(response, _MAX_LINE_BYTES):
+                yield payload.parse_item(line)
 
 
 def _ms(instant: datetime) -> str:

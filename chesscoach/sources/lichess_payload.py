@@ -11,19 +11,19 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from chesscoach.errors import BadReply
+from chesscoach.errors import BadResponse
 from chesscoach.sources import pgn as pgns
-from chesscoach.sources.game import Game, PendingGame, Result, Side, plain_id
-from chesscoach.sources.response import forgiving, whole_rating, word
-from chesscoach.sync.account import Player
+from chesscoach.sources.game import Game, GameResult, Side, UnfinishedGame, plain_id
+from chesscoach.sources.response import lenient_decode, to_rating, truncate_word
+from chesscoach.sync.account import LichessStatus
 
-_USUAL = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
+_STANDARD_FEN = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_UNFINISHED = frozenset({"created", "started"})
-_DRAWN = frozenset(
+_UNFINISHED_STATUSES = frozenset({"created", "started"})
+_DRAWN_STATUSES = frozenset(
     {"draw", "stalemate", "outoftime", "timeout", "insufficientMaterialClaim", "variantEnd"}
 )
-_ENDED = _DRAWN | {"mate", "resign", "cheat", "noStart", "unknownFinish"}
+_KNOWN_STATUSES = _DRAWN_STATUSES | {"mate", "resign", "cheat", "noStart", "unknownFinish"}
 _VARIANTS = frozenset(
     {
         "standard",
@@ -38,25 +38,25 @@ _VARIANTS = frozenset(
         "fromPosition",
     }
 )
-_ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
+_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _SPEEDS = frozenset(
     {"", "ultraBullet", "bullet", "blitz", "rapid", "classical", "correspondence"}  # or none
 )
 
 
-class Unreadable(Struct, frozen=True, kw_only=True):
+class UnreadableGame(Struct, frozen=True, kw_only=True):
     """A line that is no game as documented; `external_id` is empty where even that is missing."""
 
     external_id: str
 
 
-class Aborted(Struct, frozen=True, kw_only=True):
+class AbortedGame(Struct, frozen=True, kw_only=True):
     """A game that was aborted: not to be stored, the site will delete it itself."""
 
     started_at: datetime
 
 
-Line: TypeAlias = Game | PendingGame | Unreadable
+ExportItem: TypeAlias = Game | UnfinishedGame | UnreadableGame
 
 
 class _User(Struct):
@@ -64,16 +64,16 @@ class _User(Struct):
     name: str = ""
 
 
-class _Side(Struct, rename={"ai_level": "aiLevel"}):
+class _ExportedSide(Struct, rename={"ai_level": "aiLevel"}):
     user: _User | None = None
     ai_level: int | None = None
     name: str | None = None
     rating: float | None = None
 
 
-class _Sides(Struct):
-    white: _Side | None = None
-    black: _Side | None = None
+class _ExportedSides(Struct):
+    white: _ExportedSide | None = None
+    black: _ExportedSide | None = None
 
 
 class _Opening(Struct):
@@ -86,12 +86,12 @@ class _Clock(Struct):
     increment: int = 0
 
 
-class _Game(Struct, rename="camel"):
+class _ExportedGame(Struct, rename="camel"):
     id: str
     created_at: int
     status: str
     last_move_at: int | None = None
-    players: _Sides | None = None
+    players: _ExportedSides | None = None
     rated: bool | None = None
     variant: str | None = None
     speed: str | None = None
@@ -103,7 +103,7 @@ class _Game(Struct, rename="camel"):
     clock: _Clock | None = None
 
 
-class _Id(Struct):
+class _ExportedId(Struct):
     id: str = ""
 
 
@@ -124,22 +124,22 @@ class _Account(Struct, rename="camel"):
     perfs: dict[str, _Perf] = {}
 
 
-_game_decoder = msgspec.json.Decoder(_Game)
-_id_decoder = msgspec.json.Decoder(_Id)
+_game_decoder = msgspec.json.Decoder(_ExportedGame)
+_id_decoder = msgspec.json.Decoder(_ExportedId)
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _account_decoder = msgspec.json.Decoder(_Account)
 
 
-def parsed(line: bytes) -> Line | Aborted:
+def parse_item(line: bytes) -> ExportItem | AbortedGame:
     """A line of an export as a value; an optional field of another kind costs only itself."""
     try:
         return _game(_game_decoder.decode(line), ())
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
     try:
-        return _game(*forgiving(line, _Game))
+        return _game(*lenient_decode(line, _ExportedGame))
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return Unreadable(external_id=_name_of(line))
+        return UnreadableGame(external_id=_name_of(line))
 
 
 def _name_of(line: bytes) -> str:
@@ -149,18 +149,18 @@ def _name_of(line: bytes) -> str:
         return ""
 
 
-def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
-    if not _ID.fullmatch(raw.id):  # it goes into addresses, and among others into a list
+def _game(raw: _ExportedGame, unreadable: tuple[str, ...]) -> ExportItem | AbortedGame:
+    if not _ID_PATTERN.fullmatch(raw.id):  # it goes into addresses, and among others into a list
         msg = "no id of a game"
         raise ValueError(msg)
     started = _instant(raw.created_at)
-    if raw.status in _UNFINISHED:
-        return PendingGame(external_id=raw.id, started_at=started)
+    if raw.status in _UNFINISHED_STATUSES:
+        return UnfinishedGame(external_id=raw.id, started_at=started)
     if raw.status == "aborted":
-        return Aborted(started_at=started)
-    players = raw.players or _Sides()
-    variant, speed = word(raw.variant, "standard"), word(raw.speed)
-    white, black = _side(players.white or _Side()), _side(players.black or _Side())
+        return AbortedGame(started_at=started)
+    players = raw.players or _ExportedSides()
+    variant, speed = truncate_word(raw.variant, "standard"), truncate_word(raw.speed)
+    white, black = _side(players.white or _ExportedSide()), _side(players.black or _ExportedSide())
     result = _result(raw)
     moves = (raw.moves or "").strip()
     url = f"https://lichess.org/{raw.id}"
@@ -177,13 +177,13 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
         result=result,
         speed=speed,
         variant=variant,
-        standard=variant == "standard" and raw.initial_fen in (None, _USUAL),
+        standard=variant == "standard" and raw.initial_fen in (None, _STANDARD_FEN),
         rated=bool(raw.rated),
         started_at=started,
         ended_at=ended,
         plies=moves.count(" ") + 1 if moves else 0,
         pgn=raw.pgn or _pgn(raw, url, started, (white, black), result, moves),
-        ending=word(raw.status),
+        ending=truncate_word(raw.status),
         initial_fen=raw.initial_fen,
         unknown=(*unreadable, *_unknown(raw.status, variant, speed)),
     )
@@ -192,7 +192,7 @@ def _game(raw: _Game, unreadable: tuple[str, ...]) -> Line | Aborted:
 def _unknown(status: str, variant: str, speed: str) -> list[str]:
     """The names of the fields that hold words which the site's documentation does not list."""
     unknown = []
-    if status not in _ENDED:
+    if status not in _KNOWN_STATUSES:
         unknown.append("status")
     if variant not in _VARIANTS:
         unknown.append("variant")
@@ -202,7 +202,12 @@ def _unknown(status: str, variant: str, speed: str) -> list[str]:
 
 
 def _pgn(
-    raw: _Game, url: str, started: datetime, sides: tuple[Side, Side], result: str, moves: str
+    raw: _ExportedGame,
+    url: str,
+    started: datetime,
+    sides: tuple[Side, Side],
+    result: str,
+    moves: str,
 ) -> str:
     kind = "rated" if raw.rated else "casual"
     clock = f"{raw.clock.initial}+{raw.clock.increment}" if raw.clock else "-"
@@ -224,41 +229,41 @@ def _pgn(
         "ECO": raw.opening.eco if raw.opening else "",
         "Opening": raw.opening.name if raw.opening else "",
     }
-    return pgns.written(tags, moves.split())
+    return pgns.format_pgn(tags, moves.split())
 
 
-def _result(raw: _Game) -> Result:
+def _result(raw: _ExportedGame) -> GameResult:
     if raw.winner == "white":
         return "1-0"
     if raw.winner == "black":
         return "0-1"
-    return "1/2-1/2" if raw.status in _DRAWN else "*"
+    return "1/2-1/2" if raw.status in _DRAWN_STATUSES else "*"
 
 
-def _side(raw: _Side) -> Side:
+def _side(raw: _ExportedSide) -> Side:
     if raw.user is not None and (name := raw.user.name or raw.user.id):
         key = (raw.user.id or name).lower()
-        return Side(name=name, key=key, rating=whole_rating(raw.rating))
+        return Side(name=name, key=key, rating=to_rating(raw.rating))
     if raw.ai_level is not None:
         return Side(name=f"Stockfish level {raw.ai_level}", key=None)
     return Side(name=raw.name or "Anonymous", key=None)
 
 
-def players(text: bytes) -> dict[str, Player]:
+def parse_statuses(text: bytes) -> dict[str, LichessStatus]:
     """A bulk reply as values, by name.
 
     Raises:
         BadReply: it is no list of accounts.
     """
     try:
-        found = [_player(raw) for raw in _list_decoder.decode(text)]
+        found = [_parse_status(raw) for raw in _list_decoder.decode(text)]
     except (msgspec.MsgspecError, RecursionError) as error:
         msg = f"a bulk reply that cannot be read ({type(error).__name__})"
-        raise BadReply(msg) from None
+        raise BadResponse(msg) from None
     return {player.name: player for player in found}
 
 
-def _player(raw: msgspec.Raw) -> Player:
+def _parse_status(raw: msgspec.Raw) -> LichessStatus:
     """An account; one that cannot be read says nothing, so it counts as having news."""
     try:
         account = _account_decoder.decode(raw)
@@ -266,11 +271,11 @@ def _player(raw: msgspec.Raw) -> Player:
     except (msgspec.MsgspecError, ValueError):
         if not (name := _id_decoder.decode(raw).id.lower()):
             msg = "a bulk reply with an account that has no id"
-            raise BadReply(msg) from None
-        return Player(name=name)
+            raise BadResponse(msg) from None
+        return LichessStatus(name=name)
     games = sum(perf.games for name, perf in account.perfs.items() if name != "puzzle")
     played = account.play_time.total if account.play_time else 0
-    return Player(
+    return LichessStatus(
         name=account.id.lower(),
         closed=account.disabled,
         bot=account.title == "BOT",

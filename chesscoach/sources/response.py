@@ -8,16 +8,16 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from chesscoach.errors import BadReply, StreamCut
+from chesscoach.errors import BadResponse, StreamTruncated
 
 T = TypeVar("T", bound=Struct)
-_ERROR_BYTES = 64 * 1024
-_WORD = 40
-_PATIENCE = 16
+_MAX_ERROR_BYTES = 64 * 1024
+_MAX_WORD_LENGTH = 40
+_MAX_OVERLONG_FACTOR = 16
 """A line of more than so many times its limit is read no further."""
 
 
-async def body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The whole decoded reply.
 
     Raises:
@@ -28,11 +28,11 @@ async def body(response: aiohttp.ClientResponse, limit: int) -> bytes:
         parts += part
         if len(parts) > limit:
             msg = f"reply of more than {limit} bytes"
-            raise BadReply(msg)
+            raise BadResponse(msg)
     return bytes(parts)
 
 
-async def lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
+async def read_lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
     r"""The complete lines of a stream, without empty ones.
 
     An empty one stands for a line of more than `limit` bytes: what is wrong with one line says
@@ -54,36 +54,36 @@ async def lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[b
         if skipped or len(rest) > limit:
             skipped += len(rest)
             rest = b""
-        if skipped > _PATIENCE * limit:
-            msg = f"line of more than {_PATIENCE * limit} bytes"
-            raise BadReply(msg)
+        if skipped > _MAX_OVERLONG_FACTOR * limit:
+            msg = f"line of more than {_MAX_OVERLONG_FACTOR * limit} bytes"
+            raise BadResponse(msg)
     if skipped or rest.strip():
         msg = "the stream ended within a line"
-        raise StreamCut(msg)
+        raise StreamTruncated(msg)
 
 
-async def complaint(response: aiohttp.ClientResponse) -> str:
+async def error_message(response: aiohttp.ClientResponse) -> str:
     """The `message` or `error` of a JSON error reply; empty for anything else. Not to be logged."""
     try:
-        told = json.loads(await body(response, _ERROR_BYTES))
-    except (ValueError, BadReply, RecursionError):
+        told = json.loads(await read_body(response, _MAX_ERROR_BYTES))
+    except (ValueError, BadResponse, RecursionError):
         return ""
     if not isinstance(told, dict):
         return ""
     return str(told.get("message") or told.get("error") or "")
 
 
-def whole_rating(rating: float | None) -> int | None:
+def to_rating(rating: float | None) -> int | None:
     """A rating as a number that a database can hold; nonsense is none."""
     return round(rating) if rating is not None and abs(rating) < 100_000 else None
 
 
-def word(text: str | None, default: str = "") -> str:
+def truncate_word(text: str | None, default: str = "") -> str:
     """One of the site's words, at a length that a word has."""
-    return (text or default)[:_WORD]
+    return (text or default)[:_MAX_WORD_LENGTH]
 
 
-def forgiving(text: bytes | msgspec.Raw, kind: type[T]) -> tuple[T, tuple[str, ...]]:
+def lenient_decode(text: bytes | msgspec.Raw, kind: type[T]) -> tuple[T, tuple[str, ...]]:
     """A JSON object as a struct, without the optional fields whose values are of another kind.
 
     Returns the struct and the names of those fields.

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from chesscoach.sources.game import PendingGame, Platform
+from chesscoach.sources.game import Platform, UnfinishedGame
 
 
-class Player(Struct, frozen=True, kw_only=True):
+class LichessStatus(Struct, frozen=True, kw_only=True):
     """What Lichess's bulk request says of one account.
 
     `fingerprint` changes when the player was seen, or finished a clock game, or a rated one
@@ -22,7 +22,7 @@ class Player(Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
 
 
-Standing = Literal[
+AccountStatus = Literal[
     "active",
     "closed",  # the site says that the player has closed it, or that it was closed
     "missing",  # the site did not know it, several checks in a row
@@ -36,7 +36,7 @@ class SealedMonth(Struct, frozen=True, kw_only=True):
     checked_at: datetime
 
 
-class Link(Struct, frozen=True, kw_only=True):
+class AccountLink(Struct, frozen=True, kw_only=True):
     """A user who linked an account, and how he spells its name.
 
     `since` is where his games begin when he joins: the end of what the application had fetched
@@ -47,10 +47,10 @@ class Link(Struct, frozen=True, kw_only=True):
 
     user_id: str
     name: str
-    since: datetime | None = None
-    floor: datetime | None = None
-    joined: bool = False
-    told: Standing = "active"
+    first_sync_from: datetime | None = field(default=None, name="since")
+    oldest_game_at: datetime | None = field(default=None, name="floor")
+    backfilled: bool = field(default=False, name="joined")
+    notified_status: AccountStatus = field(default="active", name="told")
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -73,31 +73,31 @@ class Account(Struct, frozen=True, kw_only=True):
     key: str
     platform: Platform
     name: str
-    links: tuple[Link, ...]
+    links: tuple[AccountLink, ...]
     created_at: datetime
     cursor: datetime | None = None
-    pending: tuple[PendingGame, ...] = ()
+    unfinished_games: tuple[UnfinishedGame, ...] = field(default=(), name="pending")
     fingerprint: str = ""
-    settled_at: datetime | None = None
+    fingerprint_at: datetime | None = field(default=None, name="settled_at")
     first_month: str | None = None
     etags: dict[str, str] = {}
-    sealed: dict[str, SealedMonth] = {}
-    gone: tuple[str, ...] = ()
+    sealed_months: dict[str, SealedMonth] = field(default_factory=dict, name="sealed")
+    gone_months: tuple[str, ...] = field(default=(), name="gone")
     player_key: str | None = None
-    looked_back: bool = False
-    standing: Standing = "active"
-    absent: int = 0
-    lapses: int = 0
+    backlog_checked: bool = field(default=False, name="looked_back")
+    standing: AccountStatus = field(default="active", name="standing")
+    not_found_checks: int = field(default=0, name="absent")
+    lapse_count: int = field(default=0, name="lapses")
     active_at: datetime | None = None
     checked_at: datetime | None = None
     saved_at: datetime | None = None
 
     @property
-    def joined(self) -> tuple[Link, ...]:
+    def backfilled_links(self) -> tuple[AccountLink, ...]:
         """The users whose back-fill is complete: new games are theirs at once."""
-        return tuple(link for link in self.links if link.joined)
+        return tuple(link for link in self.links if link.backfilled)
 
     @property
-    def newcomers(self) -> tuple[Link, ...]:
+    def new_links(self) -> tuple[AccountLink, ...]:
         """The users who still wait for their own back-fill."""
-        return tuple(link for link in self.links if not link.joined)
+        return tuple(link for link in self.links if not link.backfilled)

@@ -13,15 +13,15 @@ from rich.text import Text
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.players.store.users import UserRow
+from chesscoach.players.store.users import UserNames
 from chesscoach.sources.game import Platform
 from chesscoach.sync import archive_months, polling, usernames
-from chesscoach.sync.account import Account, Standing
-from chesscoach.sync.store.account_documents import Row
-from chesscoach.sync.store.lanes import Outlook
+from chesscoach.sync.account import Account, AccountStatus
+from chesscoach.sync.store.account_documents import AccountDocument
+from chesscoach.sync.store.lanes import LaneStatus
 
 
-class UserShown(Struct, frozen=True, kw_only=True):
+class LinkedUser(Struct, frozen=True, kw_only=True):
     """A user who links the account, as he spells it; `joined`: his own back-fill is complete."""
 
     user_id: str
@@ -29,21 +29,21 @@ class UserShown(Struct, frozen=True, kw_only=True):
     joined: bool
 
 
-class GameShown(Struct, frozen=True, kw_only=True):
+class FollowedGame(Struct, frozen=True, kw_only=True):
     """A game that is followed until it ends."""
 
     id: str
     started_at: datetime
 
 
-class ErrorShown(Struct, frozen=True, kw_only=True):
+class ReportedError(Struct, frozen=True, kw_only=True):
     """Why a check failed, and when."""
 
     at: datetime
     error: str
 
 
-class SiteShown(Struct, frozen=True, kw_only=True):
+class SourceStatus(Struct, frozen=True, kw_only=True):
     """How the account's site may be asked now; `held_by` is whoever is asking it."""
 
     paused_until: datetime | None = None
@@ -52,7 +52,7 @@ class SiteShown(Struct, frozen=True, kw_only=True):
     contact_missing: bool = False
 
 
-class Portrait(Struct, frozen=True, kw_only=True):
+class AccountReport(Struct, frozen=True, kw_only=True):
     """One account. Instants are UTC, and None where there is none yet.
 
     `cursor` is the start of the newest Lichess game that is stored. `open_months` are Chess.com's
@@ -64,70 +64,73 @@ class Portrait(Struct, frozen=True, kw_only=True):
     key: str
     platform: Platform
     name: str
-    standing: Standing
+    standing: AccountStatus
     absent: int
-    users: list[UserShown]
+    users: list[LinkedUser]
     cursor: datetime | None
     open_months: list[str]
     sealed_months: list[str]
     gone_months: list[str]
-    unfinished_games: list[GameShown]
+    unfinished_games: list[FollowedGame]
     tier: str
     active_at: datetime | None
     checked_at: datetime | None
     failures: int
     set_aside_until: datetime | None
-    errors: list[ErrorShown]
+    errors: list[ReportedError]
     due_at: datetime
     due: bool
-    site: SiteShown
+    site: SourceStatus
 
 
-async def paint(ctx: Context, name: str) -> list[Portrait]:
+async def account_reports(ctx: Context, name: str) -> list[AccountReport]:
     """The accounts of a name on either site, of a user_id, or of a key such as `lichess:ann`.
 
     Raises:
         ConfigError: there is none; the message says what was looked for and what to do.
     """
     name = name.strip()
-    rows = await ctx.store.accounts.named(name)
+    rows = await ctx.store.accounts.find_by_name(name)
     if not rows:
         site, _, rest = name.partition(":")
         bare = rest if site.lower() in get_args(Platform) else name
-        raise ConfigError(_nobody(name, await ctx.store.users.called(bare)))
-    sites = {row.account.platform: SiteShown() for row in rows}
+        raise ConfigError(_not_found_message(name, await ctx.store.users.find_by_name(bare)))
+    sites = {row.account.platform: SourceStatus() for row in rows}
     for platform in sites:
-        outlook = await ctx.store.lane(platform).look()
-        sites[platform] = _site(outlook, platform == "lichess" or bool(ctx.config.sources.contact))
-    return [portrait(row, sites[row.account.platform], ctx.now()) for row in rows]
+        outlook = await ctx.store.lane(platform).status()
+        sites[platform] = _source_status(
+            outlook, platform == "lichess" or bool(ctx.config.sources.contact)
+        )
+    return [account_report(row, sites[row.account.platform], ctx.now()) for row in rows]
 
 
-def portrait(row: Row, site: SiteShown, now: datetime) -> Portrait:
+def account_report(row: AccountDocument, site: SourceStatus, now: datetime) -> AccountReport:
     """What a row says at an instant."""
     account = row.account
-    return Portrait(
+    return AccountReport(
         key=account.key,
         platform=account.platform,
         name=account.name,
         standing=account.standing,
-        absent=account.absent,
+        absent=account.not_found_checks,
         users=[
-            UserShown(user_id=link.user_id, name=link.name, joined=link.joined)
+            LinkedUser(user_id=link.user_id, name=link.name, joined=link.backfilled)
             for link in account.links
         ],
         cursor=account.cursor,
         open_months=_open_months(account, now),
-        sealed_months=sorted(account.sealed),
-        gone_months=sorted(account.gone),
+        sealed_months=sorted(account.sealed_months),
+        gone_months=sorted(account.gone_months),
         unfinished_games=[
-            GameShown(id=game.external_id, started_at=game.started_at) for game in account.pending
+            FollowedGame(id=game.external_id, started_at=game.started_at)
+            for game in account.unfinished_games
         ],
-        tier=polling.tier(account, now).name,
+        tier=polling.polling_tier(account, now).name,
         active_at=account.active_at,
         checked_at=account.checked_at,
         failures=row.failures,
-        set_aside_until=polling.aside_until(row.failures, row.due_at, now),
-        errors=[ErrorShown(at=each.at, error=each.error) for each in row.errors],
+        set_aside_until=polling.backoff_until(row.failures, row.due_at, now),
+        errors=[ReportedError(at=each.at, error=each.error) for each in row.errors],
         due_at=row.due_at,
         due=bool(account.links) and row.due_at <= now,
         site=site,
@@ -139,13 +142,13 @@ def _open_months(account: Account, now: datetime) -> list[str]:
         return []
     return [
         m
-        for m in archive_months.span(account.first_month, archive_months.of(now))
-        if m not in account.gone
+        for m in archive_months.month_range(account.first_month, archive_months.month_of(now))
+        if m not in account.gone_months
     ]
 
 
-def _site(outlook: Outlook, may_be_asked: bool) -> SiteShown:
-    return SiteShown(
+def _source_status(outlook: LaneStatus, may_be_asked: bool) -> SourceStatus:
+    return SourceStatus(
         paused_until=outlook.paused_until,
         closed_until=outlook.closed_until,
         held_by=outlook.holder,
@@ -153,11 +156,11 @@ def _site(outlook: Outlook, may_be_asked: bool) -> SiteShown:
     )
 
 
-def _nobody(name: str, users: list[UserRow]) -> str:
+def _not_found_message(name: str, users: list[UserNames]) -> str:
     """Why there is nothing to show: the user is unknown, or no run has met his account yet."""
     for user in users:
         for site, names in user.names.items():
-            if any(usernames.normal(site, each) is not None for each in names):
+            if any(usernames.normalize_username(site, each) is not None for each in names):
                 return (
                     f"{user.user_id!r} has linked a name on {site}, but no run has met it yet: "
                     f"`python -m chesscoach.jobs.sync_games --user {user.user_id}`"
@@ -173,7 +176,7 @@ def _nobody(name: str, users: list[UserRow]) -> str:
     )
 
 
-def panel(shown: Portrait) -> Panel:
+def to_panel(shown: AccountReport) -> Panel:
     """An account for people: a line for each thing worth knowing."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
@@ -183,62 +186,79 @@ def panel(shown: Portrait) -> Panel:
     return Panel(grid, title=Text(shown.key), title_align="left", expand=False)
 
 
-def _lines(shown: Portrait) -> list[tuple[str, str]]:
-    lines = [("site", shown.platform), ("name", shown.name), ("standing", _standing(shown))]
-    lines += [("linked by", _user(user)) for user in shown.users] or [("linked by", "nobody")]
+def _lines(shown: AccountReport) -> list[tuple[str, str]]:
+    lines = [("site", shown.platform), ("name", shown.name), ("standing", _status_text(shown))]
+    lines += [("linked by", _user_text(user)) for user in shown.users] or [("linked by", "nobody")]
     if shown.platform == "lichess":
-        lines.append(("newest game", f"began {_at(shown.cursor)}" if shown.cursor else "none yet"))
+        lines.append(
+            (
+                "newest game",
+                f"began {_format_instant(shown.cursor)}" if shown.cursor else "none yet",
+            )
+        )
         lines += [
-            ("unfinished", f"{game.id}, since {_at(game.started_at)}")
+            ("unfinished", f"{game.id}, since {_format_instant(game.started_at)}")
             for game in shown.unfinished_games
         ] or [("unfinished", "no game is followed")]
     else:
         lines.append(("open months", ", ".join(shown.open_months) or "none yet: a first sync"))
         lines.append(("sealed months", ", ".join(shown.sealed_months) or "none"))
         lines += [("gone months", ", ".join(shown.gone_months))] if shown.gone_months else []
-    lines.append(("checked", f"{shown.tier}; last active {_at(shown.active_at, 'unknown')}"))
-    lines.append(("last check", _at(shown.checked_at, "never")))
-    lines.append(("failures", _failures(shown)))
-    lines += [("error", f"{_at(each.at)}: {each.error}") for each in reversed(shown.errors)]
-    lines.append(("next due", _due(shown)))
-    lines += [("site now", said) for said in _site_now(shown.site)]
+    lines.append(
+        ("checked", f"{shown.tier}; last active {_format_instant(shown.active_at, 'unknown')}")
+    )
+    lines.append(("last check", _format_instant(shown.checked_at, "never")))
+    lines.append(("failures", _failures_text(shown)))
+    lines += [
+        ("error", f"{_format_instant(each.at)}: {each.error}") for each in reversed(shown.errors)
+    ]
+    lines.append(("next due", _due_text(shown)))
+    lines += [("site now", said) for said in _source_lines(shown.site)]
     return lines
 
 
-def _standing(shown: Portrait) -> str:
+def _status_text(shown: AccountReport) -> str:
     absent = f"; not known at the last {shown.absent} checks" if shown.absent else ""
     return shown.standing + absent
 
 
-def _user(user: UserShown) -> str:
+def _user_text(user: LinkedUser) -> str:
     return (
         f"{user.user_id} as {user.name}, {'joined' if user.joined else 'waits for his back-fill'}"
     )
 
 
-def _failures(shown: Portrait) -> str:
-    aside = f"; set aside until {_at(shown.set_aside_until)}" if shown.set_aside_until else ""
+def _failures_text(shown: AccountReport) -> str:
+    aside = (
+        f"; set aside until {_format_instant(shown.set_aside_until)}"
+        if shown.set_aside_until
+        else ""
+    )
     return f"{shown.failures} in a row{aside}" if shown.failures else "none"
 
 
-def _due(shown: Portrait) -> str:
+def _due_text(shown: AccountReport) -> str:
     if not shown.users:
         return "never: nobody links it"
-    return f"now (since {_at(shown.due_at)})" if shown.due else _at(shown.due_at)
+    return (
+        f"now (since {_format_instant(shown.due_at)})"
+        if shown.due
+        else _format_instant(shown.due_at)
+    )
 
 
-def _site_now(site: SiteShown) -> list[str]:
+def _source_lines(site: SourceStatus) -> list[str]:
     said = []
     if site.contact_missing:
         said.append("not asked: it wants [sources] contact to be set")
     if site.closed_until:
-        said.append(f"closed: left alone until {_at(site.closed_until)}")
+        said.append(f"closed: left alone until {_format_instant(site.closed_until)}")
     if site.paused_until:
-        said.append(f"paused until {_at(site.paused_until)}")
+        said.append(f"paused until {_format_instant(site.paused_until)}")
     if site.held_by is not None:
         said.append(f"being asked by {site.held_by.get('run_id', 'a run')}")
     return said
 
 
-def _at(instant: datetime | None, otherwise: str = "") -> str:
+def _format_instant(instant: datetime | None, otherwise: str = "") -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC" if instant else otherwise

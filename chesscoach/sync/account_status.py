@@ -5,34 +5,46 @@ from msgspec.structs import replace
 from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account
 
-CONFIRMATIONS = 3
+MIN_NOT_FOUND_CHECKS = 3
 """Checks in a row in which a site did not know a name, before it counts as missing."""
 
-_SITES: dict[Platform, str] = {"lichess": "Lichess", "chess.com": "Chess.com"}
+_SOURCE_NAMES: dict[Platform, str] = {"lichess": "Lichess", "chess.com": "Chess.com"}
 
 
-def unknown(account: Account) -> Account:
+def after_not_found(account: Account) -> Account:
     """After a check in which the site did not know the name."""
-    absent = account.absent + 1
-    missing = account.standing == "missing" or absent >= CONFIRMATIONS
-    return replace(account, absent=absent, standing="missing" if missing else account.standing)
+    absent = account.not_found_checks + 1
+    missing = account.standing == "missing" or absent >= MIN_NOT_FOUND_CHECKS
+    return replace(
+        account, not_found_checks=absent, standing="missing" if missing else account.standing
+    )
 
 
-def closed(account: Account) -> Account:
+def after_closed(account: Account) -> Account:
     """After a check in which the site said that the account is closed."""
-    return replace(account, absent=0, standing="closed")
+    return replace(account, not_found_checks=0, standing="closed")
 
 
-def present(account: Account) -> Account:
+def after_found(account: Account) -> Account:
     """After a check in which the site answered for the account."""
     back = account.standing != "active"
-    links = tuple(replace(link, told="active") for link in account.links) if back else account.links
-    return replace(account, absent=0, standing="active", lapses=account.lapses + back, links=links)
+    links = (
+        tuple(replace(link, notified_status="active") for link in account.links)
+        if back
+        else account.links
+    )
+    return replace(
+        account,
+        not_found_checks=0,
+        standing="active",
+        lapse_count=account.lapse_count + back,
+        links=links,
+    )
 
 
-def notice(account: Account) -> tuple[str, str]:
+def notification_text(account: Account) -> tuple[str, str]:
     """Title and message for the users of an account that is closed or missing."""
-    site = _SITES[account.platform]
+    site = _SOURCE_NAMES[account.platform]
     if account.standing == "closed":
         return (
             f"Your {site} account is closed",

@@ -8,25 +8,25 @@ import calendar
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-LATE = timedelta(hours=72)
+LATE_GAMES_PERIOD = timedelta(hours=72)
 
 
-def of(instant: datetime) -> str:
+def month_of(instant: datetime) -> str:
     """The month of an instant."""
     return f"{instant:%Y-%m}"
 
 
-def start(month: str) -> datetime:
+def month_start(month: str) -> datetime:
     """The first instant of a month, in UTC."""
     return datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC)
 
 
-def first_open(instant: datetime) -> str:
+def first_open_month(instant: datetime) -> str:
     """The oldest month that may still change at an instant; all before it are sealed."""
-    return of(instant - LATE)
+    return month_of(instant - LATE_GAMES_PERIOD)
 
 
-def span(first: str, last: str) -> Iterator[str]:
+def month_range(first: str, last: str) -> Iterator[str]:
     """The months from the first to the last, both included; none if they are out of order."""
     year, month = (int(part) for part in first.split("-"))
     while (name := f"{year:04}-{month:02}") <= last:
@@ -34,7 +34,7 @@ def span(first: str, last: str) -> Iterator[str]:
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
 
-def back(instant: datetime, count: int) -> datetime:
+def months_before(instant: datetime, count: int) -> datetime:
     """The same day and time so many months earlier, or that month's last day."""
     years, month = divmod(instant.year * 12 + instant.month - 1 - count, 12)
     day = min(instant.day, calendar.monthrange(years, month + 1)[1])

@@ -6,11 +6,11 @@ from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.sources.game import Platform
-from chesscoach.sync.chesscom_fetcher import FromChesscom
-from chesscoach.sync.lichess_fetcher import FromLichess
-from chesscoach.sync.linking import SITES, link_accounts
-from chesscoach.sync.pipeline import Fetcher, Walk
-from chesscoach.sync.store.account_documents import Wanted
+from chesscoach.sync.chesscom_fetcher import ChesscomFetcher
+from chesscoach.sync.lichess_fetcher import LichessFetcher
+from chesscoach.sync.linking import PLATFORMS, link_accounts
+from chesscoach.sync.pipeline import Fetcher, SyncPipeline
+from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.worker.job import Run
 
 
@@ -24,14 +24,14 @@ async def run_cycle(
     due_only = not (everyone or user_id is not None)
     begun = ctx.now()
     wanted = {
-        site: Wanted(
-            platform=site, begun=begun, due_only=due_only, user_id=user_id, shard=run.shard
+        site: AccountQuery(
+            platform=site, run_started_at=begun, due_only=due_only, user_id=user_id, shard=run.shard
         )
-        for site in SITES
+        for site in PLATFORMS
     }
     made = await link_accounts(ctx, run, user_id, begun)
     if not ctx.config.sources.contact:
-        await _say_no_contact(ctx, run, wanted.pop("chess.com"))
+        await _skip_chesscom_without_contact(ctx, run, wanted.pop("chess.com"))
     if run.dry_run:
         for site, of_site in wanted.items():
             due = made[site] + await ctx.store.accounts.count(of_site)
@@ -39,16 +39,16 @@ async def run_cycle(
             run.counts.note(f"would_check_{site.replace('.', '')}", due)
         return
     fetchers: dict[Platform, Fetcher] = {
-        "lichess": FromLichess(ctx, run),
-        "chess.com": FromChesscom(ctx, run),
+        "lichess": LichessFetcher(ctx, run),
+        "chess.com": ChesscomFetcher(ctx, run),
     }
     queueing = asyncio.Lock()
-    await run.together(
-        *(Walk(ctx, run, fetchers[site], wanted[site], queueing).walk() for site in wanted)
+    await run.run_concurrently(
+        *(SyncPipeline(ctx, run, fetchers[site], wanted[site], queueing).run() for site in wanted)
     )
 
 
-async def _say_no_contact(ctx: Context, run: Run, wanted: Wanted) -> None:
+async def _skip_chesscom_without_contact(ctx: Context, run: Run, wanted: AccountQuery) -> None:
     """Chess.com refuses a User-Agent without a contact, so it is not asked at all."""
     waiting = await ctx.store.accounts.count(wanted)
     if waiting:

@@ -8,68 +8,68 @@ does, they are the site's.
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, SourceError
-from chesscoach.sources.client import Site
+from chesscoach.sources.client import SourceClient
 from chesscoach.sync import polling
 from chesscoach.sync.account import Account
 from chesscoach.worker.job import Run
 
 
-class Complaints:
+class FailureTracker:
     """The failed accounts of one walk."""
 
-    def __init__(self, ctx: Context, run: Run, site: Site) -> None:
+    def __init__(self, ctx: Context, run: Run, site: SourceClient) -> None:
         self._ctx = ctx
         self._run = run
-        self._site = site
+        self._source = site
         self._answered = site.answered
-        self._seen: set[str] = set()
+        self._recorded: set[str] = set()
         self._doubtful: list[tuple[Account, SourceError]] = []
 
-    async def take(self, account: Account, error: Exception) -> None:
+    async def record(self, account: Account, error: Exception) -> None:
         """Counts an account as failed, once; its cursor stays behind the failure."""
-        if account.key in self._seen:
+        if account.key in self._recorded:
             return
-        self._seen.add(account.key)
+        self._recorded.add(account.key)
         self._run.counts.failed += 1
         if isinstance(error, SourceError) and not error.permanent:
             self._doubtful.append((account, error))
         else:
-            await self._complain(account, error)
-        if self._site.answered > self._answered:
-            await self._complain_of_doubtful()
+            await self._report(account, error)
+        if self._source.answered > self._answered:
+            await self._report_doubtful()
 
-    async def close(self, *, told: bool) -> None:
+    async def finish(self, *, told: bool) -> None:
         """To be called at the end: a site that answered nobody is to blame itself.
 
         `told`: that the site was not synced has been said already.
         """
-        if self._site.answered > self._answered:
-            await self._complain_of_doubtful()
+        if self._source.answered > self._answered:
+            await self._report_doubtful()
         elif told or not self._doubtful:
             return
-        elif len(self._doubtful) == 1 and not self._doubtful[0][1].site_wide:
-            await self._complain_of_doubtful()  # it did reply, to the only one it was asked about
+        elif len(self._doubtful) == 1 and not self._doubtful[0][1].source_wide:
+            await self._report_doubtful()  # it did reply, to the only one it was asked about
         else:
             error = str(self._doubtful[0][1])
-            self._run.counts.sample(platform=self._site.platform, error=error)
+            self._run.counts.add_error(platform=self._source.platform, error=error)
             log.get_logger().error(
                 "site_not_synced",
-                platform=self._site.platform,
+                platform=self._source.platform,
                 reason=error,
                 accounts_waiting=len(self._doubtful),
             )
 
-    async def _complain_of_doubtful(self) -> None:
+    async def _report_doubtful(self) -> None:
         waiting, self._doubtful = self._doubtful, []
         for account, error in waiting:
-            await self._complain(account, error)
+            await self._report(account, error)
 
-    async def _complain(self, account: Account, error: Exception) -> None:
+    async def _report(self, account: Account, error: Exception) -> None:
         """Says for whom a check failed, and why."""
         ours = isinstance(error, ChesscoachError)
         told = str(error) if ours else type(error).__name__
         users = [link.user_id for link in account.links]
-        self._run.counts.sample(account=account.key, user_id=", ".join(users), error=told)
+        self._run.counts.add_error(account=account.key, user_id=", ".join(users), error=told)
         log.get_logger().warning(
             "account_failed",
             account=account.key,
@@ -78,10 +78,10 @@ class Complaints:
             exc_info=None if ours else error,
         )
         now = self._ctx.now()
-        await self._ctx.store.accounts.complain(
+        await self._ctx.store.accounts.record_failure(
             account.key,
             told,
             now,
-            patience=polling.PATIENCE,
-            aside_until=now + polling.SET_ASIDE,
+            patience=polling.MAX_CONSECUTIVE_FAILURES,
+            aside_until=now + polling.FAILURE_BACKOFF,
         )

@@ -17,7 +17,7 @@ def game_id(game: Game, user_id: str) -> str:
 
 def notification_id(account: Account, user_id: str) -> str:
     """What a user is told of an account's standing: once for each time that it lapses."""
-    told = f"{account.key}:{account.standing}:{account.lapses}:{user_id}"
+    told = f"{account.key}:{account.standing}:{account.lapse_count}:{user_id}"
     return str(uuid5(_NAMESPACE, f"notification:{told}"))
 
 
@@ -26,7 +26,7 @@ def queue_id(stored_game_id: str) -> str:
     return str(uuid5(_NAMESPACE, f"analysis:{stored_game_id}"))
 
 
-def colour(game: Game, account: Account) -> Colour | None:
+def colour_of(game: Game, account: Account) -> Colour | None:
     """The account's side, by the site's own identity first and by name else; None if neither."""
     for key in (account.player_key, account.name):
         if key is not None:
@@ -40,11 +40,11 @@ def colour(game: Game, account: Account) -> Colour | None:
     return None
 
 
-def worth_analysing(game: Game, moves: int) -> bool:
+def is_worth_analysing(game: Game, moves: int) -> bool:
     """Whether the queue takes it: the usual rules and speeds, enough full moves, at least one."""
     return game.standard and game.speed in _SPEEDS and game.plies >= 2 * max(moves, 1)
 
 
-def newest(games: Iterable[Game], limit: int) -> list[Game]:
+def newest_games(games: Iterable[Game], limit: int) -> list[Game]:
     """The newest games, at most `limit`, newest first."""
     return sorted(games, key=lambda game: game.ended_at, reverse=True)[: max(limit, 0)]

@@ -11,26 +11,26 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.players.store.users import UserRow
+from chesscoach.players.store.users import UserNames
 from chesscoach.sources.game import Platform
 from chesscoach.sync import archive_months, polling, usernames
-from chesscoach.sync.account import Account, Link
+from chesscoach.sync.account import Account, AccountLink
 from chesscoach.worker.job import Run
 
 _FIRST_YEAR = 2007
 """Chess.com's first; Lichess is younger."""
 
-_AHEAD = timedelta(minutes=5)
+_MAX_CLOCK_SKEW = timedelta(minutes=5)
 """What another machine's clock may differ; a time further ahead is no time of a sync."""
 
-SITES: tuple[Platform, ...] = ("lichess", "chess.com")
+PLATFORMS: tuple[Platform, ...] = ("lichess", "chess.com")
 
 
-class Changes(Struct, kw_only=True):
+class LinkChanges(Struct, kw_only=True):
     """What a page of users asks of the accounts."""
 
     new: dict[str, Account] = {}
-    joining: list[tuple[str, Link]] = []
+    joining: list[tuple[str, AccountLink]] = []
     leaving: list[tuple[str, str]] = []
 
 
@@ -42,10 +42,10 @@ async def link_accounts(
     New accounts are due since `begun`: after those that have waited for longer, so that a crowd of
     newcomers starves nobody. Refused names are counted as candidates that were skipped.
     """
-    made = dict.fromkeys(SITES, 0)
-    async for page in ctx.store.users.linked(user_id, run.shard):
+    made = dict.fromkeys(PLATFORMS, 0)
+    async for page in ctx.store.users.linked_users(user_id, run.shard):
         wanted = {user.user_id: _accounts_of(run, user) for user in page}
-        changes = await _compare(ctx, page, wanted, begun)
+        changes = await _link_changes(ctx, page, wanted, begun)
         for account in changes.new.values():
             made[account.platform] += 1
         if not run.dry_run:
@@ -53,25 +53,26 @@ async def link_accounts(
                 changes.new.values(), changes.joining, changes.leaving, begun
             )
     if not run.dry_run:
-        await _let_go(ctx, run, user_id, begun)
+        await _unlink_missing(ctx, run, user_id, begun)
     return made
 
 
-async def _let_go(ctx: Context, run: Run, user_id: str | None, begun: datetime) -> None:
+async def _unlink_missing(ctx: Context, run: Run, user_id: str | None, begun: datetime) -> None:
     """Takes users off the accounts who are gone, or name nothing any more; games stay."""
     async for page in ctx.store.accounts.links(user_id, run.shard):
-        named = await ctx.store.users.naming({user for _, user in page})
+        named = await ctx.store.users.with_accounts({user for _, user in page})
         await ctx.store.accounts.ensure(
             [], [], [(key, user) for key, user in page if user not in named], begun
         )
 
 
-def _accounts_of(run: Run, user: UserRow) -> dict[str, tuple[Platform, str, str]]:
+def _accounts_of(run: Run, user: UserNames) -> dict[str, tuple[Platform, str, str]]:
     """The accounts that a user names: by key, the site, the name and his spelling of it."""
     found: dict[str, tuple[Platform, str, str]] = {}
     for site, given in user.names.items():
         name, spelling = next(
-            ((name, text) for text in given if (name := usernames.normal(site, text))), ("", "")
+            ((name, text) for text in given if (name := usernames.normalize_username(site, text))),
+            ("", ""),
         )
         if not name:
             run.counts.candidates += 1
@@ -83,28 +84,29 @@ def _accounts_of(run: Run, user: UserRow) -> dict[str, tuple[Platform, str, str]
     return found
 
 
-async def _compare(
+async def _link_changes(
     ctx: Context,
-    page: list[UserRow],
+    page: list[UserNames],
     wanted: dict[str, dict[str, tuple[Platform, str, str]]],
     begun: datetime,
-) -> Changes:
+) -> LinkChanges:
     keys = list({key for accounts in wanted.values() for key in accounts})
     rows = {
-        account.key: account for account in await ctx.store.accounts.of_users(keys, list(wanted))
+        account.key: account
+        for account in await ctx.store.accounts.find_for_users(keys, list(wanted))
     }
     ours = {link.user_id for row in rows.values() if row.checked_at for link in row.links}
-    changes = Changes(new={}, joining=[], leaving=[])
+    changes = LinkChanges(new={}, joining=[], leaving=[])
     for user in page:
         # What the application fetched before counts only until we have synced him ourselves.
-        since = None if user.user_id in ours else _believable(user.last_sync, begun)
+        since = None if user.user_id in ours else _plausible_last_sync(user.last_sync, begun)
         for key, (site, name, spelling) in wanted[user.user_id].items():
-            link = link_from(site, user.user_id, spelling, since)
+            link = new_link(site, user.user_id, spelling, since)
             if key not in rows:
                 made = changes.new.get(key) or Account(
                     key=key, platform=site, name=name, links=(), created_at=begun
                 )
-                changes.new[key] = begin(made, (*made.links, link))
+                changes.new[key] = new_account(made, (*made.links, link))
             elif all(there.user_id != link.user_id for there in rows[key].links):
                 changes.joining.append((key, link))
     for row in rows.values():
@@ -114,39 +116,39 @@ async def _compare(
     return changes
 
 
-def _believable(last_sync: datetime | None, begun: datetime) -> datetime | None:
+def _plausible_last_sync(last_sync: datetime | None, begun: datetime) -> datetime | None:
     """When the application last synced a user: not before the sites were, and not in the future."""
-    if last_sync is None or last_sync.year < _FIRST_YEAR or last_sync > begun + _AHEAD:
+    if last_sync is None or last_sync.year < _FIRST_YEAR or last_sync > begun + _MAX_CLOCK_SKEW:
         return None
     return last_sync
 
 
-def link_from(site: Platform, user_id: str, spelling: str, since: datetime | None) -> Link:
+def new_link(site: Platform, user_id: str, spelling: str, since: datetime | None) -> AccountLink:
     """A user's link; games that ended before what he joins with are none of ours."""
     floor = None
     if since is not None:
-        floor = since - polling.OVERLAP
+        floor = since - polling.CURSOR_OVERLAP
         if site == "chess.com":
-            floor = archive_months.start(archive_months.first_open(floor))
-    return Link(user_id=user_id, name=spelling, since=since, floor=floor)
+            floor = archive_months.month_start(archive_months.first_open_month(floor))
+    return AccountLink(user_id=user_id, name=spelling, first_sync_from=since, oldest_game_at=floor)
 
 
-def begin(account: Account, links: tuple[Link, ...]) -> Account:
+def new_account(account: Account, links: tuple[AccountLink, ...]) -> Account:
     """A new account: users whose games were fetched by somebody else so far go on from there."""
-    known = [link.since for link in links if link.since is not None]
+    known = [link.first_sync_from for link in links if link.first_sync_from is not None]
     start = min(known) if known else None
     monthly = account.platform == "chess.com"
     return replace(
         account,
-        links=tuple(replace(link, joined=link.since is not None) for link in links),
+        links=tuple(replace(link, backfilled=link.first_sync_from is not None) for link in links),
         cursor=None if monthly else start,
-        first_month=archive_months.first_open(start - polling.OVERLAP)
+        first_month=archive_months.first_open_month(start - polling.CURSOR_OVERLAP)
         if start and monthly
         else None,
     )
 
 
-def changed(account: Account, link: Link, **fields: bool | datetime | None) -> Account:
+def with_link(account: Account, link: AccountLink, **fields: bool | datetime | None) -> Account:
     """The account with some fields of one of its links changed."""
     links = tuple(
         replace(each, **fields) if each.user_id == link.user_id else each for each in account.links

@@ -12,24 +12,30 @@ from typing import Protocol
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import LeaseLost, PlayerRenamed, SiteClosed, SourceError, StoreUnavailable
-from chesscoach.sources.client import Site
+from chesscoach.errors import (
+    AccountRenamed,
+    LeaseLost,
+    SourceError,
+    SourceUnavailable,
+    StoreUnavailable,
+)
+from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account
-from chesscoach.sync.failures import Complaints
-from chesscoach.sync.renaming import rename
-from chesscoach.sync.store.account_documents import Wanted
-from chesscoach.sync.writer import Deliverer, Delivery, Kept
+from chesscoach.sync.failures import FailureTracker
+from chesscoach.sync.renaming import rename_account
+from chesscoach.sync.store.account_documents import AccountQuery
+from chesscoach.sync.writer import AccountUpdate, GameWriter, StoredUpdate
 from chesscoach.worker.job import Run
 from chesscoach.worker.runner import attempts
 
-_AHEAD = 8
+_PREFETCH_LIMIT = 8
 """Deliveries fetched but not yet written: enough to keep the site's lane busy."""
 
-_WRITERS = 4
+_WRITER_COUNT = 4
 """Deliveries being stored at a time: some are made ready while MongoDB writes the others."""
 
-_BREATH = 0.1
+_BULK_RETRY_DELAY_FRACTION = 0.1
 """After a failed bulk request the next one waits for this share of the first pause."""
 
 
@@ -37,10 +43,10 @@ class Fetcher(Protocol):
     """How one site is asked about accounts."""
 
     platform: Platform
-    site: Site
+    source: SourceClient
     batch: int
 
-    def early(self, wanted: Wanted) -> AsyncGenerator[Delivery]:
+    def prefetch(self, wanted: AccountQuery) -> AsyncGenerator[AccountUpdate]:
         """What can be had about all wanted accounts before they are checked one by one."""
 
     async def prepare(self, accounts: list[Account]) -> None:
@@ -49,24 +55,24 @@ class Fetcher(Protocol):
         A SourceError concerns none of them: the same may be asked again.
         """
 
-    def check(self, account: Account) -> AsyncGenerator[Delivery]:
+    def check(self, account: Account) -> AsyncGenerator[AccountUpdate]:
         """One account's deliveries; the last has its due time set, unless there is more to come."""
 
 
-class Walk:
+class SyncPipeline:
     """The work on one site in a run."""
 
     def __init__(
-        self, ctx: Context, run: Run, fetcher: Fetcher, wanted: Wanted, queueing: asyncio.Lock
+        self, ctx: Context, run: Run, fetcher: Fetcher, wanted: AccountQuery, queueing: asyncio.Lock
     ) -> None:
         self._ctx = ctx
         self._run = run
         self._fetcher = fetcher
-        self._wanted = wanted
-        self._deliverer = Deliverer(ctx, run, fetcher.site.lane, queueing)
-        self._complaints = Complaints(ctx, run, fetcher.site)
-        self._ready: asyncio.Queue[tuple[Account, Delivery | Exception] | asyncio.Event | None]
-        self._ready = asyncio.Queue(_AHEAD)
+        self._query = wanted
+        self._writer = GameWriter(ctx, run, fetcher.source.lane, queueing)
+        self._failures = FailureTracker(ctx, run, fetcher.source)
+        self._ready: asyncio.Queue[tuple[Account, AccountUpdate | Exception] | asyncio.Event | None]
+        self._ready = asyncio.Queue(_PREFETCH_LIMIT)
         self._taking = asyncio.Lock()
         self._turn = asyncio.Event()
         self._turn.set()
@@ -74,24 +80,24 @@ class Walk:
         self._left = 0
         self._shut = False
 
-    async def walk(self) -> None:
+    async def run(self) -> None:
         """Checks every wanted account; a site that must be left alone fails those that remain."""
-        self._left = await self._ctx.store.accounts.count(self._wanted)
+        self._left = await self._ctx.store.accounts.count(self._query)
         self._run.counts.candidates += self._left
         if not self._left:
             return
-        site = self._fetcher.site
+        site = self._fetcher.source
         sent, troubles = site.requests, Counter(site.troubles)
-        lane = site.lane.hold({**attempts.owner(), "run_id": self._run.id})
+        lane = site.lane.acquire({**attempts.owner_info(), "run_id": self._run.id})
         try:
             async with AsyncExitStack() as stack:
-                if await self._run.breaks_off(stack.enter_async_context(lane)):
-                    writers = (self._write() for _ in range(_WRITERS))
-                    await self._run.together(self._fetch(), *writers)
-                    await self._deliverer.save()
-                    await self._complaints.close(told=self._shut)
-        except SiteClosed as error:
-            self._closed(error)
+                if await self._run.run_interruptible(stack.enter_async_context(lane)):
+                    writers = (self._write() for _ in range(_WRITER_COUNT))
+                    await self._run.run_concurrently(self._fetch(), *writers)
+                    await self._writer.save()
+                    await self._failures.finish(told=self._shut)
+        except SourceUnavailable as error:
+            self._source_unavailable(error)
         name = self._fetcher.platform.replace(".", "")
         self._run.counts.note(f"{name}_requests", site.requests - sent)
         for kind, times in (site.troubles - troubles).items():
@@ -104,43 +110,45 @@ class Walk:
         further than that.
         """
         try:
-            await self._run.breaks_off(self._fetch_all())
-        except SiteClosed as error:
-            self._closed(error)
+            await self._run.run_interruptible(self._fetch_all())
+        except SourceUnavailable as error:
+            self._source_unavailable(error)
         await self._ready.put(None)
 
     async def _fetch_all(self) -> None:
-        async with aclosing(self._fetcher.early(self._wanted)) as deliveries:
+        async with aclosing(self._fetcher.prefetch(self._query)) as deliveries:
             async for delivery in deliveries:
                 await self._ready.put((delivery.account, delivery))
-        await self._written()
-        async for page in self._ctx.store.accounts.due(self._wanted):
+        await self._drain()
+        async for page in self._ctx.store.accounts.due_accounts(self._query):
             await self._fetch_page(page)
-        await self._written()
+        await self._drain()
         while self._again:
             keys, self._again = self._again, []
             # A new name may be another part's account: it is due there, for who has joined.
-            rows = await self._ctx.store.accounts.of_users(keys, [], self._run.shard)
-            lacking = [row for row in rows if self._lacks(row)]
+            rows = await self._ctx.store.accounts.find_for_users(keys, [], self._run.shard)
+            lacking = [row for row in rows if self._is_incomplete(row)]
             self._left -= len(keys) - len(lacking)
             await self._fetch_page(lacking)
-            await self._written()
+            await self._drain()
 
-    def _lacks(self, account: Account) -> bool:
+    def _is_incomplete(self, account: Account) -> bool:
         """Whether there is more to be asked about an account; one with a new name may be done."""
-        checked = account.checked_at is not None and account.checked_at >= self._wanted.begun
-        return not checked or bool(account.newcomers)
+        checked = (
+            account.checked_at is not None and account.checked_at >= self._query.run_started_at
+        )
+        return not checked or bool(account.new_links)
 
-    async def _written(self) -> None:
+    async def _drain(self) -> None:
         """Waits until all that was fetched is written, so that the accounts can be read anew."""
         saved = asyncio.Event()
         await self._ready.put(saved)
         await saved.wait()
 
     async def _fetch_page(self, page: list[Account]) -> None:
-        spoiled = sum(self._deliverer.spoiled(account.key) for account in page)
+        spoiled = sum(self._writer.is_abandoned(account.key) for account in page)
         self._left -= spoiled
-        page = [account for account in page if not self._deliverer.spoiled(account.key)]
+        page = [account for account in page if not self._writer.is_abandoned(account.key)]
         for start in range(0, len(page), self._fetcher.batch):
             batch = page[start : start + self._fetcher.batch]
             await self._prepare(batch)
@@ -152,13 +160,13 @@ class Walk:
         while True:
             try:
                 return await self._fetcher.prepare(accounts)
-            except SiteClosed:
+            except SourceUnavailable:
                 raise
             except SourceError as error:
                 log.get_logger().warning(
                     "bulk_request_failed", platform=self._fetcher.platform, error=str(error)
                 )
-                await asyncio.sleep(self._ctx.config.sources.pause_s * _BREATH)
+                await asyncio.sleep(self._ctx.config.sources.pause_s * _BULK_RETRY_DELAY_FRACTION)
 
     async def _fetch_one(self, account: Account) -> None:
         finished = False
@@ -167,11 +175,11 @@ class Walk:
                 async for delivery in deliveries:
                     account, finished = delivery.account, delivery.due_at is not None
                     await self._ready.put((account, delivery))
-        except (SiteClosed, LeaseLost, StoreUnavailable):
+        except (SourceUnavailable, LeaseLost, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001  # one account's trouble never ends a run
             await self._ready.put((account, error))
-            finished = not isinstance(error, PlayerRenamed)
+            finished = not isinstance(error, AccountRenamed)
         else:
             if not finished:
                 self._again.append(account.key)
@@ -189,30 +197,30 @@ class Walk:
             stored = item if isinstance(item, asyncio.Event) else await self._store(*item)
             await turn.wait()
             if isinstance(stored, asyncio.Event):
-                await self._deliverer.save()
+                await self._writer.save()
                 stored.set()
             else:
                 await self._finish(*stored)
             after.set()
 
     async def _store(
-        self, account: Account, what: Delivery | Exception
-    ) -> tuple[Account, Kept | Exception]:
+        self, account: Account, what: AccountUpdate | Exception
+    ) -> tuple[Account, StoredUpdate | Exception]:
         if isinstance(what, Exception):
             return account, what
         try:
-            return account, await self._deliverer.store(what)
+            return account, await self._writer.store(what)
         except (LeaseLost, StoreUnavailable):
             raise
         except Exception as error:  # noqa: BLE001  # one account's trouble never ends a run
             return account, error
 
-    async def _finish(self, account: Account, what: Kept | Exception) -> None:
+    async def _finish(self, account: Account, what: StoredUpdate | Exception) -> None:
         try:
-            if isinstance(what, Kept):
-                await self._deliverer.deliver(what)
-            elif isinstance(what, PlayerRenamed):
-                await self._follow(account, what)
+            if isinstance(what, StoredUpdate):
+                await self._writer.finish(what)
+            elif isinstance(what, AccountRenamed):
+                await self._follow_rename(account, what)
             else:
                 await self._fail(account, what)
         except (LeaseLost, StoreUnavailable):
@@ -220,25 +228,27 @@ class Walk:
         except Exception as error:  # noqa: BLE001  # as above
             await self._fail(account, error)
 
-    async def _follow(self, account: Account, renamed: PlayerRenamed) -> None:
-        await self._deliverer.save()  # what there is of the old account, while it is there
+    async def _follow_rename(self, account: Account, renamed: AccountRenamed) -> None:
+        await self._writer.save()  # what there is of the old account, while it is there
         try:
-            moved = await rename(self._ctx, account, renamed.name, self._fetcher.site.lane.fence)
+            moved = await rename_account(
+                self._ctx, account, renamed.name, self._fetcher.source.lane.fence
+            )
         except SourceError:
             self._left -= 1
             raise
-        self._deliverer.spoil(account.key)
+        self._writer.abandon(account.key)
         self._run.counts.note("renamed_accounts")
         self._again.append(moved)
 
     async def _fail(self, account: Account, error: Exception) -> None:
-        self._deliverer.spoil(account.key)
-        await self._complaints.take(account, error)
+        self._writer.abandon(account.key)
+        await self._failures.record(account, error)
 
-    def _closed(self, error: SiteClosed) -> None:
+    def _source_unavailable(self, error: SourceUnavailable) -> None:
         """The accounts that were not reached count as failed: the run did not do its work."""
         self._run.counts.failed += self._left
-        self._run.counts.sample(platform=self._fetcher.platform, error=str(error))
+        self._run.counts.add_error(platform=self._fetcher.platform, error=str(error))
         log.get_logger().error(
             "site_not_synced",
             platform=self._fetcher.platform,

@@ -9,7 +9,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from chesscoach.sync.account import Account, Player
+from chesscoach.sync.account import Account, LichessStatus
 
 
 class Tier(Struct, frozen=True):
@@ -26,79 +26,79 @@ TIERS = (
     Tier("weekly", timedelta(days=90), timedelta(days=7)),
     Tier("monthly", timedelta.max, timedelta(days=30)),
 )
-LAPSED = Tier("weekly", timedelta.max, timedelta(days=7))
+LAPSED_TIER = Tier("weekly", timedelta.max, timedelta(days=7))
 """Accounts that are closed or missing, in case that they come back."""
 
-_SLACK = timedelta(hours=3)
+INTERVAL_TOLERANCE = timedelta(hours=3)
 """Half of the six hours between runs, so that "daily" is not missed by a minute and becomes 30."""
 
 _JITTER = 0.1
 """Up to this share of a period an account is due early, so that those taken over together part."""
 
-UNSETTLED = timedelta(minutes=15)
+RECENT_ACTIVITY = timedelta(minutes=15)
 """A player seen so shortly before an export may have gone on playing unnoticed."""
 
-PATIENCE = 3
+MAX_CONSECUTIVE_FAILURES = 3
 """So many failed checks in a row set an account aside."""
 
-SET_ASIDE = timedelta(days=1)
+FAILURE_BACKOFF = timedelta(days=1)
 """How long runs pass an account by that was set aside; `--all` and `--user` still take it."""
 
-OVERLAP = timedelta(minutes=10)
+CURSOR_OVERLAP = timedelta(minutes=10)
 """An export begins so long before the cursor: whether Lichess's `since` is inclusive is open."""
 
-LOOK_BACK = timedelta(days=30)
+BACKLOG_WINDOW = timedelta(days=30)
 """How long before a take-over games may have begun that are sought once because they ended after
 it; those still being played are sought whenever they began."""
 
-VERIFY = timedelta(days=30)
+VERIFY_AFTER = timedelta(days=30)
 """A sealed month is asked for again so long after its last check at the earliest."""
 
-_SPREAD = timedelta(days=10)
+VERIFY_SPREAD = timedelta(days=10)
 """Over so long the accounts spread these, for their months were sealed at the same time."""
 
-KEPT = 12
+VERIFIED_MONTHS = 12
 """Sealed months that are verified; later changes in older ones pass unnoticed."""
 
-FULL_CHECK = timedelta(days=7)
+FULL_CHECK_INTERVAL = timedelta(days=7)
 """After so long a player is exported whatever his fingerprint says."""
 
 
-def tier(account: Account, at: datetime) -> Tier:
+def polling_tier(account: Account, at: datetime) -> Tier:
     """How often an account is checked, by how long ago its player was active."""
     if account.standing != "active":
-        return LAPSED
+        return LAPSED_TIER
     idle = at - (account.active_at or account.created_at)
     return next(tier for tier in TIERS if idle < tier.idle)
 
 
 def due_at(account: Account, checked_at: datetime) -> datetime:
     """When an account that was checked is due again; always the same share early."""
-    period = tier(account, checked_at).period
-    early = _JITTER * _place(account) * period
-    return checked_at + max(period - _SLACK - early, timedelta(0))
+    period = polling_tier(account, checked_at).period
+    early = _JITTER * _stable_fraction(account) * period
+    return checked_at + max(period - INTERVAL_TOLERANCE - early, timedelta(0))
 
 
-def aside_until(failures: int, due_at: datetime, now: datetime) -> datetime | None:
+def backoff_until(failures: int, due_at: datetime, now: datetime) -> datetime | None:
     """Until when an account is set aside, by its failed checks in a row; None if it is not."""
-    return due_at if failures >= PATIENCE and due_at > now else None
+    return due_at if failures >= MAX_CONSECUTIVE_FAILURES and due_at > now else None
 
 
-def to_verify(account: Account, now: datetime) -> str | None:
+def month_to_verify(account: Account, now: datetime) -> str | None:
     """The sealed month to be asked for again, one a check; None if none has waited long enough."""
-    wait = VERIFY + _place(account) * _SPREAD
+    wait = VERIFY_AFTER + _stable_fraction(account) * VERIFY_SPREAD
     month, sealed = min(
-        account.sealed.items(), key=lambda item: item[1].checked_at, default=(None, None)
+        account.sealed_months.items(), key=lambda item: item[1].checked_at, default=(None, None)
     )
     return month if sealed is not None and now - sealed.checked_at >= wait else None
 
 
-def _place(account: Account) -> float:
+def _stable_fraction(account: Account) -> float:
     """Where an account stands among all of them, from 0 to 1; always the same."""
     return crc32(account.key.encode()) / 2**32
 
 
-def has_news(account: Account, player: Player, now: datetime) -> bool:
+def has_news(account: Account, player: LichessStatus, now: datetime) -> bool:
     """Whether a Lichess account's games must be exported.
 
     `account.settled_at` is when its fingerprint was last accounted for; before that, on take-over,
@@ -106,10 +106,10 @@ def has_news(account: Account, player: Player, now: datetime) -> bool:
     """
     if player.bot or player.seen_at is None:
         return True
-    if account.settled_at is None:
-        return account.cursor is None or player.seen_at >= account.cursor - OVERLAP
+    if account.fingerprint_at is None:
+        return account.cursor is None or player.seen_at >= account.cursor - CURSOR_OVERLAP
     if player.fingerprint != account.fingerprint:
         return True
-    age = now - account.settled_at
-    recent = player.seen_at >= account.settled_at - UNSETTLED
-    return age >= FULL_CHECK or (recent and age >= UNSETTLED)
+    age = now - account.fingerprint_at
+    recent = player.seen_at >= account.fingerprint_at - RECENT_ACTIVITY
+    return age >= FULL_CHECK_INTERVAL or (recent and age >= RECENT_ACTIVITY)

@@ -9,36 +9,38 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.errors import BadReply
+from chesscoach.errors import BadResponse
 from chesscoach.sync import account_status, archive_months, usernames
-from chesscoach.sync.account import Account, Link
+from chesscoach.sync.account import Account, AccountLink
 
 
-async def rename(ctx: Context, account: Account, name: str, fence: int) -> str:
+async def rename_account(ctx: Context, account: Account, name: str, fence: int) -> str:
     """Moves an account's users to another name; returns the key of that name's account.
 
     Raises:
         BadReply: no player can have that name.
     """
     site, now = account.platform, ctx.now()
-    new = usernames.normal(site, name)
+    new = usernames.normalize_username(site, name)
     if new is None or new == account.name:
         msg = "the site sends us to a name that no player can have"
-        raise BadReply(msg)
+        raise BadResponse(msg)
     fresh = replace(
-        account_status.present(account),
+        account_status.after_found(account),
         key=f"{site}:{new}",
         name=new,
-        links=tuple(replace(link, name=new, told="active") for link in account.links),
+        links=tuple(replace(link, name=new, notified_status="active") for link in account.links),
         created_at=now,
         etags={},
-        sealed={month: replace(each, etag="") for month, each in account.sealed.items()},
-        gone=(),
-        lapses=0,
+        sealed_months={
+            month: replace(each, etag="") for month, each in account.sealed_months.items()
+        },
+        gone_months=(),
+        lapse_count=0,
         checked_at=None,
         saved_at=None,
     )
-    joining = [(fresh.key, _newcomer(account, link)) for link in fresh.links]
+    joining = [(fresh.key, _newcomer_link(account, link)) for link in fresh.links]
     await ctx.store.accounts.ensure([fresh], joining, [], now)
     for link in account.links:
         await ctx.store.users.rename(site, link.user_id, account.name, new)
@@ -52,11 +54,13 @@ async def rename(ctx: Context, account: Account, name: str, fence: int) -> str:
     return fresh.key
 
 
-def _newcomer(account: Account, link: Link) -> Link:
+def _newcomer_link(account: Account, link: AccountLink) -> AccountLink:
     """A link of the account for one of the new name that others have linked before.
 
     A user who was up to date lacks what came since the first month that may still change.
     """
-    if not link.joined or account.first_month is None:
+    if not link.backfilled or account.first_month is None:
         return link
-    return replace(link, joined=False, since=archive_months.start(account.first_month))
+    return replace(
+        link, backfilled=False, first_sync_from=archive_months.month_start(account.first_month)
+    )

@@ -4,14 +4,14 @@ import re
 
 from chesscoach.sources.game import Platform
 
-_PATTERNS: dict[Platform, re.Pattern[str]] = {
+_USERNAME_PATTERNS: dict[Platform, re.Pattern[str]] = {
     # lila's historical form; names of today are a subset.
     "lichess": re.compile(r"[A-Za-z0-9_-]{2,30}", re.ASCII),
     "chess.com": re.compile(r"[A-Za-z0-9_-]{1,50}", re.ASCII),
 }
 
 
-def normal(platform: Platform, name: object) -> str | None:
+def normalize_username(platform: Platform, name: object) -> str | None:
     """The name as the site's addresses want it, lower-cased; None if no player can have it.
 
     Space around a name is forgiven, anything else is not.
@@ -19,4 +19,4 @@ def normal(platform: Platform, name: object) -> str | None:
     if not isinstance(name, str):
         return None
     stripped = name.strip()
-    return stripped.lower() if _PATTERNS[platform].fullmatch(stripped) else None
+    return stripped.lower() if _USERNAME_PATTERNS[platform].fullmatch(stripped) else None

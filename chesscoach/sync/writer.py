@@ -20,20 +20,20 @@ from chesscoach.sources.client import Lane
 from chesscoach.sources.game import Game, plain_id
 from chesscoach.sync import account_status
 from chesscoach.sync import game_identity as game_rules
-from chesscoach.sync.account import Account, Link
-from chesscoach.sync.store.account_documents import Saved
-from chesscoach.sync.store.games import Stored, UserGame
+from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.store.account_documents import AccountState
+from chesscoach.sync.store.games import InsertResult, UserGame
 from chesscoach.worker.job import Run
 
-BATCH = 500
+WRITE_BATCH_SIZE = 500
 """Games in one write; also how many of a long stream are held in memory."""
 
-_SAVES = 100
-_SAVE_S = 1.0
-_TICK = timedelta(milliseconds=1)
+_MAX_UNSAVED = 100
+_SAVE_INTERVAL_S = 1.0
+ONE_MS = timedelta(milliseconds=1)
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
+class AccountUpdate(Struct, frozen=True, kw_only=True):
     """Games of one account for some of its users, and the state that they bring it to.
 
     `due_at` is set with the last delivery of a check. `first` marks a first sync, which may queue
@@ -41,22 +41,22 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """
 
     account: Account
-    links: tuple[Link, ...] = ()
+    links: tuple[AccountLink, ...] = ()
     games: tuple[Game, ...] = ()
     due_at: datetime | None = None
     first: bool = False
     skipped: bool = False
 
 
-class Kept(Struct, frozen=True, kw_only=True):
+class StoredUpdate(Struct, frozen=True, kw_only=True):
     """A delivery whose games are stored: at what instant, and which of them may be queued."""
 
-    delivery: Delivery
-    at: datetime
-    offered: list[UserGame] = []
+    update: AccountUpdate
+    stored_at: datetime
+    queue_candidates: list[UserGame] = []
 
 
-class Deliverer:
+class GameWriter:
     """Writes what one lane brings in; `queueing` is shared by the lanes of a run."""
 
     def __init__(self, ctx: Context, run: Run, lane: Lane, queueing: asyncio.Lock) -> None:
@@ -64,61 +64,61 @@ class Deliverer:
         self._run = run
         self._lane = lane
         self._queueing = queueing
-        self._saves: dict[str, Delivery] = {}
+        self._saves: dict[str, AccountUpdate] = {}
         self._at = ctx.now()
         self._saved_at = asyncio.get_running_loop().time()
-        self._spoiled: set[str] = set()
+        self._abandoned: set[str] = set()
 
-    async def store(self, delivery: Delivery) -> Kept:
+    async def store(self, delivery: AccountUpdate) -> StoredUpdate:
         """Stores a delivery's games; the next one's may be stored before this one is delivered.
 
         Its instant lies before that of every later delivery, by more than a database's dates can
         blur: an account saved at `at` has all that was imported until then queued as well.
         """
-        at = self._at = max(self._ctx.now(), self._at + 2 * _TICK)
-        if not (delivery.games and delivery.links) or delivery.account.key in self._spoiled:
-            return Kept(delivery=delivery, at=at + _TICK)
+        at = self._at = max(self._ctx.now(), self._at + 2 * ONE_MS)
+        if not (delivery.games and delivery.links) or delivery.account.key in self._abandoned:
+            return StoredUpdate(update=delivery, stored_at=at + ONE_MS)
         self._count_unknown(delivery)
-        shares = await self._shares(delivery)
-        stored = await self._ctx.store.games.add(shares, at)
+        shares = await self._user_games(delivery)
+        stored = await self._ctx.store.games.insert_new(shares, at)
         self._run.counts.note("games_stored", len(stored.new))
-        offered = [*stored.new, *stored.completed, *_interrupted(delivery, shares, stored)]
-        return Kept(delivery=delivery, at=at + _TICK, offered=offered)
+        offered = [*stored.new, *stored.completed, *_from_interrupted_run(delivery, shares, stored)]
+        return StoredUpdate(update=delivery, stored_at=at + ONE_MS, queue_candidates=offered)
 
-    async def deliver(self, kept: Kept) -> None:
+    async def finish(self, kept: StoredUpdate) -> None:
         """Finishes one delivery, in the order of deliveries.
 
         What could not be written of an account keeps its cursor back.
         """
-        delivery = kept.delivery
+        delivery = kept.update
         key = delivery.account.key
-        if key in self._spoiled:
+        if key in self._abandoned:
             return
-        await self._queue(delivery, kept.offered)
+        await self._queue(delivery, kept.queue_candidates)
         if delivery.account.standing != "active":
-            delivery = replace(delivery, account=await self._tell(delivery.account))
-        account = replace(delivery.account, saved_at=kept.at)
+            delivery = replace(delivery, account=await self._notify_users(delivery.account))
+        account = replace(delivery.account, saved_at=kept.stored_at)
         self._saves[key] = replace(delivery, games=(), account=account)
         waited = asyncio.get_running_loop().time() - self._saved_at
-        if len(self._saves) >= _SAVES or waited >= _SAVE_S:
+        if len(self._saves) >= _MAX_UNSAVED or waited >= _SAVE_INTERVAL_S:
             await self.save()
 
-    def spoil(self, key: str) -> None:
+    def abandon(self, key: str) -> None:
         """From now on nothing of an account is written: something before it failed."""
-        self._spoiled.add(key)
+        self._abandoned.add(key)
 
-    def spoiled(self, key: str) -> bool:
+    def is_abandoned(self, key: str) -> bool:
         """Whether nothing of an account is written any more in this run."""
-        return key in self._spoiled
+        return key in self._abandoned
 
-    async def _shares(self, delivery: Delivery) -> list[UserGame]:
+    async def _user_games(self, delivery: AccountUpdate) -> list[UserGame]:
         """Each game as a document of each user whose it is, and who is still there."""
-        there = await self._ctx.store.users.naming({link.user_id for link in delivery.links})
+        there = await self._ctx.store.users.with_accounts({link.user_id for link in delivery.links})
         links = [link for link in delivery.links if link.user_id in there]
         moves = self._ctx.config.sync.analysis_moves
         shares = []
         for game in delivery.games:
-            colour = game_rules.colour(game, delivery.account)
+            colour = game_rules.colour_of(game, delivery.account)
             if colour is None:
                 self._run.counts.note("games_not_his")
                 log.get_logger().warning(
@@ -132,14 +132,14 @@ class Deliverer:
                     username=link.name,
                     colour=colour,
                     game=game,
-                    analysable=game_rules.worth_analysing(game, moves),
+                    analysable=game_rules.is_worth_analysing(game, moves),
                 )
                 for link in links
-                if link.floor is None or game.ended_at >= link.floor
+                if link.oldest_game_at is None or game.ended_at >= link.oldest_game_at
             ]
         return shares
 
-    def _count_unknown(self, delivery: Delivery) -> None:
+    def _count_unknown(self, delivery: AccountUpdate) -> None:
         """Words of a site that we do not know are stored as they came, and counted."""
         platform = delivery.account.platform
         for game in delivery.games:
@@ -153,14 +153,16 @@ class Deliverer:
                     field=field,
                 )
 
-    async def _tell(self, account: Account) -> Account:
+    async def _notify_users(self, account: Account) -> Account:
         """Tells each user of an account that is closed or missing, once for each time it is."""
-        untold = {link.user_id for link in account.links if link.told != account.standing}
-        there = await self._ctx.store.users.naming(untold) if untold else untold
+        untold = {
+            link.user_id for link in account.links if link.notified_status != account.standing
+        }
+        there = await self._ctx.store.users.with_accounts(untold) if untold else untold
         for link in account.links:
             if link.user_id in there:
-                title, message = account_status.notice(account)
-                told = await self._ctx.store.notifications.tell(
+                title, message = account_status.notification_text(account)
+                told = await self._ctx.store.notifications.add(
                     game_rules.notification_id(account, link.user_id),
                     link.user_id,
                     f"account_{account.standing}",
@@ -176,10 +178,10 @@ class Deliverer:
                     standing=account.standing,
                     notified=told,
                 )
-        told_all = tuple(replace(link, told=account.standing) for link in account.links)
+        told_all = tuple(replace(link, notified_status=account.standing) for link in account.links)
         return replace(account, links=told_all)
 
-    async def _queue(self, delivery: Delivery, offered: list[UserGame]) -> None:
+    async def _queue(self, delivery: AccountUpdate, offered: list[UserGame]) -> None:
         """Queues the newest games worth analysing, as far as the day's allowance goes."""
         settings = self._ctx.config.sync
         by_user: dict[str, list[UserGame]] = defaultdict(list)
@@ -190,15 +192,15 @@ class Deliverer:
         for user_id, shares in by_user.items():
             now = self._ctx.now()
             async with self._queueing:
-                left = await self._ctx.store.queue.left_today(user_id, now, allowance)
+                left = await self._ctx.store.analysis_queue.remaining_today(user_id, now, allowance)
                 if left <= 0:
                     continue
                 items = {game_rules.queue_id(share.game_id): share for share in shares}
-                queued = await self._ctx.store.queue.queued(list(items))
+                queued = await self._ctx.store.analysis_queue.find_queued(list(items))
                 waiting = [item for item in items.items() if item[0] not in queued]
                 waiting.sort(key=lambda item: item[1].game.ended_at, reverse=True)
                 chosen = {item: share.game_id for item, share in waiting[:left]}
-                await self._ctx.store.queue.add(user_id, chosen, now)
+                await self._ctx.store.analysis_queue.add(user_id, chosen, now)
             self._run.counts.note("analyses_queued", len(chosen))
 
     async def save(self) -> None:
@@ -208,7 +210,7 @@ class Deliverer:
         if not waiting:
             return
         await self._ctx.store.accounts.save(
-            [Saved(account=last.account, due_at=last.due_at) for last in waiting],
+            [AccountState(account=last.account, due_at=last.due_at) for last in waiting],
             self._lane.fence,
         )
         finished = [last for last in waiting if last.due_at is not None]
@@ -221,7 +223,9 @@ class Deliverer:
             )
 
 
-def _interrupted(delivery: Delivery, shares: list[UserGame], stored: Stored) -> Iterable[UserGame]:
+def _from_interrupted_run(
+    delivery: AccountUpdate, shares: list[UserGame], stored: InsertResult
+) -> Iterable[UserGame]:
     """Games that a run wrote which then did not get as far as to save the account."""
     since = delivery.account.saved_at or delivery.account.created_at
     late = {game_id for game_id, at in stored.known.items() if at > since}

@@ -11,48 +11,50 @@ from aiohttp import web
 
 from chesscoach.errors import ChesscoachError
 from chesscoach.mongo.probe import Probe
-from chesscoach.web.loop_lag import Beat
-from chesscoach.worker.job import Stop
-from chesscoach.worker.scheduler.ticker import STALE_S, Alarm
+from chesscoach.web.loop_lag import LoopLagMonitor
+from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.scheduler.ticker import STALLED_AFTER_S, Ticker
 
-_FRESH_S = 1.0
+_CACHE_S = 1.0
 """So long an answer of MongoDB's is good for whoever asks next: probes are no load for it."""
 
 
 class Health:
     """What both listeners tell of this process; without a scheduler its alarm is None."""
 
-    def __init__(self, probe: Probe, stop: Stop, alarm: Alarm | None, beat: Beat) -> None:
+    def __init__(
+        self, probe: Probe, stop: ShutdownRequest, alarm: Ticker | None, beat: LoopLagMonitor
+    ) -> None:
         self._probe = probe
         self._stop = stop
-        self._alarm = alarm
-        self._beat = beat
+        self._ticker = alarm
+        self._loop_lag = beat
         self._asking = asyncio.Lock()
         self._mongodb: dict[str, Any] = {}
         self._asked_at = float("-inf")
 
     def routes(self) -> list[web.RouteDef]:
         """The handlers of both pages."""
-        return [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)]
+        return [web.get("/healthz", self._liveness), web.get("/readyz", self._readiness)]
 
     @property
     def state(self) -> Literal["starting", "working", "draining"]:
         """What the process is at."""
-        if self._stop.asked.is_set():
+        if self._stop.requested.is_set():
             return "draining"
-        begun = self._alarm is None or self._alarm.ringing
+        begun = self._ticker is None or self._ticker.running
         return "working" if begun else "starting"
 
-    async def _healthz(self, _: web.Request) -> web.Response:
+    async def _liveness(self, _: web.Request) -> web.Response:
         """503 when the alarm, which is to ring each second, has been silent for 30."""
-        body: dict[str, Any] = {"state": self.state, "loop_lag_s": round(self._beat.lag_s, 3)}
+        body: dict[str, Any] = {"state": self.state, "loop_lag_s": round(self._loop_lag.lag_s, 3)}
         healthy = True
-        if self._alarm is not None and self._alarm.ringing:
-            body["alarm_silent_s"] = round(self._alarm.silent_s, 3)
-            healthy = self._alarm.silent_s <= STALE_S
+        if self._ticker is not None and self._ticker.running:
+            body["alarm_silent_s"] = round(self._ticker.idle_s, 3)
+            healthy = self._ticker.idle_s <= STALLED_AFTER_S
         return web.json_response({"healthy": healthy, **body}, status=200 if healthy else 503)
 
-    async def _readyz(self, _: web.Request) -> web.Response:
+    async def _readiness(self, _: web.Request) -> web.Response:
         """503 while we start or drain, or while something that we depend on does not answer."""
         dependencies = {"mongodb": await self._ask_mongodb()}
         state = self.state
@@ -64,7 +66,7 @@ class Health:
         """Asked by one at a time; who waited takes the answer that the one before him got."""
         loop = asyncio.get_running_loop()
         async with self._asking:
-            if loop.time() - self._asked_at > _FRESH_S:
+            if loop.time() - self._asked_at > _CACHE_S:
                 begun, why = loop.time(), {}
                 try:
                     await self._probe.ping()

@@ -10,6 +10,6 @@ _HEADERS = {
 }
 
 
-def answer(html: str, status: int = 200) -> web.Response:
+def html_response(html: str, status: int = 200) -> web.Response:
     """A page as it is answered: nothing is loaded, framed, indexed or told to other sites."""
     return web.Response(text=html, status=status, content_type="text/html", headers=_HEADERS)

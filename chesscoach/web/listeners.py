@@ -9,17 +9,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from chesscoach.config import LISTENERS, Listener
 from chesscoach.context import Context
 from chesscoach.web.health import Health
-from chesscoach.web.loop_lag import Beat
-from chesscoach.web.metrics_endpoint import Exposition
+from chesscoach.web.loop_lag import LoopLagMonitor
+from chesscoach.web.metrics_endpoint import MetricsEndpoint
 from chesscoach.web.public_routes import public_routes
-from chesscoach.web.server import listen
-from chesscoach.worker.job import Stop
-from chesscoach.worker.scheduler.ticker import Alarm
+from chesscoach.web.server import start_listener
+from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.scheduler.ticker import Ticker
 
 
 @asynccontextmanager
 async def open_web(
-    ctx: Context, stop: Stop, alarm: Alarm | None = None
+    ctx: Context, stop: ShutdownRequest, alarm: Ticker | None = None
 ) -> AsyncIterator[Mapping[Listener, str]]:
     """Listens where `[web]` says while it is entered; gives the URLs.
 
@@ -34,14 +34,14 @@ async def open_web(
     """
     async with AsyncExitStack() as stack:
         probe = await stack.enter_async_context(ctx.store.open_probe())
-        health = Health(probe, stop, alarm, stack.enter_context(Beat(ctx.metrics)))
+        health = Health(probe, stop, alarm, stack.enter_context(LoopLagMonitor(ctx.metrics)))
         routes = {
-            "admin": [*health.routes(), *Exposition(ctx, probe, alarm).routes()],
+            "admin": [*health.routes(), *MetricsEndpoint(ctx, probe, alarm).routes()],
             "public": [*health.routes(), *await public_routes(ctx)],
         }
         urls: dict[Listener, str] = {}
         for listener in LISTENERS:
             if (address := ctx.config.web.address(listener)) is not None:
-                one = listen(listener, address, routes[listener], ctx.metrics)
+                one = start_listener(listener, address, routes[listener], ctx.metrics)
                 urls[listener] = await stack.enter_async_context(one)
         yield urls

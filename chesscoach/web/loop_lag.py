@@ -4,10 +4,10 @@ import asyncio
 
 from chesscoach.metrics import Metrics
 
-_EVERY_S = 1.0
+_INTERVAL_S = 1.0
 
 
-class Beat:
+class LoopLagMonitor:
     """Measures while it is entered; `lag_s` is how late its last timer fired.
 
     A timer and no task: it waits for nothing and cannot end by itself.
@@ -19,19 +19,19 @@ class Beat:
         self._timer: asyncio.TimerHandle | None = None
         self.lag_s = 0.0
 
-    def __enter__(self) -> "Beat":
-        self._next()
+    def __enter__(self) -> "LoopLagMonitor":
+        self._schedule()
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _next(self) -> None:
-        due = self._loop.time() + _EVERY_S
-        self._timer = self._loop.call_at(due, self._fired, due)
+    def _schedule(self) -> None:
+        due = self._loop.time() + _INTERVAL_S
+        self._timer = self._loop.call_at(due, self._on_timer, due)
 
-    def _fired(self, due: float) -> None:
+    def _on_timer(self, due: float) -> None:
         self.lag_s = max(self._loop.time() - due, 0.0)
         self._metrics.loop_lag.observe(self.lag_s)
-        self._next()
+        self._schedule()

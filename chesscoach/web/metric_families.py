@@ -11,24 +11,24 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from chesscoach import __version__
-from chesscoach.mongo.probe import Ledger
+from chesscoach.mongo.probe import RunStatistics
 from chesscoach.schedules import gaps as gaps_module
-from chesscoach.worker.scheduler.ticker import Alarm
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.scheduler.ticker import Ticker
+from chesscoach.worker.store.schedules import StoredSchedule
 
 STATES = ("active", "paused", "disabled", "retired", "quarantined")
 
 
-def of_process(alarm: Alarm | None) -> Iterator[Metric]:
+def process_metrics(alarm: Ticker | None) -> Iterator[Metric]:
     """The version, and how old the last tick is while there should be ticks."""
     build = GaugeMetricFamily("chesscoach_build_info", "1, by version.", labels=["version"])
     build.add_metric([__version__], 1)
     yield build
-    if alarm is not None and alarm.ringing:
+    if alarm is not None and alarm.running:
         yield GaugeMetricFamily(
             "chesscoach_alarm_silent_seconds",
             "Since the scheduler last woke: once a second.",
-            alarm.silent_s,
+            alarm.idle_s,
         )
         yield GaugeMetricFamily(
             "chesscoach_tick_age_seconds",
@@ -37,7 +37,7 @@ def of_process(alarm: Alarm | None) -> Iterator[Metric]:
         )
 
 
-def of_ledger(ledger: Ledger | None, gaps: "Gaps", now: datetime) -> Iterator[Metric]:
+def run_metrics(ledger: RunStatistics | None, gaps: "GapCache", now: datetime) -> Iterator[Metric]:
     """What the run records and schedules say; None if they could not be read."""
     yield GaugeMetricFamily(
         "chesscoach_store_up",
@@ -46,17 +46,17 @@ def of_ledger(ledger: Ledger | None, gaps: "Gaps", now: datetime) -> Iterator[Me
     )
     if ledger is None:
         return
-    yield _by_job(
+    yield _job_gauge(
         "chesscoach_job_last_success_timestamp_seconds",
         "When a run with exit code 0 last ended, whoever ran it.",
         {job: at.timestamp() for job, at in ledger.last_success.items()},
     )
-    yield _by_job(
+    yield _job_gauge(
         "chesscoach_job_running_since_timestamp_seconds",
         "When the oldest run that is at work began, whoever runs it.",
         {job: at.timestamp() for job, at in ledger.running_since.items()},
     )
-    yield _by_job(
+    yield _job_gauge(
         "chesscoach_job_period_seconds",
         "The longest that an active schedule leaves its job alone; of several the shortest.",
         _periods(ledger, gaps, now),
@@ -73,26 +73,26 @@ def of_ledger(ledger: Ledger | None, gaps: "Gaps", now: datetime) -> Iterator[Me
     for state in STATES:
         states.add_metric([state], sum(each.state == state for each in ledger.schedules))
     yield states
-    if ledger.mails is None:
+    if ledger.emails is None:
         return
     mails = GaugeMetricFamily(
         "chesscoach_outbox_rows",
         "Mails in the outbox, by state: those of this week and the two before it.",
         labels=["state"],
     )
-    for state, count in ledger.mails.items():
+    for state, count in ledger.emails.items():
         mails.add_metric([state], count)
     yield mails
 
 
-class Gaps:
+class GapCache:
     """The longest gaps of schedules; each trigger is looked at once a day."""
 
     def __init__(self) -> None:
         self._day = ""
         self._known: dict[tuple[object, ...], float | None] = {}
 
-    def of(self, stored: Stored, now: datetime) -> float | None:
+    def longest_gap_s(self, stored: StoredSchedule, now: datetime) -> float | None:
         """Seconds; None for a schedule that is due once."""
         day = f"{now:%F}"
         if day != self._day:
@@ -100,22 +100,22 @@ class Gaps:
         each = stored.schedule
         key = (each.cron, each.timezone, each.gap, each.fold, each.every, each.at)
         if key not in self._known:
-            found = gaps_module.longest(each, now)
+            found = gaps_module.longest_gap(each, now)
             self._known[key] = found.total_seconds() if found is not None else None
         return self._known[key]
 
 
-def _periods(ledger: Ledger, gaps: Gaps, now: datetime) -> dict[str, float]:
+def _periods(ledger: RunStatistics, gaps: GapCache, now: datetime) -> dict[str, float]:
     shortest: dict[str, float] = {}
     for stored in ledger.schedules:
-        seconds = gaps.of(stored, now) if stored.active else None
+        seconds = gaps.longest_gap_s(stored, now) if stored.is_active else None
         if seconds is not None:
             job = stored.schedule.job
             shortest[job] = min(shortest.get(job, seconds), seconds)
     return shortest
 
 
-def _by_job(name: str, told: str, values: dict[str, float]) -> GaugeMetricFamily:
+def _job_gauge(name: str, told: str, values: dict[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, told, labels=["job_name"])
     for job, value in sorted(values.items()):
         family.add_metric([job], value)

@@ -15,29 +15,29 @@ from prometheus_client.exposition import choose_encoder
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError
 from chesscoach.jobs.catalog import JOBS
-from chesscoach.mongo.probe import LIMIT_S, Ledger, Probe
+from chesscoach.mongo.probe import TIME_LIMIT_S, Probe, RunStatistics
 from chesscoach.schedules.iso_week import Week
-from chesscoach.schedules.outcome import PASSED_OVER, WORKED
+from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
 from chesscoach.web import metric_families
-from chesscoach.worker.scheduler.ticker import Alarm
+from chesscoach.worker.scheduler.ticker import Ticker
 
-_RECENT = timedelta(hours=24)
-_MAILS = timedelta(weeks=2)
+_RECENT_RUNS = timedelta(hours=24)
+_EMAIL_PERIOD = timedelta(weeks=2)
 
 
-class Exposition:
+class MetricsEndpoint:
     """What `/metrics` answers, in Prometheus's form or in OpenMetrics, as it is asked."""
 
-    def __init__(self, ctx: Context, probe: Probe, alarm: Alarm | None) -> None:
+    def __init__(self, ctx: Context, probe: Probe, alarm: Ticker | None) -> None:
         self._ctx = ctx
         self._probe = probe
-        self._alarm = alarm
-        self._gaps = metric_families.Gaps()
+        self._ticker = alarm
+        self._gaps = metric_families.GapCache()
         self._reading = asyncio.Lock()
         for job in JOBS:  # a series that begins with its first event hides that one from rate()
-            for outcome in WORKED:
+            for outcome in RUN_OUTCOMES:
                 ctx.metrics.job_runs.labels(job, outcome)
-            for reason in PASSED_OVER:
+            for reason in SKIP_OUTCOMES:
                 ctx.metrics.job_skipped.labels(job, reason)
 
     def routes(self) -> list[web.RouteDef]:
@@ -46,36 +46,40 @@ class Exposition:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, form = choose_encoder(request.headers.get("Accept", ""))
-        found = _Found(self._ctx, self._alarm, await self._ledger(), self._gaps)
+        found = _Collector(self._ctx, self._ticker, await self._statistics(), self._gaps)
         # In a thread, for the process's own figures come from files of the system.
         body = await asyncio.to_thread(encode, found)
         return web.Response(body=body, headers={"Content-Type": form})
 
-    async def _ledger(self) -> Ledger | None:
+    async def _statistics(self) -> RunStatistics | None:
         """The records, read by one at a time."""
         try:
-            async with asyncio.timeout(LIMIT_S), self._reading:
+            async with asyncio.timeout(TIME_LIMIT_S), self._reading:
                 now = self._ctx.now()
-                first = Week.of((now - _MAILS).date())
-                return await self._probe.ledger(list(JOBS), now - _RECENT, first)
+                first = Week.containing((now - _EMAIL_PERIOD).date())
+                return await self._probe.statistics(list(JOBS), now - _RECENT_RUNS, first)
         except (TimeoutError, ChesscoachError):
             return None
 
 
-class _Found:
+class _Collector:
     """All that is told, as prometheus-client wants it."""
 
     def __init__(
-        self, ctx: Context, alarm: Alarm | None, ledger: Ledger | None, gaps: metric_families.Gaps
+        self,
+        ctx: Context,
+        alarm: Ticker | None,
+        ledger: RunStatistics | None,
+        gaps: metric_families.GapCache,
     ) -> None:
         self._ctx = ctx
-        self._alarm = alarm
-        self._ledger = ledger
+        self._ticker = alarm
+        self._statistics = ledger
         self._gaps = gaps
 
     def collect(self) -> Iterator[Metric]:
         """Every metric."""
-        yield from metric_families.of_process(self._alarm)
-        yield from metric_families.of_ledger(self._ledger, self._gaps, self._ctx.now())
+        yield from metric_families.process_metrics(self._ticker)
+        yield from metric_families.run_metrics(self._statistics, self._gaps, self._ctx.now())
         yield from self._ctx.metrics.registry.collect()
         yield from ProcessCollector(registry=None).collect()

@@ -9,7 +9,7 @@ import asyncio
 from aiohttp import web
 
 from chesscoach.context import Context
-from chesscoach.emails.unsubscribe_links import Links
+from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 
 
 async def public_routes(ctx: Context) -> list[web.RouteDef]:
@@ -19,7 +19,7 @@ async def public_routes(ctx: Context) -> list[web.RouteDef]:
         ConfigError: `emails.sendgrid.events_key` is no key, or a catalog cannot be used.
     """
     found: list[web.RouteDef] = []
-    if ctx.config.emails.keys:
+    if ctx.config.emails.signing_keys:
         found += await asyncio.to_thread(_unsubscribe, ctx)
     if ctx.config.emails.sendgrid.events_key:
         found += await asyncio.to_thread(_events, ctx)
@@ -31,14 +31,16 @@ def _unsubscribe(ctx: Context) -> list[web.RouteDef]:
     from chesscoach.web.unsubscribe import Unsubscribe
 
     emails, store = ctx.config.emails, ctx.store
-    links = Links(emails.public_url, emails.keys, emails.links_days, ctx.now)
+    links = UnsubscribeLinks(emails.public_url, emails.signing_keys, emails.links_days, ctx.now)
     return Unsubscribe(links, store.users, store.subscriptions, Renderer(emails)).routes()
 
 
 def _events(ctx: Context) -> list[web.RouteDef]:
     from chesscoach.emails.webhook.signatures import EventSignatures
-    from chesscoach.web.sendgrid_webhook import Events
+    from chesscoach.web.sendgrid_webhook import SendGridWebhook
 
     store = ctx.store
     signatures = EventSignatures(ctx.config.emails.sendgrid.events_key, ctx.now)
-    return Events(signatures, store.suppressions, store.outbox, ctx.metrics, ctx.now).routes()
+    return SendGridWebhook(
+        signatures, store.suppressions, store.outbox, ctx.metrics, ctx.now
+    ).routes()

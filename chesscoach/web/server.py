@@ -17,17 +17,17 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from chesscoach import log
-from chesscoach.config import Address, Listener
-from chesscoach.errors import CannotListen
+from chesscoach.config import ListenAddress, Listener
+from chesscoach.errors import ListenError
 from chesscoach.metrics import Metrics
 
-Count: TypeAlias = Callable[[str, int], None]
+RequestCounter: TypeAlias = Callable[[str, int], None]
 
-_BODY = 2**16
-_CLOSING_S = 3.0
+_MAX_BODY_BYTES = 2**16
+_SHUTDOWN_TIMEOUT_S = 3.0
 """What is being answered when we close may take so much longer: more than a probe's limit."""
 
-_CONNECTION: dict[str, Any] = {
+_HANDLER_OPTIONS: dict[str, Any] = {
     "access_log": None,
     "auto_decompress": False,
     "keepalive_timeout": 75.0,  # longer than the usual minute between two scrapes
@@ -41,18 +41,18 @@ _HEADERS = {
     "Server": "chesscoach",  # else aiohttp tells its version and Python's
     "X-Content-Type-Options": "nosniff",
 }
-_WHY = {
+_BIND_ERRORS = {
     errno.EADDRINUSE: "is in use by another process",
     errno.EADDRNOTAVAIL: "is no address of this machine",
     errno.EACCES: "is one that this user may not listen on",
 }
 
 
-class Connection(web.RequestHandler):
+class QuietRequestHandler(web.RequestHandler):
     """aiohttp's, but for what it makes of a request that it cannot read."""
 
-    def __init__(self, server: web.Server, count: Count) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), **_CONNECTION)
+    def __init__(self, server: web.Server, count: RequestCounter) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **_HANDLER_OPTIONS)
         self._count = count
 
     def handle_error(
@@ -71,8 +71,8 @@ class Connection(web.RequestHandler):
 
 
 @asynccontextmanager
-async def listen(
-    listener: Listener, address: Address, routes: Sequence[web.RouteDef], metrics: Metrics
+async def start_listener(
+    listener: Listener, address: ListenAddress, routes: Sequence[web.RouteDef], metrics: Metrics
 ) -> AsyncIterator[str]:
     """Answers while it is entered; gives the URL.
 
@@ -83,16 +83,16 @@ async def listen(
     def count(path: str, status: int) -> None:
         metrics.http_requests.labels(listener, path, str(status)).inc()
 
-    app = web.Application(middlewares=[_middleware(count)], client_max_size=_BODY)
-    app.on_response_prepare.append(_dress)
+    app = web.Application(middlewares=[_middleware(count)], client_max_size=_MAX_BODY_BYTES)
+    app.on_response_prepare.append(_set_headers)
     app.add_routes(routes)
-    runner = web.AppRunner(app, shutdown_timeout=_CLOSING_S)
+    runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
         assert runner.server is not None  # noqa: S101  # it is set up
-        server = await _bind(listener, address, partial(Connection, runner.server, count))
+        server = await _bind(listener, address, partial(QuietRequestHandler, runner.server, count))
         try:
-            urls = [f"http://{_bound(each)}" for each in server.sockets]
+            urls = [f"http://{_bound_address(each)}" for each in server.sockets]
             log.get_logger().info("web_listening", listener=listener, urls=urls)
             yield urls[0]
         finally:
@@ -102,27 +102,31 @@ async def listen(
 
 
 async def _bind(
-    listener: Listener, address: Address, connection: Callable[[], Connection]
+    listener: Listener, address: ListenAddress, connection: Callable[[], QuietRequestHandler]
 ) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     try:
         return await loop.create_server(connection, address.host, address.port)
     except OSError as error:
         unknown = isinstance(error, socket.gaierror)
-        why = "has an unknown host" if unknown else _WHY.get(error.errno or 0, "cannot be had")
+        why = (
+            "has an unknown host"
+            if unknown
+            else _BIND_ERRORS.get(error.errno or 0, "cannot be had")
+        )
         msg = (
             f"web.{listener}: {address} {why}; set [web] {listener} to another (port 0: any free "
             'one), or to "" for none'
         )
-        raise CannotListen(msg) from None
+        raise ListenError(msg) from None
 
 
-def _bound(listening: socket.socket) -> Address:
+def _bound_address(listening: socket.socket) -> ListenAddress:
     host, port = listening.getsockname()[:2]
-    return Address(host=host, port=port)
+    return ListenAddress(host=host, port=port)
 
 
-async def _dress(_: web.Request, response: web.StreamResponse) -> None:
+async def _set_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
 
 
@@ -130,7 +134,7 @@ def _error(status: int) -> web.Response:
     return web.json_response({"error": HTTPStatus(status).phrase.lower()}, status=status)
 
 
-def _middleware(count: Count) -> Middleware:
+def _middleware(count: RequestCounter) -> Middleware:
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Turns what is raised into JSON, and counts by route, never by what was asked for."""

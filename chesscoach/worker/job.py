@@ -8,15 +8,15 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach.context import Context
-from chesscoach.errors import ConfigError, JobExited
+from chesscoach.errors import ConfigError, JobCalledExit
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.shard import WHOLE, Shard
+from chesscoach.worker.shard import ALL_USERS, Shard
 
 T = TypeVar("T")
 
 
-async def contained(work: Awaitable[T]) -> T:
+async def guard_exit(work: Awaitable[T]) -> T:
     """The result of work of a job's; no task of its may end the process.
 
     asyncio lets a SystemExit or KeyboardInterrupt that leaves a task end the loop, and with it
@@ -29,55 +29,55 @@ async def contained(work: Awaitable[T]) -> T:
         return await work
     except (SystemExit, KeyboardInterrupt) as error:
         msg = f"the job tried to end the process ({type(error).__name__})"
-        raise JobExited(msg) from error
+        raise JobCalledExit(msg) from error
 
 
-class Stopped(Exception):
+class Interrupted(Exception):
     """Work was broken off because the process is to stop."""
 
 
-class Stop:
+class ShutdownRequest:
     """A wish to stop: `asked` to finish what is begun, `urgent` to break it off.
 
     `signal` is the number of the signal that asked, for the exit code.
     """
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         self.urgent = asyncio.Event()
         self.signal: int | None = None
-        self._ears: set[asyncio.Future[None]] = set()
+        self._waiters: set[asyncio.Future[None]] = set()
 
-    def ask(self, signal: int | None = None) -> None:
+    def request(self, signal: int | None = None) -> None:
         """Asks; asking a second time makes it urgent."""
-        if self.asked.is_set():
+        if self.requested.is_set():
             self.urgent.set()
         self.signal = self.signal or signal
-        self.asked.set()
-        for ear in self._ears:
+        self.requested.set()
+        for ear in self._waiters:
             if not ear.done():
                 ear.set_result(None)
 
-    def ear(self) -> asyncio.Future[None]:
+    def next_request(self) -> asyncio.Future[None]:
         """A future that is done when somebody asks the next time; to be cancelled otherwise."""
         ear = asyncio.get_running_loop().create_future()
-        self._ears.add(ear)
-        ear.add_done_callback(self._ears.discard)
+        self._waiters.add(ear)
+        ear.add_done_callback(self._waiters.discard)
         return ear
 
-    async def breaks_off(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_interruptible(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of work that may be broken off at any point.
 
         Raises:
             Stopped: it was, because somebody asked to stop before it was done.
         """
-        task = asyncio.create_task(contained(work))
-        asked = asyncio.create_task(self.asked.wait())
+        task = asyncio.create_task(guard_exit(work))
+        asked = asyncio.create_task(self.requested.wait())
         try:
             await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            raise Stopped
+            raise Interrupted
         finally:
             for each in (task, asked):
                 each.cancel()
@@ -97,45 +97,45 @@ class Run:
         run_id: str,
         *,
         slot: Slot | None,
-        by_hand: bool,
+        manual: bool,
         dry_run: bool,
-        stop: Stop,
+        stop: ShutdownRequest,
         fence: int = 0,
-        shard: Shard = WHOLE,
+        shard: Shard = ALL_USERS,
     ) -> None:
         self.id = run_id
         self.slot = slot
         self.fence = fence
         self.shard = shard
-        self.by_hand = by_hand
+        self.manual = manual
         self.dry_run = dry_run
         self.counts = Counts()
-        self.unfinished = False
+        self.incomplete = False
         self._stop = stop
 
     @property
     def stopping(self) -> bool:
         """Whether to begin nothing new."""
-        return self._stop.asked.is_set()
+        return self._stop.requested.is_set()
 
-    async def breaks_off(self, work: Coroutine[Any, Any, None]) -> bool:
+    async def run_interruptible(self, work: Coroutine[Any, Any, None]) -> bool:
         """Does work that may be broken off at any point, and is when the run is to stop.
 
         Returns whether it was done; if not, the run is `unfinished`.
         """
         try:
-            await self._stop.breaks_off(work)
-        except Stopped:
-            self.unfinished = True
+            await self._stop.run_interruptible(work)
+        except Interrupted:
+            self.incomplete = True
             return False
         return True
 
-    async def together(self, *work: Coroutine[Any, Any, None]) -> None:
+    async def run_concurrently(self, *work: Coroutine[Any, Any, None]) -> None:
         """Runs coroutines side by side; the first error ends them all and is raised."""
         try:
             async with asyncio.TaskGroup() as group:
                 for coroutine in work:
-                    group.create_task(contained(coroutine), name=self.id)
+                    group.create_task(guard_exit(coroutine), name=self.id)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 

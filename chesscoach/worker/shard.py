@@ -5,22 +5,22 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-_MOST = 1000
+_MAX_SHARDS = 1000
 """More parts than this are a mistake: each reads all users to find its own."""
 
-_READ = 20_000
+_MAX_PAGE_SIZE = 20_000
 """So many users are read at a time at most."""
 
-_BITS = 0x7FFF_FFFF
+_HASH_MASK = 0x7FFF_FFFF
 
 
-def number(user_id: str) -> int:
+def shard_hash(user_id: str) -> int:
     """What decides on the part of a user, 31 bits wide; the same everywhere and for ever.
 
     The first four bytes of the SHA-256 of his id in UTF-8, big-endian, without the first bit.
     """
     encoded = user_id.encode(errors="surrogatepass")
-    return int.from_bytes(sha256(encoded).digest()[:4]) & _BITS
+    return int.from_bytes(sha256(encoded).digest()[:4]) & _HASH_MASK
 
 
 class Shard(Struct, frozen=True, kw_only=True):
@@ -34,8 +34,11 @@ class Shard(Struct, frozen=True, kw_only=True):
     of: int
 
     def __post_init__(self) -> None:
-        if not (0 <= self.index < self.of <= _MOST):
-            msg = f"there is no part {self.index} of {self.of}: parts count from 0, at most {_MOST}"
+        if not (0 <= self.index < self.of <= _MAX_SHARDS):
+            msg = (
+                f"there is no shard {self.index} of {self.of}: "
+                f"shards count from 0, at most {_MAX_SHARDS}"
+            )
             raise ValueError(msg)
 
     @classmethod
@@ -55,14 +58,14 @@ class Shard(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{self.index}/{self.of}"
 
-    def has(self, user_id: str) -> bool:
+    def contains(self, user_id: str) -> bool:
         """Whether a user is in this part."""
-        return self.of == 1 or number(user_id) % self.of == self.index
+        return self.of == 1 or shard_hash(user_id) % self.of == self.index
 
-    def reading(self, page: int) -> int:
+    def page_size_for(self, page: int) -> int:
         """How many users to read for about a page of our own."""
-        return min(page * self.of, max(page, _READ))
+        return min(page * self.of, max(page, _MAX_PAGE_SIZE))
 
 
-WHOLE = Shard(index=0, of=1)
+ALL_USERS = Shard(index=0, of=1)
 """All users: the one part where there are no parts."""

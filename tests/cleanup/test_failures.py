@@ -14,16 +14,16 @@ from pymongo import MongoClient
 from chesscoach.cleanup import rules
 from chesscoach.context import Context
 from chesscoach.mongo.client import Document
-from tests.conftest import rounds
+from tests.conftest import scaled_rounds
 from tests.support.cleanup_documents import DAY
-from tests.support.mongod_auth import Guarded, guarded
-from tests.support.processes import ended, kill, line_with, run, start
+from tests.support.mongod_auth import AuthenticatedMongod, authenticated_mongod
+from tests.support.processes import kill, line_with, run, start, wait_for_end
 from tests.support.replica_set import ReplicaSet, replica_set
 
 JOB = "chesscoach.jobs.cleanup"
 
 
-def sessions(over: int, live: int) -> list[Document]:
+def make_sessions(over: int, live: int) -> list[Document]:
     """So many of both, in turn as dates and as texts."""
     now = datetime.now(UTC)
     rows = []
@@ -35,7 +35,7 @@ def sessions(over: int, live: int) -> list[Document]:
     return rows
 
 
-def live(db: Any) -> int:
+def count_live(db: Any) -> int:
     """Live sessions that are there."""
     now = datetime.now(UTC)
     found: int = db.user_sessions.count_documents(
@@ -45,7 +45,7 @@ def live(db: Any) -> int:
 
 
 @pytest.fixture
-def cleaning(environment: dict[str, str]) -> dict[str, str]:
+def small_steps(environment: dict[str, str]) -> dict[str, str]:
     """The settings of a process that goes in small steps."""
     return {
         **environment,
@@ -58,23 +58,23 @@ def cleaning(environment: dict[str, str]) -> dict[str, str]:
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 async def test_kills_at_any_moment_delete_nothing_live_and_the_next_run_finishes(
-    cleaning: dict[str, str], ctx: Context, db: Any
+    small_steps: dict[str, str], ctx: Context, db: Any
 ) -> None:
-    chance, kills = random.Random(), rounds(50)
+    chance, kills = random.Random(), scaled_rounds(50)
     struck = 0
     for _ in range(kills):
         db.user_sessions.drop()
-        db.user_sessions.insert_many(sessions(800, 200))
-        process = await start(cleaning, JOB, "--rule", "sessions")
+        db.user_sessions.insert_many(make_sessions(800, 200))
+        process = await start(small_steps, JOB, "--rule", "sessions")
         await line_with(process, "job_started")
         await asyncio.sleep(chance.uniform(0, 1.2))
         await kill(process)
         struck += 200 < db.user_sessions.count_documents({}) < 1000
-        assert live(db) == 200
-        calm = {**cleaning, "CHESSCOACH_RUNNER__LEASE_S": "15"}
+        assert count_live(db) == 200
+        calm = {**small_steps, "CHESSCOACH_RUNNER__LEASE_S": "15"}
         last = await run(calm, JOB, "--rule", "sessions", "--json")
         assert last.code == 0, last
-        assert (db.user_sessions.count_documents({}), live(db)) == (200, 200)
+        assert (db.user_sessions.count_documents({}), count_live(db)) == (200, 200)
     assert struck >= kills / 5, "hardly a kill has struck: this shows nothing"
 
 
@@ -101,9 +101,9 @@ async def test_a_session_that_is_refreshed_while_it_is_deleted_stays(ctx: Contex
     refreshing = asyncio.create_task(asyncio.to_thread(refresh))
     rule, after = rules.sessions(datetime.now(UTC)), None
     while not over.is_set():
-        page = await ctx.store.cleaning.page(rule, after, 20)
+        page = await ctx.store.deleter.page(rule, after, 20)
         await asyncio.sleep(0.005)  # in this time some of the page are refreshed
-        await ctx.store.cleaning.delete(rule, page.over)
+        await ctx.store.deleter.delete(rule, page.expired)
         after = page.next
     await refreshing
     assert {row["_id"] for row in db.user_sessions.find()} == refreshed
@@ -117,33 +117,33 @@ def members(tmp_path: Path) -> Iterator[ReplicaSet]:
 
 
 async def test_a_primary_that_steps_down_in_the_middle_costs_nothing_live(
-    cleaning: dict[str, str], members: ReplicaSet
+    small_steps: dict[str, str], members: ReplicaSet
 ) -> None:
-    theirs = {**cleaning, "MONGO_URL": members.url, "CHESSCOACH_RUNNER__LEASE_S": "10"}
+    theirs = {**small_steps, "MONGO_URL": members.url, "CHESSCOACH_RUNNER__LEASE_S": "10"}
     with MongoClient[Document](members.url, tz_aware=True) as client:
         db = client[theirs["DB_NAME"]]
-        db.user_sessions.insert_many(sessions(3000, 200))
+        db.user_sessions.insert_many(make_sessions(3000, 200))
         process = await start(theirs, JOB, "--rule", "sessions")
         await line_with(process, "job_started")
         while db.user_sessions.count_documents({}) > 2500:
             await asyncio.sleep(0.01)
         await asyncio.to_thread(members.step_down)
         left_then = db.user_sessions.count_documents({})
-        ending = await ended(process, 90)
+        ending = await wait_for_end(process, 90)
         assert 200 < left_then < 3200, "it stepped down too late: this shows nothing"
-        assert live(db) == 200
+        assert count_live(db) == 200
         if ending.code:
             assert "cleanup_rule_failed" in ending.out
             ending = await run(theirs, JOB, "--rule", "sessions")
         assert ending.code == 0, ending
-        assert (db.user_sessions.count_documents({}), live(db)) == (200, 200)
+        assert (db.user_sessions.count_documents({}), count_live(db)) == (200, 200)
 
 
 async def test_a_signal_stops_it_between_two_batches_and_the_next_run_goes_on(
-    cleaning: dict[str, str], ctx: Context, db: Any
+    small_steps: dict[str, str], ctx: Context, db: Any
 ) -> None:
-    db.user_sessions.insert_many(sessions(3000, 20))
-    process = await start(cleaning, JOB)
+    db.user_sessions.insert_many(make_sessions(3000, 20))
+    process = await start(small_steps, JOB)
     await line_with(process, "job_started")
     while db.user_sessions.count_documents({}) > 2900:
         await asyncio.sleep(0.01)
@@ -153,9 +153,9 @@ async def test_a_signal_stops_it_between_two_batches_and_the_next_run_goes_on(
     assert stopped.code == 143
     assert db.job_runs.find_one()["outcome"] == "cancelled"
     assert 20 < db.user_sessions.count_documents({}) < 3020
-    swift = {**cleaning, "CHESSCOACH_CLEANUP__BATCH": "1000"}
+    swift = {**small_steps, "CHESSCOACH_CLEANUP__BATCH": "1000"}
     assert (await run(swift, JOB)).code == 0
-    assert db.user_sessions.count_documents({}) == live(db) == 20
+    assert db.user_sessions.count_documents({}) == count_live(db) == 20
 
 
 async def test_an_empty_and_a_missing_database_are_nothing_to_do(
@@ -182,24 +182,24 @@ async def test_an_unknown_rule_leaves_with_2_and_names_those_there_are(
 
 
 @pytest.fixture
-def server(tmp_path: Path, environment: dict[str, str]) -> Iterator[Guarded]:
-    with guarded(tmp_path / "guarded", environment["DB_NAME"]) as found:
+def server(tmp_path: Path, environment: dict[str, str]) -> Iterator[AuthenticatedMongod]:
+    with authenticated_mongod(tmp_path / "guarded", environment["DB_NAME"]) as found:
         yield found
 
 
 async def test_a_user_who_may_not_delete_is_told_by_rule_and_the_others_are_worked(
-    cleaning: dict[str, str], server: Guarded
+    small_steps: dict[str, str], server: AuthenticatedMongod
 ) -> None:
     with MongoClient[Document](server.url("root"), tz_aware=True) as client:
-        db = client[cleaning["DB_NAME"]]
-        db.user_sessions.insert_many(sessions(30, 5))
+        db = client[small_steps["DB_NAME"]]
+        db.user_sessions.insert_many(make_sessions(30, 5))
         db.email_outbox.insert_one(
             {"_id": "m", "state": "sent", "finished_at": datetime(2020, 1, 1, tzinfo=UTC)}
         )
-        reader = {**cleaning, "MONGO_URL": server.url("reader")}
+        reader = {**small_steps, "MONGO_URL": server.url("reader")}
         by_reader = await run(reader, JOB)
         rehearsed = await run(reader, JOB, "--dry-run", "--json")
-        by_half = await run({**cleaning, "MONGO_URL": server.url("half")}, JOB)
+        by_half = await run({**small_steps, "MONGO_URL": server.url("half")}, JOB)
 
         assert by_reader.code == 1
         assert "has not the right to it (OperationFailure, code 13)" in by_reader.err

@@ -13,9 +13,9 @@ from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.scheduler import schedule_admin
-from chesscoach.worker.store.run_documents import NewSpan
-from chesscoach.worker.store.schedules import Stored
-from tests.cleanup.test_run import clean, limited
+from chesscoach.worker.store.run_documents import SkippedRange
+from chesscoach.worker.store.schedules import StoredSchedule
+from tests.cleanup.test_run import run_cleanup, with_limits
 from tests.conftest import Clock
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
@@ -24,17 +24,17 @@ LONG_AGO = NOW - 200 * DAY
 
 
 @pytest.fixture
-async def at_now(settings: Settings) -> AsyncIterator[Context]:
+async def fixed_context(settings: Settings) -> AsyncIterator[Context]:
     async with open_context(settings, Clock(NOW)) as ctx:
         await ctx.store.prepare()
-        yield limited(ctx, batch=10)
+        yield with_limits(ctx, batch=10)
 
 
-async def recorded(
+async def insert_run(
     ctx: Context, key: str, slot: datetime, outcome: Outcome = "succeeded", ended: Any = ...
 ) -> str:
     """The record of a slot, by default worked and ended at once; its id."""
-    span = NewSpan(
+    span = SkippedRange(
         job="sync_games",
         first=Slot(schedule=key, at=slot),
         last=Slot(schedule=key, at=slot),
@@ -44,47 +44,47 @@ async def recorded(
         at=slot,
         reason="a test",
     )
-    await ctx.store.runs.account_for([span])
+    await ctx.store.runs.record_skipped([span])
     if ended is not ...:
         rows = ctx.store.database["job_runs"]
         await rows.update_one({"_id": span.last.key}, {"$set": {"finished_at": ended}})
     return span.last.key
 
 
-async def once(ctx: Context, key: str, at: datetime, **fields: Any) -> Stored:
+async def add_schedule(ctx: Context, key: str, at: datetime, **fields: Any) -> StoredSchedule:
     """A schedule of an operator's own for one date, made the day before."""
     schedule = Schedule(job="sync_games", at=at)
     values: dict[str, Any] = {"origin": "user", "revision": 1, "since": at - DAY, **fields}
-    stored = Stored(id=key, schedule=schedule, **values)
+    stored = StoredSchedule(id=key, schedule=schedule, **values)
     await ctx.store.schedules.add(stored)
     return stored
 
 
-async def left(ctx: Context) -> set[str]:
+async def remaining_schedules(ctx: Context) -> set[str]:
     """The schedules that are left after a run."""
-    counts, _ = await clean(ctx, rule="schedules")
+    counts, _ = await run_cleanup(ctx, rule="schedules")
     assert counts.failed == 0
     return {stored.id for stored in await ctx.store.schedules.all()}
 
 
 async def test_run_records_go_but_the_newest_of_each_schedule_and_what_is_at_work(
-    at_now: Context, db: Any
+    fixed_context: Context, db: Any
 ) -> None:
     ninety = NOW - 90 * DAY
-    newest = await recorded(at_now, "quiet", LONG_AGO)
+    newest = await insert_run(fixed_context, "quiet", LONG_AGO)
     for days in range(1, 30):
-        await recorded(at_now, "quiet", LONG_AGO - days * DAY)
+        await insert_run(fixed_context, "quiet", LONG_AGO - days * DAY)
     kept = {
         newest,
-        await recorded(at_now, "busy", NOW - DAY),
-        await recorded(at_now, "busy", ninety),
-        await recorded(at_now, "busy", ninety - DAY, ended=ninety),
-        await recorded(at_now, "busy", ninety - 2 * DAY, "running", None),
+        await insert_run(fixed_context, "busy", NOW - DAY),
+        await insert_run(fixed_context, "busy", ninety),
+        await insert_run(fixed_context, "busy", ninety - DAY, ended=ninety),
+        await insert_run(fixed_context, "busy", ninety - 2 * DAY, "running", None),
     }
-    await recorded(at_now, "busy", ninety - timedelta(milliseconds=1))
+    await insert_run(fixed_context, "busy", ninety - timedelta(milliseconds=1))
 
-    rehearsed, _ = await clean(at_now, rule="runs", dry_run=True)
-    counts, _ = await clean(at_now, rule="runs")
+    rehearsed, _ = await run_cleanup(fixed_context, rule="runs", dry_run=True)
+    counts, _ = await run_cleanup(fixed_context, rule="runs")
 
     assert rehearsed.notes["would_delete_runs"] == 30
     assert counts.notes == {"deleted_runs": 30}
@@ -92,96 +92,108 @@ async def test_run_records_go_but_the_newest_of_each_schedule_and_what_is_at_wor
 
 
 async def test_run_records_stay_as_long_as_a_late_slot_could_be_judged_by_them(
-    at_now: Context, db: Any
+    fixed_context: Context, db: Any
 ) -> None:
-    await recorded(at_now, "patient", NOW - 1 * DAY)
-    await recorded(at_now, "patient", NOW - 100 * DAY)
+    await insert_run(fixed_context, "patient", NOW - 1 * DAY)
+    await insert_run(fixed_context, "patient", NOW - 100 * DAY)
     patient = Schedule(job="sync_games", cron="0 0 * * *", misfire_grace_s=120 * 86_400.0)
-    await schedule_admin.add(at_now, "patient", patient)
-    assert (await clean(at_now, rule="runs"))[0].notes == {"deleted_runs": 0}
+    await schedule_admin.add_schedule(fixed_context, "patient", patient)
+    assert (await run_cleanup(fixed_context, rule="runs"))[0].notes == {"deleted_runs": 0}
 
 
-async def test_a_date_that_was_worked_long_ago_goes(at_now: Context) -> None:
-    await once(at_now, "worked", LONG_AGO)
-    await recorded(at_now, "worked", LONG_AGO)
-    await once(at_now, "just_now", NOW - DAY)
-    await recorded(at_now, "just_now", NOW - DAY)
-    assert await left(at_now) == {"just_now"}
+async def test_a_date_that_was_worked_long_ago_goes(fixed_context: Context) -> None:
+    await add_schedule(fixed_context, "worked", LONG_AGO)
+    await insert_run(fixed_context, "worked", LONG_AGO)
+    await add_schedule(fixed_context, "just_now", NOW - DAY)
+    await insert_run(fixed_context, "just_now", NOW - DAY)
+    assert await remaining_schedules(fixed_context) == {"just_now"}
 
 
-async def test_a_date_that_may_still_be_worked_stays(at_now: Context) -> None:
-    await once(at_now, "nobody_came", LONG_AGO)
-    await once(at_now, "failed_once", LONG_AGO)
-    await recorded(at_now, "failed_once", LONG_AGO, "failed")
-    await once(at_now, "at_work", LONG_AGO)
-    await recorded(at_now, "at_work", LONG_AGO, "running", None)
-    await once(at_now, "abandoned", LONG_AGO)
-    await recorded(at_now, "abandoned", LONG_AGO, "abandoned")
-    await once(at_now, "owed", LONG_AGO, since=LONG_AGO, owed=LONG_AGO)
-    await once(at_now, "to_come", NOW + DAY, since=LONG_AGO)
-    await once(at_now, "to_come_paused", NOW + DAY, since=LONG_AGO, paused=True)
-    everyone = {each.id for each in await at_now.store.schedules.all()}
-    assert await left(at_now) == everyone
+async def test_a_date_that_may_still_be_worked_stays(fixed_context: Context) -> None:
+    await add_schedule(fixed_context, "nobody_came", LONG_AGO)
+    await add_schedule(fixed_context, "failed_once", LONG_AGO)
+    await insert_run(fixed_context, "failed_once", LONG_AGO, "failed")
+    await add_schedule(fixed_context, "at_work", LONG_AGO)
+    await insert_run(fixed_context, "at_work", LONG_AGO, "running", None)
+    await add_schedule(fixed_context, "abandoned", LONG_AGO)
+    await insert_run(fixed_context, "abandoned", LONG_AGO, "abandoned")
+    await add_schedule(fixed_context, "owed", LONG_AGO, since=LONG_AGO, owed=LONG_AGO)
+    await add_schedule(fixed_context, "to_come", NOW + DAY, since=LONG_AGO)
+    await add_schedule(fixed_context, "to_come_paused", NOW + DAY, since=LONG_AGO, paused=True)
+    everyone = {each.id for each in await fixed_context.store.schedules.all()}
+    assert await remaining_schedules(fixed_context) == everyone
 
 
-async def test_a_date_that_passed_in_a_pause_or_before_it_was_made_goes(at_now: Context) -> None:
-    await once(at_now, "paused", LONG_AGO, paused=True)
-    await once(at_now, "was_past", LONG_AGO - DAY, since=LONG_AGO)
-    assert await left(at_now) == set()
+async def test_a_date_that_passed_in_a_pause_or_before_it_was_made_goes(
+    fixed_context: Context,
+) -> None:
+    await add_schedule(fixed_context, "paused", LONG_AGO, paused=True)
+    await add_schedule(fixed_context, "was_past", LONG_AGO - DAY, since=LONG_AGO)
+    assert await remaining_schedules(fixed_context) == set()
 
 
 async def test_what_is_configured_and_what_recurs_stays_and_what_was_retired_long_ago_goes(
-    at_now: Context, db: Any
+    fixed_context: Context, db: Any
 ) -> None:
-    then = replace(at_now, now=Clock(LONG_AGO))
+    then = replace(fixed_context, now=Clock(LONG_AGO))
     christmas = Schedule(job="sync_games", at=LONG_AGO + DAY)
     nightly = Schedule(job="sync_games", cron="0 1 * * *")
     configured = {"christmas": christmas, "nightly": nightly}
     with_both = replace(then, config=replace(then.config, schedules=configured))
-    await schedule_admin.lay(with_both)
-    await schedule_admin.add(with_both, "mine", Schedule(job="sync_games", cron="0 2 * * *"))
-    await recorded(at_now, "christmas", LONG_AGO + DAY)
-    kept = replace(at_now, config=replace(at_now.config, schedules=configured))
-    assert await left(kept) == {"christmas", "nightly", "mine"}
+    await schedule_admin.sync_from_config(with_both)
+    await schedule_admin.add_schedule(
+        with_both, "mine", Schedule(job="sync_games", cron="0 2 * * *")
+    )
+    await insert_run(fixed_context, "christmas", LONG_AGO + DAY)
+    kept = replace(fixed_context, config=replace(fixed_context.config, schedules=configured))
+    assert await remaining_schedules(kept) == {"christmas", "nightly", "mine"}
 
-    without = replace(at_now.config, schedules={"christmas": christmas})
-    retiring = replace(at_now, config=without, now=Clock(NOW - 91 * DAY))
-    await schedule_admin.lay(retiring)
-    assert await left(replace(retiring, now=Clock(NOW - DAY))) == {"christmas", "nightly", "mine"}
+    without = replace(fixed_context.config, schedules={"christmas": christmas})
+    retiring = replace(fixed_context, config=without, now=Clock(NOW - 91 * DAY))
+    await schedule_admin.sync_from_config(retiring)
+    assert await remaining_schedules(replace(retiring, now=Clock(NOW - DAY))) == {
+        "christmas",
+        "nightly",
+        "mine",
+    }
     # Whose configuration has it would lay it in again.
-    assert await left(replace(kept, now=Clock(NOW))) == {"christmas", "nightly", "mine"}
-    before = await at_now.store.schedules.changes()
-    assert await left(replace(retiring, now=Clock(NOW))) == {"christmas", "mine"}
-    assert await at_now.store.schedules.changes() > before, "daemons are told"
+    assert await remaining_schedules(replace(kept, now=Clock(NOW))) == {
+        "christmas",
+        "nightly",
+        "mine",
+    }
+    before = await fixed_context.store.schedules.changes()
+    assert await remaining_schedules(replace(retiring, now=Clock(NOW))) == {"christmas", "mine"}
+    assert await fixed_context.store.schedules.changes() > before, "daemons are told"
 
 
-async def test_one_that_cannot_be_read_stays(at_now: Context, db: Any) -> None:
+async def test_one_that_cannot_be_read_stays(fixed_context: Context, db: Any) -> None:
     db.schedules.insert_one({"_id": "odd", "spec": {"job": 5}, "origin": "user", "retired": True})
-    assert await left(at_now) == {"odd"}
+    assert await remaining_schedules(fixed_context) == {"odd"}
 
 
-async def test_schedules_that_would_go_are_shown_in_a_rehearsal(at_now: Context) -> None:
-    await once(at_now, "paused", LONG_AGO, paused=True)
-    counts, _ = await clean(at_now, rule="schedules", dry_run=True)
+async def test_schedules_that_would_go_are_shown_in_a_rehearsal(fixed_context: Context) -> None:
+    await add_schedule(fixed_context, "paused", LONG_AGO, paused=True)
+    counts, _ = await run_cleanup(fixed_context, rule="schedules", dry_run=True)
     assert counts.notes == {
         "would_delete_schedules": 1,
         "would_delete_schedules_samples": "paused",
     }
-    assert [stored.id for stored in await at_now.store.schedules.all()] == ["paused"]
+    assert [stored.id for stored in await fixed_context.store.schedules.all()] == ["paused"]
 
 
-async def test_one_rules_failure_stops_no_other(at_now: Context, db: Any) -> None:
+async def test_one_rules_failure_stops_no_other(fixed_context: Context, db: Any) -> None:
     """A collection that cannot be deleted from: it is a view."""
     db.user_sessions.drop()
     db.command("create", "user_sessions", viewOn="elsewhere", pipeline=[])
     db.elsewhere.insert_one({"expires_at": NOW - DAY})
     db.notifications.insert_one({"read": True, "created_at": "2020-01-01T00:00:00Z"})
 
-    counts, _ = await clean(at_now)
+    counts, _ = await run_cleanup(fixed_context)
 
     assert (counts.candidates, counts.done, counts.failed) == (7, 6, 1)
     assert counts.errors[0]["rule"] == "sessions"
     assert "MongoDB refused" in counts.errors[0]["error"]
     assert counts.notes["deleted_notifications"] == 1
-    assert counts.success_rate() < at_now.config.jobs.cleanup.success_threshold
+    assert counts.success_rate() < fixed_context.config.jobs.cleanup.success_threshold
     assert "cleanup" in JOBS

@@ -12,114 +12,124 @@ from chesscoach.context import Context, open_context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import cleanup
 from chesscoach.schedules.outcome import Counts
-from chesscoach.worker.job import Run, Stop
+from chesscoach.worker.job import Run, ShutdownRequest
 from tests.conftest import Clock
-from tests.support.cleanup_documents import DAY, FORMS, GARBAGE, KINDS, LIMITS, MS, US, Kind, item
+from tests.support.cleanup_documents import (
+    DAY,
+    INVALID_TIMESTAMPS,
+    LIMITS,
+    MS,
+    RULE_CASES,
+    TIMESTAMP_FORMATS,
+    US,
+    RuleCase,
+    queue_item,
+)
 
 NOW = datetime(2026, 11, 21, 3, 0, 0, 123456, tzinfo=UTC)
 
 
-async def clean(
-    ctx: Context, *, dry_run: bool = False, stop: Stop | None = None, **args: Any
+async def run_cleanup(
+    ctx: Context, *, dry_run: bool = False, stop: ShutdownRequest | None = None, **args: Any
 ) -> tuple[Counts, Run]:
     """A run of the job at the context's instant."""
-    run = Run("t", slot=None, by_hand=True, dry_run=dry_run, stop=stop or Stop())
+    run = Run("t", slot=None, manual=True, dry_run=dry_run, stop=stop or ShutdownRequest())
     counts = await cleanup.run(ctx, run, cleanup.Args(**args))
     return counts, run
 
 
-def limited(ctx: Context, **limits: Any) -> Context:
+def with_limits(ctx: Context, **limits: Any) -> Context:
     """The context with other limits."""
     config: Config = replace(ctx.config, cleanup=replace(LIMITS, **{"pause_s": 0, **limits}))
     return replace(ctx, config=config)
 
 
 @pytest.fixture
-async def at_now(settings: Settings) -> Any:
+async def fixed_context(settings: Settings) -> Any:
     """A context on a prepared database whose clock stands at `NOW`."""
     async with open_context(settings, Clock(NOW)) as ctx:
         await ctx.store.prepare()
-        yield limited(ctx, batch=10)
+        yield with_limits(ctx, batch=10)
 
 
-def planted(db: Any, kind: Kind) -> tuple[set[object], set[object]]:
+def insert_cases(db: Any, kind: RuleCase) -> tuple[set[object], set[object]]:
     """Rows around the limit in every form: the ids of those that are over, and of the others."""
     over: set[object] = set()
     kept: set[object] = set()
     limit = NOW - kind.age
     near = (-366 * DAY, -DAY, -MS, -US, 0 * US, US, MS, DAY, 366 * DAY)
-    for name, form in FORMS.items():
+    for name, form in TIMESTAMP_FORMATS.items():
         for delta in near:
             value = form(limit + delta)
             # What a form cannot hold it cuts off: then a row may be a little older than it was.
             exact = limit + delta
             if name in ("date", "milliseconds"):
                 exact = exact.replace(microsecond=exact.microsecond // 1000 * 1000)
-            gone = exact < limit or (kind.at_it and exact == limit)
+            gone = exact < limit or (kind.inclusive and exact == limit)
             (over if gone else kept).add(f"{name} {delta}")
-            db[kind.collection].insert_one({"_id": f"{name} {delta}", **kind.row(value)})
+            db[kind.collection].insert_one({"_id": f"{name} {delta}", **kind.document(value)})
     return over, kept
 
 
-def ids(db: Any, kind: Kind) -> set[object]:
+def stored_ids(db: Any, kind: RuleCase) -> set[object]:
     return {row["_id"] for row in db[kind.collection].find({}, {"_id": 1})}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", RULE_CASES)
 async def test_exactly_what_is_over_goes_in_whatever_form_it_is_written(
-    at_now: Context, db: Any, name: str
+    fixed_context: Context, db: Any, name: str
 ) -> None:
-    kind = KINDS[name]
-    over, kept = planted(db, kind)
+    kind = RULE_CASES[name]
+    over, kept = insert_cases(db, kind)
     assert len(over) >= 40
     assert len(kept) >= 40
 
-    first, _ = await clean(at_now, rule=kind.rule)
-    assert ids(db, kind) == kept
+    first, _ = await run_cleanup(fixed_context, rule=kind.rule)
+    assert stored_ids(db, kind) == kept
     assert first.notes == {f"deleted_{kind.rule}": len(over)}
     assert (first.candidates, first.done, first.failed) == (1, 1, 0)
 
-    second, _ = await clean(at_now, rule=kind.rule)
-    assert ids(db, kind) == kept
+    second, _ = await run_cleanup(fixed_context, rule=kind.rule)
+    assert stored_ids(db, kind) == kept
     assert second.notes == {f"deleted_{kind.rule}": 0}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", RULE_CASES)
 async def test_garbage_is_never_deleted_and_told_once(
-    at_now: Context, db: Any, name: str, capsys: pytest.CaptureFixture[str]
+    fixed_context: Context, db: Any, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kind = KINDS[name]
-    odd = [value for value in GARBAGE if kind.field != "started_at" or value is not None]
-    db[kind.collection].insert_many([kind.row(value) for value in odd])
+    kind = RULE_CASES[name]
+    odd = [value for value in INVALID_TIMESTAMPS if kind.field != "started_at" or value is not None]
+    db[kind.collection].insert_many([kind.document(value) for value in odd])
     if kind.field != "started_at":
-        db[kind.collection].insert_one({**item(), **kind.others})  # without the field
+        db[kind.collection].insert_one({**queue_item(), **kind.others})  # without the field
         odd.append(None)
-    db[kind.collection].insert_one(kind.row("2020-01-01T00:00:00Z"))
-    before = ids(db, kind)
+    db[kind.collection].insert_one(kind.document("2020-01-01T00:00:00Z"))
+    before = stored_ids(db, kind)
 
-    counts, _ = await clean(at_now, rule=kind.rule)
+    counts, _ = await run_cleanup(fixed_context, rule=kind.rule)
 
-    assert len(ids(db, kind)) == len(before) - 1
+    assert len(stored_ids(db, kind)) == len(before) - 1
     assert counts.notes == {f"deleted_{kind.rule}": 1, f"strays_{kind.rule}": len(odd)}
     lines = [line for line in capsys.readouterr().out.splitlines() if "cleanup_strays" in line]
     assert len(lines) == 1
 
 
-async def test_what_is_live_of_other_kinds_stays(at_now: Context, db: Any) -> None:
+async def test_what_is_live_of_other_kinds_stays(fixed_context: Context, db: Any) -> None:
     old = "2020-01-01T00:00:00Z"
     db.notifications.insert_many(
         [{"read": value, "created_at": old} for value in (False, None, "true", 1)]
     )
     db.analysis_queue.insert_many(
-        [item(status=status, created_at=old) for status in ("completed", "failed", None)]
-        + [item(status="processing", created_at=old, started_at=NOW.isoformat())]
+        [queue_item(status=status, created_at=old) for status in ("completed", "failed", None)]
+        + [queue_item(status="processing", created_at=old, started_at=NOW.isoformat())]
     )
     db.email_outbox.insert_many(
         [{"_id": state, "state": state, "finished_at": None, "created_at": NOW - 9999 * DAY}
          for state in ("pending", "sending", "unknown")]
     )  # fmt: skip
 
-    counts, _ = await clean(at_now)
+    counts, _ = await run_cleanup(fixed_context)
 
     assert counts.notes == {f"deleted_{name}": 0 for name in RULES}
     assert db.notifications.count_documents({}) == 4
@@ -128,17 +138,22 @@ async def test_what_is_live_of_other_kinds_stays(at_now: Context, db: Any) -> No
 
 
 async def test_an_item_at_work_without_a_beginning_counts_from_when_it_was_made(
-    at_now: Context, db: Any
+    fixed_context: Context, db: Any
 ) -> None:
     made = (NOW - timedelta(hours=24), NOW - timedelta(hours=24) - US)
     db.analysis_queue.insert_many(
-        [item(_id=n, status="processing", created_at=at.isoformat()) for n, at in enumerate(made)]
+        [
+            queue_item(_id=n, status="processing", created_at=at.isoformat())
+            for n, at in enumerate(made)
+        ]
     )  # fmt: skip
-    await clean(at_now, rule="queue")
+    await run_cleanup(fixed_context, rule="queue")
     assert [row["_id"] for row in db.analysis_queue.find()] == [0]
 
 
-async def test_rows_with_ids_of_several_types_are_all_visited(at_now: Context, db: Any) -> None:
+async def test_rows_with_ids_of_several_types_are_all_visited(
+    fixed_context: Context, db: Any
+) -> None:
     keys: list[Any] = [
         ObjectId(), ObjectId(), "a", "$b", "z", 1, 2.5, -7, {"k": 1}, {"k": "$x"}, b"bin", NOW,
         True, None,
@@ -150,31 +165,31 @@ async def test_rows_with_ids_of_several_types_are_all_visited(at_now: Context, d
     db.user_sessions.insert_many([{"_id": key, **old} for key in keys])
     db.user_sessions.insert_many([{"expires_at": "soon"} for _ in range(25)])
 
-    counts, _ = await clean(at_now, rule="sessions")
+    counts, _ = await run_cleanup(fixed_context, rule="sessions")
 
     assert counts.notes == {"deleted_sessions": len(keys) + 72, "strays_sessions": 25}
     assert db.user_sessions.count_documents({}) == 25
 
 
 async def test_the_budget_leaves_the_rest_to_the_next_run_and_says_so(
-    at_now: Context, db: Any
+    fixed_context: Context, db: Any
 ) -> None:
     db.user_sessions.insert_many([{"expires_at": NOW} for _ in range(47)])
-    ctx = limited(at_now, batch=10, budget=25)
-    first, _ = await clean(ctx, rule="sessions")
+    ctx = with_limits(fixed_context, batch=10, budget=25)
+    first, _ = await run_cleanup(ctx, rule="sessions")
     assert first.notes == {"deleted_sessions": 25, "left_sessions": 22}
-    second, _ = await clean(ctx, rule="sessions")
+    second, _ = await run_cleanup(ctx, rule="sessions")
     assert second.notes == {"deleted_sessions": 22}
 
 
 async def test_a_rehearsal_shows_what_would_go_and_changes_nothing(
-    at_now: Context, db: Any, capsys: pytest.CaptureFixture[str]
+    fixed_context: Context, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for kind in KINDS.values():
-        db[kind.collection].insert_many([kind.row("2020-01-01T00:00:00Z") for _ in range(5)])
+    for kind in RULE_CASES.values():
+        db[kind.collection].insert_many([kind.document("2020-01-01T00:00:00Z") for _ in range(5)])
     before = {name: list(db[name].find()) for name in db.list_collection_names()}
 
-    counts, _ = await clean(at_now, dry_run=True, repair_dates=True)
+    counts, _ = await run_cleanup(fixed_context, dry_run=True, repair_dates=True)
 
     assert {name: list(db[name].find()) for name in db.list_collection_names()} == before
     would = {key: value for key, value in counts.notes.items() if not key.endswith("_samples")}
@@ -194,32 +209,32 @@ async def test_a_rehearsal_shows_what_would_go_and_changes_nothing(
 
 
 async def test_an_id_that_may_be_a_token_is_not_shown(
-    at_now: Context, db: Any, capsys: pytest.CaptureFixture[str]
+    fixed_context: Context, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = "tok_0123456789abcdefghij"
     db.user_sessions.insert_one({"_id": token, "expires_at": "2020-01-01T00:00:00Z"})
-    counts, _ = await clean(at_now, dry_run=True, rule="sessions")
+    counts, _ = await run_cleanup(fixed_context, dry_run=True, rule="sessions")
     assert counts.notes["would_delete_sessions"] == 1
     assert token not in capsys.readouterr().out + str(counts.notes)
 
 
 async def test_texts_become_dates_where_ttl_needs_them_and_only_on_demand(
-    at_now: Context, db: Any
+    fixed_context: Context, db: Any
 ) -> None:
     live = NOW + DAY
-    for name, form in FORMS.items():
+    for name, form in TIMESTAMP_FORMATS.items():
         db.user_sessions.insert_one({"_id": name, "expires_at": form(live)})
     db.user_sessions.insert_one({"_id": "over", "expires_at": (NOW - DAY).isoformat()})
-    for number, value in enumerate(GARBAGE):
+    for number, value in enumerate(INVALID_TIMESTAMPS):
         db.user_sessions.insert_one({"_id": number, "expires_at": value})
     garbage = list(db.user_sessions.find({"_id": {"$type": "int"}}))
 
-    without, _ = await clean(at_now, rule="sessions")
+    without, _ = await run_cleanup(fixed_context, rule="sessions")
     assert without.notes["deleted_sessions"] == 1
     assert db.user_sessions.count_documents({"expires_at": {"$type": "date"}}) == 2
 
-    counts, _ = await clean(at_now, rule="sessions", repair_dates=True)
-    assert counts.notes["repaired_sessions"] == len(FORMS) - 1
+    counts, _ = await run_cleanup(fixed_context, rule="sessions", repair_dates=True)
+    assert counts.notes["repaired_sessions"] == len(TIMESTAMP_FORMATS) - 1
     assert counts.notes["deleted_sessions"] == 0
     for row in db.user_sessions.find({"_id": {"$type": "string"}}):
         assert timedelta(milliseconds=-1) < row["expires_at"] - live < MS, row
@@ -227,9 +242,9 @@ async def test_texts_become_dates_where_ttl_needs_them_and_only_on_demand(
 
 
 async def test_a_stale_item_is_put_back_once_and_the_next_time_deleted(
-    at_now: Context, db: Any
+    fixed_context: Context, db: Any
 ) -> None:
-    ctx = limited(at_now, requeue_stale=True)
+    ctx = with_limits(fixed_context, requeue_stale=True)
     db.games.insert_one({"game_id": "g", "user_id": "u", "url": "x", "is_analyzed": False})
     db.analysis_queue.insert_one(
         {
@@ -244,10 +259,10 @@ async def test_a_stale_item_is_put_back_once_and_the_next_time_deleted(
             "error": None,
         }
     )
-    rehearsed, _ = await clean(ctx, rule="queue", dry_run=True)
+    rehearsed, _ = await run_cleanup(ctx, rule="queue", dry_run=True)
     assert rehearsed.notes["would_requeue_queue"] == 1
 
-    first, _ = await clean(ctx, rule="queue")
+    first, _ = await run_cleanup(ctx, rule="queue")
     assert first.notes == {"requeued_queue": 1, "deleted_queue": 0}
     item = db.analysis_queue.find_one({}, {"_id": 0})
     assert item == {
@@ -262,15 +277,15 @@ async def test_a_stale_item_is_put_back_once_and_the_next_time_deleted(
         "error": None,
         "requeued": 1,
     }
-    assert (await clean(ctx, rule="queue"))[0].notes == {"deleted_queue": 0}
+    assert (await run_cleanup(ctx, rule="queue"))[0].notes == {"deleted_queue": 0}
 
     later = replace(ctx, now=Clock(NOW + DAY + MS))
-    assert (await clean(later, rule="queue"))[0].notes == {"deleted_queue": 1}
+    assert (await run_cleanup(later, rule="queue"))[0].notes == {"deleted_queue": 1}
     assert db.analysis_queue.count_documents({}) == 0
     assert db.games.find_one()["is_analyzed"] is False
 
 
-async def test_snapshots_go_by_their_day(at_now: Context, db: Any) -> None:
+async def test_snapshots_go_by_their_day(fixed_context: Context, db: Any) -> None:
     first_kept = NOW.date() - 730 * DAY
     days: Mapping[str, object] = {
         "kept": first_kept.isoformat(),
@@ -282,25 +297,25 @@ async def test_snapshots_go_by_their_day(at_now: Context, db: Any) -> None:
         "nothing": None,
     }
     db.performance_snapshots.insert_many([{"_id": k, "local_date": v} for k, v in days.items()])
-    counts, _ = await clean(at_now, rule="snapshots")
+    counts, _ = await run_cleanup(fixed_context, rule="snapshots")
     assert counts.notes == {"deleted_snapshots": 2, "strays_snapshots": 4}
     left = {row["_id"] for row in db.performance_snapshots.find()}
     assert left == {"kept", "no day", "an instant", "a date", "nothing"}
 
 
 async def test_an_unknown_rule_is_refused_with_the_names_of_those_there_are(
-    at_now: Context,
+    fixed_context: Context,
 ) -> None:
     with pytest.raises(ConfigError, match=r"no rule 'sesions'; there are sessions, notif"):
-        await clean(at_now, rule="sesions")
+        await run_cleanup(fixed_context, rule="sesions")
     with pytest.raises(ConfigError, match="--repair-dates"):
-        await clean(at_now, rule="queue", repair_dates=True)
+        await run_cleanup(fixed_context, rule="queue", repair_dates=True)
 
 
-async def test_a_wish_to_stop_is_heard_between_two_batches(at_now: Context, db: Any) -> None:
-    stop = Stop()
-    stop.ask()
+async def test_a_wish_to_stop_is_heard_between_two_batches(fixed_context: Context, db: Any) -> None:
+    stop = ShutdownRequest()
+    stop.request()
     db.user_sessions.insert_many([{"expires_at": NOW} for _ in range(30)])
-    _, run = await clean(at_now, stop=stop)
-    assert run.unfinished
+    _, run = await run_cleanup(fixed_context, stop=stop)
+    assert run.incomplete
     assert db.user_sessions.count_documents({}) == 30

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from chesscoach.cli.main import main
 from tests.conftest import NOON, Clock
 
-ONE = '[schedules.sync_games]\njob = "sync_games"\ncron = "0 */6 * * *"\n'
-Operate: TypeAlias = Callable[..., Result]
+ONE_SCHEDULE = '[schedules.sync_games]\njob = "sync_games"\ncron = "0 */6 * * *"\n'
+RunCli: TypeAlias = Callable[..., Result]
 
 
 def invoke(environment: dict[str, str], clock: Clock, *args: str) -> Result:
@@ -31,11 +31,11 @@ def clock() -> Clock:
 @pytest.fixture(autouse=True)
 def _one_schedule(_clean_environment: None) -> None:
     """One schedule in the configuration: what others there are by default is no matter here."""
-    Path("config.toml").write_text(ONE)
+    Path("config.toml").write_text(ONE_SCHEDULE)
 
 
 @pytest.fixture
-def operate(environment: dict[str, str], clock: Clock) -> Operate:
+def run_cli(environment: dict[str, str], clock: Clock) -> RunCli:
     """Runs `chesscoach ARGS` on a database of one's own, and expects an exit code."""
 
     def _operate(*args: str, code: int = 0) -> Result:
@@ -47,10 +47,10 @@ def operate(environment: dict[str, str], clock: Clock) -> Operate:
 
 
 @pytest.fixture
-def read(operate: Operate) -> Callable[..., Any]:
+def run_cli_json(run_cli: RunCli) -> Callable[..., Any]:
     """The same with `--json`; returns what was printed."""
 
     def _read(*args: str, code: int = 0) -> Any:
-        return json.loads(operate(*args, "--json", code=code).stdout)
+        return json.loads(run_cli(*args, "--json", code=code).stdout)
 
     return _read

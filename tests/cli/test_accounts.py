@@ -4,15 +4,15 @@ from typing import Any
 
 from chesscoach.context import Context
 from chesscoach.sync import archive_months
-from chesscoach.sync.account import Account, Link, SealedMonth
-from tests.conftest import Sites
-from tests.support.processes import Ended, run
-from tests.sync.test_cycle import ago, member, sync
+from chesscoach.sync.account import Account, AccountLink, SealedMonth
+from tests.conftest import FakeSites
+from tests.support.processes import FinishedProcess, run
+from tests.sync.test_cycle import add_member, before_now, run_sync
 
 CLI = "chesscoach.cli"
 
 
-async def cli(environment: dict[str, str], *args: str) -> Ended:
+async def run_cli(environment: dict[str, str], *args: str) -> FinishedProcess:
     return await run(environment, CLI, *args)
 
 
@@ -21,8 +21,8 @@ async def test_db_init_makes_what_we_need_and_is_safe_to_repeat(
 ) -> None:
     db.games.create_index("game_id", unique=True, name="theirs")
 
-    first = await cli(environment, "db", "init", "--json")
-    second = await cli(environment, "db", "init", "--json")
+    first = await run_cli(environment, "db", "init", "--json")
+    second = await run_cli(environment, "db", "init", "--json")
 
     (report,) = first.lines
     assert "games.chesscoach_game_id" in report["present"]
@@ -42,7 +42,7 @@ async def test_db_init_names_the_duplicates_and_changes_nothing(
 ) -> None:
     db.games.insert_many([{"game_id": "same"}, {"game_id": "same"}])
 
-    done = await cli(environment, "db", "init")
+    done = await run_cli(environment, "db", "init")
 
     assert done.code == 2
     assert "games: (game_id) is not unique in the data" in done.err
@@ -50,21 +50,21 @@ async def test_db_init_names_the_duplicates_and_changes_nothing(
 
 
 async def test_an_account_is_linked_listed_and_unlinked(
-    environment: dict[str, str], db: Any, sites: Sites
+    environment: dict[str, str], db: Any, sites: FakeSites
 ) -> None:
-    await cli(environment, "db", "init")
-    assert (await cli(environment, "account", "link", "ann", "--lichess", "Ann")).code == 0
-    assert (await cli(environment, "account", "link", "ann", "--chesscom", "ann-c")).code == 0
+    await run_cli(environment, "db", "init")
+    assert (await run_cli(environment, "account", "link", "ann", "--lichess", "Ann")).code == 0
+    assert (await run_cli(environment, "account", "link", "ann", "--chesscom", "ann-c")).code == 0
 
-    shown = await cli(environment, "account", "list", "--json")
-    table = await cli(environment, "account", "list")
+    shown = await run_cli(environment, "account", "list", "--json")
+    table = await run_cli(environment, "account", "list")
 
     assert [(row["platform"], row["name"], row["games"]) for row in json.loads(shown.out)] == [
         ("lichess", "Ann", 0),
         ("chess.com", "ann-c", 0),
     ]
     assert "ann-c" in table.out
-    assert (await cli(environment, "account", "unlink", "ann", "--lichess")).code == 0
+    assert (await run_cli(environment, "account", "unlink", "ann", "--lichess")).code == 0
     assert db.users.find_one({"user_id": "ann"})["chesscom_username"] == "ann-c"
     assert "lichess_username" not in db.users.find_one({"user_id": "ann"})
 
@@ -76,7 +76,7 @@ async def test_bad_input_is_one_line_and_code_2(environment: dict[str, str], db:
         (("account", "unlink", "nobody"), "no user with the user_id 'nobody'"),
         (("db", "frobnicate"), "frobnicate"),
     ):
-        done = await cli(environment, *args)
+        done = await run_cli(environment, *args)
         assert done.code == 2, args
         assert said in done.err, done
         assert "Traceback" not in done.err
@@ -94,26 +94,26 @@ async def test_every_command_has_help(environment: dict[str, str]) -> None:
         ("account", "show"),
         ("doctor",),
     ):
-        done = await cli(environment, *args, "--help")
+        done = await run_cli(environment, *args, "--help")
         assert done.code == 0
         assert "Usage:" in done.out
 
 
 async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await member(ctx, db, sites, "Ann", "lichess", "chess.com")
-    sites.world.play("lichess", "Ann", ago(days=1))
-    playing = sites.world.play("lichess", "Ann", None, started_at=ago(hours=1))
-    sites.world.play("chess.com", "Ann", ago(days=1))
-    await sync(ctx)
+    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    sites.world.add_game("lichess", "Ann", before_now(days=1))
+    playing = sites.world.add_game("lichess", "Ann", None, started_at=before_now(hours=1))
+    sites.world.add_game("chess.com", "Ann", before_now(days=1))
+    await run_sync(ctx)
     await ctx.store.users.link("bob", {"lichess": "aNN"})
     await ctx.store.accounts.ensure(
-        [], [("lichess:ann", Link(user_id="bob", name="aNN"))], [], ctx.now()
+        [], [("lichess:ann", AccountLink(user_id="bob", name="aNN"))], [], ctx.now()
     )
 
-    done = await cli(environment, "accounts", "show", "ANN", "--json")
-    drawn = await cli(environment, "account", "show", "lichess:ann")
+    done = await run_cli(environment, "accounts", "show", "ANN", "--json")
+    drawn = await run_cli(environment, "account", "show", "lichess:ann")
 
     assert (done.code, done.err) == (0, "")
     chesscom, lichess = json.loads(done.out)
@@ -138,7 +138,7 @@ async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
     )
     assert lichess["open_months"] == lichess["sealed_months"] == []
     assert chesscom["cursor"] is None
-    assert chesscom["open_months"][-1] == archive_months.of(ctx.now())
+    assert chesscom["open_months"][-1] == archive_months.month_of(ctx.now())
     assert chesscom["unfinished_games"] == []
     assert lichess["site"] == {
         "paused_until": None,
@@ -162,31 +162,35 @@ async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
 async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_asked_for(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
-    links = (Link(user_id="[red]ann", name="Ann", joined=True),)
+    links = (AccountLink(user_id="[red]ann", name="Ann", backfilled=True),)
     account = Account(
         key="chess.com:ann",
         platform="chess.com",
         name="ann",
         links=links,
-        created_at=ago(days=400),
-        active_at=ago(days=100),
+        created_at=before_now(days=400),
+        active_at=before_now(days=100),
         first_month="2026-05",
-        sealed={"2026-04": SealedMonth(etag="x", checked_at=ago(days=3))},
-        gone=("2026-06",),
-        absent=2,
+        sealed_months={"2026-04": SealedMonth(etag="x", checked_at=before_now(days=3))},
+        gone_months=("2026-06",),
+        not_found_checks=2,
     )
-    await ctx.store.accounts.ensure([account], [], [], ago(days=1))
+    await ctx.store.accounts.ensure([account], [], [], before_now(days=1))
     for number in range(3):
-        await ctx.store.accounts.complain(
-            "chess.com:ann", f"fault {number}", ago(hours=1), patience=3, aside_until=ago(days=-1)
+        await ctx.store.accounts.record_failure(
+            "chess.com:ann",
+            f"fault {number}",
+            before_now(hours=1),
+            patience=3,
+            aside_until=before_now(days=-1),
         )
     lane = ctx.store.lane("chess.com")
-    async with ctx.store.leases.keeping(), lane.hold({"run_id": "sync_games:manual:1"}):
+    async with ctx.store.leases.renewing(), lane.acquire({"run_id": "sync_games:manual:1"}):
         await lane.pause(1800)
-        await lane.close(3600)
+        await lane.open_breaker(3600)
         quiet = {**environment, "CHESSCOACH_SOURCES__CONTACT": ""}
-        done = await cli(quiet, "account", "show", "[red]ann", "--json")
-        drawn = await cli(quiet, "account", "show", "ann")
+        done = await run_cli(quiet, "account", "show", "[red]ann", "--json")
+        drawn = await run_cli(quiet, "account", "show", "ann")
 
     (shown,) = json.loads(done.out)
     assert (shown["failures"], shown["due"], shown["tier"]) == (3, False, "monthly")
@@ -214,9 +218,9 @@ async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_
 
 
 async def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await member(ctx, db, sites, "Ann", "lichess")
+    await add_member(ctx, db, sites, "Ann", "lichess")
     db.users.insert_one({"user_id": "bob", "lichess_username": "a/b"})
     for name, said in (
         (
@@ -228,7 +232,7 @@ async def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
         ("lichess:ANN", "no run has met it yet"),
         ("bob", "'bob' has linked nothing that could be a name on a site"),
     ):
-        done = await cli(environment, "account", "show", name, "--json")
+        done = await run_cli(environment, "account", "show", name, "--json")
         assert (done.code, done.out) == (2, ""), done
         assert said in done.err.splitlines()[-1], done
         assert "Traceback" not in done.err

@@ -7,136 +7,157 @@ import click
 import pytest
 
 from chesscoach.cli.main import main
-from tests.cli.conftest import Operate, invoke
+from tests.cli.conftest import RunCli, invoke
 from tests.conftest import NOON, Clock
 
-NOWHERE = {"MONGO_URL": "mongodb://127.0.0.1:9/", "CHESSCOACH_DATABASE__TIMEOUT_S": "1"}
+UNREACHABLE_DATABASE = {
+    "MONGO_URL": "mongodb://127.0.0.1:9/",
+    "CHESSCOACH_DATABASE__TIMEOUT_S": "1",
+}
 JOB = ("--job", "sync_games")
 DAILY = (*JOB, "--cron", "0 3 * * *")
 
 
-def cron(text: str, said: str = "--cron: ") -> tuple[str, tuple[str, ...], str]:
+def bad_cron(text: str, said: str = "--cron: ") -> tuple[str, tuple[str, ...], str]:
     return "x", (*JOB, "--cron", text), said
 
 
-def zone(text: str) -> tuple[str, tuple[str, ...], str]:
+def bad_zone(text: str) -> tuple[str, tuple[str, ...], str]:
     return "x", (*DAILY, "--timezone", text), "--timezone: not in the IANA database"
 
 
-def with_(*args: str, said: str) -> tuple[str, tuple[str, ...], str]:
+def bad_options(*args: str, said: str) -> tuple[str, tuple[str, ...], str]:
     return "x", (*DAILY, *args), said
 
 
-def every(text: str, said: str) -> tuple[str, tuple[str, ...], str]:
+def bad_every(text: str, said: str) -> tuple[str, tuple[str, ...], str]:
     return "x", (*JOB, "--every", text), said
 
 
-def at(text: str) -> tuple[str, tuple[str, ...], str]:
+def bad_instant(text: str) -> tuple[str, tuple[str, ...], str]:
     return "x", (*JOB, "--at", text), "'--at': "
 
 
-def id_(text: str) -> tuple[str, tuple[str, ...], str]:
+def bad_id(text: str) -> tuple[str, tuple[str, ...], str]:
     return text, DAILY, "'ID': "
 
 
-BAD = [
+BAD_INPUT = [
     # expressions
-    cron("", "--cron: wrong number of fields: give five fields"),
-    cron("@daily", "--cron: wrong number of fields"),
-    cron("* * * *", "--cron: wrong number of fields"),
-    cron("0 0 0 * * * 2026", "--cron: wrong number of fields"),
-    cron("60 * * * *", "--cron: bad minute"),
-    cron("* 24 * * *", "--cron: bad hour"),
-    cron("* * 0 * *", "--cron: bad day-of-month"),
-    cron("* * * 13 *", "--cron: bad month"),
-    cron("* * * * 8", "--cron: bad day-of-week"),
-    cron("* * * * montag", "--cron: bad day-of-week"),
-    cron("* * * * fri-mon", "--cron: bad day-of-week"),
-    cron("60 * * * * *", "--cron: bad second"),
-    cron("*/0 * * * *", "--cron: bad minute"),
-    cron("5-1 * * * *", "--cron: bad minute"),
-    cron("? 0 * * *", "--cron: bad minute"),
-    cron("0 0 31 2 *", "--cron: bad day-of-month"),
-    cron("0 0 30 feb *", "--cron: bad day-of-month"),
-    cron("٣ * * * *", "--cron: bad minute"),
-    cron("0 3 * * *" + " " * 10 + ",1" * 100, "--cron: expected `str` of length <= 200"),
+    bad_cron("", "--cron: wrong number of fields: give five fields"),
+    bad_cron("@daily", "--cron: wrong number of fields"),
+    bad_cron("* * * *", "--cron: wrong number of fields"),
+    bad_cron("0 0 0 * * * 2026", "--cron: wrong number of fields"),
+    bad_cron("60 * * * *", "--cron: bad minute"),
+    bad_cron("* 24 * * *", "--cron: bad hour"),
+    bad_cron("* * 0 * *", "--cron: bad day-of-month"),
+    bad_cron("* * * 13 *", "--cron: bad month"),
+    bad_cron("* * * * 8", "--cron: bad day-of-week"),
+    bad_cron("* * * * montag", "--cron: bad day-of-week"),
+    bad_cron("* * * * fri-mon", "--cron: bad day-of-week"),
+    bad_cron("60 * * * * *", "--cron: bad second"),
+    bad_cron("*/0 * * * *", "--cron: bad minute"),
+    bad_cron("5-1 * * * *", "--cron: bad minute"),
+    bad_cron("? 0 * * *", "--cron: bad minute"),
+    bad_cron("0 0 31 2 *", "--cron: bad day-of-month"),
+    bad_cron("0 0 30 feb *", "--cron: bad day-of-month"),
+    bad_cron("٣ * * * *", "--cron: bad minute"),
+    bad_cron("0 3 * * *" + " " * 10 + ",1" * 100, "--cron: expected `str` of length <= 200"),
     # zones
-    zone(""),
-    zone("Europe/Berlin "),
-    zone("europe/berlin"),
-    zone("Mars/Olympus"),
-    zone("UTC+2"),
-    zone("../../etc/passwd"),
-    zone("/usr/share/zoneinfo/UTC"),
-    zone("localtime"),
-    zone("Europe"),
-    with_("--timezone", "A" * 101, said="--timezone: expected `str` of length <= 100"),
+    bad_zone(""),
+    bad_zone("Europe/Berlin "),
+    bad_zone("europe/berlin"),
+    bad_zone("Mars/Olympus"),
+    bad_zone("UTC+2"),
+    bad_zone("../../etc/passwd"),
+    bad_zone("/usr/share/zoneinfo/UTC"),
+    bad_zone("localtime"),
+    bad_zone("Europe"),
+    bad_options("--timezone", "A" * 101, said="--timezone: expected `str` of length <= 100"),
     # jobs and their arguments
     ("x", ("--cron", "0 3 * * *"), "--job: none is given"),
     ("x", ("--job", "sync", "--cron", "0 3 * * *"), "--job: 'sync': give the name of a job; there"),
     ("x", ("--job", "os.system", "--cron", "0 3 * * *"), "--job: 'os.system'"),
     ("x", ("--job", "j" * 5000, "--cron", "0 3 * * *"), "jjj...'"),
-    with_("--arg", "player=ann", said="--arg: 'player' is no argument of sync_games; it has: user"),
-    with_("--arg", "user", said="--arg: 'user' has no =: give NAME=VALUE"),
-    with_("--arg", "=ann", said="--arg: '=ann' has no ="),
-    with_("--arg", "all=perhaps", said="--arg: all: expected `bool`"),
-    with_("--arg", "user=a", "--arg", "user=b", said="--arg: 'user' is given twice"),
+    bad_options(
+        "--arg", "player=ann",
+        said="--arg: 'player' is no argument of sync_games; it has: user"
+    ),
+    bad_options("--arg", "user", said="--arg: 'user' has no =: give NAME=VALUE"),
+    bad_options("--arg", "=ann", said="--arg: '=ann' has no ="),
+    bad_options("--arg", "all=perhaps", said="--arg: all: expected `bool`"),
+    bad_options("--arg", "user=a", "--arg", "user=b", said="--arg: 'user' is given twice"),
     # ids
-    id_("Nightly"),
-    id_("at-night"),
-    id_(""),
-    id_("x" * 65),
-    id_("#changes"),
-    id_("x:2026-10-21T12:00:00Z"),
-    id_("x\n"),
-    id_("nächtlich"),
+    bad_id("Nightly"),
+    bad_id("at-night"),
+    bad_id(""),
+    bad_id("x" * 65),
+    bad_id("#changes"),
+    bad_id("x:2026-10-21T12:00:00Z"),
+    bad_id("x\n"),
+    bad_id("nächtlich"),
     # triggers
     ("x", JOB, "--cron, --every, --at: one of them says when the job runs; none is given"),
-    with_("--every", "6h", said="--cron and --every are too many"),
+    bad_options("--every", "6h", said="--cron and --every are too many"),
     ("x", (*JOB, "--every", "6h", "--gap", "skip"), "--gap: it is for --cron alone: leave it out"),
     ("x", (*JOB, "--every", "6h", "--fold", "both"), "--fold: it is for --cron alone"),
-    with_("--gap", "sideways", said="'--gap': 'sideways' is not one of 'cronsim', 'run_after'"),
-    with_("--anchor", "2026-01-01T00:00:00Z", said="--anchor: it is for --every alone"),
-    every("0h", "--every: a period is at least a second and at most ten years: give"),
-    every("600w", "--every: a period is at least a second and at most ten years"),
-    every("999999999h", "--every: expected `int` <= 316000000"),
-    every("6", "'--every': '6' is no period: give a number with each of w d h m s"),
-    every("-6h", "is no period"),
-    every("1.5h", "is no period"),
-    every("6h 6h", "is no period"),
-    every("six hours", "is no period"),
-    at("2026-12-24T18:00:00"),
-    at("24.12.2026 18:00"),
-    at("2026-13-24T18:00:00Z"),
-    at("9999-12-31T23:59:59-12:00"),
-    at("tomorrow"),
+    bad_options(
+        "--gap", "sideways",
+        said="'--gap': 'sideways' is not one of 'cronsim', 'run_after'"
+    ),
+    bad_options("--anchor", "2026-01-01T00:00:00Z", said="--anchor: it is for --every alone"),
+    bad_every("0h", "--every: a period is at least a second and at most ten years: give"),
+    bad_every("600w", "--every: a period is at least a second and at most ten years"),
+    bad_every("999999999h", "--every: expected `int` <= 316000000"),
+    bad_every("6", "'--every': '6' is no period: give a number with each of w d h m s"),
+    bad_every("-6h", "is no period"),
+    bad_every("1.5h", "is no period"),
+    bad_every("6h 6h", "is no period"),
+    bad_every("six hours", "is no period"),
+    bad_instant("2026-12-24T18:00:00"),
+    bad_instant("24.12.2026 18:00"),
+    bad_instant("2026-13-24T18:00:00Z"),
+    bad_instant("9999-12-31T23:59:59-12:00"),
+    bad_instant("tomorrow"),
     # the rest
-    with_("--lock", "Nightly", said="--lock: is no identifier: give a-z, 0-9 and _"),
-    with_("--lock", "", said="--lock: is no identifier"),
-    with_("--max-instances", "0", said="--max-instances: expected `int` >= 1: give a whole number"),
-    with_("--max-instances", "101", said="--max-instances: expected `int` <= 100"),
-    with_("--max-instances", "two", said="'--max-instances': 'two' is not a valid integer"),
-    with_("--overlap", "queue", said="'--overlap': 'queue' is not one of 'skip', 'queue_one'"),
-    with_("--misfire-grace-s", "-1", said="--misfire-grace-s: expected `float` > 0.0: give"),
-    with_("--misfire-grace-s", "0", said="--misfire-grace-s: expected `float` > 0.0"),
-    with_("--misfire-grace-s", "nan", said="--misfire-grace-s: expected `float` > 0.0"),
-    with_("--misfire-grace-s", "inf", said="--misfire-grace-s: expected `float` <= 31622400.0"),
-    with_("--misfire-grace-s", "1h", said="'--misfire-grace-s': '1h' is not a valid float"),
-    with_("--jitter-s", "86401", said="--jitter-s: expected `float` <= 86400.0: give seconds"),
-    with_("--jitter-s", "nan", said="--jitter-s: expected `float` >= 0.0"),
-    with_("--bogus", said="No such option '--bogus'"),
-    with_("--cron", said="Option '--cron' requires an argument"),
-    with_("y", said="unexpected extra argument (y)"),
+    bad_options("--lock", "Nightly", said="--lock: is no identifier: give a-z, 0-9 and _"),
+    bad_options("--lock", "", said="--lock: is no identifier"),
+    bad_options(
+        "--max-instances", "0",
+        said="--max-instances: expected `int` >= 1: give a whole number"
+    ),
+    bad_options("--max-instances", "101", said="--max-instances: expected `int` <= 100"),
+    bad_options("--max-instances", "two", said="'--max-instances': 'two' is not a valid integer"),
+    bad_options(
+        "--overlap", "queue",
+        said="'--overlap': 'queue' is not one of 'skip', 'queue_one'"
+    ),
+    bad_options("--misfire-grace-s", "-1", said="--misfire-grace-s: expected `float` > 0.0: give"),
+    bad_options("--misfire-grace-s", "0", said="--misfire-grace-s: expected `float` > 0.0"),
+    bad_options("--misfire-grace-s", "nan", said="--misfire-grace-s: expected `float` > 0.0"),
+    bad_options(
+        "--misfire-grace-s", "inf",
+        said="--misfire-grace-s: expected `float` <= 31622400.0"
+    ),
+    bad_options("--misfire-grace-s", "1h", said="'--misfire-grace-s': '1h' is not a valid float"),
+    bad_options(
+        "--jitter-s", "86401",
+        said="--jitter-s: expected `float` <= 86400.0: give seconds"
+    ),
+    bad_options("--jitter-s", "nan", said="--jitter-s: expected `float` >= 0.0"),
+    bad_options("--bogus", said="No such option '--bogus'"),
+    bad_options("--cron", said="Option '--cron' requires an argument"),
+    bad_options("y", said="unexpected extra argument (y)"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("schedule_id", "args", "said"), BAD, ids=[f"{n:02}" for n in range(len(BAD))]
+    ("schedule_id", "args", "said"), BAD_INPUT, ids=[f"{n:02}" for n in range(len(BAD_INPUT))]
 )
 def test_a_schedule_that_cannot_be_is_refused_in_one_line_that_names_the_field(
     schedule_id: str, args: tuple[str, ...], said: str
 ) -> None:
-    done = invoke(NOWHERE, Clock(NOON), "schedule", "add", schedule_id, *args)
+    done = invoke(UNREACHABLE_DATABASE, Clock(NOON), "schedule", "add", schedule_id, *args)
 
     assert (done.exit_code, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
@@ -169,15 +190,15 @@ def test_a_schedule_that_cannot_be_is_refused_in_one_line_that_names_the_field(
     ],
 )
 def test_what_is_asked_wrongly_is_refused_in_one_line(args: tuple[str, ...], said: str) -> None:
-    done = invoke(NOWHERE, Clock(NOON), *args)
+    done = invoke(UNREACHABLE_DATABASE, Clock(NOON), *args)
 
     assert (done.exit_code, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert said in line
 
 
-def test_what_only_the_database_knows_is_refused_in_one_line_too(operate: Operate) -> None:
-    operate("schedule", "add", "mine", *DAILY)
+def test_what_only_the_database_knows_is_refused_in_one_line_too(run_cli: RunCli) -> None:
+    run_cli("schedule", "add", "mine", *DAILY)
     for args, said in (
         (("schedule", "show", "yours"), "there is no schedule yours; there are: mine, sync_games"),
         (("schedule", "add", "mine", *DAILY), "there is a schedule mine already"),
@@ -191,12 +212,12 @@ def test_what_only_the_database_knows_is_refused_in_one_line_too(operate: Operat
         (("schedule", "run-now", "yours"), "there is no schedule yours"),
         (("runs", "show", "mine:2026-10-21T12:00:00Z"), "there is no run 'mine:2026-10-21T12"),
     ):
-        done = operate(*args, code=2)
+        done = run_cli(*args, code=2)
         (line,) = done.stderr.splitlines()
         assert said in line, args
     (mine,) = [
         row
-        for row in json.loads(operate("schedule", "list", "--json").stdout)
+        for row in json.loads(run_cli("schedule", "list", "--json").stdout)
         if row["id"] == "mine"
     ]
     assert mine["trigger"] == "0 3 * * * (UTC)"

@@ -7,27 +7,27 @@ from pymongo import MongoClient
 from chesscoach.cli import db as command
 from chesscoach.context import Context
 from chesscoach.mongo import indexes
-from chesscoach.mongo.index_check import Overheard
+from chesscoach.mongo.index_check import QueryRecorder
 from chesscoach.mongo.store import open_store
-from tests.cli.conftest import Operate, invoke
+from tests.cli.conftest import RunCli, invoke
 from tests.conftest import NOON, Clock
-from tests.support.mongod_auth import Guarded, guarded
+from tests.support.mongod_auth import AuthenticatedMongod, authenticated_mongod
 
 HOUR_S = 3600
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    with guarded(tmp_path_factory.mktemp("guarded") / "data") as found:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthenticatedMongod]:
+    with authenticated_mongod(tmp_path_factory.mktemp("guarded") / "data") as found:
         yield found
 
 
-def by(server: Guarded, user: str, *args: str) -> Any:
+def run_as_user(server: AuthenticatedMongod, user: str, *args: str) -> Any:
     environment = {"MONGO_URL": server.url(user), "DB_NAME": server.database}
     return invoke(environment, Clock(NOON), "db", *args)
 
 
-def as_the_application_makes_it(db: Any) -> None:
+def create_application_indexes(db: Any) -> None:
     """Its own init script: the indexes that its schema expects, under the driver's names."""
     db.users.create_index("user_id", unique=True)
     db.users.create_index("email", unique=True)
@@ -43,31 +43,31 @@ def as_the_application_makes_it(db: Any) -> None:
 # init
 
 
-def test_an_empty_database_is_prepared_and_a_second_time_nothing_is_made(operate: Operate) -> None:
-    first = operate("db", "init").stdout
+def test_an_empty_database_is_prepared_and_a_second_time_nothing_is_made(run_cli: RunCli) -> None:
+    first = run_cli("db", "init").stdout
     assert first.count("made ") == len(indexes.INDEXES)
-    second = operate("db", "init").stdout
+    second = run_cli("db", "init").stdout
     assert (second.count("made "), second.count("present ")) == (0, len(indexes.INDEXES))
 
 
 def test_the_applications_own_database_keeps_its_indexes_and_gets_what_it_lacks(
-    operate: Operate, db: Any
+    run_cli: RunCli, db: Any
 ) -> None:
-    as_the_application_makes_it(db)
+    create_application_indexes(db)
     before = {name: db[name].index_information() for name in db.list_collection_names()}
-    told = operate("db", "init").stdout
+    told = run_cli("db", "init").stdout
     assert "present  user_sessions.chesscoach_expires_at" in told
     assert "present  users.chesscoach_user_id" in told
     assert "made     games.chesscoach_user_id_url" in told
     for name, standing in before.items():
         assert standing.items() <= db[name].index_information().items()
-    operate("db", "check")
+    run_cli("db", "check")
 
 
-def test_a_drifting_index_is_named_and_all_others_are_made(operate: Operate, db: Any) -> None:
+def test_a_drifting_index_is_named_and_all_others_are_made(run_cli: RunCli, db: Any) -> None:
     db.games.create_index("game_id", name="chesscoach_game_id")
     db.job_runs.create_index("other", name="chesscoach_schedule_slot")
-    told = operate("db", "init", code=2).stderr
+    told = run_cli("db", "init", code=2).stderr
     assert "games: an index on (game_id) exists with other options" in told
     assert "job_runs: the index chesscoach_schedule_slot is not on (schedule, slot)" in told
     assert "chesscoach_user_id_url" in db.games.index_information()
@@ -76,21 +76,23 @@ def test_a_drifting_index_is_named_and_all_others_are_made(operate: Operate, db:
 
 
 def test_a_ttl_index_waits_while_it_would_delete_a_great_deal_at_once(
-    operate: Operate, db: Any, monkeypatch: pytest.MonkeyPatch
+    run_cli: RunCli, db: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes, "STORM", 5)
     db.user_sessions.insert_many([{"expires_at": NOON} for _ in range(6)])
-    told = operate("db", "init", code=1).stdout
+    told = run_cli("db", "init", code=1).stdout
     assert "waiting  user_sessions.chesscoach_expires_at" in told
     assert "chesscoach.jobs.cleanup" in told
     assert db.user_sessions.count_documents({}) == 6
     assert "chesscoach_expires_at" not in db.user_sessions.index_information()
-    assert "made     user_sessions" in operate("db", "init", "--storm").stdout
+    assert "made     user_sessions" in run_cli("db", "init", "--storm").stdout
 
 
 @pytest.mark.parametrize("user", ["reader", "worker"])
-def test_who_may_not_make_indexes_is_told_so_in_one_line(server: Guarded, user: str) -> None:
-    result = by(server, user, "init")
+def test_who_may_not_make_indexes_is_told_so_in_one_line(
+    server: AuthenticatedMongod, user: str
+) -> None:
+    result = run_as_user(server, user, "init")
     assert result.exit_code == 2
     assert "the user in MONGO_URL may not make" in result.stderr
     assert "readWrite" in result.stderr
@@ -98,9 +100,11 @@ def test_who_may_not_make_indexes_is_told_so_in_one_line(server: Guarded, user: 
     assert "secret" not in result.output
 
 
-def test_an_operator_who_may_prepares_it_for_a_user_who_may_not(server: Guarded) -> None:
-    assert by(server, "root", "init").exit_code == 0
-    again = by(server, "worker", "init")
+def test_an_operator_who_may_prepares_it_for_a_user_who_may_not(
+    server: AuthenticatedMongod,
+) -> None:
+    assert run_as_user(server, "root", "init").exit_code == 0
+    again = run_as_user(server, "worker", "init")
     assert (again.exit_code, again.stdout.count("made ")) == (0, 0)
     with MongoClient[dict[str, Any]](server.url("root")) as client:
         for name in client[server.database].list_collection_names():
@@ -111,14 +115,14 @@ def test_an_operator_who_may_prepares_it_for_a_user_who_may_not(server: Guarded)
 # check
 
 
-def test_all_is_well_where_all_was_prepared(operate: Operate, read: Any) -> None:
-    operate("db", "init")
-    assert operate("db", "check").stdout.startswith("ok ")
-    assert read("db", "check") == {"missing": [], "drifting": [], "scans": [], "unused": []}
+def test_all_is_well_where_all_was_prepared(run_cli: RunCli, run_cli_json: Any) -> None:
+    run_cli("db", "init")
+    assert run_cli("db", "check").stdout.startswith("ok ")
+    assert run_cli_json("db", "check") == {"missing": [], "drifting": [], "scans": [], "unused": []}
 
 
-def test_it_names_what_is_missing_and_changes_nothing(operate: Operate, db: Any) -> None:
-    told = operate("db", "check", code=1).stdout
+def test_it_names_what_is_missing_and_changes_nothing(run_cli: RunCli, db: Any) -> None:
+    told = run_cli("db", "check", code=1).stdout
     assert "missing   users.chesscoach_user_id: run `chesscoach db init`" in told
     assert db.list_collection_names() == []
 
@@ -145,20 +149,20 @@ def test_it_names_what_is_missing_and_changes_nothing(operate: Operate, db: Any)
     ],
 )
 def test_it_says_how_an_index_drifts(
-    operate: Operate, db: Any, collection: str, keys: Any, options: dict[str, Any], how: str
+    run_cli: RunCli, db: Any, collection: str, keys: Any, options: dict[str, Any], how: str
 ) -> None:
     db[collection].create_index(keys, **options)
-    told = operate("db", "check", code=1).stdout
+    told = run_cli("db", "check", code=1).stdout
     (line,) = [line for line in told.splitlines() if line.startswith("drifting")]
     assert f" {collection}." in line
     assert how in line
 
 
-def test_another_index_that_serves_makes_up_for_one_that_drifts(operate: Operate, db: Any) -> None:
-    operate("db", "init")
+def test_another_index_that_serves_makes_up_for_one_that_drifts(run_cli: RunCli, db: Any) -> None:
+    run_cli("db", "init")
     keys = [("user_id", 1), ("url", 1)]
     db.games.create_index(keys, name="his", partialFilterExpression={"url": {"$exists": True}})
-    operate("db", "check")
+    run_cli("db", "check")
 
 
 @pytest.mark.parametrize(
@@ -171,29 +175,29 @@ def test_another_index_that_serves_makes_up_for_one_that_drifts(operate: Operate
     ],
 )
 def test_the_server_itself_says_what_it_reads_whole(
-    operate: Operate, db: Any, collection: str, name: str, read: str
+    run_cli: RunCli, db: Any, collection: str, name: str, read: str
 ) -> None:
-    operate("db", "init")
+    run_cli("db", "init")
     for each in db[collection].index_information():
         if each != "_id_":
             db[collection].drop_index(each)
-    told = operate("db", "check", code=1).stdout
+    told = run_cli("db", "check", code=1).stdout
     assert f"missing   {collection}.{name}" in told
     assert f"scan      {read}: the server reads all of {collection}" in told
 
 
 async def test_what_is_explained_is_what_the_store_asks(ctx: Context) -> None:
     """Each of the reads does ask something, so none is well for want of a question."""
-    heard = Overheard()
+    heard = QueryRecorder()
     async with open_store(ctx.config, ctx.process, ctx.metrics, [heard]) as store:
-        for name, read in command.reads(store, NOON).items():
+        for name, read in command.read_queries(store, NOON).items():
             heard.commands.clear()
             await read()
             assert heard.commands, name
 
 
-def test_a_reader_may_check(server: Guarded) -> None:
-    result = by(server, "reader", "check")
+def test_a_reader_may_check(server: AuthenticatedMongod) -> None:
+    result = run_as_user(server, "reader", "check")
     assert result.exit_code == 1, result.output
     assert "missing   users.chesscoach_user_id" in result.stdout
 
@@ -207,9 +211,9 @@ def test_a_database_that_is_not_there_is_one_clear_line(clock: Clock) -> None:
 
 
 def test_where_counting_began_long_ago_unused_indexes_are_told(
-    environment: dict[str, str], operate: Operate
+    environment: dict[str, str], run_cli: RunCli
 ) -> None:
-    operate("db", "init")
+    run_cli("db", "init")
     later = Clock(NOON)
     later.now = NOON.replace(year=NOON.year + 1)
     told = invoke(environment, later, "db", "check").stdout

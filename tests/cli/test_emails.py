@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from bson import encode
 
-from tests.cli.conftest import Operate
+from tests.cli.conftest import RunCli
 from tests.conftest import NOON, Clock
 from tests.support.processes import run
 
-Read = Callable[..., Any]
+RunCliJson = Callable[..., Any]
 WEEK = "2026-W42"
 """The last one that is over at NOON, a Wednesday of W43."""
 
 
-def row(db: Any, user_id: str, state: str, week: str = WEEK, **fields: Any) -> str:
+def insert_email(db: Any, user_id: str, state: str, week: str = WEEK, **fields: Any) -> str:
     """A mail in the outbox."""
     key = f"weekly_summary:{user_id}:{week}"
     db.email_outbox.insert_one(
@@ -34,7 +34,7 @@ def row(db: Any, user_id: str, state: str, week: str = WEEK, **fields: Any) -> s
     return key
 
 
-def user(db: Any, user_id: str = "ann", **fields: Any) -> None:
+def insert_user(db: Any, user_id: str = "ann", **fields: Any) -> None:
     """A player who wants the mail, unless told otherwise."""
     db.users.insert_one(
         {
@@ -44,7 +44,7 @@ def user(db: Any, user_id: str = "ann", **fields: Any) -> None:
     )  # fmt: skip
 
 
-def game(db: Any, ended_at: str) -> None:
+def insert_game(db: Any, ended_at: str) -> None:
     """A blitz game on Lichess that Ann has won."""
     db.games.insert_one(
         {
@@ -55,7 +55,7 @@ def game(db: Any, ended_at: str) -> None:
     )  # fmt: skip
 
 
-def digest(db: Any) -> str:
+def database_digest(db: Any) -> str:
     """All that stands in the database."""
     found = hashlib.sha256()
     for name in sorted(db.list_collection_names()):
@@ -68,13 +68,13 @@ def digest(db: Any) -> str:
 
 
 def test_mails_are_listed_with_a_tally_and_by_what_one_looks_for(
-    operate: Operate, read: Read, db: Any
+    run_cli: RunCli, run_cli_json: RunCliJson, db: Any
 ) -> None:
-    ann = row(db, "ann", "sent", finished_at=NOON, attempts=2, reason="event")
-    bob = row(db, "bob", "unknown", reason="not answered in time (for bob@example.org)")
-    old = row(db, "ann", "failed", "2026-W41")
+    ann = insert_email(db, "ann", "sent", finished_at=NOON, attempts=2, reason="event")
+    bob = insert_email(db, "bob", "unknown", reason="not answered in time (for bob@example.org)")
+    old = insert_email(db, "ann", "failed", "2026-W41")
 
-    found = read("email", "list")
+    found = run_cli_json("email", "list")
 
     assert [mail["id"] for mail in found["mails"]] == [ann, bob, old]
     assert found["tally"] == {
@@ -89,49 +89,49 @@ def test_mails_are_listed_with_a_tally_and_by_what_one_looks_for(
         (("--limit", "1"), [ann]),
         (("--user", "nobody"), []),
     ):
-        assert [mail["id"] for mail in read("email", "list", *options)["mails"]] == ids
-    lines = operate("email", "list", "--week", WEEK).stdout.splitlines()
+        assert [mail["id"] for mail in run_cli_json("email", "list", *options)["mails"]] == ids
+    lines = run_cli("email", "list", "--week", WEEK).stdout.splitlines()
     assert lines[1].split() == [ann, "sent", "event", "2", "2026-10-21T12:00:00Z"]
     assert lines[2].endswith("2026-10-21T10:00:00Z")
     assert lines[-1] == f"mails of {WEEK}: 1 sent, 1 unknown"
-    assert operate("email", "list", "--user", "eve").stdout.splitlines()[-1] == (
+    assert run_cli("email", "list", "--user", "eve").stdout.splitlines()[-1] == (
         "mails to eve: none"
     )
 
 
 @pytest.mark.parametrize("state", ["failed", "skipped", "unknown"])
 def test_a_mail_that_did_not_arrive_is_owed_again(
-    operate: Operate, read: Read, db: Any, state: str
+    run_cli: RunCli, run_cli_json: RunCliJson, db: Any, state: str
 ) -> None:
-    key = row(db, "ann", state, finished_at=NOON, reason="x")
+    key = insert_email(db, "ann", state, finished_at=NOON, reason="x")
 
-    told = operate("email", "resend", key).stdout
+    told = run_cli("email", "resend", key).stdout
 
     assert told.startswith(f"{key} is pending; it was {state}\n")
     assert f"`python -m chesscoach.jobs.weekly_emails --owed --week {WEEK}`" in told
     assert ("it comes a second time" in told) is (state == "unknown")
-    (mail,) = read("email", "list", "--state", "pending")["mails"]
+    (mail,) = run_cli_json("email", "list", "--state", "pending")["mails"]
     assert (mail["id"], mail["reason"], mail["finished_at"]) == (key, "by hand", None)
 
 
 @pytest.mark.parametrize("state", ["sent", "pending", "sending"])
 def test_a_mail_that_is_on_its_way_or_has_arrived_is_not_owed_again(
-    operate: Operate, db: Any, state: str
+    run_cli: RunCli, db: Any, state: str
 ) -> None:
-    key = row(db, "ann", state)
-    before = digest(db)
+    key = insert_email(db, "ann", state)
+    before = database_digest(db)
 
-    done = operate("email", "resend", key, code=2)
+    done = run_cli("email", "resend", key, code=2)
 
     assert done.stderr.strip() == (
         f"chesscoach: {key} is {state}: only what failed, was skipped or is unknown can be owed "
         "again"
     )
-    assert digest(db) == before
+    assert database_digest(db) == before
 
 
-def test_a_mail_that_there_is_not_is_refused(operate: Operate) -> None:
-    done = operate("email", "resend", "weekly_summary:eve:2026-W42", code=2)
+def test_a_mail_that_there_is_not_is_refused(run_cli: RunCli) -> None:
+    done = run_cli("email", "resend", "weekly_summary:eve:2026-W42", code=2)
 
     assert "there is no mail 'weekly_summary:eve:2026-W42'" in done.stderr
 
@@ -149,9 +149,9 @@ def test_a_mail_that_there_is_not_is_refused(operate: Operate) -> None:
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(
-    operate: Operate, args: tuple[str, ...], said: str
+    run_cli: RunCli, args: tuple[str, ...], said: str
 ) -> None:
-    done = operate("email", *args, code=2)
+    done = run_cli("email", *args, code=2)
 
     (line,) = done.stderr.splitlines()
     assert line.startswith("chesscoach: ")
@@ -162,7 +162,7 @@ def test_what_cannot_be_used_is_said_in_one_line(
 
 
 def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
-    operate: Operate, read: Read, db: Any
+    run_cli: RunCli, run_cli_json: RunCliJson, db: Any
 ) -> None:
     for number in range(3):
         db.email_suppressions.insert_one(
@@ -170,46 +170,48 @@ def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
              "at": NOON + timedelta(hours=number)}
         )  # fmt: skip
 
-    found = read("email", "suppressed", "--limit", "2")
+    found = run_cli_json("email", "suppressed", "--limit", "2")
 
     assert found["count"] == 3
     assert [each["address"] for each in found["newest"]] == ["p2@example.org", "p1@example.org"]
-    told = operate("email", "suppressed").stdout.splitlines()
+    told = run_cli("email", "suppressed").stdout.splitlines()
     assert told[1].split() == ["p2@example.org", "bounce", "2026-10-21T14:00:00Z"]
     assert told[-1] == "suppressed: 3"
-    one = operate("email", "suppressed", " P0@Example.org").stdout
+    one = run_cli("email", "suppressed", " P0@Example.org").stdout
     assert one == "p0@example.org  bounce  2026-10-21T12:00:00Z\n"
-    assert operate("email", "suppressed", "eve@example.org").stdout == (
+    assert run_cli("email", "suppressed", "eve@example.org").stdout == (
         "eve@example.org is not suppressed\n"
     )
-    assert read("email", "suppressed", "eve@example.org") == {
+    assert run_cli_json("email", "suppressed", "eve@example.org") == {
         "address": "eve@example.org",
         "suppressed": None,
     }
 
 
-def test_an_address_gets_mail_again(operate: Operate, read: Read, db: Any) -> None:
+def test_an_address_gets_mail_again(run_cli: RunCli, run_cli_json: RunCliJson, db: Any) -> None:
     db.email_suppressions.insert_one({"_id": "ann@example.org", "reason": "drop", "at": NOON})
 
-    told = operate("email", "unsuppress", "Ann@example.org").stdout
+    told = run_cli("email", "unsuppress", "Ann@example.org").stdout
 
     assert told.startswith("ann@example.org gets mail again")
-    assert read("email", "suppressed")["count"] == 0
-    done = operate("email", "unsuppress", "ann@example.org", code=2)
+    assert run_cli_json("email", "suppressed")["count"] == 0
+    done = run_cli("email", "unsuppress", "ann@example.org", code=2)
     assert "it is not suppressed" in done.stderr
 
 
 # The preview
 
 
-def test_a_preview_is_two_files_and_changes_nothing(operate: Operate, read: Read, db: Any) -> None:
-    user(db)
-    game(db, "2026-10-16T18:00:00+00:00")
-    before = digest(db)
+def test_a_preview_is_two_files_and_changes_nothing(
+    run_cli: RunCli, run_cli_json: RunCliJson, db: Any
+) -> None:
+    insert_user(db)
+    insert_game(db, "2026-10-16T18:00:00+00:00")
+    before = database_digest(db)
 
-    told = operate("email", "preview", "ann").stdout.splitlines()
+    told = run_cli("email", "preview", "ann").stdout.splitlines()
 
-    assert digest(db) == before
+    assert database_digest(db) == before
     said = dict(line.split(maxsplit=1) for line in told)
     html, text = Path(said["html"]), Path(said["text"])
     assert html == Path(".chesscoach/preview/ann_2026-W42.html").absolute()
@@ -220,13 +222,13 @@ def test_a_preview_is_two_files_and_changes_nothing(operate: Operate, read: Read
 
 
 def test_the_link_to_unsubscribe_in_a_preview_is_none(
-    environment: dict[str, str], operate: Operate, read: Read, db: Any
+    environment: dict[str, str], run_cli: RunCli, run_cli_json: RunCliJson, db: Any
 ) -> None:
-    user(db)
+    insert_user(db)
     environment["CHESSCOACH_EMAILS__PUBLIC_URL"] = "https://chess.example.org/"
     environment["CHESSCOACH_EMAILS__SIGNING_KEY"] = "k" * 32
 
-    html = Path(read("email", "preview", "ann")["html"]).read_text()
+    html = Path(run_cli_json("email", "preview", "ann")["html"]).read_text()
 
     assert html.count("https://chess.example.org/unsubscribe/") == html.count(
         'https://chess.example.org/unsubscribe/preview"'
@@ -245,13 +247,13 @@ def test_the_link_to_unsubscribe_in_a_preview_is_none(
     ],
 )
 def test_who_gets_no_mail_is_previewed_all_the_same_and_told_why(
-    read: Read, db: Any, fields: dict[str, Any], said: str
+    run_cli_json: RunCliJson, db: Any, fields: dict[str, Any], said: str
 ) -> None:
     db.email_suppressions.insert_one({"_id": "bounced@example.org", "reason": "drop", "at": NOON})
-    user(db, **fields)
-    game(db, "2026-10-16T18:00:00+00:00")
+    insert_user(db, **fields)
+    insert_game(db, "2026-10-16T18:00:00+00:00")
 
-    found = read("email", "preview", "ann")
+    found = run_cli_json("email", "preview", "ann")
 
     (remark,) = found["remarks"]
     assert said in remark
@@ -259,45 +261,47 @@ def test_who_gets_no_mail_is_previewed_all_the_same_and_told_why(
 
 
 def test_a_week_without_anything_to_tell_shows_the_note_and_says_so(
-    environment: dict[str, str], read: Read, db: Any
+    environment: dict[str, str], run_cli_json: RunCliJson, db: Any
 ) -> None:
-    user(db)
+    insert_user(db)
 
-    found = read("email", "preview", "ann")
+    found = run_cli_json("email", "preview", "ann")
 
     (remark,) = found["remarks"]
     assert "there is nothing to tell of this week" in remark
     assert "no games" in found["subject"]
     environment["CHESSCOACH_EMAILS__NO_GAMES_NOTE"] = "true"
-    assert read("email", "preview", "ann")["remarks"] == []
+    assert run_cli_json("email", "preview", "ann")["remarks"] == []
 
 
-def test_what_has_become_of_the_mail_is_told_with_its_preview(read: Read, db: Any) -> None:
-    user(db)
-    game(db, "2026-10-16T18:00:00+00:00")
-    row(db, "ann", "skipped", reason="no_games")
+def test_what_has_become_of_the_mail_is_told_with_its_preview(
+    run_cli_json: RunCliJson, db: Any
+) -> None:
+    insert_user(db)
+    insert_game(db, "2026-10-16T18:00:00+00:00")
+    insert_email(db, "ann", "skipped", reason="no_games")
 
-    (remark,) = read("email", "preview", "ann")["remarks"]
+    (remark,) = run_cli_json("email", "preview", "ann")["remarks"]
 
     assert remark == "in the outbox the mail of this week is skipped (no_games)"
 
 
 def test_the_week_is_that_of_the_schedules_zone_or_of_the_players_own(
-    environment: dict[str, str], operate: Operate, read: Read, db: Any, clock: Clock
+    environment: dict[str, str], run_cli: RunCli, run_cli_json: RunCliJson, db: Any, clock: Clock
 ) -> None:
-    user(db, timezone="America/Los_Angeles")
+    insert_user(db, timezone="America/Los_Angeles")
     clock.now = NOON.replace(day=18, hour=23)  # Sunday evening in UTC, Monday in Tokyo
     made = ("--job", "weekly_emails", "--cron", "0 9 * * 1", "--timezone", "Asia/Tokyo")
-    operate("schedule", "add", "weekly_emails", *made)
+    run_cli("schedule", "add", "weekly_emails", *made)
 
-    found = read("email", "preview", "ann")
+    found = run_cli_json("email", "preview", "ann")
     assert (found["week"], found["timezone"]) == ("2026-W42", "Asia/Tokyo")
 
     environment["CHESSCOACH_EMAILS__DELIVER_AT"] = "local 09:00"
-    found = read("email", "preview", "ann")
+    found = run_cli_json("email", "preview", "ann")
     assert (found["week"], found["timezone"]) == ("2026-W41", "America/Los_Angeles")
 
-    assert read("email", "preview", "ann", "--week", "2026-W30")["week"] == "2026-W30"
+    assert run_cli_json("email", "preview", "ann", "--week", "2026-W30")["week"] == "2026-W30"
 
 
 @pytest.mark.parametrize(
@@ -310,21 +314,21 @@ def test_the_week_is_that_of_the_schedules_zone_or_of_the_players_own(
     ],
 )
 def test_a_preview_of_nothing_is_refused_in_one_line(
-    operate: Operate, db: Any, args: tuple[str, ...], said: str
+    run_cli: RunCli, db: Any, args: tuple[str, ...], said: str
 ) -> None:
-    user(db)
+    insert_user(db)
     Path("taken").write_text("")
 
-    done = operate("email", "preview", *args, code=2)
+    done = run_cli("email", "preview", *args, code=2)
 
     (line,) = done.stderr.splitlines()
     assert said in line
 
 
-def test_a_name_that_is_a_path_stays_in_the_folder(read: Read, db: Any) -> None:
-    user(db, "../../ann")
+def test_a_name_that_is_a_path_stays_in_the_folder(run_cli_json: RunCliJson, db: Any) -> None:
+    insert_user(db, "../../ann")
 
-    found = read("email", "preview", "../../ann", "--out", "here")
+    found = run_cli_json("email", "preview", "../../ann", "--out", "here")
 
     assert Path(found["html"]).parent == Path("here").absolute()
     assert sorted(os.listdir("here")) == sorted(Path(found[k]).name for k in ("html", "text"))
@@ -333,7 +337,7 @@ def test_a_name_that_is_a_path_stays_in_the_folder(read: Read, db: Any) -> None:
 async def test_the_preview_opens_in_a_browser(
     environment: dict[str, str], db: Any, tmp_path: Path
 ) -> None:
-    user(db)
+    insert_user(db)
     browser = tmp_path / "browser"
     browser.write_text(f"#!{sys.executable}\nimport sys\nopen('opened', 'w').write(sys.argv[1])\n")
     browser.chmod(0o755)
@@ -351,7 +355,7 @@ async def test_the_preview_opens_in_a_browser(
 async def test_where_there_is_no_browser_it_says_so_and_leaves_with_0(
     environment: dict[str, str], db: Any, tmp_path: Path
 ) -> None:
-    user(db)
+    insert_user(db)
 
     nothing = {**environment, "PATH": str(tmp_path)}
 

@@ -8,22 +8,22 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from chesscoach.config import Address
+from chesscoach.config import ListenAddress
 from chesscoach.metrics import Metrics
-from chesscoach.web.server import listen
-from tests.support.processes import Ended, run
+from chesscoach.web.server import start_listener
+from tests.support.processes import FinishedProcess, run
 
-NOBODY = "127.0.0.1:1"
+UNUSED_URL = "127.0.0.1:1"
 
 
-async def check(environment: dict[str, str], *args: str) -> Ended:
+async def run_healthcheck(environment: dict[str, str], *args: str) -> FinishedProcess:
     done = await run(environment, "chesscoach.cli", "healthcheck", *args)
     assert len((done.out + done.err).splitlines()) == 1, done
     return done
 
 
 @asynccontextmanager
-async def process(live: int = 200, ready: int = 200) -> AsyncIterator[str]:
+async def health_server(live: int = 200, ready: int = 200) -> AsyncIterator[str]:
     """What answers as a process of ours; gives its `host:port`."""
 
     async def healthz(_: web.Request) -> web.Response:
@@ -33,57 +33,61 @@ async def process(live: int = 200, ready: int = 200) -> AsyncIterator[str]:
         return web.json_response({"ready": ready == 200}, status=ready)
 
     routes = [web.get("/healthz", healthz), web.get("/readyz", readyz)]
-    async with listen("admin", Address(host="127.0.0.1", port=0), routes, Metrics()) as url:
+    async with start_listener(
+        "admin", ListenAddress(host="127.0.0.1", port=0), routes, Metrics()
+    ) as url:
         yield url.removeprefix("http://")
 
 
 async def test_it_leaves_with_0_when_all_is_well() -> None:
-    async with process() as address:
-        done = await check({"CHESSCOACH_WEB__ADMIN": address})
+    async with health_server() as address:
+        done = await run_healthcheck({"CHESSCOACH_WEB__ADMIN": address})
 
     assert (done.code, done.err) == (0, "")
     assert done.out == f'http://{address}/healthz: 200 {{"healthy": true}}\n'
 
 
 async def test_it_leaves_with_1_when_it_is_not() -> None:
-    async with process(live=503) as address:
-        done = await check({"CHESSCOACH_WEB__ADMIN": address})
+    async with health_server(live=503) as address:
+        done = await run_healthcheck({"CHESSCOACH_WEB__ADMIN": address})
 
     assert (done.code, done.out) == (1, "")
     assert done.err == f'http://{address}/healthz: 503 {{"healthy": false}}\n'
 
 
 async def test_it_asks_whether_we_are_ready_when_told_to() -> None:
-    async with process(ready=503) as address:
+    async with health_server(ready=503) as address:
         environment = {"CHESSCOACH_WEB__ADMIN": address}
-        assert (await check(environment)).code == 0
-        done = await check(environment, "--ready")
+        assert (await run_healthcheck(environment)).code == 0
+        done = await run_healthcheck(environment, "--ready")
 
     assert done.code == 1
     assert "/readyz: 503" in done.err
 
 
 async def test_it_asks_the_public_listener_where_there_is_one() -> None:
-    async with process() as address:
+    async with health_server() as address:
         anywhere = f"0.0.0.0:{address.rpartition(':')[2]}"
-        environment = {"CHESSCOACH_WEB__ADMIN": NOBODY, "CHESSCOACH_WEB__PUBLIC": anywhere}
-        done = await check(environment)
+        environment = {"CHESSCOACH_WEB__ADMIN": UNUSED_URL, "CHESSCOACH_WEB__PUBLIC": anywhere}
+        done = await run_healthcheck(environment)
 
     assert done.code == 0
     assert address in done.out, "0.0.0.0 is listened on, and asked as 127.0.0.1"
 
 
 async def test_it_asks_another_one_when_told_its_url() -> None:
-    async with process(ready=503) as address:
-        environment = {"CHESSCOACH_WEB__ADMIN": NOBODY}
-        assert (await check(environment, "--url", f"http://{address}")).code == 0
-        assert (await check(environment, "--url", f"http://{address}/", "--ready")).code == 1
-        assert (await check(environment, "--url", f"http://{address}/readyz")).code == 1
-        assert (await check(environment, "--url", f"http://{address}/nothing")).code == 1
+    async with health_server(ready=503) as address:
+        environment = {"CHESSCOACH_WEB__ADMIN": UNUSED_URL}
+        assert (await run_healthcheck(environment, "--url", f"http://{address}")).code == 0
+        assert (
+            await run_healthcheck(environment, "--url", f"http://{address}/", "--ready")
+        ).code == 1
+        assert (await run_healthcheck(environment, "--url", f"http://{address}/readyz")).code == 1
+        assert (await run_healthcheck(environment, "--url", f"http://{address}/nothing")).code == 1
 
 
 async def test_where_nobody_listens_it_leaves_with_1() -> None:
-    done = await check({"CHESSCOACH_WEB__ADMIN": NOBODY})
+    done = await run_healthcheck({"CHESSCOACH_WEB__ADMIN": UNUSED_URL})
 
     assert done.code == 1
     assert done.err == "http://127.0.0.1:1/healthz: ConnectionRefusedError\n"
@@ -93,7 +97,9 @@ async def test_it_waits_three_seconds_and_no_longer() -> None:
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begun = loop.time()
-        done = await check({"CHESSCOACH_WEB__ADMIN": f"127.0.0.1:{silent.getsockname()[1]}"})
+        done = await run_healthcheck(
+            {"CHESSCOACH_WEB__ADMIN": f"127.0.0.1:{silent.getsockname()[1]}"}
+        )
 
     assert done.code == 1
     assert "no answer within 3 s" in done.err or "TimeoutError" in done.err
@@ -116,7 +122,7 @@ async def test_it_waits_three_seconds_and_no_longer() -> None:
 async def test_what_cannot_be_asked_is_1_too_for_containers_know_no_other_code(
     environment: dict[str, str], args: tuple[str, ...], said: str
 ) -> None:
-    done = await check(environment, *args)
+    done = await run_healthcheck(environment, *args)
 
     assert done.code == 1
     assert said in done.err

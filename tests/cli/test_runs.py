@@ -10,43 +10,43 @@ from bson import Timestamp
 from chesscoach.context import Context
 from chesscoach.jobs.sync_games import JOB
 from chesscoach.worker.runner import attempts, claim
-from tests.cli.conftest import Operate
+from tests.cli.conftest import RunCli
 from tests.conftest import NOON, Clock
 from tests.support.processes import run
 
-Read = Callable[..., Any]
+RunCliJson = Callable[..., Any]
 
 
 @pytest.fixture
-def prepared(operate: Operate) -> None:
+def prepared_database(run_cli: RunCli) -> None:
     """The database has its indexes."""
-    operate("db", "init")
+    run_cli("db", "init")
 
 
-@pytest.mark.usefixtures("prepared")
+@pytest.mark.usefixtures("prepared_database")
 def test_a_schedules_job_runs_at_once_as_a_run_by_hand(
-    operate: Operate, read: Read, environment: dict[str, str]
+    run_cli: RunCli, run_cli_json: RunCliJson, environment: dict[str, str]
 ) -> None:
     environment["KUBERNETES_SERVICE_HOST"] = "10.0.0.1"
-    operate("schedule", "add", "mine", "--job", "sync_games", "--at", "2030-01-01T00:00:00Z",
+    run_cli("schedule", "add", "mine", "--job", "sync_games", "--at", "2030-01-01T00:00:00Z",
         "--lock", "other", "--arg", "all=true")  # fmt: skip
-    operate("schedule", "pause", "mine")
+    run_cli("schedule", "pause", "mine")
 
-    told = operate("schedule", "run-now", "mine").stdout
-    record = read("schedule", "run-now", "mine")
+    told = run_cli("schedule", "run-now", "mine").stdout
+    record = run_cli_json("schedule", "run-now", "mine")
 
     assert told.startswith("succeeded: 0 done, 0 failed, 0 skipped of 0 (sync_games:manual:")
     assert (record["outcome"], record["source"], record["slot"]) == ("succeeded", "cli", None)
-    shown = read("runs", "show", record["run_id"])
+    shown = run_cli_json("runs", "show", record["run_id"])
     assert (shown["lease"], shown["source"]) == ("other", "cli")
 
 
-@pytest.mark.usefixtures("prepared")
-def test_arguments_that_the_job_cannot_use_end_it_with_their_code(operate: Operate) -> None:
-    operate("schedule", "add", "mine", "--job", "sync_games", "--cron", "0 3 * * *", "--arg",
+@pytest.mark.usefixtures("prepared_database")
+def test_arguments_that_the_job_cannot_use_end_it_with_their_code(run_cli: RunCli) -> None:
+    run_cli("schedule", "add", "mine", "--job", "sync_games", "--cron", "0 3 * * *", "--arg",
         "user=nobody")  # fmt: skip
 
-    done = operate("schedule", "run-now", "mine", code=2)
+    done = run_cli("schedule", "run-now", "mine", code=2)
 
     assert done.stdout.startswith("failed: ")
 
@@ -54,15 +54,15 @@ def test_arguments_that_the_job_cannot_use_end_it_with_their_code(operate: Opera
 async def test_run_now_beside_another_run_leaves_with_75_and_says_who(
     environment: dict[str, str], ctx: Context
 ) -> None:
-    async with ctx.store.leases.keeping():
-        mine = await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))
+    async with ctx.store.leases.renewing():
+        mine = await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))
         done = await run(environment, "chesscoach.cli", "schedule", "run-now", "sync_games")
 
     assert (done.code, done.out) == (75, "")
-    assert f"sync_games is at work already: run {mine.new.id}" in done.err.splitlines()[-1]
+    assert f"sync_games is at work already: run {mine.run.id}" in done.err.splitlines()[-1]
 
 
-def row(db: Any, hours: int, **fields: Any) -> str:
+def insert_run(db: Any, hours: int, **fields: Any) -> str:
     """A record of a slot so many hours from noon."""
     at = NOON + timedelta(hours=hours)
     key = f"sync_games:{at:%Y-%m-%dT%H:%M:%SZ}"
@@ -78,36 +78,36 @@ def row(db: Any, hours: int, **fields: Any) -> str:
 
 
 def test_runs_are_listed_the_newest_first_and_by_what_one_looks_for(
-    operate: Operate, read: Read, db: Any
+    run_cli: RunCli, run_cli_json: RunCliJson, db: Any
 ) -> None:
-    first = row(db, -12)
-    span = row(db, -6, outcome="coalesced", count=4, first=NOON - timedelta(hours=9))
-    other = row(db, 0, job="other", schedule="other", attempt=2)
+    first = insert_run(db, -12)
+    span = insert_run(db, -6, outcome="coalesced", count=4, first=NOON - timedelta(hours=9))
+    other = insert_run(db, 0, job="other", schedule="other", attempt=2)
 
-    assert [each["id"] for each in read("runs", "list")] == [other, span, first]
-    assert [each["id"] for each in read("runs", "list", "--limit", "1")] == [other]
-    assert [each["id"] for each in read("runs", "list", "--job", "other")] == [other]
-    assert [each["id"] for each in read("runs", "list", "--schedule", "sync_games")] == [
+    assert [each["id"] for each in run_cli_json("runs", "list")] == [other, span, first]
+    assert [each["id"] for each in run_cli_json("runs", "list", "--limit", "1")] == [other]
+    assert [each["id"] for each in run_cli_json("runs", "list", "--job", "other")] == [other]
+    assert [each["id"] for each in run_cli_json("runs", "list", "--schedule", "sync_games")] == [
         span,
         first,
     ]
-    assert [each["id"] for each in read("runs", "list", "--outcome", "coalesced")] == [span]
-    assert read("runs", "list", "--job", "nobodys") == []
-    lines = operate("runs", "list").stdout.splitlines()
+    assert [each["id"] for each in run_cli_json("runs", "list", "--outcome", "coalesced")] == [span]
+    assert run_cli_json("runs", "list", "--job", "nobodys") == []
+    lines = run_cli("runs", "list").stdout.splitlines()
     assert lines[1].split() == [other, "succeeded,", "attempt", "2", "2026-10-21T12:00:00Z", "1.2",
         "s", "3", "0", "daemon"]  # fmt: skip
     assert f"{span}  coalesced x4" in lines[2]
 
 
 def test_a_run_is_shown_whole_with_its_earlier_attempts_and_without_its_claim(
-    operate: Operate, read: Read, db: Any
+    run_cli: RunCli, run_cli_json: RunCliJson, db: Any
 ) -> None:
     earlier = {"attempt": 1, "outcome": "abandoned", "owner": {"host": "there", "pid": 5},
         "started_at": NOON, "finished_at": None}  # fmt: skip
     errors = [{"user_id": "ann", "error": "BadReply"}, {"error": "for ann@example.org"}]
-    key = row(db, 0, attempt=2, earlier=[earlier], errors=errors, outcome="partial")
+    key = insert_run(db, 0, attempt=2, earlier=[earlier], errors=errors, outcome="partial")
 
-    shown = read("runs", "show", key)
+    shown = run_cli_json("runs", "show", key)
 
     assert shown["earlier"] == [
         {**earlier, "started_at": "2026-10-21T12:00:00Z"},
@@ -115,7 +115,7 @@ def test_a_run_is_shown_whole_with_its_earlier_attempts_and_without_its_claim(
     assert shown["errors"] == [errors[0], {"error": "for ***"}]
     assert (shown["outcome"], shown["duration_s"]) == ("partial", 1.25)
     assert "claim" not in shown
-    lines = operate("runs", "show", key).stdout.splitlines()
+    lines = run_cli("runs", "show", key).stdout.splitlines()
     assert "earlier      attempt=1, outcome=abandoned, owner={'host': 'there', 'pid': 5}" in (
         "\n".join(lines)
     )
@@ -131,17 +131,17 @@ def test_a_run_is_shown_whole_with_its_earlier_attempts_and_without_its_claim(
     ],
 )
 def test_a_slot_is_asked_about_in_three_ways(
-    operate: Operate, read: Read, db: Any, clock: Clock, slot: tuple[str, ...]
+    run_cli: RunCli, run_cli_json: RunCliJson, db: Any, clock: Clock, slot: tuple[str, ...]
 ) -> None:
     clock.move(hours=1)
-    row(db, 0, candidates=4, failed=1, errors=[{"error": "BadReply"}], lateness_s=2.5)
+    insert_run(db, 0, candidates=4, failed=1, errors=[{"error": "BadReply"}], lateness_s=2.5)
 
-    found = read("schedule", "explain", *slot)
+    found = run_cli_json("schedule", "explain", *slot)
 
     assert (found["schedule"], found["slot"]) == ("sync_games", "2026-10-21T12:00:00Z")
     assert (found["verdict"], found["record"]["outcome"]) == ("worked", "succeeded")
     assert found["text"] == " ".join(found["sentences"])
-    assert operate("schedule", "explain", *slot).stdout.splitlines() == [
+    assert run_cli("schedule", "explain", *slot).stdout.splitlines() == [
         "sync_games:2026-10-21T12:00:00Z: worked",
         "Attempt 1 succeeded: pid 7 on here (daemon), begun 2026-10-21T12:00:00Z, 2.5 s after its"
         " slot, took 1.2 s.",
@@ -150,8 +150,10 @@ def test_a_slot_is_asked_about_in_three_ways(
     ]
 
 
-def test_a_schedule_that_is_not_stored_is_explained_by_the_configuration(read: Read) -> None:
-    found = read("schedule", "explain", "sync_games:2026-10-21T06:30:00Z")
+def test_a_schedule_that_is_not_stored_is_explained_by_the_configuration(
+    run_cli_json: RunCliJson,
+) -> None:
+    found = run_cli_json("schedule", "explain", "sync_games:2026-10-21T06:30:00Z")
 
     assert (found["verdict"], found["before"], found["after"]) == (
         "not_a_slot",

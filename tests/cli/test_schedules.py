@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Operate
+from tests.cli.conftest import RunCli
 from tests.conftest import Clock
 
-Read = Callable[..., Any]
+RunCliJson = Callable[..., Any]
 NIGHTLY = ("nightly", "--job", "sync_games", "--cron", "30 2 * * *", "--timezone", "Europe/Berlin")
 
 
@@ -20,8 +20,10 @@ def one_configured() -> None:
     Path("config.toml").write_text(text)
 
 
-def test_schedules_that_are_only_configured_are_listed_and_not_stored(read: Read, db: Any) -> None:
-    listed = {row["id"]: row for row in read("schedule", "list")}
+def test_schedules_that_are_only_configured_are_listed_and_not_stored(
+    run_cli_json: RunCliJson, db: Any
+) -> None:
+    listed = {row["id"]: row for row in run_cli_json("schedule", "list")}
 
     assert list(listed) == ["sync_games"]
     assert listed["sync_games"] == {
@@ -40,12 +42,12 @@ def test_schedules_that_are_only_configured_are_listed_and_not_stored(read: Read
 
 
 def test_a_schedule_is_added_listed_shown_and_removed(
-    operate: Operate, read: Read, clock: Clock
+    run_cli: RunCli, run_cli_json: RunCliJson, clock: Clock
 ) -> None:
-    added = operate("schedule", "add", *NIGHTLY, "--arg", "all=true", "--arg", "user=ann")
+    added = run_cli("schedule", "add", *NIGHTLY, "--arg", "all=true", "--arg", "user=ann")
     assert added.stdout == "added nightly: At 02:30 every day, Europe/Berlin time\n"
 
-    shown = read("schedule", "show", "nightly")
+    shown = run_cli_json("schedule", "show", "nightly")
     assert shown["schedule"]["args"] == {"all": True, "user": "ann"}
     assert shown["schedule"]["cron"] == "30 2 * * *"
     assert (shown["origin"], shown["state"], shown["revision"]) == ("user", "active", 1)
@@ -57,18 +59,18 @@ def test_a_schedule_is_added_listed_shown_and_removed(
     ]
     assert [change["what"] for change in shown["history"]] == ["added"]
 
-    table = operate("schedule", "list").stdout.splitlines()
+    table = run_cli("schedule", "list").stdout.splitlines()
     assert table[0].split() == ["id", "job", "when", "state", "last", "slot", "next", "slot"]
     assert table[1].split() == [
         *("nightly", "sync_games", "30", "2", "*", "*", "*", "(Europe/Berlin)", "active", "none"),
         "2026-10-22T00:30:00Z",
     ]
-    assert operate("schedule", "remove", "nightly").stdout == "removed nightly\n"
-    operate("schedule", "show", "nightly", code=2)
+    assert run_cli("schedule", "remove", "nightly").stdout == "removed nightly\n"
+    run_cli("schedule", "show", "nightly", code=2)
 
 
-def test_every_field_can_be_given(read: Read) -> None:
-    shown = read(
+def test_every_field_can_be_given(run_cli_json: RunCliJson) -> None:
+    shown = run_cli_json(
         "schedule", "add", "all_of_it", "--job", "sync_games", "--cron", " 0  3 * * * ",
         "--timezone", "America/New_York", "--gap", "skip", "--fold", "both", "--lock", "nightly",
         "--max-instances", "2", "--overlap", "queue_one", "--no-coalesce", "--disabled",
@@ -96,9 +98,9 @@ def test_every_field_can_be_given(read: Read) -> None:
     assert shown["state"] == "disabled"
 
 
-def test_intervals_and_dates_are_given_in_short(read: Read) -> None:
+def test_intervals_and_dates_are_given_in_short(run_cli_json: RunCliJson) -> None:
     job = ("--job", "sync_games")
-    shown = read(
+    shown = run_cli_json(
         *("schedule", "add", "a", *job, "--every", "1w 2d"), "--anchor", "2026-01-01T01:00+01:00"
     )
     assert shown["schedule"]["every"] == {
@@ -108,17 +110,19 @@ def test_intervals_and_dates_are_given_in_short(read: Read) -> None:
         "2026-01-01T00:00:00Z",
         "every 1w 2d",
     )
-    shown = read("schedule", "add", "b", *job, "--at", "2026-12-24T19:00:00+01:00")
+    shown = run_cli_json("schedule", "add", "b", *job, "--at", "2026-12-24T19:00:00+01:00")
     assert shown["schedule"]["at"] == "2026-12-24T18:00:00Z"
     assert shown["words"] == "Once, at 2026-12-24T18:00:00Z"
 
 
 @pytest.mark.usefixtures("one_configured")
-def test_the_next_slots_of_all_are_merged_in_order_of_time(operate: Operate, read: Read) -> None:
-    operate("schedule", "add", *NIGHTLY)
-    operate("schedule", "add", "off", "--job", "sync_games", "--cron", "* * * * *", "--disabled")
+def test_the_next_slots_of_all_are_merged_in_order_of_time(
+    run_cli: RunCli, run_cli_json: RunCliJson
+) -> None:
+    run_cli("schedule", "add", *NIGHTLY)
+    run_cli("schedule", "add", "off", "--job", "sync_games", "--cron", "* * * * *", "--disabled")
 
-    found = read("schedule", "next", "--count", "4")
+    found = run_cli_json("schedule", "next", "--count", "4")
 
     assert [(each["schedule"], each["slot"]) for each in found] == [
         ("sync_games", "2026-10-21T18:00:00Z"),
@@ -126,85 +130,91 @@ def test_the_next_slots_of_all_are_merged_in_order_of_time(operate: Operate, rea
         ("nightly", "2026-10-22T00:30:00Z"),
         ("sync_games", "2026-10-22T06:00:00Z"),
     ]
-    assert len(read("schedule", "next")) == 5
-    assert len(read("schedule", "next", "--count", "1000")) == 1000
+    assert len(run_cli_json("schedule", "next")) == 5
+    assert len(run_cli_json("schedule", "next", "--count", "1000")) == 1000
 
 
-def test_days_on_which_clocks_change_are_marked(operate: Operate, read: Read, clock: Clock) -> None:
+def test_days_on_which_clocks_change_are_marked(
+    run_cli: RunCli, run_cli_json: RunCliJson, clock: Clock
+) -> None:
     """Berlin's go back on 25 October 2026, and forward on 28 March 2027."""
-    operate("schedule", "add", *NIGHTLY)
-    autumn = operate("schedule", "next", "nightly").stdout.splitlines()
+    run_cli("schedule", "add", *NIGHTLY)
+    autumn = run_cli("schedule", "next", "nightly").stdout.splitlines()
     assert autumn[0].split() == ["schedule", "UTC", "in", "its", "zone"]
     assert autumn[3].split() == ["nightly", "2026-10-24T00:30:00Z", "Sat", "2026-10-24", "02:30:00",
         "+0200", "Europe/Berlin"]  # fmt: skip
     assert autumn[4].endswith("clocks go back that day; comes twice, the first counts")
 
-    operate("schedule", "edit", "nightly", "--fold", "both", "--gap", "skip")
-    both = read("schedule", "next", "nightly")[3:]
+    run_cli("schedule", "edit", "nightly", "--fold", "both", "--gap", "skip")
+    both = run_cli_json("schedule", "next", "nightly")[3:]
     assert [(each["local"], each["twice"]) for each in both] == [
         ("2026-10-25T02:30:00+02:00", "first"),
         ("2026-10-25T02:30:00+01:00", "second"),
     ]
-    table = operate("schedule", "next", "nightly").stdout
+    table = run_cli("schedule", "next", "nightly").stdout
     assert "clocks go back that day; doubled: the second of two passes" in table
 
     clock.move(days=157)  # the noon of 27 March
-    (spring,) = read("schedule", "next", "nightly", "--count", "1")
+    (spring,) = run_cli_json("schedule", "next", "nightly", "--count", "1")
     assert (spring["slot"], spring["left_out"]) == ("2027-03-29T00:30:00Z", ["2027-03-28T02:30:00"])
-    table = operate("schedule", "next", "nightly").stdout
+    table = run_cli("schedule", "next", "nightly").stdout
     assert "skipped before it: 2027-03-28 02:30, which never comes" in table
-    operate("schedule", "edit", "nightly", "--unset", "gap")
-    table = operate("schedule", "next", "nightly").stdout
+    run_cli("schedule", "edit", "nightly", "--unset", "gap")
+    table = run_cli("schedule", "next", "nightly").stdout
     assert "clocks go forward that day; moved: stands for 2027-03-28 02:30" in table
 
 
 def test_a_slot_that_waits_for_its_jitter_is_still_to_come(
-    operate: Operate, read: Read, clock: Clock
+    run_cli: RunCli, run_cli_json: RunCliJson, clock: Clock
 ) -> None:
     hourly = ("--job", "sync_games", "--cron", "0 * * * *", "--jitter-s", "3000")
-    operate("schedule", "add", "jittery", *hourly)
-    first = read("schedule", "next", "jittery", "--count", "1")[0]
+    run_cli("schedule", "add", "jittery", *hourly)
+    first = run_cli_json("schedule", "next", "jittery", "--count", "1")[0]
     assert first["slot"] == "2026-10-21T13:00:00Z"
     assert 1 < first["delay_s"] < 3000
-    assert f"begins {first['delay_s']:.0f} s later" in operate("schedule", "next", "jittery").stdout
+    assert f"begins {first['delay_s']:.0f} s later" in run_cli("schedule", "next", "jittery").stdout
 
     clock.move(hours=1, seconds=1)
 
-    assert read("schedule", "next", "jittery")[0] == first
-    assert read("schedule", "show", "jittery")["due"] == "2026-10-21T13:00:00Z"
+    assert run_cli_json("schedule", "next", "jittery")[0] == first
+    assert run_cli_json("schedule", "show", "jittery")["due"] == "2026-10-21T13:00:00Z"
 
 
-def test_slots_of_what_is_paused_are_shown_as_not_worked(operate: Operate, read: Read) -> None:
-    operate("schedule", "pause", "sync_games")
+def test_slots_of_what_is_paused_are_shown_as_not_worked(
+    run_cli: RunCli, run_cli_json: RunCliJson
+) -> None:
+    run_cli("schedule", "pause", "sync_games")
 
-    assert [each["worked"] for each in read("schedule", "next", "sync_games")] == [False] * 5
-    shown = operate("schedule", "next", "sync_games").stdout
+    assert [each["worked"] for each in run_cli_json("schedule", "next", "sync_games")] == [
+        False
+    ] * 5
+    shown = run_cli("schedule", "next", "sync_games").stdout
     assert "sync_games is paused: none of them is worked" in shown
 
 
 @pytest.mark.usefixtures("one_configured")
-def test_where_all_are_paused_there_is_nothing_to_come(operate: Operate) -> None:
-    operate("schedule", "pause", "sync_games")
+def test_where_all_are_paused_there_is_nothing_to_come(run_cli: RunCli) -> None:
+    run_cli("schedule", "pause", "sync_games")
 
-    assert operate("schedule", "next").stdout.endswith("there is no slot to come\n")
+    assert run_cli("schedule", "next").stdout.endswith("there is no slot to come\n")
 
 
 def test_show_tells_an_operators_edit_from_the_configuration(
-    operate: Operate, read: Read, clock: Clock
+    run_cli: RunCli, run_cli_json: RunCliJson, clock: Clock
 ) -> None:
-    operate("schedule", "edit", "sync_games", "--cron", "0 */4 * * *")
+    run_cli("schedule", "edit", "sync_games", "--cron", "0 */4 * * *")
     clock.move(hours=5)
 
     lines = [
         line.split(maxsplit=1)
-        for line in operate("schedule", "show", "sync_games").stdout.splitlines()
+        for line in run_cli("schedule", "show", "sync_games").stdout.splitlines()
     ]
     assert ["origin", "the configuration"] in lines
     assert ["edited", "yes"] in lines
     assert ["configured", "the configuration says otherwise:"] in lines
     assert [value for name, value in lines if name == "cron"] == ["0 */4 * * *", "0 */6 * * *"]
     assert ["due", "2026-10-21T16:00:00Z, and not begun yet"] in lines
-    shown = read("schedule", "show", "sync_games")
+    shown = run_cli_json("schedule", "show", "sync_games")
     assert (shown["edited"], shown["due"]) == (True, "2026-10-21T16:00:00Z")
     assert shown["configured"]["cron"] == "0 */6 * * *"
     assert shown["schedule"]["cron"] == "0 */4 * * *"

@@ -13,7 +13,14 @@ import pytest
 from msgspec import Struct
 
 from chesscoach import config
-from chesscoach.config import Address, Config, Origin, Process, Settings, Web
+from chesscoach.config import (
+    Config,
+    ListenAddress,
+    ProcessEnvironment,
+    Settings,
+    SettingsOrigin,
+    WebSettings,
+)
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import Every, Schedule
 
@@ -36,16 +43,18 @@ def load(tmp_path: Path) -> Loader:
     return _load
 
 
-def refusal(load: Loader, text: str | None = None, env: Mapping[str, str] | None = None) -> str:
+def config_error(
+    load: Loader, text: str | None = None, env: Mapping[str, str] | None = None
+) -> str:
     with pytest.raises(ConfigError) as caught:
         load(text, env)
     return str(caught.value)
 
 
-def settings_of(kind: type[Struct], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def load_settings(kind: type[Struct], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for field in msgspec.structs.fields(kind):
         if isinstance(field.type, type) and issubclass(field.type, Struct):
-            yield from settings_of(field.type, (*prefix, field.name))
+            yield from load_settings(field.type, (*prefix, field.name))
         else:
             yield (*prefix, field.name)
 
@@ -60,7 +69,7 @@ def test_the_file_in_the_repository_equals_the_defaults() -> None:
 def test_every_setting_stands_in_the_file_of_the_repository() -> None:
     text = (ROOT / "config.toml").read_text()
     table = tomllib.loads(text)
-    paths = list(settings_of(Config))
+    paths = list(load_settings(Config))
     assert ("sources", "lichess", "users_per_10min") in paths
     for path in paths:
         place: Any = table
@@ -68,15 +77,15 @@ def test_every_setting_stands_in_the_file_of_the_repository() -> None:
             assert key in place, ".".join(path)
             place = place[key]
     told = text.partition("# A schedule is a job")[2]
-    for (key,) in settings_of(Schedule):
+    for (key,) in load_settings(Schedule):
         assert re.search(rf"(^|[ `#]){key}\b", told, re.MULTILINE), key
 
 
 def test_nothing_at_all_gives_the_defaults(load: Loader) -> None:
     settings = load()
     assert settings.config == Config()
-    assert settings.process == Process()
-    assert settings.origin == Origin()
+    assert settings.process == ProcessEnvironment()
+    assert settings.origin == SettingsOrigin()
     assert {key: each.job for key, each in settings.config.schedules.items()} == {
         "sync_games": "sync_games",
         "weekly_emails": "weekly_emails",
@@ -115,7 +124,7 @@ def test_where_the_settings_came_from_is_kept_without_their_values(tmp_path: Pat
         },
     ).origin
 
-    assert origin == Origin(
+    assert origin == SettingsOrigin(
         file=str(tmp_path / "config.toml"),
         dotenv=str(tmp_path / ".env"),
         variables={
@@ -216,7 +225,7 @@ def test_where_the_settings_came_from_is_kept_without_their_values(tmp_path: Pat
 def test_a_mistake_in_the_file_is_named_with_its_place(
     load: Loader, tmp_path: Path, text: str, named: str
 ) -> None:
-    message = refusal(load, text)
+    message = config_error(load, text)
     assert named in message
     assert str(tmp_path / "given.toml") in message
     assert "\n" not in message
@@ -248,7 +257,7 @@ def test_a_mistake_in_the_file_is_named_with_its_place(
 def test_a_mistake_in_the_environment_is_named(
     load: Loader, name: str, value: str, named: str
 ) -> None:
-    assert named in refusal(load, None, {name: value})
+    assert named in config_error(load, None, {name: value})
 
 
 def test_a_named_file_must_exist_and_be_a_file(tmp_path: Path) -> None:
@@ -288,7 +297,7 @@ def test_a_file_that_is_not_utf8_is_a_configuration_error(name: str) -> None:
 def test_no_value_is_ever_quoted_for_it_may_be_a_secret_put_in_the_wrong_place(
     load: Loader, name: str
 ) -> None:
-    assert "hunter2" not in refusal(load, None, {name: SECRET})
+    assert "hunter2" not in config_error(load, None, {name: SECRET})
 
 
 # Where we listen
@@ -308,16 +317,16 @@ def test_no_value_is_ever_quoted_for_it_may_be_a_secret_put_in_the_wrong_place(
     ],
 )
 def test_an_address_is_a_host_and_a_port(text: str, host: str, port: int, loopback: bool) -> None:
-    address = Address.parse(text)
+    address = ListenAddress.parse(text)
 
-    assert (address.host, address.port, address.loopback) == (host, port, loopback)
+    assert (address.host, address.port, address.is_loopback) == (host, port, loopback)
     assert str(address) == text
-    assert str(Web(public=text).address("public")) == text
+    assert str(WebSettings(public=text).address("public")) == text
 
 
 def test_what_is_listened_on_everywhere_is_asked_on_this_machine() -> None:
     for text, near in (("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("a:1", "a:1")):
-        assert str(Address.parse(text).near) == near
+        assert str(ListenAddress.parse(text).as_reached_locally) == near
 
 
 def test_operators_may_open_the_admin_listener_to_other_machines(load: Loader) -> None:
@@ -477,8 +486,8 @@ def test_the_text_form_of_a_process_hides_the_url(load: Loader) -> None:
     ],
 )
 def test_a_process_knows_what_must_not_be_logged(url: str, secrets: set[str]) -> None:
-    assert set(Process(mongo_url=url).secrets()) == secrets
-    assert Process().secrets() == []
+    assert set(ProcessEnvironment(mongo_url=url).secrets()) == secrets
+    assert ProcessEnvironment().secrets() == []
 
 
 @pytest.mark.parametrize("text", ["2026-11-21T06:00:00Z", "2026-11-21T08:00:00+02:00"])

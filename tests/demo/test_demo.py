@@ -4,10 +4,10 @@ from asyncio import create_subprocess_exec
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
-from tests.support.processes import Ended, ended
+from tests.support.processes import FinishedProcess, wait_for_end
 
 
-async def demo() -> Ended:
+async def demo() -> FinishedProcess:
     process = await create_subprocess_exec(
         sys.executable,
         "-W",
@@ -18,7 +18,7 @@ async def demo() -> Ended:
         stdout=PIPE,
         stderr=PIPE,
     )
-    return await ended(process)
+    return await wait_for_end(process)
 
 
 def mongods(folder: Path) -> list[str]:

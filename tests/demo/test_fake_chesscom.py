@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from chesscoach.demo.fake_chesscom import ChesscomStandIn, chesscom_json
-from chesscoach.demo.fake_site import Fault
-from chesscoach.demo.world import Famous, World, famous_games, player_uuid
+from chesscoach.demo.fake_chesscom import FakeChesscom, chesscom_json
+from chesscoach.demo.fake_site import SiteFault
+from chesscoach.demo.world import HistoricalGame, World, historical_games, player_uuid
 from tests.conftest import Clock
 
-FAMOUS = famous_games()
+FAMOUS = historical_games()
 MID_MARCH = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
 MARCH = "/pub/player/ann/games/2026/03"
 AGENT = "tests (contact: tests@example.org)"
@@ -31,17 +31,17 @@ def world() -> World:
 
 
 @pytest.fixture
-async def site(world: World) -> AsyncIterator[ChesscomStandIn]:
+async def fake_chesscom(world: World) -> AsyncIterator[FakeChesscom]:
     """The stand-in on that world."""
-    stand_in = ChesscomStandIn(world)
+    stand_in = FakeChesscom(world)
     async with stand_in.serve():
         yield stand_in
 
 
 @pytest.fixture
-async def client(site: ChesscomStandIn) -> AsyncIterator[aiohttp.ClientSession]:
+async def client(fake_chesscom: FakeChesscom) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of it, with a contact."""
-    async with aiohttp.ClientSession(site.url, headers={"User-Agent": AGENT}) as session:
+    async with aiohttp.ClientSession(fake_chesscom.url, headers={"User-Agent": AGENT}) as session:
         yield session
 
 
@@ -65,8 +65,8 @@ async def test_a_month_lists_the_games_that_ended_in_it_in_their_order(
     first = datetime(2026, 3, 1, tzinfo=UTC)
     ends = [MID_MARCH, first, first - timedelta(seconds=1), first + timedelta(days=31)]
     for ended in ends:
-        world.play("chess.com", "Ann", ended)
-    world.play("chess.com", "Ann", None, started_at=MID_MARCH)
+        world.add_game("chess.com", "Ann", ended)
+    world.add_game("chess.com", "Ann", None, started_at=MID_MARCH)
 
     status, month = await get(client)
 
@@ -83,8 +83,8 @@ async def test_a_month_without_games_is_empty(client: aiohttp.ClientSession) -> 
 
 
 @pytest.mark.parametrize("famous", FAMOUS[:6], ids=lambda famous: f"{famous.white}")
-def test_a_game_has_the_fields_that_the_site_sends(world: World, famous: Famous) -> None:
-    game = world.play("chess.com", "Ann", MID_MARCH, famous=famous)
+def test_a_game_has_the_fields_that_the_site_sends(world: World, famous: HistoricalGame) -> None:
+    game = world.add_game("chess.com", "Ann", MID_MARCH, famous=famous)
     told = chesscom_json(game)
 
     always = "url pgn time_control end_time rated tcn uuid initial_setup fen time_class rules"
@@ -104,7 +104,7 @@ def test_a_game_has_the_fields_that_the_site_sends(world: World, famous: Famous)
 @pytest.mark.parametrize("result", ["1-0", "0-1", "1/2-1/2"])
 def test_the_codes_of_the_sides_are_the_result(world: World, result: str) -> None:
     famous = next(famous for famous in FAMOUS if famous.result == result)
-    told = chesscom_json(world.play("chess.com", "Ann", MID_MARCH, famous=famous))
+    told = chesscom_json(world.add_game("chess.com", "Ann", MID_MARCH, famous=famous))
     wins = (told["white"]["result"] == "win", told["black"]["result"] == "win")
 
     assert wins == {"1-0": (True, False), "0-1": (False, True), "1/2-1/2": (False, False)}[result]
@@ -113,7 +113,7 @@ def test_the_codes_of_the_sides_are_the_result(world: World, result: str) -> Non
 
 
 def test_a_pgn_has_headers_in_utc_and_a_clock_on_each_ply(world: World) -> None:
-    game = world.play("chess.com", "Ann", MID_MARCH, famous=FAMOUS[0])
+    game = world.add_game("chess.com", "Ann", MID_MARCH, famous=FAMOUS[0])
     pgn = chesscom_json(game)["pgn"]
     head, movetext = pgn.split("\n\n")
 
@@ -126,7 +126,7 @@ def test_a_pgn_has_headers_in_utc_and_a_clock_on_each_ply(world: World) -> None:
 
 
 def test_a_daily_game_has_a_start_and_days(world: World) -> None:
-    told = chesscom_json(world.play("chess.com", "Ann", MID_MARCH, speed="daily"))
+    told = chesscom_json(world.add_game("chess.com", "Ann", MID_MARCH, speed="daily"))
 
     assert told["time_control"] == "1/259200"
     assert told["start_time"] < told["end_time"]
@@ -135,9 +135,9 @@ def test_a_daily_game_has_a_start_and_days(world: World) -> None:
 
 def test_a_game_tells_its_rules_its_position_and_its_accuracies(world: World) -> None:
     fen = "nqbrknbr/pppppppp/8/8/8/8/PPPPPPPP/NQBRKNBR w KQkq - 0 1"
-    plain = chesscom_json(world.play("chess.com", "Ann", MID_MARCH))
+    plain = chesscom_json(world.add_game("chess.com", "Ann", MID_MARCH))
     told = chesscom_json(
-        world.play(
+        world.add_game(
             "chess.com",
             "Ann",
             MID_MARCH,
@@ -158,7 +158,7 @@ def test_a_game_tells_its_rules_its_position_and_its_accuracies(world: World) ->
 async def test_a_game_may_be_listed_in_another_month_than_that_of_its_end(
     client: aiohttp.ClientSession, world: World
 ) -> None:
-    world.play("chess.com", "Ann", MID_MARCH, month="2026-02")
+    world.add_game("chess.com", "Ann", MID_MARCH, month="2026-02")
 
     assert await get(client) == (200, {"games": []})
     _, february = await get(client, "/pub/player/ann/games/2026/02")
@@ -185,11 +185,11 @@ async def test_a_profile_tells_who_a_player_is_and_whether_he_is_there(
 
 @pytest.mark.parametrize("months_move", [True, False])
 async def test_a_name_that_was_given_up_leads_to_the_new_one(
-    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World, months_move: bool
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, world: World, months_move: bool
 ) -> None:
     _, before = await get(client, "/pub/player/ann")
     world.rename("Ann", "Annette")
-    site.months_move = months_move
+    fake_chesscom.months_move = months_move
     for path in ("/pub/player/ann", MARCH):
         async with client.get(path, allow_redirects=False) as response:
             moved = months_move or path != MARCH
@@ -199,7 +199,7 @@ async def test_a_name_that_was_given_up_leads_to_the_new_one(
 
     _, after = await get(client, "/pub/player/annette")
     assert after["player_id"] == before["player_id"]
-    assert site.violations == []
+    assert fake_chesscom.violations == []
 
 
 async def test_a_month_that_will_never_have_anything_is_gone(
@@ -217,11 +217,11 @@ async def test_a_month_that_will_never_have_anything_is_gone(
 async def test_an_etag_is_weak_and_stays_while_the_games_do(
     client: aiohttp.ClientSession, world: World
 ) -> None:
-    world.play("chess.com", "Ann", MID_MARCH)
+    world.add_game("chess.com", "Ann", MID_MARCH)
     etag = await etag_of(client)
     world.players["chess.com"]["ann"].seen_at += timedelta(days=1)
-    world.play("chess.com", "Ann", MID_MARCH - timedelta(days=60))
-    world.play("chess.com", "Ann", None, started_at=MID_MARCH)
+    world.add_game("chess.com", "Ann", MID_MARCH - timedelta(days=60))
+    world.add_game("chess.com", "Ann", None, started_at=MID_MARCH)
 
     assert re.fullmatch(r'W/"[0-9a-f]{32}"', etag)
     assert await etag_of(client) == etag
@@ -232,7 +232,7 @@ async def test_an_etag_changes_when_a_game_is_added(
 ) -> None:
     etags = {await etag_of(client)}
     for hours in range(3):
-        world.play("chess.com", "Ann", MID_MARCH + timedelta(hours=hours))
+        world.add_game("chess.com", "Ann", MID_MARCH + timedelta(hours=hours))
         etags.add(await etag_of(client))
 
     assert len(etags) == 4
@@ -241,13 +241,13 @@ async def test_an_etag_changes_when_a_game_is_added(
 async def test_a_month_that_is_known_is_not_sent_again(
     client: aiohttp.ClientSession, world: World
 ) -> None:
-    world.play("chess.com", "Ann", MID_MARCH)
+    world.add_game("chess.com", "Ann", MID_MARCH)
     etag = await etag_of(client)
 
     async with client.get(MARCH, headers={"If-None-Match": etag}) as response:
         assert (response.status, await response.read()) == (304, b"")
         assert response.headers["ETag"] == etag
-    world.play("chess.com", "Ann", MID_MARCH)
+    world.add_game("chess.com", "Ann", MID_MARCH)
     status, month = await get(client, **{"If-None-Match": etag})
     assert (status, len(month["games"])) == (200, 2)
 
@@ -276,7 +276,7 @@ async def test_a_month_that_has_not_come_is_not_found(client: aiohttp.ClientSess
 
 
 async def test_a_name_with_capitals_is_redirected_even_if_nobody_has_it(
-    client: aiohttp.ClientSession, site: ChesscomStandIn
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom
 ) -> None:
     for name in ("ANN", "Nobody"):
         path = f"/pub/player/{name}/games/2026/03"
@@ -284,28 +284,28 @@ async def test_a_name_with_capitals_is_redirected_even_if_nobody_has_it(
             assert response.status == 301
             assert response.headers["Location"] == path.replace(name, name.lower())
 
-    assert len(site.violations) == 2
+    assert len(fake_chesscom.violations) == 2
 
 
 @pytest.mark.parametrize("agent", ["", "Python/3 aiohttp/3", "chesscoach/1.0"])
 async def test_without_a_contact_nothing_is_told(
-    client: aiohttp.ClientSession, site: ChesscomStandIn, agent: str
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, agent: str
 ) -> None:
     status, _ = await get(client, **{"User-Agent": agent})
 
     assert status == 403
-    assert len(site.violations) == 1
+    assert len(fake_chesscom.violations) == 1
 
 
 async def test_a_second_request_in_flight_is_refused_and_noted(
-    client: aiohttp.ClientSession, site: ChesscomStandIn
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom
 ) -> None:
-    site.delay_s = 0.05
+    fake_chesscom.delay_s = 0.05
     told = await asyncio.gather(get(client), get(client))
 
     assert sorted(status for status, _ in told) == [200, 429]
-    assert len(site.violations) == 1
-    assert site.most_in_flight == 2
+    assert len(fake_chesscom.violations) == 1
+    assert fake_chesscom.max_in_flight == 2
     assert (await get(client))[0] == 200
 
 
@@ -314,13 +314,13 @@ async def test_a_second_request_in_flight_is_refused_and_noted(
     [("429", 429), ("500", 500), ("503", 503), ("403", 403), ("internal", 404), ("html", 200)],
 )
 async def test_a_fault_spoils_one_request(
-    client: aiohttp.ClientSession, site: ChesscomStandIn, fault: Fault, status: int
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, fault: SiteFault, status: int
 ) -> None:
-    site.faults.append(fault)
+    fake_chesscom.faults.append(fault)
     told = [await get(client), await get(client)]
 
     assert [each for each, _ in told] == [status, 200]
-    assert [seen.status for seen in site.seen] == [status, 200]
+    assert [seen.status for seen in fake_chesscom.requests] == [status, 200]
     if fault == "internal":
         assert told[0][1]["message"].startswith("An internal error has occurred")
     if fault in ("403", "503", "html"):
@@ -328,10 +328,10 @@ async def test_a_fault_spoils_one_request(
 
 
 async def test_one_player_can_ail_alone(
-    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, world: World
 ) -> None:
     world.add_player("chess.com", "Bob", MID_MARCH)
-    site.ailing["/bob/"] = "500"
+    fake_chesscom.ailing["/bob/"] = "500"
 
     told = [(await get(client, MARCH.replace("ann", name)))[0] for name in ("bob", "ann", "bob")]
 
@@ -343,56 +343,56 @@ async def test_one_player_can_ail_alone(
     [(["429"], False), (["429", "429"], False), (["403"], True), (["429", "429", "429"], True)],
 )
 async def test_who_asks_while_he_was_told_not_to_is_noted(
-    client: aiohttp.ClientSession, site: ChesscomStandIn, faults: list[Fault], rests: bool
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, faults: list[SiteFault], rests: bool
 ) -> None:
-    site.faults.extend(faults)
-    site.breaker_s = 900
+    fake_chesscom.faults.extend(faults)
+    fake_chesscom.breaker_s = 900
     for _ in faults:
         await get(client)
-    assert site.violations == []
+    assert fake_chesscom.violations == []
     await get(client)
-    assert bool(site.violations) == rests
-    site.violations.clear()
-    site.elapse(901)
+    assert bool(fake_chesscom.violations) == rests
+    fake_chesscom.violations.clear()
+    fake_chesscom.advance_time(901)
     await get(client)
-    assert site.violations == []
+    assert fake_chesscom.violations == []
 
 
 async def test_a_pause_after_a_refusal_is_minded(
-    client: aiohttp.ClientSession, site: ChesscomStandIn
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom
 ) -> None:
-    site.pause_s = 60
-    site.faults.extend(["429", None, "429"])
+    fake_chesscom.pause_s = 60
+    fake_chesscom.faults.extend(["429", None, "429"])
     await get(client)
     await get(client)
-    assert len(site.violations) == 1
-    site.elapse(61)
+    assert len(fake_chesscom.violations) == 1
+    fake_chesscom.advance_time(61)
     await get(client)
-    site.forgive()
+    fake_chesscom.clear_penalty()
     await get(client)
-    assert len(site.violations) == 1
+    assert len(fake_chesscom.violations) == 1
 
 
 async def test_months_turn_in_the_sites_own_zone_and_by_its_own_clock(
-    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, world: World
 ) -> None:
     turn = datetime(2026, 3, 1, tzinfo=UTC)
-    game = world.play("chess.com", "Ann", turn - timedelta(hours=1))
-    site.now = Clock(turn)
+    game = world.add_game("chess.com", "Ann", turn - timedelta(hours=1))
+    fake_chesscom.now = Clock(turn)
 
-    site.ahead = timedelta(hours=3)
+    fake_chesscom.ahead = timedelta(hours=3)
     assert [each["uuid"] for each in (await get(client))[1]["games"]] == [game.id]
-    site.ahead = timedelta(0)
+    fake_chesscom.ahead = timedelta(0)
     assert await get(client) == (200, {"games": []})
-    site.ahead = timedelta(hours=-8)
+    fake_chesscom.ahead = timedelta(hours=-8)
     assert (await get(client))[0] == 404
 
 
 async def test_aborted_games_are_in_no_month_and_variants_say_so(
     client: aiohttp.ClientSession, world: World
 ) -> None:
-    world.play("chess.com", "Ann", MID_MARCH, status="aborted")
-    world.play("chess.com", "Ann", MID_MARCH, variant="threeCheck")
+    world.add_game("chess.com", "Ann", MID_MARCH, status="aborted")
+    world.add_game("chess.com", "Ann", MID_MARCH, variant="threeCheck")
 
     _, month = await get(client)
 
@@ -400,34 +400,34 @@ async def test_aborted_games_are_in_no_month_and_variants_say_so(
 
 
 async def test_a_fault_may_be_an_answer_of_ones_own(
-    client: aiohttp.ClientSession, site: ChesscomStandIn
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom
 ) -> None:
     async def odd(request: web.Request) -> web.Response:
         return web.Response(status=418, text=request.path)
 
-    site.faults.append(odd)
+    fake_chesscom.faults.append(odd)
 
     assert await get(client) == (418, MARCH)
     assert (await get(client))[0] == 200
-    assert [seen.status for seen in site.seen] == [418, 200]
+    assert [seen.status for seen in fake_chesscom.requests] == [418, 200]
 
 
 async def test_a_month_is_cut_on_demand(
-    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, world: World
 ) -> None:
-    world.play("chess.com", "Ann", MID_MARCH)
-    site.faults.append("cut")
+    world.add_game("chess.com", "Ann", MID_MARCH)
+    fake_chesscom.faults.append("cut")
     with pytest.raises(aiohttp.ClientError):
         await get(client)
 
-    assert site.in_flight == 0
+    assert fake_chesscom.in_flight == 0
     assert (await get(client))[0] == 200
 
 
 async def test_a_month_ends_too_soon_on_demand(
-    client: aiohttp.ClientSession, site: ChesscomStandIn, world: World
+    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, world: World
 ) -> None:
-    world.play("chess.com", "Ann", MID_MARCH)
-    site.faults.append("short")
+    world.add_game("chess.com", "Ann", MID_MARCH)
+    fake_chesscom.faults.append("short")
     with pytest.raises(json.JSONDecodeError):
         await get(client)

@@ -9,12 +9,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chesscoach.demo.fake_lichess import LichessStandIn, lichess_json
-from chesscoach.demo.fake_site import Fault
-from chesscoach.demo.world import Famous, World, famous_games
+from chesscoach.demo.fake_lichess import FakeLichess, lichess_json
+from chesscoach.demo.fake_site import SiteFault
+from chesscoach.demo.world import HistoricalGame, World, historical_games
 from tests.conftest import NOON
 
-FAMOUS = famous_games()
+FAMOUS = historical_games()
 AGENT = "tests (contact: tests@example.org)"
 
 
@@ -25,7 +25,7 @@ def ms(instant: datetime) -> int:
 class Client:
     """A plain client of the stand-in."""
 
-    def __init__(self, session: aiohttp.ClientSession, site: LichessStandIn) -> None:
+    def __init__(self, session: aiohttp.ClientSession, site: FakeLichess) -> None:
         self.session = session
         self.site = site
 
@@ -63,18 +63,18 @@ def world() -> World:
 
 
 @pytest.fixture
-async def site(world: World) -> AsyncIterator[LichessStandIn]:
+async def fake_lichess(world: World) -> AsyncIterator[FakeLichess]:
     """The stand-in on that world; it allows a thousand users in ten minutes."""
-    stand_in = LichessStandIn(world, users_per_10min=1000)
+    stand_in = FakeLichess(world, users_per_10min=1000)
     async with stand_in.serve():
         yield stand_in
 
 
 @pytest.fixture
-async def client(site: LichessStandIn) -> AsyncIterator[Client]:
+async def client(fake_lichess: FakeLichess) -> AsyncIterator[Client]:
     """A client of it."""
-    async with aiohttp.ClientSession(site.url, headers={"User-Agent": AGENT}) as session:
-        yield Client(session, site)
+    async with aiohttp.ClientSession(fake_lichess.url, headers={"User-Agent": AGENT}) as session:
+        yield Client(session, fake_lichess)
 
 
 # Exports
@@ -84,16 +84,16 @@ async def test_since_is_about_when_a_game_began_and_includes_that_instant(
     client: Client, world: World
 ) -> None:
     began = NOON - timedelta(days=30)
-    world.play("lichess", "Ann", NOON, started_at=began)
+    world.add_game("lichess", "Ann", NOON, started_at=began)
 
     assert len(await client.games(since=ms(began))) == 1
     assert await client.games(since=ms(began) + 1) == [], "though it ended since"
 
 
 async def test_without_more_only_finished_games_come(client: Client, world: World) -> None:
-    finished = world.play("lichess", "Ann", NOON)
-    world.play("lichess", "Ann", NOON, status="aborted")
-    world.play("lichess", "Ann", None, started_at=NOON)
+    finished = world.add_game("lichess", "Ann", NOON)
+    world.add_game("lichess", "Ann", NOON, status="aborted")
+    world.add_game("lichess", "Ann", None, started_at=NOON)
 
     assert await client.games() == [finished.id]
 
@@ -101,9 +101,9 @@ async def test_without_more_only_finished_games_come(client: Client, world: Worl
 async def test_with_ongoing_unfinished_and_aborted_games_come_too(
     client: Client, world: World
 ) -> None:
-    finished = world.play("lichess", "Ann", NOON)
-    aborted = world.play("lichess", "Ann", NOON, status="aborted")
-    running = world.play("lichess", "Ann", None, started_at=NOON)
+    finished = world.add_game("lichess", "Ann", NOON)
+    aborted = world.add_game("lichess", "Ann", NOON, status="aborted")
+    running = world.add_game("lichess", "Ann", None, started_at=NOON)
 
     told = {game["id"]: game["status"] for game in await client.export(ongoing="true")}
 
@@ -115,14 +115,14 @@ async def test_with_ongoing_unfinished_and_aborted_games_come_too(
 async def test_without_finished_ones_the_games_being_played_come(
     client: Client, world: World
 ) -> None:
-    world.play("lichess", "Ann", NOON)
-    running = world.play("lichess", "Ann", None, started_at=NOON)
+    world.add_game("lichess", "Ann", NOON)
+    running = world.add_game("lichess", "Ann", None, started_at=NOON)
 
     assert await client.games(ongoing="true", finished="false") == [running.id]
 
 
 async def test_games_come_newest_first_unless_asked_otherwise(client: Client, world: World) -> None:
-    ids = [world.play("lichess", "Ann", NOON + timedelta(hours=n)).id for n in (1, 0, 2)]
+    ids = [world.add_game("lichess", "Ann", NOON + timedelta(hours=n)).id for n in (1, 0, 2)]
     oldest_first = [ids[1], ids[0], ids[2]]
 
     assert await client.games(sort="dateAsc") == oldest_first
@@ -133,7 +133,7 @@ async def test_games_come_newest_first_unless_asked_otherwise(client: Client, wo
 
 async def test_a_long_export_is_whole(client: Client, world: World) -> None:
     for n in range(1234):
-        world.play("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS[0])
+        world.add_game("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS[0])
 
     assert len(set(await client.games())) == 1234
 
@@ -143,13 +143,13 @@ async def test_a_player_without_games_has_an_empty_export(client: Client) -> Non
 
 
 async def test_names_are_looked_up_whatever_their_case(client: Client, world: World) -> None:
-    game = world.play("lichess", "Ann", NOON)
+    game = world.add_game("lichess", "Ann", NOON)
 
     assert await client.games("ANN") == [game.id]
 
 
 async def test_unknown_and_closed_players_are_not_found(client: Client, world: World) -> None:
-    world.play("lichess", "Ann", NOON)
+    world.add_game("lichess", "Ann", NOON)
     world.players["lichess"]["ann"].closed = True
 
     assert await client.status("GET", "/api/games/user/ann") == 404
@@ -161,12 +161,12 @@ async def test_without_a_user_agent_nobody_is_found(client: Client) -> None:
 
 
 async def test_since_in_seconds_brings_everything_and_breaks_a_rule(
-    client: Client, world: World, site: LichessStandIn
+    client: Client, world: World, fake_lichess: FakeLichess
 ) -> None:
-    game = world.play("lichess", "Ann", NOON - timedelta(days=400))
+    game = world.add_game("lichess", "Ann", NOON - timedelta(days=400))
 
     assert await client.games(since=ms(NOON) // 1000) == [game.id]
-    assert site.violations == ["since is not in milliseconds"]
+    assert fake_lichess.violations == ["since is not in milliseconds"]
 
 
 # A line
@@ -174,9 +174,9 @@ async def test_since_in_seconds_brings_everything_and_breaks_a_rule(
 
 @pytest.mark.parametrize("famous", FAMOUS[:6], ids=lambda famous: f"{famous.white}")
 async def test_a_line_has_the_fields_that_the_site_always_sends(
-    client: Client, world: World, famous: Famous
+    client: Client, world: World, famous: HistoricalGame
 ) -> None:
-    game = world.play("lichess", "Ann", NOON, famous=famous)
+    game = world.add_game("lichess", "Ann", NOON, famous=famous)
     (told,) = await client.export()
 
     assert told == lichess_json(game)
@@ -193,7 +193,7 @@ async def test_a_line_has_the_fields_that_the_site_always_sends(
 
 
 def test_a_game_that_is_being_played_has_neither_winner_nor_result(world: World) -> None:
-    told = lichess_json(world.play("lichess", "Ann", None, started_at=NOON, famous=FAMOUS[0]))
+    told = lichess_json(world.add_game("lichess", "Ann", None, started_at=NOON, famous=FAMOUS[0]))
 
     assert "winner" not in told
     assert told["status"] == "started"
@@ -202,7 +202,7 @@ def test_a_game_that_is_being_played_has_neither_winner_nor_result(world: World)
 
 def test_a_drawn_game_is_told_as_drawn(world: World) -> None:
     drawn = next(famous for famous in FAMOUS if famous.result == "1/2-1/2")
-    told = lichess_json(world.play("lichess", "Ann", NOON, famous=drawn))
+    told = lichess_json(world.add_game("lichess", "Ann", NOON, famous=drawn))
 
     assert told["status"] == "draw"
     assert "winner" not in told
@@ -210,7 +210,7 @@ def test_a_drawn_game_is_told_as_drawn(world: World) -> None:
 
 def test_a_side_is_an_account_an_engine_or_nobody(world: World) -> None:
     told = {
-        opponent: lichess_json(world.play("lichess", "Ann", NOON, opponent=opponent))["players"]
+        opponent: lichess_json(world.add_game("lichess", "Ann", NOON, opponent=opponent))["players"]
         for opponent in ("Bob", "Stockfish level 5", "")
     }
 
@@ -225,7 +225,7 @@ def test_a_side_is_an_account_an_engine_or_nobody(world: World) -> None:
 
 
 def test_a_correspondence_game_has_days_and_no_clock(world: World) -> None:
-    told = lichess_json(world.play("lichess", "Ann", NOON, speed="correspondence"))
+    told = lichess_json(world.add_game("lichess", "Ann", NOON, speed="correspondence"))
 
     assert told["daysPerTurn"] == 3
     assert "clock" not in told
@@ -234,7 +234,7 @@ def test_a_correspondence_game_has_days_and_no_clock(world: World) -> None:
 def test_a_variant_tells_its_name_and_its_first_position(world: World) -> None:
     fen = "nqbrknbr/pppppppp/8/8/8/8/PPPPPPPP/NQBRKNBR w KQkq - 0 1"
     told = lichess_json(
-        world.play("lichess", "Ann", NOON, variant="chess960", initial_fen=fen, rated=False)
+        world.add_game("lichess", "Ann", NOON, variant="chess960", initial_fen=fen, rated=False)
     )
 
     assert (told["variant"], told["initialFen"], told["rated"]) == ("chess960", fen, False)
@@ -242,7 +242,7 @@ def test_a_variant_tells_its_name_and_its_first_position(world: World) -> None:
 
 def test_fields_are_told_as_they_are_given_or_not_at_all(world: World) -> None:
     odd = {"winner": 7, "moves": None, "new": {"deep": [1]}}
-    told = lichess_json(world.play("lichess", "Ann", NOON, fields=odd))
+    told = lichess_json(world.add_game("lichess", "Ann", NOON, fields=odd))
 
     assert (told["winner"], told["new"]) == (7, {"deep": [1]})
     assert "moves" not in told
@@ -254,8 +254,8 @@ def test_fields_are_told_as_they_are_given_or_not_at_all(world: World) -> None:
 async def test_games_come_by_id_also_unfinished_ones_and_the_unknown_are_left_out(
     client: Client, world: World
 ) -> None:
-    finished = world.play("lichess", "Ann", NOON)
-    running = world.play("lichess", "Ann", None, started_at=NOON)
+    finished = world.add_game("lichess", "Ann", NOON)
+    running = world.add_game("lichess", "Ann", None, started_at=NOON)
     text = f"{running.id},vanished,{finished.id}"
     async with client.session.post("/api/games/export/_ids", data=text) as response:
         assert response.content_type == "application/x-ndjson"
@@ -265,18 +265,18 @@ async def test_games_come_by_id_also_unfinished_ones_and_the_unknown_are_left_ou
 
 
 async def test_aborted_games_do_not_come_by_id(client: Client, world: World) -> None:
-    aborted = world.play("lichess", "Ann", NOON, status="aborted")
+    aborted = world.add_game("lichess", "Ann", NOON, status="aborted")
     async with client.session.post("/api/games/export/_ids", data=aborted.id) as response:
         assert await response.read() == b""
 
 
 async def test_more_than_three_hundred_games_by_id_break_a_rule(
-    client: Client, site: LichessStandIn
+    client: Client, fake_lichess: FakeLichess
 ) -> None:
     for count, broken in ((300, 0), (301, 1)):
         text = ",".join(f"game{n:04}" for n in range(count))
         await client.status("POST", "/api/games/export/_ids", data=text)
-        assert len(site.violations) == broken
+        assert len(fake_lichess.violations) == broken
 
 
 # Bulk
@@ -302,7 +302,7 @@ async def test_a_game_changes_when_a_player_was_seen_and_how_long_he_played(
 ) -> None:
     (before,) = await client.users("ann")
     assert (await client.users("ann")) == [before]
-    world.play("lichess", "Ann", NOON)
+    world.add_game("lichess", "Ann", NOON)
     (after,) = await client.users("ann")
 
     assert after["seenAt"] == ms(NOON) > before["seenAt"]
@@ -315,7 +315,7 @@ async def test_a_correspondence_game_shows_only_if_it_was_rated(
 ) -> None:
     (before,) = await client.users("ann")
     for rated in (False, True):
-        world.play("lichess", "Ann", NOON, speed="correspondence", rated=rated)
+        world.add_game("lichess", "Ann", NOON, speed="correspondence", rated=rated)
     (after,) = await client.users("ann")
 
     assert after["playTime"] == before["playTime"]
@@ -323,7 +323,7 @@ async def test_a_correspondence_game_shows_only_if_it_was_rated(
 
 
 async def test_variants_and_the_engine_are_named(client: Client, world: World) -> None:
-    world.play("lichess", "Ann", NOON, variant="atomic", opponent="Stockfish level 5")
+    world.add_game("lichess", "Ann", NOON, variant="atomic", opponent="Stockfish level 5")
 
     (game,) = await client.export()
 
@@ -334,110 +334,116 @@ async def test_variants_and_the_engine_are_named(client: Client, world: World) -
 async def test_a_casual_correspondence_game_that_ends_unseen_changes_nothing(
     client: Client, world: World
 ) -> None:
-    game = world.play("lichess", "Ann", None, started_at=NOON, speed="correspondence", rated=False)
+    game = world.add_game(
+        "lichess", "Ann", None, started_at=NOON, speed="correspondence", rated=False
+    )
     before = await client.users("ann")
     game.ended_at, game.status = NOON + timedelta(days=3), "resign"
 
     assert await client.users("ann") == before
 
 
-async def test_at_most_three_hundred_ids_are_taken(client: Client, site: LichessStandIn) -> None:
+async def test_at_most_three_hundred_ids_are_taken(
+    client: Client, fake_lichess: FakeLichess
+) -> None:
     for count, status in ((300, 200), (301, 400)):
         text = ",".join(f"name{n}" for n in range(count))
         assert await client.status("POST", "/api/users", data=text) == status
 
-    assert len(site.violations) == 1
+    assert len(fake_lichess.violations) == 1
 
 
 async def test_no_more_users_than_allowed_are_told_in_ten_minutes(
-    client: Client, site: LichessStandIn
+    client: Client, fake_lichess: FakeLichess
 ) -> None:
     text = ",".join(f"name{n}" for n in range(250))
     told = [await client.status("POST", "/api/users", data=text) for _ in range(4)]
     assert told == [200] * 4
-    assert site.violations == []
+    assert fake_lichess.violations == []
 
     assert await client.status("POST", "/api/users", data="ann") == 429
-    assert len(site.violations) == 1
-    site.elapse(601)
+    assert len(fake_lichess.violations) == 1
+    fake_lichess.advance_time(601)
     assert await client.status("POST", "/api/users", data="ann") == 200
-    assert len(site.violations) == 1
+    assert len(fake_lichess.violations) == 1
 
 
 # One at a time, and faults
 
 
 async def test_a_second_request_in_flight_is_refused_and_noted(
-    client: Client, site: LichessStandIn
+    client: Client, fake_lichess: FakeLichess
 ) -> None:
-    site.delay_s = 0.05
+    fake_lichess.delay_s = 0.05
     told = await asyncio.gather(
         *(client.status("GET", "/api/games/user/ann") for _ in range(3)),
     )
 
     assert sorted(told) == [200, 429, 429]
-    assert len(site.violations) == 2
-    assert site.most_in_flight > 1
+    assert len(fake_lichess.violations) == 2
+    assert fake_lichess.max_in_flight > 1
     assert await client.status("GET", "/api/games/user/ann") == 200
 
 
 async def test_one_request_after_the_other_breaks_no_rule(
-    client: Client, site: LichessStandIn
+    client: Client, fake_lichess: FakeLichess
 ) -> None:
     for _ in range(5):
         await client.games()
         await client.users("ann")
 
-    assert site.violations == []
-    assert site.most_in_flight == 1
-    assert len(site.seen) == 10
+    assert fake_lichess.violations == []
+    assert fake_lichess.max_in_flight == 1
+    assert len(fake_lichess.requests) == 10
 
 
-async def test_a_client_that_goes_away_frees_its_slot(client: Client, site: LichessStandIn) -> None:
-    site.faults.append("hang")
+async def test_a_client_that_goes_away_frees_its_slot(
+    client: Client, fake_lichess: FakeLichess
+) -> None:
+    fake_lichess.faults.append("hang")
     with pytest.raises(TimeoutError):
         await client.status("GET", "/api/games/user/ann", timeout=aiohttp.ClientTimeout(total=0.05))
-    while site.in_flight:  # the server notices when it notices
+    while fake_lichess.in_flight:  # the server notices when it notices
         await asyncio.sleep(0.005)
 
     assert await client.status("GET", "/api/games/user/ann") == 200
-    assert site.violations == []
+    assert fake_lichess.violations == []
 
 
 @pytest.mark.parametrize(
     ("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("403", 403), ("html", 200)]
 )
 async def test_a_fault_spoils_one_request(
-    client: Client, site: LichessStandIn, fault: Fault, status: int
+    client: Client, fake_lichess: FakeLichess, fault: SiteFault, status: int
 ) -> None:
-    site.faults.extend([fault, None])
+    fake_lichess.faults.extend([fault, None])
 
     told = [await client.status("GET", "/api/games/user/ann") for _ in range(3)]
 
     assert told == [status, 200, 200]
-    assert [seen.status for seen in site.seen] == [status, 200, 200]
-    assert site.violations == []
+    assert [seen.status for seen in fake_lichess.requests] == [status, 200, 200]
+    assert fake_lichess.violations == []
 
 
 @pytest.mark.parametrize("fault", ["reset", "cut"])
 async def test_a_connection_breaks_on_demand(
-    client: Client, site: LichessStandIn, world: World, fault: Fault
+    client: Client, fake_lichess: FakeLichess, world: World, fault: SiteFault
 ) -> None:
     for n in range(150):
-        world.play("lichess", "Ann", NOON + timedelta(minutes=n))
-    site.faults.append(fault)
+        world.add_game("lichess", "Ann", NOON + timedelta(minutes=n))
+    fake_lichess.faults.append(fault)
     with pytest.raises(aiohttp.ClientError):
         await client.status("POST", "/api/games/export/_ids", data=next(iter(world.games))[8:])
 
-    assert site.in_flight == 0
+    assert fake_lichess.in_flight == 0
     assert len(await client.games()) == 150
 
 
 async def test_a_stream_ends_too_soon_on_demand(
-    client: Client, site: LichessStandIn, world: World
+    client: Client, fake_lichess: FakeLichess, world: World
 ) -> None:
-    world.play("lichess", "Ann", NOON)
-    site.faults.append("short")
+    world.add_game("lichess", "Ann", NOON)
+    fake_lichess.faults.append("short")
     async with client.session.get("/api/games/user/ann") as response:
         text = await response.read()
 
@@ -446,11 +452,11 @@ async def test_a_stream_ends_too_soon_on_demand(
     assert not text.endswith(b"\n")
 
 
-async def test_what_was_asked_is_on_record(client: Client, site: LichessStandIn) -> None:
+async def test_what_was_asked_is_on_record(client: Client, fake_lichess: FakeLichess) -> None:
     await client.users("ann", "bob")
     await client.games(sort="dateAsc")
 
-    bulk, export = site.seen
+    bulk, export = fake_lichess.requests
     assert (bulk.method, bulk.path, bulk.body) == ("POST", "/api/users", "ann,bob")
     assert (export.method, export.path) == ("GET", "/api/games/user/ann")
     assert export.query == {"sort": "dateAsc"}

@@ -17,12 +17,12 @@ import pytest
 from aiohttp import web
 from sendgrid.helpers.eventwebhook import EventWebhook
 
-from chesscoach.demo.fake_sendgrid import Fault, SendGridStandIn
+from chesscoach.demo.fake_sendgrid import FakeSendGrid, SendGridFault
 from chesscoach.demo.fake_sendgrid.validation import MAX_BYTES
 from chesscoach.demo.fake_sendgrid.webhook import SIGNATURE, TIMESTAMP, EventKind, batch, event
 
 KEY = "SG.tests"
-GOOD: dict[str, Any] = {
+VALID_EMAIL: dict[str, Any] = {
     "personalizations": [
         {
             "to": [{"email": "ann@example.org"}],
@@ -41,11 +41,13 @@ Change = Callable[[dict[str, Any]], object]
 class Client:
     """A plain client of the stand-in."""
 
-    def __init__(self, session: aiohttp.ClientSession, sendgrid: SendGridStandIn) -> None:
+    def __init__(self, session: aiohttp.ClientSession, sendgrid: FakeSendGrid) -> None:
         self.session = session
         self.sendgrid = sendgrid
 
-    async def post(self, body: object = GOOD, **changes: Any) -> tuple[int, str, dict[str, str]]:
+    async def post(
+        self, body: object = VALID_EMAIL, **changes: Any
+    ) -> tuple[int, str, dict[str, str]]:
         """The status, body and headers of a reply."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
@@ -55,9 +57,9 @@ class Client:
         ) as response:
             return response.status, await response.text(), dict(response.headers)
 
-    async def complaints(self, change: Change) -> list[str | None]:
+    async def invalid_fields(self, change: Change) -> list[str | None]:
         """The fields that a 400 names after a change of the good mail."""
-        mail = copy.deepcopy(GOOD)
+        mail = copy.deepcopy(VALID_EMAIL)
         change(mail)
         status, text, _ = await self.post(mail)
         if status == 202:
@@ -69,23 +71,23 @@ class Client:
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     """A client with a session, and the stand-in that it asks."""
-    stand_in = SendGridStandIn(key=KEY)
+    stand_in = FakeSendGrid(key=KEY)
     async with stand_in.serve(), aiohttp.ClientSession() as session:
         yield Client(session, stand_in)
 
 
-async def until(true: Callable[[], bool]) -> None:
+async def wait_until(true: Callable[[], bool]) -> None:
     """Waits for something that happens in the stand-in."""
     async with asyncio.timeout(10):
         while not true():
             await asyncio.sleep(0.001)
 
 
-def people(count: int, first: int = 0) -> list[dict[str, str]]:
+def recipients(count: int, first: int = 0) -> list[dict[str, str]]:
     return [{"email": f"p{n}@example.org"} for n in range(first, first + count)]
 
 
-def one(mail: dict[str, Any]) -> dict[str, Any]:
+def only_personalization(mail: dict[str, Any]) -> dict[str, Any]:
     """The only personalization."""
     listed: list[dict[str, Any]] = mail["personalizations"]
     return listed[0]
@@ -97,15 +99,15 @@ async def test_a_good_mail_is_taken_and_kept(client: Client) -> None:
     [taken] = client.sendgrid.accepted
     assert (status, text, headers["X-Message-Id"]) == (202, "", taken.message_id)
     assert (taken.outbox_id, taken.to) == ("weekly_summary:u1:2026-W47", "ann@example.org")
-    assert (taken.subject, taken.payload) == ("Your week", GOOD)
+    assert (taken.subject, taken.payload) == ("Your week", VALID_EMAIL)
     assert before <= taken.at <= time.time()
 
 
 async def test_sandbox_mode_checks_and_keeps_nothing(client: Client) -> None:
     sandbox = {"mail_settings": {"sandbox_mode": {"enable": True}}}
-    assert (await client.post(GOOD | sandbox))[0] == 200
-    assert (await client.post(GOOD | sandbox | {"subject": ""}))[0] == 400
-    assert (client.sendgrid.accepted, client.sendgrid.rehearsed) == ([], 1)
+    assert (await client.post(VALID_EMAIL | sandbox))[0] == 200
+    assert (await client.post(VALID_EMAIL | sandbox | {"subject": ""}))[0] == 400
+    assert (client.sendgrid.accepted, client.sendgrid.sandboxed) == ([], 1)
 
 
 @pytest.mark.parametrize("key", ["", KEY, "Bearer ", "Bearer SG.other", f"bearer{KEY}"])
@@ -136,10 +138,10 @@ async def test_a_body_that_is_no_object_is_a_400(body: bytes, client: Client) ->
 
 async def test_thirty_megabytes_are_too_much(client: Client) -> None:
     def weighing(size: int) -> bytes:
-        empty = {**GOOD, "content": [{"type": "text/plain", "value": ""}]}
+        empty = {**VALID_EMAIL, "content": [{"type": "text/plain", "value": ""}]}
         room = size - len(json.dumps(empty))
         return json.dumps(
-            {**GOOD, "content": [{"type": "text/plain", "value": "x" * room}]}
+            {**VALID_EMAIL, "content": [{"type": "text/plain", "value": "x" * room}]}
         ).encode()
 
     status, text, _ = await client.post(weighing(MAX_BYTES))
@@ -168,25 +170,55 @@ RULES: list[tuple[str, Change]] = [
     ("personalizations", lambda mail: mail.update(personalizations=[])),
     (
         "personalizations",
-        lambda mail: mail.update(personalizations=[{"to": [who]} for who in people(1001)]),
+        lambda mail: mail.update(personalizations=[{"to": [who]} for who in recipients(1001)]),
     ),
-    ("personalizations", lambda mail: one(mail).update(to=people(501), cc=people(500, 501))),
-    ("personalizations", lambda mail: one(mail).update(cc=[{"email": "ANN@example.org"}])),
-    ("personalizations", lambda mail: mail["personalizations"].append(one(mail))),
-    ("personalizations.0.to", lambda mail: one(mail).pop("to")),
-    ("personalizations.0.to", lambda mail: one(mail).update(to=[])),
-    ("personalizations.0.to.0", lambda mail: one(mail).update(to=["ann@example.org"])),
-    ("personalizations.0.to.0.email", lambda mail: one(mail)["to"][0].update(email="a,b@c")),
-    ("personalizations.0.to.0.email", lambda mail: one(mail)["to"][0].update(email="A <a@c>")),
-    ("personalizations.0.to.0.name", lambda mail: one(mail)["to"][0].update(name="A, B")),
-    ("personalizations.0.nonsense", lambda mail: one(mail).update(nonsense=1)),
-    ("personalizations.0.headers", lambda mail: one(mail).update(headers=[])),
-    ("personalizations.0.headers.To", lambda mail: one(mail)["headers"].update(To="x")),
-    ("personalizations.0.headers.X-A", lambda mail: one(mail)["headers"].update({"X-A": 1})),
+    (
+        "personalizations",
+        lambda mail: only_personalization(mail).update(to=recipients(501), cc=recipients(500, 501)),
+    ),
+    (
+        "personalizations",
+        lambda mail: only_personalization(mail).update(cc=[{"email": "ANN@example.org"}]),
+    ),
+    ("personalizations", lambda mail: mail["personalizations"].append(only_personalization(mail))),
+    ("personalizations.0.to", lambda mail: only_personalization(mail).pop("to")),
+    ("personalizations.0.to", lambda mail: only_personalization(mail).update(to=[])),
+    (
+        "personalizations.0.to.0",
+        lambda mail: only_personalization(mail).update(to=["ann@example.org"]),
+    ),
+    (
+        "personalizations.0.to.0.email",
+        lambda mail: only_personalization(mail)["to"][0].update(email="a,b@c"),
+    ),
+    (
+        "personalizations.0.to.0.email",
+        lambda mail: only_personalization(mail)["to"][0].update(email="A <a@c>"),
+    ),
+    (
+        "personalizations.0.to.0.name",
+        lambda mail: only_personalization(mail)["to"][0].update(name="A, B"),
+    ),
+    ("personalizations.0.nonsense", lambda mail: only_personalization(mail).update(nonsense=1)),
+    ("personalizations.0.headers", lambda mail: only_personalization(mail).update(headers=[])),
+    (
+        "personalizations.0.headers.To",
+        lambda mail: only_personalization(mail)["headers"].update(To="x"),
+    ),
+    (
+        "personalizations.0.headers.X-A",
+        lambda mail: only_personalization(mail)["headers"].update({"X-A": 1}),
+    ),
     ("headers.reply-to", lambda mail: mail.update(headers={"reply-to": "x"})),
     ("headers.DKIM-Signature", lambda mail: mail.update(headers={"DKIM-Signature": "x"})),
-    ("personalizations.0.custom_args", lambda mail: one(mail)["custom_args"].update(n=1)),
-    ("personalizations.0.custom_args", lambda mail: one(mail)["custom_args"].update(n="x" * 9970)),
+    (
+        "personalizations.0.custom_args",
+        lambda mail: only_personalization(mail)["custom_args"].update(n=1),
+    ),
+    (
+        "personalizations.0.custom_args",
+        lambda mail: only_personalization(mail)["custom_args"].update(n="x" * 9970),
+    ),
     ("personalizations.0.custom_args", lambda mail: mail.update(custom_args={"n": "x" * 9970})),
     ("content", lambda mail: mail.pop("content")),
     ("content", lambda mail: mail.update(content=[])),
@@ -206,34 +238,36 @@ RULES: list[tuple[str, Change]] = [
 
 @pytest.mark.parametrize(("field", "change"), RULES, ids=range(len(RULES)))
 async def test_each_rule_is_enforced(field: str, change: Change, client: Client) -> None:
-    assert await client.complaints(change) == [field]
+    assert await client.invalid_fields(change) == [field]
     assert client.sendgrid.accepted == []
 
 
 ALLOWED: list[Change] = [
-    lambda mail: mail.update(personalizations=[{"to": [who]} for who in people(1000)]),
-    lambda mail: one(mail).update(to=people(500), bcc=people(500, 500)),
-    lambda mail: one(mail).update(subject=mail.pop("subject")),
+    lambda mail: mail.update(personalizations=[{"to": [who]} for who in recipients(1000)]),
+    lambda mail: only_personalization(mail).update(to=recipients(500), bcc=recipients(500, 500)),
+    lambda mail: only_personalization(mail).update(subject=mail.pop("subject")),
     lambda mail: (mail.update(template_id="d-1"), mail.pop("content"), mail.pop("subject")),
     lambda mail: mail.update(categories=[str(n) for n in range(9)] + ["x" * 255]),
-    lambda mail: one(mail)["custom_args"].update(n="x" * 9900),
+    lambda mail: only_personalization(mail)["custom_args"].update(n="x" * 9900),
     lambda mail: mail["from"].update(name="Zürich ♔"),
 ]
 
 
 @pytest.mark.parametrize("change", ALLOWED, ids=range(len(ALLOWED)))
 async def test_what_is_within_the_limits_is_taken(change: Change, client: Client) -> None:
-    assert await client.complaints(change) == []
+    assert await client.invalid_fields(change) == []
 
 
-ANSWERED: list[tuple[Fault, int]] = [
+ANSWERED: list[tuple[SendGridFault, int]] = [
     ("400", 400), ("401", 401), ("403", 403), ("404", 404), ("413", 413), ("429", 429),
     ("500", 500), ("503", 503), ("302", 302), ("credits", 401), ("html", 200),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("fault", "status"), ANSWERED)
-async def test_a_fault_answers_one_request(fault: Fault, status: int, client: Client) -> None:
+async def test_a_fault_answers_one_request(
+    fault: SendGridFault, status: int, client: Client
+) -> None:
     client.sendgrid.faults.extend([None, fault])
     assert [(await client.post())[0] for _ in range(3)] == [202, status, 202]
     assert len(client.sendgrid.accepted) == 2
@@ -241,7 +275,7 @@ async def test_a_fault_answers_one_request(fault: Fault, status: int, client: Cl
 
 @pytest.mark.parametrize("fault", ["reset", "cut", "garbage", "lost"])
 async def test_a_connection_is_cut_before_or_after_a_mail_is_taken(
-    fault: Fault, client: Client
+    fault: SendGridFault, client: Client
 ) -> None:
     client.sendgrid.faults.append(fault)
     with pytest.raises(aiohttp.ClientError):
@@ -250,16 +284,18 @@ async def test_a_connection_is_cut_before_or_after_a_mail_is_taken(
 
 
 @pytest.mark.parametrize("fault", ["hang", "late"])
-async def test_silence_lasts_until_the_client_has_gone(fault: Fault, client: Client) -> None:
+async def test_silence_lasts_until_the_client_has_gone(
+    fault: SendGridFault, client: Client
+) -> None:
     client.sendgrid.faults.append(fault)
     task = asyncio.create_task(client.post())
-    await until(lambda: client.sendgrid.in_flight == 1)
+    await wait_until(lambda: client.sendgrid.in_flight == 1)
     if fault == "late":
-        await until(lambda: len(client.sendgrid.accepted) == 1)
+        await wait_until(lambda: len(client.sendgrid.accepted) == 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await until(lambda: client.sendgrid.in_flight == 0)
+    await wait_until(lambda: client.sendgrid.in_flight == 0)
     assert len(client.sendgrid.accepted) == (fault == "late")
 
 
@@ -278,8 +314,12 @@ async def test_credits_that_are_used_up_are_a_401_that_says_so(client: Client) -
 
 async def test_somebody_may_decide_by_what_is_sent(client: Client) -> None:
     client.sendgrid.decide = lambda mail: "500" if "bob" in str(mail) else None
-    bob = {**GOOD, "personalizations": [{"to": [{"email": "bob@example.org"}]}]}
-    assert [(await client.post(mail))[0] for mail in (GOOD, bob, GOOD)] == [202, 500, 202]
+    bob = {**VALID_EMAIL, "personalizations": [{"to": [{"email": "bob@example.org"}]}]}
+    assert [(await client.post(mail))[0] for mail in (VALID_EMAIL, bob, VALID_EMAIL)] == [
+        202,
+        500,
+        202,
+    ]
 
 
 async def test_a_mail_that_arrived_whole_is_taken_though_the_client_has_gone(
@@ -287,17 +327,17 @@ async def test_a_mail_that_arrived_whole_is_taken_though_the_client_has_gone(
 ) -> None:
     client.sendgrid.delay_s = 0.1
     task = asyncio.create_task(client.post())
-    await until(lambda: client.sendgrid.in_flight == 1)
+    await wait_until(lambda: client.sendgrid.in_flight == 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert client.sendgrid.accepted == []
-    await until(lambda: len(client.sendgrid.accepted) == 1)
+    await wait_until(lambda: len(client.sendgrid.accepted) == 1)
 
 
 async def test_the_record_has_a_line_for_each_mail_before_the_reply() -> None:
     record = io.StringIO()
-    stand_in = SendGridStandIn(key=KEY, keep=False, record=record)
+    stand_in = FakeSendGrid(key=KEY, keep=False, record=record)
     async with stand_in.serve(), aiohttp.ClientSession() as session:
         client = Client(session, stand_in)
         stand_in.faults.extend([None, "400", "lost"])
@@ -317,7 +357,7 @@ async def test_it_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
     )
     try:
         assert process.stdout is not None
-        stand_in = SendGridStandIn(key=KEY)
+        stand_in = FakeSendGrid(key=KEY)
         stand_in.url = (await process.stdout.readline()).decode().strip()
         EventWebhook((await process.stdout.readline()).decode().strip())
         async with aiohttp.ClientSession() as session:
@@ -335,12 +375,12 @@ class Receiver:
     """A webhook on loopback that keeps what it was sent."""
 
     def __init__(self) -> None:
-        self.got: list[tuple[bytes, dict[str, str]]] = []
+        self.batches: list[tuple[bytes, dict[str, str]]] = []
         self.url = ""
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def receive(self, request: web.Request) -> web.Response:
         """Keeps a batch."""
-        self.got.append((await request.read(), dict(request.headers)))
+        self.batches.append((await request.read(), dict(request.headers)))
         return web.Response(status=204)
 
 
@@ -349,7 +389,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     """It listens while a test lasts."""
     hook = Receiver()
     app = web.Application()
-    app.router.add_post("/events", hook.take)
+    app.router.add_post("/events", hook.receive)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -365,7 +405,7 @@ async def test_a_batch_of_events_is_signed_over_its_very_bytes(
     [taken] = client.sendgrid.accepted
     told = client.sendgrid.event("processed", taken)
     assert await client.sendgrid.report(receiver.url, [told, told]) == 204
-    [(body, headers)] = receiver.got
+    [(body, headers)] = receiver.batches
     hook = EventWebhook(client.sendgrid.events_key)
     assert hook.verify_signature(body.decode(), headers[SIGNATURE], headers[TIMESTAMP])
     assert not hook.verify_signature(body.decode() + " ", headers[SIGNATURE], headers[TIMESTAMP])
@@ -403,4 +443,4 @@ def test_a_batch_is_json_with_line_breaks_that_count() -> None:
 
 
 def test_the_key_of_events_is_der_in_base64() -> None:
-    assert len(base64.b64decode(SendGridStandIn().events_key, validate=True)) == 91
+    assert len(base64.b64decode(FakeSendGrid().events_key, validate=True)) == 91

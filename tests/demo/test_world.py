@@ -7,17 +7,17 @@ from datetime import timedelta
 import pytest
 
 from chesscoach.demo.world import (
-    Famous,
-    Played,
-    Site,
+    HistoricalGame,
+    SimulatedGame,
+    SourceName,
     World,
-    famous_games,
+    historical_games,
     player_uuid,
     sample_world,
 )
 from tests.conftest import NOON
 
-FAMOUS = famous_games()
+FAMOUS = historical_games()
 TCN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!?{~}(^)[_]@#$,./&-*++="
 SAN = re.compile(
     r"(?:O-O(?:-O)?|(?P<piece>[KQRBN]?)[a-h]?[1-8]?x?(?P<to>[a-h][1-8])(?:=(?P<new>[QRBN]))?)[+#]?"
@@ -44,11 +44,11 @@ def board_of(fen: str) -> dict[int, str]:
     return pieces
 
 
-def square(name: str) -> int:
+def square_number(name: str) -> int:
     return "abcdefgh".index(name[0]) + 8 * (int(name[1]) - 1)
 
 
-def move(board: dict[int, str], start: int, end: int, new: str | None) -> str:
+def make_move(board: dict[int, str], start: int, end: int, new: str | None) -> str:
     """Makes a move as it stands, rook and captured pawn included; returns the piece that moved."""
     piece = board.pop(start)
     if piece in "Pp" and start % 8 != end % 8 and end not in board:
@@ -71,7 +71,7 @@ def test_there_are_enough_famous_games_and_none_of_them_twice() -> None:
 
 
 @each_game
-def test_a_famous_game_is_told_in_full(famous: Famous) -> None:
+def test_a_famous_game_is_told_in_full(famous: HistoricalGame) -> None:
     for text in (famous.white, famous.black, famous.event, famous.opening):
         assert text.strip()
         assert text.isascii()
@@ -81,14 +81,14 @@ def test_a_famous_game_is_told_in_full(famous: Famous) -> None:
 
 
 @each_game
-def test_its_moves_are_san(famous: Famous) -> None:
+def test_its_moves_are_san(famous: HistoricalGame) -> None:
     for san in famous.moves.split():
         assert SAN.fullmatch(san), san
     assert famous.moves == " ".join(famous.moves.split())
 
 
 @each_game
-def test_mate_is_its_last_move_and_wins(famous: Famous) -> None:
+def test_mate_is_its_last_move_and_wins(famous: HistoricalGame) -> None:
     moves = famous.moves.split()
     assert not any("#" in san for san in moves[:-1])
     if moves[-1].endswith("#"):
@@ -96,7 +96,7 @@ def test_mate_is_its_last_move_and_wins(famous: Famous) -> None:
 
 
 @each_game
-def test_its_last_position_fits_the_number_of_its_moves(famous: Famous) -> None:
+def test_its_last_position_fits_the_number_of_its_moves(famous: HistoricalGame) -> None:
     plies = len(famous.moves.split())
     _, turn, castling, en_passant, halves, full = famous.fen.split()
 
@@ -108,7 +108,7 @@ def test_its_last_position_fits_the_number_of_its_moves(famous: Famous) -> None:
 
 
 @each_game
-def test_its_last_position_lacks_just_what_was_taken(famous: Famous) -> None:
+def test_its_last_position_lacks_just_what_was_taken(famous: HistoricalGame) -> None:
     pieces = Counter(board_of(famous.fen).values())
 
     assert pieces["K"] == pieces["k"] == 1
@@ -116,7 +116,7 @@ def test_its_last_position_lacks_just_what_was_taken(famous: Famous) -> None:
 
 
 @each_game
-def test_its_tcn_is_the_same_moves_and_leads_to_its_last_position(famous: Famous) -> None:
+def test_its_tcn_is_the_same_moves_and_leads_to_its_last_position(famous: HistoricalGame) -> None:
     moves = famous.moves.split()
     assert len(famous.tcn) == 2 * len(moves)
     board = board_of(START)
@@ -132,11 +132,11 @@ def test_its_tcn_is_the_same_moves_and_leads_to_its_last_position(famous: Famous
         assert ("x" in san) == (end in board or (board[start] in "Pp" and start % 8 != end % 8)), (
             san
         )
-        piece = move(board, start, end, new)
+        piece = make_move(board, start, end, new)
 
         assert piece.isupper() == (ply % 2 == 0), "the side whose turn it is"
         if told["to"]:
-            assert end == square(told["to"]), san
+            assert end == square_number(told["to"]), san
             assert piece.upper() == (told["piece"] or "P"), san
         else:
             assert end - start == (-2 if "O-O-O" in san else 2), san
@@ -150,7 +150,7 @@ def test_a_game_belongs_to_both_of_its_players_and_connects_them() -> None:
     world = World()
     ann = world.add_player("lichess", "Ann", NOON - timedelta(days=3))
     bob = world.add_player("lichess", "Bob", NOON + timedelta(days=3))
-    game = world.play("lichess", "Ann", NOON, opponent="Bob")
+    game = world.add_game("lichess", "Ann", NOON, opponent="Bob")
 
     assert ann.games == bob.games == [game]
     assert {game.white, game.black} == {"Ann", "Bob"}
@@ -163,20 +163,20 @@ def test_a_game_belongs_to_both_of_its_players_and_connects_them() -> None:
 def test_a_game_that_is_being_played_has_no_end() -> None:
     world = World()
     ann = world.add_player("lichess", "Ann", NOON - timedelta(days=3))
-    game = world.play("lichess", "Ann", None, started_at=NOON)
+    game = world.add_game("lichess", "Ann", None, started_at=NOON)
 
     assert (game.ended_at, game.status, game.started_at) == (None, "started", NOON)
-    assert list(world.finished("lichess", "Ann")) == []
+    assert list(world.finished_games("lichess", "Ann")) == []
     assert ann.seen_at == NOON
 
 
 def test_a_renamed_player_keeps_his_identity_and_his_games_show_the_new_name() -> None:
     world = World()
     ann = world.add_player("chess.com", "Ann", NOON)
-    game = world.play("chess.com", "Ann", NOON, opponent="Bob")
+    game = world.add_game("chess.com", "Ann", NOON, opponent="Bob")
     keys = game.keys
     world.rename("Ann", "Annette")
-    later = world.play("chess.com", "Annette", NOON, opponent="Bob")
+    later = world.add_game("chess.com", "Annette", NOON, opponent="Bob")
 
     assert world.players["chess.com"] == {"annette": ann}
     assert world.renamed == {"ann": "annette"}
@@ -199,7 +199,7 @@ def test_the_players_of_one_site_are_not_those_of_the_other() -> None:
     world = World()
     world.add_player("lichess", "Ann", NOON)
     world.add_player("chess.com", "Ann", NOON)
-    game = world.play("chess.com", "Ann", NOON)
+    game = world.add_game("chess.com", "Ann", NOON)
 
     assert world.players["lichess"]["ann"].games == []
     assert world.players["chess.com"]["ann"].games == [game]
@@ -207,11 +207,11 @@ def test_the_players_of_one_site_are_not_those_of_the_other() -> None:
 
 def test_the_names_of_games_are_of_the_sites_own_forms_and_never_the_same() -> None:
     world = World()
-    sites: tuple[Site, ...] = ("lichess", "chess.com")
+    sites: tuple[SourceName, ...] = ("lichess", "chess.com")
     for site in sites:
         world.add_player(site, "Ann", NOON)
-    games: dict[Site, list[Played]] = {
-        site: [world.play(site, "Ann", NOON) for _ in range(3000)] for site in sites
+    games: dict[SourceName, list[SimulatedGame]] = {
+        site: [world.add_game(site, "Ann", NOON) for _ in range(3000)] for site in sites
     }
 
     assert all(re.fullmatch(r"[0-9A-Za-z]{8}", game.id) for game in games["lichess"])
@@ -231,10 +231,18 @@ def test_a_players_uuid_is_his_whatever_the_case_of_his_name() -> None:
 # The sample world
 
 
-def told(world: World) -> list[tuple[object, ...]]:
+def world_events(world: World) -> list[tuple[object, ...]]:
     """All that happened in a world."""
     return [
-        (key, game.url, game.white, game.black, game.started_at, game.ended_at, game.famous.moves)
+        (
+            key,
+            game.url,
+            game.white,
+            game.black,
+            game.started_at,
+            game.ended_at,
+            game.historical.moves,
+        )
         for key, game in world.games.items()
     ]
 
@@ -244,7 +252,7 @@ def test_the_sample_world_can_be_built_again() -> None:
     again, same = sample_world(NOON)
     other, _ = sample_world(NOON, seed=8)
 
-    assert told(first) == told(again) != told(other)
+    assert world_events(first) == world_events(again) != world_events(other)
     assert members == same
 
 
@@ -255,9 +263,9 @@ def test_the_sample_world_lies_before_its_anchor_and_within_three_months() -> No
     for _, lichess, chesscom in members:
         assert lichess or chesscom
         if lichess:
-            assert len(list(world.finished("lichess", lichess))) >= 6
+            assert len(list(world.finished_games("lichess", lichess))) >= 6
         if chesscom:
-            assert len(list(world.finished("chess.com", chesscom))) >= 6
+            assert len(list(world.finished_games("chess.com", chesscom))) >= 6
     for game in world.games.values():
         assert game.ended_at is not None
         assert NOON - timedelta(days=90) < game.started_at < game.ended_at < NOON

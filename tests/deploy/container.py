@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from msgspec import Struct
 
-_ENTER = """
+_ENTER_SCRIPT = """
 set -e
 root=$1 user=$2 work=$3 volumes=$4; shift 4
 mount --make-rprivate /
@@ -72,7 +72,7 @@ class Image(Struct, frozen=True, kw_only=True):
     healthcheck: tuple[str, ...]
 
     @classmethod
-    def of(cls, root: str, inspected: str) -> "Image":
+    def from_inspect(cls, root: str, inspected: str) -> "Image":
         """From what `buildah inspect` says of it."""
         config: dict[str, Any] = json.loads(inspected)["Docker"]["config"]
         kind, *test = config["Healthcheck"]["Test"]
@@ -88,13 +88,13 @@ class Image(Struct, frozen=True, kw_only=True):
         )
 
 
-class Running:
+class RunningContainer:
     """A started container."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def first(self) -> int:
+    def first_pid(self) -> int:
         """The number that this machine has for the container's process 1."""
         path = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         for _ in range(200):
@@ -103,7 +103,7 @@ class Running:
             time.sleep(0.05)
         raise AssertionError("the container has no process")
 
-    def end(self, within_s: float = 300) -> tuple[int, str, str]:
+    def wait_for_end(self, within_s: float = 300) -> tuple[int, str, str]:
         """Waits for its end; returns its exit code and what it told on stdout and stderr."""
         try:
             out, err = self._process.communicate(timeout=within_s)
@@ -114,7 +114,7 @@ class Running:
     def stop(self) -> float:
         """Sends SIGTERM to process 1; returns the seconds until it had left with 0."""
         began = time.monotonic()
-        os.kill(self.first(), signal.SIGTERM)
+        os.kill(self.first_pid(), signal.SIGTERM)
         out, err = self._process.communicate(timeout=120)
         assert self._process.returncode == 0, (self._process.returncode, out[-2000:], err[-2000:])
         assert "daemon_stopped" in out, out[-2000:]
@@ -122,7 +122,7 @@ class Running:
 
     def memory_mb(self) -> int:
         """The most memory that it has held at a time."""
-        status = Path(f"/proc/{self.first()}/status").read_text()
+        status = Path(f"/proc/{self.first_pid()}/status").read_text()
         (line,) = [each for each in status.splitlines() if each.startswith("VmHWM")]
         return int(line.split()[1]) // 1024
 
@@ -139,7 +139,7 @@ def start(
     program: Sequence[str],
     volumes: Mapping[str, Path] = MappingProxyType({}),
     out: int | IO[str] = subprocess.PIPE,
-) -> Running:
+) -> RunningContainer:
     """Starts a program in a new container of an image.
 
     `volumes` are files and folders by the place where it sees them, which must be there in the
@@ -147,12 +147,12 @@ def start(
     """
     environment = [f"{name}={value}" for name, value in {**image.environment, **given}.items()]
     laid_in = "".join(f"{path}:{target}\n" for target, path in volumes.items())
-    return Running(
+    return RunningContainer(
         subprocess.Popen(
             [
                 str(shutil.which("unshare")), "--mount", "--pid", "--fork", "--ipc", "--uts",
                 "--kill-child",
-                "sh", "-c", _ENTER, "sh", str(image.root), image.user, image.work, laid_in,
+                "sh", "-c", _ENTER_SCRIPT, "sh", str(image.root), image.user, image.work, laid_in,
                 "-i", *environment, *program,
             ],
             stdin=subprocess.DEVNULL,
@@ -166,6 +166,6 @@ def start(
 
 def run(image: Image, given: Mapping[str, str], *program: str) -> str:
     """Runs a program to its end, which must be 0; returns what it printed."""
-    code, out, err = start(image, given, program).end()
+    code, out, err = start(image, given, program).wait_for_end()
     assert code == 0, (program, code, out[-2000:], err[-2000:])
     return out

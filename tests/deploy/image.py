@@ -18,20 +18,20 @@ from pathlib import Path
 
 import click
 
-from chesscoach.demo.fake_chesscom import ChesscomStandIn
-from chesscoach.demo.fake_lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import FakeChesscom
+from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.world import sample_world
 from chesscoach.jobs.catalog import JOBS
-from chesscoach.mongo.embedded import Embedded
+from chesscoach.mongo.embedded import EmbeddedServer
 from chesscoach.mongo.mongod import _free_port
 from tests.deploy import container
 from tests.deploy.container import Buildah, Image
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".artefacts" / "image"
-BASE, OURS = "localhost/base:bookworm", "localhost/chesscoach:test"
-CARRIED = "python3,python3-venv,ca-certificates"
-LOCKED_IN = """
+BASE_IMAGE, IMAGE = "localhost/base:bookworm", "localhost/chesscoach:test"
+BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+SANDBOX_CHECK = """
 import os, pathlib
 assert os.getuid() == 10001 and os.getpid() == 1
 pathlib.Path("written").write_text("here")
@@ -46,7 +46,7 @@ else:
 
 def build(buildah: Buildah) -> None:
     """The base, where it is not there yet, and the image on it."""
-    if BASE not in buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
+    if BASE_IMAGE not in buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
         click.echo("making the base")
         system = FOLDER / "base"
         shutil.rmtree(system, ignore_errors=True)
@@ -54,7 +54,7 @@ def build(buildah: Buildah) -> None:
             [
                 str(shutil.which("debootstrap")),
                 "--variant=minbase",
-                f"--include={CARRIED}",
+                f"--include={BASE_PACKAGES}",
                 "bookworm",
                 system,
             ],
@@ -64,27 +64,27 @@ def build(buildah: Buildah) -> None:
         made = buildah("from", "scratch")
         buildah("copy", "-q", made, str(system), "/")
         buildah("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", made)
-        buildah("commit", "-q", made, BASE)
+        buildah("commit", "-q", made, BASE_IMAGE)
         buildah("rm", made)
     click.echo("building the image")
     # Packages come from where this machine has them from.
     shared = [path for path in ("/etc/ssl/certs", "/etc/pip.conf") if Path(path).exists()]
     buildah(
         "build", "--quiet", "--format", "docker", "--isolation", "chroot", "--layers=false",
-        "--build-arg", f"BASE={BASE}", *[f"--volume={path}:{path}:ro" for path in shared],
-        "--file", str(ROOT / "Dockerfile.cron"), "--tag", OURS, str(ROOT),
+        "--build-arg", f"BASE={BASE_IMAGE}", *[f"--volume={path}:{path}:ro" for path in shared],
+        "--file", str(ROOT / "Dockerfile.cron"), "--tag", IMAGE, str(ROOT),
     )  # fmt: skip
 
 
-async def try_out(image: Image) -> None:
+async def try_image(image: Image) -> None:
     """Each job once, then the daemon, against a MongoDB and sites outside of it."""
     world, members = sample_world(datetime.now(UTC))
-    lichess, chesscom = LichessStandIn(world), ChesscomStandIn(world)
-    embedded = Embedded(FOLDER / "mongo")
+    lichess, chesscom = FakeLichess(world), FakeChesscom(world)
+    embedded = EmbeddedServer(FOLDER / "mongo")
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
-        url = await asyncio.to_thread(embedded.enter)
+        url = await asyncio.to_thread(embedded.start_or_join)
         stack.callback(embedded.leave)
         given = {
             "MONGO_URL": url,
@@ -95,12 +95,14 @@ async def try_out(image: Image) -> None:
             "CHESSCOACH_WEB__ADMIN": "",
             "CHESSCOACH_WEB__PUBLIC": f"127.0.0.1:{_free_port()}",
         }
-        await asyncio.to_thread(work, image, given, members)
+        await asyncio.to_thread(run_in_containers, image, given, members)
 
 
-def work(image: Image, given: dict[str, str], members: list[tuple[str, str, str]]) -> None:
+def run_in_containers(
+    image: Image, given: dict[str, str], members: list[tuple[str, str, str]]
+) -> None:
     """What is done in containers."""
-    container.run(image, given, *image.entrypoint, "-c", LOCKED_IN)
+    container.run(image, given, *image.entrypoint, "-c", SANDBOX_CHECK)
     click.echo("it is user 10001 on a read-only root")
     container.run(image, given, "chesscoach", "db", "init")
     for user_id, on_lichess, on_chesscom in members:
@@ -114,7 +116,7 @@ def work(image: Image, given: dict[str, str], members: list[tuple[str, str, str]
     assert sum(row["games"] for row in rows) > 0
     daemon = container.start(image, given, [*image.entrypoint, *image.command])
     try:
-        took = until_well(given["CHESSCOACH_WEB__PUBLIC"])
+        took = wait_until_healthy(given["CHESSCOACH_WEB__PUBLIC"])
         container.run(image, given, *image.healthcheck)
         container.run(image, given, *image.healthcheck, "--ready")
         click.echo(f"daemon: ready after {took:.1f} s, {daemon.memory_mb()} MB")
@@ -123,7 +125,7 @@ def work(image: Image, given: dict[str, str], members: list[tuple[str, str, str]
         daemon.kill()
 
 
-def until_well(address: str) -> float:
+def wait_until_healthy(address: str) -> float:
     """The seconds until /readyz and /healthz say 200."""
     began = time.monotonic()
     while time.monotonic() - began < 60:
@@ -155,10 +157,12 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     buildah = Buildah(FOLDER)
     build(buildah)
-    made = buildah("from", OURS)
+    made = buildah("from", IMAGE)
     try:
-        image = Image.of(buildah("mount", made), buildah("inspect", "--type", "image", OURS))
-        asyncio.run(try_out(image))
+        image = Image.from_inspect(
+            buildah("mount", made), buildah("inspect", "--type", "image", IMAGE)
+        )
+        asyncio.run(try_image(image))
     finally:
         buildah("umount", made)
         buildah("rm", made)

@@ -16,7 +16,7 @@ from tests.conftest import NOON
 WINTER, SUMMER = NOON + timedelta(days=60), NOON + timedelta(days=240)
 
 
-def field(low: int, high: int) -> st.SearchStrategy[str]:
+def cron_fields(low: int, high: int) -> st.SearchStrategy[str]:
     number = st.integers(low, high)
     return st.one_of(
         st.just("*"),
@@ -28,26 +28,30 @@ def field(low: int, high: int) -> st.SearchStrategy[str]:
 
 
 CRONS = st.tuples(
-    field(0, 59), field(0, 23), field(1, 28), field(1, 12), st.one_of(field(0, 7), st.just("mon"))
+    cron_fields(0, 59),
+    cron_fields(0, 23),
+    cron_fields(1, 28),
+    cron_fields(1, 12),
+    st.one_of(cron_fields(0, 7), st.just("mon")),
 ).map(" ".join)
 
 
-def instants(schedule: Schedule, after: datetime, count: int = 40) -> list[datetime]:
-    return [slot.at for slot in islice(slots.after("a", schedule, after), count)]
+def next_instants(schedule: Schedule, after: datetime, count: int = 40) -> list[datetime]:
+    return [slot.at for slot in islice(slots.slots_after("a", schedule, after), count)]
 
 
 @settings(max_examples=150, deadline=None)
 @given(CRONS)
 def test_what_is_said_to_be_exact_has_the_same_slots(cron: str) -> None:
     schedule = Schedule(job="a", cron=cron)
-    found = fire_times.of(schedule)
+    found = fire_times.fire_times(schedule)
     (wake,) = found.times
-    if wake.days.by_both and not wake.days.either:
+    if wake.days.restricts_both and not wake.days.either:
         return  # five fields say it only with a star; Kubernetes not at all
 
     assert found.exact
-    spelled = Schedule(job="a", cron=syntax.cron(wake))
-    assert instants(spelled, NOON) == instants(schedule, NOON)
+    spelled = Schedule(job="a", cron=syntax.to_cron(wake))
+    assert next_instants(spelled, NOON) == next_instants(schedule, NOON)
 
 
 @settings(max_examples=60, deadline=None)
@@ -63,10 +67,11 @@ def test_a_clock_in_another_zone_wakes_us_for_every_slot(
     schedule = Schedule(job="a", cron=cron, timezone=zone)
 
     lines = [
-        syntax.cron(wake) for wake in fire_times.in_zone(fire_times.of(schedule), server, NOON)
+        syntax.to_cron(wake)
+        for wake in fire_times.convert_timezone(fire_times.fire_times(schedule), server, NOON)
     ]
 
-    for slot in instants(schedule, at, 15):
+    for slot in next_instants(schedule, at, 15):
         local = slot.astimezone(ZoneInfo(server))
         assert any(
             slots.is_slot("a", Schedule(job="a", cron=line), local.replace(tzinfo=NOON.tzinfo))
@@ -96,20 +101,20 @@ def test_a_period_is_told_by_the_clock_where_that_can_be(
 ) -> None:
     schedule = Schedule(job="a", every=every, anchor=datetime.fromisoformat(anchor))
 
-    found = fire_times.of(schedule)
+    found = fire_times.fire_times(schedule)
 
-    assert [syntax.cron(wake) for wake in found.times] == spelled
+    assert [syntax.to_cron(wake) for wake in found.times] == spelled
     assert found.exact is exact
     if exact:
         told = sorted(
-            at for line in spelled for at in instants(Schedule(job="a", cron=line), NOON)
+            at for line in spelled for at in next_instants(Schedule(job="a", cron=line), NOON)
         )[:20]
-        assert told == instants(schedule, NOON, 20)
+        assert told == next_instants(schedule, NOON, 20)
 
 
 @pytest.mark.parametrize("every", [Every(hours=7), Every(seconds=90), Every(seconds=5)])
 def test_a_period_that_no_clock_tells_has_its_reason(every: Every) -> None:
-    found = fire_times.of(Schedule(job="a", every=every))
+    found = fire_times.fire_times(Schedule(job="a", every=every))
 
     assert not found.times
     assert found.reason
@@ -131,6 +136,6 @@ def test_a_period_that_no_clock_tells_has_its_reason(every: Every) -> None:
     ],
 )
 def test_systemd_is_told_in_its_own_words(cron: str, events: list[str]) -> None:
-    (wake,) = fire_times.of(Schedule(job="a", cron=cron)).times
+    (wake,) = fire_times.fire_times(Schedule(job="a", cron=cron)).times
 
-    assert syntax.calendar(wake, "UTC") == events
+    assert syntax.to_on_calendar(wake, "UTC") == events

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from chesscoach import config
-from tests.deploy.sandbox.namespace import PROGRAMS, SOURCE, machine, missing
+from tests.deploy.sandbox.namespace import PROGRAMS, SOURCE, missing_requirements, namespace
 
 ROOT = Path(__file__).parents[2]
 WHEELS = ROOT / ".artefacts" / "wheels"
-PINNED = [ROOT / "requirements" / f"{name}.txt" for name in ("build", "runtime")]
+REQUIREMENTS = [ROOT / "requirements" / f"{name}.txt" for name in ("build", "runtime")]
 
 SCHEDULES = set(config.load(str(ROOT / "config.toml"), {}).config.schedules)
 
@@ -34,7 +34,7 @@ def wheels() -> Path:
     """The packages that `make install` installs, fetched once for each change of what is pinned."""
     python = str(shutil.which("python3", path=PROGRAMS))
     version = subprocess.check_output([python, "--version"])
-    wanted = hashlib.sha256(b"".join([version, *(path.read_bytes() for path in PINNED)]))
+    wanted = hashlib.sha256(b"".join([version, *(path.read_bytes() for path in REQUIREMENTS)]))
     folder = WHEELS / wanted.hexdigest()[:12]
     WHEELS.mkdir(parents=True, exist_ok=True)
     with (WHEELS / "lock").open("w") as lock:
@@ -47,7 +47,7 @@ def wheels() -> Path:
                 [
                     sys.executable, "-m", "pip", "--python", python, "download", "--quiet",
                     "--disable-pip-version-check", "--require-hashes", "--dest", partly,
-                    *(f"--requirement={path}" for path in PINNED),
+                    *(f"--requirement={path}" for path in REQUIREMENTS),
                 ],
                 check=True,
             )  # fmt: skip
@@ -55,14 +55,14 @@ def wheels() -> Path:
     return folder
 
 
-def live(home: str, tmp_path: Path, wheels: Path) -> dict[str, Any]:
+def run_target(home: str, tmp_path: Path, wheels: Path) -> dict[str, Any]:
     """Runs a home's lines on a new machine; returns what came of it, which is a first sync."""
-    assert not missing(), f"wanting: {missing()}"
+    assert not missing_requirements(), f"wanting: {missing_requirements()}"
     given = {"PATH": PROGRAMS, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
     given |= {"LANG": "C.UTF-8", "container": "other"}
     given |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(SOURCE / wheels.relative_to(ROOT))}
     program = [f"{SOURCE}/.venv/bin/python", "-m", "tests.deploy.sandbox.entry", home]
-    with machine(tmp_path, program, given, systemd=home == "systemd") as process:
+    with namespace(tmp_path, program, given, systemd=home == "systemd") as process:
         assert process.stdout is not None
         printed = process.stdout.readline()
     assert printed, "nothing came of it"
@@ -80,23 +80,23 @@ def live(home: str, tmp_path: Path, wheels: Path) -> dict[str, Any]:
 def test_systemd_reaches_its_first_sync_and_works_all_units_locked_in_as_they_are(
     tmp_path: Path, wheels: Path
 ) -> None:
-    came = live("systemd", tmp_path, wheels)
+    came = run_target("systemd", tmp_path, wheels)
 
     assert min(came["games"].values()) > 0
     assert "systemd" in came["source"]
-    assert worked(came) == SCHEDULES
+    assert finished_schedules(came) == SCHEDULES
 
 
 def test_a_crontab_reaches_its_first_sync_and_all_its_lines_do_what_they_are_for(
     tmp_path: Path, wheels: Path
 ) -> None:
-    came = live("cron", tmp_path, wheels)
+    came = run_target("cron", tmp_path, wheels)
 
     assert min(came["games"].values()) > 0
-    assert worked(came) == SCHEDULES
+    assert finished_schedules(came) == SCHEDULES
 
 
-def worked(came: dict[str, Any]) -> set[str]:
+def finished_schedules(came: dict[str, Any]) -> set[str]:
     """The schedules of which a slot was worked, or was too late for that."""
     settled = ("succeeded", "missed")
     return {run["_id"].partition(":")[0] for run in came["runs"] if run["outcome"] in settled}

@@ -15,11 +15,11 @@ from chesscoach.context import Context
 from tests.deploy.conftest import Render
 
 SCHEDULES = '[schedules.sync]\njob = "sync_games"\ncron = "* * * * *"\n'
-Home: TypeAlias = Callable[[str], tuple[Path, str]]
+RenderedTarget: TypeAlias = Callable[[str], tuple[Path, str]]
 
 
 @pytest.fixture
-def home(tmp_path: Path, render: Render, environment: dict[str, str]) -> Home:
+def rendered_target(tmp_path: Path, render: Render, environment: dict[str, str]) -> RenderedTarget:
     """A scratch root with our program, settings and secrets, and what is rendered for it."""
 
     def _home(kind: str) -> tuple[Path, str]:
@@ -45,7 +45,7 @@ def home(tmp_path: Path, render: Render, environment: dict[str, str]) -> Home:
     return _home
 
 
-async def end(argv: list[str], environment: dict[str, str], work: str) -> int:
+async def run_line(argv: list[str], environment: dict[str, str], work: str) -> int:
     """Runs a line with nothing around it but what is given; returns its exit code."""
     process = await asyncio.create_subprocess_exec(
         *argv, env=environment, cwd=work, stdout=subprocess.DEVNULL
@@ -55,9 +55,9 @@ async def end(argv: list[str], environment: dict[str, str], work: str) -> int:
 
 
 async def test_the_crontab_s_line_works_the_slot_and_tells_the_log(
-    home: Home, tmp_path: Path, ctx: Context, db: Any
+    rendered_target: RenderedTarget, tmp_path: Path, ctx: Context, db: Any
 ) -> None:
-    out, _ = await asyncio.to_thread(home, "crontab")
+    out, _ = await asyncio.to_thread(rendered_target, "crontab")
     lines = [
         line for line in (out / "crontab").read_text().splitlines() if line[:1] not in ("#", "")
     ]
@@ -70,7 +70,9 @@ async def test_the_crontab_s_line_works_the_slot_and_tells_the_log(
     logger.chmod(0o755)
     environment = {"PATH": f"{logger.parent}:/usr/bin:/bin", "HOME": "/", **variables}
 
-    code = await end([variables["SHELL"], "-c", line.removeprefix("* * * * * ")], environment, "/")
+    code = await run_line(
+        [variables["SHELL"], "-c", line.removeprefix("* * * * * ")], environment, "/"
+    )
 
     assert code == 0
     (run,) = db.job_runs.find({"outcome": "succeeded"})
@@ -79,9 +81,9 @@ async def test_the_crontab_s_line_works_the_slot_and_tells_the_log(
 
 
 async def test_a_second_line_beside_a_long_one_leaves_at_once(
-    home: Home, ctx: Context, db: Any
+    rendered_target: RenderedTarget, ctx: Context, db: Any
 ) -> None:
-    out, state = await asyncio.to_thread(home, "crontab")
+    out, state = await asyncio.to_thread(rendered_target, "crontab")
     text = (out / "crontab").read_text()
     (line,) = (line for line in text.splitlines() if line.startswith("* * * * * "))
     variables = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
@@ -91,7 +93,9 @@ async def test_a_second_line_beside_a_long_one_leaves_at_once(
     while not lock.exists():
         await asyncio.sleep(0.01)
     try:
-        code = await end(["/bin/sh", "-c", command], {"PATH": "/usr/bin:/bin", **variables}, "/")
+        code = await run_line(
+            ["/bin/sh", "-c", command], {"PATH": "/usr/bin:/bin", **variables}, "/"
+        )
     finally:
         holding.terminate()
         await holding.wait()
@@ -100,7 +104,7 @@ async def test_a_second_line_beside_a_long_one_leaves_at_once(
     assert db.job_runs.count_documents({}) == 0
 
 
-def unit_s(text: str, home: Path) -> tuple[str, dict[str, str]]:
+def unit_line(text: str, home: Path) -> tuple[str, dict[str, str]]:
     """A unit's line and its environment, with the credentials that systemd would lay out."""
     credentials = home / "credentials"
     credentials.mkdir()
@@ -115,15 +119,15 @@ def unit_s(text: str, home: Path) -> tuple[str, dict[str, str]]:
 
 
 async def test_a_unit_s_line_works_the_slot_with_its_own_environment(
-    home: Home, tmp_path: Path, ctx: Context, db: Any
+    rendered_target: RenderedTarget, tmp_path: Path, ctx: Context, db: Any
 ) -> None:
-    out, _ = await asyncio.to_thread(home, "systemd")
+    out, _ = await asyncio.to_thread(rendered_target, "systemd")
     text = (out / "chesscoach@.service").read_text()
     text += (out / "chesscoach@sync.service.d" / "job.conf").read_text()
-    line, variables = unit_s(text, tmp_path)
+    line, variables = unit_line(text, tmp_path)
     argv = shlex.split(line.replace("%i", "sync").replace("${JOB}", variables["JOB"]))
 
-    code = await end(argv, variables, "/")
+    code = await run_line(argv, variables, "/")
 
     assert code == 0
     (run,) = db.job_runs.find({"outcome": "succeeded"})
@@ -132,10 +136,10 @@ async def test_a_unit_s_line_works_the_slot_with_its_own_environment(
 
 
 async def test_the_daemon_s_unit_starts_it_with_its_own_environment_and_ends_it_with_0(
-    home: Home, tmp_path: Path, ctx: Context, db: Any
+    rendered_target: RenderedTarget, tmp_path: Path, ctx: Context, db: Any
 ) -> None:
-    out, _ = await asyncio.to_thread(home, "systemd")
-    line, variables = unit_s((out / "chesscoach.service").read_text(), tmp_path)
+    out, _ = await asyncio.to_thread(rendered_target, "systemd")
+    line, variables = unit_line((out / "chesscoach.service").read_text(), tmp_path)
     process = await asyncio.create_subprocess_exec(
         *shlex.split(line), env=variables, cwd="/", stdout=subprocess.PIPE
     )

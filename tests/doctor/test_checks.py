@@ -17,45 +17,47 @@ from pymongo import MongoClient
 from chesscoach import config, log
 from chesscoach.config import Config, Settings
 from chesscoach.context import Context, utc_now
-from chesscoach.demo.fake_site import Fault
+from chesscoach.demo.fake_site import SiteFault
 from chesscoach.doctor import checks, database, secrets
-from chesscoach.doctor.finding import Finding, Patient
-from chesscoach.doctor.sources import NOBODY, WELL_KNOWN
+from chesscoach.doctor.finding import CheckContext, Finding
+from chesscoach.doctor.sources import NONEXISTENT_PLAYER, WELL_KNOWN_PLAYER
 from chesscoach.mongo import client
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.mongod import find_mongod
-from chesscoach.mongo.server_info import Server
-from tests.conftest import Sites
-from tests.support.processes import Ended, kill, run, start
+from chesscoach.mongo.server_info import ServerInfo
+from tests.conftest import FakeSites
+from tests.support.processes import FinishedProcess, kill, run, start
 from tests.support.scripted_server import scripted_server
-from tests.sync.test_cycle import member, sync
+from tests.sync.test_cycle import add_member, run_sync
 
 CLI = "chesscoach.cli"
-NOBODY_THERE = "mongodb://127.0.0.1:1/"
-HURRY = {"CHESSCOACH_DATABASE__TIMEOUT_S": "0.5"}  # where nobody answers
+UNREACHABLE = "mongodb://127.0.0.1:1/"
+SHORT_TIMEOUTS = {"CHESSCOACH_DATABASE__TIMEOUT_S": "0.5"}  # where nobody answers
 PASSWORD = "hunter2hunter2"  # planted
 NAMES = [check.name for check in checks.CHECKS]
 
 
-async def examined(settings: Settings) -> dict[str, Finding]:
+async def run_checks(settings: Settings) -> dict[str, Finding]:
     """The findings by check, as they are told, with logging as the command sets it up."""
-    log.configure(config.Log(format="json"), secrets=settings.process.secrets(), stream="stderr")
+    log.configure(
+        config.LogSettings(format="json"), secrets=settings.process.secrets(), stream="stderr"
+    )
     told: list[Finding] = []
-    findings = await checks.examine(settings, told.append)
+    findings = await checks.run_checks(settings, told.append)
     assert findings == told
     assert [found.check for found in findings] == NAMES
     return {found.check: found for found in findings}
 
 
-async def settings_of(environment: dict[str, str], **more: str) -> Settings:
+async def load_settings(environment: dict[str, str], **more: str) -> Settings:
     return await asyncio.to_thread(config.load, None, {**environment, **more})
 
 
-async def doctor(environment: dict[str, str], *args: str) -> Ended:
+async def run_doctor(environment: dict[str, str], *args: str) -> FinishedProcess:
     return await run(environment, CLI, "doctor", *args)
 
 
-def levels(findings: dict[str, Finding]) -> dict[str, str]:
+def levels_by_check(findings: dict[str, Finding]) -> dict[str, str]:
     """What is not as it should be."""
     return {name: found.level for name, found in findings.items() if found.level != "ok"}
 
@@ -64,15 +66,15 @@ def levels(findings: dict[str, Finding]) -> dict[str, str]:
 
 
 async def test_where_all_is_well_each_check_is_one_line_and_the_exit_code_0(
-    environment: dict[str, str], ctx: Context, sites: Sites
+    environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
-    done = await doctor(environment)
+    done = await run_doctor(environment)
 
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert [line[:4] for line in lines] == ["ok  "] * len(NAMES)
     assert [line[6:19].strip() for line in lines] == NAMES
-    assert len(sites.lichess.seen) == len(sites.chesscom.seen) == 1
+    assert len(sites.lichess.requests) == len(sites.chesscom.requests) == 1
 
 
 async def test_what_fails_is_told_with_what_to_do_and_the_exit_code_is_1(
@@ -81,8 +83,8 @@ async def test_what_fails_is_told_with_what_to_do_and_the_exit_code_is_1(
     db.games.drop_index("chesscoach_game_id")
     db.sync_accounts.drop_index("chesscoach_links_user_id")
 
-    done = await doctor(environment)
-    told = await doctor(environment, "--json")
+    done = await run_doctor(environment)
+    told = await run_doctor(environment, "--json")
 
     assert (done.code, told.code) == (1, 1)
     (line,) = [line for line in done.out.splitlines() if line.startswith("FAIL")]
@@ -91,7 +93,9 @@ async def test_what_fails_is_told_with_what_to_do_and_the_exit_code_is_1(
     (report,) = told.lines
     assert report["exit_code"] == 1
     assert [check["check"] for check in report["checks"]] == NAMES
-    assert all(check.keys() == {"check", "level", "what", "do"} for check in report["checks"])
+    assert all(
+        check.signing_keys() == {"check", "level", "what", "do"} for check in report["checks"]
+    )
     assert [c["check"] for c in report["checks"] if c["level"] == "fail"] == ["indexes"]
 
 
@@ -101,15 +105,15 @@ async def test_what_fails_is_told_with_what_to_do_and_the_exit_code_is_1(
         ("CHESSCOACH_SOURCES__CONTCT", "x", "sources.contct: unknown setting"),
         ("CHESSCOACH_CONFIG", "missing.toml", "missing.toml: no such file"),
         ("MONGO_URL", f"coach:{PASSWORD}@db.example", "MONGO_URL: cannot be used"),
-        ("MONGO_URL", f"{NOBODY_THERE}?w=1", "w is not majority"),
+        ("MONGO_URL", f"{UNREACHABLE}?w=1", "w is not majority"),
         ("CHESSCOACH_SCHEDULES__SYNC_GAMES__JOB", "nightly", "no job 'nightly'"),
     ],
 )
 async def test_a_configuration_that_cannot_be_used_is_told_first_and_leaves_with_2(
     environment: dict[str, str], name: str, value: str, said: str
 ) -> None:
-    done = await doctor({**environment, **HURRY, name: value})
-    told = await doctor({**environment, **HURRY, name: value}, "--json")
+    done = await run_doctor({**environment, **SHORT_TIMEOUTS, name: value})
+    told = await run_doctor({**environment, **SHORT_TIMEOUTS, name: value}, "--json")
 
     assert (done.code, told.code) == (2, 2)
     first = next(line for line in done.out.splitlines() if line.startswith("FAIL"))
@@ -125,9 +129,9 @@ async def test_a_configuration_that_cannot_be_used_is_told_first_and_leaves_with
 async def test_a_url_that_cannot_be_used_hides_no_check_that_needs_none(
     environment: dict[str, str],
 ) -> None:
-    found = await examined(await settings_of(environment, MONGO_URL="localhost"))
+    found = await run_checks(await load_settings(environment, MONGO_URL="localhost"))
 
-    assert levels(found) == {
+    assert levels_by_check(found) == {
         "configuration": "fail",
         "database": "warn",
         "replica set": "warn",
@@ -140,12 +144,12 @@ async def test_a_url_that_cannot_be_used_hides_no_check_that_needs_none(
 
 
 async def test_a_wish_to_stop_breaks_it_off(
-    environment: dict[str, str], ctx: Context, sites: Sites, db: Any
+    environment: dict[str, str], ctx: Context, sites: FakeSites, db: Any
 ) -> None:
     sites.lichess.faults.append("hang")
     process = await start(environment, CLI, "doctor")
     async with asyncio.timeout(30):
-        while not sites.lichess.seen:
+        while not sites.lichess.requests:
             await asyncio.sleep(0.02)
 
     done = await kill(process, 15)
@@ -161,7 +165,7 @@ async def test_planted_secrets_are_in_no_line(environment: dict[str, str], tmp_p
     rest = {name: value for name, value in environment.items() if name != "MONGO_URL"}
 
     for args in ((), ("--json",)):
-        done = await doctor({**rest, **HURRY}, *args)
+        done = await run_doctor({**rest, **SHORT_TIMEOUTS}, *args)
         assert done.code == 1
         assert PASSWORD not in done.out + done.err
         assert "coach:" not in done.out
@@ -178,7 +182,7 @@ async def test_it_says_which_file_was_read_and_which_variables_count_without_the
     (tmp_path / ".env").write_text("CHESSCOACH_LOG__LEVEL=error\nMONGO_URL=not-this-one")
     (tmp_path / ".env").chmod(0o600)
 
-    found = await examined(await settings_of(environment, CHESSCOACH_PORT="tcp://10.0.0.1"))
+    found = await run_checks(await load_settings(environment, CHESSCOACH_PORT="tcp://10.0.0.1"))
 
     said = found["configuration"].what
     assert str(tmp_path / "config.toml") in said
@@ -192,19 +196,19 @@ async def test_it_says_which_file_was_read_and_which_variables_count_without_the
 
 
 async def test_without_a_file_it_says_that_the_defaults_hold(settings: Settings) -> None:
-    assert "no config.toml" in (await examined(settings))["configuration"].what
+    assert "no config.toml" in (await run_checks(settings))["configuration"].what
 
 
 async def test_without_a_contact_chesscom_is_not_asked_and_that_is_a_failure(
-    environment: dict[str, str], ctx: Context, sites: Sites
+    environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
-    found = await examined(await settings_of(environment, CHESSCOACH_SOURCES__CONTACT=" "))
+    found = await run_checks(await load_settings(environment, CHESSCOACH_SOURCES__CONTACT=" "))
 
-    assert levels(found) == {"contact": "warn", "chess.com": "fail"}
+    assert levels_by_check(found) == {"contact": "warn", "chess.com": "fail"}
     assert "CHESSCOACH_SOURCES__CONTACT" in found["contact"].do
     assert "set [sources] contact" in found["chess.com"].do
-    assert sites.chesscom.seen == []
-    assert len(sites.lichess.seen) == 1
+    assert sites.chesscom.requests == []
+    assert len(sites.lichess.requests) == 1
 
 
 async def test_schedules_that_are_all_off_are_worth_a_word(
@@ -212,22 +216,24 @@ async def test_schedules_that_are_all_off_are_worth_a_word(
 ) -> None:
     off = {f"CHESSCOACH_SCHEDULES__{key.upper()}__ENABLED": "false" for key in Config().schedules}
 
-    found = await examined(await settings_of(environment, **off))
+    found = await run_checks(await load_settings(environment, **off))
 
-    assert levels(found) == {"schedules": "warn"}
+    assert levels_by_check(found) == {"schedules": "warn"}
 
 
 # The database
 
 
 async def test_a_database_that_is_down_leaves_the_sites_unasked_and_the_rest_checked(
-    environment: dict[str, str], sites: Sites
+    environment: dict[str, str], sites: FakeSites
 ) -> None:
-    found = await examined(await settings_of(environment, **HURRY, MONGO_URL=NOBODY_THERE))
+    found = await run_checks(
+        await load_settings(environment, **SHORT_TIMEOUTS, MONGO_URL=UNREACHABLE)
+    )
 
     assert "MongoDB does not answer" in found["database"].what
     assert "MONGO_URL" in found["database"].do
-    assert levels(found) == {
+    assert levels_by_check(found) == {
         "database": "fail",
         "replica set": "warn",
         "indexes": "warn",
@@ -237,7 +243,7 @@ async def test_a_database_that_is_down_leaves_the_sites_unasked_and_the_rest_che
         "outbox": "warn",
     }
     assert "its lane is in the database" in found["lichess"].what
-    assert sites.lichess.seen == sites.chesscom.seen == []
+    assert sites.lichess.requests == sites.chesscom.requests == []
     assert checks.exit_code(list(found.values())) == 1
 
 
@@ -248,7 +254,9 @@ async def test_a_database_that_takes_a_connection_and_never_answers_is_given_up(
         await reader.read()
 
     async with scripted_server(silent) as address:
-        done = await doctor({**environment, **HURRY, "MONGO_URL": f"mongodb://{address}/"})
+        done = await run_doctor(
+            {**environment, **SHORT_TIMEOUTS, "MONGO_URL": f"mongodb://{address}/"}
+        )
 
     assert done.code == 1
     (line,) = [line for line in done.out.splitlines() if line.startswith("FAIL")]
@@ -256,9 +264,9 @@ async def test_a_database_that_takes_a_connection_and_never_answers_is_given_up(
 
 
 async def test_an_empty_database_lacks_every_index(settings: Settings) -> None:
-    found = await examined(settings)
+    found = await run_checks(settings)
 
-    assert levels(found) == {"indexes": "fail"}
+    assert levels_by_check(found) == {"indexes": "fail"}
     assert "users.chesscoach_user_id" in found["indexes"].what
     assert "job_runs.chesscoach_schedule_slot" in found["indexes"].what
 
@@ -268,9 +276,9 @@ async def test_what_the_server_refuses_us_is_told_and_hides_no_other_check(
 ) -> None:
     db.create_collection("games", viewOn="others")  # a view has no indexes to be listed
 
-    found = await examined(settings)
+    found = await run_checks(settings)
 
-    assert levels(found) == {"indexes": "fail"}
+    assert levels_by_check(found) == {"indexes": "fail"}
     assert "MongoDB refused an operation" in found["indexes"].what
     assert "MONGO_URL" in found["indexes"].do
 
@@ -278,7 +286,7 @@ async def test_what_the_server_refuses_us_is_told_and_hides_no_other_check(
 async def test_it_says_where_the_database_is_and_what_it_is(
     settings: Settings, ctx: Context, mongo: MongoClient[Document]
 ) -> None:
-    found = await examined(settings)
+    found = await run_checks(settings)
 
     version = mongo.server_info()["version"]
     place = f"MONGO_URL, database {settings.config.database.name}"
@@ -292,11 +300,11 @@ async def test_the_embedded_server_is_called_by_that_name(
     rest = {name: value for name, value in environment.items() if name != "MONGO_URL"}
     folder = {"CHESSCOACH_DATABASE__EMBEDDED_DIR": str(tmp_path / "data")}
 
-    found = await examined(await settings_of({**rest, **folder}))
+    found = await run_checks(await load_settings({**rest, **folder}))
 
     assert found["database"].what.startswith("embedded: ")
     assert str(tmp_path / "data") in found["database"].what
-    assert levels(found) == {"indexes": "fail"}
+    assert levels_by_check(found) == {"indexes": "fail"}
     assert "embedded" in found["secrets"].what
 
 
@@ -307,7 +315,7 @@ async def test_an_embedded_server_that_cannot_start_is_told_with_the_way_out(
     rest = {name: value for name, value in environment.items() if name != "MONGO_URL"}
     where = {"CHESSCOACH_DATABASE__EMBEDDED_DIR": str(tmp_path / "taken")}
 
-    found = await examined(await settings_of({**rest, **where}))
+    found = await run_checks(await load_settings({**rest, **where}))
 
     assert found["database"].level == "fail"
     assert "cannot be used for the embedded MongoDB" in found["database"].what
@@ -316,7 +324,7 @@ async def test_an_embedded_server_that_cannot_start_is_told_with_the_way_out(
 
 @pytest.mark.parametrize("version", ["5.0.31", "4.4.6", "3.6", ""])
 def test_a_server_that_is_too_old_fails(version: str) -> None:
-    found = database.version(Server(version=version, kind="replica set", members=3), "here")
+    found = database.version(ServerInfo(version=version, kind="replica set", members=3), "here")
 
     assert found.level == "fail"
     assert "update" in found.do
@@ -324,16 +332,16 @@ def test_a_server_that_is_too_old_fails(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["6.0.0", "7.0.2-rc1", "10.1.0"])
 def test_a_server_that_is_new_enough_is_good(version: str) -> None:
-    server = Server(version=version, kind="sharded cluster")
+    server = ServerInfo(version=version, kind="sharded cluster")
 
     assert database.version(server, "here").level == "ok"
-    assert database.durability(server).what == "sharded cluster"
+    assert database.replication(server).what == "sharded cluster"
 
 
 def test_the_members_of_a_replica_set_are_counted() -> None:
-    server = Server(version="7.0.0", kind="replica set", members=3)
+    server = ServerInfo(version="7.0.0", kind="replica set", members=3)
 
-    assert database.durability(server).what == "replica set of 3 members"
+    assert database.replication(server).what == "replica set of 3 members"
 
 
 @pytest.fixture
@@ -357,9 +365,9 @@ def standalone(tmp_path: Path) -> Iterator[str]:
 async def test_a_standalone_server_works_and_what_is_lost_is_said(
     environment: dict[str, str], standalone: str
 ) -> None:
-    found = await examined(await settings_of(environment, MONGO_URL=standalone))
+    found = await run_checks(await load_settings(environment, MONGO_URL=standalone))
 
-    assert levels(found) == {"replica set": "warn", "indexes": "fail"}
+    assert levels_by_check(found) == {"replica set": "warn", "indexes": "fail"}
     assert "nobody takes over when it fails" in found["replica set"].what
     assert "replica set" in found["replica set"].do
 
@@ -368,20 +376,20 @@ async def test_a_standalone_server_works_and_what_is_lost_is_said(
 
 
 async def test_each_site_is_asked_once_about_somebody_who_is_linked(
-    settings: Settings, ctx: Context, db: Any, sites: Sites
+    settings: Settings, ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await member(ctx, db, sites, "Ann", "lichess", "chess.com")
-    sites.world.play("chess.com", "Ann", utc_now() - timedelta(seconds=1))
-    await sync(ctx)
+    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    sites.world.add_game("chess.com", "Ann", utc_now() - timedelta(seconds=1))
+    await run_sync(ctx)
     spent = len(db.job_leases.find_one({"_id": "lane:lichess"})["spent"])
-    sites.forget()
+    sites.clear_requests()
 
-    found = await examined(settings)
+    found = await run_checks(settings)
 
-    assert levels(found) == {}
+    assert levels_by_check(found) == {}
     assert "answered about ann in" in found["lichess"].what
-    assert [(seen.path, seen.body) for seen in sites.lichess.seen] == [("/api/users", "ann")]
-    (asked,) = sites.chesscom.seen
+    assert [(seen.path, seen.body) for seen in sites.lichess.requests] == [("/api/users", "ann")]
+    (asked,) = sites.chesscom.requests
     assert asked.path.startswith("/pub/player/ann/games/")
     assert asked.status == 304, "what we have of the month is not sent again"
     rows = {row["_id"]: row for row in db.job_leases.find()}
@@ -390,20 +398,20 @@ async def test_each_site_is_asked_once_about_somebody_who_is_linked(
 
 
 async def test_where_nobody_is_linked_a_name_that_nobody_has_shows_that_chesscom_answers(
-    settings: Settings, ctx: Context, sites: Sites
+    settings: Settings, ctx: Context, sites: FakeSites
 ) -> None:
-    found = await examined(settings)
+    found = await run_checks(settings)
 
-    assert levels(found) == {}
-    assert [seen.body for seen in sites.lichess.seen] == [WELL_KNOWN]
-    (asked,) = sites.chesscom.seen
-    assert asked.path.startswith(f"/pub/player/{NOBODY}/games/")
+    assert levels_by_check(found) == {}
+    assert [seen.body for seen in sites.lichess.requests] == [WELL_KNOWN_PLAYER]
+    (asked,) = sites.chesscom.requests
+    assert asked.path.startswith(f"/pub/player/{NONEXISTENT_PLAYER}/games/")
     assert asked.status == 404
     assert "answered about a name that nobody has" in found["chess.com"].what
 
 
 SITES = ("lichess", "chess.com")
-FAULTS: list[tuple[Fault, str, str]] = [
+FAULTS: list[tuple[SiteFault, str, str]] = [
     ("403", "fail", "refused us (403)"),
     ("429", "warn", "answered 429"),
     ("500", "fail", "answered 500"),
@@ -418,10 +426,10 @@ FAULTS: list[tuple[Fault, str, str]] = [
 async def test_what_a_site_answers_instead_is_said_in_words_after_one_request(
     environment: dict[str, str],
     ctx: Context,
-    sites: Sites,
+    sites: FakeSites,
     db: Any,
     site: str,
-    fault: Fault,
+    fault: SiteFault,
     level: str,
     said: str,
 ) -> None:
@@ -429,77 +437,77 @@ async def test_what_a_site_answers_instead_is_said_in_words_after_one_request(
     again = fault == "reset" and site == "chess.com"  # aiohttp repeats a GET of its own accord
     stand_in.faults.extend([fault] * (2 if again else 1))
 
-    found = await examined(await settings_of(environment, CHESSCOACH_SOURCES__TIMEOUT_S="2"))
+    found = await run_checks(await load_settings(environment, CHESSCOACH_SOURCES__TIMEOUT_S="2"))
 
-    assert levels(found) == {site: level}
+    assert levels_by_check(found) == {site: level}
     assert said in found[site].what
     assert found[site].do
-    assert len(stand_in.seen) == (2 if again else 1)
+    assert len(stand_in.requests) == (2 if again else 1)
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
 
 
 async def test_after_a_403_the_site_is_closed_for_everybody_as_in_a_run(
-    environment: dict[str, str], ctx: Context, sites: Sites
+    environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
     long = {"CHESSCOACH_SOURCES__BREAKER_S": "3600"}
     sites.lichess.faults.append("403")
-    first = await doctor({**environment, **long})
-    sites.forget()
+    first = await run_doctor({**environment, **long})
+    sites.clear_requests()
 
-    second = await doctor({**environment, **long})
+    second = await run_doctor({**environment, **long})
 
     assert (first.code, second.code) == (1, 1)
     assert '"event": "site_closed"' in first.err
     (line,) = [line for line in second.out.splitlines() if line.startswith("FAIL")]
     assert "lichess" in line
     assert "closed until 20" in line
-    assert sites.lichess.seen == []
-    assert len(sites.chesscom.seen) == 1
+    assert sites.lichess.requests == []
+    assert len(sites.chesscom.requests) == 1
 
 
 async def test_after_a_429_the_site_is_paused_for_everybody_and_not_asked_again(
-    environment: dict[str, str], ctx: Context, sites: Sites
+    environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
-    settings = await settings_of(environment, CHESSCOACH_SOURCES__PAUSE_S="3600")
+    settings = await load_settings(environment, CHESSCOACH_SOURCES__PAUSE_S="3600")
     sites.chesscom.faults.append("429")
-    first = await examined(settings)
-    sites.forget()
+    first = await run_checks(settings)
+    sites.clear_requests()
 
-    second = await examined(settings)
+    second = await run_checks(settings)
 
     assert "left alone until 20" in first["chess.com"].what
-    assert levels(second) == {"chess.com": "warn"}
+    assert levels_by_check(second) == {"chess.com": "warn"}
     assert "it wanted a pause, until 20" in second["chess.com"].what
-    assert sites.chesscom.seen == []
+    assert sites.chesscom.requests == []
 
 
 async def test_the_third_429_in_a_row_closes_the_site_as_in_a_run(
-    environment: dict[str, str], ctx: Context, sites: Sites
+    environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
     lane = ctx.store.lane("lichess")
-    async with lane.hold({}):
+    async with lane.acquire({}):
         await lane.pause(0)
         await lane.pause(0)
     sites.lichess.faults.append("429")
 
-    found = await examined(await settings_of(environment, CHESSCOACH_SOURCES__BREAKER_S="3600"))
+    found = await run_checks(await load_settings(environment, CHESSCOACH_SOURCES__BREAKER_S="3600"))
 
-    assert levels(found) == {"lichess": "fail"}
+    assert levels_by_check(found) == {"lichess": "fail"}
     assert "the third time in a row, so it is left alone until 20" in found["lichess"].what
-    assert len(sites.lichess.seen) == 1
+    assert len(sites.lichess.requests) == 1
 
 
 async def test_a_site_whose_lane_a_run_holds_is_not_asked(
-    settings: Settings, ctx: Context, sites: Sites
+    settings: Settings, ctx: Context, sites: FakeSites
 ) -> None:
     holder = {"host": "elsewhere", "pid": 7, "run_id": "sync_games:manual:1"}
-    async with ctx.store.leases.keeping(), ctx.store.lane("lichess").hold(holder):
-        found = await examined(settings)
+    async with ctx.store.leases.renewing(), ctx.store.lane("lichess").acquire(holder):
+        found = await run_checks(settings)
 
-    assert levels(found) == {"lichess": "warn"}
+    assert levels_by_check(found) == {"lichess": "warn"}
     assert "sync_games:manual:1 on elsewhere, pid 7, is asking it" in found["lichess"].what
-    assert sites.lichess.seen == []
-    assert len(sites.chesscom.seen) == 1
+    assert sites.lichess.requests == []
+    assert len(sites.chesscom.requests) == 1
 
 
 async def test_a_site_that_cannot_be_reached_is_told_with_the_setting_that_names_it(
@@ -510,16 +518,16 @@ async def test_a_site_that_cannot_be_reached_is_told_with_the_setting_that_names
         "CHESSCOACH_SOURCES__CHESSCOM__BASE_URL": "http://127.0.0.1:1/pub",
     }
 
-    found = await examined(await settings_of({**environment, **nowhere}))
+    found = await run_checks(await load_settings({**environment, **nowhere}))
 
-    assert levels(found) == {"lichess": "fail", "chess.com": "fail"}
+    assert levels_by_check(found) == {"lichess": "fail", "chess.com": "fail"}
     assert "cannot be reached" in found["lichess"].what
     assert "[sources.lichess] base_url" in found["lichess"].do
     assert "[sources.chesscom] base_url" in found["chess.com"].do
 
 
 @asynccontextmanager
-async def serving(
+async def http_server(
     handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
 ) -> AsyncIterator[str]:
     """Something that stands where a site should be; its address."""
@@ -552,52 +560,52 @@ async def test_what_is_no_answer_of_the_site_proves_nothing(
     async def handle(_: web.BaseRequest) -> web.Response:
         return web.Response(status=status, text=text, content_type=content_type)
 
-    async with serving(handle) as url:
+    async with http_server(handle) as url:
         instead = {
             "CHESSCOACH_SOURCES__LICHESS__BASE_URL": url,
             "CHESSCOACH_SOURCES__CHESSCOM__BASE_URL": url,
         }
-        found = await examined(await settings_of({**environment, **instead}))
+        found = await run_checks(await load_settings({**environment, **instead}))
 
-    assert levels(found) == {"lichess": "fail", "chess.com": "fail"}
+    assert levels_by_check(found) == {"lichess": "fail", "chess.com": "fail"}
     assert said in found["lichess"].what
     assert said in found["chess.com"].what
 
 
 async def test_an_allowance_that_is_spent_for_the_day_is_told(
-    environment: dict[str, str], ctx: Context, sites: Sites, db: Any
+    environment: dict[str, str], ctx: Context, sites: FakeSites, db: Any
 ) -> None:
     lane = ctx.store.lane("lichess")
-    async with lane.hold({}):
-        await lane.spend(15, 15)
+    async with lane.acquire({}):
+        await lane.consume(15, 15)
     long_ago = utc_now() - timedelta(hours=3)
     spent = [{"at": long_ago, "amount": 15, "token": "x"}]
     db.job_leases.update_one({"_id": "lane:lichess"}, {"$set": {"spent": spent}})
     one = {"CHESSCOACH_SOURCES__LICHESS__USERS_PER_10MIN": "1"}
 
-    found = await examined(await settings_of({**environment, **one}))
+    found = await run_checks(await load_settings({**environment, **one}))
 
-    assert levels(found) == {"lichess": "fail"}
+    assert levels_by_check(found) == {"lichess": "fail"}
     assert "the day's allowance is spent" in found["lichess"].what
-    assert sites.lichess.seen == []
+    assert sites.lichess.requests == []
 
 
 async def test_an_allowance_that_must_be_waited_for_is_not_waited_for(
-    environment: dict[str, str], ctx: Context, sites: Sites
+    environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
     lane = ctx.store.lane("lichess")
-    async with lane.hold({}):
-        await lane.spend(1, 1)
+    async with lane.acquire({}):
+        await lane.consume(1, 1)
     one = {
         "CHESSCOACH_SOURCES__LICHESS__USERS_PER_10MIN": "1",
         "CHESSCOACH_SOURCES__TIMEOUT_S": "2",
     }
 
-    found = await examined(await settings_of({**environment, **one}))
+    found = await run_checks(await load_settings({**environment, **one}))
 
-    assert levels(found) == {"lichess": "warn"}
+    assert levels_by_check(found) == {"lichess": "warn"}
     assert "neither lane nor allowance were to be had within 4 s" in found["lichess"].what
-    assert sites.lichess.seen == []
+    assert sites.lichess.requests == []
 
 
 async def test_a_reply_that_never_ends_is_not_waited_for(
@@ -610,22 +618,22 @@ async def test_a_reply_that_never_ends_is_not_waited_for(
             await response.write(b" ")
             await asyncio.sleep(0.1)
 
-    async with serving(drip) as url:
+    async with http_server(drip) as url:
         slow = {
             "CHESSCOACH_SOURCES__LICHESS__BASE_URL": url,
             "CHESSCOACH_SOURCES__TIMEOUT_S": "2",
         }
-        found = await examined(await settings_of({**environment, **slow}))
+        found = await run_checks(await load_settings({**environment, **slow}))
 
-    assert levels(found) == {"lichess": "fail"}
+    assert levels_by_check(found) == {"lichess": "fail"}
     assert "its reply did not end within 4 s" in found["lichess"].what
 
 
 # Secrets
 
 
-def patient(**environment: str) -> Patient:
-    return Patient(settings=config.load(None, environment))
+def check_context(**environment: str) -> CheckContext:
+    return CheckContext(settings=config.load(None, environment))
 
 
 @pytest.mark.parametrize(
@@ -646,14 +654,14 @@ def patient(**environment: str) -> Patient:
 async def test_a_password_that_crosses_a_network_without_tls_is_worth_a_warning(
     query: str, level: str
 ) -> None:
-    found = await secrets.transport(await asyncio.to_thread(lambda: patient(MONGO_URL=query)))
+    found = await secrets.tls(await asyncio.to_thread(lambda: check_context(MONGO_URL=query)))
 
     assert found.level == level
     assert PASSWORD not in found.what + found.do
 
 
 def test_a_url_that_cannot_be_read_has_no_address() -> None:
-    assert client.address("localhost:27017") is None
+    assert client.parse_connection("localhost:27017") is None
 
 
 @pytest.mark.parametrize(
@@ -664,12 +672,12 @@ async def test_files_with_secrets_that_others_can_read_are_named(
 ) -> None:
     secret, beside = tmp_path / "secret", tmp_path / ".env"
     for path in (secret, beside):
-        path.write_text("" if path == beside else NOBODY_THERE)
+        path.write_text("" if path == beside else UNREACHABLE)
         path.chmod(mode)
         assert stat.S_IMODE(os.stat(path).st_mode) == mode
     given = {"MONGO_URL_FILE": str(secret)}
 
-    found = await secrets.files(await asyncio.to_thread(lambda: patient(**given)))
+    found = await secrets.files(await asyncio.to_thread(lambda: check_context(**given)))
 
     assert found.level == level
     assert str(secret) in found.what
@@ -679,23 +687,25 @@ async def test_files_with_secrets_that_others_can_read_are_named(
 
 async def test_it_says_where_the_url_comes_from(tmp_path: Path) -> None:
     def said(**given: str) -> str:
-        return asyncio.run(secrets.origin(patient(**given))).what
+        return asyncio.run(secrets.origin(check_context(**given))).what
 
-    (tmp_path / "secret").write_text(NOBODY_THERE)
+    (tmp_path / "secret").write_text(UNREACHABLE)
     file = {"MONGO_URL_FILE": str(tmp_path / "secret")}
-    assert await asyncio.to_thread(said, MONGO_URL=NOBODY_THERE) == "MONGO_URL in the environment"
+    assert await asyncio.to_thread(said, MONGO_URL=UNREACHABLE) == "MONGO_URL in the environment"
     assert (await asyncio.to_thread(said, **file)).startswith("MONGO_URL_FILE in the environment")
-    both = {**file, "MONGO_URL": NOBODY_THERE}
+    both = {**file, "MONGO_URL": UNREACHABLE}
     assert await asyncio.to_thread(said, **both) == "MONGO_URL in the environment"
-    (tmp_path / ".env").write_text(f"MONGO_URL={NOBODY_THERE}")
+    (tmp_path / ".env").write_text(f"MONGO_URL={UNREACHABLE}")
     assert await asyncio.to_thread(said) == "MONGO_URL in .env"
 
 
 async def test_a_password_that_is_too_short_to_be_masked_is_worth_a_warning(
     environment: dict[str, str],
 ) -> None:
-    masked = await doctor({**environment, **HURRY, "MONGO_URL": f"mongodb://u:{PASSWORD}@h:1/"})
-    short = await doctor({**environment, **HURRY, "MONGO_URL": "mongodb://u:qzj@h:1/"})
+    masked = await run_doctor(
+        {**environment, **SHORT_TIMEOUTS, "MONGO_URL": f"mongodb://u:{PASSWORD}@h:1/"}
+    )
+    short = await run_doctor({**environment, **SHORT_TIMEOUTS, "MONGO_URL": "mongodb://u:qzj@h:1/"})
 
     for done, mark in ((masked, "ok"), (short, "warn")):
         (line,) = [line for line in done.out.splitlines() if " masking " in line]
@@ -706,7 +716,7 @@ async def test_a_password_that_is_too_short_to_be_masked_is_worth_a_warning(
 async def test_logging_that_was_never_told_a_secret_would_show_it(settings: Settings) -> None:
     given = replace(settings.process, mongo_url=f"mongodb://coach:{PASSWORD}@db.example/")
 
-    found = await secrets.masking(Patient(settings=replace(settings, process=given)))
+    found = await secrets.redaction(CheckContext(settings=replace(settings, process=given)))
 
     assert found.level == "fail"
 
@@ -721,7 +731,7 @@ async def test_a_check_that_breaks_hides_no_other(
         {"_id": "lichess:ann", "platform": "lichess", "standing": "active", "links": [1]}
     )
 
-    found = await examined(settings)
+    found = await run_checks(settings)
 
-    assert levels(found) == {"lichess": "fail"}
+    assert levels_by_check(found) == {"lichess": "fail"}
     assert "the check itself failed" in found["lichess"].what

@@ -11,12 +11,19 @@ import pytest
 from aiohttp import web
 
 from chesscoach.context import Context, utc_now
-from chesscoach.demo.fake_sendgrid import Fault, SendGridStandIn
+from chesscoach.demo.fake_sendgrid import FakeSendGrid, SendGridFault
 from chesscoach.doctor import emails, secrets
 from chesscoach.emails.sending import week_zone
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
-from tests.doctor.test_checks import doctor, examined, levels, patient, serving, settings_of
+from tests.doctor.test_checks import (
+    check_context,
+    http_server,
+    levels_by_check,
+    load_settings,
+    run_checks,
+    run_doctor,
+)
 
 KEY = "SG.stand-in-for-tests"
 SIGNING = "k" * 32
@@ -30,15 +37,15 @@ PRODUCTION = {
 
 
 @pytest.fixture
-async def sendgrid() -> AsyncIterator[SendGridStandIn]:
+async def sendgrid() -> AsyncIterator[FakeSendGrid]:
     """SendGrid on loopback."""
-    standin = SendGridStandIn(key=KEY)
+    standin = FakeSendGrid(key=KEY)
     async with standin.serve():
         yield standin
 
 
 @pytest.fixture
-def production(environment: dict[str, str], sendgrid: SendGridStandIn) -> dict[str, str]:
+def production(environment: dict[str, str], sendgrid: FakeSendGrid) -> dict[str, str]:
     """Settings with which mail goes by the stand-in and nothing is amiss."""
     return {
         **environment,
@@ -55,20 +62,20 @@ def production(environment: dict[str, str], sendgrid: SendGridStandIn) -> dict[s
 async def test_without_a_key_mail_goes_into_the_folder_and_that_is_well(
     environment: dict[str, str],
 ) -> None:
-    found = await examined(await settings_of(environment))
+    found = await run_checks(await load_settings(environment))
 
-    assert levels(found) == {}
+    assert levels_by_check(found) == {}
     assert "written to .chesscoach/outbox and sent to nobody" in found["mail"].what
     assert "no SENDGRID_API_KEY" in found["sendgrid"].what
 
 
 @pytest.mark.usefixtures("ctx")
 async def test_where_all_is_set_sendgrid_is_asked_once_and_sent_nothing(
-    production: dict[str, str], sendgrid: SendGridStandIn
+    production: dict[str, str], sendgrid: FakeSendGrid
 ) -> None:
-    found = await examined(await settings_of(production))
+    found = await run_checks(await load_settings(production))
 
-    assert levels(found) == {}
+    assert levels_by_check(found) == {}
     assert found["mail"].what == "by SendGrid"
     assert found["sendgrid"].what == "takes the key, which may send mail"
     assert (sendgrid.asked, sendgrid.requests, sendgrid.accepted) == (1, 0, [])
@@ -81,7 +88,7 @@ async def test_what_is_missing_beside_the_key_is_named_and_the_exit_code_is_2(
     for name in ("SENDER_EMAIL", "CHESSCOACH_EMAILS__SIGNING_KEY"):
         del production[name]
 
-    done = await doctor(production)
+    done = await run_doctor(production)
 
     assert done.code == 2
     (line,) = [line for line in done.out.splitlines() if line.startswith("FAIL")]
@@ -93,16 +100,16 @@ async def test_what_is_missing_beside_the_key_is_named_and_the_exit_code_is_2(
 async def test_a_rehearsal_that_was_left_on_is_worth_a_warning(production: dict[str, str]) -> None:
     sandbox = {"CHESSCOACH_EMAILS__SENDGRID__SANDBOX": "true"}
 
-    found = await examined(await settings_of({**production, **sandbox}))
+    found = await run_checks(await load_settings({**production, **sandbox}))
 
-    assert levels(found) == {"mail": "warn"}
+    assert levels_by_check(found) == {"mail": "warn"}
 
 
 async def test_a_catalog_that_cannot_be_used_is_found_before_the_first_mail(tmp_path: Path) -> None:
     (tmp_path / "de.po").write_text('msgid "Hello %(name)s,"\nmsgstr "Hallo %(nome)s,"\n')
     given = {"CHESSCOACH_EMAILS__LOCALES_DIR": str(tmp_path)}
 
-    found = await emails.outlet(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.transport(await asyncio.to_thread(lambda: check_context(**given)))
 
     assert (found.level, found.unusable) == ("fail", True)
     assert "de.po" in found.what
@@ -129,7 +136,7 @@ async def test_links_that_players_could_not_trust_or_follow_are_told(
 ) -> None:
     given = {**PRODUCTION, **changed}
 
-    found = await emails.links(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.links(await asyncio.to_thread(lambda: check_context(**given)))
 
     assert (found.level, bool(found.do)) == (level, level == "warn")
     assert said in found.what
@@ -138,7 +145,7 @@ async def test_links_that_players_could_not_trust_or_follow_are_told(
 async def test_without_events_it_is_told_what_that_costs(production: dict[str, str]) -> None:
     del production["CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY"]
 
-    found = await emails.events(await asyncio.to_thread(lambda: patient(**production)))
+    found = await emails.events(await asyncio.to_thread(lambda: check_context(**production)))
 
     assert found.level == "warn"
     assert "mails that are unknown stay so" in found.what
@@ -148,7 +155,7 @@ async def test_without_events_it_is_told_what_that_costs(production: dict[str, s
 async def test_an_events_key_that_is_none_fails(production: dict[str, str], key: str) -> None:
     given = {**production, "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": key}
 
-    found = await emails.events(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.events(await asyncio.to_thread(lambda: check_context(**given)))
 
     assert (found.level, found.unusable) == ("fail", True)
     assert "emails.sendgrid.events_key" in found.what
@@ -160,7 +167,7 @@ async def test_an_events_key_that_is_none_fails(production: dict[str, str], key:
 async def test_a_key_that_sendgrid_does_not_know_fails_and_is_not_shown(
     production: dict[str, str], ctx: Context
 ) -> None:
-    done = await doctor({**production, "SENDGRID_API_KEY": "SG.another-key"})
+    done = await run_doctor({**production, "SENDGRID_API_KEY": "SG.another-key"})
 
     assert done.code == 1
     (line,) = [line for line in done.out.splitlines() if line.startswith("FAIL")]
@@ -169,11 +176,11 @@ async def test_a_key_that_sendgrid_does_not_know_fails_and_is_not_shown(
 
 
 async def test_a_key_that_may_not_send_fails(
-    production: dict[str, str], sendgrid: SendGridStandIn
+    production: dict[str, str], sendgrid: FakeSendGrid
 ) -> None:
     sendgrid.scopes = ["templates.read"]
 
-    found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**production)))
+    found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**production)))
 
     assert found.level == "fail"
     assert "Mail Send" in found.do
@@ -193,14 +200,14 @@ async def test_a_key_that_may_not_send_fails(
 )
 async def test_what_sendgrid_answers_instead_is_said_in_words(
     production: dict[str, str],
-    sendgrid: SendGridStandIn,
-    fault: Fault,
+    sendgrid: FakeSendGrid,
+    fault: SendGridFault,
     level: str,
     said: str,
 ) -> None:
     sendgrid.faults.extend([fault, fault])  # aiohttp repeats a GET whose connection is cut
 
-    found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**production)))
+    found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**production)))
 
     assert found.level == level
     assert said in found.what
@@ -209,11 +216,11 @@ async def test_what_sendgrid_answers_instead_is_said_in_words(
 
 @pytest.mark.parametrize("key", ["SG.\nX-Other: 1", "SG.schlüssel"])
 async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(
-    production: dict[str, str], sendgrid: SendGridStandIn, key: str
+    production: dict[str, str], sendgrid: FakeSendGrid, key: str
 ) -> None:
     given = {**production, "SENDGRID_API_KEY": key}
 
-    found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**given)))
 
     assert (found.level, sendgrid.asked) == ("fail", 0)
 
@@ -221,7 +228,7 @@ async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(
 async def test_a_key_is_not_sent_across_a_network_in_the_clear(production: dict[str, str]) -> None:
     given = {**production, "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": "http://sendgrid.invalid"}
 
-    found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
+    found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**given)))
 
     assert found.level == "fail"
     assert "base_url is not https" in found.what
@@ -234,9 +241,9 @@ async def test_an_answer_that_never_ends_is_cut_off(production: dict[str, str]) 
         while True:
             await response.write(b" " * 65_536)
 
-    async with serving(flood) as url:
+    async with http_server(flood) as url:
         given = {**production, "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": url}
-        found = await emails.sendgrid(await asyncio.to_thread(lambda: patient(**given)))
+        found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**given)))
 
     assert found.level == "warn"
 
@@ -244,7 +251,7 @@ async def test_an_answer_that_never_ends_is_cut_off(production: dict[str, str]) 
 # The outbox
 
 
-def row(db: Any, week: Week, state: str, hours: float) -> None:
+def insert_email(db: Any, week: Week, state: str, hours: float) -> None:
     """A mail that was put into the outbox so many hours ago."""
     db.email_outbox.insert_one(
         {
@@ -271,12 +278,12 @@ async def test_mails_that_wait_or_whose_fate_nobody_knows_are_told(
         found = await emails.outbox(ctx)
         return found.level, found.what
 
-    week = week_bounds.closed(ctx.now(), await week_zone.shared(ctx))
+    week = week_bounds.last_closed_week(ctx.now(), await week_zone.schedule_zone(ctx))
     assert await look() == ("ok", f"{week.key}: no mail yet")
-    row(db, week.before, "unknown", 200)
+    insert_email(db, week.before, "unknown", 200)
     assert await look() == ("ok", f"{week.key}: no mail yet")
 
-    row(db, week, state, hours)
+    insert_email(db, week, state, hours)
 
     found, told = await look()
     assert found == level
@@ -291,7 +298,7 @@ async def test_it_says_where_each_secret_comes_from_and_shows_none(tmp_path: Pat
     (tmp_path / "config.toml").write_text(f"[emails]\nsigning_key = '{SIGNING}'")
     given = {"MONGO_URL": "mongodb://h/", "SENDGRID_API_KEY_FILE": str(tmp_path / "key")}
 
-    seen = await asyncio.to_thread(lambda: patient(**given))
+    seen = await asyncio.to_thread(lambda: check_context(**given))
     said = (await secrets.origin(seen)).what
 
     assert said == (
@@ -300,7 +307,7 @@ async def test_it_says_where_each_secret_comes_from_and_shows_none(tmp_path: Pat
         f"signing_key in {tmp_path / 'config.toml'}"
     )
     named = {**given, "CHESSCOACH_EMAILS__SIGNING_KEY": SIGNING}
-    said = (await secrets.origin(await asyncio.to_thread(lambda: patient(**named)))).what
+    said = (await secrets.origin(await asyncio.to_thread(lambda: check_context(**named)))).what
     assert said.endswith("; CHESSCOACH_EMAILS__SIGNING_KEY in the environment")
 
 
@@ -311,14 +318,14 @@ async def test_a_config_toml_with_a_signing_key_is_a_file_with_a_secret(tmp_path
     (tmp_path / "config.toml").chmod(0o644)
     given = {"SENDGRID_API_KEY_FILE": str(tmp_path / "key")}
 
-    found = await secrets.files(await asyncio.to_thread(lambda: patient(**given)))
+    found = await secrets.files(await asyncio.to_thread(lambda: check_context(**given)))
     assert found.level == "warn"
     assert str(tmp_path / "config.toml") in found.what
     assert str(tmp_path / "key") not in found.what
 
     (tmp_path / "key").chmod(0o644)
     (tmp_path / "config.toml").write_text("")
-    found = await secrets.files(await asyncio.to_thread(lambda: patient(**given)))
+    found = await secrets.files(await asyncio.to_thread(lambda: check_context(**given)))
     assert str(tmp_path / "key") in found.what
     assert str(tmp_path / "config.toml") not in found.what
 
@@ -328,7 +335,7 @@ async def test_keys_are_masked_in_logs_and_in_findings(
 ) -> None:
     strange = {"SENDGRID_API_KEY": "qzjx-vwkb-no-form", "CHESSCOACH_EMAILS__SIGNING_KEY": "mypet"}
 
-    done = await doctor({**production, **strange}, "--json")
+    done = await run_doctor({**production, **strange}, "--json")
 
     report = json.loads(done.out)
     masking = next(check for check in report["checks"] if check["check"] == "masking")

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context, utc_now
 from chesscoach.doctor import maintenance
-from chesscoach.mongo.timestamps import text
+from chesscoach.mongo.timestamps import format_instant
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
 from tests.conftest import Clock
@@ -14,7 +14,7 @@ from tests.conftest import Clock
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-def at(ctx: Context, now: datetime = NOW) -> Context:
+def instant_at(ctx: Context, now: datetime = NOW) -> Context:
     return replace(ctx, now=Clock(now))
 
 
@@ -32,7 +32,7 @@ async def test_clocks_that_differ_are_told(ctx: Context, ahead_s: int, level: st
 
 
 async def test_an_empty_database_has_nothing_to_complain_of(ctx: Context) -> None:
-    for look in (maintenance.strays, maintenance.queue, maintenance.jobs):
+    for look in (maintenance.timestamps, maintenance.queue, maintenance.jobs):
         assert (await look(ctx)).level == "ok"
 
 
@@ -41,7 +41,7 @@ async def test_timestamps_that_are_none_are_counted_with_their_ids(ctx: Context,
         [{"_id": "s1", "expires_at": "soon"}, {"_id": "s2"}, {"_id": "s3", "expires_at": NOW}]
     )
     db.notifications.insert_one({"_id": "n1", "read": True, "created_at": 20261121})
-    found = await maintenance.strays(at(ctx))
+    found = await maintenance.timestamps(instant_at(ctx))
     assert found.level == "warn"
     assert "user_sessions 2 (s1, s2)" in found.what
     assert "notifications 1 (n1)" in found.what
@@ -50,35 +50,35 @@ async def test_timestamps_that_are_none_are_counted_with_their_ids(ctx: Context,
 async def test_sessions_whose_end_is_a_text_are_told_with_the_way_out(
     ctx: Context, db: Any
 ) -> None:
-    db.user_sessions.insert_one({"expires_at": text(NOW + timedelta(days=1))})
-    found = await maintenance.strays(at(ctx))
+    db.user_sessions.insert_one({"expires_at": format_instant(NOW + timedelta(days=1))})
+    found = await maintenance.timestamps(instant_at(ctx))
     assert (found.level, "--repair-dates" in found.do) == ("warn", True)
 
 
-@pytest.mark.parametrize("form", [text, lambda instant: instant])
+@pytest.mark.parametrize("form", [format_instant, lambda instant: instant])
 async def test_an_item_that_waits_for_more_than_a_day_is_told(
     ctx: Context, db: Any, form: Any
 ) -> None:
     db.analysis_queue.insert_many(
         [
-            {"queue_id": "q1", "status": "pending", "created_at": text(NOW)},
+            {"queue_id": "q1", "status": "pending", "created_at": format_instant(NOW)},
             {"queue_id": "q2", "status": "pending", "created_at": form(NOW - timedelta(hours=25))},
             {"queue_id": "q3", "status": "completed", "created_at": "2020-01-01T00:00:00+00:00"},
             {"queue_id": "q4", "status": "pending", "created_at": None},
         ]
     )
-    found = await maintenance.queue(at(ctx))
+    found = await maintenance.queue(instant_at(ctx))
     assert (found.level, "2026-11-20T11:00:00Z" in found.what) == ("warn", True)
     db.analysis_queue.delete_one({"queue_id": "q2"})
-    assert (await maintenance.queue(at(ctx))).level == "ok"
+    assert (await maintenance.queue(instant_at(ctx))).level == "ok"
 
 
 async def test_a_job_without_a_success_for_two_slots_is_told(ctx: Context, db: Any) -> None:
     hourly = Schedule(job="sync_games", cron="0 * * * *")
     config = replace(ctx.config, schedules={"sync_games": hourly})
-    began = at(replace(ctx, config=config), NOW - timedelta(hours=5))
-    await schedule_admin.lay(began)
-    found = await maintenance.jobs(at(ctx))
+    began = instant_at(replace(ctx, config=config), NOW - timedelta(hours=5))
+    await schedule_admin.sync_from_config(began)
+    found = await maintenance.jobs(instant_at(ctx))
     assert found.level == "warn"
     assert found.what.startswith("no success for two slots or more: sync_games;")
     assert "cleanup never" in found.what
@@ -89,5 +89,5 @@ async def test_a_job_without_a_success_for_two_slots_is_told(ctx: Context, db: A
         "finished_at": NOW - timedelta(minutes=50),
     }
     db.job_runs.insert_one(success)
-    found = await maintenance.jobs(at(ctx))
+    found = await maintenance.jobs(instant_at(ctx))
     assert (found.level, "sync_games 2026-11-21T11:10:00Z" in found.what) == ("ok", True)

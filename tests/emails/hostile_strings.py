@@ -57,7 +57,7 @@ _HEADERS = (
     "\x00\x07\x1b[31m",
     "\ud800",
 )
-_UNSEEN = (
+_INVISIBLE = (
     "\u202etxt.exe",
     "\u2066\u2067\u2068",
     "a\u200b\u200c\u200d\ufeffb",
@@ -99,10 +99,10 @@ _HUGE = (
     "א" * 300,
     "\n" * 5_000 + "x",
 )
-_SEEDS = (*_MARKUP, *_TEMPLATES, *_HEADERS, *_UNSEEN, *_ADDRESSES, *_PGN, *_HUGE)
+_SEEDS = (*_MARKUP, *_TEMPLATES, *_HEADERS, *_INVISIBLE, *_ADDRESSES, *_PGN, *_HUGE)
 
 
-def strings(count: int = 500) -> list[str]:
+def hostile_strings(count: int = 500) -> list[str]:
     """So many different ones: each seed, then seeds joined and hidden in ordinary names."""
     chance = random.Random(1851)
     found = dict.fromkeys(_SEEDS)

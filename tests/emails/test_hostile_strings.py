@@ -6,21 +6,21 @@ import unicodedata
 import pytest
 
 from chesscoach.emails.rendering import Renderer
-from chesscoach.emails.sanitize import clean, label
+from chesscoach.emails.sanitize import label_words, sanitize
 from chesscoach.emails.weekly.values import (
-    Form,
     Highlight,
     Message,
     Recipient,
+    ResultsBySpeed,
     Summary,
     Swing,
-    Tally,
+    WeekAccuracy,
 )
-from tests.emails.hostile_strings import strings
-from tests.support.parse_email import Parsed, parsed
-from tests.support.week_factory import EMAILS, UNSUBSCRIBE, WEEK, a_game, full
+from tests.emails.hostile_strings import hostile_strings
+from tests.support.parse_email import ParsedHtml, parse_email
+from tests.support.week_factory import EMAILS, UNSUBSCRIBE, WEEK, full_summary, make_game
 
-HOSTILE = strings()
+HOSTILE = hostile_strings()
 LINKS = re.compile(
     r"https://(lichess\.org|www\.chess\.com|chess\.com)/[A-Za-z0-9/_-]+"
     r"|https://coach\.example\.org/(game|unsubscribe)/[A-Za-z0-9/_.%~-]+"
@@ -32,12 +32,12 @@ def renderer() -> Renderer:
     return Renderer(EMAILS)
 
 
-def week(text: str, seen: str, game_id: str = "3f1c") -> Summary:
+def hostile_summary(text: str, seen: str, game_id: str = "3f1c") -> Summary:
     """A week with one text in all places; `seen` where the place is left out without a text."""
-    game = a_game(opponent=seen, url=text, platform=text, speed=text)
+    game = make_game(opponent=seen, url=text, platform=text, speed=text)
     swing = Swing(cp_loss=300, move_number=7, move=seen)
-    return full(
-        tallies=(Tally(platform=text, speed=text, played=3, won=1, drawn=1, lost=1),),
+    return full_summary(
+        tallies=(ResultsBySpeed(platform=text, speed=text, played=3, won=1, drawn=1, lost=1),),
         weakness=seen,
         strength=seen,
         best_game=Highlight(game_id=game_id, accuracy=90.0, game=game),
@@ -45,18 +45,18 @@ def week(text: str, seen: str, game_id: str = "3f1c") -> Summary:
     )
 
 
-def somebody(text: str) -> Recipient:
+def hostile_recipient(text: str) -> Recipient:
     """A player whose every field is that text."""
     return Recipient(user_id=text, email=text, name=text, timezone=text, language=text)
 
 
-def summary(renderer: Renderer, told: Summary, recipient: Recipient) -> Message:
-    return renderer.summary(told, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
+def render_summary(renderer: Renderer, told: Summary, recipient: Recipient) -> Message:
+    return renderer.render_summary(told, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
 
 
-def judge(message: Message) -> Parsed:
+def assert_harmless(message: Message) -> ParsedHtml:
     """Holds a mail to what is true of every mail."""
-    found = parsed(message)
+    found = parse_email(message)
     assert found.open == []
     assert {tag for mark, tag, *_ in found.skeleton if mark != "!"}.isdisjoint(
         {"script", "img", "svg", "iframe", "form", "base", "link", "b"}
@@ -84,62 +84,79 @@ def test_there_are_500_hostile_strings_and_no_two_alike() -> None:
 
 def test_a_summary_keeps_its_skeleton_whatever_is_in_its_values(renderer: Renderer) -> None:
     skeletons = {
-        seen: judge(summary(renderer, week(seen, seen), somebody("Mia"))).skeleton
+        seen: assert_harmless(
+            render_summary(renderer, hostile_summary(seen, seen), hostile_recipient("Mia"))
+        ).skeleton
         for seen in ("", "x")
     }
     assert skeletons[""] != skeletons["x"]
 
     for text in HOSTILE:
-        message = summary(renderer, week(text, text), somebody(text))
-        assert judge(message).skeleton == skeletons["x" if label(text) else ""], text[:100]
+        message = render_summary(renderer, hostile_summary(text, text), hostile_recipient(text))
+        assert assert_harmless(message).skeleton == skeletons["x" if label_words(text) else ""], (
+            text[:100]
+        )
 
 
 def test_a_note_keeps_its_skeleton_whatever_the_player_is_called(renderer: Renderer) -> None:
     def note(recipient: Recipient) -> Message:
-        return renderer.note(WEEK, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
+        return renderer.render_no_games_note(
+            WEEK, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE
+        )
 
-    benign = judge(note(somebody("Mia"))).skeleton
+    benign = assert_harmless(note(hostile_recipient("Mia"))).skeleton
 
     for text in HOSTILE:
-        assert judge(note(somebody(text))).skeleton == benign, text[:100]
+        assert assert_harmless(note(hostile_recipient(text))).skeleton == benign, text[:100]
 
 
 @pytest.mark.parametrize("page", ["unsubscribe", "unsubscribed", "link_refused", "user_gone"])
 def test_a_page_keeps_its_skeleton_whatever_the_player_is_called(
     page: str, renderer: Renderer
 ) -> None:
-    benign = parsed(renderer.page(page, name="Mia", kind="weekly_summary")).skeleton
+    benign = parse_email(renderer.render_page(page, name="Mia", kind="weekly_summary")).skeleton
 
     for text in HOSTILE:
-        assert parsed(renderer.page(page, text, name=text, kind=text)).skeleton == benign
+        assert (
+            parse_email(renderer.render_page(page, text, name=text, kind=text)).skeleton == benign
+        )
 
 
 def test_the_id_of_a_game_cannot_leave_its_place_in_a_link(renderer: Renderer) -> None:
     for text in HOSTILE:
-        judge(summary(renderer, week("", "x", game_id=text), somebody("Mia")))
+        assert_harmless(
+            render_summary(
+                renderer, hostile_summary("", "x", game_id=text), hostile_recipient("Mia")
+            )
+        )
 
 
 def test_a_link_to_unsubscribe_cannot_end_its_header(renderer: Renderer) -> None:
     for text in HOSTILE:
-        message = renderer.summary(
-            full(), somebody("Mia"), outbox_id="o1", unsubscribe_url=f"{UNSUBSCRIBE}{text[:2000]}"
+        message = renderer.render_summary(
+            full_summary(),
+            hostile_recipient("Mia"),
+            outbox_id="o1",
+            unsubscribe_url=f"{UNSUBSCRIBE}{text[:2000]}",
         )
         header = message.headers["List-Unsubscribe"]
         assert re.fullmatch(r"<[!-;=?-~]+>", header)
-        assert parsed(message).links[-1] == header[1:-1]
+        assert parse_email(message).links[-1] == header[1:-1]
 
 
 def test_numbers_out_of_all_proportion_do_not_break_a_mail(renderer: Renderer) -> None:
-    tally = Tally(platform="lichess", speed="blitz", played=10**9, won=10**9, drawn=1, lost=0)
-    odd = full(
+    tally = ResultsBySpeed(
+        platform="lichess", speed="blitz", played=10**9, won=10**9, drawn=1, lost=0
+    )
+    odd = full_summary(
         tallies=(tally,) * 50,
-        form=Form(games=1, accuracy=1e9, blunders=10**9),
-        before=Form(games=1, accuracy=-5.0),
+        form=WeekAccuracy(games=1, accuracy=1e9, blunders=10**9),
+        before=WeekAccuracy(games=1, accuracy=-5.0),
         streak=10**12,
         longest_streak=0,
     )
 
-    judge(summary(renderer, odd, somebody("Mia")))
+    assert_harmless(render_summary(renderer, odd, hostile_recipient("Mia")))
 
 
 @pytest.mark.parametrize(
@@ -158,9 +175,9 @@ def test_numbers_out_of_all_proportion_do_not_break_a_mail(renderer: Renderer) -
     ],
 )
 def test_a_text_is_shown_without_what_cannot_be_seen(text: str, shown: str) -> None:
-    assert clean(text) == shown
+    assert sanitize(text) == shown
 
 
 def test_a_text_is_never_longer_than_its_place() -> None:
     for text in HOSTILE:
-        assert len(clean(text, 40)) <= 40
+        assert len(sanitize(text, 40)) <= 40

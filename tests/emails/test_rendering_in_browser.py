@@ -10,19 +10,19 @@ from playwright.sync_api import Browser, Route, sync_playwright
 import chesscoach
 from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.weekly.values import Highlight, Message, Swing
-from tests.support.browser import chromium
+from tests.support.browser import find_chromium
 from tests.support.week_factory import (
     EMAILS,
     GERMAN,
     UNSUBSCRIBE,
     WEEK,
-    a_game,
-    a_tally,
-    bare,
-    full,
-    mail,
-    speaking,
-    to,
+    bare_summary,
+    full_summary,
+    make_game,
+    make_results,
+    recipient,
+    render_email,
+    renderer_with,
 )
 
 pytestmark = pytest.mark.browser
@@ -78,12 +78,12 @@ UNREADABLE = """() => {
 def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What is shown, made before there is a browser: its driver runs an event loop."""
     folder = tmp_path_factory.mktemp("locales")
-    return {name: make(folder) for name, make in SHOWN.items()}
+    return {name: make(folder) for name, make in PAGES.items()}
 
 
 @pytest.fixture(scope="module")
 def browser(documents: dict[str, str]) -> Iterator[Browser]:
-    path = chromium()
+    path = find_chromium()
     if path is None:
         pytest.fail('no chromium on the PATH: install one, or leave out with -m "not browser"')
     with sync_playwright() as playwright:
@@ -93,14 +93,14 @@ def browser(documents: dict[str, str]) -> Iterator[Browser]:
         opened.close()
 
 
-def unwieldy() -> Message:
+def unbreakable_email() -> Message:
     """A mail of words that cannot be broken and of large numbers."""
-    game = a_game(opponent="W" * 60, platform="P" * 60, speed="S" * 60)
+    game = make_game(opponent="W" * 60, platform="P" * 60, speed="S" * 60)
     swing = Swing(cp_loss=99_999, move_number=12_345, move="Qa1xh8=Q++##")
-    week = full(
+    week = full_summary(
         tallies=(
-            a_tally(platform="W" * 60, speed="M" * 60, rating_start=99_999, rating_end=1),
-            a_tally(played=123_456, won=123_000, drawn=6, lost=450),
+            make_results(platform="W" * 60, speed="M" * 60, rating_start=99_999, rating_end=1),
+            make_results(played=123_456, won=123_000, drawn=6, lost=450),
         ),
         weakness="Donaudampfschifffahrtsgesellschaftskapitän" * 2,
         strength="W" * 60,
@@ -111,33 +111,37 @@ def unwieldy() -> Message:
         best_game=Highlight(game_id="3f1c", accuracy=100.0, game=game),
         critical=Highlight(game_id="3f1c", accuracy=9.0, game=game, swing=swing),
     )
-    return mail(week, to(name="M" * 60))
+    return render_email(week, recipient(name="M" * 60))
 
 
-def from_the_right(folder: Path) -> Message:
+def right_to_left_email(folder: Path) -> Message:
     """A mail in a language that is written from right to left."""
-    return mail(recipient=to(language="he"), renderer=speaking(folder, he=GERMAN))
+    return render_email(
+        recipient=recipient(language="he"), renderer=renderer_with(folder, he=GERMAN)
+    )
 
 
-def a_note() -> Message:
+def no_games_note() -> Message:
     """The note to somebody without games."""
-    return Renderer(EMAILS).note(WEEK, to(), outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
+    return Renderer(EMAILS).render_no_games_note(
+        WEEK, recipient(), outbox_id="o1", unsubscribe_url=UNSUBSCRIBE
+    )
 
 
-SHOWN: dict[str, Callable[[Path], str]] = {
-    "summary": lambda _: mail().html,
-    "bare": lambda _: mail(bare()).html,
-    "unwieldy": lambda _: unwieldy().html,
-    "from_the_right": lambda folder: from_the_right(folder).html,
-    "note": lambda _: a_note().html,
-    "unsubscribe": lambda _: Renderer(EMAILS).page("unsubscribe", name="M" * 60),
-    "unsubscribed": lambda _: Renderer(EMAILS).page("unsubscribed"),
-    "link_refused": lambda _: Renderer(EMAILS).page("link_refused"),
-    "user_gone": lambda _: Renderer(EMAILS).page("user_gone"),
+PAGES: dict[str, Callable[[Path], str]] = {
+    "summary": lambda _: render_email().html,
+    "bare": lambda _: render_email(bare_summary()).html,
+    "unwieldy": lambda _: unbreakable_email().html,
+    "from_the_right": lambda folder: right_to_left_email(folder).html,
+    "note": lambda _: no_games_note().html,
+    "unsubscribe": lambda _: Renderer(EMAILS).render_page("unsubscribe", name="M" * 60),
+    "unsubscribed": lambda _: Renderer(EMAILS).render_page("unsubscribed"),
+    "link_refused": lambda _: Renderer(EMAILS).render_page("link_refused"),
+    "user_gone": lambda _: Renderer(EMAILS).render_page("user_gone"),
 }
 
 
-@pytest.mark.parametrize("shown", SHOWN)
+@pytest.mark.parametrize("shown", PAGES)
 @pytest.mark.parametrize("width", [375, 700])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_overflows_all_can_be_read_and_nothing_is_loaded(

@@ -10,9 +10,9 @@ import pytest
 from chesscoach.context import Context
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
-from tests.conftest import Sites
-from tests.support.processes import ended, kill, line_with, run, start
-from tests.sync.test_cycle import ago, member, stored, truth
+from tests.conftest import FakeSites
+from tests.support.processes import kill, line_with, run, start, wait_for_end
+from tests.sync.test_cycle import add_member, before_now, expected_urls, stored_urls
 
 JOB = "chesscoach.jobs.sync_games"
 
@@ -26,10 +26,10 @@ async def test_help_names_every_flag_and_exit_code(environment: dict[str, str]) 
 
 
 async def test_a_run_by_hand_says_all_on_stdout_in_json_lines(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await member(ctx, db, sites, "Ann", "lichess")
-    sites.world.play("lichess", "Ann", ago(days=1))
+    await add_member(ctx, db, sites, "Ann", "lichess")
+    sites.world.add_game("lichess", "Ann", before_now(days=1))
 
     done = await run(environment, JOB)
 
@@ -37,13 +37,13 @@ async def test_a_run_by_hand_says_all_on_stdout_in_json_lines(
     for line in done.lines:
         assert {"event", "level", "timestamp", "job", "run_id"} <= line.keys()
     assert done.lines[-1]["done"] == 1
-    assert stored(db, "ann") == truth(sites, "Ann", "lichess")
+    assert stored_urls(db, "ann") == expected_urls(sites, "Ann", "lichess")
 
 
 async def test_json_prints_the_record_alone_and_logs_to_stderr(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await member(ctx, db, sites, "Ann", "lichess")
+    await add_member(ctx, db, sites, "Ann", "lichess")
 
     done = await run(environment, JOB, "--json")
 
@@ -110,11 +110,11 @@ async def test_an_unreachable_mongo_is_one_clear_line_within_the_time(
 
 
 async def test_two_at_once_one_works_and_the_other_leaves_with_75(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(10):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.delay_s = 0.2
 
     both = await asyncio.gather(run(environment, JOB, "--json"), run(environment, JOB, "--json"))
@@ -127,11 +127,11 @@ async def test_two_at_once_one_works_and_the_other_leaves_with_75(
 
 
 async def test_a_slot_whose_owner_was_killed_is_finished_by_the_next_as_attempt_2(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(10):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.delay_s = 0.1
     first = await start(environment, JOB, "--scheduled")
     await line_with(first, "job_started")
@@ -166,11 +166,11 @@ async def test_a_kubernetes_job_works_the_slot_in_its_name(
 
 
 async def test_a_signal_stops_a_one_shot_cleanly_with_its_own_code(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(30):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.delay_s = 0.1
     process = await start(environment, JOB)
     await line_with(process, "job_started")
@@ -186,9 +186,9 @@ async def test_a_signal_stops_a_one_shot_cleanly_with_its_own_code(
 
 
 async def test_progress_is_drawn_on_a_terminal_alone(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await member(ctx, db, sites, "Ann", "chess.com")
+    await add_member(ctx, db, sites, "Ann", "chess.com")
     sites.chesscom.delay_s = 0.3
     inner, outer = os.openpty()
     process = await asyncio.create_subprocess_exec(
@@ -201,18 +201,20 @@ async def test_progress_is_drawn_on_a_terminal_alone(
 
     assert code == 0
     assert b"0/1" in shown
-    assert (await ended(await start(environment, JOB))).err == ""
+    assert (await wait_for_end(await start(environment, JOB))).err == ""
 
 
 async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured_one(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     """What an operator has edited, made of his own, or paused counts for CronJobs, too."""
-    await schedule_admin.lay(ctx)
+    await schedule_admin.sync_from_config(ctx)
     stored = await ctx.store.schedules.get("sync_games")
     assert stored is not None
-    edited = await schedule_admin.edit(ctx, stored, Schedule(job="sync_games", cron="30 3 * * *"))
-    await schedule_admin.add(
+    edited = await schedule_admin.edit_schedule(
+        ctx, stored, Schedule(job="sync_games", cron="30 3 * * *")
+    )
+    await schedule_admin.add_schedule(
         ctx, "mine", Schedule(job="sync_games", cron="45 4 * * *", lock="mine")
     )
 
@@ -220,7 +222,7 @@ async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured
         (await run(environment, JOB, *args, "--json")).record["slot"]
         for args in (("--scheduled",), ("--scheduled", "mine"))
     ]
-    await schedule_admin.pause(ctx, edited)
+    await schedule_admin.pause_schedule(ctx, edited)
     paused = await run(environment, JOB, "--scheduled", "--json")
 
     assert [slot[11:16] for slot in done] == ["03:30", "04:45"]

@@ -18,22 +18,22 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from chesscoach.mongo.embedded import Embedded, Reviver
+from chesscoach.mongo.embedded import EmbeddedServer, EmbeddedServerRestarter
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     os.write(1, f"{line}\n".encode())  # unbuffered, so that a kill cannot take it back
 
 
-def _beget() -> None:
+def _spawn_children() -> None:
     """Leaves two children behind that would keep our locks if they had inherited them."""
     child = os.fork()
     if child == 0:
         time.sleep(60)
         os._exit(0)
-    _say(f"child {child}")
+    _print_line(f"child {child}")
     sleeper = subprocess.Popen(["/bin/sleep", "60"], close_fds=False)
-    _say(f"child {sleeper.pid}")
+    _print_line(f"child {sleeper.pid}")
 
 
 def main() -> None:
@@ -41,14 +41,14 @@ def main() -> None:
     # Not an Event: its lock may be held by the very thread that the handler interrupts.
     stops: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stops.append(number))
-    _say("here")
-    embedded = Embedded(Path(sys.argv[1]))
-    uri = embedded.enter()
+    _print_line("here")
+    embedded = EmbeddedServer(Path(sys.argv[1]))
+    uri = embedded.start_or_join()
     if "children" in sys.argv:
-        _beget()
-    _say("in")
+        _spawn_children()
+    _print_line("in")
     with MongoClient[dict[str, str]](
-        uri, w="majority", event_listeners=[Reviver(embedded)]
+        uri, w="majority", event_listeners=[EmbeddedServerRestarter(embedded)]
     ) as client:
         for number in itertools.count():
             time.sleep(0.01)
@@ -56,9 +56,9 @@ def main() -> None:
                 break
             with contextlib.suppress(PyMongoError):  # not acknowledged, so nothing to answer for
                 client.tests.acks.insert_one({"_id": f"{sys.argv[2]}-{number}"})
-                _say(f"ack {sys.argv[2]}-{number}")
+                _print_line(f"ack {sys.argv[2]}-{number}")
     embedded.leave()
-    _say("out")
+    _print_line("out")
 
 
 if __name__ == "__main__":

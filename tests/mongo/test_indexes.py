@@ -10,7 +10,7 @@ from chesscoach.errors import SetupError
 from chesscoach.mongo import indexes
 from chesscoach.mongo.client import Database, Document
 
-OURS = {
+OWN_INDEXES = {
     "users": {"chesscoach_user_id"},
     "games": {
         "chesscoach_game_id",
@@ -43,17 +43,17 @@ OURS = {
         "chesscoach_state_finished_at",
     },
 }
-LABELS = {f"{collection}.{name}" for collection, names in OURS.items() for name in names}
+LABELS = {f"{collection}.{name}" for collection, names in OWN_INDEXES.items() for name in names}
 
 
 @pytest.fixture
-def empty(ctx: Context, mongo: MongoClient[Document]) -> Database:
+def empty_database(ctx: Context, mongo: MongoClient[Document]) -> Database:
     """The database of one's own, as it is before anything was prepared."""
     mongo.drop_database(ctx.store.database.name)
     return ctx.store.database
 
 
-def standing(db: Any) -> dict[str, set[str]]:
+def index_names(db: Any) -> dict[str, set[str]]:
     """The names of the indexes, by collection, without `_id_`."""
     found = {
         name: set(db[name].index_information()) - {"_id_"} for name in db.list_collection_names()
@@ -62,26 +62,28 @@ def standing(db: Any) -> dict[str, set[str]]:
 
 
 async def test_an_empty_database_gets_all_and_a_second_time_nothing(
-    empty: Database, db: Any
+    empty_database: Database, db: Any
 ) -> None:
-    assert set(await indexes.missing(empty)) == LABELS
-    first = await indexes.create(empty)
+    assert set(await indexes.missing(empty_database)) == LABELS
+    first = await indexes.create(empty_database)
     assert (set(first.made), first.present) == (LABELS, [])
-    assert standing(db) == OURS
+    assert index_names(db) == OWN_INDEXES
     assert set(indexes.COLLECTIONS) <= set(db.list_collection_names())
-    assert await indexes.missing(empty) == []
-    second = await indexes.create(empty)
+    assert await indexes.missing(empty_database) == []
+    second = await indexes.create(empty_database)
     assert (second.made, set(second.present)) == ([], LABELS)
-    assert standing(db) == OURS
+    assert index_names(db) == OWN_INDEXES
 
 
-async def test_several_may_prepare_an_empty_database_at_once(empty: Database, db: Any) -> None:
-    await asyncio.gather(*(indexes.create(empty) for _ in range(3)))
-    assert standing(db) == OURS
+async def test_several_may_prepare_an_empty_database_at_once(
+    empty_database: Database, db: Any
+) -> None:
+    await asyncio.gather(*(indexes.create(empty_database) for _ in range(3)))
+    assert index_names(db) == OWN_INDEXES
 
 
 async def test_the_applications_own_indexes_serve_and_are_left_as_they_are(
-    empty: Database, db: Any
+    empty_database: Database, db: Any
 ) -> None:
     db.users.create_index("user_id", unique=True, name="users_pk")
     db.users.create_index("email", unique=True)
@@ -90,7 +92,7 @@ async def test_the_applications_own_indexes_serve_and_are_left_as_they_are(
     db.games.create_index([("user_id", 1), ("is_analyzed", 1)])
     db.analysis_queue.create_index("queue_id", unique=True)
     before = {name: db[name].index_information() for name in ("users", "games", "analysis_queue")}
-    report = await indexes.create(empty)
+    report = await indexes.create(empty_database)
     assert set(report.present) == {
         "users.chesscoach_user_id",
         "games.chesscoach_game_id",
@@ -102,16 +104,21 @@ async def test_the_applications_own_indexes_serve_and_are_left_as_they_are(
         assert was.items() <= now.items()
         keys = [(index["key"], bool(index.get("unique"))) for index in now.values()]
         assert len(keys) == len({str(key) for key in keys})
-        assert set(now) - set(was) <= OURS[name] - {"chesscoach_game_id", "chesscoach_user_id"}
-    await indexes.require(empty, "users", "games", "analysis_queue")
+        assert set(now) - set(was) <= OWN_INDEXES[name] - {
+            "chesscoach_game_id",
+            "chesscoach_user_id",
+        }
+    await indexes.require_unique(empty_database, "users", "games", "analysis_queue")
 
 
-async def test_the_sharded_form_of_the_key_of_games_serves_too(empty: Database, db: Any) -> None:
+async def test_the_sharded_form_of_the_key_of_games_serves_too(
+    empty_database: Database, db: Any
+) -> None:
     db.games.create_index([("user_id", 1), ("game_id", 1)], unique=True)
-    report = await indexes.create(empty)
+    report = await indexes.create(empty_database)
     assert "games.chesscoach_game_id" in report.present
-    await indexes.require(empty, "games")
-    assert "chesscoach_game_id" not in standing(db)["games"]
+    await indexes.require_unique(empty_database, "games")
+    assert "chesscoach_game_id" not in index_names(db)["games"]
 
 
 @pytest.mark.parametrize(
@@ -125,45 +132,45 @@ async def test_the_sharded_form_of_the_key_of_games_serves_too(empty: Database, 
     ],
 )
 async def test_an_index_that_does_not_keep_the_promise_is_left_alone_and_ours_made_beside(
-    empty: Database, db: Any, keys: list[tuple[str, Any]], options: Document
+    empty_database: Database, db: Any, keys: list[tuple[str, Any]], options: Document
 ) -> None:
     db.games.create_index(keys, name="theirs", **options)
     with pytest.raises(SetupError, match=r"games: no unique index on \(game_id\)"):
-        await indexes.require(empty, "games")
-    report = await indexes.create(empty)
+        await indexes.require_unique(empty_database, "games")
+    report = await indexes.create(empty_database)
     assert "games.chesscoach_game_id" in report.made
-    assert standing(db)["games"] == {"theirs", *OURS["games"]}
+    assert index_names(db)["games"] == {"theirs", *OWN_INDEXES["games"]}
     db.games.insert_one({"game_id": "g", "user_id": "a"})
     with pytest.raises(DuplicateKeyError):
         db.games.insert_one({"game_id": "g", "user_id": "b"})
 
 
 async def test_an_index_of_another_kind_under_our_name_is_reported_and_not_dropped(
-    empty: Database, db: Any
+    empty_database: Database, db: Any
 ) -> None:
     db.games.create_index("game_id", name="chesscoach_game_id")
     with pytest.raises(SetupError, match=r"games: an index on \(game_id\) exists with other opt"):
-        await indexes.create(empty)
-    assert "chesscoach_game_id" in standing(db)["games"]
+        await indexes.create(empty_database)
+    assert "chesscoach_game_id" in index_names(db)["games"]
     assert not db.games.index_information()["chesscoach_game_id"].get("unique")
 
 
 async def test_an_index_that_forgets_after_its_time_is_not_taken_for_one_that_keeps(
-    empty: Database, db: Any
+    empty_database: Database, db: Any
 ) -> None:
     label = "email_events.chesscoach_at"
     for options in ({}, {"expireAfterSeconds": 60}):
         db.email_events.create_index("at", name="theirs", **options)
-        assert label in await indexes.missing(empty)
+        assert label in await indexes.missing(empty_database)
         with pytest.raises(SetupError, match=r"email_events: an index on \(at\) exists with other"):
-            await indexes.create(empty)
+            await indexes.create(empty_database)
         assert "theirs" in db.email_events.index_information()
         db.email_events.drop_index("theirs")
 
     db.email_events.create_index("at", name="theirs", expireAfterSeconds=30 * 86_400)
-    assert label in (await indexes.create(empty)).present
+    assert label in (await indexes.create(empty_database)).present
     db.email_events.drop_index("theirs")
-    assert label in (await indexes.create(empty)).made
+    assert label in (await indexes.create(empty_database)).made
     assert db.email_events.index_information()["chesscoach_at"]["expireAfterSeconds"] == 2_592_000
 
 
@@ -172,18 +179,18 @@ async def test_an_index_that_forgets_after_its_time_is_not_taken_for_one_that_ke
     [("users", "user_id"), ("games", "game_id"), ("analysis_queue", "queue_id")],
 )
 async def test_duplicates_in_the_data_are_reported_and_nothing_is_lost(
-    empty: Database, db: Any, collection: str, field: str
+    empty_database: Database, db: Any, collection: str, field: str
 ) -> None:
     db[collection].insert_many([{field: "planted"}, {field: "planted"}, {field: "other"}])
     with pytest.raises(SetupError, match=rf"{collection}: \({field}\) is not unique") as caught:
-        await indexes.create(empty)
+        await indexes.create(empty_database)
     assert "planted" not in str(caught.value)
     assert db[collection].count_documents({}) == 3
     db[collection].delete_one({field: "planted"})
-    assert f"{collection}.chesscoach_{field}" in (await indexes.create(empty)).made
+    assert f"{collection}.chesscoach_{field}" in (await indexes.create(empty_database)).made
 
 
-async def test_what_is_missing_is_named_with_the_way_out(empty: Database, db: Any) -> None:
+async def test_what_is_missing_is_named_with_the_way_out(empty_database: Database, db: Any) -> None:
     for collection, field in (
         ("users", "user_id"), ("games", "game_id"), ("analysis_queue", "queue_id"),
     ):  # fmt: skip
@@ -191,10 +198,10 @@ async def test_what_is_missing_is_named_with_the_way_out(empty: Database, db: An
             SetupError,
             match=rf"^{collection}: no unique index on \({field}\): run `chesscoach db init`$",
         ):
-            await indexes.require(empty, collection)
-    await indexes.require(empty, "job_runs", "sync_accounts")
-    await indexes.create(empty)
-    await indexes.require(empty, "users", "games", "analysis_queue")
+            await indexes.require_unique(empty_database, collection)
+    await indexes.require_unique(empty_database, "job_runs", "sync_accounts")
+    await indexes.create(empty_database)
+    await indexes.require_unique(empty_database, "users", "games", "analysis_queue")
     db.games.drop_index("chesscoach_game_id")
     with pytest.raises(SetupError, match="games"):
-        await indexes.require(empty, "users", "games", "analysis_queue")
+        await indexes.require_unique(empty_database, "users", "games", "analysis_queue")

@@ -12,20 +12,22 @@ from hypothesis import strategies as st
 
 from chesscoach.schedules import dst, slots
 from chesscoach.schedules.schedule import Schedule
-from tests.conftest import rounds
+from tests.conftest import scaled_rounds
 from tests.schedules.test_slots import CRONS, INSTANTS, LORD_HOWE, NEW_YORK, ZONES
 
 MINUTE = timedelta(minutes=1)
 FIVE_FIELDS = tuple(cron for cron in CRONS if len(cron.split()) == 5)
 
 
-def on_day(cron: str, timezone: str, day: str, **policy: Any) -> list[str]:
+def slots_on_day(cron: str, timezone: str, day: str, **policy: Any) -> list[str]:
     """The slots of a local day, as `HH:MM±HHMM` there."""
     zone = ZoneInfo(timezone)
     midnight = datetime.fromisoformat(day).replace(tzinfo=zone)
     schedule = Schedule(job="sync_games", cron=cron, timezone=timezone, **policy)
     begin = midnight.astimezone(UTC) - timedelta(seconds=1)
-    found = [slot.at.astimezone(zone) for slot in islice(slots.after("s", schedule, begin), 90)]
+    found = [
+        slot.at.astimezone(zone) for slot in islice(slots.slots_after("s", schedule, begin), 90)
+    ]
     return [f"{at:%H:%M%z}" for at in found if at.date() == midnight.date()]
 
 
@@ -43,7 +45,7 @@ def on_day(cron: str, timezone: str, day: str, **policy: Any) -> list[str]:
     ],
 )
 def test_times_that_are_left_out_in_spring(cron: str, gap: str, expected: list[str]) -> None:
-    assert on_day(cron, NEW_YORK, "2026-03-08", gap=gap) == expected
+    assert slots_on_day(cron, NEW_YORK, "2026-03-08", gap=gap) == expected
 
 
 @pytest.mark.parametrize(
@@ -57,29 +59,29 @@ def test_times_that_are_left_out_in_spring(cron: str, gap: str, expected: list[s
     ],
 )
 def test_times_that_come_twice_in_autumn(cron: str, fold: str, expected: list[str]) -> None:
-    assert on_day(cron, NEW_YORK, "2026-11-01", fold=fold) == expected
+    assert slots_on_day(cron, NEW_YORK, "2026-11-01", fold=fold) == expected
 
 
 def test_of_two_policies_the_one_that_is_not_said_is_as_cronsim_has_it() -> None:
-    assert on_day("30 2 * * *", NEW_YORK, "2026-03-08", fold="both") == ["03:00-0400"]
-    assert on_day("*/30 2 * * *", NEW_YORK, "2026-03-08", fold="first") == []
-    assert on_day("30 1 * * *", NEW_YORK, "2026-11-01", gap="skip") == ["01:30-0400"]
-    assert len(on_day("*/30 1 * * *", NEW_YORK, "2026-11-01", gap="skip")) == 4
+    assert slots_on_day("30 2 * * *", NEW_YORK, "2026-03-08", fold="both") == ["03:00-0400"]
+    assert slots_on_day("*/30 2 * * *", NEW_YORK, "2026-03-08", fold="first") == []
+    assert slots_on_day("30 1 * * *", NEW_YORK, "2026-11-01", gap="skip") == ["01:30-0400"]
+    assert len(slots_on_day("*/30 1 * * *", NEW_YORK, "2026-11-01", gap="skip")) == 4
 
 
 @pytest.mark.parametrize("day", ["2026-04-05", "2026-10-04"])
 def test_with_a_policy_no_slot_is_lost_where_the_clocks_change_by_half_an_hour(day: str) -> None:
-    found = on_day("0 */6 * * *", LORD_HOWE, day, gap="run_after")
+    found = slots_on_day("0 */6 * * *", LORD_HOWE, day, gap="run_after")
     assert [at[:5] for at in found] == ["00:00", "06:00", "12:00", "18:00"]
 
 
 def test_a_day_that_never_was_ends_at_its_end() -> None:
     zone = "Pacific/Apia"  # there was no 30 December
-    assert on_day("0 0 30 12 *", zone, "2011-12-31", gap="run_after") == ["00:00+1400"]
-    assert on_day("0 0 30 12 *", zone, "2011-12-31", gap="skip") == []
+    assert slots_on_day("0 0 30 12 *", zone, "2011-12-31", gap="run_after") == ["00:00+1400"]
+    assert slots_on_day("0 0 30 12 *", zone, "2011-12-31", gap="skip") == []
 
 
-def by_the_minute(
+def slots_by_minute(
     cron: str, zone: ZoneInfo, begin: datetime, gap: str, fold: str, days: int
 ) -> list[datetime]:
     """The same, by looking at each minute of some days as a clock on the wall shows it."""
@@ -104,7 +106,7 @@ def by_the_minute(
 
 
 @pytest.mark.soak
-@settings(deadline=None, max_examples=rounds(1000))
+@settings(deadline=None, max_examples=scaled_rounds(1000))
 @given(
     st.sampled_from(FIVE_FIELDS),
     st.sampled_from((*ZONES, LORD_HOWE)),
@@ -119,18 +121,18 @@ def test_a_policy_names_what_a_clock_on_the_wall_shows(
     gap: Literal["run_after", "skip"],
     fold: Literal["first", "both"],
 ) -> None:
-    expected = by_the_minute(cron, ZoneInfo(zone), instant, gap, fold, 3)
+    expected = slots_by_minute(cron, ZoneInfo(zone), instant, gap, fold, 3)
     schedule = Schedule(job="a", cron=cron, timezone=zone, gap=gap, fold=fold)
     end = instant.replace(second=0, microsecond=0) + timedelta(days=3)
 
-    found = takewhile(lambda slot: slot.at < end, slots.after("s", schedule, instant))
+    found = takewhile(lambda slot: slot.at < end, slots.slots_after("s", schedule, instant))
 
     assert [slot.at for slot in found] == expected
 
 
 def test_second_passes_wait_for_their_turn() -> None:
     zone, begin = ZoneInfo(NEW_YORK), datetime(2026, 11, 1, 4, 59, tzinfo=UTC)
-    found = dst.instants("*/20 * * * *", zone, begin, gap="skip", fold="both")
+    found = dst.cron_instants("*/20 * * * *", zone, begin, gap="skip", fold="both")
     times = [f"{at.astimezone(zone):%H:%M%z}" for at in islice(found, 8)]
     assert times == [
         "01:00-0400", "01:20-0400", "01:40-0400",

@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chesscoach.schedules import due
-from chesscoach.schedules.due import Span
+from chesscoach.schedules.due import SlotRange
 from chesscoach.schedules.schedule import Every, Schedule
 from tests.conftest import NOON
 
 HOUR = timedelta(hours=1)
 
 
-def hourly(**fields: Any) -> Schedule:
+def hourly_schedule(**fields: Any) -> Schedule:
     return Schedule(job="sync_games", cron="0 * * * *", **fields)
 
 
-def told(plan: due.Plan) -> dict[str, Any]:
+def slots_in_hours(plan: due.DueSlots) -> dict[str, Any]:
     """A plan in hours from noon."""
 
-    def hours(span: Span | None) -> Any:
+    def hours(span: SlotRange | None) -> Any:
         if span is None:
             return None
         return ((span.first.at - NOON) // HOUR, (span.last.at - NOON) // HOUR, span.count)
@@ -31,25 +31,29 @@ def told(plan: due.Plan) -> dict[str, Any]:
     return {
         "missed": hours(plan.missed),
         "coalesced": hours(plan.coalesced),
-        "work": (plan.work.at - NOON) // HOUR if plan.work else None,
-        "again": (plan.again_at - NOON) / HOUR if plan.again_at else None,
+        "work": (plan.slot.at - NOON) // HOUR if plan.slot else None,
+        "again": (plan.next_check_at - NOON) / HOUR if plan.next_check_at else None,
     }
 
 
-NOTHING = {"missed": None, "coalesced": None, "work": None}
+NOTHING_DUE = {"missed": None, "coalesced": None, "work": None}
 
 
 @pytest.mark.parametrize(
     ("fields", "passed", "expected"),
     [
-        ({}, 0.5, {**NOTHING, "again": 1}),
-        ({}, 1, {**NOTHING, "work": 1, "again": 2}),
+        ({}, 0.5, {**NOTHING_DUE, "again": 1}),
+        ({}, 1, {**NOTHING_DUE, "work": 1, "again": 2}),
         ({}, 3.5, {"missed": None, "coalesced": (1, 2, 2), "work": 3, "again": 4}),
-        ({"coalesce": False}, 3.5, {**NOTHING, "work": 1, "again": 3.5}),
-        ({"coalesce": False}, 1.5, {**NOTHING, "work": 1, "again": 2}),
+        ({"coalesce": False}, 3.5, {**NOTHING_DUE, "work": 1, "again": 3.5}),
+        ({"coalesce": False}, 1.5, {**NOTHING_DUE, "work": 1, "again": 2}),
         # Nothing later than half an hour; the third slot is not that late.
-        ({"misfire_grace_s": 1800}, 3.25, {**NOTHING, "missed": (1, 2, 2), "work": 3, "again": 4}),
-        ({"misfire_grace_s": 1800}, 3.75, {**NOTHING, "missed": (1, 3, 3), "again": 4}),
+        (
+            {"misfire_grace_s": 1800},
+            3.25,
+            {**NOTHING_DUE, "missed": (1, 2, 2), "work": 3, "again": 4},
+        ),
+        ({"misfire_grace_s": 1800}, 3.75, {**NOTHING_DUE, "missed": (1, 3, 3), "again": 4}),
         (
             {"misfire_grace_s": 5400},
             4.25,
@@ -65,31 +69,41 @@ NOTHING = {"missed": None, "coalesced": None, "work": None}
 def test_of_the_slots_that_are_due_the_right_ones_are_worked(
     fields: dict[str, Any], passed: float, expected: dict[str, Any]
 ) -> None:
-    assert told(due.plan("s", hourly(**fields), NOON, NOON + passed * HOUR)) == expected
+    assert (
+        slots_in_hours(due.due_slots("s", hourly_schedule(**fields), NOON, NOON + passed * HOUR))
+        == expected
+    )
 
 
 def test_a_slot_as_late_as_its_grace_is_worked() -> None:
-    schedule = hourly(misfire_grace_s=60)
+    schedule = hourly_schedule(misfire_grace_s=60)
     for late, work in ((60, 1), (61, None)):
-        plan = due.plan("s", schedule, NOON, NOON + HOUR + timedelta(seconds=late))
-        assert told(plan)["work"] == work
+        plan = due.due_slots("s", schedule, NOON, NOON + HOUR + timedelta(seconds=late))
+        assert slots_in_hours(plan)["work"] == work
 
 
 def test_jitter_puts_work_off_and_not_the_slot() -> None:
-    schedule = hourly(jitter_s=1800)
-    first = due.plan("s", schedule, NOON, NOON + HOUR)
-    assert first.work is None
-    assert first.again_at is not None
-    assert NOON + HOUR < first.again_at < NOON + 1.5 * HOUR
-    then = due.plan("s", schedule, NOON, first.again_at)
-    assert then.work is not None
-    assert then.work.at == NOON + HOUR
+    schedule = hourly_schedule(jitter_s=1800)
+    first = due.due_slots("s", schedule, NOON, NOON + HOUR)
+    assert first.slot is None
+    assert first.next_check_at is not None
+    assert NOON + HOUR < first.next_check_at < NOON + 1.5 * HOUR
+    then = due.due_slots("s", schedule, NOON, first.next_check_at)
+    assert then.slot is not None
+    assert then.slot.at == NOON + HOUR
 
 
 def test_a_schedule_that_is_over_is_not_looked_at_again() -> None:
     once = Schedule(job="sync_games", at=NOON)
-    assert told(due.plan("s", once, NOON - HOUR, NOON)) == {**NOTHING, "work": 0, "again": None}
-    assert told(due.plan("s", once, NOON, NOON + HOUR)) == {**NOTHING, "again": None}
+    assert slots_in_hours(due.due_slots("s", once, NOON - HOUR, NOON)) == {
+        **NOTHING_DUE,
+        "work": 0,
+        "again": None,
+    }
+    assert slots_in_hours(due.due_slots("s", once, NOON, NOON + HOUR)) == {
+        **NOTHING_DUE,
+        "again": None,
+    }
 
 
 @pytest.mark.parametrize("coalesce", [True, False])
@@ -105,14 +119,14 @@ def test_a_very_long_absence_is_walked_in_parts_and_every_slot_accounted_for(
     )
     now, last, counted, parts = NOON + timedelta(days=10), NOON, 0, 0
     while True:
-        plan = due.plan("s", minutely, last, now)
+        plan = due.due_slots("s", minutely, last, now)
         for span in (plan.missed, plan.coalesced):
             if span is not None:
                 counted, last = counted + span.count, span.last.at
-        if plan.work is not None:
-            counted, last = counted + 1, plan.work.at
+        if plan.slot is not None:
+            counted, last = counted + 1, plan.slot.at
         parts += 1
-        if plan.again_at is None or plan.again_at > now:
+        if plan.next_check_at is None or plan.next_check_at > now:
             break
     assert counted == 10 * 1440
     assert last == now
@@ -143,14 +157,14 @@ def test_each_slot_is_accounted_for_once_whenever_one_looks(
     while now < end:
         now += timedelta(minutes=step)
         while True:
-            plan = due.plan("s", schedule, last, now)
+            plan = due.due_slots("s", schedule, last, now)
             spans = [span for span in (plan.missed, plan.coalesced) if span is not None]
             for span in spans:
                 accounted += [span.first.at + n * timedelta(minutes=7) for n in range(span.count)]
                 assert accounted[-1] == span.last.at
-            accounted += [plan.work.at] if plan.work else []
+            accounted += [plan.slot.at] if plan.slot else []
             last = max([last, *accounted])
-            if plan.again_at is None or plan.again_at > now:
+            if plan.next_check_at is None or plan.next_check_at > now:
                 break
 
     assert accounted == [NOON + n * timedelta(minutes=7) for n in range(1, len(accounted) + 1)]

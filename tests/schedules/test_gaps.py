@@ -28,21 +28,21 @@ WEDNESDAY = datetime(2026, 6, 17, 12, 0, 7, tzinfo=UTC)
 )
 def test_it_is_the_longest_that_a_job_is_left_alone(cron: str, gap: timedelta) -> None:
     for days in range(7):
-        found = gaps.longest(Schedule(job="a", cron=cron), WEDNESDAY + timedelta(days=days))
+        found = gaps.longest_gap(Schedule(job="a", cron=cron), WEDNESDAY + timedelta(days=days))
         assert found == gap, days
 
 
 def test_an_hour_that_comes_twice_counts() -> None:
     schedule = Schedule(job="a", cron="30 2 * * *", timezone="Europe/Berlin")
     october = datetime(2026, 10, 21, tzinfo=UTC)
-    assert gaps.longest(schedule, october) == timedelta(hours=25)
+    assert gaps.longest_gap(schedule, october) == timedelta(hours=25)
 
 
 def test_an_interval_is_its_own_period() -> None:
     every = Schedule(job="a", every=Every(weeks=2))
-    assert gaps.longest(every, WEDNESDAY) == timedelta(days=14)
+    assert gaps.longest_gap(every, WEDNESDAY) == timedelta(days=14)
 
 
 def test_what_is_due_once_has_none() -> None:
-    assert gaps.longest(Schedule(job="a", at=WEDNESDAY + timedelta(1)), WEDNESDAY) is None
-    assert gaps.longest(Schedule(job="a", at=WEDNESDAY), WEDNESDAY) is None
+    assert gaps.longest_gap(Schedule(job="a", at=WEDNESDAY + timedelta(1)), WEDNESDAY) is None
+    assert gaps.longest_gap(Schedule(job="a", at=WEDNESDAY), WEDNESDAY) is None

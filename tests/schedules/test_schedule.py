@@ -9,8 +9,8 @@ import pytest
 
 from chesscoach.schedules import slots
 from chesscoach.schedules.iso_week import Week
-from chesscoach.schedules.schedule import Every, Schedule, instant
-from chesscoach.worker.shard import WHOLE, Shard, number
+from chesscoach.schedules.schedule import Every, Schedule, parse_rfc3339
+from chesscoach.worker.shard import ALL_USERS, Shard, shard_hash
 from tests.conftest import NOON
 
 HOURLY = {"job": "sync_games", "cron": "0 * * * *"}
@@ -38,26 +38,26 @@ def test_what_would_mean_something_else_elsewhere_or_never_come_is_no_schedule(
 
 
 def test_a_period_is_spelled_in_short() -> None:
-    assert Every(weeks=1, days=2, hours=3, minutes=4, seconds=5).spelled == "1w 2d 3h 4m 5s"
+    assert Every(weeks=1, days=2, hours=3, minutes=4, seconds=5).text == "1w 2d 3h 4m 5s"
     assert Schedule(job="x", every=Every(hours=6)).trigger == "every 6h"
 
 
 def test_an_instant_is_read_with_its_offset() -> None:
-    assert instant("2026-10-21T14:00:00+02:00") == instant("2026-10-21 12:00Z") == NOON
+    assert parse_rfc3339("2026-10-21T14:00:00+02:00") == parse_rfc3339("2026-10-21 12:00Z") == NOON
     for text in (
         *("", "now", "2026-10-21", "2026-10-21T12:00:00", "1969-12-31T00:00:00Z"),
         *("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+05:00"),
     ):
         with pytest.raises(ValueError):  # noqa: PT011  # whatever it says
-            instant(text)
+            parse_rfc3339(text)
 
 
 def test_slots_end_with_the_calendar() -> None:
     decades = Schedule(job="x", every=Every(days=3660))
     late = datetime(9980, 1, 1, tzinfo=UTC)
 
-    assert len(list(islice(slots.after("s", decades, late), 5))) in (1, 2)
-    assert list(slots.after("s", Schedule(job="x", cron="0 0 1 1 *"), late)) != []
+    assert len(list(islice(slots.slots_after("s", decades, late), 5))) in (1, 2)
+    assert list(slots.slots_after("s", Schedule(job="x", cron="0 0 1 1 *"), late)) != []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_what_names_no_iso_week_is_refused(key: str) -> None:
     [("ann", 1_234_263_565), ("", 1_672_528_962), ("\u00e9\ud800", 1_419_386_481)],
 )
 def test_the_number_of_a_user_never_changes(user_id: str, expected: int) -> None:
-    assert number(user_id) == expected
+    assert shard_hash(user_id) == expected
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 4, 6, 7, 1000])
@@ -117,12 +117,12 @@ def test_every_user_is_in_exactly_one_part_and_parts_are_alike_in_size(of: int) 
     parts = [Shard(index=index, of=of) for index in range(of)]
     users = [f"user_{number}" for number in range(2000)]
 
-    sizes = [sum(part.has(user) for user in users) for part in parts]
+    sizes = [sum(part.contains(user) for user in users) for part in parts]
 
     assert sum(sizes) == len(users)
     if of < 10:
         assert max(sizes) < 1.2 * len(users) / of
-    assert WHOLE.has("anybody")
+    assert ALL_USERS.contains("anybody")
 
 
 @pytest.mark.parametrize(

@@ -8,29 +8,32 @@ from hypothesis import strategies as st
 
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Schedule, Slot
-from tests.conftest import rounds
+from tests.conftest import scaled_rounds
 
 NEW_YORK, LORD_HOWE = "America/New_York", "Australia/Lord_Howe"
 
 
-def schedule(cron: str, timezone: str) -> Schedule:
+def make_schedule(cron: str, timezone: str) -> Schedule:
     return Schedule(job="sync_games", cron=cron, timezone=timezone)
 
 
-def following(cron: str, timezone: str, instant: datetime, count: int) -> list[datetime]:
-    return [slot.at for slot in islice(slots.after("s", schedule(cron, timezone), instant), count)]
+def next_slots(cron: str, timezone: str, instant: datetime, count: int) -> list[datetime]:
+    return [
+        slot.at
+        for slot in islice(slots.slots_after("s", make_schedule(cron, timezone), instant), count)
+    ]
 
 
-def on_day(cron: str, timezone: str, day: str) -> list[str]:
+def slots_on_day(cron: str, timezone: str, day: str) -> list[str]:
     """The slots of a local day, as `HH:MM±HHMM` there."""
     zone = ZoneInfo(timezone)
     midnight = datetime.fromisoformat(day).replace(tzinfo=zone)
-    found = following(cron, timezone, midnight.astimezone(UTC) - timedelta(seconds=1), 60)
+    found = next_slots(cron, timezone, midnight.astimezone(UTC) - timedelta(seconds=1), 60)
     local = [at.astimezone(zone) for at in found]
     return [f"{at:%H:%M%z}" for at in local if at.date() == midnight.date()]
 
 
-NORMAL = ["06:00", "12:00", "18:00"]
+NORMAL_DAY = ["06:00", "12:00", "18:00"]
 
 
 @pytest.mark.parametrize(
@@ -48,13 +51,13 @@ NORMAL = ["06:00", "12:00", "18:00"]
         ("*/15 2 * * *", [], [f"02:{minute:02}-0500" for minute in (0, 15, 30, 45)]),
         (
             "0 0,6,12,18 * * *",
-            ["00:00-0500", *(f"{at}-0400" for at in NORMAL)],
-            ["00:00-0400", *(f"{at}-0500" for at in NORMAL)],
+            ["00:00-0500", *(f"{at}-0400" for at in NORMAL_DAY)],
+            ["00:00-0400", *(f"{at}-0500" for at in NORMAL_DAY)],
         ),
         (
             "0 */6 * * *",
-            ["00:00-0500", *(f"{at}-0400" for at in NORMAL)],
-            ["00:00-0400", *(f"{at}-0500" for at in NORMAL)],
+            ["00:00-0500", *(f"{at}-0400" for at in NORMAL_DAY)],
+            ["00:00-0400", *(f"{at}-0500" for at in NORMAL_DAY)],
         ),
         ("0 30 2 * * *", [], ["02:30-0500"]),
         ("0 30 1 * * *", ["01:30-0500"], ["01:30-0400", "01:30-0500"]),
@@ -63,13 +66,13 @@ NORMAL = ["06:00", "12:00", "18:00"]
 def test_what_becomes_of_slots_in_new_york_when_the_clocks_change(
     cron: str, spring: list[str], autumn: list[str]
 ) -> None:
-    assert on_day(cron, NEW_YORK, "2026-03-08") == spring
-    assert on_day(cron, NEW_YORK, "2026-11-01") == autumn
+    assert slots_on_day(cron, NEW_YORK, "2026-03-08") == spring
+    assert slots_on_day(cron, NEW_YORK, "2026-11-01") == autumn
 
 
 def test_an_hourly_schedule_keeps_its_pace_when_the_clocks_change() -> None:
     for day, hours in (("2026-03-08", 23), ("2026-11-01", 25)):
-        found = on_day("0 * * * *", NEW_YORK, day)
+        found = slots_on_day("0 * * * *", NEW_YORK, day)
         assert len(found) == len(set(found)) == hours
 
 
@@ -88,7 +91,7 @@ def test_an_hourly_schedule_keeps_its_pace_when_the_clocks_change() -> None:
     ],
 )  # fmt: skip
 def test_odd_zones(cron: str, timezone: str, day: str, expected: list[str]) -> None:
-    assert on_day(cron, timezone, day) == expected
+    assert slots_on_day(cron, timezone, day) == expected
 
 
 @pytest.mark.xfail(
@@ -96,19 +99,19 @@ def test_odd_zones(cron: str, timezone: str, day: str, expected: list[str]) -> N
 )
 @pytest.mark.parametrize("day", ["2026-04-05", "2026-10-04"])
 def test_no_slot_is_lost_where_the_clocks_change_by_half_an_hour(day: str) -> None:
-    assert [at[:5] for at in on_day("0 */6 * * *", LORD_HOWE, day)] == ["00:00", *NORMAL]
+    assert [at[:5] for at in slots_on_day("0 */6 * * *", LORD_HOWE, day)] == ["00:00", *NORMAL_DAY]
 
 
 def test_a_restart_in_the_second_pass_of_the_autumn_hour_names_nothing_that_has_passed() -> None:
     second_pass = datetime(2026, 11, 1, 6, 10, tzinfo=UTC)  # 01:10 EST; 01:30 EDT was at 05:30
-    assert following("30 1 * * *", NEW_YORK, second_pass, 1) == [
+    assert next_slots("30 1 * * *", NEW_YORK, second_pass, 1) == [
         datetime(2026, 11, 2, 6, 30, tzinfo=UTC)
     ]
-    assert slots.latest("s", schedule("30 1 * * *", NEW_YORK), second_pass) == Slot(
+    assert slots.latest_slot("s", make_schedule("30 1 * * *", NEW_YORK), second_pass) == Slot(
         schedule="s", at=datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
     )
     assert not slots.is_slot(
-        "s", schedule("30 1 * * *", NEW_YORK), datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+        "s", make_schedule("30 1 * * *", NEW_YORK), datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
     )
 
 
@@ -137,21 +140,21 @@ INSTANTS = st.builds(
 
 
 @pytest.mark.soak
-@settings(deadline=None, max_examples=rounds(3000))
+@settings(deadline=None, max_examples=scaled_rounds(3000))
 @given(st.sampled_from(CRONS), st.sampled_from((*ZONES, LORD_HOWE)), INSTANTS)
 def test_slots_only_ever_move_on_and_do_not_depend_on_where_one_begins(
     cron: str, zone: str, instant: datetime
 ) -> None:
-    found = following(cron, zone, instant, 40)
+    found = next_slots(cron, zone, instant, 40)
     assert len(found) == 40
     assert all(one < next_ for one, next_ in pairwise([instant, *found]))
     assert all(at.tzinfo is UTC and at.microsecond == 0 for at in found)
     for number in range(0, 30, 3):
-        assert following(cron, zone, found[number], 10) == found[number + 1 : number + 11]
+        assert next_slots(cron, zone, found[number], 10) == found[number + 1 : number + 11]
 
 
 @pytest.mark.soak
-@settings(deadline=None, max_examples=rounds(3000))
+@settings(deadline=None, max_examples=scaled_rounds(3000))
 @given(st.sampled_from(CRONS[1:]), st.sampled_from(ZONES), INSTANTS)
 def test_the_latest_slot_is_the_last_one_of_all_from_far_back(
     cron: str, zone: str, instant: datetime
@@ -159,23 +162,23 @@ def test_the_latest_slot_is_the_last_one_of_all_from_far_back(
     sparse = cron.split()[-3:] != ["*", "*", "*"]
     far = instant - timedelta(days=400 if sparse else 3)
     last = None
-    for slot in slots.after("s", schedule(cron, zone), far):
+    for slot in slots.slots_after("s", make_schedule(cron, zone), far):
         if slot.at > instant:
             break
         last = slot
     assert last is not None
-    assert slots.latest("s", schedule(cron, zone), instant) == last
-    assert slots.latest("s", schedule(cron, zone), last.at) == last
+    assert slots.latest_slot("s", make_schedule(cron, zone), instant) == last
+    assert slots.latest_slot("s", make_schedule(cron, zone), last.at) == last
 
 
 @pytest.mark.soak
-@settings(deadline=None, max_examples=rounds(3000))
+@settings(deadline=None, max_examples=scaled_rounds(3000))
 @given(st.sampled_from(CRONS), st.sampled_from(ZONES), INSTANTS)
 def test_an_instant_is_a_slot_if_it_is_one_of_those_from_before(
     cron: str, zone: str, instant: datetime
 ) -> None:
-    found = following(cron, zone, instant, 12)
-    plan = schedule(cron, zone)
+    found = next_slots(cron, zone, instant, 12)
+    plan = make_schedule(cron, zone)
     for at in found:
         assert slots.is_slot("s", plan, at)
         assert not slots.is_slot("s", plan, at + timedelta(microseconds=1))
@@ -186,20 +189,20 @@ def test_an_instant_is_a_slot_if_it_is_one_of_those_from_before(
 
 
 def test_a_schedule_that_is_never_due_has_no_slots() -> None:
-    never = schedule("0 0 */31 * 1#5", "UTC")  # the first day of a month, on its fifth Monday
+    never = make_schedule("0 0 */31 * 1#5", "UTC")  # the first day of a month, on its fifth Monday
     instant = datetime(2026, 11, 21, tzinfo=UTC)
-    assert list(islice(slots.after("s", never, instant), 3)) == []
-    assert slots.latest("s", never, instant) is None
+    assert list(islice(slots.slots_after("s", never, instant), 3)) == []
+    assert slots.latest_slot("s", never, instant) is None
     assert not slots.is_slot("s", never, instant)
 
 
 def test_a_rare_date_is_found_however_long_ago_it_was() -> None:
-    rare = schedule("0 0 29 2 */7", "UTC")  # a 29 February that is a Sunday: 2004, then 2032
+    rare = make_schedule("0 0 29 2 */7", "UTC")  # a 29 February that is a Sunday: 2004, then 2032
     instant = datetime(2032, 2, 28, 23, 59, tzinfo=UTC)
-    found = slots.latest("s", rare, instant)
+    found = slots.latest_slot("s", rare, instant)
     assert found is not None
     assert found.name == "2004-02-29T00:00:00Z"
-    assert following("0 0 29 2 */7", "UTC", instant, 1) == [datetime(2032, 2, 29, tzinfo=UTC)]
+    assert next_slots("0 0 29 2 */7", "UTC", instant, 1) == [datetime(2032, 2, 29, tzinfo=UTC)]
 
 
 def test_a_slot_is_named_in_utc_and_keys_its_run() -> None:

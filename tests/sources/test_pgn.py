@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from chesscoach.demo.fake_chesscom import chesscom_json
 from chesscoach.demo.fake_lichess import lichess_json
-from chesscoach.demo.world import Famous, World, famous_games
-from chesscoach.sources.pgn import plies_in, written
+from chesscoach.demo.world import HistoricalGame, World, historical_games
+from chesscoach.sources.pgn import count_plies, format_pgn
 from tests.conftest import NOON
 
 HEAD = '[Event "x"]\n[Result "*"]\n\n'
@@ -38,59 +38,63 @@ RESULTS = ["1-0", "0-1", "1/2-1/2", "*"]
     ],
 )
 def test_the_plies_of_a_movetext_are_counted(movetext: str, plies: int) -> None:
-    assert plies_in(HEAD + movetext) == plies
+    assert count_plies(HEAD + movetext) == plies
 
 
 @pytest.mark.parametrize("pgn", ["", "\n", "*", '[Event "x"]', '[Event "x"]\n[White "1. e4"]\n'])
 def test_a_pgn_without_a_movetext_has_no_plies(pgn: str) -> None:
-    assert plies_in(pgn) == 0
+    assert count_plies(pgn) == 0
 
 
 def test_moves_in_a_tag_are_not_counted() -> None:
-    assert plies_in('[Event "1. e4 e5 2. Nf3"]\n\n1. d4 *') == 1
+    assert count_plies('[Event "1. e4 e5 2. Nf3"]\n\n1. d4 *') == 1
 
 
 def test_the_line_ends_of_windows_make_no_difference() -> None:
     pgn = HEAD + "1. e4 {a} e5 ; b\n2. Nf3 *\n"
 
-    assert plies_in(pgn.replace("\n", "\r\n")) == plies_in(pgn) == 3
+    assert count_plies(pgn.replace("\n", "\r\n")) == count_plies(pgn) == 3
 
 
 @pytest.mark.timeout(4)
 @pytest.mark.parametrize("movetext", ["{" * 300_000, "1" * 300_000, "{1" * 300_000, "." * 300_000])
 def test_a_senseless_movetext_does_not_hold_up_the_loop(movetext: str) -> None:
-    assert plies_in(HEAD + movetext) >= 0
+    assert count_plies(HEAD + movetext) >= 0
 
 
-@pytest.mark.parametrize("famous", famous_games(), ids=lambda famous: f"{famous.white}")
-def test_the_plies_of_the_sites_own_pgns_are_those_of_the_moves(famous: Famous) -> None:
+@pytest.mark.parametrize("famous", historical_games(), ids=lambda famous: f"{famous.white}")
+def test_the_plies_of_the_sites_own_pgns_are_those_of_the_moves(famous: HistoricalGame) -> None:
     world = World()
     world.add_player("lichess", "Ann", NOON)
     world.add_player("chess.com", "Ann", NOON)
     plies = len(famous.moves.split())
 
-    assert plies_in(lichess_json(world.play("lichess", "Ann", NOON, famous=famous))["pgn"]) == plies
     assert (
-        plies_in(chesscom_json(world.play("chess.com", "Ann", NOON, famous=famous))["pgn"]) == plies
+        count_plies(lichess_json(world.add_game("lichess", "Ann", NOON, famous=famous))["pgn"])
+        == plies
+    )
+    assert (
+        count_plies(chesscom_json(world.add_game("chess.com", "Ann", NOON, famous=famous))["pgn"])
+        == plies
     )
 
 
 def test_a_pgn_has_its_tags_then_its_moves_numbered_then_the_result() -> None:
-    assert written({"White": "Ann", "Result": "0-1"}, ["f3", "e5", "g4", "Qh4#"]) == (
+    assert format_pgn({"White": "Ann", "Result": "0-1"}, ["f3", "e5", "g4", "Qh4#"]) == (
         '[White "Ann"]\n[Result "0-1"]\n\n1. f3 e5 2. g4 Qh4# 0-1\n'
     )
 
 
 def test_a_tag_without_a_value_is_left_out() -> None:
-    assert written({"WhiteElo": None, "ECO": "", "Result": "*"}, []) == '[Result "*"]\n\n*\n'
+    assert format_pgn({"WhiteElo": None, "ECO": "", "Result": "*"}, []) == '[Result "*"]\n\n*\n'
 
 
 def test_a_pgn_without_a_result_ends_open() -> None:
-    assert written({}, ["e4"]).endswith("\n\n1. e4 *\n")
+    assert format_pgn({}, ["e4"]).endswith("\n\n1. e4 *\n")
 
 
 def test_quotes_and_line_ends_cannot_break_out_of_a_tag() -> None:
-    pgn = written({"White": 'Ann "the\\Rook"\n[Result "1-0"]\r\n\n', "Result": "*"}, [])
+    pgn = format_pgn({"White": 'Ann "the\\Rook"\n[Result "1-0"]\r\n\n', "Result": "*"}, [])
 
     assert pgn == '[White "Ann \\"the\\\\Rook\\" [Result \\"1-0\\"]   "]\n[Result "*"]\n\n*\n'
 
@@ -103,9 +107,9 @@ def test_quotes_and_line_ends_cannot_break_out_of_a_tag() -> None:
 def test_what_is_written_is_counted_as_it_was_given(
     moves: list[str], result: str, name: str
 ) -> None:
-    pgn = written({"White": name, "Result": result}, moves)
+    pgn = format_pgn({"White": name, "Result": result}, moves)
 
-    assert plies_in(pgn) == len(moves)
+    assert count_plies(pgn) == len(moves)
     assert re.findall(r"\d+\.", pgn.partition("\n\n")[2]) == [
         f"{n}." for n in range(1, (len(moves) + 1) // 2 + 1)
     ]
@@ -113,4 +117,4 @@ def test_what_is_written_is_counted_as_it_was_given(
 
 @given(st.text())
 def test_any_text_has_a_number_of_plies(text: str) -> None:
-    assert plies_in(text) >= 0
+    assert count_plies(text) >= 0

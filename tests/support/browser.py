@@ -4,17 +4,17 @@ import shutil
 import sys
 from pathlib import Path
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ON_A_MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+_COMMAND_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_MACOS_PATH = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 
-def chromium() -> str | None:
+def find_chromium() -> str | None:
     """The path of the system's own, if it has one."""
-    for name in _NAMES:
+    for name in _COMMAND_NAMES:
         if found := shutil.which(name):
             return found
-    return str(_ON_A_MAC) if _ON_A_MAC.exists() else None
+    return str(_MACOS_PATH) if _MACOS_PATH.exists() else None
 
 
 if __name__ == "__main__":
-    sys.exit(chromium() is None)
+    sys.exit(find_chromium() is None)

@@ -7,18 +7,18 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from chesscoach.config import Cleanup
+from chesscoach.config import CleanupSettings
 
 DAY, MS, US = timedelta(days=1), timedelta(milliseconds=1), timedelta(microseconds=1)
-LIMITS = Cleanup()
+LIMITS = CleanupSettings()
 
 
-def item(**fields: Any) -> dict[str, Any]:
+def queue_item(**fields: Any) -> dict[str, Any]:
     """An item of the queue; its name is unique there."""
     return {"queue_id": uuid4().hex, **fields}
 
 
-class Kind(Struct, frozen=True, kw_only=True):
+class RuleCase(Struct, frozen=True, kw_only=True):
     """A rule as a test needs it: its collection, its field, other fields, its limit before now.
 
     `at_it` says whether a row at the limit itself is over.
@@ -29,47 +29,47 @@ class Kind(Struct, frozen=True, kw_only=True):
     field: str
     others: Mapping[str, Any]
     age: timedelta
-    at_it: bool = False
+    inclusive: bool = False
 
-    def row(self, value: object) -> dict[str, Any]:
+    def document(self, value: object) -> dict[str, Any]:
         """A row with that value in its field."""
-        named = item() if self.rule == "queue" else {}
+        named = queue_item() if self.rule == "queue" else {}
         return {**named, **self.others, self.field: value}
 
 
-KINDS = {
+RULE_CASES = {
     kind.rule + kind.others.get("status", ""): kind
     for kind in (
-        Kind(
+        RuleCase(
             rule="sessions",
             collection="user_sessions",
             field="expires_at",
             others={},
             age=timedelta(),
-            at_it=True,
+            inclusive=True,
         ),
-        Kind(
+        RuleCase(
             rule="notifications",
             collection="notifications",
             field="created_at",
             others={"read": True},
             age=LIMITS.read_notifications_days * DAY,
         ),
-        Kind(
+        RuleCase(
             rule="queue",
             collection="analysis_queue",
             field="created_at",
             others={"status": "pending", "started_at": None},
             age=timedelta(hours=LIMITS.queue_hours),
         ),
-        Kind(
+        RuleCase(
             rule="queue",
             collection="analysis_queue",
             field="started_at",
             others={"status": "processing", "created_at": "2020-01-01T00:00:00Z"},
             age=timedelta(hours=LIMITS.queue_hours),
         ),
-        Kind(
+        RuleCase(
             rule="outbox",
             collection="email_outbox",
             field="finished_at",
@@ -79,38 +79,38 @@ KINDS = {
     )
 }
 
-Form = Callable[[datetime], object]
+TimestampFormat = Callable[[datetime], object]
 
 
-def _written(form: str, hours: float = 0) -> Form:
+def _strftime_format(form: str, hours: float = 0) -> TimestampFormat:
     """An instant in a form of strftime, in a zone so many hours east."""
     zone = timezone(timedelta(hours=hours))
     return lambda at: at.astimezone(zone).strftime(form)
 
 
-def _iso(hours: float, timespec: str) -> Form:
+def _iso_format(hours: float, timespec: str) -> TimestampFormat:
     return lambda at: at.astimezone(timezone(timedelta(hours=hours))).isoformat(timespec=timespec)
 
 
-FORMS: dict[str, Form] = {
+TIMESTAMP_FORMATS: dict[str, TimestampFormat] = {
     "date": lambda at: at,
-    "utc": _iso(0, "microseconds"),
-    "milliseconds": _iso(0, "milliseconds"),
-    "z": _written("%Y-%m-%dT%H:%M:%S.%fZ"),
-    "lower z": _written("%Y-%m-%dT%H:%M:%S.%fz"),
-    "naive": _written("%Y-%m-%dT%H:%M:%S.%f"),
-    "space": _written("%Y-%m-%d %H:%M:%S.%f"),
-    "comma": _written("%Y-%m-%dT%H:%M:%S,%fZ"),
-    "blanks": _written("  %Y-%m-%dT%H:%M:%S.%fZ\n"),
-    "east": _iso(5.5, "microseconds"),
-    "far east": _iso(14, "microseconds"),
-    "west": _iso(-11, "microseconds"),
-    "no colon": _written("%Y-%m-%dT%H:%M:%S.%f%z", 2),
-    "nanoseconds": _written("%Y-%m-%dT%H:%M:%S.%f000Z"),
+    "utc": _iso_format(0, "microseconds"),
+    "milliseconds": _iso_format(0, "milliseconds"),
+    "z": _strftime_format("%Y-%m-%dT%H:%M:%S.%fZ"),
+    "lower z": _strftime_format("%Y-%m-%dT%H:%M:%S.%fz"),
+    "naive": _strftime_format("%Y-%m-%dT%H:%M:%S.%f"),
+    "space": _strftime_format("%Y-%m-%d %H:%M:%S.%f"),
+    "comma": _strftime_format("%Y-%m-%dT%H:%M:%S,%fZ"),
+    "blanks": _strftime_format("  %Y-%m-%dT%H:%M:%S.%fZ\n"),
+    "east": _iso_format(5.5, "microseconds"),
+    "far east": _iso_format(14, "microseconds"),
+    "west": _iso_format(-11, "microseconds"),
+    "no colon": _strftime_format("%Y-%m-%dT%H:%M:%S.%f%z", 2),
+    "nanoseconds": _strftime_format("%Y-%m-%dT%H:%M:%S.%f000Z"),
 }
 """Ways to write an instant; with the distances below, forty of each kind and more."""
 
-GARBAGE: tuple[object, ...] = (
+INVALID_TIMESTAMPS: tuple[object, ...] = (
     None, 0, 1795223179, 1795223179.5, True, "", "soon", "20261121", "@1795223179",
     "2020-01-01", "2020-W01-1T00:00:00", "2020-13-01T00:00:00Z", "2021-02-29T00:00:00Z",
     "2999-02-30T00:00:00Z", "1795223179", [], ["2020-01-01T00:00:00Z"],

@@ -8,10 +8,10 @@ from pymongo import MongoClient
 from chesscoach.mongo import indexes
 from chesscoach.mongo.client import Document
 
-_RESTING = 4
+_MAX_IDLE = 4
 """So many rest before one is used again: what a test has broken off may still write a moment."""
 
-_WANTED = {
+_EXPECTED_INDEXES = {
     **{name: {} for name in indexes.COLLECTIONS},
     **{
         collection: {
@@ -24,31 +24,31 @@ _WANTED = {
 }
 
 
-class Reuse:
+class DatabasePool:
     """The databases of one test process that are prepared and empty."""
 
     def __init__(self) -> None:
-        self._resting: deque[str] = deque()
+        self._idle: deque[str] = deque()
 
-    def take(self) -> str | None:
+    def acquire(self) -> str | None:
         """One that has rested, if there is one."""
-        return self._resting.popleft() if len(self._resting) > _RESTING else None
+        return self._idle.popleft() if len(self._idle) > _MAX_IDLE else None
 
-    def give_back(self, mongo: MongoClient[Document], name: str) -> None:
+    def release(self, mongo: MongoClient[Document], name: str) -> None:
         """Empties one; one that is not as it was prepared is dropped."""
-        if _emptied(mongo[name]):
-            self._resting.append(name)
+        if _empty(mongo[name]):
+            self._idle.append(name)
         else:
             mongo.drop_database(name)
 
 
-def _emptied(database: Any) -> bool:
+def _empty(database: Any) -> bool:
     there = set(database.list_collection_names())
-    if not there >= _WANTED.keys() or any(name.startswith("system.") for name in there):
+    if not there >= _EXPECTED_INDEXES.keys() or any(name.startswith("system.") for name in there):
         return False
-    for name in there - _WANTED.keys():
+    for name in there - _EXPECTED_INDEXES.keys():
         database.drop_collection(name)
-    for name, wanted in _WANTED.items():
+    for name, wanted in _EXPECTED_INDEXES.items():
         found = dict(database[name].index_information())
         found.pop("_id_", None)
         standing = {

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
-from chesscoach.demo.fake_sendgrid import SendGridStandIn
+from chesscoach.demo.fake_sendgrid import FakeSendGrid
 from chesscoach.jobs import weekly_emails
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import result, runner
-from chesscoach.worker.shard import WHOLE, Shard
+from chesscoach.worker.shard import ALL_USERS, Shard
 from tests.conftest import Clock
 
 KEY = "SG.stand-in"
@@ -20,30 +20,28 @@ MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """When the mail of 2026-W47 is due in UTC."""
 
 
-class Post:
+class EmailScenario:
     """Players, runs at an instant, and what has been taken of whom."""
 
-    def __init__(
-        self, settings: Settings, db: Any, sendgrid: SendGridStandIn, clock: Clock
-    ) -> None:
+    def __init__(self, settings: Settings, db: Any, sendgrid: FakeSendGrid, clock: Clock) -> None:
         self.settings = settings
         self.db = db
         self.sendgrid = sendgrid
         self.clock = clock
         self.ctx: Context
 
-    def set(self, **emails: Any) -> None:
+    def change_settings(self, **emails: Any) -> None:
         """Changes settings of `[emails]`."""
         config = replace(
             self.settings.config, emails=replace(self.settings.config.emails, **emails)
         )
         self.settings = replace(self.settings, config=config)
 
-    def set_sendgrid(self, **sendgrid: Any) -> None:
+    def change_sendgrid_settings(self, **sendgrid: Any) -> None:
         """Changes settings of `[emails.sendgrid]`."""
-        self.set(sendgrid=replace(self.settings.config.emails.sendgrid, **sendgrid))
+        self.change_settings(sendgrid=replace(self.settings.config.emails.sendgrid, **sendgrid))
 
-    def user(
+    def add_user(
         self, user_id: str, *, games: int = 1, at: datetime | None = None, **more: Any
     ) -> None:
         """A player who wants the mail and has played in the week, unless `more` says otherwise."""
@@ -55,9 +53,9 @@ class Post:
         }
         self.db.users.insert_one({key: v for key, v in (row | more).items() if v is not ...})
         for number in range(games):
-            self.game(user_id, at or MONDAY - timedelta(days=2), number)
+            self.add_game(user_id, at or MONDAY - timedelta(days=2), number)
 
-    def game(self, user_id: str, ended_at: datetime, number: int = 0) -> None:
+    def add_game(self, user_id: str, ended_at: datetime, number: int = 0) -> None:
         """A game that was won."""
         self.db.games.insert_one(
             {
@@ -75,26 +73,26 @@ class Post:
         )
 
     async def run(
-        self, stop: Stop | None = None, shard: Shard = WHOLE, **args: Any
-    ) -> result.Ending:
+        self, stop: ShutdownRequest | None = None, shard: Shard = ALL_USERS, **args: Any
+    ) -> result.RunResult:
         """A run by hand, as by a process of its own."""
         async with open_context(self.settings, self.clock) as ctx:
             checked = weekly_emails.JOB.check(args)
-            return await runner.by_hand(
-                ctx, weekly_emails.JOB, checked, stop or Stop(), shard=shard
+            return await runner.run_manually(
+                ctx, weekly_emails.JOB, checked, stop or ShutdownRequest(), shard=shard
             )
 
-    async def slot(self, at: datetime, name: str = "weekly_emails") -> result.Ending:
+    async def run_slot(self, at: datetime, name: str = "weekly_emails") -> result.RunResult:
         """The run of a slot of a configured schedule."""
         schedule = self.settings.config.schedules[name]
         slot = Slot(schedule=name, at=at)
         async with open_context(self.settings, self.clock) as ctx:
-            return await runner.of_slot(
-                ctx, weekly_emails.JOB, schedule, slot, source="cli", stop=Stop()
+            return await runner.run_slot(
+                ctx, weekly_emails.JOB, schedule, slot, source="cli", stop=ShutdownRequest()
             )
 
     @property
-    def taken(self) -> list[str]:
+    def accepted_ids(self) -> list[str]:
         """The names of the mails that the stand-in has accepted, in order."""
         return [mail.outbox_id for mail in self.sendgrid.accepted]
 
@@ -107,6 +105,6 @@ class Post:
         return {row["user_id"]: row["reason"] for row in self.db.email_outbox.find()}
 
 
-def mail(user_id: str, week: str = "2026-W47") -> str:
+def email_id(user_id: str, week: str = "2026-W47") -> str:
     """The name of a mail."""
     return f"weekly_summary:{user_id}:{week}"

@@ -13,12 +13,12 @@ from pymongo import MongoClient
 from chesscoach.mongo.mongod import _free_port, find_mongod
 
 _SECRET = "secret-of-the-test"
-_OURS = ("job_runs", "job_leases", "schedules", "email_outbox", "performance_snapshots")
-_WRITES = ["find", "insert", "update", "remove"]
-_EVERYDAY = [*_WRITES, "listIndexes", "listCollections"]
+_OWN_COLLECTIONS = ("job_runs", "job_leases", "schedules", "email_outbox", "performance_snapshots")
+_WRITE_ACTIONS = ["find", "insert", "update", "remove"]
+_WORKER_ACTIONS = [*_WRITE_ACTIONS, "listIndexes", "listCollections"]
 
 
-class Guarded(Struct, frozen=True, kw_only=True):
+class AuthenticatedMongod(Struct, frozen=True, kw_only=True):
     """Where it is; `url` is for one of its users: `root`, `reader`, `worker` or `half`.
 
     The reader may only read; the worker reads and writes, but may make no index or collection;
@@ -35,7 +35,7 @@ class Guarded(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def guarded(folder: Path, database: str = "coach") -> Iterator[Guarded]:
+def authenticated_mongod(folder: Path, database: str = "coach") -> Iterator[AuthenticatedMongod]:
     """Runs it for as long as it is entered."""
     folder.mkdir(parents=True)
     port = _free_port()
@@ -48,18 +48,18 @@ def guarded(folder: Path, database: str = "coach") -> Iterator[Guarded]:
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        found = Guarded(port=port, database=database)
+        found = AuthenticatedMongod(port=port, database=database)
         with MongoClient[dict[str, Any]]("127.0.0.1", port) as client:  # may make the first user
             _user(client.admin, "root", ["root"])
         with MongoClient[dict[str, Any]](found.url("root")) as client:
             rows = client[database]
-            everyday = {"resource": {"db": database, "collection": ""}, "actions": _EVERYDAY}
+            everyday = {"resource": {"db": database, "collection": ""}, "actions": _WORKER_ACTIONS}
             rows.command("createRole", "everyday", privileges=[everyday], roles=[])
             _user(rows, "reader", ["read"])
             _user(rows, "worker", ["everyday"])
             ours = [
-                {"resource": {"db": database, "collection": name}, "actions": _WRITES}
-                for name in _OURS
+                {"resource": {"db": database, "collection": name}, "actions": _WRITE_ACTIONS}
+                for name in _OWN_COLLECTIONS
             ]
             rows.command("createRole", "ours", privileges=ours, roles=["read"])
             _user(rows, "half", ["ours"])

@@ -7,7 +7,7 @@ from chesscoach.emails.weekly.values import Message
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
-class Parsed(HTMLParser):
+class ParsedHtml(HTMLParser):
     """The DOM as far as the tests ask about it.
 
     `skeleton` has each tag with the names of its attributes, and comments; `values` each attribute
@@ -55,6 +55,6 @@ class Parsed(HTMLParser):
             self.texts.append(data)
 
 
-def parsed(message: Message | str) -> Parsed:
+def parse_email(message: Message | str) -> ParsedHtml:
     """A mail's HTML, or a page."""
-    return Parsed(message if isinstance(message, str) else message.html)
+    return ParsedHtml(message if isinstance(message, str) else message.html)

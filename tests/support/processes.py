@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 
-class Ended(Struct, kw_only=True):
+class FinishedProcess(Struct, kw_only=True):
     """What a process left: its exit code and what it wrote."""
 
     code: int
@@ -46,24 +46,24 @@ async def start(environment: Mapping[str, str], *args: str) -> Process:
     )
 
 
-async def ended(process: Process, timeout_s: float = 60.0) -> Ended:
+async def wait_for_end(process: Process, timeout_s: float = 60.0) -> FinishedProcess:
     """Waits for a process to end."""
     async with asyncio.timeout(timeout_s):
         out, err = await process.communicate()
     assert process.returncode is not None
-    return Ended(code=process.returncode, out=out.decode(), err=err.decode())
+    return FinishedProcess(code=process.returncode, out=out.decode(), err=err.decode())
 
 
-async def run(environment: Mapping[str, str], *args: str) -> Ended:
+async def run(environment: Mapping[str, str], *args: str) -> FinishedProcess:
     """Starts a process and waits for its end."""
-    return await ended(await start(environment, *args))
+    return await wait_for_end(await start(environment, *args))
 
 
-async def kill(process: Process, number: int = signal.SIGKILL) -> Ended:
+async def kill(process: Process, number: int = signal.SIGKILL) -> FinishedProcess:
     """Sends a signal, unless the process has ended, and waits for its end."""
     if process.returncode is None:
         process.send_signal(number)
-    return await ended(process)
+    return await wait_for_end(process)
 
 
 async def line_with(process: Process, event: str, timeout_s: float = 30.0) -> dict[str, Any]:

@@ -4,43 +4,43 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chesscoach.demo.world import Played, Site
-from tests.conftest import Sites
-from tests.sync.test_cycle import LONG, SHORT
-from tests.sync.test_kills import SITES
+from chesscoach.demo.world import SimulatedGame, SourceName
+from tests.conftest import FakeSites
+from tests.sync.test_cycle import ANALYSABLE_GAME, SHORT_GAME
+from tests.sync.test_kills import PLATFORMS
 
-TURN = datetime(2026, 11, 1, tzinfo=UTC)
+MONTH_START = datetime(2026, 11, 1, tzinfo=UTC)
 """A month's turn, about which more is played than else."""
 
-_SLOW: dict[Site, str] = {"lichess": "correspondence", "chess.com": "daily"}
+_SLOW_SPEEDS: dict[SourceName, str] = {"lichess": "correspondence", "chess.com": "daily"}
 
 
-class Club:
+class Season:
     """Players of both sites, some of whose games go on for days.
 
     `users` are their users, by the player's name; some players are two users'.
     """
 
-    def __init__(self, chance: random.Random, sites: Sites, db: Any) -> None:
+    def __init__(self, chance: random.Random, sites: FakeSites, db: Any) -> None:
         self._chance = chance
         self._world = sites.world
-        self._turns = (TURN, TURN - sites.chesscom.ahead)
+        self._moves = (MONTH_START, MONTH_START - sites.chesscom.ahead)
         self._users = db.users
-        self._going_on: list[tuple[datetime, str, Played]] = []
+        self._unfinished: list[tuple[datetime, str, SimulatedGame]] = []
         self.names: list[str] = []
         self.users: dict[str, str] = {}
 
-    def join(self, at: datetime, *, synced: bool, twin: bool = False) -> None:
+    def add_player(self, at: datetime, *, synced: bool, twin: bool = False) -> None:
         """A new player: one whom the application has synced, or one who has a past to be fetched.
 
         A twin is a second user of the same accounts.
         """
         name = f"P{len(self.names)}"
-        for site in SITES:
+        for site in PLATFORMS:
             self._world.add_player(site, name, at - timedelta(days=90))
             for _ in range(0 if synced else 4):
                 ended = at - timedelta(days=self._chance.uniform(0, 80))
-                self._world.play(site, name, ended, famous=LONG)
+                self._world.add_game(site, name, ended, famous=ANALYSABLE_GAME)
         self.names.append(name)
         told = {"last_game_sync": (at - timedelta(hours=6)).isoformat()} if synced else {}
         self._link(name.lower(), name, **told)
@@ -60,27 +60,27 @@ class Club:
         """What happens between two instants."""
         self._end(until)
         for name in self.names:
-            for site in SITES:
+            for site in PLATFORMS:
                 if self._chance.random() < 0.15:
                     for _ in range(self._chance.randint(1, 3)):
                         self._begin(site, name, since, until)
-                for turn in self._turns:
+                for turn in self._moves:
                     ends = turn + timedelta(seconds=self._chance.choice((-1800, -1, 0, 1, 1800)))
                     started = ends - timedelta(minutes=20)
                     if since < started <= until and self._chance.random() < 0.5:
-                        self._play(site, name, started, ends, until, famous=LONG)
+                        self._play(site, name, started, ends, until, famous=ANALYSABLE_GAME)
 
     def _end(self, until: datetime) -> None:
         """Who ends a slow game may have made his last move long ago and not be there."""
-        for ends, status, game in [each for each in self._going_on if each[0] <= until]:
-            self._going_on.remove((ends, status, game))
+        for ends, status, game in [each for each in self._unfinished if each[0] <= until]:
+            self._unfinished.remove((ends, status, game))
             game.ended_at, game.status = ends, status
-            if game.speed not in _SLOW.values() or self._chance.random() < 0.5:
+            if game.speed not in _SLOW_SPEEDS.values() or self._chance.random() < 0.5:
                 for name in (game.white.lower(), game.black.lower()):
                     if player := self._world.players[game.site].get(name):
                         player.seen_at = max(player.seen_at, ends)
 
-    def _begin(self, site: Site, name: str, since: datetime, until: datetime) -> None:
+    def _begin(self, site: SourceName, name: str, since: datetime, until: datetime) -> None:
         chance = self._chance
         started = since + chance.random() * (until - since)
         slow = chance.random() < 0.2
@@ -92,9 +92,9 @@ class Club:
             started,
             ends,
             until,
-            famous=chance.choice((LONG, SHORT)),
+            famous=chance.choice((ANALYSABLE_GAME, SHORT_GAME)),
             opponent=self._opponent(site, name),
-            speed=_SLOW[site] if slow else chance.choice(("bullet", "blitz", "rapid")),
+            speed=_SLOW_SPEEDS[site] if slow else chance.choice(("bullet", "blitz", "rapid")),
             status=status,
             variant="standard" if chance.random() < 0.9 else "crazyhouse",
             rated=chance.random() < 0.7,
@@ -102,7 +102,7 @@ class Club:
 
     def _play(
         self,
-        site: Site,
+        site: SourceName,
         name: str,
         started: datetime,
         ends: datetime,
@@ -116,11 +116,11 @@ class Club:
         A site shows a game from its start, so none may turn up once the sites were asked after it.
         """
         ended = ends if ends <= now else None
-        game = self._world.play(site, name, ended, started_at=started, status=status, **more)
+        game = self._world.add_game(site, name, ended, started_at=started, status=status, **more)
         if ended is None:
-            self._going_on.append((ends, status, game))
+            self._unfinished.append((ends, status, game))
 
-    def _opponent(self, site: Site, name: str) -> str | None:
+    def _opponent(self, site: SourceName, name: str) -> str | None:
         """A stranger, another of the club, or on Lichess the engine."""
         other = self._chance.choice(self.names)
         if self._chance.random() < 0.2 and other != name:

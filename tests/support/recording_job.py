@@ -16,25 +16,25 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     label: Annotated[str, Meta(max_length=20)] = ""
 
 
-class Chore:
+class RecordingJob:
     """A job that runs until `go` is set; `begun` and `ended` are the slots, in that order."""
 
     def __init__(self, name: str = "chore", *, held: bool = False) -> None:
-        self.begun: list[str] = []
+        self.started: list[str] = []
         self.ended: list[str] = []
-        self.most = 0
+        self.max_running = 0
         self.fail: BaseException | None = None
-        self.go = asyncio.Event()
+        self.release = asyncio.Event()
         if not held:
-            self.go.set()
+            self.release.set()
         self.job = Job(name=name, run=self._run, args=Args, help="A chore.")
 
     async def _run(self, ctx: Context, run: Run, args: Args) -> Counts:
         name = run.slot.name if run.slot else "by hand"
-        self.begun.append(name)
-        self.most = max(self.most, len(self.begun) - len(self.ended))
+        self.started.append(name)
+        self.max_running = max(self.max_running, len(self.started) - len(self.ended))
         try:
-            await self.go.wait()
+            await self.release.wait()
             if self.fail is not None:
                 raise self.fail
         finally:

@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect, PyMongoError
 
 from chesscoach.mongo.mongod import _free_port, find_mongod
 
-NAME = "failover"
+SET_NAME = "failover"
 
 
 class ReplicaSet:
@@ -22,14 +22,14 @@ class ReplicaSet:
     def __init__(self, ports: list[int]) -> None:
         self.ports = ports
         hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
-        self.url = f"mongodb://{hosts}/?replicaSet={NAME}"
+        self.url = f"mongodb://{hosts}/?replicaSet={SET_NAME}"
 
     def primary(self, within_s: float = 30) -> int:
         """The port of the primary, once there is one."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             for port in self.ports:
-                with suppress(PyMongoError), _direct(port) as client:
+                with suppress(PyMongoError), _direct_client(port) as client:
                     if client.admin.command("hello").get("isWritablePrimary"):
                         return port
             time.sleep(0.05)
@@ -37,7 +37,7 @@ class ReplicaSet:
 
     def step_down(self) -> None:
         """Makes the primary give up; another member is elected within about a second."""
-        with _direct(self.primary()) as client, suppress(AutoReconnect):
+        with _direct_client(self.primary()) as client, suppress(AutoReconnect):
             client.admin.command("replSetStepDown", 5, secondaryCatchUpPeriodSecs=2, force=True)
 
 
@@ -52,7 +52,7 @@ def replica_set(folder: Path, election_ms: int = 1000) -> Iterator[ReplicaSet]:
             process = subprocess.Popen(  # our own binary, no shell
                 [
                     binary, "--dbpath", data, "--port", str(port), "--bind_ip", "127.0.0.1",
-                    "--replSet", NAME, "--logpath", data / "log", "--oplogSize", "64",
+                    "--replSet", SET_NAME, "--logpath", data / "log", "--oplogSize", "64",
                     "--wiredTigerCacheSizeGB", "0.25",
                     "--wiredTigerEngineConfigString", "log=(file_max=16MB)",
                 ],
@@ -74,16 +74,16 @@ def _initiate(found: ReplicaSet, election_ms: int) -> None:
         "heartbeatIntervalMillis": 200,
     }
     for port in found.ports:  # each listens
-        with _direct(port, 20_000) as client:
+        with _direct_client(port, 20_000) as client:
             client.admin.command("ping")
-    with _direct(found.ports[0]) as client:
+    with _direct_client(found.ports[0]) as client:
         client.admin.command(
-            "replSetInitiate", {"_id": NAME, "members": members, "settings": settings}
+            "replSetInitiate", {"_id": SET_NAME, "members": members, "settings": settings}
         )
 
 
 @contextmanager
-def _direct(port: int, timeout_ms: int = 2000) -> Iterator[MongoClient[dict[str, Any]]]:
+def _direct_client(port: int, timeout_ms: int = 2000) -> Iterator[MongoClient[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](
         "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=timeout_ms
     ) as client:

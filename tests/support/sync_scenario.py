@@ -8,38 +8,38 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from chesscoach.context import Context
-from chesscoach.demo.world import Played, Site, World, famous_games
+from chesscoach.demo.world import SimulatedGame, SourceName, World, historical_games
 from chesscoach.jobs import sync_games
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
-from chesscoach.worker.shard import WHOLE, Shard
-from tests.conftest import Clock, Sites
+from chesscoach.worker.shard import ALL_USERS, Shard
+from tests.conftest import Clock, FakeSites
 
 NOW = datetime(2024, 8, 14, 12, 0, tzinfo=UTC)
 """In the past, since the stand-in for Chess.com knows no month that has not come; mid-month."""
 
-LONG = next(game for game in famous_games() if len(game.moves.split()) >= 40)
+ANALYSABLE_GAME = next(game for game in historical_games() if len(game.moves.split()) >= 40)
 """A game that is worth an analysis."""
 
-SHORT = min(famous_games(), key=lambda game: len(game.moves.split()))
-NO_MOVES = replace(SHORT, moves="", tcn="", result="1-0")
+SHORT_GAME = min(historical_games(), key=lambda game: len(game.moves.split()))
+NO_MOVES = replace(SHORT_GAME, moves="", tcn="", result="1-0")
 
-TURN = datetime(2024, 8, 1, tzinfo=UTC)
+MONTH_START = datetime(2024, 8, 1, tzinfo=UTC)
 """The turn of a month."""
 
-BOTH: tuple[Site, Site] = ("lichess", "chess.com")
+PLATFORMS: tuple[SourceName, SourceName] = ("lichess", "chess.com")
 EXPORT = "/api/games/user/ann"
-IDS = "/api/games/export/_ids"
+GAMES_BY_ID = "/api/games/export/_ids"
 AUGUST = "/pub/player/ann/games/2024/08"
 JULY = "/pub/player/ann/games/2024/07"
 
 
-def on(site: Site, name: str) -> dict[str, Any]:
+def account_on(site: SourceName, name: str) -> dict[str, Any]:
     """A name on one site, for `Club.user`."""
     return {"lichess" if site == "lichess" else "chesscom": name}
 
 
-def error(message: str, status: int = 404) -> Any:
+def error_handler(message: str, status: int = 404) -> Any:
     """A handler that answers with one of the site's errors."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -48,7 +48,7 @@ def error(message: str, status: int = 404) -> Any:
     return answer
 
 
-def sent_to(path: str) -> Any:
+def redirect_handler(path: str) -> Any:
     """A handler that sends on to another path."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -57,10 +57,10 @@ def sent_to(path: str) -> Any:
     return answer
 
 
-NOT_FOUND = error('User "ann" not found.')
+NOT_FOUND = error_handler('User "ann" not found.')
 
 
-class Gate:
+class HeldResponse:
     """A reply that is held back until it is let through."""
 
     def __init__(self, body: bytes) -> None:
@@ -75,10 +75,10 @@ class Gate:
         return web.Response(body=self._body, content_type="application/json")
 
 
-class Club:
+class SyncScenario:
     """What tests of the sync do and look at again and again."""
 
-    def __init__(self, ctx: Context, db: Any, sites: Sites, clock: Clock) -> None:
+    def __init__(self, ctx: Context, db: Any, sites: FakeSites, clock: Clock) -> None:
         self.ctx = ctx
         self.db = db
         self.sites = sites
@@ -89,11 +89,11 @@ class Club:
         """What is true on the sites."""
         return self.sites.world
 
-    def ago(self, **delta: float) -> datetime:
+    def before_now(self, **delta: float) -> datetime:
         """So long before now."""
         return self.clock.now - timedelta(**delta)
 
-    def user(
+    def add_user(
         self,
         user_id: str,
         *,
@@ -102,10 +102,10 @@ class Club:
         synced: datetime | None = None,
     ) -> None:
         """A user as the application writes him, and his players, unless they are there already."""
-        names: dict[Site, str | None] = {"lichess": lichess, "chess.com": chesscom}
+        names: dict[SourceName, str | None] = {"lichess": lichess, "chess.com": chesscom}
         for site, name in names.items():
             if name and name.lower() not in self.world.players[site]:
-                self.world.add_player(site, name, self.ago(days=30))
+                self.world.add_player(site, name, self.before_now(days=30))
         self.db.users.insert_one(
             {
                 "user_id": user_id,
@@ -116,27 +116,29 @@ class Club:
             }
         )
 
-    def play(self, site: Site, name: str, ended_at: datetime | None, **more: Any) -> Played:
+    def add_game(
+        self, site: SourceName, name: str, ended_at: datetime | None, **more: Any
+    ) -> SimulatedGame:
         """A game that is worth an analysis, unless it is told otherwise."""
-        return self.world.play(site, name, ended_at, **{"famous": LONG, **more})
+        return self.world.add_game(site, name, ended_at, **{"famous": ANALYSABLE_GAME, **more})
 
-    async def run(self, *, shard: Shard = WHOLE, **args: Any) -> dict[str, Any]:
+    async def run(self, *, shard: Shard = ALL_USERS, **args: Any) -> dict[str, Any]:
         """One run by hand; its record."""
-        ending = await runner.by_hand(
-            self.ctx, sync_games.JOB, sync_games.Args(**args), Stop(), shard=shard
+        ending = await runner.run_manually(
+            self.ctx, sync_games.JOB, sync_games.Args(**args), ShutdownRequest(), shard=shard
         )
         return ending.record
 
-    async def sync(self, **args: Any) -> dict[str, Any]:
+    async def run_succeeding(self, **args: Any) -> dict[str, Any]:
         """One run by hand, which must succeed; its record."""
         record = await self.run(**args)
         assert record["outcome"] == "succeeded", record
         return record
 
-    async def later(self, **delta: float) -> dict[str, Any]:
+    async def run_later(self, **delta: float) -> dict[str, Any]:
         """A run so much later, which must succeed."""
         self.clock.move(**delta)
-        return await self.sync()
+        return await self.run_succeeding()
 
     def games(self, user_id: str) -> list[dict[str, Any]]:
         """A user's stored games, in the order of their ends."""
@@ -146,13 +148,13 @@ class Club:
         """Where a user's stored games are shown, in the order of their ends."""
         return [row["url"] for row in self.games(user_id)]
 
-    def game(self, played: Played, user_id: str) -> dict[str, Any]:
+    def game(self, played: SimulatedGame, user_id: str) -> dict[str, Any]:
         """The one document of a game that a user has."""
         (row,) = self.db.games.find({"user_id": user_id, "external_id": played.id})
         found: dict[str, Any] = row
         return found
 
-    def queued(self, user_id: str) -> list[str]:
+    def queued_game_ids(self, user_id: str) -> list[str]:
         """The ids of the games that are queued for a user."""
         return sorted(row["game_id"] for row in self.db.analysis_queue.find({"user_id": user_id}))
 
@@ -161,12 +163,12 @@ class Club:
         row: dict[str, Any] = self.db.sync_accounts.find_one({"_id": key})
         return row
 
-    def told(self, user_id: str) -> list[str]:
+    def notification_types(self, user_id: str) -> list[str]:
         """The types of a user's notifications, in their order."""
         rows = self.db.notifications.find({"user_id": user_id}).sort("created_at", 1)
         return [row["type"] for row in rows]
 
-    def asked(self, site: Site) -> list[str]:
+    def requested_paths(self, site: SourceName) -> list[str]:
         """The paths that a site was asked for since `sites.forget()`."""
         stand_in = self.sites.lichess if site == "lichess" else self.sites.chesscom
-        return [seen.path for seen in stand_in.seen]
+        return [seen.path for seen in stand_in.requests]

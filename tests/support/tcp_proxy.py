@@ -9,7 +9,7 @@ from pymongo.uri_parser import parse_uri
 from tests.support.scripted_server import scripted_server
 
 
-class Wire:
+class TcpProxy:
     """Passes bytes between a client at `url` and a server.
 
     While `whole` is not set, nothing passes and nothing is lost. A message of the client's that
@@ -18,9 +18,9 @@ class Wire:
 
     def __init__(self, server: str) -> None:
         self._host, self._port = parse_uri(server)["nodelist"][0]
-        self.whole = asyncio.Event()
-        self.whole.set()
-        self.unanswered: bytes | None = None
+        self.connected = asyncio.Event()
+        self.connected.set()
+        self.drop_reply_to: bytes | None = None
         self.lost = 0
         self.url = ""
 
@@ -30,15 +30,15 @@ class Wire:
         both, deaf = (writer, downstream), asyncio.Event()
         try:
             await asyncio.gather(
-                self._pass(reader, downstream, deaf, both, asking=True),
-                self._pass(upstream, writer, deaf, both, asking=False),
+                self._forward(reader, downstream, deaf, both, asking=True),
+                self._forward(upstream, writer, deaf, both, asking=False),
             )
         finally:
             _hang_up(both)
             with suppress(ConnectionError):
                 await downstream.wait_closed()
 
-    async def _pass(
+    async def _forward(
         self,
         source: asyncio.StreamReader,
         sink: asyncio.StreamWriter,
@@ -49,12 +49,12 @@ class Wire:
     ) -> None:
         with suppress(OSError):
             while data := await source.read(1 << 16):
-                await self.whole.wait()
+                await self.connected.wait()
                 if not asking and deaf.is_set():
                     self.lost += 1
                     break
-                if asking and self.unanswered is not None and self.unanswered in data:
-                    self.unanswered = None
+                if asking and self.drop_reply_to is not None and self.drop_reply_to in data:
+                    self.drop_reply_to = None
                     deaf.set()
                 sink.write(data)
                 await sink.drain()
@@ -67,9 +67,9 @@ def _hang_up(ends: tuple[asyncio.StreamWriter, ...]) -> None:
 
 
 @asynccontextmanager
-async def wire(server: str) -> AsyncIterator[Wire]:
+async def tcp_proxy(server: str) -> AsyncIterator[TcpProxy]:
     """A wire to a server's URL, for as long as it is entered."""
-    found = Wire(server)
+    found = TcpProxy(server)
     async with scripted_server(found.serve) as address:
         found.url = f"mongodb://{address}/?directConnection=true"
         yield found

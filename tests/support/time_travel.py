@@ -3,17 +3,17 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.conftest import Sites
+from tests.conftest import FakeSites
 
-_FIELDS = ("expires_at", "paused_until", "closed_until")
+_EXPIRY_FIELDS = ("expires_at", "paused_until", "closed_until")
 
 
-def elapse(db: Any, sites: Sites, **delta: float) -> None:
+def advance_time(db: Any, sites: FakeSites, **delta: float) -> None:
     """Lets so much time pass, by the arguments of a timedelta."""
     passed = timedelta(**delta)
     for row in db.job_leases.find():
-        moved = {field: row[field] - passed for field in _FIELDS if row.get(field)}
+        moved = {field: row[field] - passed for field in _EXPIRY_FIELDS if row.get(field)}
         spent = [{**item, "at": item["at"] - passed} for item in row.get("spent", [])]
         db.job_leases.update_one({"_id": row["_id"]}, {"$set": {**moved, "spent": spent}})
     for site in (sites.lichess, sites.chesscom):
-        site.elapse(passed.total_seconds())
+        site.advance_time(passed.total_seconds())

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from chesscoach.emails.webhook.signatures import SIGNATURE, TIMESTAMP
 from tests.conftest import NOON
 
-SECONDS = int(NOON.timestamp())
+NOON_SECONDS = int(NOON.timestamp())
 
 
-def as_text(public_key: Any) -> str:
+def public_key_text(public_key: Any) -> str:
     """A public key as SendGrid shows it: DER in base64."""
     der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(der).decode()
@@ -26,7 +26,7 @@ class SigningKey:
 
     def __init__(self) -> None:
         self._private = ec.generate_private_key(ec.SECP256R1())
-        self.public = as_text(self._private.public_key())
+        self.public = public_key_text(self._private.public_key())
 
     def sign(self, body: bytes, at: datetime | str) -> dict[str, str]:
         """The two headers for a body that is sent at an instant."""
@@ -35,16 +35,16 @@ class SigningKey:
         return {SIGNATURE: base64.b64encode(signature).decode(), TIMESTAMP: timestamp}
 
 
-def batch(*events: object) -> bytes:
+def request_body(*events: object) -> bytes:
     """The body of a request, with the line end after it that SendGrid's have."""
     return json.dumps(events).encode() + b"\r\n"
 
 
-def event(kind: str, sg_event_id: str, **more: object) -> dict[str, object]:
+def event_payload(kind: str, sg_event_id: str, **more: object) -> dict[str, object]:
     """An event of noon, about Ann's mail."""
     return {
         "email": "Ann@Example.org",
-        "timestamp": SECONDS,
+        "timestamp": NOON_SECONDS,
         "event": kind,
         "sg_event_id": sg_event_id,
         "sg_message_id": "m.filter0001.1",

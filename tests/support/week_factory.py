@@ -6,23 +6,23 @@ from typing import Any
 
 import msgspec
 
-from chesscoach.config import Emails
+from chesscoach.config import EmailSettings
 from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.weekly.values import (
-    Form,
     Highlight,
     Message,
     PlayedGame,
     Recipient,
+    ResultsBySpeed,
     Summary,
     Swing,
-    Tally,
+    WeekAccuracy,
 )
 from chesscoach.schedules.iso_week import Week
 
 WEEK = Week(2026, 46)
 UNSUBSCRIBE = "https://coach.example.org/unsubscribe/weekly_summary/eyJ1IjoxfQ.c2ln"
-EMAILS = Emails(public_url="https://coach.example.org")
+EMAILS = EmailSettings(public_url="https://coach.example.org")
 MIA = Recipient(user_id="u1", email="mia@example.org", name="Mia")
 
 GERMAN = """
@@ -55,7 +55,7 @@ msgstr "So hast du gespielt & gekämpft"
 """
 
 
-def a_game(**changes: Any) -> PlayedGame:
+def make_game(**changes: Any) -> PlayedGame:
     """A won blitz game at Lichess."""
     game = PlayedGame(
         game_id="3f1c",
@@ -70,9 +70,9 @@ def a_game(**changes: Any) -> PlayedGame:
     return msgspec.structs.replace(game, **changes)
 
 
-def a_tally(**changes: Any) -> Tally:
+def make_results(**changes: Any) -> ResultsBySpeed:
     """Nine blitz games, and 29 points of rating gained."""
-    tally = Tally(
+    tally = ResultsBySpeed(
         platform="lichess",
         speed="blitz",
         played=9,
@@ -85,14 +85,14 @@ def a_tally(**changes: Any) -> Tally:
     return msgspec.structs.replace(tally, **changes)
 
 
-def full(**changes: Any) -> Summary:
+def full_summary(**changes: Any) -> Summary:
     """A week in which there is something to say about everything."""
     summary = Summary(
         user_id="u1",
         week=WEEK,
-        tallies=(
-            a_tally(),
-            a_tally(
+        results_by_speed=(
+            make_results(),
+            make_results(
                 platform="chess.com",
                 speed="rapid",
                 played=3,
@@ -101,12 +101,12 @@ def full(**changes: Any) -> Summary:
                 rating_start=1510,
                 rating_end=1498,
             ),
-            a_tally(
+            make_results(
                 speed="bullet", played=2, won=0, drawn=0, lost=2, rating_start=None, rating_end=1400
             ),
         ),
-        form=Form(games=6, accuracy=81.37, blunders=5, mistakes=11, best_moves=88),
-        before=Form(games=5, accuracy=76.2, blunders=8, mistakes=9, best_moves=60),
+        accuracy=WeekAccuracy(games=6, accuracy=81.37, blunders=5, mistakes=11, best_moves=88),
+        before=WeekAccuracy(games=5, accuracy=76.2, blunders=8, mistakes=9, best_moves=60),
         trend="improving",
         weakness="missed_forks",
         strength="endgame technique",
@@ -116,49 +116,51 @@ def full(**changes: Any) -> Summary:
         longest_streak=12,
         points=1340,
         level=4,
-        best_game=Highlight(game_id="3f1c", accuracy=94.2, game=a_game()),
+        best_game=Highlight(game_id="3f1c", accuracy=94.2, game=make_game()),
         critical=Highlight(
             game_id="77aa",
             accuracy=61.0,
             swing=Swing(cp_loss=420, move_number=23, move="Qxb7"),
-            game=a_game(game_id="77aa", opponent="pawn_storm", url="https://lichess.org/ZyXwVuTs"),
+            game=make_game(
+                game_id="77aa", opponent="pawn_storm", url="https://lichess.org/ZyXwVuTs"
+            ),
         ),
         focus="weakness",
     )
     return msgspec.structs.replace(summary, **changes)
 
 
-def bare(**changes: Any) -> Summary:
+def bare_summary(**changes: Any) -> Summary:
     """One lost game, of which nothing else is known."""
-    tally = Tally(platform="lichess", speed="blitz", played=1, won=0, drawn=0, lost=1)
-    summary = Summary(user_id="u1", week=WEEK, tallies=(tally,), focus="analyse")
+    tally = ResultsBySpeed(platform="lichess", speed="blitz", played=1, won=0, drawn=0, lost=1)
+    summary = Summary(user_id="u1", week=WEEK, results_by_speed=(tally,), focus="analyse")
     return msgspec.structs.replace(summary, **changes)
 
 
-def mail(
+def render_email(
     summary: Summary | None = None,
     recipient: Recipient = MIA,
     *,
     renderer: Renderer | None = None,
-    emails: Emails = EMAILS,
+    emails: EmailSettings = EMAILS,
     unsubscribe_url: str = UNSUBSCRIBE,
 ) -> Message:
     """The mail about a week; by default the full one's."""
-    return (renderer or Renderer(emails)).summary(
-        full() if summary is None else summary,
+    return (renderer or Renderer(emails)).render_summary(
+        full_summary() if summary is None else summary,
         recipient,
         outbox_id="weekly_summary:u1:2026-W46",
         unsubscribe_url=unsubscribe_url,
     )
 
 
-def speaking(folder: Path, **catalogs: str) -> Renderer:
+def renderer_with(folder: Path, **catalogs: str) -> Renderer:
     """A renderer that has further languages: the text of a catalog for each."""
     for language, text in catalogs.items():
         (folder / f"{language}.po").write_text(text, encoding="utf-8")
     return Renderer(msgspec.structs.replace(EMAILS, locales_dir=str(folder)))
 
 
-def to(**changes: Any) -> Recipient:
+def recipient(**changes: Any) -> Recipient:
     """Mia, somewhat changed."""
     return msgspec.structs.replace(MIA, **changes)

@@ -5,14 +5,16 @@ import pytest
 
 from chesscoach.config import Settings
 from chesscoach.context import open_context
-from tests.conftest import Clock, Sites
-from tests.support.sync_scenario import NOW, Club
+from tests.conftest import Clock, FakeSites
+from tests.support.sync_scenario import NOW, SyncScenario
 
 
 @pytest.fixture
-async def club(patient: Settings, db: Any, sites: Sites) -> AsyncIterator[Club]:
+async def sync(
+    long_lease_settings: Settings, db: Any, sites: FakeSites
+) -> AsyncIterator[SyncScenario]:
     """A club without users, on a prepared database, whose clock stands at `NOW`."""
     clock = Clock(NOW)
-    async with open_context(patient, clock) as ctx:
+    async with open_context(long_lease_settings, clock) as ctx:
         await ctx.store.prepare()
-        yield Club(ctx, db, sites, clock)
+        yield SyncScenario(ctx, db, sites, clock)

@@ -13,33 +13,33 @@ from chesscoach.context import Context, open_context
 from chesscoach.jobs import command, sync_games
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
-from chesscoach.worker.runner.result import Ending
+from chesscoach.worker.runner.result import RunResult
 
-_SCHEDULE = "sync_games"
+_SCHEDULE_ID = "sync_games"
 
 
-async def latest_slot(ctx: Context, stop: Stop) -> Ending:
+async def run_latest_slot(ctx: Context, stop: ShutdownRequest) -> RunResult:
     """Works the latest slot, as `--scheduled` does."""
-    schedule = ctx.config.schedules[_SCHEDULE]
-    slot = slots.latest(_SCHEDULE, schedule, ctx.now())
+    schedule = ctx.config.schedules[_SCHEDULE_ID]
+    slot = slots.latest_slot(_SCHEDULE_ID, schedule, ctx.now())
     assert isinstance(slot, Slot)
-    return await runner.of_slot(ctx, sync_games.JOB, schedule, slot, source="cli", stop=stop)
+    return await runner.run_slot(ctx, sync_games.JOB, schedule, slot, source="cli", stop=stop)
 
 
 def main() -> None:
     """See the module."""
     instant, begun = datetime.fromisoformat(sys.argv[1]), time.monotonic()
-    settings = command.settings(None, stream="stdout")
-    stop = Stop()
+    settings = command.load_settings(None, stream="stdout")
+    stop = ShutdownRequest()
 
     async def inside() -> int:
         def now() -> datetime:
             return instant + timedelta(seconds=time.monotonic() - begun)
 
         async with open_context(settings, now) as ctx:
-            return (await latest_slot(ctx, stop)).exit_code
+            return (await run_latest_slot(ctx, stop)).exit_code
 
     sys.exit(command.run_until_stopped(inside, stop))
 

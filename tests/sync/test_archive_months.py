@@ -29,8 +29,8 @@ def test_a_month_stays_open_for_72_hours_after_its_end(
     text: str, month: str, first_open: str
 ) -> None:
     instant = datetime.fromisoformat(text).replace(tzinfo=UTC)
-    assert archive_months.of(instant) == month
-    assert archive_months.first_open(instant) == first_open
+    assert archive_months.month_of(instant) == month
+    assert archive_months.first_open_month(instant) == first_open
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_month_stays_open_for_72_hours_after_its_end(
     ],
 )
 def test_a_span_has_both_its_ends(first: str, last: str, names: list[str]) -> None:
-    assert list(archive_months.span(first, last)) == names
+    assert list(archive_months.month_range(first, last)) == names
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,22 @@ def test_a_span_has_both_its_ends(first: str, last: str, names: list[str]) -> No
     ],
 )
 def test_going_back_keeps_the_day_or_takes_the_last_one(text: str, count: int, then: str) -> None:
-    assert archive_months.back(datetime.fromisoformat(text), count) == datetime.fromisoformat(then)
+    assert archive_months.months_before(
+        datetime.fromisoformat(text), count
+    ) == datetime.fromisoformat(then)
 
 
 @given(INSTANTS, st.integers(0, 11))
 def test_going_back_passes_as_many_months_as_it_says(instant: datetime, count: int) -> None:
-    then = archive_months.back(instant, count)
+    then = archive_months.months_before(instant, count)
     assert (
-        len(list(archive_months.span(archive_months.of(then), archive_months.of(instant))))
+        len(
+            list(
+                archive_months.month_range(
+                    archive_months.month_of(then), archive_months.month_of(instant)
+                )
+            )
+        )
         == count + 1
     )
     assert then <= instant
@@ -77,7 +85,9 @@ def test_going_back_passes_as_many_months_as_it_says(instant: datetime, count: i
 @given(INSTANTS)
 def test_at_most_two_months_are_open(instant: datetime) -> None:
     names = list(
-        archive_months.span(archive_months.first_open(instant), archive_months.of(instant))
+        archive_months.month_range(
+            archive_months.first_open_month(instant), archive_months.month_of(instant)
+        )
     )
     assert len(names) == (1 if instant.day > 3 else 2)
-    assert archive_months.of(instant - timedelta(days=4)) <= names[0]
+    assert archive_months.month_of(instant - timedelta(days=4)) <= names[0]

@@ -8,13 +8,20 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from chesscoach.demo.world import Played
-from tests.support.sync_scenario import AUGUST, IDS, JULY, NO_MOVES, SHORT, Club
+from chesscoach.demo.world import SimulatedGame
+from tests.support.sync_scenario import (
+    AUGUST,
+    GAMES_BY_ID,
+    JULY,
+    NO_MOVES,
+    SHORT_GAME,
+    SyncScenario,
+)
 
 # Case 23, Lichess
 
 
-ODD_ON_LICHESS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+UNUSUAL_ON_LICHESS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"status": "teleported"}, {"ending": "teleported"}),
     ({"variant": "torpedo"}, {"variant": "torpedo", "analysable": False}),
     ({"speed": "glacial"}, {"time_control": "glacial", "analysable": False}),
@@ -45,72 +52,81 @@ UNREADABLE_ON_LICHESS: list[dict[str, Any]] = [
 
 
 async def test_case_23_on_lichess_what_is_unknown_or_of_the_wrong_kind_costs_at_most_itself(
-    club: Club,
+    sync: SyncScenario,
 ) -> None:
-    club.user("ann", lichess="Ann", synced=club.ago(hours=6))
+    sync.add_user("ann", lichess="Ann", synced=sync.before_now(hours=6))
     odd = [
-        club.play("lichess", "Ann", club.ago(hours=2), fields=fields)
-        for fields, _ in ODD_ON_LICHESS
+        sync.add_game("lichess", "Ann", sync.before_now(hours=2), fields=fields)
+        for fields, _ in UNUSUAL_ON_LICHESS
     ]
-    plain = club.play("lichess", "Ann", club.ago(hours=1))
-    stranger = club.play("lichess", "Ann", club.ago(hours=1), fields={"players": []})
+    plain = sync.add_game("lichess", "Ann", sync.before_now(hours=1))
+    stranger = sync.add_game("lichess", "Ann", sync.before_now(hours=1), fields={"players": []})
 
-    record = await club.sync()
+    record = await sync.run_succeeding()
 
-    assert club.game(plain, "ann")["result"] == plain.famous.result
-    for game, (fields, stored) in zip(odd, ODD_ON_LICHESS, strict=True):
-        assert stored.items() <= club.game(game, "ann").items(), fields
-    assert stranger.url not in club.urls("ann"), "nobody knows whose it is"
+    assert sync.game(plain, "ann")["result"] == plain.historical.result
+    for game, (fields, stored) in zip(odd, UNUSUAL_ON_LICHESS, strict=True):
+        assert stored.items() <= sync.game(game, "ann").items(), fields
+    assert stranger.url not in sync.urls("ann"), "nobody knows whose it is"
     assert record["notes"]["games_not_his"] == 1
     assert record["notes"]["unknown_values"] == 13
 
 
 async def test_case_23_a_game_that_cannot_be_read_costs_nobody_else_anything(
-    club: Club,
+    sync: SyncScenario,
 ) -> None:
-    club.user("bob", lichess="Bob", synced=club.ago(hours=6))
-    his = club.play("lichess", "Bob", club.ago(hours=2))
+    sync.add_user("bob", lichess="Bob", synced=sync.before_now(hours=6))
+    his = sync.add_game("lichess", "Bob", sync.before_now(hours=2))
     around = []
     for number, odd in enumerate(UNREADABLE_ON_LICHESS):
         name = f"Ann{number}"
-        club.user(name.lower(), lichess=name, synced=club.ago(hours=6))
-        before = club.play("lichess", name, club.ago(hours=4))
-        club.play("lichess", name, club.ago(hours=3), fields=odd)
+        sync.add_user(name.lower(), lichess=name, synced=sync.before_now(hours=6))
+        before = sync.add_game("lichess", name, sync.before_now(hours=4))
+        sync.add_game("lichess", name, sync.before_now(hours=3), fields=odd)
         around.append(
-            (name.lower(), {before.url, club.play("lichess", name, club.ago(hours=2)).url})
+            (
+                name.lower(),
+                {before.url, sync.add_game("lichess", name, sync.before_now(hours=2)).url},
+            )
         )
 
     for _ in range(2):
-        await club.sync()
-        club.clock.move(hours=6)
+        await sync.run_succeeding()
+        sync.clock.move(hours=6)
 
-    assert club.urls("bob") == [his.url]
+    assert sync.urls("bob") == [his.url]
     for (user, urls), odd in zip(around, UNREADABLE_ON_LICHESS, strict=True):
-        assert set(club.urls(user)) == urls, odd.keys()
-    asked = [seen.body.split(",") for seen in club.sites.lichess.seen if seen.path == IDS]
-    known = {game.id for game in club.world.games.values()}
+        assert set(sync.urls(user)) == urls, odd.keys()
+    asked = [
+        seen.body.split(",") for seen in sync.sites.lichess.requests if seen.path == GAMES_BY_ID
+    ]
+    known = {game.id for game in sync.world.games.values()}
     assert all(set(ids) <= known for ids in asked), "only what could be a game's id is sent"
-    assert club.sites.lichess.violations == []
+    assert sync.sites.lichess.violations == []
 
 
-async def test_case_23_a_game_that_could_not_be_read_is_asked_for_until_it_can(club: Club) -> None:
-    club.user("ann", lichess="Ann", synced=club.ago(hours=6))
-    game = club.play("lichess", "Ann", club.ago(hours=1), fields={"createdAt": "then"})
-    await club.sync()
-    await club.later(days=1)
-    assert club.games("ann") == []
+async def test_case_23_a_game_that_could_not_be_read_is_asked_for_until_it_can(
+    sync: SyncScenario,
+) -> None:
+    sync.add_user("ann", lichess="Ann", synced=sync.before_now(hours=6))
+    game = sync.add_game("lichess", "Ann", sync.before_now(hours=1), fields={"createdAt": "then"})
+    await sync.run_succeeding()
+    await sync.run_later(days=1)
+    assert sync.games("ann") == []
     game.fields = {}
 
-    await club.later(days=1)
+    await sync.run_later(days=1)
 
-    assert club.urls("ann") == [game.url]
+    assert sync.urls("ann") == [game.url]
 
 
-async def test_case_23_a_line_without_an_end_fails_its_account_and_nobody_else(club: Club) -> None:
-    club.user("ann", lichess="Ann", synced=club.ago(hours=6))
-    club.user("bob", lichess="Bob", synced=club.ago(hours=6))
+async def test_case_23_a_line_without_an_end_fails_its_account_and_nobody_else(
+    sync: SyncScenario,
+) -> None:
+    sync.add_user("ann", lichess="Ann", synced=sync.before_now(hours=6))
+    sync.add_user("bob", lichess="Bob", synced=sync.before_now(hours=6))
     for name in ("Ann", "Bob"):
-        club.play("lichess", name, club.ago(hours=2))
+        sync.add_game("lichess", name, sync.before_now(hours=2))
 
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -118,40 +134,40 @@ async def test_case_23_a_line_without_an_end_fails_its_account_and_nobody_else(c
         while True:
             await response.write(b"x" * 2**16)
 
-    club.sites.lichess.faults.extend([None, endless])
+    sync.sites.lichess.faults.extend([None, endless])
 
-    record = await club.run()
+    record = await sync.run()
 
     assert (record["done"], record["failed"]) == (1, 1)
-    await club.later(hours=6)
-    assert len(club.urls("ann")) == len(club.urls("bob")) == 1
+    await sync.run_later(hours=6)
+    assert len(sync.urls("ann")) == len(sync.urls("bob")) == 1
 
 
 @pytest.mark.parametrize("path", ["bulk", "export"])
 async def test_case_23_a_bomb_of_lichess_costs_no_memory_and_nobody_his_games(
-    club: Club, path: str
+    sync: SyncScenario, path: str
 ) -> None:
     for name in ("Ann", "Bob"):
-        club.user(name.lower(), lichess=name, synced=club.ago(hours=6))
-        club.play("lichess", name, club.ago(hours=1))
+        sync.add_user(name.lower(), lichess=name, synced=sync.before_now(hours=6))
+        sync.add_game("lichess", name, sync.before_now(hours=1))
     bomb = gzip.compress(b" " * 2**27, compresslevel=1)
 
     async def explode(request: web.Request) -> web.Response:
         return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
 
-    club.sites.lichess.faults.extend([explode] if path == "bulk" else [None, explode])
+    sync.sites.lichess.faults.extend([explode] if path == "bulk" else [None, explode])
 
-    told = await club.run()
+    told = await sync.run()
 
     assert told["failed"] == (0 if path == "bulk" else 1)
-    await club.later(hours=6)
-    assert len(club.urls("ann")) == len(club.urls("bob")) == 1
+    await sync.run_later(hours=6)
+    assert len(sync.urls("ann")) == len(sync.urls("bob")) == 1
 
 
 # Case 23, Chess.com
 
 
-ODD_ON_CHESSCOM: list[tuple[dict[str, Any], dict[str, Any]]] = [
+UNUSUAL_ON_CHESSCOM: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"white": {"result": "vaporised", "username": "Ann"}}, {}),
     ({"rules": "torpedo"}, {"variant": "torpedo", "analysable": False}),
     ({"time_class": "glacial"}, {"time_control": "glacial", "analysable": False}),
@@ -178,165 +194,174 @@ UNREADABLE_ON_CHESSCOM: list[dict[str, Any]] = [
 ]
 
 
-SPOILING: list[dict[str, Any]] = [
+UNREADABLE_ARCHIVES: list[dict[str, Any]] = [
     {"tcn": msgspec.Raw(b"[" * 200_000 + b"]" * 200_000)},
     {"eco": msgspec.Raw(b"{")},
 ]
 
 
 async def test_case_23_on_chesscom_what_is_unknown_or_of_the_wrong_kind_costs_at_most_itself(
-    club: Club,
+    sync: SyncScenario,
 ) -> None:
-    club.user("ann", chesscom="Ann")
+    sync.add_user("ann", chesscom="Ann")
     odd = [
-        club.play("chess.com", "Ann", club.ago(hours=2), fields=fields)
-        for fields, _ in ODD_ON_CHESSCOM
+        sync.add_game("chess.com", "Ann", sync.before_now(hours=2), fields=fields)
+        for fields, _ in UNUSUAL_ON_CHESSCOM
     ]
-    plain = club.play("chess.com", "Ann", club.ago(hours=1))
+    plain = sync.add_game("chess.com", "Ann", sync.before_now(hours=1))
 
-    record = await club.sync()
-    await club.later(hours=6)
+    record = await sync.run_succeeding()
+    await sync.run_later(hours=6)
 
-    assert sorted(club.urls("ann")) == sorted(game.url for game in (*odd, plain))
-    for game, (fields, stored) in zip(odd, ODD_ON_CHESSCOM, strict=True):
-        row = club.db.games.find_one({"url": game.url})
+    assert sorted(sync.urls("ann")) == sorted(game.url for game in (*odd, plain))
+    for game, (fields, stored) in zip(odd, UNUSUAL_ON_CHESSCOM, strict=True):
+        row = sync.db.games.find_one({"url": game.url})
         assert stored.items() <= row.items(), fields
     assert record["notes"]["unknown_values"] == 9
 
 
 async def test_case_23_a_game_or_a_month_that_cannot_be_used_costs_nobody_else_anything(
-    club: Club,
+    sync: SyncScenario,
 ) -> None:
-    club.user("bob", chesscom="Bob")
-    his = club.play("chess.com", "Bob", club.ago(hours=2))
+    sync.add_user("bob", chesscom="Bob")
+    his = sync.add_game("chess.com", "Bob", sync.before_now(hours=2))
     rest: dict[str, list[str]] = {}
-    for number, odd in enumerate([*UNREADABLE_ON_CHESSCOM, *SPOILING]):
+    for number, odd in enumerate([*UNREADABLE_ON_CHESSCOM, *UNREADABLE_ARCHIVES]):
         name = f"Ann{number}"
-        club.user(name.lower(), chesscom=name)
-        whole = [club.play("chess.com", name, club.ago(hours=hours)).url for hours in (4, 2)]
-        club.play("chess.com", name, club.ago(hours=3), fields=odd)
+        sync.add_user(name.lower(), chesscom=name)
+        whole = [
+            sync.add_game("chess.com", name, sync.before_now(hours=hours)).url for hours in (4, 2)
+        ]
+        sync.add_game("chess.com", name, sync.before_now(hours=3), fields=odd)
         rest[name.lower()] = whole if odd in UNREADABLE_ON_CHESSCOM else []
 
-    told = await club.run()
+    told = await sync.run()
 
-    assert (told["done"], told["failed"]) == (1 + len(UNREADABLE_ON_CHESSCOM), len(SPOILING))
-    assert club.urls("bob") == [his.url]
-    assert {user: club.urls(user) for user in rest} == rest
-    for game in club.world.games.values():
+    assert (told["done"], told["failed"]) == (
+        1 + len(UNREADABLE_ON_CHESSCOM),
+        len(UNREADABLE_ARCHIVES),
+    )
+    assert sync.urls("bob") == [his.url]
+    assert {user: sync.urls(user) for user in rest} == rest
+    for game in sync.world.games.values():
         game.fields = {}
-    await club.later(hours=6)
-    assert all(len(club.urls(user)) == 3 for user in rest), "read as soon as it can be"
+    await sync.run_later(hours=6)
+    assert all(len(sync.urls(user)) == 3 for user in rest), "read as soon as it can be"
 
 
 async def test_case_23_a_game_of_a_month_that_could_not_be_read_is_asked_for_until_it_can(
-    club: Club,
+    sync: SyncScenario,
 ) -> None:
     """By us, that is: the site's reply may be the same when a later version reads it."""
-    club.user("ann", chesscom="Ann")
-    club.play("chess.com", "Ann", club.ago(hours=3), fields={"end_time": "late"})
-    club.play("chess.com", "Ann", datetime(2024, 7, 3, tzinfo=UTC), fields={"end_time": "late"})
-    await club.sync()
-    club.sites.forget()
+    sync.add_user("ann", chesscom="Ann")
+    sync.add_game("chess.com", "Ann", sync.before_now(hours=3), fields={"end_time": "late"})
+    sync.add_game("chess.com", "Ann", datetime(2024, 7, 3, tzinfo=UTC), fields={"end_time": "late"})
+    await sync.run_succeeding()
+    sync.sites.clear_requests()
 
-    await club.later(hours=6)
-    assert [(seen.path, seen.status) for seen in club.sites.chesscom.seen] == [(AUGUST, 200)]
+    await sync.run_later(hours=6)
+    assert [(seen.path, seen.status) for seen in sync.sites.chesscom.requests] == [(AUGUST, 200)]
     for _ in range(6):
-        club.clock.move(days=15)
-        await club.sync(all=True)
+        sync.clock.move(days=15)
+        await sync.run_succeeding(all=True)
 
-    assert (JULY, 200) in [(seen.path, seen.status) for seen in club.sites.chesscom.seen]
+    assert (JULY, 200) in [(seen.path, seen.status) for seen in sync.sites.chesscom.requests]
 
 
-async def test_case_23_a_bomb_fails_its_account_and_nobody_else(club: Club) -> None:
-    club.user("ann", chesscom="Ann")
-    club.user("bob", chesscom="Bob")
+async def test_case_23_a_bomb_fails_its_account_and_nobody_else(sync: SyncScenario) -> None:
+    sync.add_user("ann", chesscom="Ann")
+    sync.add_user("bob", chesscom="Bob")
     for name in ("Ann", "Bob"):
-        club.play("chess.com", name, club.ago(hours=1))
+        sync.add_game("chess.com", name, sync.before_now(hours=1))
     bomb = gzip.compress(b" " * 2**27, compresslevel=1)
 
     async def explode(request: web.Request) -> web.Response:
         return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
 
-    club.sites.chesscom.faults.append(explode)
+    sync.sites.chesscom.faults.append(explode)
 
-    record = await club.run()
+    record = await sync.run()
 
     assert (record["done"], record["failed"]) == (1, 1)
-    await club.later(hours=6)
-    assert len(club.urls("ann")) == len(club.urls("bob")) == 1
+    await sync.run_later(hours=6)
+    assert len(sync.urls("ann")) == len(sync.urls("bob")) == 1
 
 
 # Case 24
 
 
 async def test_case_24_a_game_from_the_future_does_not_move_the_cursor_past_others(
-    club: Club,
+    sync: SyncScenario,
 ) -> None:
-    club.user("ann", lichess="Ann", synced=club.ago(days=60))
+    sync.add_user("ann", lichess="Ann", synced=sync.before_now(days=60))
     for number in range(1200):
-        club.play("lichess", "Ann", club.ago(minutes=3000 - number), famous=SHORT)
-    games = club.world.players["lichess"]["ann"].games
+        sync.add_game("lichess", "Ann", sync.before_now(minutes=3000 - number), famous=SHORT_GAME)
+    games = sync.world.players["lichess"]["ann"].games
     games[40].fields = {"createdAt": 7_000_000_000_000}
     games[999].fields = {"createdAt": 7_000_000_000_000, "lastMoveAt": 7_000_000_000_000}
 
-    await club.sync()
-    assert club.account("lichess:ann")["cursor"] <= club.clock.now
-    later = club.play("lichess", "Ann", club.clock.now + timedelta(hours=1))
-    await club.later(hours=6)
+    await sync.run_succeeding()
+    assert sync.account("lichess:ann")["cursor"] <= sync.clock.now
+    later = sync.add_game("lichess", "Ann", sync.clock.now + timedelta(hours=1))
+    await sync.run_later(hours=6)
 
-    assert set(club.urls("ann")) == {game.url for game in games}
-    assert later.url in club.urls("ann")
+    assert set(sync.urls("ann")) == {game.url for game in games}
+    assert later.url in sync.urls("ann")
 
 
 async def test_case_24_every_instant_is_told_in_utc_and_since_has_thirteen_digits(
-    club: Club,
+    sync: SyncScenario,
 ) -> None:
     leap = datetime(2024, 2, 29, 23, 59, 59, 999000, tzinfo=UTC)
-    club.clock.now = datetime(2024, 3, 1, 1, 30, tzinfo=UTC)
-    club.user("ann", lichess="Ann", synced=datetime(2024, 2, 29, 12, tzinfo=UTC))
-    club.user("old", lichess="Old", synced=datetime(2010, 1, 1, tzinfo=UTC))
-    game = club.play("lichess", "Ann", club.ago(minutes=30), started_at=leap)
-    seconds = club.play(
-        "lichess", "Ann", club.ago(minutes=20), fields={"createdAt": int(leap.timestamp())}
+    sync.clock.now = datetime(2024, 3, 1, 1, 30, tzinfo=UTC)
+    sync.add_user("ann", lichess="Ann", synced=datetime(2024, 2, 29, 12, tzinfo=UTC))
+    sync.add_user("old", lichess="Old", synced=datetime(2010, 1, 1, tzinfo=UTC))
+    game = sync.add_game("lichess", "Ann", sync.before_now(minutes=30), started_at=leap)
+    seconds = sync.add_game(
+        "lichess", "Ann", sync.before_now(minutes=20), fields={"createdAt": int(leap.timestamp())}
     )
-    club.play("lichess", "Old", club.ago(minutes=30))
+    sync.add_game("lichess", "Old", sync.before_now(minutes=30))
 
-    await club.sync()
+    await sync.run_succeeding()
 
-    row = club.game(game, "ann")
+    row = sync.game(game, "ann")
     assert row["started_at"] == leap.isoformat()
     assert datetime.fromisoformat(row["ended_at"]) == game.ended_at
-    assert club.game(seconds, "ann")["started_at"] == leap.replace(microsecond=0).isoformat()
-    for seen in club.sites.lichess.seen:
+    assert sync.game(seconds, "ann")["started_at"] == leap.replace(microsecond=0).isoformat()
+    for seen in sync.sites.lichess.requests:
         assert len(seen.query.get("since", "x" * 13)) == 13
-    assert club.sites.lichess.violations == []
+    assert sync.sites.lichess.violations == []
 
 
-async def test_case_24_times_in_milliseconds_and_from_the_future_do_no_harm(club: Club) -> None:
-    club.user("ann", chesscom="Ann")
-    ended = club.ago(hours=3).replace(microsecond=0)
-    millis = club.play(
+async def test_case_24_times_in_milliseconds_and_from_the_future_do_no_harm(
+    sync: SyncScenario,
+) -> None:
+    sync.add_user("ann", chesscom="Ann")
+    ended = sync.before_now(hours=3).replace(microsecond=0)
+    millis = sync.add_game(
         "chess.com", "Ann", ended, fields={"end_time": int(ended.timestamp()) * 1000}
     )
-    future = club.play("chess.com", "Ann", club.ago(hours=2), fields={"end_time": 9_000_000_000})
-    await club.sync()
-    row = club.game(millis, "ann")
+    future = sync.add_game(
+        "chess.com", "Ann", sync.before_now(hours=2), fields={"end_time": 9_000_000_000}
+    )
+    await sync.run_succeeding()
+    row = sync.game(millis, "ann")
     assert row["ended_at"] == ended.isoformat()
-    assert club.account("chess.com:ann")["active_at"] == club.clock.now
-    later = club.play("chess.com", "Ann", club.clock.now)
+    assert sync.account("chess.com:ann")["active_at"] == sync.clock.now
+    later = sync.add_game("chess.com", "Ann", sync.clock.now)
 
-    await club.later(hours=6)
+    await sync.run_later(hours=6)
 
-    assert {millis.url, future.url, later.url} == set(club.urls("ann"))
+    assert {millis.url, future.url, later.url} == set(sync.urls("ann"))
 
 
-async def test_case_24_a_game_without_moves_is_never_queued(club: Club) -> None:
-    club.user("ann", chesscom="Ann")
-    games: list[Played] = [
-        club.play("chess.com", "Ann", club.ago(hours=n), famous=NO_MOVES) for n in (1, 2)
+async def test_case_24_a_game_without_moves_is_never_queued(sync: SyncScenario) -> None:
+    sync.add_user("ann", chesscom="Ann")
+    games: list[SimulatedGame] = [
+        sync.add_game("chess.com", "Ann", sync.before_now(hours=n), famous=NO_MOVES) for n in (1, 2)
     ]
 
-    await club.sync()
+    await sync.run_succeeding()
 
-    assert len(club.urls("ann")) == len(games)
-    assert club.queued("ann") == []
+    assert len(sync.urls("ann")) == len(games)
+    assert sync.queued_game_ids("ann") == []

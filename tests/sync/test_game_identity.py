@@ -10,7 +10,7 @@ from chesscoach.sync.account import Account
 from tests.conftest import NOON
 
 
-def a_game(**changes: Any) -> Game:
+def make_game(**changes: Any) -> Game:
     """A rapid game of Ann against Bob on Lichess, with some fields changed."""
     fields: dict[str, Any] = {
         "platform": "lichess",
@@ -31,7 +31,7 @@ def a_game(**changes: Any) -> Game:
     return Game(**{**fields, **changes})
 
 
-def an_account(name: str, key: str | None = None) -> Account:
+def make_account(name: str, key: str | None = None) -> Account:
     return Account(
         key=f"lichess:{name}",
         platform="lichess",
@@ -43,44 +43,44 @@ def an_account(name: str, key: str | None = None) -> Account:
 
 
 def test_ids_never_change_for_they_are_what_makes_a_re_run_harmless() -> None:
-    game_id = game_identity.game_id(a_game(), "ann")
+    game_id = game_identity.game_id(make_game(), "ann")
     assert game_id == "96714566-9509-5f72-9a13-404882780823"
     assert game_identity.queue_id(game_id) == "6ebe6c0f-b0be-5bb4-a8a4-7fddc7af6446"
 
 
 def test_ids_differ_by_site_game_and_user_and_by_nothing_else() -> None:
     ids = {
-        game_identity.game_id(a_game(), "ann"),
-        game_identity.game_id(a_game(), "bob"),
-        game_identity.game_id(a_game(platform="chess.com"), "ann"),
-        game_identity.game_id(a_game(external_id="AbCd1235"), "ann"),
+        game_identity.game_id(make_game(), "ann"),
+        game_identity.game_id(make_game(), "bob"),
+        game_identity.game_id(make_game(platform="chess.com"), "ann"),
+        game_identity.game_id(make_game(external_id="AbCd1235"), "ann"),
     }
     assert len(ids) == 4
     assert len(ids | {game_identity.queue_id(game_id) for game_id in ids}) == 8
     assert all(str(UUID(game_id)) == game_id for game_id in ids)
-    same = a_game(url="https://lichess.org/other", pgn="", ended_at=NOON + timedelta(days=1))
+    same = make_game(url="https://lichess.org/other", pgn="", ended_at=NOON + timedelta(days=1))
     assert game_identity.game_id(same, "ann") in ids
 
 
 @pytest.mark.parametrize(
     ("account", "white", "black", "colour"),
     [
-        (an_account("ann"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), "white"),
-        (an_account("bob"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), "black"),
-        (an_account("eve"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), None),
+        (make_account("ann"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), "white"),
+        (make_account("bob"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), "black"),
+        (make_account("eve"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), None),
         # Renamed at the site: his identity tells, whatever the names say.
-        (an_account("old", "u-1"), Side(name="n", key="u-1"), Side(name="Bob", key="u-2"), "white"),
-        (an_account("old", "u-2"), Side(name="old", key="u-1"), Side(name="n", key="u-2"), "black"),
+        (make_account("old", "u-1"), Side(name="n", key="u-1"), Side(name="B", key="u-2"), "white"),
+        (make_account("old", "u-2"), Side(name="old", key="u-1"), Side(name="", key="u2"), "black"),
         # No identity yet, or none at the site: the name, however it is spelled.
-        (an_account("ann"), Side(name="ANN", key="u-1"), Side(name="Bob", key="u-2"), "white"),
-        (an_account("bob"), Side(name="Stockfish", key=None), Side(name="BoB", key=None), "black"),
-        (an_account("bob"), Side(name="", key=None), Side(name="", key=None), None),
+        (make_account("ann"), Side(name="ANN", key="u-1"), Side(name="Bob", key="u-2"), "white"),
+        (make_account("bob"), Side(name="SF", key=None), Side(name="BoB", key=None), "black"),
+        (make_account("bob"), Side(name="", key=None), Side(name="", key=None), None),
     ],
 )  # fmt: skip
 def test_the_colour_goes_by_identity_and_else_by_name(
     account: Account, white: Side, black: Side, colour: str | None
 ) -> None:
-    assert game_identity.colour(a_game(white=white, black=black), account) == colour
+    assert game_identity.colour_of(make_game(white=white, black=black), account) == colour
 
 
 @pytest.mark.parametrize(
@@ -99,17 +99,21 @@ def test_the_colour_goes_by_identity_and_else_by_name(
     ],
 )
 def test_what_is_worth_an_analysis(changes: dict[str, Any], worth: bool) -> None:
-    assert game_identity.worth_analysing(a_game(**changes), moves=10) is worth
+    assert game_identity.is_worth_analysing(make_game(**changes), moves=10) is worth
 
 
 def test_a_game_without_a_move_is_never_worth_it_however_few_are_asked_for() -> None:
-    assert not game_identity.worth_analysing(a_game(plies=0), moves=0)
-    assert game_identity.worth_analysing(a_game(plies=2), moves=0)
+    assert not game_identity.is_worth_analysing(make_game(plies=0), moves=0)
+    assert game_identity.is_worth_analysing(make_game(plies=2), moves=0)
 
 
 def test_the_newest_come_first_and_no_more_than_wanted() -> None:
-    three = [a_game(external_id=str(n), ended_at=NOON + timedelta(days=n)) for n in (1, 3, 2)]
-    assert [game.external_id for game in game_identity.newest(three, 2)] == ["3", "2"]
-    assert [game.external_id for game in game_identity.newest(iter(three), 9)] == ["3", "2", "1"]
-    assert game_identity.newest(three, 0) == []
-    assert game_identity.newest(three, -1) == []
+    three = [make_game(external_id=str(n), ended_at=NOON + timedelta(days=n)) for n in (1, 3, 2)]
+    assert [game.external_id for game in game_identity.newest_games(three, 2)] == ["3", "2"]
+    assert [game.external_id for game in game_identity.newest_games(iter(three), 9)] == [
+        "3",
+        "2",
+        "1",
+    ]
+    assert game_identity.newest_games(three, 0) == []
+    assert game_identity.newest_games(three, -1) == []

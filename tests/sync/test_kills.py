@@ -7,27 +7,27 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.demo.world import Site
-from tests.conftest import Sites, rounds
+from chesscoach.demo.world import SourceName
+from tests.conftest import FakeSites, scaled_rounds
 from tests.support.processes import kill, run, start
-from tests.sync.test_cycle import LONG, ago, member
+from tests.sync.test_cycle import ANALYSABLE_GAME, add_member, before_now
 
 JOB = "chesscoach.jobs.sync_games"
-SITES: tuple[Site, Site] = ("lichess", "chess.com")
+PLATFORMS: tuple[SourceName, SourceName] = ("lichess", "chess.com")
 PLAYERS = 40
 
 
-def missing_behind_cursors(db: Any, sites: Sites) -> list[str]:
+def missing_behind_cursors(db: Any, sites: FakeSites) -> list[str]:
     """Games that a Lichess cursor has passed, or a Chess.com ETag stands for, but are not there."""
     urls = set(db.games.distinct("url"))
     lost = []
     for account in db.sync_accounts.find():
         name, link = account["name"], account["links"][0]
-        since = link["since"] - timedelta(minutes=10) if link["since"] else ago(days=60)
+        since = link["since"] - timedelta(minutes=10) if link["since"] else before_now(days=60)
         pending = {each["external_id"] for each in account["pending"]}
         etags = account["etags"] | {m: each["etag"] for m, each in account["sealed"].items()}
         whole = {m for m, etag in etags.items() if etag == sites.chesscom.month(name, m)[1]}
-        for game in sites.world.finished(account["platform"], name):
+        for game in sites.world.finished_games(account["platform"], name):
             if account["platform"] == "lichess":
                 cursor = account["cursor"]
                 behind = cursor is not None and since <= game.started_at <= cursor
@@ -43,26 +43,30 @@ def missing_behind_cursors(db: Any, sites: Sites) -> list[str]:
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 async def test_kills_at_any_moment_lose_nothing_and_double_nothing(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     chance = random.Random()
-    synced = ago(hours=6)
+    synced = before_now(hours=6)
     for number in range(PLAYERS):
-        await member(ctx, db, sites, f"P{number}", *SITES, synced=synced if number % 2 else None)
-        for site in SITES:
+        await add_member(
+            ctx, db, sites, f"P{number}", *PLATFORMS, synced=synced if number % 2 else None
+        )
+        for site in PLATFORMS:
             for hours in (1, 2, 3):
-                sites.world.play(site, f"P{number}", ago(hours=hours), famous=LONG)
+                sites.world.add_game(
+                    site, f"P{number}", before_now(hours=hours), famous=ANALYSABLE_GAME
+                )
     sites.lichess.delay_s = sites.chesscom.delay_s = 0.01
     brief = {**environment, "CHESSCOACH_RUNNER__LEASE_S": "1"}
     finished = 0
-    for _ in range(rounds(50)):
+    for _ in range(scaled_rounds(50)):
         process = await start(brief, JOB)
         await asyncio.sleep(chance.uniform(0.4, 2.2))
         finished += (await kill(process)).code == 0
         assert missing_behind_cursors(db, sites) == []
         player = f"P{chance.randrange(PLAYERS)}"
-        for site in SITES:
-            sites.world.play(site, player, ago(seconds=1), famous=LONG)
+        for site in PLATFORMS:
+            sites.world.add_game(site, player, before_now(seconds=1), famous=ANALYSABLE_GAME)
 
     last = await run({**brief, "CHESSCOACH_RUNNER__LEASE_S": "15"}, JOB, "--json")
 
@@ -71,8 +75,8 @@ async def test_kills_at_any_moment_lose_nothing_and_double_nothing(
     expected = {
         (f"p{number}", game.url)
         for number in range(PLAYERS)
-        for site in SITES
-        for game in sites.world.finished(site, f"P{number}")
+        for site in PLATFORMS
+        for game in sites.world.finished_games(site, f"P{number}")
     }
     assert stored.keys() == expected
     assert set(stored.values()) == {1}
@@ -82,7 +86,7 @@ async def test_kills_at_any_moment_lose_nothing_and_double_nothing(
     for (user, _), count in per_day.items():
         assert count <= (3 if int(user[1:]) % 2 else 15)
     assert {item["user_id"] for item in items} == {f"p{number}" for number in range(PLAYERS)}
-    assert (sites.lichess.most_in_flight, sites.chesscom.most_in_flight) == (1, 1)
+    assert (sites.lichess.max_in_flight, sites.chesscom.max_in_flight) == (1, 1)
     assert sites.lichess.violations == sites.chesscom.violations == []
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
     assert datetime.fromisoformat(db.users.find_one()["last_game_sync"]) > synced

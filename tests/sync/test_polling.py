@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chesscoach.sync import polling
-from chesscoach.sync.account import Account, Player, SealedMonth
+from chesscoach.sync.account import Account, LichessStatus, SealedMonth
 from tests.conftest import NOON
 
 
-def idler(idle: timedelta, name: str = "ann") -> Account:
+def idle_account(idle: timedelta, name: str = "ann") -> Account:
     """An account whose player was active so long before noon."""
     return Account(
         key=f"chess.com:{name}",
@@ -42,7 +42,7 @@ MINUTE = timedelta(minutes=1)
     ],
 )
 def test_the_longer_a_player_is_idle_the_later_he_is_due(idle: timedelta, wait: timedelta) -> None:
-    due = polling.due_at(idler(idle), NOON)
+    due = polling.due_at(idle_account(idle), NOON)
 
     assert NOON + wait * 0.88 <= due <= NOON + wait
 
@@ -51,23 +51,25 @@ def test_the_longer_a_player_is_idle_the_later_he_is_due(idle: timedelta, wait: 
 def test_no_player_is_due_later_than_one_who_is_idle_for_longer(
     idle: timedelta, more: timedelta
 ) -> None:
-    assert polling.due_at(idler(idle), NOON) <= polling.due_at(idler(idle + more), NOON)
+    assert polling.due_at(idle_account(idle), NOON) <= polling.due_at(
+        idle_account(idle + more), NOON
+    )
 
 
 def test_accounts_that_were_checked_together_are_due_apart_and_always_at_the_same_distance() -> (
     None
 ):
     for idle, spread in ((20 * DAY, 12 * HOUR), (200 * DAY, 2 * DAY)):
-        due = [polling.due_at(idler(idle, f"p{n}"), NOON) for n in range(200)]
-        assert due == [polling.due_at(idler(idle, f"p{n}"), NOON) for n in range(200)]
+        due = [polling.due_at(idle_account(idle, f"p{n}"), NOON) for n in range(200)]
+        assert due == [polling.due_at(idle_account(idle, f"p{n}"), NOON) for n in range(200)]
         assert max(due) - min(due) > spread
-    assert len({polling.due_at(idler(HOUR, f"p{n}"), NOON) for n in range(200)}) == 1
+    assert len({polling.due_at(idle_account(HOUR, f"p{n}"), NOON) for n in range(200)}) == 1
 
 
 @pytest.mark.parametrize("standing", ["closed", "missing"])
 def test_an_account_that_lapsed_is_looked_for_once_a_week(standing: Any) -> None:
     for idle in (HOUR, 400 * DAY):
-        account = replace(idler(idle), standing=standing)
+        account = replace(idle_account(idle), standing=standing)
         assert NOON + 6 * DAY < polling.due_at(account, NOON) < NOON + 7 * DAY
 
 
@@ -82,13 +84,18 @@ def test_a_sealed_month_is_verified_after_a_month_or_so_the_longest_unseen_first
         "2026-07": SealedMonth(etag="b", checked_at=NOON - waited),
     }
 
-    assert polling.to_verify(replace(idler(DAY), sealed=sealed), NOON) == expected
-    assert polling.to_verify(idler(DAY), NOON) is None
+    assert (
+        polling.month_to_verify(replace(idle_account(DAY), sealed_months=sealed), NOON) == expected
+    )
+    assert polling.month_to_verify(idle_account(DAY), NOON) is None
 
 
 def test_months_that_were_sealed_together_are_verified_apart() -> None:
     sealed = {"2026-06": SealedMonth(etag="a", checked_at=NOON - 35 * DAY)}
-    due = [polling.to_verify(replace(idler(DAY, f"p{n}"), sealed=sealed), NOON) for n in range(200)]
+    due = [
+        polling.month_to_verify(replace(idle_account(DAY, f"p{n}"), sealed_months=sealed), NOON)
+        for n in range(200)
+    ]
 
     assert 70 < due.count("2026-06") < 130
 
@@ -99,12 +106,12 @@ def test_daily_and_weekly_hold_with_a_run_every_six_hours_though_checks_take_a_w
     first: int, last: int, idle: timedelta, name: str
 ) -> None:
     checked = NOON + 40 * MINUTE
-    account = replace(idler(idle, name), active_at=checked - idle)
+    account = replace(idle_account(idle, name), active_at=checked - idle)
     due = polling.due_at(account, checked)
     assert NOON + (first - 1) * 6 * HOUR < due <= NOON + last * 6 * HOUR
 
 
-def news(
+def has_news_after(
     player: dict[str, Any], settled_ago: timedelta | None = None, cursor_ago: timedelta | None = DAY
 ) -> bool:
     account = Account(
@@ -115,10 +122,10 @@ def news(
         created_at=NOON,
         cursor=None if cursor_ago is None else NOON - cursor_ago,
         fingerprint="same",
-        settled_at=None if settled_ago is None else NOON - settled_ago,
+        fingerprint_at=None if settled_ago is None else NOON - settled_ago,
     )
     fields = {"name": "Ann", "fingerprint": "same", "seen_at": NOON - 30 * DAY}
-    return polling.has_news(account, Player(**{**fields, **player}), NOON)
+    return polling.has_news(account, LichessStatus(**{**fields, **player}), NOON)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,7 @@ def news(
 def test_a_settled_account_has_news_when_its_fingerprint_moved_or_may_have_missed_something(
     player: dict[str, Any], settled_ago: timedelta, expected: bool
 ) -> None:
-    assert news(player, settled_ago) is expected
+    assert has_news_after(player, settled_ago) is expected
 
 
 @pytest.mark.parametrize(
@@ -159,12 +166,14 @@ def test_a_player_taken_over_who_was_not_seen_since_the_cursor_has_no_news(
     seen_ago: timedelta, cursor_ago: timedelta | None, expected: bool
 ) -> None:
     player = {"seen_at": NOON - seen_ago, "fingerprint": "other"}
-    assert news(player, None, cursor_ago) is expected
+    assert has_news_after(player, None, cursor_ago) is expected
 
 
 def test_an_account_is_set_aside_while_its_third_failure_keeps_it_from_being_due() -> None:
     later = NOON + DAY
 
-    assert polling.aside_until(polling.PATIENCE, later, NOON) == later
-    assert polling.aside_until(polling.PATIENCE - 1, later, NOON) is None
-    assert polling.aside_until(polling.PATIENCE, NOON, NOON) is None, "it may be tried again"
+    assert polling.backoff_until(polling.MAX_CONSECUTIVE_FAILURES, later, NOON) == later
+    assert polling.backoff_until(polling.MAX_CONSECUTIVE_FAILURES - 1, later, NOON) is None
+    assert polling.backoff_until(polling.MAX_CONSECUTIVE_FAILURES, NOON, NOON) is None, (
+        "it may be tried again"
+    )

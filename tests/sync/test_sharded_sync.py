@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.demo.world import Site
-from chesscoach.schedules.schedule import utc
+from chesscoach.demo.world import SourceName
+from chesscoach.schedules.schedule import format_rfc3339
 from chesscoach.worker.shard import Shard
-from tests.conftest import Sites, rounds
-from tests.support.processes import Ended, ended, kill, line_with, run, start
-from tests.sync.test_cycle import LONG, ago
+from tests.conftest import FakeSites, scaled_rounds
+from tests.support.processes import FinishedProcess, kill, line_with, run, start, wait_for_end
+from tests.sync.test_cycle import ANALYSABLE_GAME, before_now
 
 JOB = "chesscoach.jobs.sync_games"
 MINUTE = timedelta(minutes=1)
@@ -23,7 +23,9 @@ MINUTE = timedelta(minutes=1)
 class Cluster:
     """Players, each with one new game, and the slots of a schedule that is due each minute."""
 
-    def __init__(self, environment: dict[str, str], db: Any, sites: Sites, players: int) -> None:
+    def __init__(
+        self, environment: dict[str, str], db: Any, sites: FakeSites, players: int
+    ) -> None:
         self.db, self.sites = db, sites
         self.users = [f"u{number}" for number in range(players)]
         self.newest = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -37,42 +39,42 @@ class Cluster:
             stand_in.granted, stand_in.delay_s = 4, 0.005
         fields = {"lichess": "lichess_username", "chess.com": "chesscom_username"}
         for number, user in enumerate(self.users):
-            site: Site = "lichess" if number % 2 else "chess.com"
+            site: SourceName = "lichess" if number % 2 else "chess.com"
             db.users.insert_one(
                 {
                     "user_id": user,
                     fields[site]: user.upper(),
-                    "last_game_sync": ago(hours=6).isoformat(),
+                    "last_game_sync": before_now(hours=6).isoformat(),
                 }
             )
-            sites.world.add_player(site, user.upper(), ago(hours=1))
-            sites.world.play(site, user.upper(), ago(hours=1), famous=LONG)
+            sites.world.add_player(site, user.upper(), before_now(hours=1))
+            sites.world.add_game(site, user.upper(), before_now(hours=1), famous=ANALYSABLE_GAME)
 
     async def start(self, index: int, of: int, slot: datetime) -> Any:
         """A pod: its place in the Job is in the environment."""
-        pod = {"JOB_COMPLETION_INDEX": str(index), "CHESSCOACH_SLOT": utc(slot)}
+        pod = {"JOB_COMPLETION_INDEX": str(index), "CHESSCOACH_SLOT": format_rfc3339(slot)}
         told = {**self._environment, **pod}
         return await start(told, JOB, "--scheduled", "--shard", str(of), "--json")
 
-    async def run(self, index: int, of: int, slot: datetime) -> Ended:
+    async def run(self, index: int, of: int, slot: datetime) -> FinishedProcess:
         """The same, to its end."""
-        return await ended(await self.start(index, of, slot), timeout_s=600)
+        return await wait_for_end(await self.start(index, of, slot), timeout_s=600)
 
-    async def under_way(self, count: int) -> None:
+    async def wait_until_running(self, count: int) -> None:
         """Until so many players' games are there."""
         async with asyncio.timeout(60):
             while self.db.games.estimated_document_count() < count:
                 await asyncio.sleep(0.02)
 
-    def sent(self) -> Counter[str]:
+    def sent_games(self) -> Counter[str]:
         """How often each player's games were sent; unchanged months of Chess.com's are not."""
         found: Counter[str] = Counter()
-        for seen in self.sites.lichess.seen:
+        for seen in self.sites.lichess.requests:
             if seen.path.startswith("/api/games/user/"):
                 found[seen.path.rpartition("/")[2].lower()] += 1
         months = Counter(
             seen.path
-            for seen in self.sites.chesscom.seen
+            for seen in self.sites.chesscom.requests
             if "/games/2" in seen.path and seen.status == 200
         )
         for path, times in months.items():
@@ -80,20 +82,20 @@ class Cluster:
             found[user] = max(found[user], times)
         return found
 
-    def whole(self) -> None:
+    def assert_complete(self) -> None:
         """Every player's game is there, once, and no site was asked more than it has granted."""
         stored = Counter((row["user_id"], row["url"]) for row in self.db.games.find())
         assert set(stored.values()) == {1}
         assert {user for user, _ in stored} == set(self.users)
         for site in (self.sites.lichess, self.sites.chesscom):
             assert site.violations == []
-            assert site.most_in_flight <= 4
+            assert site.max_in_flight <= 4
 
 
 @pytest.fixture
-def cluster(environment: dict[str, str], ctx: Context, db: Any, sites: Sites) -> Cluster:
+def cluster(environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites) -> Cluster:
     """Ten thousand players in `make soak`, a tenth of them in the suite."""
-    return Cluster(environment, db, sites, rounds(10_000))
+    return Cluster(environment, db, sites, scaled_rounds(10_000))
 
 
 @pytest.mark.soak
@@ -102,22 +104,22 @@ async def test_four_parts_of_which_one_is_killed_sync_everybody_once(
     cluster: Cluster, db: Any
 ) -> None:
     pods = [await cluster.start(index, 4, cluster.newest) for index in range(4)]
-    await cluster.under_way(len(cluster.users) // 5)
+    await cluster.wait_until_running(len(cluster.users) // 5)
     await kill(pods[2])
     pods[2] = await cluster.start(2, 4, cluster.newest)
 
-    left = await asyncio.gather(*(ended(pod, timeout_s=600) for pod in pods))
+    left = await asyncio.gather(*(wait_for_end(pod, timeout_s=600) for pod in pods))
 
     assert [each.code for each in left] == [0] * 4, left
     assert [each.record["attempt"] for each in left] == [1, 1, 2, 1]
-    cluster.whole()
-    assert max(cluster.sites.lichess.most_in_flight, cluster.sites.chesscom.most_in_flight) > 1
-    sent, killed = cluster.sent(), Shard(index=2, of=4)
+    cluster.assert_complete()
+    assert max(cluster.sites.lichess.max_in_flight, cluster.sites.chesscom.max_in_flight) > 1
+    sent, killed = cluster.sent_games(), Shard(index=2, of=4)
     twice = {user for user, times in sent.items() if times > 1}
     assert sent.keys() == set(cluster.users)
-    assert all(killed.has(user) for user in twice), "only what the killed one had not saved"
+    assert all(killed.contains(user) for user in twice), "only what the killed one had not saved"
     assert len(twice) < len(cluster.users) / 10
-    slot = db.job_runs.find_one({"_id": f"sync_games:{utc(cluster.newest)}"})
+    slot = db.job_runs.find_one({"_id": f"sync_games:{format_rfc3339(cluster.newest)}"})
     assert (slot["parts"], slot["outcome"]) == (4, "succeeded")
 
 
@@ -131,7 +133,7 @@ async def test_a_change_from_four_parts_to_six_in_mid_cycle_loses_nobody(
     done = await asyncio.gather(*(cluster.run(index, 4, before) for index in (0, 1)))
     assert [each.code for each in done] == [0, 0], done
     third = await cluster.start(2, 4, before)
-    await cluster.under_way(int(len(cluster.users) * 0.55))
+    await cluster.wait_until_running(int(len(cluster.users) * 0.55))
     await kill(third)
 
     late = await cluster.run(4, 6, before)
@@ -140,18 +142,18 @@ async def test_a_change_from_four_parts_to_six_in_mid_cycle_loses_nobody(
     six = await asyncio.gather(*(cluster.run(index, 6, after) for index in range(6)))
 
     assert [each.code for each in six] == [0] * 6, six
-    cluster.whole()
-    sent, killed = cluster.sent(), Shard(index=2, of=4)
+    cluster.assert_complete()
+    sent, killed = cluster.sent_games(), Shard(index=2, of=4)
     assert sent.keys() == set(cluster.users)
-    assert all(killed.has(user) for user, times in sent.items() if times > 1)
+    assert all(killed.contains(user) for user, times in sent.items() if times > 1)
     gone = await cluster.run(2, 4, before)
     assert (gone.code, gone.record["reason"]) == (0, "coalesced")
     outcomes = {
         row["_id"]: (row["parts"], row["outcome"]) for row in db.job_runs.find({"part": None})
     }
     assert outcomes == {
-        f"sync_games:{utc(before)}": (4, "coalesced"),
-        f"sync_games:{utc(after)}": (6, "succeeded"),
+        f"sync_games:{format_rfc3339(before)}": (4, "coalesced"),
+        f"sync_games:{format_rfc3339(after)}": (6, "succeeded"),
     }
 
 
@@ -172,7 +174,7 @@ async def test_a_daemon_and_one_shots_on_the_same_slots_work_each_once(
         if asleep:
             daemon.send_signal(signal.SIGSTOP)
         await asyncio.sleep((slot - datetime.now(UTC)).total_seconds() + 0.2)
-        told = {**brisk, "CHESSCOACH_SLOT": utc(slot)}
+        told = {**brisk, "CHESSCOACH_SLOT": format_rfc3339(slot)}
         one_shots = [run(told, JOB, "--scheduled") for _ in range(2)]
         assert [each.code for each in await asyncio.gather(*one_shots)] == [0, 0]
         if asleep:

@@ -9,29 +9,36 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context, utc_now
-from chesscoach.demo.fake_site import Fault, Seen, StandIn
-from chesscoach.demo.world import Site
+from chesscoach.demo.fake_site import FakeSite, RecordedRequest, SiteFault
+from chesscoach.demo.world import SourceName
 from chesscoach.jobs import sync_games
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
-from chesscoach.worker.runner.result import Ending
-from tests.conftest import Clock, Sites
+from chesscoach.worker.runner.result import RunResult
+from tests.conftest import Clock, FakeSites
 from tests.support import processes
-from tests.support.time_travel import elapse
-from tests.sync.test_cycle import LONG, ago, member, stored, sync, truth
-from tests.sync.test_kills import JOB, SITES, missing_behind_cursors
+from tests.support.time_travel import advance_time
+from tests.sync.test_cycle import (
+    ANALYSABLE_GAME,
+    add_member,
+    before_now,
+    expected_urls,
+    run_sync,
+    stored_urls,
+)
+from tests.sync.test_kills import JOB, PLATFORMS, missing_behind_cursors
 
 NAMES = ("Ann", "Bob", "Cid", "Dan")
-KINDS: tuple[Fault, ...] = (
+FAULTS: tuple[SiteFault, ...] = (
     *("429", "500", "503", "reset", "hang"),
     *("cut", "short", "internal", "403", "html"),
 )
-WHEN: dict[str, list[int]] = {
+FAULT_PATTERNS: dict[str, list[int]] = {
     "first": [1, 1, 1],
     "every second": [0, 1] * 100,
     "all": [1] * 200,
 }
-SAID: dict[Fault, set[str]] = {
+EXPECTED_NOTES: dict[SiteFault, set[str]] = {
     "reset": {"no_reply", "cut", "repeated"},
     "hang": {"no_reply"},
     "cut": {"cut", "no_reply"},
@@ -41,16 +48,16 @@ SAID: dict[Fault, set[str]] = {
 """What the record's notes call a fault where that is not its own name."""
 
 
-def other(site: Site) -> Site:
+def other_platform(site: SourceName) -> SourceName:
     return "chess.com" if site == "lichess" else "lichess"
 
 
-def stand_in(sites: Sites, site: Site) -> StandIn:
+def fake_site(sites: FakeSites, site: SourceName) -> FakeSite:
     return sites.lichess if site == "lichess" else sites.chesscom
 
 
 @asynccontextmanager
-async def process(
+async def open_process_context(
     settings: Settings, now: Callable[[], datetime] = utc_now, **sources: float
 ) -> AsyncIterator[Context]:
     """A context as another process would have it, with other settings of `[sources]`."""
@@ -60,31 +67,33 @@ async def process(
         yield ctx
 
 
-async def once(ctx: Context, **args: Any) -> Ending:
+async def run_once(ctx: Context, **args: Any) -> RunResult:
     """One run by hand, however it ends."""
-    return await runner.by_hand(ctx, sync_games.JOB, sync_games.Args(**args), Stop())
+    return await runner.run_manually(
+        ctx, sync_games.JOB, sync_games.Args(**args), ShutdownRequest()
+    )
 
 
-async def a_club_with_news(ctx: Context, db: Any, sites: Sites) -> None:
+async def add_accounts_with_news(ctx: Context, db: Any, sites: FakeSites) -> None:
     """Two of them have been synced, one by the application, one by nobody; all have played."""
-    play = sites.world.play
+    play = sites.world.add_game
     for name in NAMES[:2]:
-        await member(ctx, db, sites, name, *SITES)
-        for site in SITES:
-            play(site, name, ago(days=20), famous=LONG)
-    slow = play("lichess", "Ann", None, started_at=ago(hours=9), speed="correspondence")
-    await sync(ctx)
-    await member(ctx, db, sites, "Cid", *SITES, synced=ago(hours=6))
-    await member(ctx, db, sites, "Dan", *SITES)
+        await add_member(ctx, db, sites, name, *PLATFORMS)
+        for site in PLATFORMS:
+            play(site, name, before_now(days=20), famous=ANALYSABLE_GAME)
+    slow = play("lichess", "Ann", None, started_at=before_now(hours=9), speed="correspondence")
+    await run_sync(ctx)
+    await add_member(ctx, db, sites, "Cid", *PLATFORMS, synced=before_now(hours=6))
+    await add_member(ctx, db, sites, "Dan", *PLATFORMS)
     for name in NAMES:
-        for site in SITES:
+        for site in PLATFORMS:
             for minutes in (10, 20, 30):
-                play(site, name, ago(minutes=minutes), famous=LONG)
-    slow.ended_at, slow.status = ago(minutes=5), "resign"
-    sites.forget()
+                play(site, name, before_now(minutes=minutes), famous=ANALYSABLE_GAME)
+    slow.ended_at, slow.status = before_now(minutes=5), "resign"
+    sites.clear_requests()
 
 
-def assert_nobody_is_harmed(db: Any, sites: Sites) -> None:
+def assert_no_data_lost(db: Any, sites: FakeSites) -> None:
     """Whatever the sites answer, it is no reason to let a player go, or to forget a game."""
     for account in db.sync_accounts.find():
         assert (account["standing"], account["absent"]) == ("active", 0), account
@@ -97,13 +106,13 @@ def assert_nobody_is_harmed(db: Any, sites: Sites) -> None:
     assert missing_behind_cursors(db, sites) == []
     for site in (sites.lichess, sites.chesscom):
         assert site.violations == []
-        assert site.most_in_flight <= 1
+        assert site.max_in_flight <= 1
 
 
-def assert_all_is_there(db: Any, sites: Sites, *names: str) -> None:
+def assert_complete(db: Any, sites: FakeSites, *names: str) -> None:
     """Every game once, no queue item twice, and the users' rows say since when."""
     assert Counter((row["user_id"], row["url"]) for row in db.games.find()) == Counter(
-        (name.lower(), url) for name in names for url in truth(sites, name, *SITES)
+        (name.lower(), url) for name in names for url in expected_urls(sites, name, *PLATFORMS)
     )
     items = [item["game_id"] for item in db.analysis_queue.find()]
     assert len(set(items)) == len(items) > 0
@@ -113,13 +122,13 @@ def assert_all_is_there(db: Any, sites: Sites, *names: str) -> None:
         assert abs(datetime.fromisoformat(told) - min(checks)) < timedelta(milliseconds=1)
 
 
-def blamed(db: Any) -> dict[str, int]:
+def failure_counts(db: Any) -> dict[str, int]:
     """Failed checks in a row of the accounts that have any."""
     rows = db.sync_accounts.find({"failures": {"$gt": 0}})
     return {row["_id"]: row["failures"] for row in rows}
 
 
-def told_of(record: dict[str, Any], site: Site) -> tuple[set[str], list[str]]:
+def troubles_and_samples(record: dict[str, Any], site: SourceName) -> tuple[set[str], list[str]]:
     """The troubles that a record counts at a site, and its samples of errors there."""
     prefix = site.replace(".", "") + "_"
     noted = {key.removeprefix(prefix) for key in record["notes"] if key.startswith(prefix)}
@@ -131,42 +140,50 @@ def told_of(record: dict[str, Any], site: Site) -> tuple[set[str], list[str]]:
     return noted - {"requests"}, samples
 
 
-@pytest.mark.parametrize("when", WHEN)
-@pytest.mark.parametrize("fault", KINDS)
-@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("when", FAULT_PATTERNS)
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("site", PLATFORMS)
 async def test_a_faulty_site_costs_time_and_nothing_else(
-    settings: Settings, ctx: Context, db: Any, sites: Sites, site: Site, fault: Fault, when: str
+    settings: Settings,
+    ctx: Context,
+    db: Any,
+    sites: FakeSites,
+    site: SourceName,
+    fault: SiteFault,
+    when: str,
 ) -> None:
-    await a_club_with_news(ctx, db, sites)
-    faulty, healthy = stand_in(sites, site), other(site)
+    await add_accounts_with_news(ctx, db, sites)
+    faulty, healthy = fake_site(sites, site), other_platform(site)
     faulty.pause_s, faulty.breaker_s = settings.config.sources.pause_s, 900.0
-    faulty.faults.extend(fault if each else None for each in WHEN[when])
+    faulty.faults.extend(fault if each else None for each in FAULT_PATTERNS[when])
     timeout_s = 1.0 if fault == "hang" else 30.0
 
-    async with process(settings, breaker_s=900.0, timeout_s=timeout_s) as struck:
-        record = (await once(struck, all=True)).record
+    async with open_process_context(settings, breaker_s=900.0, timeout_s=timeout_s) as struck:
+        record = (await run_once(struck, all=True)).record
 
-    noted, samples = told_of(record, site)
-    assert noted & SAID.get(fault, {fault}) or any("internal error" in each for each in samples)
-    assert told_of(record, healthy) == (set(), [])
+    noted, samples = troubles_and_samples(record, site)
+    assert noted & EXPECTED_NOTES.get(fault, {fault}) or any(
+        "internal error" in each for each in samples
+    )
+    assert troubles_and_samples(record, healthy) == (set(), [])
     assert record["outcome"] == ("partial" if record["failed"] else "succeeded")
     assert record["done"] + record["failed"] == record["candidates"] == 2 * len(NAMES)
     assert bool(samples) == bool(record["failed"])
     if when == "all":
         assert (record["done"], record["failed"]) == (len(NAMES), len(NAMES))
-        assert blamed(db) == {}
+        assert failure_counts(db) == {}
     for name in NAMES:
         at_healthy = db.games.find({"user_id": name.lower(), "platform": healthy})
-        assert sorted(row["url"] for row in at_healthy) == truth(sites, name, healthy)
-    assert_nobody_is_harmed(db, sites)
+        assert sorted(row["url"] for row in at_healthy) == expected_urls(sites, name, healthy)
+    assert_no_data_lost(db, sites)
 
     faulty.faults.clear()
-    elapse(db, sites, seconds=901)
+    advance_time(db, sites, seconds=901)
     begun = datetime.now(UTC)
-    await sync(ctx, all=True)
+    await run_sync(ctx, all=True)
 
-    assert_all_is_there(db, sites, *NAMES)
-    assert_nobody_is_harmed(db, sites)
+    assert_complete(db, sites, *NAMES)
+    assert_no_data_lost(db, sites)
     for user in db.users.find():
         assert datetime.fromisoformat(user["last_game_sync"]) >= begun - timedelta(milliseconds=1)
 
@@ -174,109 +191,111 @@ async def test_a_faulty_site_costs_time_and_nothing_else(
 # 429 and the breaker
 
 
-def players_in(requests: list[Seen]) -> list[str]:
+def requested_players(requests: list[RecordedRequest]) -> list[str]:
     """Whom requests asked about one by one, in the order of the first time."""
     parts = [each.path.split("/") for each in requests if "/games/" in each.path]
     names = [part[4] if part[1] == "api" else part[3] for part in parts]
     return [name for name in dict.fromkeys(names) if name != "_ids"]
 
 
-@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("site", PLATFORMS)
 async def test_after_a_429_the_same_request_comes_again_once_the_pause_is_over(
-    settings: Settings, ctx: Context, db: Any, sites: Sites, site: Site
+    settings: Settings, ctx: Context, db: Any, sites: FakeSites, site: SourceName
 ) -> None:
-    await a_club_with_news(ctx, db, sites)
+    await add_accounts_with_news(ctx, db, sites)
     known = db.sync_accounts.find({"platform": site}).sort([("due_at", 1), ("_id", 1)])
     order = [row["name"] for row in known] + ["cid", "dan"]  # newcomers are the least stale
-    asked = stand_in(sites, site)
+    asked = fake_site(sites, site)
     asked.faults.extend(["429", None, None, "429", "429", None, "429"])
 
-    async with process(settings, pause_s=0.2) as patient:
-        record = await sync(patient, all=True)
+    async with open_process_context(settings, pause_s=0.2) as patient:
+        record = await run_sync(patient, all=True)
 
-    assert told_of(record, site) == ({"429"}, [])
-    refused = [number for number, each in enumerate(asked.seen) if each.status == 429]
+    assert troubles_and_samples(record, site) == ({"429"}, [])
+    refused = [number for number, each in enumerate(asked.requests) if each.status == 429]
     assert len(refused) == 4
     for number in refused:
-        first, again = asked.seen[number : number + 2]
+        first, again = asked.requests[number : number + 2]
         assert (first.method, first.path, first.query, first.body) == (
             *(again.method, again.path, again.query),
             again.body,
         )
         assert again.at - first.at >= (0.4 if number - 1 in refused else 0.2)
-    assert players_in(asked.seen) == order
-    assert_all_is_there(db, sites, *NAMES)
+    assert requested_players(asked.requests) == order
+    assert_complete(db, sites, *NAMES)
 
 
 @pytest.mark.parametrize("fault", ["403", "429", "500"])
-@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("site", PLATFORMS)
 async def test_while_a_site_is_left_alone_no_process_asks_it_anything(
     settings: Settings,
     environment: dict[str, str],
     ctx: Context,
     db: Any,
-    sites: Sites,
-    site: Site,
-    fault: Fault,
+    sites: FakeSites,
+    site: SourceName,
+    fault: SiteFault,
 ) -> None:
-    await a_club_with_news(ctx, db, sites)
-    closed, open_one = stand_in(sites, site), stand_in(sites, other(site))
+    await add_accounts_with_news(ctx, db, sites)
+    closed, open_one = fake_site(sites, site), fake_site(sites, other_platform(site))
     closed.faults.extend([fault] * 3)
-    async with process(settings, breaker_s=900.0) as ours:
-        await once(ours, all=True)
+    async with open_process_context(settings, breaker_s=900.0) as ours:
+        await run_once(ours, all=True)
         closed.faults.clear()
-        sites.forget()
-        again = (await once(ours, all=True)).record
+        sites.clear_requests()
+        again = (await run_once(ours, all=True)).record
     theirs = (await processes.run(environment, JOB, "--all", "--json")).record
 
-    assert closed.seen == []
-    assert open_one.seen != []
+    assert closed.requests == []
+    assert open_one.requests != []
     for record in (again, theirs):
-        (sample,) = told_of(record, site)[1]
+        (sample,) = troubles_and_samples(record, site)[1]
         assert f"{site} is left alone until 20" in sample
         assert (record["done"], record["failed"]) == (len(NAMES), len(NAMES))
-    assert_nobody_is_harmed(db, sites)
-    elapse(db, sites, seconds=901)
-    await sync(ctx, all=True)
-    assert_all_is_there(db, sites, *NAMES)
+    assert_no_data_lost(db, sites)
+    advance_time(db, sites, seconds=901)
+    await run_sync(ctx, all=True)
+    assert_complete(db, sites, *NAMES)
 
 
 # Who is to blame
 
 
 @pytest.mark.parametrize("fault", ["429", "503", "reset", "hang", "short", "internal", "html"])
-@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("site", PLATFORMS)
 async def test_an_outage_of_many_runs_is_nobodys_fault(
     settings: Settings,
     ctx: Context,
     db: Any,
-    sites: Sites,
+    sites: FakeSites,
     capsys: pytest.CaptureFixture[str],
-    site: Site,
-    fault: Fault,
+    site: SourceName,
+    fault: SiteFault,
 ) -> None:
     """With two players alone, who are fewer than the failures that close a site."""
     for name in NAMES[:2]:
-        await member(ctx, db, sites, name, site)
-    await sync(ctx)
+        await add_member(ctx, db, sites, name, site)
+    await run_sync(ctx)
     for _ in range(5):
         for name in NAMES[:2]:
-            sites.world.play(site, name, ago(seconds=1), famous=LONG)
-        stand_in(sites, site).faults.extend([fault] * 20)
-        async with process(settings, timeout_s=0.2 if fault == "hang" else 30.0) as struck:
-            record = (await once(struck)).record
+            sites.world.add_game(site, name, before_now(seconds=1), famous=ANALYSABLE_GAME)
+        fake_site(sites, site).faults.extend([fault] * 20)
+        async with open_process_context(
+            settings, timeout_s=0.2 if fault == "hang" else 30.0
+        ) as struck:
+            record = (await run_once(struck)).record
         assert (record["done"], record["failed"]) == (0, 2)
-        elapse(db, sites, hours=6)
-    stand_in(sites, site).faults.clear()
+        advance_time(db, sites, hours=6)
+    fake_site(sites, site).faults.clear()
 
-    assert blamed(db) == {}
-    assert_nobody_is_harmed(db, sites)
+    assert failure_counts(db) == {}
+    assert_no_data_lost(db, sites)
     log = capsys.readouterr().out
     assert "account_failed" not in log
     assert log.count("site_not_synced") == 5
-    assert (await sync(ctx))["done"] == 2, "they are due"
+    assert (await run_sync(ctx))["done"] == 2, "they are due"
     for name in NAMES[:2]:
-        assert stored(db, name.lower()) == truth(sites, name, site)
+        assert stored_urls(db, name.lower()) == expected_urls(sites, name, site)
 
 
 @pytest.mark.parametrize(
@@ -284,48 +303,52 @@ async def test_an_outage_of_many_runs_is_nobodys_fault(
     [("chess.com", "internal"), ("chess.com", "500"), ("lichess", "hang"), ("lichess", "short")],
 )
 async def test_an_account_that_fails_alone_is_set_aside_for_a_day_after_three_runs(
-    settings: Settings, ctx: Context, db: Any, sites: Sites, site: Site, fault: Fault
+    settings: Settings, ctx: Context, db: Any, sites: FakeSites, site: SourceName, fault: SiteFault
 ) -> None:
     clock = Clock(datetime.now(UTC))
     sites.chesscom.now = clock
     for name in NAMES:
-        await member(ctx, db, sites, name, site)
-    await sync(ctx)
-    stand_in(sites, site).ailing["/bob"] = fault
+        await add_member(ctx, db, sites, name, site)
+    await run_sync(ctx)
+    fake_site(sites, site).ailing["/bob"] = fault
     key = f"{site}:bob"
-    async with process(settings, clock, timeout_s=1.0 if fault == "hang" else 30.0) as struck:
+    async with open_process_context(
+        settings, clock, timeout_s=1.0 if fault == "hang" else 30.0
+    ) as struck:
         for failures in (1, 2, 3):
             clock.move(hours=6)
             for name in NAMES:
-                sites.world.play(site, name, clock.now - timedelta(hours=1), famous=LONG)
-            record = (await once(struck)).record
+                sites.world.add_game(
+                    site, name, clock.now - timedelta(hours=1), famous=ANALYSABLE_GAME
+                )
+            record = (await run_once(struck)).record
             assert (record["done"], record["failed"]) == (3, 1)
             assert [error["account"] for error in record["errors"]] == [key]
-            assert blamed(db) == {key: failures}
+            assert failure_counts(db) == {key: failures}
         due_at = db.sync_accounts.find_one({"_id": key})["due_at"]
         assert abs(due_at - clock.now - timedelta(days=1)) < timedelta(seconds=1)
 
         clock.move(hours=6)
-        assert (await once(struck)).record["candidates"] == 3
+        assert (await run_once(struck)).record["candidates"] == 3
         clock.move(hours=18, minutes=1)
-        stand_in(sites, site).ailing.clear()
-        assert (await sync(struck))["done"] == 4
+        fake_site(sites, site).ailing.clear()
+        assert (await run_sync(struck))["done"] == 4
 
-    assert blamed(db) == {}
-    assert_nobody_is_harmed(db, sites)
+    assert failure_counts(db) == {}
+    assert_no_data_lost(db, sites)
     for name in NAMES:
-        assert stored(db, name.lower()) == truth(sites, name, site)
+        assert stored_urls(db, name.lower()) == expected_urls(sites, name, site)
 
 
 async def test_a_site_that_knows_no_such_player_has_answered(
-    ctx: Context, db: Any, sites: Sites
+    ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     """So what it does not answer for is that account's own trouble, and no outage."""
-    await member(ctx, db, sites, "Ann", "chess.com")
+    await add_member(ctx, db, sites, "Ann", "chess.com")
     await ctx.store.users.link("zed", {"chess.com": "zed"})
     sites.chesscom.ailing["/ann"] = "500"
 
-    record = (await once(ctx)).record
+    record = (await run_once(ctx)).record
 
     assert (record["done"], record["failed"]) == (0, 2)
-    assert blamed(db) == {"chess.com:ann": 1, "chess.com:zed": 1}
+    assert failure_counts(db) == {"chess.com:ann": 1, "chess.com:zed": 1}

@@ -25,7 +25,7 @@ from chesscoach.sync import usernames
 def test_a_name_is_what_the_site_could_have_in_lower_case(
     platform: Platform, name: str, normal: str | None
 ) -> None:
-    assert usernames.normal(platform, name) == normal
+    assert usernames.normalize_username(platform, name) == normal
 
 
 @pytest.mark.parametrize("platform", ["lichess", "chess.com"])
@@ -38,13 +38,13 @@ def test_a_name_is_what_the_site_could_have_in_lower_case(
     ],
 )  # fmt: skip
 def test_any_other_value_is_no_name(platform: Platform, name: object) -> None:
-    assert usernames.normal(platform, name) is None
+    assert usernames.normalize_username(platform, name) is None
 
 
 @given(st.text(max_size=60))
 def test_nothing_but_plain_characters_ever_gets_into_a_request(text: str) -> None:
     for platform in ("lichess", "chess.com"):
-        name = usernames.normal(platform, text)
+        name = usernames.normalize_username(platform, text)
         if name is not None:
             assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-")
-            assert usernames.normal(platform, name) == name
+            assert usernames.normalize_username(platform, name) == name

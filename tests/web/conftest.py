@@ -14,15 +14,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chesscoach import config
-from chesscoach.config import Listener, Settings, Web
+from chesscoach.config import Listener, Settings, WebSettings
 from chesscoach.context import Context, open_context
 from chesscoach.metrics import Metrics
-from chesscoach.mongo.embedded import Embedded
+from chesscoach.mongo.embedded import EmbeddedServer
 from chesscoach.web.listeners import open_web
-from chesscoach.worker.job import Stop
-from chesscoach.worker.scheduler.ticker import Alarm
+from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.scheduler.ticker import Ticker
 
-BOTH = Web(admin="127.0.0.1:0", public="127.0.0.1:0")
+BOTH_LISTENERS = WebSettings(admin="127.0.0.1:0", public="127.0.0.1:0")
 
 
 class Answer(Struct, kw_only=True):
@@ -35,7 +35,7 @@ class Answer(Struct, kw_only=True):
     took_s: float
 
 
-class Asker:
+class HttpClient:
     """Asks listeners by their names."""
 
     def __init__(self, session: aiohttp.ClientSession, urls: dict[Listener, str]) -> None:
@@ -59,26 +59,29 @@ class Asker:
             )
 
 
-Opener: TypeAlias = Callable[..., Any]
+OpenWeb: TypeAlias = Callable[..., Any]
 
 
 @pytest.fixture
-async def opened() -> AsyncIterator[Opener]:
+async def open_web_server() -> AsyncIterator[OpenWeb]:
     """Opens the listeners of a context, and closes them at the end."""
     async with AsyncExitStack() as stack:
 
         async def make(
-            ctx: Context, stop: Stop | None = None, alarm: Alarm | None = None, web: Web = BOTH
-        ) -> Asker:
+            ctx: Context,
+            stop: ShutdownRequest | None = None,
+            alarm: Ticker | None = None,
+            web: WebSettings = BOTH_LISTENERS,
+        ) -> HttpClient:
             ctx = replace(ctx, config=replace(ctx.config, web=web))
-            urls = await stack.enter_async_context(open_web(ctx, stop or Stop(), alarm))
+            urls = await stack.enter_async_context(open_web(ctx, stop or ShutdownRequest(), alarm))
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            return Asker(session, dict(urls))
+            return HttpClient(session, dict(urls))
 
         yield make
 
 
-class Hands:
+class ManualClock:
     """A monotonic clock that a test moves."""
 
     def __init__(self) -> None:
@@ -89,16 +92,16 @@ class Hands:
         return self.now
 
 
-async def _idle() -> None:
+async def _do_nothing() -> None:
     """Nothing is due."""
 
 
-def alarm_by(
-    hands: Hands, *, ringing: bool = True, tick: Callable[[], Awaitable[Any]] = _idle
-) -> Alarm:
+def make_ticker(
+    hands: ManualClock, *, ringing: bool = True, tick: Callable[[], Awaitable[Any]] = _do_nothing
+) -> Ticker:
     """An alarm that is to ring, but that only a test rings."""
-    alarm = Alarm(tick, Metrics(), wall=hands, mono=hands)
-    alarm.ringing = ringing
+    alarm = Ticker(tick, Metrics(), wall=hands, mono=hands)
+    alarm.running = ringing
     return alarm
 
 
@@ -117,17 +120,17 @@ class OwnMongod:
 @pytest.fixture
 async def own_mongod(tmp_path: Path) -> AsyncIterator[OwnMongod]:
     """It goes on, if it was stopped, and ends with the test."""
-    embedded = Embedded(tmp_path / "own")
-    url = await asyncio.to_thread(embedded.enter)
+    embedded = EmbeddedServer(tmp_path / "own")
+    url = await asyncio.to_thread(embedded.start_or_join)
     mongod = OwnMongod(tmp_path / "own", url)
     try:
         yield mongod
     finally:
-        await asyncio.to_thread(_let_go, mongod)
+        await asyncio.to_thread(_release, mongod)
         await asyncio.to_thread(embedded.leave)
 
 
-def _let_go(mongod: OwnMongod) -> None:
+def _release(mongod: OwnMongod) -> None:
     try:
         mongod.send(signal.SIGCONT)
     except (ProcessLookupError, ValueError):
@@ -141,11 +144,11 @@ def own_settings(own_mongod: OwnMongod, environment: dict[str, str]) -> Settings
 
 
 @asynccontextmanager
-async def context_on(settings: Settings, mongod: OwnMongod) -> AsyncIterator[Context]:
+async def open_context_on(settings: Settings, mongod: OwnMongod) -> AsyncIterator[Context]:
     """A context on it; it goes on before the context is closed, which would wait for it."""
     async with open_context(settings) as ctx:
         await ctx.store.prepare()
         try:
             yield ctx
         finally:
-            await asyncio.to_thread(_let_go, mongod)
+            await asyncio.to_thread(_release, mongod)

@@ -4,19 +4,19 @@ import signal
 import aiohttp
 
 from chesscoach.config import Settings
-from tests.conftest import Sites
-from tests.support.processes import ended, line_with, start
-from tests.sync.test_cycle import member
+from tests.conftest import FakeSites
+from tests.support.processes import line_with, start, wait_for_end
+from tests.sync.test_cycle import add_member
 from tests.test_daemon import EVERY_SECOND
-from tests.web.conftest import OwnMongod, context_on
+from tests.web.conftest import OwnMongod, open_context_on
 
 
 async def test_the_daemon_answers_until_it_has_drained_also_while_mongodb_hangs(
-    environment: dict[str, str], own_settings: Settings, own_mongod: OwnMongod, sites: Sites
+    environment: dict[str, str], own_settings: Settings, own_mongod: OwnMongod, sites: FakeSites
 ) -> None:
-    async with context_on(own_settings, own_mongod) as ctx:
+    async with open_context_on(own_settings, own_mongod) as ctx:
         for number in range(40):
-            await member(ctx, None, sites, f"P{number}", "chess.com")
+            await add_member(ctx, None, sites, f"P{number}", "chess.com")
     sites.chesscom.delay_s = 0.3
     both = {"MONGO_URL": own_mongod.url, "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0"}
     daemon = await start({**environment, **EVERY_SECOND, **both}, "chesscoach")
@@ -43,7 +43,7 @@ async def test_the_daemon_answers_until_it_has_drained_also_while_mongodb_hangs(
             assert await ask(url, "/readyz") == (503, "draining")
         assert daemon.returncode is None
         own_mongod.send(signal.SIGCONT)
-        done = await ended(daemon)
+        done = await wait_for_end(daemon)
 
     assert done.code == 0
     assert [line["event"] for line in done.lines[-2:]] == ["scheduler_stopped", "daemon_stopped"]

@@ -6,16 +6,16 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.worker.job import Stop
-from chesscoach.worker.scheduler.ticker import STALE_S
-from tests.web.conftest import Hands, Opener, OwnMongod, alarm_by, context_on
+from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.scheduler.ticker import STALLED_AFTER_S
+from tests.web.conftest import ManualClock, OpenWeb, OwnMongod, make_ticker, open_context_on
 
 
 @pytest.mark.parametrize("listener", ["admin", "public"])
 async def test_both_listeners_say_that_all_is_well(
-    ctx: Context, opened: Opener, listener: str
+    ctx: Context, open_web_server: OpenWeb, listener: str
 ) -> None:
-    ask = await opened(ctx, alarm=alarm_by(Hands()))
+    ask = await open_web_server(ctx, alarm=make_ticker(ManualClock()))
 
     live, ready = await ask("/healthz", listener), await ask("/readyz", listener)
 
@@ -28,32 +28,34 @@ async def test_both_listeners_say_that_all_is_well(
 
 
 async def test_an_alarm_that_has_stopped_ringing_is_not_healthy(
-    ctx: Context, opened: Opener
+    ctx: Context, open_web_server: OpenWeb
 ) -> None:
-    hands = Hands()
-    alarm = alarm_by(hands)
-    ask = await opened(ctx, alarm=alarm)
-    hands.now += STALE_S - 1
+    hands = ManualClock()
+    alarm = make_ticker(hands)
+    ask = await open_web_server(ctx, alarm=alarm)
+    hands.now += STALLED_AFTER_S - 1
     assert (await ask("/healthz")).status == 200
 
     hands.now += 2
     stale = await ask("/healthz")
 
     assert (stale.status, stale.body["healthy"]) == (503, False)
-    assert stale.body["alarm_silent_s"] == STALE_S + 1
-    await alarm.second()
+    assert stale.body["alarm_silent_s"] == STALLED_AFTER_S + 1
+    await alarm.on_second()
     assert (await ask("/healthz")).status == 200
     await alarm.stop()
 
 
-async def test_a_tick_that_hangs_is_no_reason_to_restart_us(ctx: Context, opened: Opener) -> None:
+async def test_a_tick_that_hangs_is_no_reason_to_restart_us(
+    ctx: Context, open_web_server: OpenWeb
+) -> None:
     """The alarm rings on; it is the store that hangs."""
-    hands, go = Hands(), asyncio.Event()
-    alarm = alarm_by(hands, tick=go.wait)
-    ask = await opened(ctx, alarm=alarm)
+    hands, go = ManualClock(), asyncio.Event()
+    alarm = make_ticker(hands, tick=go.wait)
+    ask = await open_web_server(ctx, alarm=alarm)
     for _ in range(50):
         hands.now += 1
-        await alarm.second()
+        await alarm.on_second()
         await asyncio.sleep(0)
 
     assert (await ask("/healthz")).status == 200
@@ -63,18 +65,20 @@ async def test_a_tick_that_hangs_is_no_reason_to_restart_us(ctx: Context, opened
 
 
 async def test_without_a_scheduler_it_speaks_of_the_event_loop_alone(
-    ctx: Context, opened: Opener
+    ctx: Context, open_web_server: OpenWeb
 ) -> None:
-    answer = await (await opened(ctx))("/healthz")
+    answer = await (await open_web_server(ctx))("/healthz")
 
     assert answer.status == 200
     assert set(answer.body) == {"healthy", "state", "loop_lag_s"}
 
 
-async def test_while_it_starts_it_is_healthy_and_not_ready(ctx: Context, opened: Opener) -> None:
-    hands = Hands()
-    ask = await opened(ctx, alarm=alarm_by(hands, ringing=False))
-    hands.now += 10 * STALE_S  # laying in the schedules may have to wait for the store
+async def test_while_it_starts_it_is_healthy_and_not_ready(
+    ctx: Context, open_web_server: OpenWeb
+) -> None:
+    hands = ManualClock()
+    ask = await open_web_server(ctx, alarm=make_ticker(hands, ringing=False))
+    hands.now += 10 * STALLED_AFTER_S  # laying in the schedules may have to wait for the store
 
     live, ready = await ask("/healthz"), await ask("/readyz")
 
@@ -82,13 +86,15 @@ async def test_while_it_starts_it_is_healthy_and_not_ready(ctx: Context, opened:
     assert (ready.status, ready.body["ready"], ready.body["state"]) == (503, False, "starting")
 
 
-async def test_while_it_drains_it_is_healthy_and_not_ready(ctx: Context, opened: Opener) -> None:
-    stop, hands = Stop(), Hands()
-    alarm = alarm_by(hands)
-    ask = await opened(ctx, stop, alarm)
-    stop.ask()
+async def test_while_it_drains_it_is_healthy_and_not_ready(
+    ctx: Context, open_web_server: OpenWeb
+) -> None:
+    stop, hands = ShutdownRequest(), ManualClock()
+    alarm = make_ticker(hands)
+    ask = await open_web_server(ctx, stop, alarm)
+    stop.request()
     await alarm.stop()
-    hands.now += 10 * STALE_S
+    hands.now += 10 * STALLED_AFTER_S
 
     live, ready = await ask("/healthz"), await ask("/readyz")
 
@@ -98,11 +104,11 @@ async def test_while_it_drains_it_is_healthy_and_not_ready(ctx: Context, opened:
 
 
 async def test_a_mongodb_that_hangs_makes_us_unready_and_never_unhealthy(
-    own_settings: Settings, own_mongod: OwnMongod, opened: Opener
+    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
 ) -> None:
     """Also behind forty operations that wait in Motor's ten threads."""
-    async with context_on(own_settings, own_mongod) as ctx:
-        ask = await opened(ctx)
+    async with open_context_on(own_settings, own_mongod) as ctx:
+        ask = await open_web_server(ctx)
         assert (await ask("/readyz")).status == 200
         own_mongod.send(signal.SIGSTOP)
         stuck = [asyncio.ensure_future(ctx.store.users.exists("ann")) for _ in range(40)]
@@ -129,12 +135,12 @@ async def test_a_mongodb_that_hangs_makes_us_unready_and_never_unhealthy(
 
 
 async def test_a_mongodb_that_is_gone_makes_us_unready_and_never_unhealthy(
-    own_settings: Settings, own_mongod: OwnMongod, opened: Opener
+    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
 ) -> None:
     config = own_settings.config
     brief = replace(config, database=replace(config.database, timeout_s=1.0))  # Motor's farewell
-    async with context_on(replace(own_settings, config=brief), own_mongod) as ctx:
-        ask = await opened(ctx)
+    async with open_context_on(replace(own_settings, config=brief), own_mongod) as ctx:
+        ask = await open_web_server(ctx)
         own_mongod.send(signal.SIGKILL)
 
         ready, live = await ask("/readyz"), await ask("/healthz")
@@ -146,10 +152,10 @@ async def test_a_mongodb_that_is_gone_makes_us_unready_and_never_unhealthy(
 
 
 async def test_many_who_ask_at_once_wait_for_one_answer(
-    own_settings: Settings, own_mongod: OwnMongod, opened: Opener
+    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
 ) -> None:
-    async with context_on(own_settings, own_mongod) as ctx:
-        ask = await opened(ctx)
+    async with open_context_on(own_settings, own_mongod) as ctx:
+        ask = await open_web_server(ctx)
         own_mongod.send(signal.SIGSTOP)
 
         answers = await asyncio.gather(*(ask("/readyz", "public") for _ in range(30)))

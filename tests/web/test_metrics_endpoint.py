@@ -14,13 +14,20 @@ from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.schedules.schedule import Every, Schedule, Slot
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
-from chesscoach.worker.store.schedules import Stored
-from tests.conftest import NOON, Clock, Sites
+from chesscoach.worker.store.schedules import StoredSchedule
+from tests.conftest import NOON, Clock, FakeSites
 from tests.support.processes import run
-from tests.sync.test_cycle import ago, member
-from tests.web.conftest import Asker, Hands, Opener, OwnMongod, alarm_by, context_on
+from tests.sync.test_cycle import add_member, before_now
+from tests.web.conftest import (
+    HttpClient,
+    ManualClock,
+    OpenWeb,
+    OwnMongod,
+    make_ticker,
+    open_context_on,
+)
 
 JOB = {"job_name": "sync_games"}
 SIX_HOURLY = Schedule(job="sync_games", cron="0 */6 * * *")
@@ -39,19 +46,19 @@ class Scrape:
         return found[0] if found else None
 
 
-async def scrape(ask: Asker) -> Scrape:
+async def scrape(ask: HttpClient) -> Scrape:
     answer = await ask("/metrics")
     assert answer.status == 200
     return Scrape(text_string_to_metric_families(answer.text))
 
 
 async def test_what_a_one_shot_did_is_read_from_its_record(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites, opened: Opener
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites, open_web_server: OpenWeb
 ) -> None:
-    ask = await opened(ctx)
+    ask = await open_web_server(ctx)
     assert (await scrape(ask)).value("chesscoach_job_last_success_timestamp_seconds", **JOB) is None
-    await member(ctx, db, sites, "Ann", "lichess")
-    sites.world.play("lichess", "Ann", ago(days=1))
+    await add_member(ctx, db, sites, "Ann", "lichess")
+    sites.world.add_game("lichess", "Ann", before_now(days=1))
 
     done = await run(environment, "chesscoach.jobs.sync_games", "--json")
     found = await scrape(ask)
@@ -68,13 +75,13 @@ async def test_what_a_one_shot_did_is_read_from_its_record(
 
 
 async def test_a_slot_worked_here_is_counted_here_and_recorded_for_all(
-    contexts: Any, db: Any, opened: Opener
+    contexts: Any, db: Any, open_web_server: OpenWeb
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = await contexts(clock)
     ctx = replace(ctx, config=replace(ctx.config, schedules={"sync_games": SIX_HOURLY}))
-    ask, other = await opened(ctx), await opened(await contexts(clock))
-    async with Scheduler(ctx, Stop()) as scheduler:
+    ask, other = await open_web_server(ctx), await open_web_server(await contexts(clock))
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         clock.move(hours=12, seconds=5)
         await scheduler.tick()
         for task in list(scheduler.running.values()):
@@ -97,9 +104,9 @@ async def test_a_slot_worked_here_is_counted_here_and_recorded_for_all(
         assert found.value("chesscoach_schedules", state="paused") == 0
 
 
-async def test_runs_are_recent_for_a_day(contexts: Any, db: Any, opened: Opener) -> None:
+async def test_runs_are_recent_for_a_day(contexts: Any, db: Any, open_web_server: OpenWeb) -> None:
     clock = Clock(NOON)
-    ask = await opened(await contexts(clock))
+    ask = await open_web_server(await contexts(clock))
     for hours, outcome in ((1, "failed"), (23, "failed"), (25, "failed"), (2, "succeeded")):
         ended = NOON - timedelta(hours=hours)
         db.job_runs.insert_one({"job": "sync_games", "outcome": outcome, "finished_at": ended})
@@ -110,7 +117,9 @@ async def test_runs_are_recent_for_a_day(contexts: Any, db: Any, opened: Opener)
     assert found.value("chesscoach_job_recent_runs", **JOB, outcome="succeeded") == 1
 
 
-async def test_the_records_are_looked_up_by_an_index(ctx: Context, db: Any, opened: Opener) -> None:
+async def test_the_records_are_looked_up_by_an_index(
+    ctx: Context, db: Any, open_web_server: OpenWeb
+) -> None:
     """Of 90 days' records they would take longer than there is time for."""
     rows = [
         {"job": job, "outcome": "succeeded", "finished_at": NOON, "exit_code": 0}
@@ -119,7 +128,7 @@ async def test_the_records_are_looked_up_by_an_index(ctx: Context, db: Any, open
     ]
     db.job_runs.insert_many(rows)
 
-    await scrape(await opened(ctx))
+    await scrape(await open_web_server(ctx))
 
     stats = db.job_runs.aggregate([{"$indexStats": {}}])
     used = {row["name"]: int(row["accesses"]["ops"]) for row in stats}
@@ -127,9 +136,9 @@ async def test_the_records_are_looked_up_by_an_index(ctx: Context, db: Any, open
 
 
 async def test_mails_are_counted_by_state_for_three_weeks(
-    contexts: Any, db: Any, opened: Opener
+    contexts: Any, db: Any, open_web_server: OpenWeb
 ) -> None:
-    ask = await opened(await contexts(Clock(NOON)))  # in 2026-W43
+    ask = await open_web_server(await contexts(Clock(NOON)))  # in 2026-W43
     for number, (week, state) in enumerate(
         [("2026-W42", "sent"), ("2026-W42", "sent"), ("2026-W41", "unknown"), ("2026-W40", "sent")]
     ):
@@ -144,7 +153,7 @@ async def test_mails_are_counted_by_state_for_three_weeks(
 
 
 async def test_a_success_is_a_run_that_would_have_left_with_0(
-    ctx: Context, db: Any, opened: Opener
+    ctx: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
     def ended(hour: int, outcome: str, code: int) -> None:
         at = datetime(2026, 10, 21, hour, tzinfo=UTC)
@@ -161,19 +170,19 @@ async def test_a_success_is_a_run_that_would_have_left_with_0(
     ):
         ended(hour, outcome, code)
 
-    found = await scrape(await opened(ctx))
+    found = await scrape(await open_web_server(ctx))
 
     last = found.value("chesscoach_job_last_success_timestamp_seconds", **JOB)
     assert last == datetime(2026, 10, 21, 3, tzinfo=UTC).timestamp()
 
 
 async def test_the_oldest_run_that_lives_is_the_one_at_work(
-    ctx: Context, db: Any, opened: Opener
+    ctx: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
     """Two live, an older one is dead: its lease has run out."""
     await ctx.store.leases.ensure_many(["sync_games", "sync_games#1", "sync_games#2"])
     for number, key in enumerate(["sync_games", "sync_games#1", "sync_games#2"]):
-        lease = await ctx.store.leases.take(key, {})
+        lease = await ctx.store.leases.acquire(key, {})
         assert lease is not None
         db.job_runs.insert_one(
             {
@@ -192,21 +201,23 @@ async def test_the_oldest_run_that_lives_is_the_one_at_work(
         {"$set": {"expires_at": datetime(2100, 1, 1, tzinfo=UTC)}},
     )
 
-    found = await scrape(await opened(ctx))
+    found = await scrape(await open_web_server(ctx))
 
     since = found.value("chesscoach_job_running_since_timestamp_seconds", **JOB)
     assert since == (NOON + timedelta(minutes=1)).timestamp()
 
 
 async def test_the_period_of_a_job_is_that_of_its_busiest_active_schedule(
-    ctx: Context, opened: Opener
+    ctx: Context, open_web_server: OpenWeb
 ) -> None:
     async def add(name: str, **given: Any) -> None:
         schedule = Schedule(job="sync_games", **given)
-        stored = Stored(id=name, schedule=schedule, origin="user", revision=1, since=NOON)
+        stored = StoredSchedule(
+            id=name, schedule=schedule, origin="user", revision=1, effective_since=NOON
+        )
         await ctx.store.schedules.add(stored)
 
-    ask = await opened(ctx)
+    ask = await open_web_server(ctx)
     await add("once", at=NOON)
     assert (await scrape(ask)).value("chesscoach_job_period_seconds", **JOB) is None
     await add("weekly", cron="0 9 * * 1")
@@ -222,12 +233,12 @@ async def test_the_period_of_a_job_is_that_of_its_busiest_active_schedule(
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 async def test_without_mongodb_our_own_metrics_come_all_the_same(
-    own_settings: Settings, own_mongod: OwnMongod, opened: Opener, number: signal.Signals
+    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb, number: signal.Signals
 ) -> None:
     config = own_settings.config
     brief = replace(config, database=replace(config.database, timeout_s=1.0))
-    async with context_on(replace(own_settings, config=brief), own_mongod) as ctx:
-        ask = await opened(ctx, alarm=alarm_by(Hands()))
+    async with open_context_on(replace(own_settings, config=brief), own_mongod) as ctx:
+        ask = await open_web_server(ctx, alarm=make_ticker(ManualClock()))
         assert (await scrape(ask)).value("chesscoach_store_up") == 1
         own_mongod.send(number)
         ctx.metrics.clock_steps.inc()
@@ -242,8 +253,10 @@ async def test_without_mongodb_our_own_metrics_come_all_the_same(
         assert found.value("chesscoach_schedules", state="active") is None
 
 
-async def test_it_speaks_openmetrics_to_who_asks_for_it(ctx: Context, opened: Opener) -> None:
-    ask = await opened(ctx)
+async def test_it_speaks_openmetrics_to_who_asks_for_it(
+    ctx: Context, open_web_server: OpenWeb
+) -> None:
+    ask = await open_web_server(ctx)
 
     answer = await ask("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
 
@@ -256,12 +269,12 @@ async def test_it_speaks_openmetrics_to_who_asks_for_it(ctx: Context, opened: Op
 
 
 async def test_no_label_holds_a_user_and_none_is_called_job(
-    ctx: Context, db: Any, sites: Sites, environment: dict[str, str], opened: Opener
+    ctx: Context, db: Any, sites: FakeSites, environment: dict[str, str], open_web_server: OpenWeb
 ) -> None:
-    await member(ctx, db, sites, "Zoe17", "lichess", "chess.com")
-    sites.world.play("lichess", "Zoe17", ago(days=1))
+    await add_member(ctx, db, sites, "Zoe17", "lichess", "chess.com")
+    sites.world.add_game("lichess", "Zoe17", before_now(days=1))
     await run(environment, "chesscoach.jobs.sync_games", "--json")
-    ask = await opened(ctx)
+    ask = await open_web_server(ctx)
     await ask("/healthz?user=Zoe17")
     await ask("/users/Zoe17")
 
@@ -272,8 +285,10 @@ async def test_no_label_holds_a_user_and_none_is_called_job(
         assert "job" not in sample.labels
 
 
-async def test_the_lag_of_the_event_loop_is_measured(ctx: Context, opened: Opener) -> None:
-    ask = await opened(ctx)
+async def test_the_lag_of_the_event_loop_is_measured(
+    ctx: Context, open_web_server: OpenWeb
+) -> None:
+    ask = await open_web_server(ctx)
     count = "chesscoach_loop_lag_seconds_count"
     while not ctx.metrics.registry.get_sample_value(count):
         await ask("/healthz")
@@ -282,7 +297,7 @@ async def test_the_lag_of_the_event_loop_is_measured(ctx: Context, opened: Opene
 
 
 async def test_a_run_whose_process_died_is_counted_by_who_finds_it(
-    ctx: Context, db: Any, opened: Opener
+    ctx: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
     slot = Slot(schedule="sync_games", at=NOON)
     db.job_runs.insert_one(
@@ -303,11 +318,11 @@ async def test_a_run_whose_process_died_is_counted_by_who_finds_it(
     )
     clock = Clock(NOON + timedelta(minutes=10))
     own = replace(ctx, now=clock, config=replace(ctx.config, schedules={"sync_games": SIX_HOURLY}))
-    async with Scheduler(own, Stop()) as scheduler:
+    async with Scheduler(own, ShutdownRequest()) as scheduler:
         for task in list(scheduler.running.values()):
             await task
 
-    found = await scrape(await opened(own))
+    found = await scrape(await open_web_server(own))
 
     assert found.value("chesscoach_job_runs_total", **JOB, outcome="abandoned") == 1
     assert found.value("chesscoach_job_runs_total", **JOB, outcome="succeeded") == 1

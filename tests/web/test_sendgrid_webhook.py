@@ -8,21 +8,21 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.config import Address, Config, Emails, SendGrid
+from chesscoach.config import Config, EmailSettings, ListenAddress, SendGridSettings
 from chesscoach.context import Context
 from chesscoach.emails.webhook.signatures import SIGNATURE, TIMESTAMP, EventSignatures
 from chesscoach.errors import ConfigError, StoreFailed
-from chesscoach.web.sendgrid_webhook import Events
-from chesscoach.web.server import listen
+from chesscoach.web.sendgrid_webhook import SendGridWebhook
+from chesscoach.web.server import start_listener
 from tests.conftest import NOON, Clock
-from tests.support.webhook_signing import SECONDS, SigningKey, batch, event
-from tests.web.conftest import Opener
+from tests.support.webhook_signing import NOON_SECONDS, SigningKey, event_payload, request_body
+from tests.web.conftest import OpenWeb
 
 KEY = SigningKey()
-ANYWHERE = Address(host="127.0.0.1", port=0)
+ANY_PORT = ListenAddress(host="127.0.0.1", port=0)
 
 
-class Heard:
+class RecordingOutbox:
     """An outbox that keeps what it hears; it may fail once."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Heard:
         self.calls = 0
         self.failing = False
 
-    async def heard_of(self, accepted: Mapping[str, datetime]) -> int:
+    async def confirm_accepted(self, accepted: Mapping[str, datetime]) -> int:
         """Takes it in."""
         self.calls += 1
         if self.failing:
@@ -40,7 +40,7 @@ class Heard:
         return len(accepted)
 
 
-class Webhook:
+class WebhookClient:
     """SendGrid's side."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
@@ -55,58 +55,58 @@ class Webhook:
             await reply.read()
             return reply.status
 
-    async def tell(self, *events: object, at: datetime = NOON) -> int:
+    async def post_events(self, *events: object, at: datetime = NOON) -> int:
         """The status that a signed batch gets."""
-        body = batch(*events)
+        body = request_body(*events)
         return await self.post(body, KEY.sign(body, at))
 
 
 def with_key(config: Config, key: str = KEY.public) -> Config:
-    return replace(config, emails=Emails(sendgrid=SendGrid(events_key=key)))
+    return replace(config, emails=EmailSettings(sendgrid=SendGridSettings(events_key=key)))
 
 
 @pytest.fixture
-def outbox() -> Heard:
+def outbox() -> RecordingOutbox:
     """What has been heard of mails."""
-    return Heard()
+    return RecordingOutbox()
 
 
 @pytest.fixture
-async def webhook(ctx: Context, outbox: Heard) -> AsyncIterator[Webhook]:
+async def webhook(ctx: Context, outbox: RecordingOutbox) -> AsyncIterator[WebhookClient]:
     """The public listener with an events key, at noon."""
     signatures, store = EventSignatures(KEY.public, Clock(NOON)), ctx.store
-    events = Events(signatures, store.suppressions, outbox, ctx.metrics, Clock(NOON))
+    events = SendGridWebhook(signatures, store.suppressions, outbox, ctx.metrics, Clock(NOON))
     routes = events.routes()
     async with (
-        listen("public", ANYWHERE, routes, ctx.metrics) as url,
+        start_listener("public", ANY_PORT, routes, ctx.metrics) as url,
         aiohttp.ClientSession() as session,
     ):
-        yield Webhook(session, url)
+        yield WebhookClient(session, url)
 
 
-def suppressed(db: Any) -> dict[str, str]:
+def suppressed_addresses(db: Any) -> dict[str, str]:
     return {row["_id"]: row["reason"] for row in db.email_suppressions.find()}
 
 
-def remembered(db: Any) -> set[str]:
+def remembered_ids(db: Any) -> set[str]:
     return {row["_id"] for row in db.email_events.find()}
 
 
-def counted(ctx: Context, kind: str) -> float:
+def event_counts(ctx: Context, kind: str) -> float:
     labels = {"event": kind}
     found = ctx.metrics.registry.get_sample_value("chesscoach_email_events_total", labels)
     return found or 0
 
 
-def _flipped(body: bytes) -> tuple[bytes, dict[str, str]]:
+def _flipped_signature(body: bytes) -> tuple[bytes, dict[str, str]]:
     return body.replace(b"bounce", b"bouncf", 1), KEY.sign(body, NOON)
 
 
-def _old(body: bytes) -> tuple[bytes, dict[str, str]]:
+def _old_timestamp(body: bytes) -> tuple[bytes, dict[str, str]]:
     return body, KEY.sign(body, NOON - timedelta(hours=24, seconds=1))
 
 
-def _ahead(body: bytes) -> tuple[bytes, dict[str, str]]:
+def _future_timestamp(body: bytes) -> tuple[bytes, dict[str, str]]:
     return body, KEY.sign(body, NOON + timedelta(minutes=6))
 
 
@@ -127,7 +127,7 @@ def _no_headers(body: bytes) -> tuple[bytes, dict[str, str]]:
 
 
 def _no_signature(body: bytes) -> tuple[bytes, dict[str, str]]:
-    return body, {TIMESTAMP: str(SECONDS)}
+    return body, {TIMESTAMP: str(NOON_SECONDS)}
 
 
 def _no_timestamp(body: bytes) -> tuple[bytes, dict[str, str]]:
@@ -141,27 +141,34 @@ def _no_text(body: bytes) -> tuple[bytes, dict[str, str]]:
 @pytest.mark.parametrize(
     "spoilt",
     [
-        *(_flipped, _old, _ahead, _other_key, _bad_base64, _no_number),
+        *(
+            _flipped_signature,
+            _old_timestamp,
+            _future_timestamp,
+            _other_key,
+            _bad_base64,
+            _no_number,
+        ),
         *(_no_headers, _no_signature, _no_timestamp, _no_text),
     ],
 )
 async def test_what_sendgrid_has_not_just_signed_is_refused_and_writes_nothing(
-    webhook: Webhook,
-    outbox: Heard,
+    webhook: WebhookClient,
+    outbox: RecordingOutbox,
     db: Any,
     spoilt: Callable[[bytes], tuple[bytes, dict[str, str]]],
 ) -> None:
-    body = batch(event("bounce", "e1", type="bounce", outbox_id="weekly:ann"))
+    body = request_body(event_payload("bounce", "e1", type="bounce", outbox_id="weekly:ann"))
 
     assert await webhook.post(*spoilt(body)) == 403
 
-    assert (suppressed(db), remembered(db), outbox.calls) == ({}, set(), 0)
+    assert (suppressed_addresses(db), remembered_ids(db), outbox.calls) == ({}, set(), 0)
     assert await webhook.post(body, KEY.sign(body, NOON)) == 204
-    assert suppressed(db) == {"ann@example.org": "bounce"}
+    assert suppressed_addresses(db) == {"ann@example.org": "bounce"}
 
 
-async def test_a_suppression_says_when_and_by_which_event(webhook: Webhook, db: Any) -> None:
-    await webhook.tell(event("spamreport", "e1", timestamp=SECONDS - 60))
+async def test_a_suppression_says_when_and_by_which_event(webhook: WebhookClient, db: Any) -> None:
+    await webhook.post_events(event_payload("spamreport", "e1", timestamp=NOON_SECONDS - 60))
 
     assert db.email_suppressions.find_one() == {
         "_id": "ann@example.org",
@@ -173,146 +180,168 @@ async def test_a_suppression_says_when_and_by_which_event(webhook: Webhook, db: 
 
 
 async def test_the_outbox_hears_of_each_mail_that_sendgrid_has(
-    webhook: Webhook, outbox: Heard
+    webhook: WebhookClient, outbox: RecordingOutbox
 ) -> None:
-    later = {"timestamp": SECONDS + 9}
-    await webhook.tell(
-        event("delivered", "e1", outbox_id="one", **later),
-        event("processed", "e2", outbox_id="one"),
-        event("delivered", "e3", outbox_id="two"),
-        event("bounce", "e4", outbox_id="three", type="blocked"),
-        event("processed", "e5"),
-        event("processed", "e6", outbox_id=7),
-        event("processed", "e7", outbox_id=""),
+    later = {"timestamp": NOON_SECONDS + 9}
+    await webhook.post_events(
+        event_payload("delivered", "e1", outbox_id="one", **later),
+        event_payload("processed", "e2", outbox_id="one"),
+        event_payload("delivered", "e3", outbox_id="two"),
+        event_payload("bounce", "e4", outbox_id="three", type="blocked"),
+        event_payload("processed", "e5"),
+        event_payload("processed", "e6", outbox_id=7),
+        event_payload("processed", "e7", outbox_id=""),
     )
 
     assert outbox.accepted == {"one": NOON, "two": NOON, "three": NOON}
 
 
 async def test_the_same_batch_again_or_in_another_order_does_nothing_more(
-    webhook: Webhook, outbox: Heard, ctx: Context, db: Any
+    webhook: WebhookClient, outbox: RecordingOutbox, ctx: Context, db: Any
 ) -> None:
     events = [
-        event("spamreport", "e1", timestamp=SECONDS + 9),
-        event("bounce", "e2", type="bounce", email="bob@example.org"),
-        event("processed", "e3", outbox_id="one"),
-        event("delivered", "e4", outbox_id="one"),
+        event_payload("spamreport", "e1", timestamp=NOON_SECONDS + 9),
+        event_payload("bounce", "e2", type="bounce", email="bob@example.org"),
+        event_payload("processed", "e3", outbox_id="one"),
+        event_payload("delivered", "e4", outbox_id="one"),
     ]
-    assert await webhook.tell(*reversed(events), events[0]) == 204
+    assert await webhook.post_events(*reversed(events), events[0]) == 204
     was = (list(db.email_events.find()), dict(outbox.accepted), 1)
-    await ctx.store.suppressions.lift("bob@example.org")
+    await ctx.store.suppressions.remove("bob@example.org")
 
     for order in (events, events[::-1], events[1:3]):
-        assert await webhook.tell(*order, at=NOON - timedelta(hours=1)) == 204
+        assert await webhook.post_events(*order, at=NOON - timedelta(hours=1)) == 204
 
-    assert suppressed(db) == {"ann@example.org": "spam_report"}
+    assert suppressed_addresses(db) == {"ann@example.org": "spam_report"}
     assert (list(db.email_events.find()), outbox.accepted, outbox.calls) == was
-    assert counted(ctx, "spamreport") == counted(ctx, "bounce") == counted(ctx, "processed") == 1
-    assert counted(ctx, "duplicate") == 1 + 4 + 4 + 2
+    assert (
+        event_counts(ctx, "spamreport")
+        == event_counts(ctx, "bounce")
+        == event_counts(ctx, "processed")
+        == 1
+    )
+    assert event_counts(ctx, "duplicate") == 1 + 4 + 4 + 2
 
 
 async def test_garbage_in_a_batch_is_skipped_and_counted_and_the_rest_taken(
-    webhook: Webhook, ctx: Context, db: Any, capsys: pytest.CaptureFixture[str]
+    webhook: WebhookClient, ctx: Context, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    garbage = [None, 7, {}, event("bounce", ""), {**event("bounce", "g"), "timestamp": "x"}]
-    good = event("bounce", "e1", type="bounce", extra={"deep": [1, {"$set": 2}]})
+    garbage = [
+        None,
+        7,
+        {},
+        event_payload("bounce", ""),
+        {**event_payload("bounce", "g"), "timestamp": "x"},
+    ]
+    good = event_payload("bounce", "e1", type="bounce", extra={"deep": [1, {"$set": 2}]})
 
-    assert await webhook.tell(*garbage, good, event("bounce", "e2", email=7), *garbage) == 204
+    assert (
+        await webhook.post_events(*garbage, good, event_payload("bounce", "e2", email=7), *garbage)
+        == 204
+    )
 
-    assert suppressed(db) == {"ann@example.org": "bounce"}
-    assert remembered(db) == {"e1", "e2"}
-    assert counted(ctx, "unreadable") == 2 * len(garbage)
+    assert suppressed_addresses(db) == {"ann@example.org": "bounce"}
+    assert remembered_ids(db) == {"e1", "e2"}
+    assert event_counts(ctx, "unreadable") == 2 * len(garbage)
     said = "".join(capsys.readouterr())
     assert '"event": "events_skipped"' in said
     assert "example.org" not in said.lower()
 
 
 async def test_mails_that_sendgrid_did_not_send_are_told_to_operators_without_an_address(
-    webhook: Webhook, db: Any, capsys: pytest.CaptureFixture[str]
+    webhook: WebhookClient, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await webhook.tell(
-        event("dropped", "e1", reason="Spam Content (if spam checker app enabled)"),
-        event("dropped", "e2", reason="for ann@example.org"),
-        event("dropped", "e3", reason="Bounced Address"),
+    await webhook.post_events(
+        event_payload("dropped", "e1", reason="Spam Content (if spam checker app enabled)"),
+        event_payload("dropped", "e2", reason="for ann@example.org"),
+        event_payload("dropped", "e3", reason="Bounced Address"),
     )
 
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "mails_dropped" in line]
     assert '"count": 2' in line
     assert "Spam Content" in line
     assert "ann@example.org" not in line
-    assert suppressed(db) == {"ann@example.org": "drop"}
+    assert suppressed_addresses(db) == {"ann@example.org": "drop"}
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"null", b"[", b"[NaN]", b"<xml/>", b"[" * 100_000 + b"]" * 100_000]
 )
 async def test_a_signed_body_that_is_no_array_is_a_bad_request(
-    webhook: Webhook, db: Any, body: bytes
+    webhook: WebhookClient, db: Any, body: bytes
 ) -> None:
     assert await webhook.post(body, KEY.sign(body, NOON)) == 400
-    assert remembered(db) == set()
+    assert remembered_ids(db) == set()
 
 
-async def test_an_empty_batch_is_taken(webhook: Webhook) -> None:
-    assert await webhook.tell() == 204
+async def test_an_empty_batch_is_taken(webhook: WebhookClient) -> None:
+    assert await webhook.post_events() == 204
 
 
 async def test_kinds_that_we_do_not_know_are_one_in_the_metrics(
-    webhook: Webhook, ctx: Context
+    webhook: WebhookClient, ctx: Context
 ) -> None:
-    await webhook.tell(*(event(f"new{n}", f"e{n}") for n in range(50)), event("open", "o"))
+    await webhook.post_events(
+        *(event_payload(f"new{n}", f"e{n}") for n in range(50)), event_payload("open", "o")
+    )
 
-    assert (counted(ctx, "other"), counted(ctx, "open"), counted(ctx, "new1")) == (50, 1, 0)
+    assert (event_counts(ctx, "other"), event_counts(ctx, "open"), event_counts(ctx, "new1")) == (
+        50,
+        1,
+        0,
+    )
 
 
 async def test_a_batch_may_be_as_large_as_sendgrids_and_no_larger(
-    webhook: Webhook, db: Any
+    webhook: WebhookClient, db: Any
 ) -> None:
-    many = [event("bounce", f"e{n}", type="bounce", email=f"u{n}@x.org") for n in range(4000)]
-    assert len(batch(*many)) > 2**19
-    assert await webhook.tell(*many) == 204
-    assert len(suppressed(db)) == 4000
+    many = [
+        event_payload("bounce", f"e{n}", type="bounce", email=f"u{n}@x.org") for n in range(4000)
+    ]
+    assert len(request_body(*many)) > 2**19
+    assert await webhook.post_events(*many) == 204
+    assert len(suppressed_addresses(db)) == 4000
 
-    padding = " " * (2**20 - len(batch("")))
-    assert await webhook.tell(padding) == 204
-    assert await webhook.tell(padding + " ") == 413
+    padding = " " * (2**20 - len(request_body("")))
+    assert await webhook.post_events(padding) == 204
+    assert await webhook.post_events(padding + " ") == 413
     body = b"[" + b" " * 2**21
     assert await webhook.post(body, KEY.sign(body, NOON)) == 413
 
 
 async def test_a_batch_that_failed_between_two_writes_is_taken_when_it_comes_again(
-    webhook: Webhook, outbox: Heard, ctx: Context, db: Any
+    webhook: WebhookClient, outbox: RecordingOutbox, ctx: Context, db: Any
 ) -> None:
     events = (
-        event("bounce", "e1", type="bounce"),
-        event("processed", "e2", outbox_id="one"),
+        event_payload("bounce", "e1", type="bounce"),
+        event_payload("processed", "e2", outbox_id="one"),
     )
     outbox.failing = True
 
-    assert await webhook.tell(*events) == 503
-    assert (remembered(db), outbox.accepted, counted(ctx, "bounce")) == (set(), {}, 0)
+    assert await webhook.post_events(*events) == 503
+    assert (remembered_ids(db), outbox.accepted, event_counts(ctx, "bounce")) == (set(), {}, 0)
 
-    assert await webhook.tell(*events) == 204
-    assert (remembered(db), outbox.accepted) == ({"e1", "e2"}, {"one": NOON})
-    assert suppressed(db) == {"ann@example.org": "bounce"}
-    assert counted(ctx, "bounce") == 1
+    assert await webhook.post_events(*events) == 204
+    assert (remembered_ids(db), outbox.accepted) == ({"e1", "e2"}, {"one": NOON})
+    assert suppressed_addresses(db) == {"ann@example.org": "bounce"}
+    assert event_counts(ctx, "bounce") == 1
 
 
 @pytest.mark.parametrize("collection", ["email_suppressions", "email_events"])
 async def test_while_the_store_fails_sendgrid_is_told_to_come_again(
-    webhook: Webhook, db: Any, capsys: pytest.CaptureFixture[str], collection: str
+    webhook: WebhookClient, db: Any, capsys: pytest.CaptureFixture[str], collection: str
 ) -> None:
-    told = event("spamreport", "e1")
+    told = event_payload("spamreport", "e1")
     db.command("collMod", collection, validator={"never": {"$exists": True}})
-    assert await webhook.tell(told) == 503
-    assert remembered(db) == set()
+    assert await webhook.post_events(told) == 503
+    assert remembered_ids(db) == set()
     said = "".join(capsys.readouterr())
     assert '"event": "events_not_taken"' in said
     assert "example.org" not in said.lower()
 
     db.command("collMod", collection, validator={})
-    assert await webhook.tell(told) == 204
-    assert suppressed(db) == {"ann@example.org": "spam_report"}
+    assert await webhook.post_events(told) == 204
+    assert suppressed_addresses(db) == {"ann@example.org": "spam_report"}
 
 
 @pytest.mark.parametrize(
@@ -324,7 +353,11 @@ async def test_while_the_store_fails_sendgrid_is_told_to_come_again(
     ],
 )
 async def test_a_sender_who_breaks_off_or_sends_nonsense_is_no_failure_of_ours(
-    webhook: Webhook, ctx: Context, capsys: pytest.CaptureFixture[str], head: bytes, rest: bytes
+    webhook: WebhookClient,
+    ctx: Context,
+    capsys: pytest.CaptureFixture[str],
+    head: bytes,
+    rest: bytes,
 ) -> None:
     host, port = webhook.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -350,10 +383,10 @@ def _statuses(ctx: Context) -> set[str]:
 
 async def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(ctx: Context) -> None:
     signatures = EventSignatures(KEY.public, Clock(NOON))
-    events = Events(
-        signatures, ctx.store.suppressions, Heard(), ctx.metrics, Clock(NOON), body_s=0.05
+    events = SendGridWebhook(
+        signatures, ctx.store.suppressions, RecordingOutbox(), ctx.metrics, Clock(NOON), body_s=0.05
     )
-    async with listen("public", ANYWHERE, events.routes(), ctx.metrics) as url:
+    async with start_listener("public", ANY_PORT, events.routes(), ctx.metrics) as url:
         host, port = url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"POST /events/sendgrid HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n[")
@@ -363,7 +396,7 @@ async def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(ctx: Conte
 
 
 async def test_refusals_do_not_fill_the_log(
-    webhook: Webhook, capsys: pytest.CaptureFixture[str]
+    webhook: WebhookClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(20):
         assert await webhook.post(b"[]", {}) == 403
@@ -372,9 +405,12 @@ async def test_refusals_do_not_fill_the_log(
 
 
 async def test_without_a_key_or_on_the_operators_listener_there_is_no_such_route(
-    ctx: Context, opened: Opener
+    ctx: Context, open_web_server: OpenWeb
 ) -> None:
-    keyless, ask = await opened(ctx), await opened(replace(ctx, config=with_key(ctx.config)))
+    keyless, ask = (
+        await open_web_server(ctx),
+        await open_web_server(replace(ctx, config=with_key(ctx.config))),
+    )
 
     assert (await keyless("/events/sendgrid", "public", "POST")).status == 404
     assert (await ask("/events/sendgrid", "admin", "POST")).status == 404
@@ -382,6 +418,8 @@ async def test_without_a_key_or_on_the_operators_listener_there_is_no_such_route
     assert (await ask("/events/sendgrid", "public", "GET")).status == 405
 
 
-async def test_a_key_that_is_none_stops_the_start_by_name(ctx: Context, opened: Opener) -> None:
+async def test_a_key_that_is_none_stops_the_start_by_name(
+    ctx: Context, open_web_server: OpenWeb
+) -> None:
     with pytest.raises(ConfigError, match=r"emails\.sendgrid\.events_key"):
-        await opened(replace(ctx, config=with_key(ctx.config, "planted")))
+        await open_web_server(replace(ctx, config=with_key(ctx.config, "planted")))

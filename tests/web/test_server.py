@@ -8,17 +8,17 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from chesscoach.config import Address, Web
+from chesscoach.config import ListenAddress, WebSettings
 from chesscoach.context import Context
-from chesscoach.errors import CannotListen
+from chesscoach.errors import ListenError
 from chesscoach.metrics import Metrics
-from chesscoach.web.server import listen
-from tests.web.conftest import Opener
+from chesscoach.web.server import start_listener
+from tests.web.conftest import OpenWeb
 
-ANYWHERE = Address(host="127.0.0.1", port=0)
+ANY_PORT = ListenAddress(host="127.0.0.1", port=0)
 
 
-async def raw(url: str, request: bytes) -> str:
+async def send_raw(url: str, request: bytes) -> str:
     """What comes back for these very bytes, until the other side hangs up."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -37,7 +37,7 @@ def requests(metrics: Metrics, listener: str, path: str, status: int) -> float |
 
 
 @pytest.fixture
-async def small() -> AsyncIterator[tuple[str, Metrics]]:
+async def small_server() -> AsyncIterator[tuple[str, Metrics]]:
     """A listener with a page that works, one that fails, and one that reads what it is sent."""
 
     async def fine(_: web.Request) -> web.Response:
@@ -51,15 +51,15 @@ async def small() -> AsyncIterator[tuple[str, Metrics]]:
 
     metrics = Metrics()
     routes = [web.get("/fine", fine), web.get("/broken", broken), web.post("/read", reader)]
-    async with listen("public", ANYWHERE, routes, metrics) as url:
+    async with start_listener("public", ANY_PORT, routes, metrics) as url:
         yield url, metrics
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing", "/"])
 async def test_no_answer_is_to_be_kept_or_tells_of_versions(
-    ctx: Context, opened: Opener, path: str
+    ctx: Context, open_web_server: OpenWeb, path: str
 ) -> None:
-    answer = await (await opened(ctx))(path)
+    answer = await (await open_web_server(ctx))(path)
 
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Server"] == "chesscoach"
@@ -67,28 +67,30 @@ async def test_no_answer_is_to_be_kept_or_tells_of_versions(
     assert "aiohttp" not in str(answer.headers) + answer.text
 
 
-async def test_what_is_not_there_is_a_404_in_json(ctx: Context, opened: Opener) -> None:
-    ask = await opened(ctx)
+async def test_what_is_not_there_is_a_404_in_json(ctx: Context, open_web_server: OpenWeb) -> None:
+    ask = await open_web_server(ctx)
     for path in ("/", "/nothing", "/healthz/", "/%2e%2e/etc/passwd", "/healthz%00"):
         answer = await ask(path)
         assert (answer.status, answer.body) == (404, {"error": "not found"}), path
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-async def test_other_methods_are_not_allowed(ctx: Context, opened: Opener, method: str) -> None:
-    ask = await opened(ctx)
+async def test_other_methods_are_not_allowed(
+    ctx: Context, open_web_server: OpenWeb, method: str
+) -> None:
+    ask = await open_web_server(ctx)
     for path in ("/healthz", "/readyz", "/metrics"):
         answer = await ask(path, method=method)
         assert (answer.status, answer.body) == (405, {"error": "method not allowed"})
         assert answer.headers["Allow"] == "GET,HEAD"
 
 
-async def test_metrics_are_for_the_operators_alone(ctx: Context, opened: Opener) -> None:
-    assert (await (await opened(ctx))("/metrics", "public")).status == 404
+async def test_metrics_are_for_the_operators_alone(ctx: Context, open_web_server: OpenWeb) -> None:
+    assert (await (await open_web_server(ctx))("/metrics", "public")).status == 404
 
 
-async def test_a_head_is_answered_without_a_body(ctx: Context, opened: Opener) -> None:
-    answer = await (await opened(ctx))("/healthz", method="HEAD")
+async def test_a_head_is_answered_without_a_body(ctx: Context, open_web_server: OpenWeb) -> None:
+    answer = await (await open_web_server(ctx))("/healthz", method="HEAD")
     assert (answer.status, answer.text) == (200, "")
 
 
@@ -105,12 +107,12 @@ async def test_a_head_is_answered_without_a_body(ctx: Context, opened: Opener) -
     ids=["tls", "odd version", "no colon", "long line", "long header", "many headers"],
 )
 async def test_what_cannot_be_read_is_a_400_in_json_and_counted(
-    small: tuple[str, Metrics], capsys: pytest.CaptureFixture[str], request_bytes: bytes
+    small_server: tuple[str, Metrics], capsys: pytest.CaptureFixture[str], request_bytes: bytes
 ) -> None:
-    url, metrics = small
+    url, metrics = small_server
     capsys.readouterr()
 
-    text = await raw(url, request_bytes)
+    text = await send_raw(url, request_bytes)
 
     head, _, body = text.partition("\r\n\r\n")
     assert " 400 " in head.splitlines()[0]
@@ -122,9 +124,9 @@ async def test_what_cannot_be_read_is_a_400_in_json_and_counted(
 
 
 async def test_a_page_that_fails_is_a_500_that_tells_nothing_and_a_line_of_log(
-    small: tuple[str, Metrics], capsys: pytest.CaptureFixture[str]
+    small_server: tuple[str, Metrics], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url, metrics = small
+    url, metrics = small_server
     capsys.readouterr()
     async with aiohttp.ClientSession() as session, session.get(f"{url}/broken") as reply:
         assert (reply.status, await reply.json()) == (500, {"error": "internal server error"})
@@ -137,9 +139,9 @@ async def test_a_page_that_fails_is_a_500_that_tells_nothing_and_a_line_of_log(
 
 
 async def test_requests_are_counted_by_route_whatever_was_asked_for(
-    small: tuple[str, Metrics], capsys: pytest.CaptureFixture[str]
+    small_server: tuple[str, Metrics], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url, metrics = small
+    url, metrics = small_server
     capsys.readouterr()
     async with aiohttp.ClientSession() as session:
         for path in ("/fine", "/fine?user=ann", "/ann", "/bob"):
@@ -154,8 +156,8 @@ async def test_requests_are_counted_by_route_whatever_was_asked_for(
     assert capsys.readouterr().out == "", "and not logged"
 
 
-async def test_a_body_that_is_too_large_is_refused(small: tuple[str, Metrics]) -> None:
-    url, metrics = small
+async def test_a_body_that_is_too_large_is_refused(small_server: tuple[str, Metrics]) -> None:
+    url, metrics = small_server
     async with aiohttp.ClientSession() as session:
         async with session.post(f"{url}/read", data=b"a" * 1000) as reply:
             assert await reply.json() == {"bytes": 1000}
@@ -168,7 +170,7 @@ async def test_a_body_that_is_too_large_is_refused(small: tuple[str, Metrics]) -
 async def test_closing_waits_for_no_idle_connection() -> None:
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession() as session:
-        async with listen("public", ANYWHERE, [], Metrics()) as url:
+        async with start_listener("public", ANY_PORT, [], Metrics()) as url:
             async with session.get(url):
                 pass
             host, port = url.removeprefix("http://").split(":")
@@ -188,7 +190,7 @@ async def test_closing_lets_an_answer_under_way_come_to_its_end() -> None:
         return web.json_response({"done": True})
 
     async with aiohttp.ClientSession() as session:
-        async with listen("public", ANYWHERE, [web.get("/slow", slow)], Metrics()) as url:
+        async with start_listener("public", ANY_PORT, [web.get("/slow", slow)], Metrics()) as url:
             reply = asyncio.ensure_future(session.get(f"{url}/slow"))
             await asked.wait()
             asyncio.get_running_loop().call_later(0.1, go.set)
@@ -196,7 +198,7 @@ async def test_closing_lets_an_answer_under_way_come_to_its_end() -> None:
 
 
 async def test_a_free_port_is_told_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    async with listen("admin", ANYWHERE, [], Metrics()) as url:
+    async with start_listener("admin", ANY_PORT, [], Metrics()) as url:
         line = json.loads(capsys.readouterr().out.splitlines()[-1])
 
     assert (line["event"], line["listener"], line["urls"]) == ("web_listening", "admin", [url])
@@ -204,9 +206,9 @@ async def test_a_free_port_is_told_in_the_log(capsys: pytest.CaptureFixture[str]
 
 
 async def test_an_ipv6_address_stands_in_brackets() -> None:
-    listening = listen("admin", Address(host="::1", port=0), [], Metrics())
+    listening = start_listener("admin", ListenAddress(host="::1", port=0), [], Metrics())
     if not has_ipv6():  # then it is an address like any other that cannot be had
-        with pytest.raises(CannotListen, match=r"web.admin: \[::1\]:0 "):
+        with pytest.raises(ListenError, match=r"web.admin: \[::1\]:0 "):
             await listening.__aenter__()
         return
     async with listening as url, aiohttp.ClientSession() as session, session.get(url) as reply:
@@ -223,11 +225,11 @@ def has_ipv6() -> bool:
     return True
 
 
-async def test_an_address_in_use_names_the_setting(ctx: Context, opened: Opener) -> None:
+async def test_an_address_in_use_names_the_setting(ctx: Context, open_web_server: OpenWeb) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(CannotListen) as caught:
-            await opened(ctx, web=Web(admin="127.0.0.1:0", public=address))
+        with pytest.raises(ListenError) as caught:
+            await open_web_server(ctx, web=WebSettings(admin="127.0.0.1:0", public=address))
 
     said = str(caught.value)
     assert said.startswith(f"web.public: {address} is in use by another process; set [web] public")
@@ -236,21 +238,23 @@ async def test_an_address_in_use_names_the_setting(ctx: Context, opened: Opener)
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        (Address(host="192.0.2.1", port=0), "is no address of this machine"),
-        (Address(host="no.such.host.invalid", port=0), "has an unknown host"),
+        (ListenAddress(host="192.0.2.1", port=0), "is no address of this machine"),
+        (ListenAddress(host="no.such.host.invalid", port=0), "has an unknown host"),
     ],
 )
-async def test_an_address_that_cannot_be_had_says_why(address: Address, why: str) -> None:
-    with pytest.raises(CannotListen, match=why):
-        async with listen("admin", address, [], Metrics()):
+async def test_an_address_that_cannot_be_had_says_why(address: ListenAddress, why: str) -> None:
+    with pytest.raises(ListenError, match=why):
+        async with start_listener("admin", address, [], Metrics()):
             pytest.fail("it listens")
 
 
-async def test_an_empty_address_is_not_listened_on(ctx: Context, opened: Opener) -> None:
-    ask = await opened(ctx, web=Web(admin="", public="127.0.0.1:0"))
+async def test_an_empty_address_is_not_listened_on(ctx: Context, open_web_server: OpenWeb) -> None:
+    ask = await open_web_server(ctx, web=WebSettings(admin="", public="127.0.0.1:0"))
     assert list(ask.urls) == ["public"]
-    assert (await opened(ctx, web=Web(admin="", public=""))).urls == {}
-    assert list((await opened(ctx, web=Web(admin="127.0.0.1:0"))).urls) == ["admin"]
+    assert (await open_web_server(ctx, web=WebSettings(admin="", public=""))).urls == {}
+    assert list((await open_web_server(ctx, web=WebSettings(admin="127.0.0.1:0"))).urls) == [
+        "admin"
+    ]
 
 
 async def test_opening_again_after_closing_finds_the_port_free() -> None:
@@ -258,7 +262,9 @@ async def test_opening_again_after_closing_finds_the_port_free() -> None:
     for _ in range(3):
         port = int(url.rpartition(":")[2]) if url else 0
         async with (
-            listen("admin", Address(host="127.0.0.1", port=port), [], Metrics()) as url,
+            start_listener(
+                "admin", ListenAddress(host="127.0.0.1", port=port), [], Metrics()
+            ) as url,
             aiohttp.ClientSession() as session,
             session.get(url),
         ):

@@ -6,51 +6,55 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.config import Emails
+from chesscoach.config import EmailSettings
 from chesscoach.context import Context
-from chesscoach.emails.unsubscribe_links import Links
+from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 from tests.conftest import NOON, Clock
-from tests.web.conftest import Asker, Opener
+from tests.web.conftest import HttpClient, OpenWeb
 
-EMAILS = Emails(public_url="https://mail.example.org", signing_key="newest,older")
-ON = {"game_analyzed": True, "weekly_summary": True, "weakness_alert": False}
-OFF = ON | {"weekly_summary": False}
+EMAILS = EmailSettings(public_url="https://mail.example.org", signing_key="newest,older")
+SUBSCRIBED = {"game_analyzed": True, "weekly_summary": True, "weakness_alert": False}
+UNSUBSCRIBED = SUBSCRIBED | {"weekly_summary": False}
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
-def path(user_id: str = "ann", *, key: str = "newest", days_ago: int = 0) -> str:
+def link_path(user_id: str = "ann", *, key: str = "newest", days_ago: int = 0) -> str:
     """What a link of so many days ago asks for."""
     clock = Clock(NOON)
     clock.move(days=-days_ago)
-    made = Links(EMAILS.public_url, [key], EMAILS.links_days, clock)
-    return urlsplit(made.unsubscribe(user_id, "weekly_summary")).path
+    made = UnsubscribeLinks(EMAILS.public_url, [key], EMAILS.links_days, clock)
+    return urlsplit(made.url(user_id, "weekly_summary")).path
 
 
 @pytest.fixture
-async def ask(ctx: Context, db: Any, opened: Opener) -> Asker:
+async def http_client(ctx: Context, db: Any, open_web_server: OpenWeb) -> HttpClient:
     """The listeners, with a signing key, and one user."""
-    db.users.insert_one({"user_id": "ann", "email_notifications": ON})
+    db.users.insert_one({"user_id": "ann", "email_notifications": SUBSCRIBED})
     config = replace(ctx.config, emails=EMAILS)
-    asker: Asker = await opened(replace(ctx, config=config, now=Clock(NOON)))
+    asker: HttpClient = await open_web_server(replace(ctx, config=config, now=Clock(NOON)))
     return asker
 
 
-def setting(db: Any, user_id: str = "ann") -> object:
+def stored_setting(db: Any, user_id: str = "ann") -> object:
     return db.users.find_one({"user_id": user_id}).get("email_notifications")
 
 
-async def test_a_hundred_gets_change_nothing_and_one_post_does(ask: Asker, db: Any) -> None:
+async def test_a_hundred_gets_change_nothing_and_one_post_does(
+    http_client: HttpClient, db: Any
+) -> None:
     for n in range(100):
-        answer = await ask(path(), "public", method="HEAD" if n % 4 == 0 else "GET")
+        answer = await http_client(link_path(), "public", method="HEAD" if n % 4 == 0 else "GET")
         assert answer.status == 200
-    assert setting(db) == ON
+    assert stored_setting(db) == SUBSCRIBED
 
-    assert (await ask(path(), "public", method="POST")).status == 200
-    assert setting(db) == OFF
+    assert (await http_client(link_path(), "public", method="POST")).status == 200
+    assert stored_setting(db) == UNSUBSCRIBED
 
 
-async def test_the_page_asks_by_a_form_that_posts_to_its_own_address(ask: Asker) -> None:
-    page = await ask(path(), "public")
+async def test_the_page_asks_by_a_form_that_posts_to_its_own_address(
+    http_client: HttpClient,
+) -> None:
+    page = await http_client(link_path(), "public")
 
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     (form,) = re.findall(r"<form[^>]*>", page.text)
@@ -79,72 +83,74 @@ def _multipart() -> aiohttp.FormData:
     ids=["form", "multipart", "empty", "bytes", "json", "large", "browser"],
 )
 async def test_one_post_of_whatever_body_unsubscribes_and_may_be_repeated(
-    ask: Asker, db: Any, given: dict[str, Any]
+    http_client: HttpClient, db: Any, given: dict[str, Any]
 ) -> None:
     for _ in range(3):
         fresh = {key: value() if callable(value) else value for key, value in given.items()}
-        answer = await ask(path(), "public", "POST", allow_redirects=False, **fresh)
+        answer = await http_client(link_path(), "public", "POST", allow_redirects=False, **fresh)
 
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/html")
         assert "Unsubscribed" in answer.text
-        assert setting(db) == OFF
+        assert stored_setting(db) == UNSUBSCRIBED
 
 
-@pytest.mark.parametrize("before", [ON, True, False, None])
+@pytest.mark.parametrize("before", [SUBSCRIBED, True, False, None])
 async def test_it_works_on_every_form_of_the_setting_and_on_nobody_else(
-    ask: Asker, ctx: Context, db: Any, before: object
+    http_client: HttpClient, ctx: Context, db: Any, before: object
 ) -> None:
     rest: dict[str, object] = {} if before is None else {"email_notifications": before}
     db.users.insert_many([{"user_id": "bob", **rest}, {"user_id": "cem", **rest}])
 
-    assert (await ask(path("bob"), "public", method="POST")).status == 200
+    assert (await http_client(link_path("bob"), "public", method="POST")).status == 200
 
-    assert await ctx.store.subscriptions.wanted(["bob"], "weekly_summary") == set()
-    assert (setting(db, "cem"), setting(db)) == (before, ON)
+    assert await ctx.store.subscriptions.subscribed(["bob"], "weekly_summary") == set()
+    assert (stored_setting(db, "cem"), stored_setting(db)) == (before, SUBSCRIBED)
     if before is not False:
-        others = ON if before == ON else {"game_analyzed": True, "weakness_alert": True}
-        assert setting(db, "bob") == others | {"weekly_summary": False}
+        others = (
+            SUBSCRIBED if before == SUBSCRIBED else {"game_analyzed": True, "weakness_alert": True}
+        )
+        assert stored_setting(db, "bob") == others | {"weekly_summary": False}
 
 
 async def test_a_link_that_an_older_key_signed_counts_and_one_of_another_key_does_not(
-    ask: Asker, db: Any
+    http_client: HttpClient, db: Any
 ) -> None:
-    assert (await ask(path(key="forged"), "public", method="POST")).status == 403
-    assert setting(db) == ON
-    assert (await ask(path(key="older"), "public", method="POST")).status == 200
-    assert setting(db) == OFF
+    assert (await http_client(link_path(key="forged"), "public", method="POST")).status == 403
+    assert stored_setting(db) == SUBSCRIBED
+    assert (await http_client(link_path(key="older"), "public", method="POST")).status == 200
+    assert stored_setting(db) == UNSUBSCRIBED
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_what_cannot_be_acted_on_gets_a_clear_page_and_changes_nothing(
-    ask: Asker, db: Any, method: str
+    http_client: HttpClient, db: Any, method: str
 ) -> None:
-    token = path()
+    token = link_path()
     swapped = token[:-1] + ("A" if token[-1] != "A" else "B")
     cases = {
         swapped: (403, "changed on its way"),
         token.replace("/unsubscribe/", "/unsubscribe/W"): (403, "changed on its way"),
-        path(days_ago=367): (403, "too old"),
+        link_path(days_ago=367): (403, "too old"),
         "/unsubscribe/x": (404, "none of ours"),
         "/unsubscribe/%3Cscript%3E": (404, "none of ours"),
         f"{token}%0d%0aSet-Cookie:a=b": (404, "none of ours"),
-        path("gone"): (404, "no such player"),
+        link_path("gone"): (404, "no such player"),
     }
     for asked, (status, said) in cases.items():
-        answer = await ask(asked, "public", method=method)
+        answer = await http_client(asked, "public", method=method)
 
         assert (answer.status, said in answer.text) == (status, True), said
         assert answer.headers["Content-Type"].startswith("text/html")
         assert "<script" not in answer.text
-    assert setting(db) == ON
+    assert stored_setting(db) == SUBSCRIBED
     assert db.users.count_documents({}) == 1
 
 
-async def test_no_page_sets_a_cookie_or_loads_or_tells_anything(ask: Asker) -> None:
-    for asked in (path(), path("gone"), path(days_ago=400), "/unsubscribe/x"):
+async def test_no_page_sets_a_cookie_or_loads_or_tells_anything(http_client: HttpClient) -> None:
+    for asked in (link_path(), link_path("gone"), link_path(days_ago=400), "/unsubscribe/x"):
         for method in ("GET", "HEAD", "POST"):
-            headers = (await ask(asked, "public", method)).headers
+            headers = (await http_client(asked, "public", method)).headers
 
             assert "Set-Cookie" not in headers
             assert "Location" not in headers
@@ -157,46 +163,51 @@ async def test_no_page_sets_a_cookie_or_loads_or_tells_anything(ask: Asker) -> N
             assert headers["Cache-Control"] == "no-store"
 
 
-async def test_a_head_has_no_body_and_other_methods_are_not_allowed(ask: Asker) -> None:
-    head = await ask(path(), "public", method="HEAD")
+async def test_a_head_has_no_body_and_other_methods_are_not_allowed(
+    http_client: HttpClient,
+) -> None:
+    head = await http_client(link_path(), "public", method="HEAD")
     assert (head.status, head.text) == (200, "")
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
-        assert (await ask(path(), "public", method)).status == 405
+        assert (await http_client(link_path(), "public", method)).status == 405
 
 
 async def test_without_a_key_or_on_the_operators_listener_there_is_no_such_page(
-    ask: Asker, ctx: Context, db: Any, opened: Opener
+    http_client: HttpClient, ctx: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
-    keyless = await opened(ctx)
+    keyless = await open_web_server(ctx)
     for method in ("GET", "POST"):
-        for answer in (await keyless(path(), "public", method), await ask(path(), "admin", method)):
+        for answer in (
+            await keyless(link_path(), "public", method),
+            await http_client(link_path(), "admin", method),
+        ):
             assert (answer.status, answer.body) == (404, {"error": "not found"})
-    assert setting(db) == ON
+    assert stored_setting(db) == SUBSCRIBED
 
 
 async def test_while_the_store_fails_he_is_told_to_come_again(
-    ask: Asker, db: Any, capsys: pytest.CaptureFixture[str]
+    http_client: HttpClient, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     db.command("collMod", "users", validator={"email_notifications.weekly_summary": True})
-    answer = await ask(path(), "public", method="POST")
+    answer = await http_client(link_path(), "public", method="POST")
 
     assert (answer.status, answer.body) == (503, {"error": "service unavailable"})
-    assert setting(db) == ON
+    assert stored_setting(db) == SUBSCRIBED
     assert '"event": "unsubscribe_failed"' in "".join(capsys.readouterr())
     db.command("collMod", "users", validator={})
-    assert (await ask(path(), "public", method="POST")).status == 200
-    assert setting(db) == OFF
+    assert (await http_client(link_path(), "public", method="POST")).status == 200
+    assert stored_setting(db) == UNSUBSCRIBED
 
 
 async def test_requests_are_counted_by_route_and_no_token_is_logged(
-    ask: Asker, capsys: pytest.CaptureFixture[str]
+    http_client: HttpClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await ask(path(), "public", method="POST")
-    metrics = (await ask("/metrics")).text
+    await http_client(link_path(), "public", method="POST")
+    metrics = (await http_client("/metrics")).text
 
     counted = 'chesscoach_http_requests_total{listener="public",path="/unsubscribe/{token}"'
     assert counted in metrics
-    token = path().rpartition("/")[2]
+    token = link_path().rpartition("/")[2]
     said = "".join(capsys.readouterr())
     assert '"event": "unsubscribed"' in said
     assert token not in said + metrics

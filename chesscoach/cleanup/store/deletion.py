@@ -17,13 +17,13 @@ from chesscoach.cleanup.rules import Rule
 from chesscoach.cleanup.store import filters
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Collection, Database, Document
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 
 _BY_ID = {"_id": 1}
-_SHOWN = 8
+_DISPLAY_LENGTH = 8
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class ExpiredDocument(Struct, frozen=True, kw_only=True):
     """A row by its `_id`: the field that it was judged by, its value, and the instant in that.
 
     `held` are the other fields that the judgement rests on. `fresh`: it was never put back.
@@ -33,72 +33,72 @@ class Row(Struct, frozen=True, kw_only=True):
     field: str
     value: Any
     at: datetime
-    held: dict[str, Any]
-    fresh: bool = True
+    conditions: dict[str, Any]
+    deletable: bool = True
 
 
-class Page(Struct, frozen=True, kw_only=True):
+class CandidatePage(Struct, frozen=True, kw_only=True):
     """What a page holds: rows that are `over`, and the ids of `strays`, which have no instant.
 
     `next` is where the next page begins; None if this was the last.
     """
 
-    over: Sequence[Row]
-    strays: Sequence[Any]
-    next: "After | None"
+    expired: Sequence[ExpiredDocument]
+    invalid_ids: Sequence[Any]
+    next: "PageKey | None"
 
 
-class After(Struct, frozen=True, kw_only=True):
+class PageKey(Struct, frozen=True, kw_only=True):
     """A place in a walk: behind the row of that `_id`, of whatever type that is."""
 
     id: Any
 
 
-class Cleaning:
+class Deleter:
     """Pages of rows that are over, and what is done to them; in any collection."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @spoken
-    async def page(self, rule: Rule, after: After | None, size: int) -> Page:
+    @translates_errors
+    async def page(self, rule: Rule, after: PageKey | None, size: int) -> CandidatePage:
         """The next rows of a rule, from the first with None."""
-        rows = await self._found(rule, rule.match, rule.fields, after, size)
+        rows = await self._find(rule, rule.match, rule.fields, after, size)
         over, strays = [], []
         for row in rows:
             field = rule.by(row)
             at = rule.instant(row.get(field))
             if at is None:
                 strays.append(row["_id"])
-            elif rule.over(at):
-                over.append(_row(rule, row, field, at))
-        return Page(over=over, strays=strays, next=_next(rows, size))
+            elif rule.is_expired(at):
+                over.append(_to_expired(rule, row, field, at))
+        return CandidatePage(expired=over, invalid_ids=strays, next=_next(rows, size))
 
-    @spoken
-    async def texts(self, rule: Rule, after: After | None, size: int) -> Page:
+    @translates_errors
+    async def texts(self, rule: Rule, after: PageKey | None, size: int) -> CandidatePage:
         """The next rows whose field is a text that should be a date; live ones, too."""
         field = rule.repairs or ""
-        rows = await self._found(rule, filters.texts(field), (field,), after, size)
-        found = [(row, timestamps.instant(row.get(field))) for row in rows]
-        readable = [_row(rule, row, field, at) for row, at in found if at is not None]
-        return Page(over=readable, strays=(), next=_next(rows, size))
+        rows = await self._find(rule, filters.texts(field), (field,), after, size)
+        found = [(row, timestamps.parse_instant(row.get(field))) for row in rows]
+        readable = [_to_expired(rule, row, field, at) for row, at in found if at is not None]
+        return CandidatePage(expired=readable, invalid_ids=(), next=_next(rows, size))
 
-    @spoken
-    async def left(self, rule: Rule, after: After) -> int:
+    @translates_errors
+    async def count_remaining(self, rule: Rule, after: PageKey) -> int:
         """How many rows are still to be judged behind a place."""
-        stages: list[Document] = [{"$match": _behind(rule.match, after)}, {"$count": "n"}]
-        counted = await self._of(rule).aggregate(stages).to_list(1)
+        stages: list[Document] = [{"$match": _after_key(rule.match, after)}, {"$count": "n"}]
+        counted = await self._collection(rule).aggregate(stages).to_list(1)
         return int(counted[0]["n"]) if counted else 0
 
-    @spoken
-    async def delete(self, rule: Rule, rows: Sequence[Row]) -> int:
+    @translates_errors
+    async def delete(self, rule: Rule, rows: Sequence[ExpiredDocument]) -> int:
         """Deletes rows that are still over; returns how many that were.
 
         After a failover in the middle it is said again, which the driver does not do with deletes
         of many; what the first one had deleted is not counted then.
         """
-        collection, deleted = self._of(rule), 0
-        for query in _still(rows):
+        collection, deleted = self._collection(rule), 0
+        for query in _unchanged_filters(rows):
             try:
                 result = await collection.delete_many(query, hint=_BY_ID)
             except AutoReconnect:
@@ -106,18 +106,24 @@ class Cleaning:
             deleted += result.deleted_count
         return deleted
 
-    @spoken
-    async def put_back(self, rule: Rule, rows: Sequence[Row], now: datetime) -> int:
+    @translates_errors
+    async def requeue(self, rule: Rule, rows: Sequence[ExpiredDocument], now: datetime) -> int:
         """Makes queue items that are still over wait anew; returns how many that were."""
-        anew = {"status": "pending", "created_at": timestamps.text(now), "started_at": None}
-        update, put_back = {"$set": {**anew, str(rule.again): 1}}, 0
-        for query in _still(rows):
-            result = await self._of(rule).update_many({**query, str(rule.again): None}, update)
+        anew = {
+            "status": "pending",
+            "created_at": timestamps.format_instant(now),
+            "started_at": None,
+        }
+        update, put_back = {"$set": {**anew, str(rule.requeues_as): 1}}, 0
+        for query in _unchanged_filters(rows):
+            result = await self._collection(rule).update_many(
+                {**query, str(rule.requeues_as): None}, update
+            )
             put_back += result.modified_count
         return put_back
 
-    @spoken
-    async def repair(self, rule: Rule, rows: Sequence[Row]) -> int:
+    @translates_errors
+    async def repair(self, rule: Rule, rows: Sequence[ExpiredDocument]) -> int:
         """Turns texts that are as they were read into dates; returns how many that were."""
         if not rows:
             return 0
@@ -129,56 +135,61 @@ class Cleaning:
             )
             for row in rows
         ]
-        result = await self._of(rule).bulk_write(updates, ordered=False)
+        result = await self._collection(rule).bulk_write(updates, ordered=False)
         return int(result.modified_count)
 
-    async def _found(
-        self, rule: Rule, match: Document, fields: Sequence[str], after: After | None, size: int
+    async def _find(
+        self, rule: Rule, match: Document, fields: Sequence[str], after: PageKey | None, size: int
     ) -> list[Document]:
         stages: list[Document] = [
-            {"$match": match if after is None else _behind(match, after)},
+            {"$match": match if after is None else _after_key(match, after)},
             {"$sort": _BY_ID},
             {"$limit": size},
             {"$project": dict.fromkeys(fields, 1)},
         ]
-        rows: list[Document] = await self._of(rule).aggregate(stages).to_list(None)
+        rows: list[Document] = await self._collection(rule).aggregate(stages).to_list(None)
         return rows
 
-    def _of(self, rule: Rule) -> Collection:
+    def _collection(self, rule: Rule) -> Collection:
         return self._database[rule.collection]
 
 
-def shown(rule: Rule, id: Any) -> str:
+def display_id(rule: Rule, id: Any) -> str:
     """A row's `_id` for people; of one that may be a secret itself no more than its beginning."""
     if rule.secret and isinstance(id, str | bytes):
-        return f"{str(id)[:_SHOWN]}…"
+        return f"{str(id)[:_DISPLAY_LENGTH]}…"
     return str(id)[:80]
 
 
-def _behind(match: Document, after: After) -> Document:
+def _after_key(match: Document, after: PageKey) -> Document:
     # A comparison in a plain filter keeps to one type of BSON; this one goes on to the next.
     return {"$and": [match, {"$expr": {"$gt": ["$_id", {"$literal": after.id}]}}]}
 
 
-def _next(rows: Sequence[Document], size: int) -> After | None:
-    return After(id=rows[-1]["_id"]) if len(rows) == size else None
+def _next(rows: Sequence[Document], size: int) -> PageKey | None:
+    return PageKey(id=rows[-1]["_id"]) if len(rows) == size else None
 
 
-def _row(rule: Rule, row: Document, field: str, at: datetime) -> Row:
-    fresh = rule.again is None or row.get(rule.again) is None
-    return Row(
-        id=row["_id"], field=field, value=row[field], at=at, held=rule.holds(row), fresh=fresh
+def _to_expired(rule: Rule, row: Document, field: str, at: datetime) -> ExpiredDocument:
+    fresh = rule.requeues_as is None or row.get(rule.requeues_as) is None
+    return ExpiredDocument(
+        id=row["_id"],
+        field=field,
+        value=row[field],
+        at=at,
+        conditions=rule.conditions(row),
+        deletable=fresh,
     )
 
 
-def _still(rows: Sequence[Row]) -> list[Document]:
+def _unchanged_filters(rows: Sequence[ExpiredDocument]) -> list[Document]:
     """Filters for rows that are still over: one for all that were judged in the same way."""
-    alike: dict[tuple[str, str], list[Row]] = {}
+    alike: dict[tuple[str, str], list[ExpiredDocument]] = {}
     for row in rows:
-        alike.setdefault((row.field, str(row.held)), []).append(row)
+        alike.setdefault((row.field, str(row.conditions)), []).append(row)
     return [
         {
-            **group[0].held,
+            **group[0].conditions,
             "_id": {"$in": [row.id for row in group]},
             field: {"$in": [row.value for row in group]},
         }

@@ -1,7 +1,7 @@
 """A stand-in for SendGrid on loopback: it enforces the documented rules, and reports events."""
 
-from chesscoach.demo.fake_sendgrid.faults import Fault
-from chesscoach.demo.fake_sendgrid.server import Accepted, SendGridStandIn
-from chesscoach.demo.fake_sendgrid.webhook import Events
+from chesscoach.demo.fake_sendgrid.faults import SendGridFault
+from chesscoach.demo.fake_sendgrid.server import AcceptedEmail, FakeSendGrid
+from chesscoach.demo.fake_sendgrid.webhook import WebhookSender
 
-__all__ = ["Accepted", "Events", "Fault", "SendGridStandIn"]
+__all__ = ["AcceptedEmail", "FakeSendGrid", "SendGridFault", "WebhookSender"]

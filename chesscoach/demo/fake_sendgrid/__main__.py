@@ -12,10 +12,10 @@ from typing import TextIO
 
 import click
 
-from chesscoach.demo.fake_sendgrid.server import SendGridStandIn
+from chesscoach.demo.fake_sendgrid.server import FakeSendGrid
 
 
-async def serve(port: int, stand_in: SendGridStandIn) -> None:
+async def serve(port: int, stand_in: FakeSendGrid) -> None:
     """Answers until a signal comes."""
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,7 +42,7 @@ def main(port: int, delay_s: float, key: str, record: Path | None) -> None:
         if record is not None:
             file = stack.enter_context(record.open("a", encoding="utf-8"))
         # Not kept: a benchmark's hundred thousand mails would fill the memory.
-        stand_in = SendGridStandIn(key=key, delay_s=delay_s, keep=False, record=file)
+        stand_in = FakeSendGrid(key=key, delay_s=delay_s, keep=False, record=file)
         asyncio.run(serve(port, stand_in))
 
 

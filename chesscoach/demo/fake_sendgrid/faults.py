@@ -7,9 +7,9 @@ from typing import Literal, NoReturn
 
 from aiohttp import web
 
-from chesscoach.demo.fake_sendgrid.validation import Complaint
+from chesscoach.demo.fake_sendgrid.validation import FieldError
 
-Fault = Literal[
+SendGridFault = Literal[
     "400", "401", "403", "404", "413", "429", "500", "503", "302", "credits", "html", "garbage",
     "reset", "cut", "hang", "lost", "late",
 ]  # fmt: skip
@@ -25,7 +25,7 @@ Fault = Literal[
 
 REVOKED = "The provided authorization grant is invalid, expired, or revoked"
 UNVERIFIED = "The from address does not match a verified Sender Identity."
-_WORDS = {
+_ERROR_MESSAGES = {
     "401": REVOKED,
     "403": UNVERIFIED,
     "404": "The resource you are trying to locate does not exist.",
@@ -34,22 +34,24 @@ _WORDS = {
     "503": "We are not available at the moment.",
     "credits": "Maximum credits exceeded",
 }
-_PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+_PAGE_TEMPLATE = (
+    "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+)
 
 
-def errors(status: int, wrong: list[Complaint]) -> web.Response:
+def error_response(status: int, wrong: list[FieldError]) -> web.Response:
     """A reply in SendGrid's form."""
     listed = [{"message": message, "field": field, "help": None} for message, field in wrong]
     return web.json_response({"errors": listed}, status=status)
 
 
-def page(status: int, title: str) -> web.Response:
+def proxy_error_page(status: int, title: str) -> web.Response:
     """A reply of the proxy before it."""
-    return web.Response(status=status, text=_PAGE.format(title), content_type="text/html")
+    return web.Response(status=status, text=_PAGE_TEMPLATE.format(title), content_type="text/html")
 
 
-async def spoilt(
-    request: web.Request, fault: Fault | None, *, to: str, reset_s: float
+async def inject_fault(
+    request: web.Request, fault: SendGridFault | None, *, to: str, reset_s: float
 ) -> web.Response | None:
     """What happens in place of taking a mail, if something does.
 
@@ -62,27 +64,27 @@ async def spoilt(
     if fault in (None, "lost", "late"):
         return None
     if fault == "garbage":
-        _babble(request)
+        _garbage_response(request)
     if fault == "hang":
-        await forsaken(request)
+        await wait_for_disconnect(request)
     if fault in ("reset", "cut", "hang"):
-        cut(request)
-    return _reply(fault, to, reset_s)
+        reset_connection(request)
+    return _fault_response(fault, to, reset_s)
 
 
-def _reply(fault: str, to: str, reset_s: float) -> web.Response:
+def _fault_response(fault: str, to: str, reset_s: float) -> web.Response:
     if fault == "html":
-        return page(200, "Welcome")
+        return proxy_error_page(200, "Welcome")
     if fault == "302":
         return web.Response(status=302, headers={"Location": "/elsewhere"})
     if fault == "413":
-        return page(413, "413 Request Entity Too Large")
+        return proxy_error_page(413, "413 Request Entity Too Large")
     if fault == "400":
         wrong = f"Does not contain a valid address: {to}"
-        return errors(400, [(wrong, "personalizations.0.to.0.email")])
+        return error_response(400, [(wrong, "personalizations.0.to.0.email")])
     if fault == "credits":
-        return errors(401, [(_WORDS[fault], None)])
-    response = errors(int(fault), [(_WORDS[fault], None)])
+        return error_response(401, [(_ERROR_MESSAGES[fault], None)])
+    response = error_response(int(fault), [(_ERROR_MESSAGES[fault], None)])
     if fault == "429":
         response.headers["X-RateLimit-Limit"] = "600"
         response.headers["X-RateLimit-Remaining"] = "0"
@@ -90,20 +92,20 @@ def _reply(fault: str, to: str, reset_s: float) -> web.Response:
     return response
 
 
-async def forsaken(request: web.Request) -> None:
+async def wait_for_disconnect(request: web.Request) -> None:
     """Waits until the client has gone."""
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  # a transport sets no event
         await asyncio.sleep(0.02)
 
 
-def cut(request: web.Request) -> NoReturn:
+def reset_connection(request: web.Request) -> NoReturn:
     """Resets the connection."""
     if request.transport is not None:
         request.transport.abort()
     raise ConnectionResetError
 
 
-def _babble(request: web.Request) -> NoReturn:
+def _garbage_response(request: web.Request) -> NoReturn:
     if request.transport is not None:
         request.transport.write(b"This is not HTTP\r\n\r\n")
         request.transport.close()

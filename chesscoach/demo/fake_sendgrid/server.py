@@ -13,11 +13,11 @@ from aiohttp import web
 from msgspec import Struct
 
 from chesscoach.demo.fake_sendgrid import faults, validation
-from chesscoach.demo.fake_sendgrid.faults import Fault
-from chesscoach.demo.fake_sendgrid.webhook import EventKind, Events, event
+from chesscoach.demo.fake_sendgrid.faults import SendGridFault
+from chesscoach.demo.fake_sendgrid.webhook import EventKind, WebhookSender, event
 
 
-class Accepted(Struct, frozen=True, kw_only=True):
+class AcceptedEmail(Struct, frozen=True, kw_only=True):
     """A mail to one recipient that was taken at `at`, in Unix seconds, under `message_id`."""
 
     outbox_id: str
@@ -28,7 +28,7 @@ class Accepted(Struct, frozen=True, kw_only=True):
     at: float
 
 
-class SendGridStandIn:
+class FakeSendGrid:
     """SendGrid on loopback.
 
     `accepted` is what it took, unless `keep` is false; `requests` counts all that came in,
@@ -49,14 +49,14 @@ class SendGridStandIn:
         keep: bool = True,
         record: TextIO | None = None,
     ) -> None:
-        self.accepted: list[Accepted] = []
+        self.accepted: list[AcceptedEmail] = []
         self.requests = 0
-        self.rehearsed = 0
+        self.sandboxed = 0
         self.in_flight = 0
-        self.most_in_flight = 0
+        self.max_in_flight = 0
         self.agents: set[str] = set()
-        self.faults: deque[Fault | None] = deque()
-        self.decide: Callable[[dict[str, Any]], Fault | None] | None = None
+        self.faults: deque[SendGridFault | None] = deque()
+        self.decide: Callable[[dict[str, Any]], SendGridFault | None] | None = None
         self.senders: frozenset[str] | None = None
         self.scopes = ["mail.send", "sender_verification_eligible", "2fa_required"]
         self.asked = 0
@@ -64,7 +64,7 @@ class SendGridStandIn:
         self.reset_s = 1.0
         self.key = key
         self.url = ""
-        self.events = Events()
+        self.events = WebhookSender()
         self._keep = keep
         self._record = record
 
@@ -73,7 +73,9 @@ class SendGridStandIn:
         """The verification key of its Event Webhook, as SendGrid shows it: DER in base64."""
         return self.events.key
 
-    def event(self, kind: EventKind, mail: Accepted, at: float | None = None) -> dict[str, Any]:
+    def event(
+        self, kind: EventKind, mail: AcceptedEmail, at: float | None = None
+    ) -> dict[str, Any]:
         """An event about a mail that was taken; as `events.event` makes it."""
         return event(
             kind,
@@ -93,7 +95,7 @@ class SendGridStandIn:
         """Answers on 127.0.0.1 while it is entered; `url` tells where."""
         app = web.Application(client_max_size=validation.MAX_BYTES - 1)
         app.add_routes(
-            [web.post("/v3/mail/send", self._counted), web.get("/v3/scopes", self._told_scopes)]
+            [web.post("/v3/mail/send", self._count_request), web.get("/v3/scopes", self._scopes)]
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -104,10 +106,10 @@ class SendGridStandIn:
         finally:
             await runner.cleanup()
 
-    async def _counted(self, request: web.Request) -> web.StreamResponse:
+    async def _count_request(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         self.agents.add(request.headers.get("User-Agent", ""))
         try:
             return await self._answer(request)
@@ -117,70 +119,70 @@ class SendGridStandIn:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         fault = self.faults.popleft() if self.faults else None
         if fault == "reset":
-            faults.cut(request)
+            faults.reset_connection(request)
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return faults.page(413, "413 Request Entity Too Large")
+            return faults.proxy_error_page(413, "413 Request Entity Too Large")
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        mail = _decoded(body)
-        if refused := self._turned_away(request) or self._objection(mail):
+        mail = _decode(body)
+        if refused := self._reject_request(request) or self._reject_payload(mail):
             return refused
         if fault is None and self.decide is not None:
             fault = self.decide(mail)
         to = validation.recipients(mail)[0]
-        if spoilt := await faults.spoilt(request, fault, to=to, reset_s=self.reset_s):
+        if spoilt := await faults.inject_fault(request, fault, to=to, reset_s=self.reset_s):
             return spoilt
-        return await self._taken(request, mail, fault)
+        return await self._accept(request, mail, fault)
 
-    async def _told_scopes(self, request: web.Request) -> web.StreamResponse:
+    async def _scopes(self, request: web.Request) -> web.StreamResponse:
         """What its key may do."""
         self.asked += 1
         fault = self.faults.popleft() if self.faults else None
         if request.headers.get("Authorization") != f"Bearer {self.key}":
-            return faults.errors(401, [(faults.REVOKED, None)])
-        if spoilt := await faults.spoilt(request, fault, to="", reset_s=self.reset_s):
+            return faults.error_response(401, [(faults.REVOKED, None)])
+        if spoilt := await faults.inject_fault(request, fault, to="", reset_s=self.reset_s):
             return spoilt
         return web.json_response({"scopes": self.scopes})
 
-    def _turned_away(self, request: web.Request) -> web.Response | None:
+    def _reject_request(self, request: web.Request) -> web.Response | None:
         """The reply to a request that is wrong whatever it carries."""
         if request.headers.get("Authorization") != f"Bearer {self.key}":
-            return faults.errors(401, [(faults.REVOKED, None)])
+            return faults.error_response(401, [(faults.REVOKED, None)])
         if request.content_type != "application/json":
-            return faults.errors(415, [("Content-Type should be application/json.", None)])
+            return faults.error_response(415, [("Content-Type should be application/json.", None)])
         if "Accept" not in request.headers:
-            return faults.errors(406, [("Accept is missing.", None)])
+            return faults.error_response(406, [("Accept is missing.", None)])
         return None
 
-    def _objection(self, mail: Any) -> web.Response | None:
+    def _reject_payload(self, mail: Any) -> web.Response | None:
         """The reply to a payload that is not as it must be."""
-        if wrong := validation.complaints(mail):
-            return faults.errors(400, wrong)
+        if wrong := validation.field_errors(mail):
+            return faults.error_response(400, wrong)
         if self.senders is not None and mail["from"]["email"] not in self.senders:
-            return faults.errors(403, [(faults.UNVERIFIED, "from")])
+            return faults.error_response(403, [(faults.UNVERIFIED, "from")])
         return None
 
-    async def _taken(
-        self, request: web.Request, mail: dict[str, Any], fault: Fault | None
+    async def _accept(
+        self, request: web.Request, mail: dict[str, Any], fault: SendGridFault | None
     ) -> web.Response:
         """The reply to a mail with which nothing is wrong."""
-        if validation.rehearsal(mail):
-            self.rehearsed += 1
+        if validation.is_sandboxed(mail):
+            self.sandboxed += 1
             return web.Response(status=200)
-        message_id = self._keep_it(mail)
+        message_id = self._record_email(mail)
         if fault == "late":
-            await faults.forsaken(request)
+            await faults.wait_for_disconnect(request)
         if fault in ("late", "lost"):
-            faults.cut(request)
+            faults.reset_connection(request)
         return web.Response(status=202, headers={"X-Message-Id": message_id})
 
-    def _keep_it(self, mail: dict[str, Any]) -> str:
+    def _record_email(self, mail: dict[str, Any]) -> str:
         """Keeps a mail, once for each personalization; the id of the request."""
         message_id = uuid4().hex[:22]
         for one in mail["personalizations"]:
-            taken = Accepted(
+            taken = AcceptedEmail(
                 outbox_id=(mail.get("custom_args", {}) | one.get("custom_args", {})).get(
                     "outbox_id", ""
                 ),
@@ -198,7 +200,7 @@ class SendGridStandIn:
         return message_id
 
 
-def _decoded(body: bytes) -> Any:
+def _decode(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):

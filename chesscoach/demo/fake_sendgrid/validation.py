@@ -7,7 +7,7 @@ are our own.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Complaint = tuple[str, str | None]
+FieldError = tuple[str, str | None]
 """What is wrong, and with which field (None: with the whole)."""
 
 MAX_BYTES = 30_000_000
@@ -35,7 +35,7 @@ _RESERVED = frozenset(
 _ORDER = ("text/plain", "text/x-amp-html", "text/html")
 
 
-def complaints(mail: Any) -> list[Complaint]:
+def field_errors(mail: Any) -> list[FieldError]:
     """Everything that is wrong with a decoded payload; nothing if it would be taken."""
     if not isinstance(mail, dict):
         return [("the body must be a JSON object", None)]
@@ -64,7 +64,7 @@ def recipients(mail: Mapping[str, Any]) -> list[str]:
     return [str(who.get("email", "")) for who in people if isinstance(who, dict)]
 
 
-def rehearsal(mail: Mapping[str, Any]) -> bool:
+def is_sandboxed(mail: Mapping[str, Any]) -> bool:
     """Whether a valid payload asks for sandbox mode."""
     return bool(mail.get("mail_settings", {}).get("sandbox_mode", {}).get("enable"))
 
@@ -73,7 +73,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _person(who: Any, field: str) -> Iterator[Complaint]:
+def _person(who: Any, field: str) -> Iterator[FieldError]:
     if not isinstance(who, dict):
         yield "an object with an address is required", field
         return
@@ -86,13 +86,13 @@ def _person(who: Any, field: str) -> Iterator[Complaint]:
         yield "a name is a string without semicolon and comma", f"{field}.name"
 
 
-def _sender(sender: Any) -> Iterator[Complaint]:
+def _sender(sender: Any) -> Iterator[FieldError]:
     yield from _person(sender, "from")
     if isinstance(sender, dict) and not str(sender.get("email")).isascii():
         yield "the sender's address must be ASCII", "from.email"
 
 
-def _personalizations(mail: Mapping[str, Any]) -> Iterator[Complaint]:
+def _personalizations(mail: Mapping[str, Any]) -> Iterator[FieldError]:
     listed = mail.get("personalizations")
     if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_RECIPIENTS:
         yield f"1 to {MAX_RECIPIENTS} are required", "personalizations"
@@ -117,7 +117,7 @@ def _personalizations(mail: Mapping[str, Any]) -> Iterator[Complaint]:
         yield "each address may be there once", "personalizations"
 
 
-def _subject(mail: Mapping[str, Any]) -> Iterator[Complaint]:
+def _subject(mail: Mapping[str, Any]) -> Iterator[FieldError]:
     own = [
         one.get("subject") for one in _list(mail.get("personalizations")) if isinstance(one, dict)
     ]
@@ -128,7 +128,7 @@ def _subject(mail: Mapping[str, Any]) -> Iterator[Complaint]:
         yield "required", "subject"
 
 
-def _content(mail: Mapping[str, Any]) -> Iterator[Complaint]:
+def _content(mail: Mapping[str, Any]) -> Iterator[FieldError]:
     parts = _list(mail.get("content"))
     if not parts and "template_id" not in mail:
         yield "required, unless there is a template", "content"
@@ -143,7 +143,7 @@ def _content(mail: Mapping[str, Any]) -> Iterator[Complaint]:
         yield f"the order is {', '.join(_ORDER)}", "content"
 
 
-def _headers(headers: Any, field: str) -> Iterator[Complaint]:
+def _headers(headers: Any, field: str) -> Iterator[FieldError]:
     if not isinstance(headers, dict):
         yield "an object is required", field
         return
@@ -154,7 +154,7 @@ def _headers(headers: Any, field: str) -> Iterator[Complaint]:
             yield "a header has an ASCII name and a string", f"{field}.{name}"
 
 
-def _custom_args(common: Any, own: Any, field: str) -> Iterator[Complaint]:
+def _custom_args(common: Any, own: Any, field: str) -> Iterator[FieldError]:
     if not isinstance(common, dict) or not isinstance(own, dict):
         yield "an object is required", f"{field}.custom_args"
         return
@@ -165,14 +165,14 @@ def _custom_args(common: Any, own: Any, field: str) -> Iterator[Complaint]:
         yield f"less than {MAX_CUSTOM_BYTES} bytes in all", f"{field}.custom_args"
 
 
-def _categories(listed: Any) -> Iterator[Complaint]:
+def _categories(listed: Any) -> Iterator[FieldError]:
     if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
         yield "a list of strings", "categories"
     elif len(listed) > 10 or len(set(listed)) < len(listed) or any(len(o) > 255 for o in listed):
         yield "at most 10, each once, of 255 characters at most", "categories"
 
 
-def _settings(settings: Any, field: str) -> Iterator[Complaint]:
+def _settings(settings: Any, field: str) -> Iterator[FieldError]:
     if not isinstance(settings, dict):
         yield "an object is required", field
         return

@@ -25,8 +25,8 @@ EventKind = Literal[
 
 SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
-_PATIENCE_S = 10
-_MORE: dict[str, dict[str, str]] = {
+_POST_TIMEOUT_S = 10
+_EXTRA_FIELDS: dict[str, dict[str, str]] = {
     "delivered": {"response": "250 OK"},
     "deferred": {"response": "451 try again later", "attempt": "1"},
     "bounce": {
@@ -45,7 +45,7 @@ _MORE: dict[str, dict[str, str]] = {
 }
 
 
-class Events:
+class WebhookSender:
     """A signer and poster of events with a key of its own; `key` is the public half."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Events:
         der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self.key = base64.b64encode(der).decode()
 
-    def signed(self, body: bytes, timestamp: str | None = None) -> dict[str, str]:
+    def sign(self, body: bytes, timestamp: str | None = None) -> dict[str, str]:
         """The headers of a body; the timestamp is in Unix seconds, now unless it is given."""
         at = str(int(time.time())) if timestamp is None else timestamp
         signature = self._private.sign(at.encode() + body, ec.ECDSA(hashes.SHA256()))
@@ -71,8 +71,8 @@ class Events:
         """Posts a batch; the status of the reply. Events come again if they are listed again."""
         body = batch(events)
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PATIENCE_S)) as session,
-            session.post(url, data=body, headers=self.signed(body, timestamp)) as response,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_POST_TIMEOUT_S)) as session,
+            session.post(url, data=body, headers=self.sign(body, timestamp)) as response,
         ):
             return response.status
 
@@ -105,7 +105,7 @@ def event(
         "sg_event_id": base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("="),
         "sg_message_id": f"{message_id or uuid4().hex[:22]}.recvd-5d8f-1-{uuid4().hex[:8]}.0",
     }
-    return told | _MORE.get(kind, {}) | ({"outbox_id": outbox_id} if outbox_id else {})
+    return told | _EXTRA_FIELDS.get(kind, {}) | ({"outbox_id": outbox_id} if outbox_id else {})
 
 
 def batch(events: Sequence[Mapping[str, Any]]) -> bytes:

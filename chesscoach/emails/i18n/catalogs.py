@@ -12,11 +12,11 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
 
-from chesscoach.config import Emails
-from chesscoach.emails.i18n.localizer import Tongue
+from chesscoach.config import EmailSettings
+from chesscoach.emails.i18n.localizer import Localizer
 from chesscoach.errors import ConfigError
 
-OURS = Path(__file__).parents[1] / "locales"
+BUILTIN_LOCALES = Path(__file__).parents[1] / "locales"
 _NAME = re.compile(r"([a-z]{2,3})(?:[_-]([A-Za-z]{2,4}))?", re.ASCII)
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _ENGLISH = {"en": "en_GB", "en_US": "en_US"}
@@ -26,17 +26,17 @@ _ENGLISH = {"en": "en_GB", "en_US": "en_US"}
 class Catalogs:
     """All languages there are, read once."""
 
-    def __init__(self, emails: Emails) -> None:
+    def __init__(self, emails: EmailSettings) -> None:
         """Reads the package's catalogs and those of `[emails] locales_dir`, which win.
 
         Raises:
             ConfigError: a file cannot be used, or the directory is not there.
         """
-        self._tongues = {
-            name: Tongue(Locale.parse(locale), NullTranslations())
+        self._localizers = {
+            name: Localizer(Locale.parse(locale), NullTranslations())
             for name, locale in _ENGLISH.items()
         }
-        folders = [OURS]
+        folders = [BUILTIN_LOCALES]
         if emails.locales_dir:
             folders.append(Path(emails.locales_dir))
             if not folders[-1].is_dir():
@@ -45,21 +45,21 @@ class Catalogs:
         for folder in folders:
             for path in sorted(folder.glob("*.po")):
                 name, tongue = _read(path)
-                self._tongues[name] = tongue
-        self._default = self._found(emails.language) or self._tongues["en"]
+                self._localizers[name] = tongue
+        self._default = self._find(emails.language) or self._localizers["en"]
 
-    def speak(self, language: str | None) -> Tongue:
+    def localizer_for(self, language: str | None) -> Localizer:
         """The language asked for; without its catalog the configured one, else English.
 
         A region that has no catalog of its own is spoken to in its language: de_AT in de.
         """
-        return self._found(language) or self._default
+        return self._find(language) or self._default
 
-    def _found(self, language: str | None) -> Tongue | None:
+    def _find(self, language: str | None) -> Localizer | None:
         parts = _NAME.fullmatch(language) if isinstance(language, str) else None
         if parts is None:
             return None
-        return self._tongues.get(_name(parts)) or self._tongues.get(parts[1])
+        return self._localizers.get(_name(parts)) or self._localizers.get(parts[1])
 
 
 def _name(parts: re.Match[str]) -> str:
@@ -70,7 +70,7 @@ def _name(parts: re.Match[str]) -> str:
     return f"{language}_{rest.title() if len(rest) == 4 else rest.upper()}"
 
 
-def _read(path: Path) -> tuple[str, Tongue]:
+def _read(path: Path) -> tuple[str, Localizer]:
     parts = _NAME.fullmatch(path.stem)
     if parts is None:
         msg = f"{path}: a catalog is named after its language, such as de.po or pt_BR.po"
@@ -85,7 +85,7 @@ def _read(path: Path) -> tuple[str, Tongue]:
         write_mo(compiled, catalog)
         compiled.seek(0)
         words = Translations(compiled)
-        return name, Tongue(locale, words)
+        return name, Localizer(locale, words)
     except (PoFileError, UnknownLocaleError, ValueError, LookupError, TypeError, OSError) as error:
         # Whatever the reason, the way out is the file: a translator's slip must not wait for the
         # first mail to be found.
@@ -100,7 +100,7 @@ def _check(catalog: Catalog) -> None:
         ValueError: a translation has one that is not in the English text, or a stray per cent.
     """
     for message in catalog:
-        ids, texts = _each(message.id), _each(message.string)
+        ids, texts = _as_tuple(message.id), _as_tuple(message.string)
         values = dict.fromkeys(_PLACEHOLDER.findall(" ".join(ids)), "")
         for text in texts if values else ():
             try:
@@ -110,5 +110,5 @@ def _check(catalog: Catalog) -> None:
                 raise ValueError(msg) from None
 
 
-def _each(texts: str | Iterable[str] | None) -> tuple[str, ...]:
+def _as_tuple(texts: str | Iterable[str] | None) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts or ())

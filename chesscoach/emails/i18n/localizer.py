@@ -12,11 +12,11 @@ from babel.numbers import format_decimal
 
 from chesscoach.schedules.iso_week import Week
 
-_SIGNED = "+#,##0;-#,##0"
-_KEPT = 1000
+_SIGNED_FORMAT = "+#,##0;-#,##0"
+_CACHED_WEEKS = 1000
 
 
-class Tongue:
+class Localizer:
     """What a mail needs of a language.
 
     The words of the code are English, and a text that a catalog does not have stays English.
@@ -26,8 +26,8 @@ class Tongue:
         self._locale = locale
         self._words = words
         # The same few numbers come again and again, and Babel takes its time for each.
-        self._decimal = lru_cache(_KEPT)(partial(format_decimal, locale=locale))
-        self._days = lru_cache(_KEPT)(self._days_of)
+        self._decimal = lru_cache(_CACHED_WEEKS)(partial(format_decimal, locale=locale))
+        self._days = lru_cache(_CACHED_WEEKS)(self._days_of)
         percent = copy.copy(locale.percent_formats[None])
         percent.frac_prec = (1, 1)
         self._percent = percent
@@ -51,7 +51,7 @@ class Tongue:
 
     def signed(self, value: int) -> str:
         """A whole number with its sign."""
-        return self._decimal(value, format=_SIGNED) if value else "0"
+        return self._decimal(value, format=_SIGNED_FORMAT) if value else "0"
 
     def decimal(self, value: float) -> str:
         """A number with one decimal."""
@@ -81,4 +81,4 @@ class Tongue:
         # Babel reads a locale's file when it is first used: here, and not in an event loop.
         self.percent(1)
         self.signed(1)
-        self.days(Week.of(date(2026, 1, 1)))
+        self.days(Week.containing(date(2026, 1, 1)))

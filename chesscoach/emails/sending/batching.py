@@ -8,14 +8,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Gathered(Generic[T, R]):
+class Batcher(Generic[T, R]):
     """Calls of one item each, worked many at a time by whoever of the callers comes first.
 
     `work` is given the items that have gathered and returns a result for each, in their order.
     """
 
     def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
-        self._work = work
+        self._handle = work
         self._turn = asyncio.Lock()
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
 
@@ -25,13 +25,13 @@ class Gathered(Generic[T, R]):
         self._waiting.append((item, future))
         async with self._turn:
             if not future.done():
-                await self._work_all()
+                await self._handle_all()
         return await future
 
-    async def _work_all(self) -> None:
+    async def _handle_all(self) -> None:
         batch, self._waiting = self._waiting, []
         try:
-            results = await self._work([item for item, _ in batch])
+            results = await self._handle([item for item, _ in batch])
         except asyncio.CancelledError:
             for _, future in batch:
                 future.cancel()

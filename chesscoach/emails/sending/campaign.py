@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from chesscoach import log
 from chesscoach.context import Context, utc_now
 from chesscoach.emails.sending import week_zone
-from chesscoach.emails.sending.audience import Who, week_named
-from chesscoach.emails.sending.composition import KIND, Desk, Walk
-from chesscoach.emails.sending.sender import Postman
+from chesscoach.emails.sending.audience import Audience, parse_week_option
+from chesscoach.emails.sending.composition import KIND, ComposerDependencies, EmailComposer
+from chesscoach.emails.sending.sender import EmailSender
 from chesscoach.emails.transports.folder import FolderTransport
 from chesscoach.emails.transports.transport import Transport
-from chesscoach.emails.unsubscribe_links import Links
+from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 from chesscoach.errors import ConfigError
 from chesscoach.worker.job import Run
 
 if TYPE_CHECKING:
     from chesscoach.emails.rendering import Renderer
 
-NOWHERE = "http://localhost:8081"
+PLACEHOLDER_URL = "http://localhost:8081"
 """What links begin with while nothing is sent to anybody."""
 
 
@@ -35,30 +35,30 @@ async def send_weekly(
     owed: bool = False,
 ) -> None:
     """Sends what is owed for a week."""
-    week = week_named(week_name, ctx.now(), ctx.config.cleanup.keep_outbox_days)
-    if user_id is not None and await ctx.store.recipients.known(user_id) is None:
+    week = parse_week_option(week_name, ctx.now(), ctx.config.cleanup.keep_outbox_days)
+    if user_id is not None and await ctx.store.recipients.find(user_id) is None:
         msg = f"--user: there is no user with the user_id {user_id!r}"
         raise ConfigError(msg)
     if user_id is not None and owed:
         msg = "--owed: it is for everybody: leave out --user"
         raise ConfigError(msg)
-    schedule = run.slot.schedule if run.slot is not None else week_zone.SCHEDULE
-    who = Who(ctx, run, await week_zone.shared(ctx, schedule), week, user_id)
-    pages = who.owed() if owed else who.wanting()
+    schedule = run.slot.schedule if run.slot is not None else week_zone.SCHEDULE_ID
+    who = Audience(ctx, run, await week_zone.schedule_zone(ctx, schedule), week, user_id)
+    pages = who.unsent() if owed else who.subscribers()
     if run.dry_run:
-        async for letters in Walk(ctx, run, None).batches(pages):
+        async for letters in EmailComposer(ctx, run, None).batches(pages):
             async for _ in letters:
                 pass
         return
     async with _transport(ctx) as transport:
         log.get_logger().info("mail_goes_to", transport=transport.describe())
-        desk = Desk(
-            renderer=await asyncio.to_thread(renderer, ctx),
+        desk = ComposerDependencies(
+            renderer=await asyncio.to_thread(load_renderer, ctx),
             links=_links(ctx),
             repeatable=transport.repeatable,
         )
-        postman = Postman(ctx, run, KIND, transport)
-        await postman.deliver(Walk(ctx, run, desk).batches(pages))
+        postman = EmailSender(ctx, run, KIND, transport)
+        await postman.deliver(EmailComposer(ctx, run, desk).batches(pages))
 
 
 # Every command reads the list of jobs, and with it this module. Templates, languages, the inliner
@@ -66,7 +66,7 @@ async def send_weekly(
 # in a thread, since they are read from the disk.
 
 
-def renderer(ctx: Context) -> "Renderer":
+def load_renderer(ctx: Context) -> "Renderer":
     """Reads all that mails are made with; blocks."""
     from chesscoach.emails.rendering import Renderer
 
@@ -81,10 +81,10 @@ def _sendgrid(ctx: Context, key: str, sender: str) -> Transport:
     return SendGridTransport(emails.sendgrid, key, sender, emails.sender_name, lease_s, utc_now)
 
 
-def _links(ctx: Context) -> Links:
+def _links(ctx: Context) -> UnsubscribeLinks:
     emails = ctx.config.emails
-    keys = emails.keys or (secrets.token_urlsafe(),)  # nobody is sent anything without one
-    return Links(emails.public_url or NOWHERE, keys, emails.links_days, ctx.now)
+    keys = emails.signing_keys or (secrets.token_urlsafe(),)  # nobody is sent anything without one
+    return UnsubscribeLinks(emails.public_url or PLACEHOLDER_URL, keys, emails.links_days, ctx.now)
 
 
 @asynccontextmanager
@@ -101,7 +101,7 @@ async def _transport(ctx: Context) -> AsyncIterator[Transport]:
         async with FolderTransport(folder, sender, emails.sender_name, utc_now) as by_folder:
             yield by_folder
         return
-    if missing := emails.lacking(process.sender_email):
+    if missing := emails.missing_for_sendgrid(process.sender_email):
         msg = f"{', '.join(missing)}: needed for mail by SendGrid (SENDGRID_API_KEY is set)"
         raise ConfigError(msg)
     sender = process.sender_email or ""

@@ -17,7 +17,7 @@ def local_time(deliver_at: str) -> time | None:
 
 def is_due(now: datetime, zone: ZoneInfo, at: time, late_s: float) -> bool:
     """Whether it is past that time of Monday in a zone, but not by more than `late_s`."""
-    monday = Week.of(now.astimezone(zone).date()).monday
+    monday = Week.containing(now.astimezone(zone).date()).monday
     due = datetime.combine(monday, at, zone).astimezone(UTC)
     return due <= now <= due + timedelta(seconds=late_s)
 

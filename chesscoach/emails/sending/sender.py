@@ -20,21 +20,21 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.context import Context
-from chesscoach.emails.sending.batching import Gathered
-from chesscoach.emails.store.outbox_values import Claim, OutboxRow, Result, State
-from chesscoach.emails.store.suppressions import normal
+from chesscoach.emails.sending.batching import Batcher
+from chesscoach.emails.store.outbox_values import AttemptResult, EmailClaim, OutboxEntry, State
+from chesscoach.emails.store.suppressions import normalize_address
 from chesscoach.emails.transports.transport import Transport
-from chesscoach.emails.weekly.values import Delivery, Kind, Message
-from chesscoach.errors import ChesscoachError, MailStopped
+from chesscoach.emails.weekly.values import EmailKind, Message, SendResult
+from chesscoach.errors import ChesscoachError, EmailSuspended
 from chesscoach.worker.job import Run
 
-_IN_A_ROW = 10
+_MAX_CONSECUTIVE_FAILURES = 10
 """So many mails one after another that were not taken are not the mails' fault."""
 
-_SENDERS = 1.5
+_SENDERS_PER_CONNECTION = 1.5
 """For each mail that may be on its way: some are being claimed or recorded meanwhile."""
 
-_TRIES = 6
+_MAX_TRIES = 6
 """A mail that is throttled, or does not get out, so often in a row ends the run."""
 
 _STATES: dict[str, State] = {
@@ -48,109 +48,115 @@ _STATES: dict[str, State] = {
 }
 
 
-class Letter(Struct, frozen=True, kw_only=True):
+class OutgoingEmail(Struct, frozen=True, kw_only=True):
     """A mail that is owed: its row, whose it is, and what is to be sent."""
 
-    row: OutboxRow
+    entry: OutboxEntry
     user_id: str
     message: Message
 
 
-class Postman:
+class EmailSender:
     """Sends what it is given; `trouble` is why it has given up."""
 
-    def __init__(self, ctx: Context, run: Run, kind: Kind, transport: Transport) -> None:
+    def __init__(self, ctx: Context, run: Run, kind: EmailKind, transport: Transport) -> None:
         self._ctx = ctx
         self._run = run
-        self._kind: Kind = kind
+        self._kind: EmailKind = kind
         self._transport = transport
-        self._claim = Gathered(self._claim_all)
-        self._record = Gathered(self._record_all)
-        self._queue: asyncio.Queue[Letter | None] = asyncio.Queue(transport.in_flight)
-        self._batch: AsyncIterator[Letter] | None = None
-        self._ways = asyncio.Semaphore(transport.in_flight)
+        self._claim = Batcher(self._claim_all)
+        self._record = Batcher(self._record_all)
+        self._queue: asyncio.Queue[OutgoingEmail | None] = asyncio.Queue(transport.in_flight)
+        self._batch: AsyncIterator[OutgoingEmail] | None = None
+        self._slots = asyncio.Semaphore(transport.in_flight)
         self._proven = asyncio.Event()
         self._canary = asyncio.Lock()
         self._resume_at = 0.0
-        self._in_a_row = 0
-        self.trouble: ChesscoachError | None = None
+        self._consecutive_failures = 0
+        self.stop_reason: ChesscoachError | None = None
 
     @property
-    def closed(self) -> bool:
+    def stopped(self) -> bool:
         """Whether nothing more is to be begun."""
-        return self._run.stopping or self.trouble is not None
+        return self._run.stopping or self.stop_reason is not None
 
-    def _leave(self) -> None:
+    def _mark_unfinished(self) -> None:
         """Something stays owed: because we were asked to stop, unless there is trouble."""
-        self._run.unfinished = self.trouble is None
+        self._run.incomplete = self.stop_reason is None
 
-    async def deliver(self, batches: AsyncIterator[AsyncIterator[Letter]]) -> None:
+    async def deliver(self, batches: AsyncIterator[AsyncIterator[OutgoingEmail]]) -> None:
         """Sends all of them; what is begun is brought to its end whatever happens.
 
         Raises:
             MailStopped: no mail can be sent for now; what is left is still owed.
         """
-        senders = [self._send() for _ in range(ceil(_SENDERS * self._transport.in_flight))]
-        await self._run.together(self._feed(batches, len(senders)), *senders)
-        if self.trouble is not None:
-            raise self.trouble
+        senders = [
+            self._send() for _ in range(ceil(_SENDERS_PER_CONNECTION * self._transport.in_flight))
+        ]
+        await self._run.run_concurrently(self._feed(batches, len(senders)), *senders)
+        if self.stop_reason is not None:
+            raise self.stop_reason
 
-    async def _feed(self, batches: AsyncIterator[AsyncIterator[Letter]], senders: int) -> None:
+    async def _feed(
+        self, batches: AsyncIterator[AsyncIterator[OutgoingEmail]], senders: int
+    ) -> None:
         try:
             await self._read(batches)
             while self._batch is not None:
-                if self.closed:
-                    self._leave()
+                if self.stopped:
+                    self._mark_unfinished()
                     break
-                await self._run.together(self._put(self._batch), self._read(batches))
+                await self._run.run_concurrently(self._enqueue(self._batch), self._read(batches))
         except ChesscoachError as error:  # those that are on their way come to their end first
-            self.trouble = self.trouble or error
+            self.stop_reason = self.stop_reason or error
         for _ in range(senders):
             await self._queue.put(None)
 
-    async def _read(self, batches: AsyncIterator[AsyncIterator[Letter]]) -> None:
+    async def _read(self, batches: AsyncIterator[AsyncIterator[OutgoingEmail]]) -> None:
         self._batch = await anext(batches, None)
 
-    async def _put(self, letters: AsyncIterator[Letter]) -> None:
+    async def _enqueue(self, letters: AsyncIterator[OutgoingEmail]) -> None:
         async for letter in letters:
-            if self.closed:
-                self._leave()
+            if self.stopped:
+                self._mark_unfinished()
                 return
             await self._queue.put(letter)
             await asyncio.sleep(0)  # writing one takes a millisecond: others have their turn
 
     async def _send(self) -> None:
         while (letter := await self._queue.get()) is not None:
-            if self.closed:
-                self._leave()
+            if self.stopped:
+                self._mark_unfinished()
                 continue
             try:
-                await self._bring(letter)
+                await self._deliver_with_retries(letter)
             except ChesscoachError as error:
-                self.trouble = self.trouble or error
+                self.stop_reason = self.stop_reason or error
 
-    async def _bring(self, letter: Letter) -> None:
+    async def _deliver_with_retries(self, letter: OutgoingEmail) -> None:
         """Tries until it is taken, or known not to be."""
-        for number in range(_TRIES):
-            async with self._one_alone():
-                delivery = await self._attempt(letter)
+        for number in range(_MAX_TRIES):
+            async with self._canary_only():
+                delivery = await self._try_once(letter)
             if delivery is None or delivery.verdict not in ("throttled", "not_sent"):
                 return
-            if self.closed:
-                self._leave()
+            if self.stopped:
+                self._mark_unfinished()
                 return
             wait_s = delivery.wait_s if delivery.verdict == "throttled" else 0.5 * 2**number
             self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + wait_s)
             log.get_logger().warning("mail_waits", reason=delivery.reason, wait_s=round(wait_s, 1))
-            rows = await self._ctx.store.outbox.standing([letter.row.id])
-            if letter.row.id not in rows:
+            rows = await self._ctx.store.outbox.find_many([letter.entry.id])
+            if letter.entry.id not in rows:
                 return
-            letter = msgspec.structs.replace(letter, row=rows[letter.row.id])
-            if number == _TRIES - 1:
-                self._give_up(f"a mail was not handed over in {_TRIES} tries: {delivery.reason}")
+            letter = msgspec.structs.replace(letter, entry=rows[letter.entry.id])
+            if number == _MAX_TRIES - 1:
+                self._suspend(
+                    f"a mail was not handed over in {_MAX_TRIES} tries: {delivery.reason}"
+                )
 
     @asynccontextmanager
-    async def _one_alone(self) -> AsyncIterator[None]:
+    async def _canary_only(self) -> AsyncIterator[None]:
         """Until one mail has been accepted they go one after another."""
         if self._proven.is_set():
             yield
@@ -167,49 +173,51 @@ class Postman:
 
     async def _pause(self) -> None:
         """Waits until the provider wants to hear of us again, or we are to stop."""
-        while not self.closed:
+        while not self.stopped:
             left = self._resume_at - asyncio.get_running_loop().time()
             if left <= 0:
                 return
             await asyncio.sleep(min(left, 0.5))
 
-    async def _attempt(self, letter: Letter) -> Delivery | None:
+    async def _try_once(self, letter: OutgoingEmail) -> SendResult | None:
         """One try; None if it was not ours to make."""
         await self._pause()
-        if self.closed:
-            self._leave()
+        if self.stopped:
+            self._mark_unfinished()
             return None
-        claim, delivery = await self._post(letter)
+        claim, delivery = await self._claim_and_send(letter)
         if delivery is not None:
-            await self._settle(letter, claim, delivery)
+            await self._record_result(letter, claim, delivery)
         return delivery
 
-    async def _post(self, letter: Letter) -> tuple[Claim, Delivery | None]:
+    async def _claim_and_send(self, letter: OutgoingEmail) -> tuple[EmailClaim, SendResult | None]:
         """Claims a mail and hands it over, if it is ours."""
         loop, now = asyncio.get_running_loop(), self._ctx.now()
         lease_s = self._ctx.store.leases.ttl_s
-        claim = Claim(
-            row=letter.row,
+        claim = EmailClaim(
+            entry=letter.entry,
             token=uuid4().hex,
             fence=self._run.fence,
             at=now,
             until=now + timedelta(seconds=2 * lease_s),
-            letter=letter.message,
+            message=letter.message,
         )
         begun = loop.time()
         if not await self._claim(claim):
             return claim, None
-        async with self._ways:
+        async with self._slots:
             if loop.time() - begun > lease_s / 3:  # it may have become another's meanwhile
-                return claim, Delivery(verdict="not_sent", reason="its turn came too late")
-            if self.closed or loop.time() < self._resume_at:
-                return claim, Delivery(verdict="not_sent", reason="no mail is to leave for now")
+                return claim, SendResult(verdict="not_sent", reason="its turn came too late")
+            if self.stopped or loop.time() < self._resume_at:
+                return claim, SendResult(verdict="not_sent", reason="no mail is to leave for now")
             return claim, await self._transport.send(letter.message)
 
-    async def _settle(self, letter: Letter, claim: Claim, delivery: Delivery) -> None:
+    async def _record_result(
+        self, letter: OutgoingEmail, claim: EmailClaim, delivery: SendResult
+    ) -> None:
         await self._record(
-            Result(
-                id=letter.row.id,
+            AttemptResult(
+                id=letter.entry.id,
                 token=claim.token,
                 state=_STATES[delivery.verdict],
                 at=self._ctx.now(),
@@ -220,11 +228,11 @@ class Postman:
         self._ctx.metrics.emails.labels(self._kind, delivery.verdict).inc()
         self._count(letter, delivery)
 
-    def _count(self, letter: Letter, delivery: Delivery) -> None:
+    def _count(self, letter: OutgoingEmail, delivery: SendResult) -> None:
         counts, verdict = self._run.counts, delivery.verdict
         if verdict in ("accepted", "rehearsed"):
             self._proven.set()
-            self._in_a_row = 0
+            self._consecutive_failures = 0
             if verdict == "accepted":
                 counts.done += 1
             else:
@@ -234,44 +242,46 @@ class Postman:
         if verdict in ("refused", "unknown"):
             counts.failed += 1
             counts.note(f"mails_{_STATES[verdict]}")
-            counts.sample(user_id=letter.user_id, error=delivery.reason)
-            self._in_a_row += 1
+            counts.add_error(user_id=letter.user_id, error=delivery.reason)
+            self._consecutive_failures += 1
             log.get_logger().warning(
                 "mail_failed",
-                outbox_id=letter.row.id,
+                outbox_id=letter.entry.id,
                 state=_STATES[verdict],
                 reason=delivery.reason,
             )
         if verdict == "stopped":
-            self._give_up(delivery.reason)
-        elif self._in_a_row >= _IN_A_ROW:
-            self._give_up(f"{self._in_a_row} mails in a row were not taken: {delivery.reason}")
+            self._suspend(delivery.reason)
+        elif self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
+            self._suspend(
+                f"{self._consecutive_failures} mails in a row were not taken: {delivery.reason}"
+            )
 
-    def _give_up(self, reason: str) -> None:
-        if self.trouble is None:
-            self.trouble = MailStopped(f"no mail is sent for now: {reason}")
+    def _suspend(self, reason: str) -> None:
+        if self.stop_reason is None:
+            self.stop_reason = EmailSuspended(f"no mail is sent for now: {reason}")
             log.get_logger().error("mail_stopped", reason=reason)
 
-    async def _claim_all(self, claims: Sequence[Claim]) -> Sequence[bool]:
+    async def _claim_all(self, claims: Sequence[EmailClaim]) -> Sequence[bool]:
         """Claims what may still be sent; the rest is skipped, for whom it is for says so now."""
         store, kind = self._ctx.store, self._kind
-        wanted = await store.subscriptions.wanted([each.row.user_id for each in claims], kind)
-        suppressed = await store.suppressions.among([each.letter.to for each in claims])
+        wanted = await store.subscriptions.subscribed([each.entry.user_id for each in claims], kind)
+        suppressed = await store.suppressions.find_suppressed([each.message.to for each in claims])
         unwanted = {}
         for each in claims:
-            if each.row.user_id not in wanted:
-                unwanted[each.row.id] = "unsubscribed"
-            elif normal(each.letter.to) in suppressed:
-                unwanted[each.row.id] = "suppressed"
+            if each.entry.user_id not in wanted:
+                unwanted[each.entry.id] = "unsubscribed"
+            elif normalize_address(each.message.to) in suppressed:
+                unwanted[each.entry.id] = "suppressed"
         if unwanted:
             await store.outbox.skip(unwanted, self._ctx.now())
             for reason in unwanted.values():
                 self._run.counts.skipped += 1
                 self._run.counts.note(f"skipped_{reason}")
-        wished = [each for each in claims if each.row.id not in unwanted]
+        wished = [each for each in claims if each.entry.id not in unwanted]
         ours = await store.outbox.claim(wished) if wished else set()
-        return [each.row.id in ours for each in claims]
+        return [each.entry.id in ours for each in claims]
 
-    async def _record_all(self, results: Sequence[Result]) -> Sequence[None]:
+    async def _record_all(self, results: Sequence[AttemptResult]) -> Sequence[None]:
         await self._ctx.store.outbox.record(results)
         return [None] * len(results)

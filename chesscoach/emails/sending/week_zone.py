@@ -2,18 +2,18 @@
 
 from zoneinfo import ZoneInfo
 
-from chesscoach.config import Emails
+from chesscoach.config import EmailSettings
 from chesscoach.context import Context
 from chesscoach.emails.sending import delivery_time
 from chesscoach.emails.weekly.values import Recipient
 
-SCHEDULE = "weekly_emails"
+SCHEDULE_ID = "weekly_emails"
 """The mail's own schedule."""
 
 
-async def shared(ctx: Context, schedule: str = SCHEDULE) -> ZoneInfo:
+async def schedule_zone(ctx: Context, schedule: str = SCHEDULE_ID) -> ZoneInfo:
     """The zone of a schedule; of the mail's own where that is none of its."""
-    for key in (schedule, SCHEDULE):
+    for key in (schedule, SCHEDULE_ID):
         stored = await ctx.store.schedules.get(key)
         found = stored.schedule if stored is not None else ctx.config.schedules.get(key)
         if found is not None and not found.args.get("owed"):
@@ -21,7 +21,7 @@ async def shared(ctx: Context, schedule: str = SCHEDULE) -> ZoneInfo:
     return ZoneInfo(ctx.config.emails.timezone)
 
 
-def of(recipient: Recipient, emails: Emails, shared_zone: ZoneInfo) -> ZoneInfo:
+def week_zone(recipient: Recipient, emails: EmailSettings, shared_zone: ZoneInfo) -> ZoneInfo:
     """The zone of a player's week: with a time of day in `[emails] deliver_at` it is his own."""
     if not emails.deliver_at:
         return shared_zone

@@ -17,95 +17,97 @@ from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from chesscoach.emails.store.outbox_values import (
-    OPEN,
-    Claim,
-    OutboxRow,
-    Owed,
-    Result,
+    OPEN_STATES,
+    AttemptResult,
+    EmailClaim,
+    NewEmail,
+    OutboxEntry,
     State,
-    parsed,
-    pending,
+    from_document,
+    new_document,
 )
 from chesscoach.emails.weekly.values import Message
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.mongo.errors import is_duplicates_only, translates_errors
 from chesscoach.schedules.iso_week import Week
 
-_LOOK = {"letter": 0}
+_PROJECTION = {"letter": 0}
 
 
 class Outbox:
     """The `email_outbox` collection."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["email_outbox"]
+        self._collection = database["email_outbox"]
 
-    @spoken
-    async def enqueue(self, owed: Sequence[Owed], now: datetime) -> int:
+    @translates_errors
+    async def enqueue(self, owed: Sequence[NewEmail], now: datetime) -> int:
         """Puts mails into the outbox that are not there yet; returns how many are new."""
         if not owed:
             return 0
-        rows = [InsertOne(pending(each, now)) for each in owed]
+        rows = [InsertOne(new_document(each, now)) for each in owed]
         try:
-            await self._rows.bulk_write(rows, ordered=False)
+            await self._collection.bulk_write(rows, ordered=False)
         except BulkWriteError as error:
-            if not only_duplicates(error):
+            if not is_duplicates_only(error):
                 raise
             return int(error.details["nInserted"])
         return len(rows)
 
-    @spoken
-    async def standing(self, ids: Collection[str]) -> dict[str, OutboxRow]:
+    @translates_errors
+    async def find_many(self, ids: Collection[str]) -> dict[str, OutboxEntry]:
         """The rows of these names, as far as there are any."""
-        return await self._found({"_id": {"$in": list(ids)}}, len(ids))
+        return await self._find({"_id": {"$in": list(ids)}}, len(ids))
 
-    @spoken
-    async def open(self, week: Week, after: str, limit: int) -> dict[str, OutboxRow]:
+    @translates_errors
+    async def find_open(self, week: Week, after: str, limit: int) -> dict[str, OutboxEntry]:
         """A page of a week's rows that are not at their end, by name."""
-        query = {"week": week.key, "state": {"$in": list(OPEN)}, "_id": {"$gt": after}}
-        return await self._found(query, limit)
+        query = {"week": week.key, "state": {"$in": list(OPEN_STATES)}, "_id": {"$gt": after}}
+        return await self._find(query, limit)
 
-    async def _found(self, query: Document, limit: int) -> dict[str, OutboxRow]:
+    async def _find(self, query: Document, limit: int) -> dict[str, OutboxEntry]:
         pipeline: list[Document] = [
             {"$match": query},
             {"$sort": {"_id": 1}},
             {"$limit": max(limit, 1)},
             {"$set": {"frozen": {"$eq": [{"$type": "$letter"}, "binData"]}}},
-            {"$project": _LOOK},
+            {"$project": _PROJECTION},
         ]
-        rows = await self._rows.aggregate(pipeline).to_list(None)
-        return {row["_id"]: parsed(row) for row in rows}
+        rows = await self._collection.aggregate(pipeline).to_list(None)
+        return {row["_id"]: from_document(row) for row in rows}
 
-    @spoken
-    async def letter(self, id: str) -> Message | None:
+    @translates_errors
+    async def frozen_message(self, id: str) -> Message | None:
         """What was frozen at a row's last claim."""
-        row = await self._rows.find_one({"_id": id}, {"letter": 1})
-        return _thawed(row["letter"]) if row and row.get("letter") else None
+        row = await self._collection.find_one({"_id": id}, {"letter": 1})
+        return _thaw(row["letter"]) if row and row.get("letter") else None
 
-    @spoken
-    async def claim(self, claims: Sequence[Claim]) -> set[str]:
+    @translates_errors
+    async def claim(self, claims: Sequence[EmailClaim]) -> set[str]:
         """Begins attempts; returns the names of those that are ours.
 
         One that has moved since it was read is another's.
         """
-        result = await self._rows.bulk_write([_claimed(each) for each in claims], ordered=False)
+        result = await self._collection.bulk_write(
+            [_claim_update(each) for each in claims], ordered=False
+        )
         if result.matched_count == len(claims):
-            return {each.row.id for each in claims}
+            return {each.entry.id for each in claims}
         # After a repeated write our own claim does not match any more; the token tells.
-        tokens = {each.row.id: each.token for each in claims}
-        rows = self._rows.find({"_id": {"$in": list(tokens)}}, {"claim": 1})
+        tokens = {each.entry.id: each.token for each in claims}
+        rows = self._collection.find({"_id": {"$in": list(tokens)}}, {"claim": 1})
         return {row["_id"] async for row in rows if row.get("claim") == tokens[row["_id"]]}
 
-    @spoken
-    async def record(self, results: Sequence[Result]) -> None:
+    @translates_errors
+    async def record(self, results: Sequence[AttemptResult]) -> None:
         """Writes how attempts ended; what has been heard of since stays as it was heard."""
-        await self._rows.bulk_write([_recorded(each) for each in results], ordered=False)
+        await self._collection.bulk_write([_result_update(each) for each in results], ordered=False)
 
-    @spoken
+    @translates_errors
     async def skip(self, reasons: Mapping[str, str], now: datetime) -> None:
         """Ends pending rows without a mail, each for a reason, by name."""
         if reasons:
-            await self._rows.bulk_write(
+            await self._collection.bulk_write(
                 [
                     UpdateOne(
                         {"_id": key, "state": "pending"},
@@ -116,14 +118,14 @@ class Outbox:
                 ordered=False,
             )
 
-    @spoken
-    async def orphan(self, rows: Sequence[OutboxRow], state: State, reason: str) -> None:
+    @translates_errors
+    async def mark_unknown(self, rows: Sequence[OutboxEntry], state: State, reason: str) -> None:
         """Moves rows whose attempt has died to what is known of them now.
 
         A resend that died is none: if no event tells of it, the mail may be sent again.
         """
         if rows:
-            await self._rows.bulk_write(
+            await self._collection.bulk_write(
                 [
                     UpdateOne(
                         {"_id": row.id, "state": "sending", "claim": row.claim},
@@ -137,8 +139,8 @@ class Outbox:
                 ordered=False,
             )
 
-    @spoken
-    async def heard_of(self, accepted: Mapping[str, datetime]) -> int:
+    @translates_errors
+    async def confirm_accepted(self, accepted: Mapping[str, datetime]) -> int:
         """Settles mails that the provider says it has taken, and when; returns how many.
 
         A mail that is `sending` may have been left by a process that died; its own attempt, if it
@@ -146,7 +148,7 @@ class Outbox:
         """
         if not accepted:
             return 0
-        result = await self._rows.bulk_write(
+        result = await self._collection.bulk_write(
             [
                 UpdateOne(
                     {
@@ -168,39 +170,43 @@ class Outbox:
         )
         return int(result.matched_count)
 
-    @spoken
-    async def again(self, id: str) -> bool:
+    @translates_errors
+    async def requeue(self, id: str) -> bool:
         """Makes a mail pending that failed, was skipped or is unknown; False if it is none such."""
-        result = await self._rows.update_one(
+        result = await self._collection.update_one(
             {"_id": id, "state": {"$in": ["failed", "skipped", "unknown"]}},
             {"$set": {"state": "pending", "reason": "by hand", "finished_at": None}},
         )
         return bool(result.matched_count)
 
-    @spoken
+    @translates_errors
     async def recent(
         self, *, state: str | None, week: str | None, user_id: str | None, limit: int
-    ) -> list[OutboxRow]:
+    ) -> list[OutboxEntry]:
         """Rows of a state, a week, a user, the newest weeks first."""
         given = {"state": state, "week": week, "user_id": user_id}
         query = {key: value for key, value in given.items() if value is not None}
-        rows = self._rows.find(query, _LOOK).sort([("week", -1), ("_id", 1)]).limit(limit)
-        return [parsed(row) for row in await rows.to_list(limit)]
+        rows = (
+            self._collection.find(query, _PROJECTION).sort([("week", -1), ("_id", 1)]).limit(limit)
+        )
+        return [from_document(row) for row in await rows.to_list(limit)]
 
-    @spoken
-    async def tally(self, week: Week | None = None, user_id: str | None = None) -> dict[str, int]:
+    @translates_errors
+    async def count_by_state(
+        self, week: Week | None = None, user_id: str | None = None
+    ) -> dict[str, int]:
         """How many rows are in each state, of a week, of a user, or of all."""
         match: Document = {"week": week.key if week else {"$gt": ""}}
         match |= {"user_id": user_id} if user_id is not None else {}
-        rows = self._rows.aggregate(
+        rows = self._collection.aggregate(
             [{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}]
         )
         return {row["_id"]: row["n"] async for row in rows}
 
-    @spoken
+    @translates_errors
     async def oldest_pending(self, since: Week) -> datetime | None:
         """Since when the oldest pending mail waits, of a week and those after it."""
-        rows = self._rows.aggregate(
+        rows = self._collection.aggregate(
             [
                 {"$match": {"week": {"$gte": since.key}, "state": "pending"}},
                 {"$group": {"_id": None, "at": {"$min": "$created_at"}}},
@@ -211,8 +217,8 @@ class Outbox:
         return at if isinstance(at, datetime) else None
 
 
-def _claimed(claim: Claim) -> UpdateOne:
-    again = claim.row.state == "unknown"
+def _claim_update(claim: EmailClaim) -> UpdateOne:
+    again = claim.entry.state == "unknown"
     values: Document = {
         "state": "sending",
         "reason": None,
@@ -221,15 +227,15 @@ def _claimed(claim: Claim) -> UpdateOne:
         "claimed_at": claim.at,
         "until": claim.until,
     }
-    if not claim.row.frozen:
-        values["letter"] = _frozen(claim.letter)
+    if not claim.entry.frozen:
+        values["letter"] = _freeze(claim.message)
     return UpdateOne(
-        {"_id": claim.row.id, "state": claim.row.state, "claim": claim.row.claim},
+        {"_id": claim.entry.id, "state": claim.entry.state, "claim": claim.entry.claim},
         {"$set": values, "$inc": {"attempts": 1, "resends": int(again)}},
     )
 
 
-def _recorded(result: Result) -> UpdateOne:
+def _result_update(result: AttemptResult) -> UpdateOne:
     query: Document = {"_id": result.id, "claim": result.token}
     values: Document = {"state": result.state, "reason": result.reason}
     update: Document = {"$set": values}
@@ -241,10 +247,10 @@ def _recorded(result: Result) -> UpdateOne:
     return UpdateOne(query, update)
 
 
-def _frozen(letter: Message) -> Binary:
+def _freeze(letter: Message) -> Binary:
     # Level 3 takes a third of the time of the usual 6, and a mail a tenth more room.
     return Binary(zlib.compress(msgspec.json.encode(letter), 3))
 
 
-def _thawed(letter: bytes) -> Message:
+def _thaw(letter: bytes) -> Message:
     return msgspec.json.decode(zlib.decompress(letter), type=Message)

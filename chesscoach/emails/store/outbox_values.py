@@ -5,24 +5,24 @@ from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
-from chesscoach.emails.weekly.values import Kind, Message
+from chesscoach.emails.weekly.values import EmailKind, Message
 from chesscoach.mongo.client import Document
 from chesscoach.schedules.iso_week import Week
 
 State = Literal["pending", "sending", "sent", "skipped", "failed", "unknown"]
 STATES: tuple[State, ...] = get_args(State)
-OPEN: tuple[State, ...] = ("pending", "sending", "unknown")
+OPEN_STATES: tuple[State, ...] = ("pending", "sending", "unknown")
 
 
-def outbox_id(kind: Kind, user_id: str, week: Week) -> str:
+def outbox_id(kind: EmailKind, user_id: str, week: Week) -> str:
     """The name of the one mail of a kind that a user is owed for a week."""
     return f"{kind}:{user_id}:{week.key}"
 
 
-class Owed(Struct, frozen=True, kw_only=True):
+class NewEmail(Struct, frozen=True, kw_only=True):
     """A mail to be put into the outbox."""
 
-    kind: Kind
+    kind: EmailKind
     user_id: str
     week: Week
 
@@ -32,7 +32,7 @@ class Owed(Struct, frozen=True, kw_only=True):
         return outbox_id(self.kind, self.user_id, self.week)
 
 
-class OutboxRow(Struct, frozen=True, kw_only=True):
+class OutboxEntry(Struct, frozen=True, kw_only=True):
     """A row without its letter; `frozen` tells that it has one.
 
     `until` is when an attempt must have ended, on the clock of whoever made it.
@@ -56,18 +56,18 @@ class OutboxRow(Struct, frozen=True, kw_only=True):
     frozen: bool
 
 
-class Claim(Struct, frozen=True, kw_only=True):
+class EmailClaim(Struct, frozen=True, kw_only=True):
     """An attempt to be begun: the row as it was read, a new token, and the letter to be frozen."""
 
-    row: OutboxRow
+    entry: OutboxEntry
     token: str
     fence: int
     at: datetime
     until: datetime
-    letter: Message
+    message: Message
 
 
-class Result(Struct, frozen=True, kw_only=True):
+class AttemptResult(Struct, frozen=True, kw_only=True):
     """How an attempt ended; `token` is that of its claim."""
 
     id: str
@@ -78,12 +78,12 @@ class Result(Struct, frozen=True, kw_only=True):
     message_id: str | None = None
 
 
-def fresh(owed: Owed, now: datetime) -> OutboxRow:
+def new_value(owed: NewEmail, now: datetime) -> OutboxEntry:
     """The row of a mail that has just been put into the outbox."""
-    return parsed(pending(owed, now))
+    return from_document(new_document(owed, now))
 
 
-def pending(owed: Owed, now: datetime) -> Document:
+def new_document(owed: NewEmail, now: datetime) -> Document:
     """The document of such a mail."""
     return {
         "_id": owed.id,
@@ -101,9 +101,9 @@ def pending(owed: Owed, now: datetime) -> Document:
     }
 
 
-def parsed(row: dict[str, Any]) -> OutboxRow:
+def from_document(row: dict[str, Any]) -> OutboxEntry:
     """A row as it was read."""
-    return OutboxRow(
+    return OutboxEntry(
         id=row["_id"],
         user_id=row["user_id"],
         kind=row["kind"],

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-BYTES = 4000
+MAX_HEADER_BYTES = 4000
 """Tags that take more are not looked at; a site's take about 800."""
 
 _TAG = re.compile(r'^\[(\w{1,40}) "([^"\n]*)"\]', re.MULTILINE | re.ASCII)
@@ -17,10 +17,10 @@ _ELO = re.compile(r"\d{1,4}", re.ASCII)
 _DIFF = re.compile(r"[+-]?\d{1,4}", re.ASCII)
 
 # The end, where a site tells it (Chess.com); else the beginning (Lichess): minutes before it.
-_ENDS = (("EndDate", "EndTime"), ("UTCDate", "UTCTime"), ("Date", None))
+_END_TAGS = (("EndDate", "EndTime"), ("UTCDate", "UTCTime"), ("Date", None))
 
 
-def tags(pgn: object) -> dict[str, str]:
+def parse_tags(pgn: object) -> dict[str, str]:
     """The tags before the first blank line; of equals the first."""
     if not isinstance(pgn, str):
         return {}
@@ -31,9 +31,9 @@ def tags(pgn: object) -> dict[str, str]:
     return found
 
 
-def end(found: Mapping[str, str]) -> datetime | None:
+def end_time(found: Mapping[str, str]) -> datetime | None:
     """When a game ended, as well as its tags know it; a day without a time stands for its noon."""
-    for date, time in _ENDS:
+    for date, time in _END_TAGS:
         day = found.get(date, "")
         if _DATE.fullmatch(day):
             clock = found.get(time, "") if time else ""
@@ -45,13 +45,13 @@ def end(found: Mapping[str, str]) -> datetime | None:
     return None
 
 
-def elo(found: Mapping[str, str], side: str) -> int | None:
+def rating(found: Mapping[str, str], side: str) -> int | None:
     """The rating of a side, `White` or `Black`."""
     value = found.get(f"{side}Elo", "")
     return int(value) if _ELO.fullmatch(value) else None
 
 
-def difference(found: Mapping[str, str], side: str) -> int | None:
+def rating_change(found: Mapping[str, str], side: str) -> int | None:
     """What the game has changed of it."""
     value = found.get(f"{side}RatingDiff", "")
     return int(value) if _DIFF.fullmatch(value) else None

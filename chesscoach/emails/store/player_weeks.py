@@ -15,19 +15,19 @@ import msgspec
 from msgspec import Struct, field
 
 from chesscoach.emails.store import week_pipeline
-from chesscoach.emails.store.week_game_parser import played, whole
+from chesscoach.emails.store.week_game_parser import non_negative_int, parse_week_game
 from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek, Swing
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 from chesscoach.schedules.iso_week import Week
 
-BATCH = 500
+MAX_PLAYERS = 500
 _PAUSE = 500
 """After so many rows others in the loop have a turn."""
 
 
-class Edges(Struct, frozen=True, kw_only=True):
+class WeekBounds(Struct, frozen=True, kw_only=True):
     """When the week before began, when the week did, and when it ended, which is not in it."""
 
     before: datetime
@@ -35,7 +35,7 @@ class Edges(Struct, frozen=True, kw_only=True):
     end: datetime
 
 
-class _Found(Struct, kw_only=True):
+class _PlayerData(Struct, kw_only=True):
     """What has been read of a player so far."""
 
     games: dict[str, PlayedGame] = field(default_factory=dict)
@@ -46,13 +46,13 @@ class _Found(Struct, kw_only=True):
     progress: Document | None = None
 
 
-class Weeks:
+class PlayerWeeks:
     """What several collections of the application tell of a week."""
 
     def __init__(self, database: Database) -> None:
         self._games = database["games"]
 
-    @spoken
+    @translates_errors
     async def read(
         self, user_ids: Sequence[str], week: Week, zone: ZoneInfo
     ) -> dict[str, PlayerWeek]:
@@ -61,40 +61,44 @@ class Weeks:
         Raises:
             ValueError: there are more.
         """
-        if len(user_ids) > BATCH:
-            msg = f"at most {BATCH} players at a time"
+        if len(user_ids) > MAX_PLAYERS:
+            msg = f"at most {MAX_PLAYERS} players at a time"
             raise ValueError(msg)
         if not user_ids:
             return {}
-        edges = Edges(
-            before=week.before.begins(zone), start=week.begins(zone), end=week.after.begins(zone)
+        edges = WeekBounds(
+            before=week.before.start_in(zone),
+            start=week.start_in(zone),
+            end=week.after.start_in(zone),
         )
         stages = week_pipeline.pipeline(user_ids, edges.before, edges.start, edges.end)
         # As much in a reply as fits; by itself the server begins with 101.
         rows = await self._games.aggregate(stages, batchSize=1_000_000).to_list(None)
-        found: defaultdict[str, _Found] = defaultdict(_Found)
+        found: defaultdict[str, _PlayerData] = defaultdict(_PlayerData)
         for count, row in enumerate(rows, 1):
             user_id = row.get("user_id")
             if isinstance(user_id, str):
-                _take(found[user_id], row, edges)
+                _add_document(found[user_id], row, edges)
             if count % _PAUSE == 0:
                 await asyncio.sleep(0)
-        return {user_id: _week(user_id, week, found[user_id], edges) for user_id in user_ids}
+        return {
+            user_id: _to_player_week(user_id, week, found[user_id], edges) for user_id in user_ids
+        }
 
 
-def _take(found: _Found, row: Document, edges: Edges) -> None:
+def _add_document(found: _PlayerData, row: Document, edges: WeekBounds) -> None:
     match row["kind"]:
         case "game":
-            game = played(row)
+            game = parse_week_game(row)
             if game is not None and edges.start <= game.ended_at < edges.end:
                 found.games[game.game_id] = game
         case "analysed":
             found.analyses += _analyses(row["analyses"])
-            for game in map(played, row["games"]):
+            for game in map(parse_week_game, row["games"]):
                 if game is not None:
                     found.of_analyses[game.game_id] = game
         case "reflection":
-            at = timestamps.instant(row.get("at"))
+            at = timestamps.parse_instant(row.get("at"))
             if at is not None and edges.start <= at < edges.end:
                 found.reflections[row["right"]] += 1
         case "profile":
@@ -105,7 +109,7 @@ def _take(found: _Found, row: Document, edges: Edges) -> None:
 
 def _analyses(rows: Iterable[Document]) -> Iterable[AnalysedGame]:
     for row in rows:
-        at = timestamps.instant(row.get("at"))
+        at = timestamps.parse_instant(row.get("at"))
         game_id, accuracy = row.get("game_id"), row["accuracy"]
         if at is not None and isinstance(accuracy, float):
             yield AnalysedGame(
@@ -125,12 +129,12 @@ def _swing(cp_loss: float | None, worst: Document) -> Swing | None:
     move = worst.get("move")
     return Swing(
         cp_loss=cp_loss,
-        move_number=whole(worst.get("number")),
+        move_number=non_negative_int(worst.get("number")),
         move=move if isinstance(move, str) else "",
     )
 
 
-def _week(user_id: str, week: Week, found: _Found, edges: Edges) -> PlayerWeek:
+def _to_player_week(user_id: str, week: Week, found: _PlayerData, edges: WeekBounds) -> PlayerWeek:
     games = found.of_analyses | found.games
     analyses = sorted(found.analyses, key=attrgetter("analysed_at", "game_id"))
     profile, progress = found.profile or {}, found.progress or {}
@@ -146,18 +150,18 @@ def _week(user_id: str, week: Week, found: _Found, edges: Edges) -> PlayerWeek:
         analysed_before=tuple(
             item for item in analyses if edges.before <= item.analysed_at < edges.start
         ),
-        weakness=_named(profile.get("top_weaknesses")),
-        strength=_named(profile.get("strengths")),
+        weakness=_weakness_name(profile.get("top_weaknesses")),
+        strength=_weakness_name(profile.get("strengths")),
         reflections=found.reflections.total(),
         reflections_right=found.reflections[True],
-        streak=whole(progress.get("current_streak")),
-        longest_streak=whole(progress.get("longest_streak")),
+        streak=non_negative_int(progress.get("current_streak")),
+        longest_streak=non_negative_int(progress.get("longest_streak")),
         points=_points(progress, week),
-        level=whole(progress.get("level")),
+        level=non_negative_int(progress.get("level")),
     )
 
 
-def _named(value: object) -> str | None:
+def _weakness_name(value: object) -> str | None:
     """A weakness or strength in a word: what it is a case of, or the text that it is."""
     text = value.get("subcategory") if isinstance(value, dict) else value
     return text.strip() or None if isinstance(text, str) else None
@@ -167,5 +171,5 @@ def _points(progress: Document, week: Week) -> int | None:
     """Points are kept for the week that goes on and for the one before it."""
     for key, value in (("weekly_key", "weekly_xp"), ("weekly_prev_key", "weekly_prev_xp")):
         if progress.get(key) == week.key:
-            return whole(progress.get(value))
+            return non_negative_int(progress.get(value))
     return None

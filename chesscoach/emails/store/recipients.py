@@ -5,16 +5,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from chesscoach.emails.weekly.values import Kind, Recipient
+from chesscoach.emails.weekly.values import EmailKind, Recipient
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import spoken
-from chesscoach.worker.shard import WHOLE, Shard
+from chesscoach.mongo.errors import translates_errors
+from chesscoach.worker.shard import ALL_USERS, Shard
 
-PAGE = 500
-_FIELDS = {"_id": 0, "user_id": 1, "email": 1, "name": 1, "timezone": 1, "language": 1}
+PAGE_SIZE = 500
+_PROJECTION = {"_id": 0, "user_id": 1, "email": 1, "name": 1, "timezone": 1, "language": 1}
 
 
-class Zones(Struct, frozen=True, kw_only=True):
+class TimezoneFilter(Struct, frozen=True, kw_only=True):
     """Users of some time zones: of `wanted`; with `rest` also those who have none of `known`."""
 
     wanted: Collection[str]
@@ -26,53 +26,60 @@ class Recipients:
     """The `users` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["users"]
+        self._collection = database["users"]
 
-    async def wanting(
+    async def subscribers(
         self,
-        kind: Kind,
+        kind: EmailKind,
         user_id: str | None = None,
-        zones: Zones | None = None,
-        shard: Shard = WHOLE,
+        zones: TimezoneFilter | None = None,
+        shard: Shard = ALL_USERS,
     ) -> AsyncIterator[list[Recipient]]:
         """Pages of a part of those who have a kind of mail switched on, or the one of that id."""
-        size, after = shard.reading(PAGE), ""
+        size, after = shard.page_size_for(PAGE_SIZE), ""
         while page := await self._page(kind, user_id, zones, after, size):
-            mine = [_recipient(row) for row in page if shard.has(row["user_id"])]
-            for start in range(0, len(mine), PAGE):
-                yield mine[start : start + PAGE]
+            mine = [_recipient(row) for row in page if shard.contains(row["user_id"])]
+            for start in range(0, len(mine), PAGE_SIZE):
+                yield mine[start : start + PAGE_SIZE]
             after = page[-1]["user_id"]
 
-    @spoken
+    @translates_errors
     async def _page(
-        self, kind: Kind, user_id: str | None, zones: Zones | None, after: str, size: int
+        self,
+        kind: EmailKind,
+        user_id: str | None,
+        zones: TimezoneFilter | None,
+        after: str,
+        size: int,
     ) -> list[Document]:
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
-            "$or": _wants(kind),
+            "$or": _subscribed_filter(kind),
         }
         if zones is not None:
             of_zones: list[Document] = [{"timezone": {"$in": list(zones.wanted)}}]
             of_zones += [{"timezone": {"$nin": list(zones.known)}}] if zones.rest else []
             query["$and"] = [{"$or": of_zones}]
-        rows = self._rows.find(query, _FIELDS).sort("user_id", 1).limit(size)
+        rows = self._collection.find(query, _PROJECTION).sort("user_id", 1).limit(size)
         return await rows.to_list(size)
 
-    @spoken
-    async def of(self, kind: Kind, user_ids: Collection[str]) -> dict[str, Recipient]:
+    @translates_errors
+    async def find_subscribed(
+        self, kind: EmailKind, user_ids: Collection[str]
+    ) -> dict[str, Recipient]:
         """Those of some users who have it switched on, by user_id."""
-        query = {"user_id": {"$in": list(user_ids)}, "$or": _wants(kind)}
-        rows = await self._rows.find(query, _FIELDS).to_list(None)
+        query = {"user_id": {"$in": list(user_ids)}, "$or": _subscribed_filter(kind)}
+        rows = await self._collection.find(query, _PROJECTION).to_list(None)
         return {row["user_id"]: _recipient(row) for row in rows}
 
-    @spoken
-    async def known(self, user_id: str) -> Recipient | None:
+    @translates_errors
+    async def find(self, user_id: str) -> Recipient | None:
         """A user, whatever he wants."""
-        row = await self._rows.find_one({"user_id": user_id}, _FIELDS)
+        row = await self._collection.find_one({"user_id": user_id}, _PROJECTION)
         return _recipient(row) if row else None
 
 
-def _wants(kind: Kind) -> list[Document]:
+def _subscribed_filter(kind: EmailKind) -> list[Document]:
     """A bare true is for every kind; nothing else but a true of its own is."""
     return [{"email_notifications": True}, {f"email_notifications.{kind}": True}]
 

@@ -7,22 +7,22 @@ application's, so what is not about the kind in question is kept as it is or as 
 from collections.abc import Collection
 from typing import Any
 
-from chesscoach.emails.weekly.values import Kind
+from chesscoach.emails.weekly.values import EmailKind
 from chesscoach.mongo.client import Database
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 
 _FIELD = "$email_notifications"
-_APPLICATIONS_OWN = ("game_analyzed", "weakness_alert")
+_APPLICATION_KINDS = ("game_analyzed", "weakness_alert")
 
 
 class Subscriptions:
     """The setting in the `users` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["users"]
+        self._collection = database["users"]
 
-    @spoken
-    async def end(self, user_id: str, kind: Kind) -> bool | None:
+    @translates_errors
+    async def unsubscribe(self, user_id: str, kind: EmailKind) -> bool | None:
         """Turns a kind off; whether that changed anything, or None if there is no such user.
 
         One update, so a setting that the application writes meanwhile is not lost. A bare `true`
@@ -30,7 +30,7 @@ class Subscriptions:
         which the application may read as "all". A bare `false` is off already and stays.
         """
         off: dict[str, Any] = {kind: False}
-        others = dict.fromkeys(_APPLICATIONS_OWN, True)
+        others = dict.fromkeys(_APPLICATION_KINDS, True)
         kept = {
             "$switch": {
                 "branches": [
@@ -48,18 +48,18 @@ class Subscriptions:
                 "default": {"$literal": off},
             }
         }
-        done = await self._rows.update_one(
+        done = await self._collection.update_one(
             {"user_id": user_id}, [{"$set": {"email_notifications": kept}}]
         )
         return done.modified_count == 1 if done.matched_count else None
 
-    @spoken
-    async def wanted(self, user_ids: Collection[str], kind: Kind) -> set[str]:
+    @translates_errors
+    async def subscribed(self, user_ids: Collection[str], kind: EmailKind) -> set[str]:
         """Which of these users want a kind now: exactly `true`, for the kind or for all."""
         query = {
             "user_id": {"$in": list(user_ids)},
             # As expressions, for a query would look into arrays too.
             "$expr": {"$or": [{"$eq": [_FIELD, True]}, {"$eq": [f"{_FIELD}.{kind}", True]}]},
         }
-        rows = self._rows.find(query, {"_id": 0, "user_id": 1})
+        rows = self._collection.find(query, {"_id": 0, "user_id": 1})
         return {row["user_id"] for row in await rows.to_list(None)}

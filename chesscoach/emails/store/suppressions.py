@@ -11,10 +11,10 @@ from pymongo.errors import BulkWriteError
 
 from chesscoach.emails.suppression import Suppression
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.mongo.errors import is_duplicates_only, translates_errors
 
 
-def normal(address: str) -> str:
+def normalize_address(address: str) -> str:
     """An address in the form in which it is compared."""
     return address.strip().lower()
 
@@ -27,15 +27,15 @@ class Suppressions:
     """
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["email_suppressions"]
+        self._collection = database["email_suppressions"]
         self._events = database["email_events"]
 
-    @spoken
+    @translates_errors
     async def suppress(self, items: Collection[Suppression]) -> int:
         """Suppresses addresses; the number of those that were not before."""
         first: dict[str, Suppression] = {}
         for item in sorted(items, key=lambda item: item.at):
-            first.setdefault(normal(item.address), item)
+            first.setdefault(normalize_address(item.address), item)
         if not first:
             return 0
         writes = [
@@ -53,50 +53,54 @@ class Suppressions:
             for address, item in first.items()
         ]
         try:
-            return (await self._rows.bulk_write(writes, ordered=False)).upserted_count
+            return (await self._collection.bulk_write(writes, ordered=False)).upserted_count
         except BulkWriteError as error:
-            if not only_duplicates(error):  # else somebody has suppressed them at this very moment
+            if not is_duplicates_only(
+                error
+            ):  # else somebody has suppressed them at this very moment
                 raise
             return int(error.details["nUpserted"])
 
-    @spoken
-    async def among(self, addresses: Collection[str]) -> set[str]:
+    @translates_errors
+    async def find_suppressed(self, addresses: Collection[str]) -> set[str]:
         """Which of these addresses are suppressed, in lower case."""
-        query = {"_id": {"$in": sorted({normal(address) for address in addresses})}}
-        return {row["_id"] for row in await self._rows.find(query, {"_id": 1}).to_list(None)}
+        query = {"_id": {"$in": sorted({normalize_address(address) for address in addresses})}}
+        return {row["_id"] for row in await self._collection.find(query, {"_id": 1}).to_list(None)}
 
-    @spoken
+    @translates_errors
     async def find(self, address: str) -> Suppression | None:
         """Why an address gets no mail any more, if so."""
-        row = await self._rows.find_one({"_id": normal(address)})
+        row = await self._collection.find_one({"_id": normalize_address(address)})
         return _suppression(row) if row else None
 
-    @spoken
-    async def newest(self, limit: int) -> list[Suppression]:
+    @translates_errors
+    async def list_newest(self, limit: int) -> list[Suppression]:
         """The newest of them first."""
-        rows = self._rows.find().sort([("at", -1), ("_id", 1)]).limit(limit)
+        rows = self._collection.find().sort([("at", -1), ("_id", 1)]).limit(limit)
         return [_suppression(row) for row in await rows.to_list(limit)]
 
-    @spoken
+    @translates_errors
     async def count(self) -> int:
         """About how many there are."""
-        return await self._rows.estimated_document_count()
+        return await self._collection.estimated_document_count()
 
-    @spoken
-    async def lift(self, address: str) -> bool:
+    @translates_errors
+    async def remove(self, address: str) -> bool:
         """Lets an address get mail again; whether it was suppressed."""
-        return (await self._rows.delete_one({"_id": normal(address)})).deleted_count == 1
+        return (
+            await self._collection.delete_one({"_id": normalize_address(address)})
+        ).deleted_count == 1
 
-    @spoken
-    async def fresh(self, ids: Collection[str]) -> set[str]:
+    @translates_errors
+    async def unseen_events(self, ids: Collection[str]) -> set[str]:
         """Which of these events are not remembered."""
         wanted = set(ids)
         query = {"_id": {"$in": sorted(wanted)}}
         seen = await self._events.find(query, {"_id": 1}).to_list(None)
         return wanted - {row["_id"] for row in seen}
 
-    @spoken
-    async def remember(self, ids: Collection[str], now: datetime) -> None:
+    @translates_errors
+    async def mark_events_seen(self, ids: Collection[str], now: datetime) -> None:
         """Remembers events; some may be remembered already."""
         if not ids:
             return
@@ -104,7 +108,7 @@ class Suppressions:
         try:
             await self._events.insert_many(rows, ordered=False)
         except BulkWriteError as error:
-            if not only_duplicates(error):
+            if not is_duplicates_only(error):
                 raise
 
 

@@ -10,7 +10,7 @@ from chesscoach.emails.store import expressions, week_games
 from chesscoach.emails.store.expressions import DAY
 from chesscoach.mongo.client import Document
 
-MOVES = 3
+MIN_MOVES = 3
 """An analysis of fewer moves is no proper one."""
 
 _GAMES, _MOVE_BYTES = 1000, 20  # a player's row must stay far below 16 MB, whatever is in it
@@ -43,7 +43,7 @@ def stages(users: Document, before: datetime, start: datetime, end: datetime) ->
                 "moves": documents,
             }
         },
-        {"$match": {"$expr": {"$gte": [{"$size": "$moves"}, MOVES]}}},
+        {"$match": {"$expr": {"$gte": [{"$size": "$moves"}, MIN_MOVES]}}},
         {"$set": {"costs": {"$map": {"input": "$moves", "in": _cost("$$this.cp_loss")}}}},
         {
             "$group": {
@@ -51,7 +51,7 @@ def stages(users: Document, before: datetime, start: datetime, end: datetime) ->
                 "ids": {
                     "$addToSet": {"$cond": [{"$and": [recent, has_game]}, "$game_id", "$$REMOVE"]}
                 },
-                "analyses": {"$push": _counted()},
+                "analyses": {"$push": _move_counts()},
             }
         },
         {
@@ -76,7 +76,7 @@ def stages(users: Document, before: datetime, start: datetime, end: datetime) ->
     ]  # fmt: skip
 
 
-def _counted() -> Document:
+def _move_counts() -> Document:
     place = {"$indexOfArray": ["$costs", {"$max": "$costs"}]}
     worst = {"$arrayElemAt": ["$moves", place]}
     short = {"$lte": [{"$strLenBytes": "$$move.move"}, _MOVE_BYTES]}

@@ -12,26 +12,26 @@ from chesscoach.emails.store import pgn_headers
 from chesscoach.emails.weekly.values import PlayedGame
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Document
-from chesscoach.sources.game import Colour, Result
+from chesscoach.sources.game import Colour, GameResult
 
-OTHER = "other"
+OTHER_SPEED = "other"
 """Stands for a platform or speed that is no text."""
 
-_RESULTS = ("1-0", "0-1", "1/2-1/2")
+_KNOWN_RESULTS = ("1-0", "0-1", "1/2-1/2")
 # Other variants have ratings of their own, under the speeds of the usual one.
-_USUAL = ("", "standard", "chess", "fromposition", "from position")
+_STANDARD_VARIANTS = ("", "standard", "chess", "fromposition", "from position")
 
 
 def ended_at(row: Document, tags: Mapping[str, str]) -> datetime | None:
     """When it ended: by its own word; else by its PGN; else not later than it was imported."""
     if row.get("ended_at") is not None:
-        return timestamps.instant(row["ended_at"])
-    return pgn_headers.end(tags) or timestamps.instant(row.get("imported_at"))
+        return timestamps.parse_instant(row["ended_at"])
+    return pgn_headers.end_time(tags) or timestamps.parse_instant(row.get("imported_at"))
 
 
-def played(row: Document) -> PlayedGame | None:
+def parse_week_game(row: Document) -> PlayedGame | None:
     """The game of a row of `week_pipeline`; None if it has no id, or no end that can be read."""
-    tags = pgn_headers.tags(row.get("head"))
+    tags = pgn_headers.parse_tags(row.get("head"))
     ended, game_id = ended_at(row, tags), row.get("game_id")
     if ended is None or not isinstance(game_id, str):
         return None
@@ -40,10 +40,10 @@ def played(row: Document) -> PlayedGame | None:
     result = row.get("result")
     return PlayedGame(
         game_id=game_id,
-        platform=_text(row.get("platform")) or OTHER,
-        speed=_text(row.get("time_control")) or OTHER,
+        platform=_text(row.get("platform")) or OTHER_SPEED,
+        speed=_text(row.get("time_control")) or OTHER_SPEED,
         colour=colour,
-        result=cast(Result, result) if result in _RESULTS else "*",
+        result=cast(GameResult, result) if result in _KNOWN_RESULTS else "*",
         ended_at=ended,
         rating_before=before,
         rating_after=after,
@@ -52,7 +52,7 @@ def played(row: Document) -> PlayedGame | None:
     )
 
 
-def whole(value: object) -> int | None:
+def non_negative_int(value: object) -> int | None:
     """A number that can be counted with: whole, and not below zero."""
     if isinstance(value, bool) or not isinstance(value, int):
         return None
@@ -81,13 +81,13 @@ def _ratings(
 ) -> tuple[int | None, int | None]:
     """Before and after the game: Chess.com tells of the latter, all others of the former."""
     variant = _text(row.get("variant")) or tags.get("Variant", "")
-    if variant.lower() not in _USUAL:
+    if variant.lower() not in _STANDARD_VARIANTS:
         return None, None
     side = colour.capitalize() if colour else ""
-    told = whole(row.get("user_rating"))
+    told = non_negative_int(row.get("user_rating"))
     if told is None:
-        told = pgn_headers.elo(tags, side)
+        told = pgn_headers.rating(tags, side)
     if row.get("platform") == "chess.com":
         return None, told
-    change = pgn_headers.difference(tags, side)
+    change = pgn_headers.rating_change(tags, side)
     return told, None if told is None or change is None else told + change

@@ -7,7 +7,7 @@ from chesscoach.emails.store import expressions, pgn_headers
 from chesscoach.emails.store.expressions import DAY
 from chesscoach.mongo.client import Document
 
-_FIELDS = {
+_PROJECTION = {
     "_id": 0,
     "user_id": 1,
     "game_id": 1,
@@ -42,26 +42,26 @@ def stages(users: Document, start: datetime, end: datetime) -> list[Document]:
                 ]
             }
         },
-        {"$set": {"head": _head()}},
+        {"$set": {"head": _pgn_head()}},
         {
             "$match": {
                 "$or": [
                     {"ended_at": {"$ne": None}},
-                    {"head": {"$regex": _dated(*days)}},
+                    {"head": {"$regex": _date_pattern(*days)}},
                     {"head": {"$not": {"$regex": r'\[(?:End|UTC)?Date "[0-9]{4}\.'}}},
                 ]
             }
         },
-        {"$project": _FIELDS | {"head": 1, "kind": "game"}},
+        {"$project": _PROJECTION | {"head": 1, "kind": "game"}},
     ]
 
 
 def projection() -> Document:
     """What `played.played` needs of a document of `games`."""
-    return _FIELDS | {"head": _head()}
+    return _PROJECTION | {"head": _pgn_head()}
 
 
-def _head() -> Document:
+def _pgn_head() -> Document:
     """The tags of a PGN: all before its first blank line, unless that is more than tags can be.
 
     Not cut to a length: `$substrCP` and `$substrBytes` fail on broken characters, and the batch
@@ -70,12 +70,12 @@ def _head() -> Document:
     head: Any = "$pgn"
     for blank in ("\n\n", "\r\n\r\n"):
         head = {"$first": {"$split": [head, blank]}}
-    short = {"$lte": [{"$strLenBytes": "$$head"}, pgn_headers.BYTES]}
+    short = {"$lte": [{"$strLenBytes": "$$head"}, pgn_headers.MAX_HEADER_BYTES]}
     cut = {"$let": {"vars": {"head": head}, "in": {"$cond": [short, "$$head", ""]}}}
     return expressions.if_type("$pgn", "string", cut, "")
 
 
-def _dated(first: datetime, last: datetime) -> str:
+def _date_pattern(first: datetime, last: datetime) -> str:
     """What finds a tag that names one of some days."""
     count = (last.date() - first.date()).days + 1
     days = "|".join(f"{first + place * DAY:%Y\\.%m\\.%d}" for place in range(count))

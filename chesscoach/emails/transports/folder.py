@@ -20,13 +20,13 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from chesscoach.emails.weekly.values import Delivery, Message
+from chesscoach.emails.weekly.values import Message, SendResult
 
 # Folded at the usual 78 characters, a long List-Unsubscribe would be encoded, and so be no link.
 _ASCII = policy.SMTP.clone(max_line_length=998)
 _UNICODE = policy.SMTPUTF8.clone(max_line_length=998)
-_LONGEST = 150
-_KEPT = 120
+_MAX_NAME_LENGTH = 150
+_MAX_READABLE_LENGTH = 120
 
 
 class FolderTransport:
@@ -65,23 +65,23 @@ class FolderTransport:
         """Where mail goes, and why."""
         return f"the folder {self._folder}: nobody is sent anything (no SENDGRID_API_KEY)"
 
-    async def send(self, message: Message) -> Delivery:
+    async def send(self, message: Message) -> SendResult:
         """Writes a mail; its `message_id` is the name of the file."""
         name = file_name(message.outbox_id)
         try:
-            data = self._mail(message)
+            data = self._email_bytes(message)
         except (ValueError, MessageError):  # they would quote the address or the text
-            return Delivery(
+            return SendResult(
                 verdict="refused", reason="its address or text cannot be written as a mail"
             )
         try:
             await asyncio.to_thread(_write, self._folder, name, data)
         except OSError as error:
             reason = f"the outbox folder cannot be written ({error.strerror})"
-            return Delivery(verdict="stopped", reason=reason)
-        return Delivery(verdict="accepted", message_id=name)
+            return SendResult(verdict="stopped", reason=reason)
+        return SendResult(verdict="accepted", message_id=name)
 
-    def _mail(self, message: Message) -> bytes:
+    def _email_bytes(self, message: Message) -> bytes:
         digest = _digest(message.outbox_id)
         mail = EmailMessage(policy=_ASCII if message.to.isascii() else _UNICODE)
         mail["From"] = _address(self._sender, self._sender_name)
@@ -103,8 +103,9 @@ def file_name(outbox_id: str) -> str:
     if name.startswith("."):
         name = "%2E" + name[1:]
     name = name or "%"
-    if len(name) > _LONGEST:
-        name = f"{name[:_KEPT]}+{_digest(outbox_id)}"  # quoting leaves no plus sign of an id's own
+    if len(name) > _MAX_NAME_LENGTH:
+        # Quoting leaves no plus sign of an id's own.
+        name = f"{name[:_MAX_READABLE_LENGTH]}+{_digest(outbox_id)}"
     return f"{name}.eml"
 
 

@@ -17,13 +17,13 @@ import msgspec
 from yarl import URL
 
 from chesscoach import __version__
-from chesscoach.config import SendGrid
-from chesscoach.emails.transports.sendgrid_request import payload
-from chesscoach.emails.transports.sendgrid_response import judged
-from chesscoach.emails.weekly.values import Delivery, Message
+from chesscoach.config import SendGridSettings
+from chesscoach.emails.transports.sendgrid_request import request_body
+from chesscoach.emails.transports.sendgrid_response import interpret_response
+from chesscoach.emails.weekly.values import Message, SendResult
 
 PATH = "/v3/mail/send"
-MAX_REPLY_BYTES = 64 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
 LEASE_SHARE = 0.9 / 3
 """The deadline's share of the lease at most: below a third, by a margin."""
 
@@ -38,7 +38,7 @@ class SendGridTransport:
 
     def __init__(
         self,
-        settings: SendGrid,
+        settings: SendGridSettings,
         key: str,
         sender: str,
         sender_name: str,
@@ -65,7 +65,7 @@ class SendGridTransport:
             },
             # The deadline is ours: aiohttp rounds those above 5 s up to a whole second.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            trace_configs=[_trace()],
+            trace_configs=[_on_headers_sent()],
         )
         return self
 
@@ -90,21 +90,21 @@ class SendGridTransport:
     def _sandbox(self) -> bool:
         return self._settings.sandbox
 
-    async def send(self, message: Message) -> Delivery:
+    async def send(self, message: Message) -> SendResult:
         """Posts a mail, once, and says what became of it; waits for a free connection."""
         if not (self._key.isascii() and self._key.isprintable()):
-            return Delivery(verdict="stopped", reason="the key cannot stand in a header")
+            return SendResult(verdict="stopped", reason="the key cannot stand in a header")
         try:
-            built = payload(message, self._sender, self._sender_name, sandbox=self._sandbox)
+            built = request_body(message, self._sender, self._sender_name, sandbox=self._sandbox)
         except ValueError as error:
-            return Delivery(verdict="refused", reason=str(error))
+            return SendResult(verdict="refused", reason=str(error))
         try:
             data = msgspec.json.encode(built)
         except UnicodeEncodeError:  # half of a surrogate pair; the error would quote the text
-            return Delivery(verdict="refused", reason="its text is not Unicode")
+            return SendResult(verdict="refused", reason="its text is not Unicode")
         return await self._post(data)
 
-    async def _post(self, data: bytes) -> Delivery:
+    async def _post(self, data: bytes) -> SendResult:
         if self._session is None:
             msg = "a transport must be entered before it is used"
             raise RuntimeError(msg)
@@ -124,33 +124,33 @@ class SendGridTransport:
             ):
                 reply = response.status, response.headers
                 if 400 <= response.status < 500:
-                    body = await _beginning(response)
+                    body = await _read_limited(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             if reply is None:  # else its status says all that counts
-                return _failed(error, left=traced.left)
-        return judged(*reply, body, sandbox=self._sandbox, now=self._now())
+                return _failed_send(error, left=traced.left)
+        return interpret_response(*reply, body, sandbox=self._sandbox, now=self._now())
 
 
-def _failed(error: Exception, *, left: bool) -> Delivery:
+def _failed_send(error: Exception, *, left: bool) -> SendResult:
     """What became of a mail that was not answered; an error's text can quote the key."""
     kind = type(error).__name__
     if left:
         what = "not answered in time" if isinstance(error, TimeoutError) else "not answered"
-        return Delivery(verdict="unknown", reason=f"{what} ({kind})")
+        return SendResult(verdict="unknown", reason=f"{what} ({kind})")
     if isinstance(error, ValueError):
-        return Delivery(verdict="stopped", reason=f"base_url cannot be asked ({kind})")
-    return Delivery(verdict="not_sent", reason=f"no connection ({kind})")
+        return SendResult(verdict="stopped", reason=f"base_url cannot be asked ({kind})")
+    return SendResult(verdict="not_sent", reason=f"no connection ({kind})")
 
 
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
     """As much of a body as is worth reading; the connection is closed if there is more."""
     try:
-        return await response.content.readexactly(MAX_REPLY_BYTES)
+        return await response.content.readexactly(MAX_RESPONSE_BYTES)
     except asyncio.IncompleteReadError as error:
         return error.partial
 
 
-def _trace() -> aiohttp.TraceConfig:
+def _on_headers_sent() -> aiohttp.TraceConfig:
     """Notes when a request begins to leave: just before its first byte is handed to the socket."""
     trace = aiohttp.TraceConfig()
 

@@ -26,7 +26,9 @@ from sendgrid.helpers.mail.exceptions import ApiKeyIncludedException
 from chesscoach.emails.weekly.values import Message
 
 
-def payload(message: Message, sender: str, sender_name: str, *, sandbox: bool) -> dict[str, object]:
+def request_body(
+    message: Message, sender: str, sender_name: str, *, sandbox: bool
+) -> dict[str, object]:
     """The JSON object to post: one recipient, nothing about him but his address.
 
     Categories and custom arguments are kept for long and seen by the provider's staff, so they

@@ -14,27 +14,27 @@ from typing import Any
 
 import msgspec
 
-from chesscoach.emails.weekly.values import Delivery
+from chesscoach.emails.weekly.values import SendResult
 
 DEFAULT_WAIT_S = 60.0
 TIMEOUT_WAIT_S = 2.0
-SHORTEST_WAIT_S = 1.0
-LONGEST_WAIT_S = 3600.0
+MIN_WAIT_S = 1.0
+MAX_WAIT_S = 3600.0
 """Bounds of the pause after a 429: a reset may be past by our clock, or far off by theirs."""
 
-_FIELDS_TOLD = 5
-_WHOLE = re.compile(r"\d{1,12}")
-_KNOWN = re.compile(
+_MAX_FIELDS_REPORTED = 5
+_INTEGER_PATTERN = re.compile(r"\d{1,12}")
+_FIELD_PATTERN = re.compile(
     r"\d{1,6}|personalizations|from|to|cc|bcc|reply_to|reply_to_list|email|name|subject|content|type"
     r"|value|attachments|filename|disposition|content_id|template_id|headers|categories|custom_args"
     r"|send_at|batch_id|asm|group_id|ip_pool_name|mail_settings|sandbox_mode|tracking_settings"
     r"|click_tracking|open_tracking|subscription_tracking|enable|enable_text"
 )
-_REFUSALS = {
+_REJECTED_STATUSES = {
     400: "the request is not valid",
     413: "the mail is too large",
 }
-_STOPS = {
+_FATAL_STATUSES = {
     401: "the key is not accepted",
     403: "the sender is not verified, or the account is blocked",
     404: "what answers at base_url does not know the path",
@@ -45,9 +45,9 @@ _STOPS = {
 """No fault of a mail's: every other would fare the same, so none is spent on it."""
 
 
-def judged(
+def interpret_response(
     status: int, headers: Mapping[str, str], body: bytes, *, sandbox: bool, now: datetime
-) -> Delivery:
+) -> SendResult:
     """What became of a mail that was answered so; header names in any case.
 
     Args:
@@ -58,36 +58,38 @@ def judged(
         now: the wall clock, for the end of a pause is told as an instant.
     """
     if status == 202:
-        return Delivery(verdict="accepted", message_id=headers.get("X-Message-Id"))
+        return SendResult(verdict="accepted", message_id=headers.get("X-Message-Id"))
     if status == 200 and sandbox:
-        return Delivery(verdict="rehearsed")
+        return SendResult(verdict="rehearsed")
     if 300 <= status < 400:
         # Not followed: it would carry the key and the mail to somebody else.
-        return Delivery(verdict="stopped", reason=f"{status}: base_url redirects")
+        return SendResult(verdict="stopped", reason=f"{status}: base_url redirects")
     if 400 <= status < 500:
-        return _not_taken(status, headers, body, now)
-    return Delivery(verdict="unknown", reason=f"{status}: SendGrid may have taken it or not")
+        return _interpret_client_error(status, headers, body, now)
+    return SendResult(verdict="unknown", reason=f"{status}: SendGrid may have taken it or not")
 
 
-def _not_taken(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Delivery:
+def _interpret_client_error(
+    status: int, headers: Mapping[str, str], body: bytes, now: datetime
+) -> SendResult:
     errors = _errors(body)
     # Credits that are used up come as a 401, of all things.
     if any("maximum credits exceeded" in str(error.get("message")).casefold() for error in errors):
-        return Delivery(verdict="stopped", reason=f"{status}: the account's credits are used up")
-    if status in _STOPS:
-        return Delivery(verdict="stopped", reason=f"{status}: {_STOPS[status]}")
+        return SendResult(verdict="stopped", reason=f"{status}: the account's credits are used up")
+    if status in _FATAL_STATUSES:
+        return SendResult(verdict="stopped", reason=f"{status}: {_FATAL_STATUSES[status]}")
     if status == 408:
         reason = "408: the request did not arrive in time"
-        return Delivery(verdict="throttled", reason=reason, wait_s=TIMEOUT_WAIT_S)
+        return SendResult(verdict="throttled", reason=reason, wait_s=TIMEOUT_WAIT_S)
     if status == 429:
-        return Delivery(
+        return SendResult(
             verdict="throttled", reason="429: too many requests", wait_s=_wait_s(headers, now)
         )
-    reason = f"{status}: {_REFUSALS.get(status, 'the request is refused')}"
+    reason = f"{status}: {_REJECTED_STATUSES.get(status, 'the request is refused')}"
     fields = list(dict.fromkeys(filter(None, (_field(error) for error in errors))))
     if fields:
-        reason += f" ({', '.join(fields[:_FIELDS_TOLD])})"
-    return Delivery(verdict="refused", reason=reason)
+        reason += f" ({', '.join(fields[:_MAX_FIELDS_REPORTED])})"
+    return SendResult(verdict="refused", reason=reason)
 
 
 def _errors(body: bytes) -> list[dict[str, Any]]:
@@ -105,23 +107,23 @@ def _errors(body: bytes) -> list[dict[str, Any]]:
 def _field(error: dict[str, Any]) -> str:
     """As much of a field's path as the schema's names and positions make up."""
     parts = str(error.get("field") or "").split(".")
-    return ".".join(takewhile(_KNOWN.fullmatch, parts))
+    return ".".join(takewhile(_FIELD_PATTERN.fullmatch, parts))
 
 
 def _wait_s(headers: Mapping[str, str], now: datetime) -> float:
     """How long to wait after a 429: until the reset, or as long as `Retry-After` says."""
     reset = headers.get("X-RateLimit-Reset", "").strip()
     after = headers.get("Retry-After", "").strip()
-    if _WHOLE.fullmatch(reset):
+    if _INTEGER_PATTERN.fullmatch(reset):
         seconds = int(reset) - now.timestamp()
-    elif _WHOLE.fullmatch(after):
+    elif _INTEGER_PATTERN.fullmatch(after):
         seconds = float(after)
     else:
-        seconds = _until(after, now)
-    return min(max(seconds, SHORTEST_WAIT_S), LONGEST_WAIT_S)
+        seconds = _seconds_until(after, now)
+    return min(max(seconds, MIN_WAIT_S), MAX_WAIT_S)
 
 
-def _until(date: str, now: datetime) -> float:
+def _seconds_until(date: str, now: datetime) -> float:
     """Seconds until an HTTP date."""
     try:
         then = parsedate_to_datetime(date)

@@ -8,14 +8,14 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach import __version__
-from chesscoach.config import SendGrid
+from chesscoach.config import SendGridSettings
 
 PATH = "/v3/scopes"
 SEND = "mail.send"
-_LONGEST = 256 * 1024
+_MAX_RESPONSE_BYTES = 256 * 1024
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class ScopeCheck(Struct, frozen=True, kw_only=True):
     """What came back.
 
     - may_send, may_not_send: the key is good, and has or lacks the scope `mail.send`
@@ -34,10 +34,10 @@ class _Scopes(Struct):
     scopes: list[str]
 
 
-async def ask(settings: SendGrid, key: str, deadline_s: float) -> Answer:
+async def check_scopes(settings: SendGridSettings, key: str, deadline_s: float) -> ScopeCheck:
     """Asks SendGrid what a key may do, once."""
     if not (key.isascii() and key.isprintable()):
-        return Answer(verdict="refused", detail="it cannot stand in a header")
+        return ScopeCheck(verdict="refused", detail="it cannot stand in a header")
     headers = {
         "Accept": "application/json",
         "Authorization": f"Bearer {key}",
@@ -51,21 +51,23 @@ async def ask(settings: SendGrid, key: str, deadline_s: float) -> Answer:
                 settings.base_url.rstrip("/") + PATH, headers=headers, allow_redirects=False
             ) as response,
         ):
-            body = await response.content.read(_LONGEST)
-            while len(body) < _LONGEST and (more := await response.content.read(_LONGEST)):
+            body = await response.content.read(_MAX_RESPONSE_BYTES)
+            while len(body) < _MAX_RESPONSE_BYTES and (
+                more := await response.content.read(_MAX_RESPONSE_BYTES)
+            ):
                 body += more
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        return Answer(verdict="none", detail=type(error).__name__)
-    return _judged(response.status, body)
+        return ScopeCheck(verdict="none", detail=type(error).__name__)
+    return _interpret_response(response.status, body)
 
 
-def _judged(status: int, body: bytes) -> Answer:
+def _interpret_response(status: int, body: bytes) -> ScopeCheck:
     if status in (401, 403):
-        return Answer(verdict="refused", detail=str(status))
+        return ScopeCheck(verdict="refused", detail=str(status))
     if status != 200:
-        return Answer(verdict="odd", detail=str(status))
+        return ScopeCheck(verdict="odd", detail=str(status))
     try:
         scopes = msgspec.json.decode(body, type=_Scopes).scopes
     except (msgspec.DecodeError, RecursionError):
-        return Answer(verdict="odd", detail="200 with a text that is none of SendGrid's")
-    return Answer(verdict="may_send" if SEND in scopes else "may_not_send")
+        return ScopeCheck(verdict="odd", detail="200 with a text that is none of SendGrid's")
+    return ScopeCheck(verdict="may_send" if SEND in scopes else "may_not_send")

@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Protocol, Self
 
-from chesscoach.emails.weekly.values import Delivery, Message
+from chesscoach.emails.weekly.values import Message, SendResult
 
 
 class Transport(Protocol):
@@ -33,7 +33,7 @@ class Transport(Protocol):
     ) -> None:
         """Closes it."""
 
-    async def send(self, message: Message) -> Delivery:
+    async def send(self, message: Message) -> SendResult:
         """Hands a mail over, once; whatever goes wrong is told by the verdict, not raised."""
 
     def describe(self) -> str:

@@ -20,23 +20,23 @@ KINDS = frozenset(
 )
 """The kinds that are told apart."""
 
-_AGAINST: dict[str, Reason] = {
+_SUPPRESSION_REASONS: dict[str, Reason] = {
     "bounce": "bounce",
     "dropped": "drop",
     "spamreport": "spam_report",
     "unsubscribe": "unsubscribe",
     "group_unsubscribe": "unsubscribe",
 }
-_SOFT = ("technical", "content")
+_SOFT_BOUNCES = ("technical", "content")
 """Bounces of these classes blame a server or the text, not the address; listmonk does the same."""
 
-_DROPS = ("bounced", "spam report", "unsubscribed", "invalid")
+_ADDRESS_DROP_REASONS = ("bounced", "spam report", "unsubscribed", "invalid")
 """How reasons begin that are about the address …"""
-_OWN_FAULT = "invalid smtpapi"
+_INVALID_REQUEST_REASON = "invalid smtpapi"
 """… and one that is not."""
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class WebhookEvent(Struct, frozen=True, kw_only=True):
     """What has become of a mail to `address` ("" if that is not told); `kind` is one of KINDS.
 
     `outbox_id` is ours, for mails that are; SendGrid has the mail by then, whatever the kind.
@@ -54,26 +54,27 @@ class Event(Struct, frozen=True, kw_only=True):
     @property
     def suppression(self) -> Suppression | None:
         """That the address is to get no mail any more, if the event means it."""
-        reason = _AGAINST.get(self.kind)
-        if (self.kind == "bounce" and self.soft) or self.drop_is_ours:
+        reason = _SUPPRESSION_REASONS.get(self.kind)
+        if (self.kind == "bounce" and self.soft) or self.dropped_for_content:
             reason = None
         if reason is None or not self.address:
             return None
         return Suppression(address=self.address, reason=reason, at=self.at, event_id=self.id)
 
     @property
-    def drop_is_ours(self) -> bool:
+    def dropped_for_content(self) -> bool:
         """Whether SendGrid did not send a mail for a reason that is not the address."""
         reason = self.reason.lower()
         return self.kind == "dropped" and (
-            not reason.startswith(_DROPS) or reason.startswith(_OWN_FAULT)
+            not reason.startswith(_ADDRESS_DROP_REASONS)
+            or reason.startswith(_INVALID_REQUEST_REASON)
         )
 
 
-class Batch(Struct, frozen=True, kw_only=True):
+class WebhookBatch(Struct, frozen=True, kw_only=True):
     """The events of one request, each id once, and how many others there were."""
 
-    events: tuple[Event, ...]
+    events: tuple[WebhookEvent, ...]
     repeated: int
     unreadable: int
 
@@ -91,13 +92,13 @@ class _Payload(Struct, kw_only=True):
     bounce_classification: object = None
 
 
-def read(body: bytes) -> Batch | None:
+def parse_batch(body: bytes) -> WebhookBatch | None:
     """The events of a body, or None if it is no array in JSON."""
     try:
         elements = msgspec.json.decode(body, type=list[Raw])
     except (msgspec.DecodeError, RecursionError):
         return None
-    events: dict[str, Event] = {}
+    events: dict[str, WebhookEvent] = {}
     unreadable = 0
     for element in elements:
         try:
@@ -105,20 +106,20 @@ def read(body: bytes) -> Batch | None:
         except (msgspec.DecodeError, RecursionError):
             unreadable += 1
         else:
-            events.setdefault(payload.sg_event_id, _event(payload))
-    return Batch(
+            events.setdefault(payload.sg_event_id, _parse_event(payload))
+    return WebhookBatch(
         events=tuple(events.values()),
         repeated=len(elements) - unreadable - len(events),
         unreadable=unreadable,
     )
 
 
-def _event(payload: _Payload) -> Event:
+def _parse_event(payload: _Payload) -> WebhookEvent:
     outbox_id, address = _text(payload.outbox_id), _text(payload.email)
     soft = payload.event == "bounce" and (
-        payload.type != "bounce" or _text(payload.bounce_classification).lower() in _SOFT
+        payload.type != "bounce" or _text(payload.bounce_classification).lower() in _SOFT_BOUNCES
     )
-    return Event(
+    return WebhookEvent(
         id=payload.sg_event_id,
         kind=payload.event if payload.event in KINDS else "other",
         at=datetime.fromtimestamp(payload.timestamp, UTC),

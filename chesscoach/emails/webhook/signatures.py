@@ -13,15 +13,15 @@ from datetime import UTC, datetime, timedelta
 
 from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
 
-from chesscoach.errors import ConfigError, SignatureRefused
+from chesscoach.errors import ConfigError, InvalidSignature
 
 SIGNATURE: str = EventWebhookHeader.SIGNATURE
 TIMESTAMP: str = EventWebhookHeader.TIMESTAMP
 """The names of the two headers."""
 
-_SECONDS = re.compile(r"\d{1,11}", re.ASCII)
-_OLDEST = timedelta(hours=24)
-_AHEAD = timedelta(minutes=5)
+_TIMESTAMP_PATTERN = re.compile(r"\d{1,11}", re.ASCII)
+_MAX_AGE = timedelta(hours=24)
+_MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 
 class EventSignatures:
@@ -46,21 +46,21 @@ class EventSignatures:
             SignatureRefused: anything else.
         """
         if not signature or not timestamp:
-            raise SignatureRefused("a header is missing")
-        if not _SECONDS.fullmatch(timestamp):
-            raise SignatureRefused("the timestamp is no number of seconds")
+            raise InvalidSignature("a header is missing")
+        if not _TIMESTAMP_PATTERN.fullmatch(timestamp):
+            raise InvalidSignature("the timestamp is no number of seconds")
         age = self._now() - datetime.fromtimestamp(int(timestamp), UTC)
-        if not -_AHEAD <= age <= _OLDEST:
-            raise SignatureRefused("the timestamp is too old or ahead of our clock")
+        if not -_MAX_CLOCK_SKEW <= age <= _MAX_AGE:
+            raise InvalidSignature("the timestamp is too old or ahead of our clock")
         try:
             # The library passes over what is no base64, or fails at it.
             base64.b64decode(signature, validate=True)
             # It wants text and encodes it again: the same bytes, or an error here.
             text = body.decode("utf-8", "strict")
         except (binascii.Error, ValueError):
-            raise SignatureRefused("the signature is no base64, or the body no UTF-8") from None
+            raise InvalidSignature("the signature is no base64, or the body no UTF-8") from None
         if not self._webhook.verify_signature(text, signature, timestamp):
-            raise SignatureRefused("the signature is not the body's")
+            raise InvalidSignature("the signature is not the body's")
 
 
 def _webhook(key: str) -> EventWebhook:

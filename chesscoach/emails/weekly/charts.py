@@ -4,31 +4,31 @@ from typing import Literal
 
 from msgspec import Struct
 
-from chesscoach.emails.i18n.localizer import Tongue
-from chesscoach.emails.weekly.values import Form
+from chesscoach.emails.i18n.localizer import Localizer
+from chesscoach.emails.weekly.values import WeekAccuracy
 
-Outcome = Literal["won", "drawn", "lost"]
-Mood = Literal["up", "down", "same"]
+ResultKind = Literal["won", "drawn", "lost"]
+Direction = Literal["up", "down", "same"]
 """Whether a change is for the better; what is not, is not."""
 
-_LEAST = 3
+_MIN_SEGMENT_WIDTH = 3
 """Per cent of a bar that its smallest part gets, so that one game in fifty can be seen."""
 
 
-class Part(Struct, frozen=True, kw_only=True):
+class BarSegment(Struct, frozen=True, kw_only=True):
     """A part of a bar: what it stands for, and its width in per cent."""
 
-    outcome: Outcome
+    outcome: ResultKind
     width: int
 
 
-class Measure(Struct, frozen=True, kw_only=True):
+class Metric(Struct, frozen=True, kw_only=True):
     """A figure of this week beside the last, which is empty where there is none to compare with."""
 
     label: str
     now: str
     before: str = ""
-    mood: Mood = "same"
+    direction: Direction = "same"
 
 
 class Accuracy(Struct, frozen=True, kw_only=True):
@@ -40,18 +40,20 @@ class Accuracy(Struct, frozen=True, kw_only=True):
     current: bool
 
 
-def results(won: int, drawn: int, lost: int) -> tuple[Part, ...]:
+def result_bar(won: int, drawn: int, lost: int) -> tuple[BarSegment, ...]:
     """A bar of results, 100 wide in total; nothing where no result is known."""
-    counts: tuple[tuple[Outcome, int], ...] = (("won", won), ("drawn", drawn), ("lost", lost))
+    counts: tuple[tuple[ResultKind, int], ...] = (("won", won), ("drawn", drawn), ("lost", lost))
     total = won + drawn + lost
     widths = {
-        outcome: max(_LEAST, round(100 * count / total)) for outcome, count in counts if count
+        outcome: max(_MIN_SEGMENT_WIDTH, round(100 * count / total))
+        for outcome, count in counts
+        if count
     }
     if not widths:
         return ()
     widest = max(widths, key=lambda outcome: widths[outcome])
     widths[widest] += 100 - sum(widths.values())
-    return tuple(Part(outcome=outcome, width=width) for outcome, width in widths.items())
+    return tuple(BarSegment(outcome=outcome, width=width) for outcome, width in widths.items())
 
 
 def score(won: int, drawn: int, lost: int) -> str:
@@ -64,7 +66,7 @@ def score(won: int, drawn: int, lost: int) -> str:
     return f"{points}/{games}"
 
 
-def accuracies(form: Form, before: Form, tongue: Tongue) -> tuple[Accuracy, ...]:
+def accuracies(form: WeekAccuracy, before: WeekAccuracy, tongue: Localizer) -> tuple[Accuracy, ...]:
     """This week's accuracy and, where there is one, the last week's."""
     weeks = (
         (tongue.gettext("This week"), form.accuracy, True),
@@ -82,7 +84,7 @@ def accuracies(form: Form, before: Form, tongue: Tongue) -> tuple[Accuracy, ...]
     )
 
 
-def measures(form: Form, before: Form, tongue: Tongue) -> tuple[Measure, ...]:
+def measures(form: WeekAccuracy, before: WeekAccuracy, tongue: Localizer) -> tuple[Metric, ...]:
     """Blunders, mistakes and best moves for each analysed game, beside the week before."""
     if not form.games:
         return ()
@@ -98,19 +100,19 @@ def measures(form: Form, before: Form, tongue: Tongue) -> tuple[Measure, ...]:
 
 
 def _measure(
-    label: str, now: float, then: float, sign: int, comparable: bool, tongue: Tongue
-) -> Measure:
+    label: str, now: float, then: float, sign: int, comparable: bool, tongue: Localizer
+) -> Metric:
     if not comparable:
-        return Measure(label=label, now=tongue.decimal(now))
+        return Metric(label=label, now=tongue.decimal(now))
     change = round(round(now, 1) - round(then, 1), 1)
-    return Measure(
+    return Metric(
         label=label,
         now=tongue.decimal(now),
         before=tongue.decimal(then),
-        mood=mood(change * sign),
+        direction=direction_of(change * sign),
     )
 
 
-def mood(gain: float) -> Mood:
+def direction_of(gain: float) -> Direction:
     """What a gain feels like."""
     return "up" if gain > 0 else "down" if gain < 0 else "same"

@@ -3,30 +3,30 @@
 import re
 from urllib.parse import quote
 
-from chesscoach.config import Emails
+from chesscoach.config import EmailSettings
 from chesscoach.emails.weekly.values import Highlight
 
-_AT_ITS_SITE = re.compile(
+_SOURCE_URL_PATTERN = re.compile(
     r"https://(?:lichess\.org|www\.chess\.com|chess\.com)/[A-Za-z0-9/_-]{1,200}", re.ASCII
 )
-_LONGEST_ID = 100
+_MAX_ID_LENGTH = 100
 
 
-def to_game(highlight: Highlight, emails: Emails) -> str:
+def game_url(highlight: Highlight, emails: EmailSettings) -> str:
     """A game's page at its site, else the application's page of it, else an empty text.
 
     The address came with the game, from outside: only https, the sites' own hosts and a path of
     plain characters are let through.
     """
-    if highlight.game is not None and _AT_ITS_SITE.fullmatch(highlight.game.url):
+    if highlight.game is not None and _SOURCE_URL_PATTERN.fullmatch(highlight.game.url):
         return highlight.game.url
     game_id = highlight.game_id
-    usable = 0 < len(game_id) <= _LONGEST_ID and game_id.isprintable()
-    if not (usable and emails.application):
+    usable = 0 < len(game_id) <= _MAX_ID_LENGTH and game_id.isprintable()
+    if not (usable and emails.application_url):
         return ""
-    return emails.application + emails.game_path.replace("{game_id}", quote(game_id, safe=""))
+    return emails.application_url + emails.game_path.replace("{game_id}", quote(game_id, safe=""))
 
 
-def quoted(url: str) -> str:
+def escape_url(url: str) -> str:
     """An address without anything that could end a header or an attribute."""
     return quote(url, safe=":/?#[]@!$&()*+,;=%~-._", errors="replace")

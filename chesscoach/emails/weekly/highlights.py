@@ -2,18 +2,18 @@
 
 from msgspec import Struct
 
-from chesscoach.config import Emails
-from chesscoach.emails.i18n.localizer import Tongue
-from chesscoach.emails.sanitize import clean
+from chesscoach.config import EmailSettings
+from chesscoach.emails.i18n.localizer import Localizer
+from chesscoach.emails.sanitize import sanitize
 from chesscoach.emails.weekly import game_links
-from chesscoach.emails.weekly.results_table import place
+from chesscoach.emails.weekly.results_table import site_and_speed
 from chesscoach.emails.weekly.values import Highlight, Summary
 
-_MOST_PAWNS = 10
+_MAX_PAWNS = 10
 """A swing beyond that is a mate missed or allowed, and its centipawns are a convention."""
 
 
-class Moment(Struct, frozen=True, kw_only=True):
+class HighlightCard(Struct, frozen=True, kw_only=True):
     """A card: what it is about, its number, where it was, and the way there (may be empty)."""
 
     kind: str
@@ -24,52 +24,54 @@ class Moment(Struct, frozen=True, kw_only=True):
     invitation: str
 
 
-def best_game(summary: Summary, tongue: Tongue, emails: Emails) -> Moment | None:
+def best_game(summary: Summary, tongue: Localizer, emails: EmailSettings) -> HighlightCard | None:
     """The week's best game by accuracy."""
     best = summary.best_game
     if best is None:
         return None
-    return Moment(
+    return HighlightCard(
         kind=tongue.gettext("Best game of the week"),
         figure=tongue.percent(best.accuracy),
         note=tongue.gettext("accuracy"),
-        where=_where(best, tongue),
-        link=game_links.to_game(best, emails),
+        where=_location(best, tongue),
+        link=game_links.game_url(best, emails),
         invitation=tongue.gettext("Enjoy it again"),
     )
 
 
-def critical(summary: Summary, tongue: Tongue, emails: Emails) -> Moment | None:
+def critical_move(
+    summary: Summary, tongue: Localizer, emails: EmailSettings
+) -> HighlightCard | None:
     """The week's costliest move."""
     found = summary.critical
     if found is None or found.swing is None:
         return None
     swing = found.swing
     pawns = swing.cp_loss / 100
-    where = [_where(found, tongue)]
+    where = [_location(found, tongue)]
     if swing.move_number is not None:
         number = tongue.number(swing.move_number)
-        if move := clean(swing.move, 12):
+        if move := sanitize(swing.move, 12):
             where.insert(0, tongue.gettext("Move %(number)s, %(move)s", number=number, move=move))
         else:
             where.insert(0, tongue.gettext("Move %(number)s", number=number))
-    return Moment(
+    return HighlightCard(
         kind=tongue.gettext("Critical moment"),
-        figure=f"{_MOST_PAWNS}+" if pawns > _MOST_PAWNS else tongue.decimal(pawns),
+        figure=f"{_MAX_PAWNS}+" if pawns > _MAX_PAWNS else tongue.decimal(pawns),
         note=tongue.gettext("pawns lost in one move"),
         where=" · ".join(part for part in where if part),
-        link=game_links.to_game(found, emails),
+        link=game_links.game_url(found, emails),
         invitation=tongue.gettext("Find the better move"),
     )
 
 
-def _where(highlight: Highlight, tongue: Tongue) -> str:
+def _location(highlight: Highlight, tongue: Localizer) -> str:
     game = highlight.game
     if game is None:
         return ""
     parts = []
-    if opponent := clean(game.opponent, 40):
+    if opponent := sanitize(game.opponent, 40):
         parts.append(tongue.gettext("against %(opponent)s", opponent=opponent))
-    if played := place(game.platform, game.speed, tongue):
+    if played := site_and_speed(game.platform, game.speed, tongue):
         parts.append(played)
     return " · ".join(parts)

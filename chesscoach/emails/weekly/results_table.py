@@ -4,45 +4,48 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from chesscoach.emails.i18n.localizer import Tongue
-from chesscoach.emails.sanitize import label
+from chesscoach.emails.i18n.localizer import Localizer
+from chesscoach.emails.sanitize import label_words
 from chesscoach.emails.weekly import charts, phrases
-from chesscoach.emails.weekly.charts import Mood, Part
-from chesscoach.emails.weekly.values import Tally
+from chesscoach.emails.weekly.charts import BarSegment, Direction
+from chesscoach.emails.weekly.values import ResultsBySpeed
 
-_SITES = {"lichess": "Lichess", "chess.com": "Chess.com"}
-_MOST = 12
+_SOURCE_NAMES = {"lichess": "Lichess", "chess.com": "Chess.com"}
+_MAX_ROWS = 12
 """Rows: two sites and six speeds. A user with more has odd data, and gets the busiest."""
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class ResultsRow(Struct, frozen=True, kw_only=True):
     """One row; `change` is the rating's gain or loss, empty where it is not known."""
 
     title: str
     games: str
     results: str
-    bar: tuple[Part, ...]
+    bar: tuple[BarSegment, ...]
     rating: str = ""
     change: str = ""
-    mood: Mood = "same"
+    direction: Direction = "same"
 
 
-def standings(tallies: Sequence[Tally], tongue: Tongue) -> tuple[Standing, ...]:
+def results_table(tallies: Sequence[ResultsBySpeed], tongue: Localizer) -> tuple[ResultsRow, ...]:
     """A row for each site and speed, the busiest first."""
     busiest = sorted(tallies, key=lambda tally: (-tally.played, tally.platform, tally.speed))
-    return tuple(_row(tally, tongue) for tally in busiest[:_MOST])
+    return tuple(_row(tally, tongue) for tally in busiest[:_MAX_ROWS])
 
 
-def place(platform: str, speed: str, tongue: Tongue) -> str:
+def site_and_speed(platform: str, speed: str, tongue: Localizer) -> str:
     """A site and a speed as they are called."""
     return " · ".join(
         part
-        for part in (_SITES.get(platform) or label(platform, 30), _speed(speed, tongue))
+        for part in (
+            _SOURCE_NAMES.get(platform) or label_words(platform, 30),
+            _speed(speed, tongue),
+        )
         if part
     )
 
 
-def _row(tally: Tally, tongue: Tongue) -> Standing:
+def _row(tally: ResultsBySpeed, tongue: Localizer) -> ResultsRow:
     start, end = tally.rating_start, tally.rating_end
     rating = change = ""
     gain = 0
@@ -52,18 +55,18 @@ def _row(tally: Tally, tongue: Tongue) -> Standing:
             gain = end - start
             change = tongue.signed(gain)
             rating = f"{start} → {end}" if gain else rating
-    return Standing(
-        title=place(tally.platform, tally.speed, tongue),
+    return ResultsRow(
+        title=site_and_speed(tally.platform, tally.speed, tongue),
         games=phrases.games(tally.played, tongue),
         results=phrases.results(tally.won, tally.drawn, tally.lost, tongue),
-        bar=charts.results(tally.won, tally.drawn, tally.lost),
+        bar=charts.result_bar(tally.won, tally.drawn, tally.lost),
         rating=rating,
         change=change,
-        mood=charts.mood(gain),
+        direction=charts.direction_of(gain),
     )
 
 
-def _speed(speed: str, tongue: Tongue) -> str:
+def _speed(speed: str, tongue: Localizer) -> str:
     known = {
         "ultrabullet": tongue.gettext("ultrabullet"),
         "bullet": tongue.gettext("bullet"),
@@ -73,4 +76,4 @@ def _speed(speed: str, tongue: Tongue) -> str:
         "correspondence": tongue.gettext("correspondence"),
         "daily": tongue.gettext("daily"),
     }
-    return known.get(speed.lower()) or label(speed, 30)
+    return known.get(speed.lower()) or label_words(speed, 30)

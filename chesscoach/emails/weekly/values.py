@@ -6,10 +6,10 @@ from typing import Literal
 from msgspec import Struct
 
 from chesscoach.schedules.iso_week import Week
-from chesscoach.sources.game import Colour, Result
+from chesscoach.sources.game import Colour, GameResult
 
 Trend = Literal["improving", "declining", "stable"]
-Kind = Literal["weekly_summary"]
+EmailKind = Literal["weekly_summary"]
 """What a mail is about: a name in `email_notifications`, in the outbox and in links."""
 
 
@@ -20,7 +20,7 @@ class PlayedGame(Struct, frozen=True, kw_only=True):
     platform: str
     speed: str
     colour: Colour | None
-    result: Result
+    result: GameResult
     ended_at: datetime
     rating_before: int | None = None
     rating_after: int | None = None
@@ -76,7 +76,7 @@ class PlayerWeek(Struct, frozen=True, kw_only=True):
     level: int | None = None
 
 
-class Tally(Struct, frozen=True, kw_only=True):
+class ResultsBySpeed(Struct, frozen=True, kw_only=True):
     """Games of one platform and speed; those without a known result are in `played` alone.
 
     The ratings are the first known of the week and the last.
@@ -92,7 +92,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     rating_end: int | None = None
 
 
-class Form(Struct, frozen=True, kw_only=True):
+class WeekAccuracy(Struct, frozen=True, kw_only=True):
     """How a week's analysed games were played; `accuracy` is their mean, in per cent."""
 
     games: int = 0
@@ -124,9 +124,9 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     user_id: str
     week: Week
-    tallies: tuple[Tally, ...] = ()
-    form: Form = Form()
-    before: Form = Form()
+    results_by_speed: tuple[ResultsBySpeed, ...] = ()
+    accuracy: WeekAccuracy = WeekAccuracy()
+    before: WeekAccuracy = WeekAccuracy()
     trend: Trend = "stable"
     weakness: str | None = None
     strength: str | None = None
@@ -145,12 +145,12 @@ class Summary(Struct, frozen=True, kw_only=True):
     @property
     def played(self) -> int:
         """Games played in the week, on all sites."""
-        return sum(tally.played for tally in self.tallies)
+        return sum(tally.played for tally in self.results_by_speed)
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is nothing to say: nothing was played and nothing analysed."""
-        return self.played == 0 and self.form.games == 0
+        return self.played == 0 and self.accuracy.games == 0
 
 
 class Recipient(Struct, frozen=True, kw_only=True):
@@ -177,7 +177,7 @@ class Message(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
+class SendResult(Struct, frozen=True, kw_only=True):
     """What became of one attempt to hand a mail over.
 
     - accepted: it is the provider's now, under `message_id`

@@ -10,17 +10,17 @@ from pymongo.errors import DuplicateKeyError
 
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 
 
 class Notifications:
     """The `notifications` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["notifications"]
+        self._collection = database["notifications"]
 
-    @spoken
-    async def tell(
+    @translates_errors
+    async def add(
         self,
         notification_id: str,
         user_id: str,
@@ -33,7 +33,7 @@ class Notifications:
     ) -> bool:
         """Adds a notification; False if the user has it already."""
         try:
-            await self._rows.insert_one(
+            await self._collection.insert_one(
                 {
                     "_id": notification_id,
                     "notification_id": notification_id,
@@ -43,7 +43,7 @@ class Notifications:
                     "message": message,
                     "data": dict(data),
                     "read": False,
-                    "created_at": timestamps.text(now),
+                    "created_at": timestamps.format_instant(now),
                 }
             )
         except DuplicateKeyError:

@@ -12,22 +12,22 @@ from pymongo.errors import DuplicateKeyError
 from chesscoach.errors import ConfigError
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 from chesscoach.sources.game import Platform
-from chesscoach.worker.shard import WHOLE, Shard
+from chesscoach.worker.shard import ALL_USERS, Shard
 
-PAGE = 1000
-_NAMES: dict[Platform, tuple[str, ...]] = {
+PAGE_SIZE = 1000
+_NAME_FIELDS: dict[Platform, tuple[str, ...]] = {
     "lichess": ("lichess_username",),
     "chess.com": ("chesscom_username", "chess_com_username"),  # both spellings occur
 }
 
 
-_FIELDS = tuple(field for fields in _NAMES.values() for field in fields)
-_LINKED = [{field: {"$ne": None}} for field in _FIELDS]
+_FIELDS = tuple(field for fields in _NAME_FIELDS.values() for field in fields)
+_LINKED_FILTER = [{field: {"$ne": None}} for field in _FIELDS]
 
 
-class UserRow(Struct, frozen=True, kw_only=True):
+class UserNames(Struct, frozen=True, kw_only=True):
     """A user and the names that he linked, in each spelling of the field.
 
     They are unchecked and can be any value.
@@ -42,41 +42,43 @@ class Users:
     """The `users` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["users"]
+        self._collection = database["users"]
 
-    async def linked(
-        self, user_id: str | None = None, shard: Shard = WHOLE
-    ) -> AsyncIterator[list[UserRow]]:
+    async def linked_users(
+        self, user_id: str | None = None, shard: Shard = ALL_USERS
+    ) -> AsyncIterator[list[UserNames]]:
         """Pages of a part of the users who have linked something, or the one of that id."""
-        size, after = shard.reading(PAGE), ""
+        size, after = shard.page_size_for(PAGE_SIZE), ""
         while page := await self._page(user_id, after, size):
-            if mine := [_user(row) for row in page if shard.has(row["user_id"])]:
+            if mine := [_to_user(row) for row in page if shard.contains(row["user_id"])]:
                 yield mine
             after = page[-1]["user_id"]
 
-    @spoken
+    @translates_errors
     async def _page(self, user_id: str | None, after: str, size: int) -> list[Document]:
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
-            "$or": _LINKED,
+            "$or": _LINKED_FILTER,
         }
         project = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1) | {"_id": 0}
-        return await self._rows.find(query, project).sort("user_id", 1).limit(size).to_list(size)
+        return (
+            await self._collection.find(query, project).sort("user_id", 1).limit(size).to_list(size)
+        )
 
-    @spoken
-    async def naming(self, user_ids: Collection[str]) -> set[str]:
+    @translates_errors
+    async def with_accounts(self, user_ids: Collection[str]) -> set[str]:
         """Which of these users there are and have linked something."""
-        query = {"user_id": {"$in": list(user_ids)}, "$or": _LINKED}
-        rows = self._rows.find(query, {"_id": 0, "user_id": 1})
+        query = {"user_id": {"$in": list(user_ids)}, "$or": _LINKED_FILTER}
+        rows = self._collection.find(query, {"_id": 0, "user_id": 1})
         return {row["user_id"] for row in await rows.to_list(None)}
 
-    @spoken
+    @translates_errors
     async def exists(self, user_id: str) -> bool:
         """Whether the application has that user."""
-        return await self._rows.find_one({"user_id": user_id}, {"_id": 1}) is not None
+        return await self._collection.find_one({"user_id": user_id}, {"_id": 1}) is not None
 
-    @spoken
-    async def called(self, name: str) -> list[UserRow]:
+    @translates_errors
+    async def find_by_name(self, name: str) -> list[UserNames]:
         """Users of that user_id, or who have linked that name in whatever case; at most 20.
 
         It reads the whole collection: no index serves names.
@@ -85,33 +87,36 @@ class Users:
         query = {
             "user_id": {"$type": "string"},
             "$or": [
-                {"user_id": name, "$or": _LINKED},
+                {"user_id": name, "$or": _LINKED_FILTER},
                 *({field: spelled} for field in _FIELDS),
             ],
         }
-        rows = self._rows.find(query, dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1))
-        return [_user(row) for row in await rows.limit(20).to_list(20)]
+        rows = self._collection.find(
+            query, dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1)
+        )
+        return [_to_user(row) for row in await rows.limit(20).to_list(20)]
 
-    @spoken
+    @translates_errors
     async def set_last_sync(self, instants: Mapping[str, datetime]) -> None:
         """Writes `last_game_sync` as the application does, as an ISO string."""
         if not instants:
             return
-        await self._rows.bulk_write(
+        await self._collection.bulk_write(
             [
                 UpdateOne(
-                    {"user_id": user_id}, {"$set": {"last_game_sync": timestamps.text(instant)}}
+                    {"user_id": user_id},
+                    {"$set": {"last_game_sync": timestamps.format_instant(instant)}},
                 )
                 for user_id, instant in instants.items()
             ],
             ordered=False,
         )
 
-    @spoken
+    @translates_errors
     async def rename(self, platform: Platform, user_id: str, old: str, new: str) -> None:
         """Writes a user's new name on a site where the old one, in whatever case, stands."""
-        for field in _NAMES[platform]:
-            await self._rows.update_one(
+        for field in _NAME_FIELDS[platform]:
+            await self._collection.update_one(
                 {
                     "user_id": user_id,
                     "$expr": {
@@ -124,7 +129,7 @@ class Users:
                 {"$set": {field: new}},
             )
 
-    @spoken
+    @translates_errors
     async def link(self, user_id: str, names: Mapping[Platform, str | None]) -> None:
         """Sets (or with None removes) names of a user, and makes the user if there is none.
 
@@ -133,24 +138,31 @@ class Users:
         Raises:
             ConfigError: an index of the application's wants more of a user than we can give him.
         """
-        kept = {_NAMES[site][0]: name for site, name in names.items() if name is not None}
-        gone = {field: "" for site, name in names.items() if name is None for field in _NAMES[site]}
+        kept = {_NAME_FIELDS[site][0]: name for site, name in names.items() if name is not None}
+        gone = {
+            field: ""
+            for site, name in names.items()
+            if name is None
+            for field in _NAME_FIELDS[site]
+        }
         update: Document = {"$setOnInsert": {"name": user_id}}
         update |= {"$set": kept} if kept else {}
         update |= {"$unset": gone} if gone else {}
         try:
-            await self._rows.update_one({"user_id": user_id}, update, upsert=bool(kept))
+            await self._collection.update_one({"user_id": user_id}, update, upsert=bool(kept))
         except DuplicateKeyError:
             msg = "the application's users must differ in more: make the user there, then link him"
             raise ConfigError(msg) from None
 
 
-def _user(row: Document) -> UserRow:
+def _to_user(row: Document) -> UserNames:
     names: dict[Platform, tuple[Any, ...]] = {}
-    for site, fields in _NAMES.items():
+    for site, fields in _NAME_FIELDS.items():
         given = tuple(row[field] for field in fields if row.get(field) is not None)
         if given:
             names[site] = given
-    return UserRow(
-        user_id=row["user_id"], names=names, last_sync=timestamps.instant(row.get("last_game_sync"))
+    return UserNames(
+        user_id=row["user_id"],
+        names=names,
+        last_sync=timestamps.parse_instant(row.get("last_game_sync")),
     )

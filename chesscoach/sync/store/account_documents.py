@@ -8,11 +8,11 @@ from pymongo import UpdateOne
 
 from chesscoach.mongo.client import Document
 from chesscoach.sources.game import Platform
-from chesscoach.sync.account import Account, Link
-from chesscoach.worker.shard import WHOLE, Shard
+from chesscoach.sync.account import Account, AccountLink
+from chesscoach.worker.shard import ALL_USERS, Shard
 
 
-class Saved(Struct, frozen=True, kw_only=True):
+class AccountState(Struct, frozen=True, kw_only=True):
     """The state of an account after work, and when it is due again.
 
     Without a due time it is a step on the way: the account stays as due as it was.
@@ -22,7 +22,7 @@ class Saved(Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class AccountQuery(Struct, frozen=True, kw_only=True):
     """Which accounts of a site a run asks for.
 
     Those checked since the run began are left out, whatever their due time has become. `waiting`
@@ -30,21 +30,21 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """
 
     platform: Platform
-    begun: datetime
+    run_started_at: datetime
     due_only: bool
     user_id: str | None = None
-    waiting: bool = False
-    shard: Shard = WHOLE
+    unfinished_only: bool = False
+    shard: Shard = ALL_USERS
 
 
-class Trouble(Struct, frozen=True, kw_only=True):
+class CheckError(Struct, frozen=True, kw_only=True):
     """Why an account could not be checked, and when."""
 
     error: str
     at: datetime
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class AccountDocument(Struct, frozen=True, kw_only=True):
     """An account with what the store keeps beside its state.
 
     `failures` counts failed checks in a row; `errors` are the last ones, the newest last.
@@ -53,18 +53,18 @@ class Row(Struct, frozen=True, kw_only=True):
     account: Account
     due_at: datetime
     failures: int
-    errors: tuple[Trouble, ...]
+    errors: tuple[CheckError, ...]
 
 
-def joining(key: str, link: Link, at: datetime) -> UpdateOne:
+def add_link_update(key: str, link: AccountLink, at: datetime) -> UpdateOne:
     """Adds a link unless its user has one; the account is due at once."""
     return UpdateOne(
         {"_id": key, "links.user_id": {"$ne": link.user_id}},
-        {"$push": {"links": builtins(link)}, "$min": {"due_at": at}},
+        {"$push": {"links": to_bson(link)}, "$min": {"due_at": at}},
     )
 
 
-def of_part(shard: Shard) -> Document:
+def shard_filter(shard: Shard) -> Document:
     """Of a part's accounts; those without a number, which is new, are the first part's."""
     if shard.of == 1:
         return {}
@@ -72,12 +72,12 @@ def of_part(shard: Shard) -> Document:
     return {"$and": [{"$or": mine + [{"number": None}] * (shard.index == 0)}]}
 
 
-def moving(saved: Saved, fence: int) -> UpdateOne:
+def save_update(saved: AccountState, fence: int) -> UpdateOne:
     """The state that was worked, but for who has joined or left since it was read.
 
     A part of the users may link what another one walks. With somebody new it stays as due as it is.
     """
-    fields = {**fields_of(saved.account), "fence": fence}
+    fields = {**document_fields(saved.account), "fence": fence}
     links = fields.pop("links")
     ours = {"$literal": [link["user_id"] for link in links]}
     left = {"input": {"$literal": links}, "cond": {"$in": ["$$this.user_id", "$links.user_id"]}}
@@ -90,36 +90,36 @@ def moving(saved: Saved, fence: int) -> UpdateOne:
     return UpdateOne({"_id": saved.account.key, "fence": {"$lte": fence}}, [{"$set": update}])
 
 
-def asking(wanted: Wanted) -> Document:
+def due_query(wanted: AccountQuery) -> Document:
     """The query for what a run asks for."""
     query: Document = {
         "platform": wanted.platform,
         "links.0": {"$exists": True},
-        "checked_at": {"$not": {"$gte": wanted.begun}},
-        **of_part(wanted.shard),
+        "checked_at": {"$not": {"$gte": wanted.run_started_at}},
+        **shard_filter(wanted.shard),
     }
     if wanted.user_id is not None:
         query["links.user_id"] = wanted.user_id
-    if wanted.waiting:
+    if wanted.unfinished_only:
         query["pending.0"] = {"$exists": True}
     if wanted.due_only:
-        query["due_at"] = {"$lte": wanted.begun}
+        query["due_at"] = {"$lte": wanted.run_started_at}
     return query
 
 
-def builtins(value: object) -> Document:
+def to_bson(value: object) -> Document:
     """A value as the driver takes it."""
     fields: Document = msgspec.to_builtins(value, builtin_types=(datetime,))
     return fields
 
 
-def fields_of(account: Account) -> Document:
+def document_fields(account: Account) -> Document:
     """The fields of an account's row but its `_id`."""
-    fields = builtins(account)
+    fields = to_bson(account)
     del fields["key"]
     return fields
 
 
-def account_of(row: Document) -> Account:
+def to_account(row: Document) -> Account:
     """The account that a row describes."""
     return msgspec.convert({**row, "key": row["_id"]}, Account)

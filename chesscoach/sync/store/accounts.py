@@ -16,16 +16,21 @@ from pymongo.errors import BulkWriteError
 
 from chesscoach.errors import LeaseLost
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.mongo.errors import is_duplicates_only, translates_errors
 from chesscoach.sources.game import Platform
-from chesscoach.sync.account import Account, Link
+from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.store import account_documents
-from chesscoach.sync.store.account_documents import Row, Saved, Trouble, Wanted
-from chesscoach.worker.shard import WHOLE, Shard, number
+from chesscoach.sync.store.account_documents import (
+    AccountDocument,
+    AccountQuery,
+    AccountState,
+    CheckError,
+)
+from chesscoach.worker.shard import ALL_USERS, Shard, shard_hash
 
-PAGE = 300
-_LINKS = 1000
-_ERRORS = 5
+PAGE_SIZE = 300
+_LINKS_PAGE_SIZE = 1000
+_MAX_ERRORS = 5
 """So many of an account's last errors are kept."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,21 +40,24 @@ class Accounts:
     """The linked accounts of a database."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["sync_accounts"]
+        self._collection = database["sync_accounts"]
 
-    @spoken
-    async def of_users(
-        self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = WHOLE
+    @translates_errors
+    async def find_for_users(
+        self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = ALL_USERS
     ) -> list[Account]:
         """The rows of some accounts, and every row that some users are linked to; of a part."""
-        named: Document = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]}
-        query = {**named, **account_documents.of_part(shard)}
+        find_by_name: Document = {
+            "$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]
+        }
+        query = {**find_by_name, **account_documents.shard_filter(shard)}
         return [
-            account_documents.account_of(row) for row in await self._rows.find(query).to_list(None)
+            account_documents.to_account(row)
+            for row in await self._collection.find(query).to_list(None)
         ]
 
     async def links(
-        self, user_id: str | None = None, shard: Shard = WHOLE
+        self, user_id: str | None = None, shard: Shard = ALL_USERS
     ) -> AsyncIterator[list[tuple[str, str]]]:
         """Pages of (account key, user): the links of a part's accounts, or those of one user."""
         after = ""
@@ -62,23 +70,23 @@ class Accounts:
             ]
             after = page[-1]["_id"]
 
-    @spoken
+    @translates_errors
     async def _links_page(self, user_id: str | None, shard: Shard, after: str) -> list[Document]:
         query: Document = {
             "_id": {"$gt": after},
             "links.0": {"$exists": True},
-            **account_documents.of_part(shard),
+            **account_documents.shard_filter(shard),
         }
         if user_id is not None:
             query["links.user_id"] = user_id
-        rows = self._rows.find(query, {"links.user_id": 1}).sort("_id", 1)
-        return await rows.limit(_LINKS).to_list(_LINKS)
+        rows = self._collection.find(query, {"links.user_id": 1}).sort("_id", 1)
+        return await rows.limit(_LINKS_PAGE_SIZE).to_list(_LINKS_PAGE_SIZE)
 
-    @spoken
+    @translates_errors
     async def ensure(
         self,
         new: Iterable[Account],
-        joining: Iterable[tuple[str, Link]],
+        joining: Iterable[tuple[str, AccountLink]],
         leaving: Iterable[tuple[str, str]],
         joined_at: datetime,
     ) -> None:
@@ -91,16 +99,16 @@ class Accounts:
         writes: list[InsertOne[Document] | UpdateOne] = [
             InsertOne(
                 {
-                    **account_documents.fields_of(account),
+                    **account_documents.document_fields(account),
                     "_id": account.key,
-                    "number": number(account.links[0].user_id) if account.links else None,
+                    "number": shard_hash(account.links[0].user_id) if account.links else None,
                     "due_at": account.created_at,
                     "fence": 0,
                 }
             )
             for account in made
         ]
-        writes += [account_documents.joining(key, link, joined_at) for key, link in joining]
+        writes += [account_documents.add_link_update(key, link, joined_at) for key, link in joining]
         writes += [
             UpdateOne({"_id": key}, {"$pull": {"links": {"user_id": user_id}}})
             for key, user_id in leaving
@@ -108,43 +116,47 @@ class Accounts:
         if not writes:
             return
         try:
-            await self._rows.bulk_write(writes, ordered=False)
+            await self._collection.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            if not only_duplicates(error):
+            if not is_duplicates_only(error):
                 raise
             there = [made[each["index"]] for each in error.details["writeErrors"]]
-            await self._rows.bulk_write(
+            await self._collection.bulk_write(
                 [
-                    account_documents.joining(account.key, replace(link, joined=False), joined_at)
+                    account_documents.add_link_update(
+                        account.key, replace(link, backfilled=False), joined_at
+                    )
                     for account in there
                     for link in account.links
                 ],
                 ordered=False,
             )
 
-    async def due(self, wanted: Wanted) -> AsyncIterator[list[Account]]:
+    async def due_accounts(self, wanted: AccountQuery) -> AsyncIterator[list[Account]]:
         """Pages of the accounts that are wanted, stalest first."""
         after: tuple[datetime, str] | None = None
         while page := await self._due_page(wanted, after):
-            yield [account_documents.account_of(row) for row in page]
+            yield [account_documents.to_account(row) for row in page]
             after = (page[-1]["due_at"], page[-1]["_id"])
 
-    @spoken
-    async def _due_page(self, wanted: Wanted, after: tuple[datetime, str] | None) -> list[Document]:
-        query = account_documents.asking(wanted)
+    @translates_errors
+    async def _due_page(
+        self, wanted: AccountQuery, after: tuple[datetime, str] | None
+    ) -> list[Document]:
+        query = account_documents.due_query(wanted)
         if after is not None:
             at, key = after
             query["$or"] = [{"due_at": {"$gt": at}}, {"due_at": at, "_id": {"$gt": key}}]
-        rows = self._rows.find(query).sort([("due_at", 1), ("_id", 1)])
-        return await rows.limit(PAGE).to_list(PAGE)
+        rows = self._collection.find(query).sort([("due_at", 1), ("_id", 1)])
+        return await rows.limit(PAGE_SIZE).to_list(PAGE_SIZE)
 
-    @spoken
-    async def count(self, wanted: Wanted) -> int:
+    @translates_errors
+    async def count(self, wanted: AccountQuery) -> int:
         """How many accounts `due` would yield."""
-        return await self._rows.count_documents(account_documents.asking(wanted))
+        return await self._collection.count_documents(account_documents.due_query(wanted))
 
-    @spoken
-    async def save(self, saved: Sequence[Saved], fence: int) -> None:
+    @translates_errors
+    async def save(self, saved: Sequence[AccountState], fence: int) -> None:
         """Moves cursors; to be called after the writes that they stand for.
 
         Raises:
@@ -152,15 +164,15 @@ class Accounts:
         """
         if not saved:
             return
-        result = await self._rows.bulk_write(
-            [account_documents.moving(item, fence) for item in saved], ordered=False
+        result = await self._collection.bulk_write(
+            [account_documents.save_update(item, fence) for item in saved], ordered=False
         )
         if result.matched_count < len(saved):
             msg = "a newer holder of the lane has moved these cursors"
             raise LeaseLost(msg)
 
-    @spoken
-    async def complain(
+    @translates_errors
+    async def record_failure(
         self, key: str, error: str, at: datetime, *, patience: int, aside_until: datetime
     ) -> None:
         """Notes why an account could not be checked; its cursor stays.
@@ -176,33 +188,33 @@ class Accounts:
             ]
         }
         spent = {"$gte": ["$failures", patience]}
-        await self._rows.update_one(
+        await self._collection.update_one(
             {"_id": key},
             [
-                {"$set": {"failures": failures, "errors": {"$slice": [errors, -_ERRORS]}}},
+                {"$set": {"failures": failures, "errors": {"$slice": [errors, -_MAX_ERRORS]}}},
                 {"$set": {"due_at": {"$cond": [spent, aside_until, at]}}},
             ],
         )
 
-    @spoken
-    async def named(self, name: str) -> list[Row]:
+    @translates_errors
+    async def find_by_name(self, name: str) -> list[AccountDocument]:
         """The accounts of a name on either site or of a key, in any case, or of a user_id."""
         lower = name.lower()
         keys = [lower, *(f"{site}:{lower}" for site in get_args(Platform))]
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
-        rows = await self._rows.find(query).sort("_id", 1).to_list(None)
+        rows = await self._collection.find(query).sort("_id", 1).to_list(None)
         return [
-            Row(
-                account=account_documents.account_of(row),
+            AccountDocument(
+                account=account_documents.to_account(row),
                 due_at=row["due_at"],
                 failures=row.get("failures", 0),
-                errors=tuple(Trouble(**each) for each in row.get("errors", [])),
+                errors=tuple(CheckError(**each) for each in row.get("errors", [])),
             )
             for row in rows
         ]
 
-    @spoken
-    async def sample(self, platform: Platform) -> Account | None:
+    @translates_errors
+    async def any_healthy(self, platform: Platform) -> Account | None:
         """A linked account of a site whose last check did not fail; None if there is none.
 
         The one that is due last: its player is the least active, so that little is to be said of
@@ -214,18 +226,18 @@ class Accounts:
             "standing": "active",
             "failures": {"$not": {"$gt": 0}},
         }
-        rows = await self._rows.find(query).sort("due_at", -1).limit(1).to_list(1)
-        return account_documents.account_of(rows[0]) if rows else None
+        rows = await self._collection.find(query).sort("due_at", -1).limit(1).to_list(1)
+        return account_documents.to_account(rows[0]) if rows else None
 
-    @spoken
+    @translates_errors
     async def remove(self, key: str, fence: int) -> None:
         """Takes an account out of the walk for good; its users have gone on to another."""
-        await self._rows.delete_one({"_id": key, "fence": {"$lte": fence}})
+        await self._collection.delete_one({"_id": key, "fence": {"$lte": fence}})
 
-    @spoken
+    @translates_errors
     async def oldest_success(self, user_ids: Sequence[str]) -> dict[str, datetime]:
         """For users whose every account was checked: the oldest of their last checks."""
-        rows = await self._rows.aggregate(
+        rows = await self._collection.aggregate(
             [
                 {"$match": {"links.user_id": {"$in": user_ids}}},
                 {"$unwind": "$links"},

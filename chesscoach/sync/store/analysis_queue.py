@@ -7,39 +7,41 @@ from pymongo.errors import BulkWriteError
 
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database
-from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.mongo.errors import is_duplicates_only, translates_errors
 
 
-class Queue:
+class AnalysisQueue:
     """The `analysis_queue` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["analysis_queue"]
+        self._collection = database["analysis_queue"]
 
-    @spoken
-    async def left_today(self, user_id: str, now: datetime, allowance: int) -> int:
+    @translates_errors
+    async def remaining_today(self, user_id: str, now: datetime, allowance: int) -> int:
         """How many more items a user may get on the UTC day of `now`."""
-        day = timestamps.text(now)[:10]
+        day = timestamps.format_instant(now)[:10]
         query = {"user_id": user_id, "created_at": {"$gte": day, "$lt": day + "~"}}
-        return allowance - await self._rows.count_documents(query, limit=max(allowance, 1))
+        return allowance - await self._collection.count_documents(query, limit=max(allowance, 1))
 
-    @spoken
-    async def queued(self, queue_ids: Sequence[str]) -> set[str]:
+    @translates_errors
+    async def find_queued(self, queue_ids: Sequence[str]) -> set[str]:
         """Which of these items there are."""
-        rows = self._rows.find({"queue_id": {"$in": queue_ids}}, {"_id": 0, "queue_id": 1})
+        rows = self._collection.find({"queue_id": {"$in": queue_ids}}, {"_id": 0, "queue_id": 1})
         return {row["queue_id"] for row in await rows.to_list(None)}
 
-    @spoken
+    @translates_errors
     async def oldest_pending(self) -> datetime | None:
         """Since when the item waits that has waited longest; of those whose time can be read."""
         found = []
         for kind in ("string", "date"):
             query = {"status": "pending", "created_at": {"$type": kind}}
-            row = await self._rows.find_one(query, {"created_at": 1}, sort=[("created_at", 1)])
-            found.append(timestamps.instant(row["created_at"]) if row else None)
+            row = await self._collection.find_one(
+                query, {"created_at": 1}, sort=[("created_at", 1)]
+            )
+            found.append(timestamps.parse_instant(row["created_at"]) if row else None)
         return min((at for at in found if at is not None), default=None)
 
-    @spoken
+    @translates_errors
     async def add(self, user_id: str, games: Mapping[str, str], now: datetime) -> None:
         """Queues games, given as item id to game id; an item that is there stays as it is."""
         if not games:
@@ -51,7 +53,7 @@ class Queue:
                 "game_id": game_id,
                 "status": "pending",
                 "priority": 0,
-                "created_at": timestamps.text(now),
+                "created_at": timestamps.format_instant(now),
                 "started_at": None,
                 "completed_at": None,
                 "error": None,
@@ -59,7 +61,7 @@ class Queue:
             for queue_id, game_id in games.items()
         ]
         try:
-            await self._rows.insert_many(items, ordered=False)
+            await self._collection.insert_many(items, ordered=False)
         except BulkWriteError as error:
-            if not only_duplicates(error):
+            if not is_duplicates_only(error):
                 raise

@@ -14,11 +14,11 @@ from pymongo.errors import BulkWriteError
 
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.mongo.errors import is_duplicates_only, translates_errors
 from chesscoach.sources.game import Colour, Game
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_LOOK = {
+_PROJECTION = {
     "_id": 0,
     "game_id": 1,
     "url": 1,
@@ -42,7 +42,7 @@ class UserGame(Struct, frozen=True, kw_only=True):
     analysable: bool = False
 
 
-class Stored(Struct, frozen=True, kw_only=True):
+class InsertResult(Struct, frozen=True, kw_only=True):
     """What became of a batch: the games that are new, and those of ours that stood already.
 
     `known` maps a game's id to when it was imported; `completed` are those that had come without
@@ -54,7 +54,7 @@ class Stored(Struct, frozen=True, kw_only=True):
     completed: list[UserGame]
 
 
-class _Known(Struct, frozen=True, kw_only=True):
+class _StoredGame(Struct, frozen=True, kw_only=True):
     """What a stored game may lack."""
 
     imported_at: datetime
@@ -66,22 +66,22 @@ class Games:
     """The `games` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["games"]
+        self._collection = database["games"]
 
-    @spoken
-    async def add(self, batch: Iterable[UserGame], now: datetime) -> Stored:
+    @translates_errors
+    async def insert_new(self, batch: Iterable[UserGame], now: datetime) -> InsertResult:
         """Inserts the games that are not there yet, and adds to those of ours what they lack.
 
         Nothing else of a stored game is changed, and none is ever deleted: a site's lists waver.
         """
         wanted = {item.game_id: item for item in batch}
-        known, imported = await self._there(wanted.values())
+        known, imported = await self._find_existing(wanted.values())
         new = [
             item
             for item in wanted.values()
             if item.game_id not in known and (item.user_id, item.game.url) not in imported
         ]
-        imported_at = timestamps.text(now)
+        imported_at = timestamps.format_instant(now)
         if new:
             taken = await self._insert([_document(item, imported_at) for item in new])
             if taken:  # by a rival, by another batch of ours, or under another address
@@ -93,32 +93,32 @@ class Games:
             if (patch := _patch(wanted[game_id], row))
         }
         if patches:
-            await self._rows.bulk_write(
+            await self._collection.bulk_write(
                 [
                     UpdateOne({"user_id": wanted[key].user_id, "game_id": key}, {"$set": patch})
                     for key, patch in patches.items()
                 ],
                 ordered=False,
             )
-        return Stored(
+        return InsertResult(
             new=new,
             known={game_id: row.imported_at for game_id, row in known.items()},
             completed=[wanted[game_id] for game_id, patch in patches.items() if "pgn" in patch],
         )
 
-    async def _there(
+    async def _find_existing(
         self, items: Collection[UserGame]
-    ) -> tuple[dict[str, _Known], set[tuple[str, str]]]:
+    ) -> tuple[dict[str, _StoredGame], set[tuple[str, str]]]:
         """The games that stand already: ours by id, the application's by (user, url).
 
         Both have their `url`, so that one look by the index on it finds either.
         """
-        known: dict[str, _Known] = {}
+        known: dict[str, _StoredGame] = {}
         imported: set[tuple[str, str]] = set()
         ids = {item.game_id for item in items}
         for user_id in {item.user_id for item in items}:
             urls = [item.game.url for item in items if item.user_id == user_id]
-            rows = self._rows.find({"user_id": user_id, "url": {"$in": urls}}, _LOOK)
+            rows = self._collection.find({"user_id": user_id, "url": {"$in": urls}}, _PROJECTION)
             for row in await rows.to_list(None):
                 if row.get("game_id") in ids:
                     known[row["game_id"]] = _known(row)
@@ -126,24 +126,26 @@ class Games:
                     imported.add((user_id, row["url"]))
         return known, imported
 
-    async def _known(self, ids: list[str]) -> dict[str, _Known]:
-        rows = self._rows.find({"game_id": {"$in": ids}}, _LOOK)
+    async def _known(self, ids: list[str]) -> dict[str, _StoredGame]:
+        rows = self._collection.find({"game_id": {"$in": ids}}, _PROJECTION)
         return {row["game_id"]: _known(row) for row in await rows.to_list(None)}
 
     async def _insert(self, documents: list[Document]) -> set[int]:
         """Inserts what is not there yet; returns the places of those that are."""
         try:
-            await self._rows.insert_many(documents, ordered=False)
+            await self._collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            if not only_duplicates(error):  # a rival's insert of the same game is as good as ours
+            if not is_duplicates_only(
+                error
+            ):  # a rival's insert of the same game is as good as ours
                 raise
             return {int(item["index"]) for item in error.details["writeErrors"]}
         return set()
 
-    @spoken
+    @translates_errors
     async def count_by_user(self, user_ids: list[str]) -> dict[tuple[str, str], int]:
         """The number of stored games by (user, platform)."""
-        rows = await self._rows.aggregate(
+        rows = await self._collection.aggregate(
             [
                 {"$match": {"user_id": {"$in": user_ids}}},
                 {"$group": {"_id": {"u": "$user_id", "p": "$platform"}, "n": {"$sum": 1}}},
@@ -152,9 +154,9 @@ class Games:
         return {(row["_id"]["u"], row["_id"]["p"]): row["n"] for row in rows}
 
 
-def _known(row: Document) -> _Known:
-    return _Known(
-        imported_at=timestamps.instant(row.get("imported_at")) or _EPOCH,
+def _known(row: Document) -> _StoredGame:
+    return _StoredGame(
+        imported_at=timestamps.parse_instant(row.get("imported_at")) or _EPOCH,
         accuracies=row.get("accuracies"),
         pgn=row["pgn"],
     )
@@ -167,7 +169,7 @@ def _accuracies(game: Game) -> Document | None:
     return {"white": white, "black": black}
 
 
-def _patch(item: UserGame, row: _Known) -> Document:
+def _patch(item: UserGame, row: _StoredGame) -> Document:
     """What the site has added to a game since it was stored."""
     patch: Document = {}
     accuracies = _accuracies(item.game)
@@ -202,8 +204,8 @@ def _document(item: UserGame, imported_at: str) -> Document:
         "analysable": item.analysable,
         "accuracies": _accuracies(game),
         "rated": game.rated,
-        "started_at": timestamps.text(game.started_at) if game.started_at else None,
-        "ended_at": timestamps.text(game.ended_at),
+        "started_at": timestamps.format_instant(game.started_at) if game.started_at else None,
+        "ended_at": timestamps.format_instant(game.ended_at),
         "user_rating": mine.rating,
         "opponent": other.name,
         "opponent_rating": other.rating,

@@ -19,38 +19,38 @@ from msgspec import Struct
 from pymongo import ReturnDocument
 
 from chesscoach import log
-from chesscoach.errors import LeaseLost, SiteClosed
+from chesscoach.errors import LeaseLost, SourceUnavailable
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 from chesscoach.worker.store.lease import Lease
 from chesscoach.worker.store.leases import Leases
 
 _WINDOW_S = 600
 _DAY_S = 86_400
-_DAY_LIMITS = 15
+_DAILY_LIMIT_FACTOR = 15
 """Lichess's limit for a day, in limits for ten minutes: 120,000 users to 8,000."""
 
 
-def _in(seconds: float) -> Document:
+def _in_seconds(seconds: float) -> Document:
     amount = int(seconds * 1000)
     return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": amount}}
 
 
-def _later(field: str, seconds: float) -> Document:
+def _max_instant(field: str, seconds: float) -> Document:
     """The instant in so many seconds, or that of the field if it comes after it."""
-    return {"$max": [f"${field}", _in(seconds)]}
+    return {"$max": [f"${field}", _in_seconds(seconds)]}
 
 
 def _seconds_until(field: str) -> Document:
     return {"$divide": [{"$subtract": [{"$ifNull": [field, "$$NOW"]}, "$$NOW"]}, 1000]}
 
 
-def _while(field: str, value: object) -> Document:
+def _if_future(field: str, value: object) -> Document:
     """A value as long as an instant has not come; null after it, and where there is none."""
     return {"$cond": [{"$gt": [field, "$$NOW"]}, value, None]}
 
 
-class Outlook(Struct, frozen=True, kw_only=True):
+class LaneStatus(Struct, frozen=True, kw_only=True):
     """What a site's rows say now: who has a lane, and until when the site is to be left alone.
 
     `holder` is what the holder says of himself (of several, that of the first lane that is held),
@@ -62,11 +62,11 @@ class Outlook(Struct, frozen=True, kw_only=True):
     closed_until: datetime | None = None
 
 
-class SiteLane:
+class SourceLane:
     """Implements `sources.client.Lane` on a leased row, one of as many as the site has `lanes`."""
 
     def __init__(self, database: Database, leases: Leases, site: str, lanes: int = 1) -> None:
-        self._rows = database["job_leases"]
+        self._collection = database["job_leases"]
         self._leases = leases
         self._site = site
         self._key = f"lane:{site}"
@@ -88,29 +88,29 @@ class SiteLane:
             raise LeaseLost(msg)
         return self._fence
 
-    @spoken
-    async def look(self) -> Outlook:
+    @translates_errors
+    async def status(self) -> LaneStatus:
         """How the lane stands, on the server's clock, without taking it."""
-        rows = await self._rows.aggregate(
+        rows = await self._collection.aggregate(
             [
                 {"$match": {"_id": {"$in": self._keys}}},
                 {"$sort": {"_id": 1}},
                 {
                     "$project": {
                         "_id": 0,
-                        "holder": _while("$expires_at", {"$ifNull": ["$holder", {}]}),
-                        "paused_until": _while("$paused_until", "$paused_until"),
-                        "closed_until": _while("$closed_until", "$closed_until"),
+                        "holder": _if_future("$expires_at", {"$ifNull": ["$holder", {}]}),
+                        "paused_until": _if_future("$paused_until", "$paused_until"),
+                        "closed_until": _if_future("$closed_until", "$closed_until"),
                     }
                 },
             ]
         ).to_list(None)
         first: Document = rows[0] if rows else {}
         held = next((row["holder"] for row in rows if row["holder"] is not None), None)
-        return Outlook(**{**first, "holder": held})
+        return LaneStatus(**{**first, "holder": held})
 
     @asynccontextmanager
-    async def hold(self, holder: dict[str, Any]) -> AsyncIterator[None]:
+    async def acquire(self, holder: dict[str, Any]) -> AsyncIterator[None]:
         """Takes the lane, waiting for whoever has it, and gives it back at the end.
 
         Raises:
@@ -122,8 +122,8 @@ class SiteLane:
             lease = await self._wait(holder)
             try:
                 self._fence = await self._next_fence(lease)
-                await self._recall()
-                self._mind_closing()
+                await self._load_state()
+                self._raise_if_closed()
                 self._lease = lease
                 yield
             finally:
@@ -134,27 +134,27 @@ class SiteLane:
         told = False
         while True:
             for key in self._keys:
-                if (lease := await self._leases.take(key, holder)) is not None:
+                if (lease := await self._leases.acquire(key, holder)) is not None:
                     return lease
             if not told:
                 log.get_logger().info("lane_waiting", lane=self._key)
                 told = True
             await asyncio.sleep(min(self._leases.ttl_s / 5, 1.0))
 
-    @spoken
+    @translates_errors
     async def _next_fence(self, lease: Lease) -> int:
         """Greater than that of everybody who has had a lane of the site before."""
         if lease.key == self._key:
             return lease.fence
-        row: Document = await self._rows.find_one_and_update(
+        row: Document = await self._collection.find_one_and_update(
             {"_id": self._key}, {"$inc": {"fence": 1}}, return_document=ReturnDocument.AFTER
         )
         fence: int = row["fence"]
         return fence
 
-    @spoken
-    async def _recall(self) -> None:
-        rows = await self._rows.aggregate(
+    @translates_errors
+    async def _load_state(self) -> None:
+        rows = await self._collection.aggregate(
             [
                 {"$match": {"_id": self._key}},
                 {
@@ -174,13 +174,13 @@ class SiteLane:
         self._paused_until = asyncio.get_running_loop().time() + row.get("pause_s", 0)
         self._closed = row["closed_until"] if row.get("closed_s", 0) > 0 else None
 
-    def _mind_closing(self) -> None:
+    def _raise_if_closed(self) -> None:
         if self._closed is not None:
             msg = f"{self._site} is left alone until {self._closed:%Y-%m-%dT%H:%M:%SZ}"
-            raise SiteClosed(msg)
+            raise SourceUnavailable(msg)
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def request_slot(self) -> AsyncIterator[None]:
         """The time of one request: after any pause, and only while the lane is ours.
 
         Raises:
@@ -192,8 +192,8 @@ class SiteLane:
             raise LeaseLost(msg)
         async with self._one:
             if len(self._keys) > 1:  # what another lane's holder has heard counts for us
-                await self._recall()
-            self._mind_closing()
+                await self._load_state()
+            self._raise_if_closed()
             await asyncio.sleep(self._paused_until - asyncio.get_running_loop().time())
             async with self._lease.scope():
                 yield
@@ -206,69 +206,76 @@ class SiteLane:
         self.pauses += 1
         until = asyncio.get_running_loop().time() + seconds
         self._paused_until = max(self._paused_until, until)
-        await self._note({"pauses": self.pauses, "paused_until": _later("paused_until", seconds)})
+        await self._update_state(
+            {"pauses": self.pauses, "paused_until": _max_instant("paused_until", seconds)}
+        )
 
-    async def close(self, seconds: float) -> datetime:
+    async def open_breaker(self, seconds: float) -> datetime:
         """Closes the site for so long, for everybody; returns until when."""
         self.pauses, self.closings = 0, self.closings + 1
-        row = await self._note(
+        row = await self._update_state(
             {
                 "pauses": 0,
                 "closings": self.closings,
-                "closed_until": _later("closed_until", seconds),
+                "closed_until": _max_instant("closed_until", seconds),
             }
         )
         self._closed = row["closed_until"] if row else datetime.now(UTC)
         return self._closed
 
-    async def clear(self) -> None:
+    async def reset(self) -> None:
         """The site answered as it should: past pauses and closings no longer count."""
         self.pauses = self.closings = 0
-        await self._note({"pauses": 0, "closings": 0})
+        await self._update_state({"pauses": 0, "closings": 0})
 
-    @spoken
-    async def _note(self, fields: Document) -> Document | None:
+    @translates_errors
+    async def _update_state(self, fields: Document) -> Document | None:
         key = self._lease.key if self._lease else self._key
         ours = {"_id": key, "owner": self._lease.owner if self._lease else None}
         if key != self._key:
-            if await self._rows.find_one(ours, {"_id": 1}) is None:
+            if await self._collection.find_one(ours, {"_id": 1}) is None:
                 return None
             ours = {"_id": self._key}
-        row: Document | None = await self._rows.find_one_and_update(
+        row: Document | None = await self._collection.find_one_and_update(
             ours, [{"$set": fields}], return_document=ReturnDocument.AFTER
         )
         return row
 
-    async def spend(self, amount: int, limit: int) -> None:
+    async def consume(self, amount: int, limit: int) -> None:
         """Takes `amount` out of the site's allowance of `limit` in any ten minutes, or waits.
 
         Raises:
             SiteClosed: a day's allowance, 15 times that, is spent.
         """
-        while (wait := await self._try_to_spend(amount, limit)) > 0:
+        while (wait := await self._try_consume(amount, limit)) > 0:
             if wait > _WINDOW_S:
                 until = datetime.now(UTC) + timedelta(seconds=wait)
                 msg = f"{self._site}: the day's allowance is spent until {until:%Y-%m-%dT%H:%M:%SZ}"
-                raise SiteClosed(msg)
+                raise SourceUnavailable(msg)
             log.get_logger().info("allowance_waiting", lane=self._key, wait_s=round(wait, 1))
             await asyncio.sleep(wait)
 
-    @spoken
-    async def _try_to_spend(self, amount: int, limit: int) -> float:
+    @translates_errors
+    async def _try_consume(self, amount: int, limit: int) -> float:
         """Seconds to wait before the next try; 0 if it is spent."""
         token = uuid4().hex
         today = {
-            "$filter": {"input": {"$ifNull": ["$spent", []]}, "cond": _younger(_DAY_S)},
+            "$filter": {"input": {"$ifNull": ["$spent", []]}, "cond": _younger_than(_DAY_S)},
         }
-        lately = {"$filter": {"input": "$spent", "cond": _younger(_WINDOW_S)}}
+        lately = {"$filter": {"input": "$spent", "cond": _younger_than(_WINDOW_S)}}
         entry = {"at": "$$NOW", "amount": {"$literal": amount}, "token": token}
         fits = {
             "$and": [
                 {"$lte": [{"$add": [{"$sum": "$lately.amount"}, amount]}, limit]},
-                {"$lte": [{"$add": [{"$sum": "$spent.amount"}, amount]}, limit * _DAY_LIMITS]},
+                {
+                    "$lte": [
+                        {"$add": [{"$sum": "$spent.amount"}, amount]},
+                        limit * _DAILY_LIMIT_FACTOR,
+                    ]
+                },
             ]
         }
-        row: Document = await self._rows.find_one_and_update(
+        row: Document = await self._collection.find_one_and_update(
             {"_id": self._key},
             [
                 {"$set": {"spent": today, "asked_at": "$$NOW"}},
@@ -286,7 +293,7 @@ class SiteLane:
         spent = sum(item["amount"] for item in row["spent"])
         window_s, items = (
             (_DAY_S, row["spent"])
-            if spent + amount > limit * _DAY_LIMITS
+            if spent + amount > limit * _DAILY_LIMIT_FACTOR
             else (_WINDOW_S, row["lately"])
         )
         oldest = min((item["at"] for item in items), default=row["asked_at"])
@@ -294,6 +301,6 @@ class SiteLane:
         return max(window_s - waited, 0.1)
 
 
-def _younger(seconds: int) -> Document:
+def _younger_than(seconds: int) -> Document:
     since = {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}
     return {"$gt": ["$$this.at", since]}

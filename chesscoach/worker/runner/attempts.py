@@ -12,8 +12,8 @@ from msgspec import Struct
 from chesscoach.context import Context
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job
-from chesscoach.worker.shard import WHOLE, Shard
-from chesscoach.worker.store.lease import Holding, Lease
+from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.store.lease import Lease, LeaseStatus
 from chesscoach.worker.store.run_documents import NewRun, RunRecord
 
 
@@ -23,7 +23,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     A part of a slot has `group` as well: the job's lease, together with the other parts.
     """
 
-    new: NewRun
+    run: NewRun
     number: int
     lease: Lease
     group: Lease | None = None
@@ -31,7 +31,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     @property
     def shard(self) -> Shard:
         """Which users are its."""
-        return WHOLE if self.new.part is None else Shard(index=self.new.part, of=self.new.parts)
+        return ALL_USERS if self.run.part is None else Shard(index=self.run.part, of=self.run.parts)
 
     @property
     def fence(self) -> int:
@@ -45,7 +45,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
             yield
 
 
-class Settled(Struct, frozen=True, kw_only=True):
+class SlotUnavailable(Struct, frozen=True, kw_only=True):
     """There is nothing to work: the slot is closed, or somebody has it in hand."""
 
     record: RunRecord
@@ -53,7 +53,7 @@ class Settled(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def owner() -> dict[str, Any]:
+def owner_info() -> dict[str, Any]:
     """Who we are, for people; identity is never decided by it."""
     return {"host": socket.gethostname(), "pid": os.getpid()}
 
@@ -69,22 +69,22 @@ def manual_id(job: Job) -> str:
     return f"{job.name}:manual:{uuid4()}"
 
 
-def instances(key: str, count: int) -> list[str]:
+def lease_keys(key: str, count: int) -> list[str]:
     """The leases of which a run of a schedule needs one."""
     return [key, *(f"{key}#{number}" for number in range(1, count))]
 
 
-def holder(new: NewRun) -> dict[str, Any]:
+def holder_info(new: NewRun) -> dict[str, Any]:
     """Who has a lease, for people."""
     return {**new.owner, "job": new.job, "source": new.source, "since": new.started_at}
 
 
-def part_key(key: str, shard: Shard) -> str:
+def shard_key(key: str, shard: Shard) -> str:
     """What a part of something with a name is called; the whole has the name itself."""
     return key if shard.of == 1 else f"{key}#{shard}"
 
 
-def held(job: Job, holding: Holding | None) -> str:
+def lease_held_message(job: Job, holding: LeaseStatus | None) -> str:
     """Who is at work, as a sentence for people."""
     who = holding.holder if holding else {}
     return (
@@ -108,7 +108,7 @@ def new_run(
         job=job.name,
         source=source,
         claim=uuid4().hex,
-        owner=owner(),
+        owner=owner_info(),
         lease=key,
         started_at=ctx.now(),
         slot=slot,

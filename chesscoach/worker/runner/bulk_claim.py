@@ -11,63 +11,65 @@ from uuid import uuid4
 from msgspec import Struct
 
 from chesscoach.context import Context
-from chesscoach.schedules.due import Plan, Span
+from chesscoach.schedules.due import DueSlots, SlotRange
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job
 from chesscoach.worker.runner import attempts
 from chesscoach.worker.runner.attempts import Attempt
-from chesscoach.worker.store.run_documents import NewRun, NewSpan
+from chesscoach.worker.store.run_documents import NewRun, SkippedRange
 
 
-class Due(Struct, frozen=True, kw_only=True):
+class DueSchedule(Struct, frozen=True, kw_only=True):
     """A schedule with something due."""
 
     job: Job
     schedule_id: str
     schedule: Schedule
-    plan: Plan
+    slots: DueSlots
 
 
-class Won(Struct, frozen=True, kw_only=True):
+class ClaimedSlot(Struct, frozen=True, kw_only=True):
     """A slot that is ours: with its lease, or (where that was held) still without it."""
 
-    due: Due
-    new: NewRun
+    due: DueSchedule
+    run: NewRun
     attempt: Attempt | None
 
 
-def leases(ctx: Context, due: Due) -> list[str]:
+def lease_keys(ctx: Context, due: DueSchedule) -> list[str]:
     """The leases of which a run of it needs one."""
-    return attempts.instances(
+    return attempts.lease_keys(
         attempts.lease_key(ctx, due.job, due.schedule), due.schedule.max_instances
     )
 
 
-async def take(ctx: Context, wanted: Sequence[Due], source: str) -> list[Won]:
+async def claim_slots(
+    ctx: Context, wanted: Sequence[DueSchedule], source: str
+) -> list[ClaimedSlot]:
     """Records what is not worked, claims what is, and takes the leases that are free."""
-    spans = [span for due in wanted for span in _spans(ctx, due, source)]
-    for span in await ctx.store.runs.account_for(spans):
-        ctx.metrics.unworked(span.job, span.outcome, span.count)
-    batch, news = uuid4().hex, dict[str, tuple[Due, NewRun]]()
+    spans = [span for due in wanted for span in _skipped_ranges(ctx, due, source)]
+    for span in await ctx.store.runs.record_skipped(spans):
+        ctx.metrics.count_skipped(span.job, span.outcome, span.count)
+    batch, news = uuid4().hex, dict[str, tuple[DueSchedule, NewRun]]()
     leased: set[str] = set()
     for due in wanted:
-        if (slot := due.plan.work) is None:
+        if (slot := due.slots.slot) is None:
             continue
         key = attempts.lease_key(ctx, due.job, due.schedule)
         alone = due.schedule.max_instances == 1 and key not in leased
         leased.add(key)
         token = f"{batch}:{key}" if alone else uuid4().hex
-        news[slot.key] = due, _new(ctx, due, slot, key, token, source)
+        news[slot.key] = due, _new_run(ctx, due, slot, key, token, source)
     if not news:
         return []
     await ctx.store.leases.ensure_many(new.lease for _, new in news.values())
     begun = asyncio.get_running_loop().time()
     ours = await ctx.store.runs.claim_many([new for _, new in news.values()])
     won = {key: pair for key, pair in news.items() if key in ours}
-    leases = await ctx.store.leases.take_many(
+    leases = await ctx.store.leases.acquire_many(
         {
-            new.lease: (new.claim, attempts.holder(new))
+            new.lease: (new.claim, attempts.holder_info(new))
             for _, new in won.values()
             if new.claim.startswith(f"{batch}:")
         }
@@ -77,37 +79,39 @@ async def take(ctx: Context, wanted: Sequence[Due], source: str) -> list[Won]:
     for due, new in won.values():
         lease = leases.get(new.lease)
         has = lease is not None and lease.owner == new.claim
-        attempt = Attempt(new=new, number=1, lease=lease) if lease is not None and has else None
-        if attempt is not None and late and not await ctx.store.runs.insist(new):
+        attempt = Attempt(run=new, number=1, lease=lease) if lease is not None and has else None
+        if attempt is not None and late and not await ctx.store.runs.confirm_claim(new):
             await ctx.store.leases.release(attempt.lease)  # somebody held us for dead
             continue
-        found.append(Won(due=due, new=new, attempt=attempt))
+        found.append(ClaimedSlot(due=due, run=new, attempt=attempt))
     return found
 
 
-def _new(ctx: Context, due: Due, slot: Slot, key: str, token: str, source: str) -> NewRun:
+def _new_run(
+    ctx: Context, due: DueSchedule, slot: Slot, key: str, token: str, source: str
+) -> NewRun:
     return NewRun(
         id=slot.key,
         job=due.job.name,
         source=source,
         claim=token,
-        owner=attempts.owner(),
+        owner=attempts.owner_info(),
         lease=key,
         started_at=ctx.now(),
         slot=slot,
     )
 
 
-def _spans(ctx: Context, due: Due, source: str) -> list[NewSpan]:
+def _skipped_ranges(ctx: Context, due: DueSchedule, source: str) -> list[SkippedRange]:
     """The records of what is not worked."""
-    plan, grace = due.plan, due.schedule.misfire_grace_s
-    stands = plan.work.name if plan.work else "a later slot"
-    outcomes: tuple[tuple[Span | None, Outcome, str], ...] = (
+    plan, grace = due.slots, due.schedule.misfire_grace_s
+    stands = plan.slot.name if plan.slot else "a later slot"
+    outcomes: tuple[tuple[SlotRange | None, Outcome, str], ...] = (
         (plan.missed, "missed", f"nobody worked it within {grace} s"),
         (plan.coalesced, "coalesced", f"{stands} stands for it"),
     )
     return [
-        NewSpan(
+        SkippedRange(
             job=due.job.name,
             first=span.first,
             last=span.last,

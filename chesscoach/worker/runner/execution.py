@@ -12,48 +12,53 @@ import structlog
 from msgspec import Struct
 
 from chesscoach import log
-from chesscoach.config import Limits
+from chesscoach.config import JobLimits
 from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
 from chesscoach.schedules.outcome import Counts, Outcome
-from chesscoach.worker.job import Job, Run, Stop, contained
+from chesscoach.worker.job import Job, Run, ShutdownRequest, guard_exit
 from chesscoach.worker.runner import result, shards
 from chesscoach.worker.runner.attempts import Attempt
 
-_HARD_S = 10.0
+_CANCEL_TIMEOUT_S = 10.0
 """So long after its cancellation a job may still tidy up; then it is left behind."""
 
-_WATCHED_S = 0.25
+_PROGRESS_INTERVAL_S = 0.25
 
-Observer = Callable[[Counts], None]
+ProgressCallback = Callable[[Counts], None]
 
 
-class Shift:
+class Execution:
     """An attempt being worked; `observe` is shown the counts a few times a second."""
 
     def __init__(
-        self, ctx: Context, job: Job, attempt: Attempt, stop: Stop, observe: Observer | None = None
+        self,
+        ctx: Context,
+        job: Job,
+        attempt: Attempt,
+        stop: ShutdownRequest,
+        observe: ProgressCallback | None = None,
     ) -> None:
         self._ctx = ctx
         self._job = job
         self._attempt = attempt
         self._stop = stop
-        self._observe = observe
-        self._limits: Limits = getattr(ctx.config.jobs, job.name, Limits())
-        new = attempt.new
+        self._on_progress = observe
+        self._limits: JobLimits = getattr(ctx.config.jobs, job.name, JobLimits())
+        new = attempt.run
         self._run = Run(
             new.id,
             slot=new.slot,
-            by_hand=new.slot is None,
+            manual=new.slot is None,
             dry_run=False,
             stop=stop,
             fence=attempt.fence,
             shard=attempt.shard,
         )
 
-    async def work(self, args: Struct) -> result.Ending:
+    async def execute(self, args: Struct) -> result.RunResult:
         """Works the attempt, records it and gives its lease back."""
-        new, counts = self._attempt.new, self._run.counts
+        new, counts = self._attempt.run, self._run.counts
         begun = asyncio.get_running_loop().time()
         bound = {"job": new.job, "run_id": new.id, "attempt": self._attempt.number}
         with structlog.contextvars.bound_contextvars(**bound):
@@ -66,31 +71,31 @@ class Shift:
                 code = result.exit_code(outcome, counts, self._limits, self._stop)
             duration_s = round(asyncio.get_running_loop().time() - begun, 3)
             if not await self._finish(outcome, code, duration_s):
-                outcome, code = "abandoned", result.FAILED
+                outcome, code = "abandoned", result.EXIT_FAILED
             await self._release()
             now = self._ctx.now()
-            told = result.finished(self._attempt, outcome, code, counts, now, duration_s)
-            result.tell(told, counts, self._limits)
+            told = result.run_record(self._attempt, outcome, code, counts, now, duration_s)
+            result.log_result(told, counts, self._limits)
         self._ctx.metrics.job_runs.labels(new.job, outcome).inc()
         self._ctx.metrics.job_duration.labels(new.job).observe(duration_s)
-        return result.Ending(exit_code=code, record=told)
+        return result.RunResult(exit_code=code, record=told)
 
     async def _supervise(self, args: Struct) -> tuple[Outcome, int | None]:
         """Lets the job work; returns the outcome, and an exit code where that does not tell it."""
         work = asyncio.create_task(self._under_lease(args), name=self._run.id)
         try:
-            async with self._ctx.store.leases.keeping():
+            async with self._ctx.store.leases.renewing():
                 cut = await self._wait(work)
         finally:
             work.cancel()
         if cut is not None and (not work.done() or work.cancelled()):
             return cut, None
         error = asyncio.CancelledError() if work.cancelled() else work.exception()
-        return self._judge(error, cut)
+        return self._outcome_of(error, cut)
 
     async def _under_lease(self, args: Struct) -> None:
         async with self._attempt.scope():
-            await contained(self._job.run(self._ctx, self._run, args))
+            await guard_exit(self._job.run(self._ctx, self._run, args))
 
     async def _wait(self, work: asyncio.Task[None]) -> Outcome | None:
         """Waits for the work and reports how far it is; cancels it when its time is over.
@@ -103,37 +108,41 @@ class Shift:
         report_at = loop.time() + report_s
         while not work.done():
             now = loop.time()
-            if self._stop.asked.is_set() and not stopping:
+            if self._stop.requested.is_set() and not stopping:
                 stopping, deadline = True, min(deadline, now + self._ctx.config.runner.grace_s)
                 log.get_logger().info("job_stopping", grace_s=self._ctx.config.runner.grace_s)
             if cut is None and (now >= deadline or self._stop.urgent.is_set()):
-                cut, deadline = self._cut(stopping), now + _HARD_S
+                cut, deadline = self._cancel_reason(stopping), now + _CANCEL_TIMEOUT_S
                 work.cancel()
             elif cut is not None and now >= deadline:
                 log.get_logger().error("job_ignores_its_cancellation")
                 break
-            pause = min(report_at - now, deadline - now, _WATCHED_S if self._observe else report_s)
-            await self._pause(work, max(pause, 0))
-            if self._observe:
-                self._observe(self._run.counts)
+            pause = min(
+                report_at - now,
+                deadline - now,
+                _PROGRESS_INTERVAL_S if self._on_progress else report_s,
+            )
+            await self._wait_for_event(work, max(pause, 0))
+            if self._on_progress:
+                self._on_progress(self._run.counts)
             if loop.time() >= report_at:
                 report_at = loop.time() + report_s
                 await self._report()
         return cut
 
-    async def _pause(self, work: asyncio.Task[None], seconds: float) -> None:
+    async def _wait_for_event(self, work: asyncio.Task[None], seconds: float) -> None:
         """Waits until the work ends, somebody wishes us to stop, or so long."""
-        ear = self._stop.ear()
+        ear = self._stop.next_request()
         try:
             await asyncio.wait({work, ear}, timeout=seconds, return_when="FIRST_COMPLETED")
         finally:
             ear.cancel()
 
     @staticmethod
-    def _cut(stopping: bool) -> Outcome:
+    def _cancel_reason(stopping: bool) -> Outcome:
         return "cancelled" if stopping else "timed_out"
 
-    def _judge(
+    def _outcome_of(
         self, error: BaseException | None, cut: Outcome | None
     ) -> tuple[Outcome, int | None]:
         """What became of work that ended by itself, or in its own way after it was cut short.
@@ -145,21 +154,21 @@ class Shift:
         if error is None and cut is not None:
             return cut, None
         if error is None:
-            if self._run.unfinished:
+            if self._run.incomplete:
                 return "cancelled", None
             return ("partial" if counts.failed else "succeeded"), None
         told = str(error) if isinstance(error, ChesscoachError) else type(error).__name__
-        counts.sample(error=told)
+        counts.add_error(error=told)
         if isinstance(error, LeaseLost):
             log.get_logger().error("lease_lost", reason=told)
             return "abandoned", None
         if isinstance(error, ConfigError):
-            return "failed", result.USAGE
+            return "failed", result.EXIT_USAGE
         log.get_logger().error("job_failed", error=told, exc_info=error)
         return cut or "failed", None
 
     async def _report(self) -> None:
-        new, fence = self._attempt.new, self._attempt.fence
+        new, fence = self._attempt.run, self._attempt.fence
         try:
             await self._ctx.store.runs.report(new.id, new.claim, self._run.counts, fence)
         except ChesscoachError as error:
@@ -167,7 +176,7 @@ class Shift:
 
     async def _finish(self, outcome: Outcome, code: int, duration_s: float) -> bool:
         """Writes the record; False if the run is another's by now, or the store is gone."""
-        new = self._attempt.new
+        new = self._attempt.run
         for last in (False, True):
             try:
                 return await self._ctx.store.runs.finish(
@@ -185,10 +194,10 @@ class Shift:
 
     async def _release(self) -> None:
         """A lease that cannot be given back runs out by itself, a slot's end is made up for."""
-        new, group = self._attempt.new, self._attempt.group
+        new, group = self._attempt.run, self._attempt.group
         if group is not None:
-            self._ctx.store.leases.leave(group)
+            self._ctx.store.leases.leave_group(group)
         with suppress(ChesscoachError):
             await self._ctx.store.leases.release(self._attempt.lease)
             if group is not None and new.slot is not None:
-                await shards.close(self._ctx, new.slot, new.parts)
+                await shards.close_slot(self._ctx, new.slot, new.parts)

@@ -7,22 +7,22 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Stop
+from chesscoach.worker.job import Job, ShutdownRequest
 from chesscoach.worker.runner import result, runner
-from chesscoach.worker.runner.execution import Observer
-from chesscoach.worker.runner.result import Ending
-from chesscoach.worker.shard import WHOLE, Shard
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.runner.execution import ProgressCallback
+from chesscoach.worker.runner.result import RunResult
+from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.store.schedules import StoredSchedule
 
 
-async def work_slot(
+async def run_scheduled(
     ctx: Context,
     job: Job,
     schedule_id: str,
-    stop: Stop,
-    observe: Observer | None = None,
-    shard: Shard = WHOLE,
-) -> Ending:
+    stop: ShutdownRequest,
+    observe: ProgressCallback | None = None,
+    shard: Shard = ALL_USERS,
+) -> RunResult:
     """Works a slot of a schedule, or a part of it: the stored one, else the configured one.
 
     Of one that is paused, disabled, retired or quarantined no slot is worked. A Kubernetes Job
@@ -35,56 +35,58 @@ async def work_slot(
     stored = await ctx.store.schedules.get(schedule_id)
     schedule = stored.schedule if stored else ctx.config.schedules.get(schedule_id)
     if stored is not None and stored.quarantined is not None:
-        return _not_worked(job, schedule_id, stored.state, stored.quarantined)
+        return _not_run(job, schedule_id, stored.state, stored.quarantined)
     if schedule is None or schedule.job != job.name:
-        known = await _known(ctx, job)
+        known = await _known_schedules(ctx, job)
         msg = f"--scheduled: {job.name} has no schedule {schedule_id!r}; it has {known}"
         raise ConfigError(msg)
-    if _made_by_hand(ctx):
+    if _is_manual_job(ctx):
         args = job.check(schedule.args)
-        return await runner.by_hand(ctx, job, args, stop, observe, schedule, shard)
+        return await runner.run_manually(ctx, job, args, stop, observe, schedule, shard)
     state = stored.state if stored else "active" if schedule.enabled else "disabled"
     if state != "active":
-        return _not_worked(job, schedule_id, state)
-    slot = Slot(schedule=schedule_id, at=_instant(ctx, schedule_id, schedule))
+        return _not_run(job, schedule_id, state)
+    slot = Slot(schedule=schedule_id, at=_slot_instant(ctx, schedule_id, schedule))
     source = ctx.process.source
-    return await runner.of_slot(
+    return await runner.run_slot(
         ctx, job, schedule, slot, source=source, stop=stop, observe=observe, shard=shard
     )
 
 
-async def _known(ctx: Context, job: Job) -> list[str]:
-    stored: list[Stored] = await ctx.store.schedules.all()
+async def _known_schedules(ctx: Context, job: Job) -> list[str]:
+    stored: list[StoredSchedule] = await ctx.store.schedules.all()
     found = {**ctx.config.schedules, **{each.id: each.schedule for each in stored}}
     return sorted(key for key, schedule in found.items() if schedule.job == job.name)
 
 
-def _not_worked(job: Job, schedule_id: str, state: str, why: str | None = None) -> Ending:
+def _not_run(job: Job, schedule_id: str, state: str, why: str | None = None) -> RunResult:
     reason = f"the schedule {schedule_id} is {state}" + (f": {why}" if why else "")
     log.get_logger().info("slot_settled", job=job.name, schedule=schedule_id, reason=reason)
-    told = {**result.refused(job, state, reason), "schedule": schedule_id}
-    return Ending(exit_code=result.DONE, record=told)
+    told = {**result.not_run_record(job, state, reason), "schedule": schedule_id}
+    return RunResult(exit_code=result.EXIT_DONE, record=told)
 
 
-def _made_by_hand(ctx: Context) -> bool:
+def _is_manual_job(ctx: Context) -> bool:
     """Whether this is a Kubernetes Job whose name does not end in a slot's Unix minutes."""
     if ctx.process.slot is not None or ctx.process.kubernetes_job is None:
         return False
-    minutes = _minutes(ctx.process.kubernetes_job)
+    minutes = _unix_minutes_suffix(ctx.process.kubernetes_job)
     return not (minutes.isascii() and minutes.isdigit() and 7 <= len(minutes) <= 9)
 
 
-def _minutes(kubernetes_job: str) -> str:
+def _unix_minutes_suffix(kubernetes_job: str) -> str:
     return kubernetes_job.rpartition("-")[2]
 
 
-def _instant(ctx: Context, schedule_id: str, schedule: Schedule) -> datetime:
+def _slot_instant(ctx: Context, schedule_id: str, schedule: Schedule) -> datetime:
     """The slot that this process is for."""
     if ctx.process.slot is not None:
         return ctx.process.slot
     if ctx.process.kubernetes_job is not None:
-        return datetime.fromtimestamp(int(_minutes(ctx.process.kubernetes_job)) * 60, UTC)
-    slot = slots.latest(schedule_id, schedule, ctx.now())
+        return datetime.fromtimestamp(
+            int(_unix_minutes_suffix(ctx.process.kubernetes_job)) * 60, UTC
+        )
+    slot = slots.latest_slot(schedule_id, schedule, ctx.now())
     if slot is None:
         msg = f"the schedule {schedule_id} has had no slot yet"
         raise ConfigError(msg)

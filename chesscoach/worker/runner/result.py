@@ -6,33 +6,33 @@ from typing import Any
 from msgspec import Struct
 
 from chesscoach import log
-from chesscoach.config import Limits
+from chesscoach.config import JobLimits
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.job import Job, Stop
+from chesscoach.worker.job import Job, ShutdownRequest
 from chesscoach.worker.runner.attempts import Attempt
 
-DONE, FAILED, USAGE, HELD = 0, 1, 2, 75
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_HELD = 0, 1, 2, 75
 _LEVELS = {"succeeded": "info", "partial": "warning", "cancelled": "warning"}
 
 
-class Ending(Struct, frozen=True, kw_only=True):
+class RunResult(Struct, frozen=True, kw_only=True):
     """How it ended: the exit code, and the record as people and scripts get it."""
 
     exit_code: int
     record: dict[str, Any]
 
 
-def exit_code(outcome: Outcome, counts: Counts, limits: Limits, stop: Stop) -> int:
+def exit_code(outcome: Outcome, counts: Counts, limits: JobLimits, stop: ShutdownRequest) -> int:
     """The process's exit code for a run; see docs/jobs.md."""
     if outcome == "cancelled" and stop.signal is not None:
         return 128 + stop.signal
     if outcome == "partial" and counts.success_rate() >= limits.success_threshold:
-        return DONE
-    return DONE if outcome == "succeeded" else FAILED
+        return EXIT_DONE
+    return EXIT_DONE if outcome == "succeeded" else EXIT_FAILED
 
 
-def counted(counts: Counts) -> dict[str, Any]:
+def count_fields(counts: Counts) -> dict[str, Any]:
     """The counts as fields."""
     return {
         "candidates": counts.candidates,
@@ -44,7 +44,7 @@ def counted(counts: Counts) -> dict[str, Any]:
     }
 
 
-def finished(
+def run_record(
     attempt: Attempt,
     outcome: Outcome,
     code: int,
@@ -53,26 +53,26 @@ def finished(
     duration_s: float,
 ) -> dict[str, Any]:
     """The record of a run that was worked."""
-    slot = attempt.new.slot
+    slot = attempt.run.slot
     return {
         "event": "job_finished",
-        "job": attempt.new.job,
-        "run_id": attempt.new.id,
+        "job": attempt.run.job,
+        "run_id": attempt.run.id,
         "schedule": slot.schedule if slot else None,
         "slot": slot.name if slot else None,
         "shard": str(attempt.shard) if attempt.group else None,
         "attempt": attempt.number,
         "outcome": outcome,
-        "source": attempt.new.source,
-        "started_at": attempt.new.started_at.isoformat(),
+        "source": attempt.run.source,
+        "started_at": attempt.run.started_at.isoformat(),
         "finished_at": finished_at.isoformat(),
         "duration_s": duration_s,
         "exit_code": code,
-        **counted(counts),
+        **count_fields(counts),
     }
 
 
-def refused(job: Job, outcome: str, reason: str, slot: Slot | None = None) -> dict[str, Any]:
+def not_run_record(job: Job, outcome: str, reason: str, slot: Slot | None = None) -> dict[str, Any]:
     """What is told where there was nothing to work."""
     return {
         "event": "nothing_to_run",
@@ -85,7 +85,7 @@ def refused(job: Job, outcome: str, reason: str, slot: Slot | None = None) -> di
     }
 
 
-def tell(record: dict[str, Any], counts: Counts, limits: Limits) -> None:
+def log_result(record: dict[str, Any], counts: Counts, limits: JobLimits) -> None:
     """Logs the canonical line, and before it what an operator should look at."""
     logger = log.get_logger()
     if counts.success_rate() < limits.success_threshold:

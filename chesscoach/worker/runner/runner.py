@@ -4,27 +4,27 @@ import structlog
 from msgspec import Struct
 
 from chesscoach import log
-from chesscoach.config import Limits
+from chesscoach.config import JobLimits
 from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Run, Stop, Stopped
+from chesscoach.worker.job import Interrupted, Job, Run, ShutdownRequest
 from chesscoach.worker.runner import attempts, bulk_claim, claim, result, shards
-from chesscoach.worker.runner.execution import Observer, Shift
-from chesscoach.worker.runner.result import Ending
-from chesscoach.worker.shard import WHOLE, Shard
+from chesscoach.worker.runner.execution import Execution, ProgressCallback
+from chesscoach.worker.runner.result import RunResult
+from chesscoach.worker.shard import ALL_USERS, Shard
 
 
-async def by_hand(
+async def run_manually(
     ctx: Context,
     job: Job,
     args: Struct,
-    stop: Stop,
-    observe: Observer | None = None,
+    stop: ShutdownRequest,
+    observe: ProgressCallback | None = None,
     schedule: Schedule | None = None,
-    shard: Shard = WHOLE,
-) -> Ending:
+    shard: Shard = ALL_USERS,
+) -> RunResult:
     """Runs a job now, unless it is at work already; under a schedule's lease where one is given.
 
     Raises:
@@ -34,31 +34,33 @@ async def by_hand(
     run_id = attempts.manual_id(job)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
         claiming = (
-            claim.by_hand(ctx, job, run_id, schedule)
+            claim.claim_manual_run(ctx, job, run_id, schedule)
             if shard.of == 1
-            else shards.by_hand(ctx, job, run_id, schedule, shard)
+            else shards.claim_manual_shard(ctx, job, run_id, schedule, shard)
         )
         try:
-            attempt = await stop.breaks_off(claiming)
+            attempt = await stop.run_interruptible(claiming)
         except LeaseHeld as error:
             log.get_logger().warning("run_refused", reason=str(error))
-            return Ending(exit_code=result.HELD, record=result.refused(job, "held", str(error)))
-        except Stopped:
-            return _stopped(job, stop)
-    return await Shift(ctx, job, attempt, stop, observe).work(args)
+            return RunResult(
+                exit_code=result.EXIT_HELD, record=result.not_run_record(job, "held", str(error))
+            )
+        except Interrupted:
+            return _stopped_result(job, stop)
+    return await Execution(ctx, job, attempt, stop, observe).execute(args)
 
 
-async def of_slot(
+async def run_slot(
     ctx: Context,
     job: Job,
     schedule: Schedule,
     slot: Slot,
     *,
     source: str,
-    stop: Stop,
-    observe: Observer | None = None,
-    shard: Shard = WHOLE,
-) -> Ending:
+    stop: ShutdownRequest,
+    observe: ProgressCallback | None = None,
+    shard: Shard = ALL_USERS,
+) -> RunResult:
     """Works a slot or a part of it, unless that is done or in somebody's hands.
 
     Raises:
@@ -67,57 +69,61 @@ async def of_slot(
     """
     args = job.check(schedule.args)
     await ctx.store.require(*job.writes)
-    run_id = attempts.part_key(slot.key, shard)
+    run_id = attempts.shard_key(slot.key, shard)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
         claiming = (
-            claim.of_slot(ctx, job, schedule, slot, source)
+            claim.claim_slot(ctx, job, schedule, slot, source)
             if shard.of == 1
-            else shards.of_slot(ctx, job, schedule, slot, source, shard)
+            else shards.claim_slot_shard(ctx, job, schedule, slot, source, shard)
         )
         try:
-            claimed = await stop.breaks_off(claiming)
-        except Stopped:
-            return _stopped(job, stop, slot)
-        if isinstance(claimed, attempts.Settled):
+            claimed = await stop.run_interruptible(claiming)
+        except Interrupted:
+            return _stopped_result(job, stop, slot)
+        if isinstance(claimed, attempts.SlotUnavailable):
             log.get_logger().info("slot_settled", reason=claimed.reason)
-            told = result.refused(job, claimed.record.outcome, claimed.reason, slot)
-            return Ending(exit_code=claimed.exit_code, record=told)
-    return await Shift(ctx, job, claimed, stop, observe).work(args)
+            told = result.not_run_record(job, claimed.record.outcome, claimed.reason, slot)
+            return RunResult(exit_code=claimed.exit_code, record=told)
+    return await Execution(ctx, job, claimed, stop, observe).execute(args)
 
 
-async def of_claim(ctx: Context, won: bulk_claim.Won, stop: Stop) -> Ending | None:
+async def run_claimed(
+    ctx: Context, won: bulk_claim.ClaimedSlot, stop: ShutdownRequest
+) -> RunResult | None:
     """Works a slot that has been claimed in bulk; None if it turned out to overlap."""
     job, schedule, attempt = won.due.job, won.due.schedule, won.attempt
-    with structlog.contextvars.bound_contextvars(job=job.name, run_id=won.new.id):
+    with structlog.contextvars.bound_contextvars(job=job.name, run_id=won.run.id):
         if attempt is None:
             try:
-                claimed = await stop.breaks_off(claim.lease(ctx, job, schedule, won.new))
-            except Stopped:
+                claimed = await stop.run_interruptible(
+                    claim.lease_claimed_slot(ctx, job, schedule, won.run)
+                )
+            except Interrupted:
                 return None
-            if isinstance(claimed, attempts.Settled):
+            if isinstance(claimed, attempts.SlotUnavailable):
                 log.get_logger().warning("slot_settled", reason=claimed.reason)
                 return None
             attempt = claimed
-    return await Shift(ctx, job, attempt, stop).work(job.check(schedule.args))
+    return await Execution(ctx, job, attempt, stop).execute(job.check(schedule.args))
 
 
-async def rehearse(
-    ctx: Context, job: Job, args: Struct, stop: Stop, shard: Shard = WHOLE
-) -> Ending:
+async def dry_run(
+    ctx: Context, job: Job, args: Struct, stop: ShutdownRequest, shard: Shard = ALL_USERS
+) -> RunResult:
     """Runs a job so that it changes nothing: no claim, no lease, no record."""
     name = f"{job.name}:dry_run"
-    run = Run(name, slot=None, by_hand=True, dry_run=True, stop=stop, shard=shard)
+    run = Run(name, slot=None, manual=True, dry_run=True, stop=stop, shard=shard)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run.id):
         counts = await job.run(ctx, run, args)
-        told = {"event": "dry_run_finished", "outcome": "dry_run", **result.counted(counts)}
+        told = {"event": "dry_run_finished", "outcome": "dry_run", **result.count_fields(counts)}
         log.get_logger().info(**told)
-    limits: Limits = getattr(ctx.config.jobs, job.name, Limits())
+    limits: JobLimits = getattr(ctx.config.jobs, job.name, JobLimits())
     ended: Outcome = "partial" if counts.failed else "succeeded"
-    code = result.exit_code("cancelled" if run.unfinished else ended, counts, limits, stop)
-    return Ending(exit_code=code, record={**told, "job": job.name, "run_id": run.id})
+    code = result.exit_code("cancelled" if run.incomplete else ended, counts, limits, stop)
+    return RunResult(exit_code=code, record={**told, "job": job.name, "run_id": run.id})
 
 
-def _stopped(job: Job, stop: Stop, slot: Slot | None = None) -> Ending:
+def _stopped_result(job: Job, stop: ShutdownRequest, slot: Slot | None = None) -> RunResult:
     """Stopped before there was anything to work: while watching whether another lives."""
-    told = result.refused(job, "cancelled", "stopped before it began", slot)
-    return Ending(exit_code=128 + (stop.signal or 0), record=told)
+    told = result.not_run_record(job, "cancelled", "stopped before it began", slot)
+    return RunResult(exit_code=128 + (stop.signal or 0), record=told)

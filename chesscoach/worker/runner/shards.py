@@ -14,18 +14,18 @@ from msgspec.structs import replace
 from chesscoach import log
 from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
-from chesscoach.schedules.outcome import PASSED_OVER, Counts, Outcome
+from chesscoach.schedules.outcome import SKIP_OUTCOMES, Counts, Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job
 from chesscoach.worker.runner import attempts, claim, liveness
-from chesscoach.worker.runner.attempts import Attempt, Settled
-from chesscoach.worker.runner.result import FAILED
+from chesscoach.worker.runner.attempts import Attempt, SlotUnavailable
+from chesscoach.worker.runner.result import EXIT_FAILED
 from chesscoach.worker.shard import Shard
-from chesscoach.worker.store.lease import Holding, Lease
+from chesscoach.worker.store.lease import Lease, LeaseStatus
 from chesscoach.worker.store.run_documents import NewRun, RunRecord
 
 
-async def by_hand(
+async def claim_manual_shard(
     ctx: Context, job: Job, run_id: str, schedule: Schedule | None, shard: Shard
 ) -> Attempt:
     """Claims a part of a run by hand, beside other parts of as many.
@@ -33,133 +33,145 @@ async def by_hand(
     Raises:
         LeaseHeld: the same part is at work, or the job is in another way.
     """
-    key = attempts.lease_key(ctx, job, schedule or await claim.own_schedule(ctx, job))
-    own = attempts.part_key(key, shard)
+    key = attempts.lease_key(ctx, job, schedule or await claim.job_schedule(ctx, job))
+    own = attempts.shard_key(key, shard)
     new = attempts.new_run(ctx, job, None, run_id, own, ctx.process.source, shard)
-    group = await _join(ctx, key, f"{job.name}:manual/{shard.of}", attempts.holder(new))
-    if isinstance(group, Holding):
-        raise LeaseHeld(attempts.held(job, group))
-    async with _staying(ctx, group):
-        attempt = await claim.lease_by_hand(ctx, job, new, [own])
+    group = await _join_group(ctx, key, f"{job.name}:manual/{shard.of}", attempts.holder_info(new))
+    if isinstance(group, LeaseStatus):
+        raise LeaseHeld(attempts.lease_held_message(job, group))
+    async with _leave_on_error(ctx, group):
+        attempt = await claim.lease_manual_run(ctx, job, new, [own])
     return replace(attempt, group=group)
 
 
-async def of_slot(
+async def claim_slot_shard(
     ctx: Context, job: Job, schedule: Schedule, slot: Slot, source: str, shard: Shard
-) -> Attempt | Settled:
+) -> Attempt | SlotUnavailable:
     """Claims a part of a slot, as its first or its next attempt.
 
     Raises:
         ConfigError: the instant is none at which the schedule is due, or has not come yet.
     """
-    await claim.refuse_odd(ctx, schedule, slot)
+    await claim.validate_slot(ctx, schedule, slot)
     key = attempts.lease_key(ctx, job, schedule)
-    whole = _whole(attempts.new_run(ctx, job, slot, slot.key, key, source), shard)
-    holder = {**attempts.holder(whole), "run_id": slot.key}
+    whole = _slot_record(attempts.new_run(ctx, job, slot, slot.key, key, source), shard)
+    holder = {**attempts.holder_info(whole), "run_id": slot.key}
     while True:
-        begun = await _begin(ctx, schedule, slot, whole)
-        if isinstance(begun, Settled):
+        begun = await _begin_slot(ctx, schedule, slot, whole)
+        if isinstance(begun, SlotUnavailable):
             return begun
-        group = await _join(ctx, key, whole.claim, holder)
-        if not isinstance(group, Holding):
+        group = await _join_group(ctx, key, whole.claim, holder)
+        if not isinstance(group, LeaseStatus):
             break
         if schedule.overlap != "queue_one":
-            return await _overlaps(ctx, slot, whole, begun, attempts.held(job, group))
-    async with _staying(ctx, group):
-        run_id, own = attempts.part_key(slot.key, shard), attempts.part_key(key, shard)
+            return await _skip_overlapping(
+                ctx, slot, whole, begun, attempts.lease_held_message(job, group)
+            )
+    async with _leave_on_error(ctx, group):
+        run_id, own = attempts.shard_key(slot.key, shard), attempts.shard_key(key, shard)
         new = attempts.new_run(ctx, job, slot, run_id, own, source, shard)
-        async with claim.withdrawing(ctx, new):
-            found = await claim.contend(ctx, new)
-            claimed = found if isinstance(found, Settled) else await _own(ctx, job, own, new, found)
-    if isinstance(claimed, Settled):
-        ctx.store.leases.leave(group)
+        async with claim.release_on_cancel(ctx, new):
+            found = await claim.acquire_slot(ctx, new)
+            claimed = (
+                found
+                if isinstance(found, SlotUnavailable)
+                else await _lease_shard(ctx, job, own, new, found)
+            )
+    if isinstance(claimed, SlotUnavailable):
+        ctx.store.leases.leave_group(group)
         return claimed
     return replace(claimed, group=group)
 
 
-async def _own(
+async def _lease_shard(
     ctx: Context, job: Job, key: str, new: NewRun, record: RunRecord
-) -> Attempt | Settled:
+) -> Attempt | SlotUnavailable:
     """The part's own lease; whoever still has it is no longer in the group, and on his way out."""
-    while isinstance(claimed := await claim.lease_for(ctx, job, [key], new, record), Holding):
+    while isinstance(
+        claimed := await claim.acquire_lease(ctx, job, [key], new, record), LeaseStatus
+    ):
         continue
     return claimed
 
 
-def _whole(new: NewRun, shard: Shard) -> NewRun:
+def _slot_record(new: NewRun, shard: Shard) -> NewRun:
     """The slot's own record, which all its parts would write alike."""
     return replace(new, parts=shard.of, claim=f"{new.id}/{shard.of}")
 
 
-async def _begin(
+async def _begin_slot(
     ctx: Context, schedule: Schedule, slot: Slot, whole: NewRun
-) -> RunRecord | Settled:
+) -> RunRecord | SlotUnavailable:
     """The slot's record, if there is anything to work; it is made by whoever comes first."""
-    given_up = await claim.passed_over(ctx, schedule, slot)
+    given_up = await claim.skip_outcome(ctx, schedule, slot)
     record = await ctx.store.runs.claim(replace(whole, outcome=given_up) if given_up else whole)
     if record.outcome != given_up or record.finished_at:
-        if (settled := claim.not_ours(ctx, record, whole)) is not None:
+        if (settled := claim.unavailable_reason(ctx, record, whole)) is not None:
             return settled
-        if await close(ctx, slot, whole.parts):  # whose part was the last died before he could
-            return await _begin(ctx, schedule, slot, whole)
+        if await close_slot(ctx, slot, whole.parts):  # whose part was the last died before he could
+            return await _begin_slot(ctx, schedule, slot, whole)
     if given_up and record.outcome == "running":
         # Others may be at work on what they began in time.
-        verdict = await liveness.run(ctx, record)
+        verdict = await liveness.watch_run(ctx, record)
         if verdict == "moved":
-            return await _begin(ctx, schedule, slot, whole)
+            return await _begin_slot(ctx, schedule, slot, whole)
         given_up = given_up if verdict == "dead" else None
     if given_up:
-        await claim.end(ctx, whole, given_up, claim.WHY[given_up])
-        return Settled(record=record, exit_code=0, reason=given_up)
+        await claim.finish_unrun(ctx, whole, given_up, claim.SKIP_REASONS[given_up])
+        return SlotUnavailable(record=record, exit_code=0, reason=given_up)
     if record.outcome != "running":
         await ctx.store.runs.reclaim(record, whole)
     return record
 
 
-async def _join(ctx: Context, key: str, group: str, holder: dict[str, object]) -> Lease | Holding:
+async def _join_group(
+    ctx: Context, key: str, group: str, holder: dict[str, object]
+) -> Lease | LeaseStatus:
     """The job's lease, for ourselves and our like; or the others who live and have it."""
     await ctx.store.leases.ensure_many([key])
-    while (lease := await ctx.store.leases.join(key, group, holder)) is None:
-        holding, verdict = await liveness.lease(ctx, key)
+    while (lease := await ctx.store.leases.join_group(key, group, holder)) is None:
+        holding, verdict = await liveness.watch_lease(ctx, key)
         if holding is not None and verdict == "renewed":
             return holding
     return lease
 
 
-async def _overlaps(
+async def _skip_overlapping(
     ctx: Context, slot: Slot, whole: NewRun, begun: RunRecord, held: str
-) -> Settled:
+) -> SlotUnavailable:
     """A slot of which nothing is worked is skipped; one that is begun waits for its next chance."""
-    if await ctx.store.parts.of(slot):
-        return Settled(record=begun, exit_code=FAILED, reason=f"it stays open: {held}")
+    if await ctx.store.shards.find_by_slot(slot):
+        return SlotUnavailable(record=begun, exit_code=EXIT_FAILED, reason=f"it stays open: {held}")
     reason = f"skipped_overlap: {held}"
-    await claim.end(ctx, whole, "skipped_overlap", reason)
-    return Settled(record=begun, exit_code=0, reason=reason)
+    await claim.finish_unrun(ctx, whole, "skipped_overlap", reason)
+    return SlotUnavailable(record=begun, exit_code=0, reason=reason)
 
 
 @asynccontextmanager
-async def _staying(ctx: Context, group: Lease) -> AsyncIterator[None]:
+async def _leave_on_error(ctx: Context, group: Lease) -> AsyncIterator[None]:
     """Keeps up with a group while the part is awaited; leaves it again if that cannot be had."""
     try:
-        async with ctx.store.leases.keeping():
+        async with ctx.store.leases.renewing():
             yield
     except BaseException:
-        ctx.store.leases.leave(group)
+        ctx.store.leases.leave_group(group)
         raise
 
 
-async def close(ctx: Context, slot: Slot, of: int) -> bool:
+async def close_slot(ctx: Context, slot: Slot, of: int) -> bool:
     """Closes a slot whose parts have all ended for good; whether it is closed now."""
-    parts = await ctx.store.parts.of(slot)
+    parts = await ctx.store.shards.find_by_slot(slot)
     attempts = ctx.config.runner.max_attempts
     if len(parts) < of or not all(part.closed(attempts) for part in parts):
         return False
-    counts, ended = summed(parts), [part.finished_at or part.started_at for part in parts]
-    outcome = together([part.outcome for part in parts])
+    counts, ended = sum_counts(parts), [part.finished_at or part.started_at for part in parts]
+    outcome = combined_outcome([part.outcome for part in parts])
     # A part that was passed over has users whom nobody worked.
-    code = max(FAILED if part.outcome in PASSED_OVER else part.exit_code or 0 for part in parts)
+    code = max(
+        EXIT_FAILED if part.outcome in SKIP_OUTCOMES else part.exit_code or 0 for part in parts
+    )
     duration: timedelta = max(ended) - min(part.started_at for part in parts)
-    closed = await ctx.store.parts.close(
+    closed = await ctx.store.shards.close_slot(
         slot,
         outcome=outcome,
         counts=counts,
@@ -167,7 +179,7 @@ async def close(ctx: Context, slot: Slot, of: int) -> bool:
         duration_s=round(duration.total_seconds(), 3),
         exit_code=code,
     )
-    await ctx.store.leases.give_up(parts[0].lease.partition("#")[0], f"{slot.key}/{of}")
+    await ctx.store.leases.release_token(parts[0].lease.partition("#")[0], f"{slot.key}/{of}")
     if closed:
         log.get_logger().info(
             "slot_finished",
@@ -187,13 +199,13 @@ async def close(ctx: Context, slot: Slot, of: int) -> bool:
     return True
 
 
-def together(outcomes: Sequence[Outcome]) -> Outcome:
+def combined_outcome(outcomes: Sequence[Outcome]) -> Outcome:
     """What became of a slot by what became of its parts: one word for all, or partly done."""
     first = outcomes[0]
     return first if all(outcome == first for outcome in outcomes) else "partial"
 
 
-def summed(parts: Sequence[RunRecord]) -> Counts:
+def sum_counts(parts: Sequence[RunRecord]) -> Counts:
     """The counts of some parts in one; what is no number is told by the parts alone."""
     counts = Counts()
     for part in parts:
@@ -205,5 +217,5 @@ def summed(parts: Sequence[RunRecord]) -> Counts:
             if isinstance(value, int):
                 counts.note(name, value)
         for error in part.errors:
-            counts.sample(**error)
+            counts.add_error(**error)
     return counts

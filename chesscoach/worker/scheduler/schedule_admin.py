@@ -15,12 +15,12 @@ from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog
 from chesscoach.schedules import due
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.store.schedules import Stored, What
+from chesscoach.worker.store.schedules import ChangeKind, StoredSchedule
 
-_WHEN = ("cron", "timezone", "gap", "fold", "every", "anchor", "at", "enabled")
+_TRIGGER_FIELDS = ("cron", "timezone", "gap", "fold", "every", "anchor", "at", "enabled")
 
 
-async def lay(ctx: Context) -> None:
+async def sync_from_config(ctx: Context) -> None:
     """Brings the stored schedules in line with the configuration.
 
     An entry that is new is added, one that is gone is retired, one that has changed is changed,
@@ -30,9 +30,11 @@ async def lay(ctx: Context) -> None:
     stored = {each.id: each for each in await ctx.store.schedules.all()}
     for key, schedule in ctx.config.schedules.items():
         if key in stored:
-            await _lay_over(ctx, stored[key], schedule)
+            await _update_from_config(ctx, stored[key], schedule)
         else:
-            new = Stored(id=key, schedule=schedule, origin="config", revision=1, since=ctx.now())
+            new = StoredSchedule(
+                id=key, schedule=schedule, origin="config", revision=1, effective_since=ctx.now()
+            )
             try:
                 await ctx.store.schedules.add(new)
             except ConfigError:
@@ -40,18 +42,22 @@ async def lay(ctx: Context) -> None:
             log.get_logger().info("schedule_added", schedule=key, trigger=schedule.trigger)
     for key, each in stored.items():
         if each.origin == "config" and key not in ctx.config.schedules and not each.retired:
-            await _noted(ctx, each, "retired", {"retired": True})
+            await _change_with_history(ctx, each, "retired", {"retired": True})
             log.get_logger().warning("schedule_retired", schedule=key)
 
 
-async def _lay_over(ctx: Context, stored: Stored, schedule: Schedule) -> None:
+async def _update_from_config(ctx: Context, stored: StoredSchedule, schedule: Schedule) -> None:
     if stored.origin == "user":
         log.get_logger().warning("schedule_hidden", schedule=stored.id)
         return
     if stored.retired:
-        fields: dict[str, Any] = {"schedule": schedule, "since": ctx.now(), "owed": None}
+        fields: dict[str, Any] = {
+            "schedule": schedule,
+            "effective_since": ctx.now(),
+            "pending_slot": None,
+        }
         fields |= {"retired": False, "edited": False, "configured": None}
-        await _noted(ctx, stored, "returned", fields)
+        await _change_with_history(ctx, stored, "returned", fields)
     elif stored.edited:
         if schedule == stored.schedule:
             await ctx.store.schedules.change(
@@ -60,40 +66,53 @@ async def _lay_over(ctx: Context, stored: Stored, schedule: Schedule) -> None:
         elif schedule != stored.configured:
             await ctx.store.schedules.change(stored.id, stored.revision, configured=schedule)
     elif schedule != stored.schedule:
-        await _noted(ctx, stored, "changed", await _revised(ctx, stored, schedule))
+        await _change_with_history(
+            ctx, stored, "changed", await _revised_fields(ctx, stored, schedule)
+        )
         log.get_logger().info("schedule_changed", schedule=stored.id, trigger=schedule.trigger)
 
 
-async def _revised(ctx: Context, stored: Stored, schedule: Schedule) -> dict[str, Any]:
+async def _revised_fields(
+    ctx: Context, stored: StoredSchedule, schedule: Schedule
+) -> dict[str, Any]:
     """What a change of a schedule makes of its row."""
     fields: dict[str, Any] = {"schedule": schedule}
-    otherwise = any(getattr(schedule, name) != getattr(stored.schedule, name) for name in _WHEN)
+    otherwise = any(
+        getattr(schedule, name) != getattr(stored.schedule, name) for name in _TRIGGER_FIELDS
+    )
     if otherwise or stored.quarantined is not None:
-        fields |= {"since": ctx.now(), "owed": await owed(ctx, stored)}
+        fields |= {
+            "effective_since": ctx.now(),
+            "pending_slot": await unrecorded_slot(ctx, stored),
+        }
     return fields
 
 
-async def owed(ctx: Context, stored: Stored) -> datetime | None:
+async def unrecorded_slot(ctx: Context, stored: StoredSchedule) -> datetime | None:
     """The slot whose time has come, whatever its jitter, and that is not recorded yet."""
-    if not stored.active:
+    if not stored.is_active:
         return None
     newest = await ctx.store.runs.newest(stored.id)
-    recorded = newest.slot if newest and newest.slot else stored.since
+    recorded = newest.slot if newest and newest.slot else stored.effective_since
     at_once = replace(stored.schedule, jitter_s=0.0)
-    work = due.plan(stored.id, at_once, max(stored.since, recorded), ctx.now()).work
+    work = due.due_slots(stored.id, at_once, max(stored.effective_since, recorded), ctx.now()).slot
     if work is not None:
         return work.at
-    return stored.owed if stored.owed and (newest is None or recorded < stored.owed) else None
+    return (
+        stored.pending_slot
+        if stored.pending_slot and (newest is None or recorded < stored.pending_slot)
+        else None
+    )
 
 
-async def every(ctx: Context) -> list[Stored]:
+async def all_schedules(ctx: Context) -> list[StoredSchedule]:
     """All schedules by id: the stored ones, and those of the configuration that are not yet."""
-    found = {key: _unlaid(ctx, key) for key in ctx.config.schedules}
+    found = {key: _from_config(ctx, key) for key in ctx.config.schedules}
     found |= {stored.id: stored for stored in await ctx.store.schedules.all()}
     return [found[key] for key in sorted(found)]
 
 
-async def find(ctx: Context, schedule_id: str) -> Stored:
+async def find_schedule(ctx: Context, schedule_id: str) -> StoredSchedule:
     """A stored schedule, else the configuration's.
 
     Raises:
@@ -103,40 +122,44 @@ async def find(ctx: Context, schedule_id: str) -> Stored:
     if stored is not None:
         return stored
     if schedule_id in ctx.config.schedules:
-        return _unlaid(ctx, schedule_id)
-    known = ", ".join(each.id for each in await every(ctx)) or "none"
+        return _from_config(ctx, schedule_id)
+    known = ", ".join(each.id for each in await all_schedules(ctx)) or "none"
     msg = f"there is no schedule {schedule_id}; there are: {known}"
     raise ConfigError(msg)
 
 
-def _unlaid(ctx: Context, schedule_id: str) -> Stored:
+def _from_config(ctx: Context, schedule_id: str) -> StoredSchedule:
     schedule = ctx.config.schedules[schedule_id]
-    return Stored(id=schedule_id, schedule=schedule, origin="config", revision=0, since=ctx.now())
+    return StoredSchedule(
+        id=schedule_id, schedule=schedule, origin="config", revision=0, effective_since=ctx.now()
+    )
 
 
-async def add(ctx: Context, schedule_id: str, schedule: Schedule) -> Stored:
+async def add_schedule(ctx: Context, schedule_id: str, schedule: Schedule) -> StoredSchedule:
     """A schedule of an operator's own.
 
     Raises:
         ConfigError: there is one of that id; or there is no such job, or it refuses the arguments.
     """
-    catalog.accept(schedule_id, schedule)
+    catalog.job_of(schedule_id, schedule)
     if schedule_id in ctx.config.schedules:
         msg = f"there is a schedule {schedule_id} in the configuration already: edit it"
         raise ConfigError(msg)
-    stored = Stored(id=schedule_id, schedule=schedule, origin="user", revision=1, since=ctx.now())
+    stored = StoredSchedule(
+        id=schedule_id, schedule=schedule, origin="user", revision=1, effective_since=ctx.now()
+    )
     await ctx.store.schedules.add(stored)
     return stored
 
 
-async def edit(ctx: Context, stored: Stored, schedule: Schedule) -> Stored:
+async def edit_schedule(ctx: Context, stored: StoredSchedule, schedule: Schedule) -> StoredSchedule:
     """An operator's change of a schedule; one of the configuration's is marked as edited.
 
     Raises:
         ConfigError: as above, or somebody has changed it meanwhile.
     """
-    catalog.accept(stored.id, schedule)
-    fields = await _revised(ctx, stored, schedule)
+    catalog.job_of(stored.id, schedule)
+    fields = await _revised_fields(ctx, stored, schedule)
     if stored.origin == "config":
         # What the daemon laid in: the configuration of whoever edits may be another.
         configured = stored.configured if stored.edited else stored.schedule
@@ -149,21 +172,21 @@ async def edit(ctx: Context, stored: Stored, schedule: Schedule) -> Stored:
     return await _change(ctx, stored, "edited", {**fields, "quarantined": None})
 
 
-async def pause(ctx: Context, stored: Stored) -> Stored:
+async def pause_schedule(ctx: Context, stored: StoredSchedule) -> StoredSchedule:
     """Works no further slots of a schedule until it is resumed; what runs goes on."""
     if stored.paused:
         return stored
-    return await _change(ctx, stored, "paused", {"paused": True, "owed": None})
+    return await _change(ctx, stored, "paused", {"paused": True, "pending_slot": None})
 
 
-async def resume(ctx: Context, stored: Stored) -> Stored:
+async def resume_schedule(ctx: Context, stored: StoredSchedule) -> StoredSchedule:
     """Goes on from now: slots of the pause are not worked."""
     if not stored.paused:
         return stored
-    return await _change(ctx, stored, "resumed", {"paused": False, "since": ctx.now()})
+    return await _change(ctx, stored, "resumed", {"paused": False, "effective_since": ctx.now()})
 
 
-async def remove(ctx: Context, stored: Stored) -> None:
+async def remove_schedule(ctx: Context, stored: StoredSchedule) -> None:
     """Deletes an operator's own schedule, or one that is retired.
 
     Raises:
@@ -174,23 +197,27 @@ async def remove(ctx: Context, stored: Stored) -> None:
         msg = f"{stored.id} is in the configuration: take it out there, or pause it"
         raise ConfigError(msg)
     if not await ctx.store.schedules.remove(stored.id, stored.revision):
-        raise _raced(stored)
+        raise _conflict(stored)
 
 
-async def _change(ctx: Context, stored: Stored, what: What, fields: dict[str, Any]) -> Stored:
+async def _change(
+    ctx: Context, stored: StoredSchedule, what: ChangeKind, fields: dict[str, Any]
+) -> StoredSchedule:
     if not stored.revision:
         stored = replace(stored, revision=1)
         await ctx.store.schedules.add(stored)
-    changed = await _noted(ctx, stored, what, fields)
+    changed = await _change_with_history(ctx, stored, what, fields)
     if changed is None:
-        raise _raced(stored)
+        raise _conflict(stored)
     return changed
 
 
-async def _noted(ctx: Context, stored: Stored, what: What, fields: dict[str, Any]) -> Stored | None:
-    note = stored.noted(what, ctx.now(), **fields)
+async def _change_with_history(
+    ctx: Context, stored: StoredSchedule, what: ChangeKind, fields: dict[str, Any]
+) -> StoredSchedule | None:
+    note = stored.change_entry(what, ctx.now(), **fields)
     return await ctx.store.schedules.change(stored.id, stored.revision, note, **fields)
 
 
-def _raced(stored: Stored) -> ConfigError:
+def _conflict(stored: StoredSchedule) -> ConfigError:
     return ConfigError(f"somebody has changed {stored.id} meanwhile: look at it again")

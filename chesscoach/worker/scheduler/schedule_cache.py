@@ -15,27 +15,27 @@ from chesscoach.schedules import due
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.job import Job
 from chesscoach.worker.runner import bulk_claim
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 
-_TICK = timedelta(seconds=1.1)
+_TICK_INTERVAL = timedelta(seconds=1.1)
 """The next tick comes within this time."""
 
 
-class Entry(Struct):
+class CachedSchedule(Struct):
     """A schedule in memory.
 
     `last` is the newest slot that is accounted for, `again_at` when to look again, `owed` a slot
     of before an edit that is still to be worked. `ahead` is what will be planned at an instant.
     """
 
-    stored: Stored
-    last: datetime
-    again_at: datetime | None
-    owed: datetime | None = None
-    ahead: tuple[datetime, bulk_claim.Due] | None = None
+    stored: StoredSchedule
+    last_recorded: datetime
+    next_check_at: datetime | None
+    pending_slot: datetime | None = None
+    planned_ahead: tuple[datetime, bulk_claim.DueSchedule] | None = None
 
 
-class Entries:
+class ScheduleCache:
     """All of them, by id; read from the store when it says that they have changed.
 
     All instants here are behind the clock by `standby`: what is due is so as seen from there.
@@ -46,20 +46,22 @@ class Entries:
     ) -> None:
         self._ctx = ctx
         self._jobs = jobs
-        self._standby = standby
+        self._takeover_delay = standby
         self._refused: set[str] = set()
         self._changes = -1
-        self.by_id: dict[str, Entry] = {}
+        self.by_id: dict[str, CachedSchedule] = {}
 
     def now(self) -> datetime:
         """The instant as of which schedules are looked at."""
-        return self._ctx.now() - self._standby
+        return self._ctx.now() - self._takeover_delay
 
-    def due(self, now: datetime) -> list[Entry]:
+    def due(self, now: datetime) -> list[CachedSchedule]:
         """Those that are to be looked at."""
-        return [each for each in self.by_id.values() if each.again_at and each.again_at <= now]
+        return [
+            each for each in self.by_id.values() if each.next_check_at and each.next_check_at <= now
+        ]
 
-    async def outdated(self) -> bool:
+    async def is_outdated(self) -> bool:
         """Whether schedules have changed in the store since they were read."""
         return await self._ctx.store.schedules.changes() != self._changes
 
@@ -75,18 +77,20 @@ class Entries:
         entries = {}
         for stored in await self._ctx.store.schedules.all():
             recorded = newest.get(stored.id)
-            last = max(stored.since, recorded or stored.since)
+            last = max(stored.effective_since, recorded or stored.effective_since)
             stored = await self._quarantine(stored)
-            entry = Entry(stored=stored, last=last, again_at=None)
-            if stored.active:
-                entry.again_at = self.now()
-                if stored.owed is not None and (recorded is None or recorded < stored.owed):
-                    entry.owed = stored.owed
-                    entry.again_at = max(entry.again_at, stored.owed)
+            entry = CachedSchedule(stored=stored, last_recorded=last, next_check_at=None)
+            if stored.is_active:
+                entry.next_check_at = self.now()
+                if stored.pending_slot is not None and (
+                    recorded is None or recorded < stored.pending_slot
+                ):
+                    entry.pending_slot = stored.pending_slot
+                    entry.next_check_at = max(entry.next_check_at, stored.pending_slot)
             entries[stored.id] = entry
         self.by_id = entries
 
-    async def _quarantine(self, stored: Stored) -> Stored:
+    async def _quarantine(self, stored: StoredSchedule) -> StoredSchedule:
         """Sets aside what no job would accept, and takes it back when one does.
 
         A daemon says so once. If another one, of a newer version, takes the schedule back, the
@@ -95,78 +99,80 @@ class Entries:
         if stored.retired:
             return stored
         try:
-            catalog.accept(stored.id, stored.schedule, self._jobs)
+            catalog.job_of(stored.id, stored.schedule, self._jobs)
         except ConfigError as error:
             reason = stored.quarantined or str(error)
             if stored.id not in self._refused:
                 self._refused.add(stored.id)
                 log.get_logger().error("schedule_quarantined", schedule=stored.id, reason=reason)
                 if stored.quarantined is None:
-                    await self._set_aside(stored, reason)
+                    await self._set_quarantine(stored, reason)
             return replace(stored, quarantined=reason)
         self._refused.discard(stored.id)
-        return stored if stored.quarantined is None else await self._set_aside(stored, None)
+        return stored if stored.quarantined is None else await self._set_quarantine(stored, None)
 
-    async def _set_aside(self, stored: Stored, reason: str | None) -> Stored:
+    async def _set_quarantine(self, stored: StoredSchedule, reason: str | None) -> StoredSchedule:
         now = self._ctx.now()
-        note = stored.noted("quarantined" if reason else "released", now, quarantined=reason)
-        fields = {"quarantined": reason, "since": now}
+        note = stored.change_entry("quarantined" if reason else "released", now, quarantined=reason)
+        fields = {"quarantined": reason, "effective_since": now}
         changed = await self._ctx.store.schedules.change(stored.id, stored.revision, note, **fields)
         return changed or stored
 
-    def plan(self, entry: Entry, now: datetime) -> bulk_claim.Due | None:
+    def plan(self, entry: CachedSchedule, now: datetime) -> bulk_claim.DueSchedule | None:
         """What is to be done about a schedule; None if nothing but to wait."""
-        ahead, entry.ahead = entry.ahead, None
+        ahead, entry.planned_ahead = entry.planned_ahead, None
         if ahead is not None:
             at, planned = ahead
-            next_at, slot = planned.plan.again_at, planned.plan.work
-            late = slot is None or due.too_late(planned.schedule, slot, now)
+            next_at, slot = planned.slots.next_check_at, planned.slots.slot
+            late = slot is None or due.is_too_late(planned.schedule, slot, now)
             if at <= now and not late and (next_at is None or now < next_at):
                 return planned
         return self._plan(entry, now)
 
-    def foresee(self, now: datetime) -> None:
+    def plan_ahead(self, now: datetime) -> None:
         """Plans what falls due before the next tick: then many may do so, and each is late."""
         for entry in self.by_id.values():
-            at = entry.again_at
-            if entry.ahead is not None or entry.owed is not None:
+            at = entry.next_check_at
+            if entry.planned_ahead is not None or entry.pending_slot is not None:
                 continue
-            if at is not None and now < at <= now + _TICK:
+            if at is not None and now < at <= now + _TICK_INTERVAL:
                 with suppress(Exception):  # it is planned again in its time, and told of
                     if (planned := self._plan(entry, at)) is not None:
-                        entry.ahead = at, planned
+                        entry.planned_ahead = at, planned
 
-    def _plan(self, entry: Entry, now: datetime) -> bulk_claim.Due | None:
+    def _plan(self, entry: CachedSchedule, now: datetime) -> bulk_claim.DueSchedule | None:
         stored = entry.stored
-        found = due.plan(stored.id, stored.schedule, entry.last, now)
-        if entry.owed is not None:
-            found = due.Plan(work=Slot(schedule=stored.id, at=entry.owed), again_at=now)
-        if found.work is None and found.missed is None and found.coalesced is None:
-            entry.again_at = found.again_at
+        found = due.due_slots(stored.id, stored.schedule, entry.last_recorded, now)
+        if entry.pending_slot is not None:
+            found = due.DueSlots(
+                slot=Slot(schedule=stored.id, at=entry.pending_slot), next_check_at=now
+            )
+        if found.slot is None and found.missed is None and found.coalesced is None:
+            entry.next_check_at = found.next_check_at
             return None
-        return bulk_claim.Due(
+        return bulk_claim.DueSchedule(
             job=self._jobs[stored.schedule.job],
             schedule_id=stored.id,
             schedule=stored.schedule,
-            plan=found,
+            slots=found,
         )
 
-    async def accounted(self, done: bulk_claim.Due) -> None:
+    async def mark_recorded(self, done: bulk_claim.DueSchedule) -> None:
         """What was planned is recorded: the next look is for what comes after it."""
         entry = self.by_id.get(done.schedule_id)
-        plan = done.plan
+        plan = done.slots
         spans = [span.last for span in (plan.missed, plan.coalesced) if span is not None]
-        newest = max(slot.at for slot in (*spans, *([plan.work] if plan.work else [])))
+        newest = max(slot.at for slot in (*spans, *([plan.slot] if plan.slot else [])))
         if entry is None:
             return
-        if entry.owed is not None and entry.owed == newest:
-            await self._ctx.store.schedules.settle(done.schedule_id, entry.owed)
-            entry.owed = None
-        entry.last, entry.ahead = max(entry.last, newest), None
-        entry.again_at = plan.again_at
+        if entry.pending_slot is not None and entry.pending_slot == newest:
+            await self._ctx.store.schedules.clear_owed(done.schedule_id, entry.pending_slot)
+            entry.pending_slot = None
+        entry.last_recorded, entry.planned_ahead = max(entry.last_recorded, newest), None
+        entry.next_check_at = plan.next_check_at
 
-    def ended(self, schedule_id: str) -> None:
+    def on_run_ended(self, schedule_id: str) -> None:
         """A run of a schedule has ended: a slot may have waited for that."""
         entry = self.by_id.get(schedule_id)
-        if entry is not None and entry.again_at is not None and entry.stored.active:
-            entry.again_at = min(entry.again_at, self.now())
+        if entry is not None and entry.next_check_at is not None and entry.stored.is_active:
+            entry.next_check_at = min(entry.next_check_at, self.now())

@@ -16,13 +16,13 @@ from aiocron import Cron
 from chesscoach import log
 from chesscoach.metrics import Metrics
 
-_STEP_S = 0.2
-_NAP_S = 2.5
-STALE_S = 30.0
+CLOCK_STEP_S = 0.2
+MISSED_TICK_S = 2.5
+STALLED_AFTER_S = 30.0
 """An alarm that has not rung for so long has stopped."""
 
 
-class Alarm:
+class Ticker:
     """Calls `tick` about once a second, never twice at a time; `last` is when it last woke.
 
     `ringing` is whether it should: from its start until it is stopped. `ticked` is when a tick last
@@ -41,48 +41,48 @@ class Alarm:
         self._wall = wall
         self._mono = mono
         self._drift = wall() - mono()
-        self.last = self.ticked = mono()
-        self.ringing = False
+        self.last_wake = self.last_tick_end = mono()
+        self.running = False
         self._task: asyncio.Task[None] | None = None
         self._cron: Cron | None = None
 
     def start(self) -> None:
         """Begins to ring; to be called inside the running loop, for aiocron binds to it."""
         loop = asyncio.get_running_loop()
-        self._cron = Cron("* * * * * *", func=self.second, loop=loop, tz=UTC)
+        self._cron = Cron("* * * * * *", func=self.on_second, loop=loop, tz=UTC)
         self._cron.start()
-        self.last = self.ticked = self._mono()
-        self.ringing = True
+        self.last_wake = self.last_tick_end = self._mono()
+        self.running = True
 
     @property
-    def silent_s(self) -> float:
+    def idle_s(self) -> float:
         """Seconds since it last woke."""
-        return self._mono() - self.last
+        return self._mono() - self.last_wake
 
     @property
     def tick_age_s(self) -> float:
         """Seconds since a tick last ended; a store that hangs makes it grow."""
-        return self._mono() - self.ticked
+        return self._mono() - self.last_tick_end
 
     async def stop(self) -> None:
         """Rings no more, and waits for a tick that is under way."""
-        self.ringing = False
+        self.running = False
         if self._cron is not None:
             self._cron.stop()
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    async def second(self) -> None:
+    async def on_second(self) -> None:
         """What aiocron calls: looks at the clocks and starts a tick unless one is under way."""
         now = self._mono()
         drift = self._wall() - now
-        if abs(drift - self._drift) > _STEP_S or now - self.last > _NAP_S:
-            if abs(drift - self._drift) > _STEP_S:
+        if abs(drift - self._drift) > CLOCK_STEP_S or now - self.last_wake > MISSED_TICK_S:
+            if abs(drift - self._drift) > CLOCK_STEP_S:
                 self._metrics.clock_steps.inc()
                 log.get_logger().warning("clock_step", seconds=round(drift - self._drift, 3))
             if self._cron is not None:
                 self._cron.start()
-        self._drift, self.last = drift, now
+        self._drift, self.last_wake = drift, now
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._guarded(), name="tick")
 
@@ -92,14 +92,16 @@ class Alarm:
         except Exception as error:  # noqa: BLE001  # nothing that a tick meets may end the ticking
             self._metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=type(error).__name__, exc_info=error)
-        self.ticked = self._mono()
+        self.last_tick_end = self._mono()
 
 
 class Watchdog:
     """A thread that says so when the alarm has stopped ringing; it needs neither loop nor store."""
 
-    def __init__(self, alarm: Alarm, stale_s: float = STALE_S, every_s: float = 5.0) -> None:
-        self._alarm = alarm
+    def __init__(
+        self, alarm: Ticker, stale_s: float = STALLED_AFTER_S, every_s: float = 5.0
+    ) -> None:
+        self._ticker = alarm
         self._stale_s = stale_s
         self._every_s = every_s
         self._over = threading.Event()
@@ -116,7 +118,7 @@ class Watchdog:
     def _watch(self) -> None:
         told = False
         while not self._over.wait(self._every_s):
-            silent_s = time.monotonic() - self._alarm.last
+            silent_s = time.monotonic() - self._ticker.last_wake
             if silent_s > self._stale_s and not told:
                 log.get_logger().error("loop_stalled", silent_s=round(silent_s, 1))
             told = silent_s > self._stale_s

@@ -12,7 +12,7 @@ from msgspec import Struct
 from chesscoach.errors import LeaseLost
 
 
-class Holding(Struct, frozen=True, kw_only=True):
+class LeaseStatus(Struct, frozen=True, kw_only=True):
     """What a lease's row says: who has it (`alive`: and has not let it run out), and until when."""
 
     owner: str | None

@@ -20,10 +20,10 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError,
 
 from chesscoach import log
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import only_duplicates, spoken
-from chesscoach.worker.store.lease import Holding, Lease
+from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.worker.store.lease import Lease, LeaseStatus
 
-_FREE = {"$lte": ["$expires_at", "$$NOW"]}
+_IS_FREE = {"$lte": ["$expires_at", "$$NOW"]}
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -31,11 +31,11 @@ class Leases:
     """The leases in a database, and those that this process holds."""
 
     def __init__(self, database: Database, ttl_s: float) -> None:
-        self._rows = database["job_leases"]
+        self._collection = database["job_leases"]
         self._ttl_s = ttl_s
         self._held: dict[str, Lease] = {}
-        self._keepers = 0
-        self._keeper: asyncio.Task[None] | None = None
+        self._renewing_count = 0
+        self._renewer: asyncio.Task[None] | None = None
         self._known: set[str] = set()
 
     @property
@@ -43,16 +43,16 @@ class Leases:
         """Seconds that a lease lives without being renewed."""
         return self._ttl_s
 
-    @spoken
+    @translates_errors
     async def ensure(self, key: str) -> None:
         """Makes the row of a lease unless it exists."""
         try:
-            await self._rows.insert_one(self._row(key))
+            await self._collection.insert_one(self._new_document(key))
         except DuplicateKeyError:
             return
 
-    @spoken
-    async def take(self, key: str, holder: Document, owner: str | None = None) -> Lease | None:
+    @translates_errors
+    async def acquire(self, key: str, holder: Document, owner: str | None = None) -> Lease | None:
         """Takes a lease if it is free, else None.
 
         Args:
@@ -63,9 +63,9 @@ class Leases:
         owner = owner or uuid4().hex
         begun = asyncio.get_running_loop().time()
         try:
-            row = await self._claim(key, owner, holder, _FREE)
+            row = await self._claim(key, owner, holder, _IS_FREE)
         except asyncio.CancelledError:
-            await self.give_up(key, owner)
+            await self.release_token(key, owner)
             raise
         if row is None:
             return None
@@ -73,15 +73,15 @@ class Leases:
         self._held[owner] = lease
         return lease
 
-    @spoken
-    async def join(self, key: str, group: str, holder: Document) -> Lease | None:
+    @translates_errors
+    async def join_group(self, key: str, group: str, holder: Document) -> Lease | None:
         """Takes a lease that is free, or that others have under the same name of a group.
 
         Each of them renews it. It is free again when the group is disbanded, or all have left and
         its time has run out.
         """
         begun = asyncio.get_running_loop().time()
-        free: Document = {"$or": [_FREE, {"$eq": ["$owner", group]}]}
+        free: Document = {"$or": [_IS_FREE, {"$eq": ["$owner", group]}]}
         row = await self._claim(key, group, holder, free)
         if row is None:
             return None
@@ -89,7 +89,7 @@ class Leases:
         self._held[lease.token] = lease
         return lease
 
-    def leave(self, lease: Lease) -> None:
+    def leave_group(self, lease: Lease) -> None:
         """Renews a lease no more that others may have as well."""
         self._held.pop(lease.token, None)
 
@@ -100,35 +100,35 @@ class Leases:
         claim = {
             "owner": owner,
             "fence": {"$add": ["$fence", 1]},
-            "expires_at": self._from_now(),
+            "expires_at": self._new_expiry(),
             "holder": {"$literal": holder},
         }
         after = ReturnDocument.AFTER
         row: Document | None
         try:
-            row = await self._rows.find_one_and_update(
+            row = await self._collection.find_one_and_update(
                 wanted, [{"$set": claim}], return_document=after
             )
         except ConnectionFailure:
             # Whether it was applied is unknown. A group is joined again; else the token tells.
-            row = await self._rows.find_one_and_update(
+            row = await self._collection.find_one_and_update(
                 wanted, [{"$set": claim}], return_document=after
-            ) or await self._rows.find_one({"_id": key, "owner": owner})
+            ) or await self._collection.find_one({"_id": key, "owner": owner})
         return row
 
-    @spoken
-    async def look(self, key: str) -> Holding | None:
+    @translates_errors
+    async def status(self, key: str) -> LeaseStatus | None:
         """What the row says now, judged on the server's clock; None if there is no row."""
-        return (await self.look_many([key])).get(key)
+        return (await self.statuses([key])).get(key)
 
-    @spoken
-    async def look_many(self, keys: Iterable[str]) -> dict[str, Holding]:
+    @translates_errors
+    async def statuses(self, keys: Iterable[str]) -> dict[str, LeaseStatus]:
         """The same of several, by key."""
-        rows = self._rows.aggregate(
-            [{"$match": {"_id": {"$in": list(keys)}}}, {"$set": {"free": _FREE}}]
+        rows = self._collection.aggregate(
+            [{"$match": {"_id": {"$in": list(keys)}}}, {"$set": {"free": _IS_FREE}}]
         )
         return {
-            row["_id"]: Holding(
+            row["_id"]: LeaseStatus(
                 owner=row["owner"],
                 alive=not row["free"],
                 expires_at=row["expires_at"],
@@ -137,29 +137,31 @@ class Leases:
             async for row in rows
         }
 
-    @spoken
+    @translates_errors
     async def ensure_many(self, keys: Iterable[str]) -> None:
         """Makes the rows of leases that do not exist."""
         if not (wanted := set(keys) - self._known):
             return
-        there = {row["_id"] async for row in self._rows.find({"_id": {"$in": list(wanted)}}, {})}
-        rows = [self._row(key) for key in sorted(wanted - there)]
+        there = {
+            row["_id"] async for row in self._collection.find({"_id": {"$in": list(wanted)}}, {})
+        }
+        rows = [self._new_document(key) for key in sorted(wanted - there)]
         try:
             if rows:
-                await self._rows.insert_many(rows, ordered=False)
+                await self._collection.insert_many(rows, ordered=False)
         except BulkWriteError as error:
-            if not only_duplicates(error):
+            if not is_duplicates_only(error):
                 raise
         self._known |= wanted
 
     @staticmethod
-    def _row(key: str) -> Document:
+    def _new_document(key: str) -> Document:
         # A row that was lost and is made anew counts on from beyond what anybody has written with.
         fence = int(time.time())
         return {"_id": key, "owner": None, "fence": fence, "expires_at": _EPOCH, "holder": {}}
 
-    @spoken
-    async def take_many(self, wanted: Mapping[str, tuple[str, Document]]) -> dict[str, Lease]:
+    @translates_errors
+    async def acquire_many(self, wanted: Mapping[str, tuple[str, Document]]) -> dict[str, Lease]:
         """Takes those that are free of some leases, by key: the claim's token and its holder.
 
         A token is the batch's, a colon and the key, so that one update takes them all.
@@ -175,44 +177,46 @@ class Leases:
                 "$set": {
                     "owner": {"$concat": [batch, ":", "$_id"]},
                     "fence": {"$add": ["$fence", 1]},
-                    "expires_at": self._from_now(),
+                    "expires_at": self._new_expiry(),
                     "holder": {"$literal": same},
                 }
             }
         ]
-        free = {"_id": {"$in": list(wanted)}, "$expr": _FREE}
+        free = {"_id": {"$in": list(wanted)}, "$expr": _IS_FREE}
         try:
-            await self._rows.update_many(free, update)
+            await self._collection.update_many(free, update)
         except ConnectionFailure:  # not repeated by the driver; what it did shows below
-            await self._rows.update_many(free, update)
+            await self._collection.update_many(free, update)
         owners = [owner for owner, _ in wanted.values()]
         taken = {}
         ours = {"_id": {"$in": list(wanted)}, "owner": {"$in": owners}}
-        async for row in self._rows.find(ours, {"owner": 1, "fence": 1}):
+        async for row in self._collection.find(ours, {"owner": 1, "fence": 1}):
             lease = Lease(row["_id"], row["owner"], row["fence"], begun + self._ttl_s)
             self._held[lease.owner] = taken[lease.key] = lease
         return taken
 
     @asynccontextmanager
-    async def keeping(self) -> AsyncIterator[None]:
+    async def renewing(self) -> AsyncIterator[None]:
         """Renews what this process holds for as long as anybody is in here.
 
         A lease that is found taken ends at once; one that cannot be renewed ends at its deadline.
         """
-        self._keepers += 1
-        if self._keeper is None:
+        self._renewing_count += 1
+        if self._renewer is None:
             # Nobody's task: it may outlive the run that began it, and must not speak as that.
-            self._keeper = asyncio.create_task(self._keep(), name="keeper", context=Context())
+            self._renewer = asyncio.create_task(
+                self._renew_loop(), name="keeper", context=Context()
+            )
         try:
             yield
         finally:
-            self._keepers -= 1
-            if not self._keepers:
-                keeper, self._keeper = self._keeper, None
+            self._renewing_count -= 1
+            if not self._renewing_count:
+                keeper, self._renewer = self._renewer, None
                 keeper.cancel()
                 await asyncio.wait({keeper})
 
-    async def _keep(self) -> None:
+    async def _renew_loop(self) -> None:
         while True:
             await asyncio.sleep(self._ttl_s / 6)
             try:
@@ -233,10 +237,12 @@ class Leases:
             return
         owners = {lease.owner: lease.key for lease in due}
         ours = {"_id": {"$in": list(owners.values())}, "owner": {"$in": list(owners)}}
-        result = await self._rows.update_many(ours, [{"$set": {"expires_at": self._from_now()}}])
+        result = await self._collection.update_many(
+            ours, [{"$set": {"expires_at": self._new_expiry()}}]
+        )
         kept = set(owners)
         if result.matched_count < len(owners):
-            kept = {row["owner"] async for row in self._rows.find(ours, {"owner": 1})}
+            kept = {row["owner"] async for row in self._collection.find(ours, {"owner": 1})}
         for lease in due:
             if lease.owner in kept:
                 lease.extend(begun + self._ttl_s)
@@ -246,17 +252,17 @@ class Leases:
 
     async def release(self, lease: Lease) -> None:
         """Gives a lease back; one that is not ours any more is left alone."""
-        await self.give_up(lease.key, lease.owner)
+        await self.release_token(lease.key, lease.owner)
 
-    @spoken
-    async def give_up(self, key: str, owner: str) -> None:
+    @translates_errors
+    async def release_token(self, key: str, owner: str) -> None:
         """Gives back what the claim of that token holds, if it holds anything."""
         self._held.pop(owner, None)
-        await self._rows.update_one(
+        await self._collection.update_one(
             {"_id": key, "owner": owner},
             {"$set": {"owner": None, "expires_at": _EPOCH, "holder": {}}},
         )
 
-    def _from_now(self) -> Document:
+    def _new_expiry(self) -> Document:
         amount = math.ceil(self._ttl_s * 1000)
         return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": amount}}

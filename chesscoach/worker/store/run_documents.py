@@ -11,19 +11,19 @@ from chesscoach.mongo.client import Document
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.schedules.schedule import Slot
 
-_CLOSED = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
-SPENT = ("failed", "timed_out")
+_CLOSED_OUTCOMES = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
+FAILED_OUTCOMES = ("failed", "timed_out")
 """Outcomes that close a slot once its attempts are used up."""
 
-AGE = {
+AGE_STAGE = {
     "$set": {
         "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
     }
 }
 """A stage that adds to a run's row how long ago it was claimed; `record` wants it."""
 
-_HELD = {"$first": "$held"}
-WITH_LEASE: list[Document] = [
+_HELD_LEASE = {"$first": "$held"}
+LEASE_STAGES: list[Document] = [
     {
         "$lookup": {
             "from": "job_leases",
@@ -32,15 +32,15 @@ WITH_LEASE: list[Document] = [
             "as": "held",
         }
     },
-    AGE,
+    AGE_STAGE,
     {
         "$set": {
             "has_lease": {
-                "$let": {"vars": {"held": _HELD}, "in": {"$eq": ["$$held.owner", "$claim"]}}
+                "$let": {"vars": {"held": _HELD_LEASE}, "in": {"$eq": ["$$held.owner", "$claim"]}}
             },
             "lapsed": {
                 "$let": {
-                    "vars": {"held": _HELD},
+                    "vars": {"held": _HELD_LEASE},
                     "in": {"$lte": ["$$held.expires_at", "$$NOW"]},
                 }
             },
@@ -50,7 +50,7 @@ WITH_LEASE: list[Document] = [
 """Stages that add to a run's row what `is_dead` judges by."""
 
 
-class Earlier(Struct, frozen=True, kw_only=True):
+class PreviousAttempt(Struct, frozen=True, kw_only=True):
     """An attempt at a slot that did not close it."""
 
     attempt: int
@@ -97,12 +97,12 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     parts: int = 1
     part: int | None = None
     age_s: float = 0.0
-    earlier: tuple[Earlier, ...] = ()
+    earlier: tuple[PreviousAttempt, ...] = ()
 
     def closed(self, max_attempts: int) -> bool:
         """Whether the slot is done with: nobody may work it again."""
-        spent = self.outcome in SPENT and self.attempt >= max_attempts
-        return self.outcome in _CLOSED or spent
+        spent = self.outcome in FAILED_OUTCOMES and self.attempt >= max_attempts
+        return self.outcome in _CLOSED_OUTCOMES or spent
 
 
 class NewRun(Struct, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ class NewRun(Struct, frozen=True, kw_only=True):
     outcome: Outcome = "running"
 
 
-class NewSpan(Struct, frozen=True, kw_only=True):
+class SkippedRange(Struct, frozen=True, kw_only=True):
     """Slots that are accounted for together without being worked: a record under the last one.
 
     `first` and `count` tell which they are; `reason` is for people.
@@ -145,22 +145,22 @@ class OpenRun(Struct, frozen=True, kw_only=True):
     """
 
     record: RunRecord
-    dead: bool
+    orphaned: bool
 
 
-def is_dead(row: Document, ttl_s: float) -> bool:
+def is_orphaned(row: Document, ttl_s: float) -> bool:
     """Whether nobody works a run any more, by its row `WITH_LEASE`."""
     if row["outcome"] != "running":
         return True
     return bool(row["lapsed"] if row["has_lease"] else row["age_s"] > 2 * ttl_s)
 
 
-def record(row: Document) -> RunRecord:
+def to_record(row: Document) -> RunRecord:
     """A row with its age as a record."""
     return msgspec.convert({**row, "id": row["_id"]}, RunRecord)
 
 
-def begun(run: NewRun) -> Document:
+def new_document(run: NewRun) -> Document:
     """The document of a run that begins."""
     slot = run.slot
     return {
@@ -182,7 +182,7 @@ def begun(run: NewRun) -> Document:
     }
 
 
-def passed_over(span: NewSpan) -> Document:
+def skipped_document(span: SkippedRange) -> Document:
     """The document of slots that are not worked."""
     return {
         "_id": span.last.key,
@@ -204,7 +204,7 @@ def passed_over(span: NewSpan) -> Document:
     }
 
 
-def counted(counts: Counts) -> Document:
+def count_fields(counts: Counts) -> Document:
     """A run's counts as fields of its document."""
     fields: Document = msgspec.to_builtins(counts)
     return fields

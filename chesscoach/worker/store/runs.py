@@ -13,71 +13,71 @@ from datetime import datetime
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import only_duplicates, spoken
+from chesscoach.mongo.errors import is_duplicates_only, translates_errors
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.store import run_documents
-from chesscoach.worker.store.run_documents import NewRun, NewSpan, OpenRun, RunRecord
+from chesscoach.worker.store.run_documents import NewRun, OpenRun, RunRecord, SkippedRange
 
-_AGAIN = ("abandoned", "cancelled")
-_NOT_WORKED = ("missed", "coalesced", "skipped_overlap")
+_RETRY_OUTCOMES = ("abandoned", "cancelled")
+_SKIP_OUTCOMES = ("missed", "coalesced", "skipped_overlap")
 
 
 class Runs:
     """The run records of a database."""
 
     def __init__(self, database: Database, ttl_s: float) -> None:
-        self._rows = database["job_runs"]
+        self._collection = database["job_runs"]
         self._ttl_s = ttl_s
 
-    @spoken
+    @translates_errors
     async def claim(self, run: NewRun) -> RunRecord:
         """Inserts the run, or returns the one that stands; ours is the one with our claim."""
         with suppress(DuplicateKeyError):  # another's, or our own insert repeated by the driver
-            await self._rows.insert_one(run_documents.begun(run))
+            await self._collection.insert_one(run_documents.new_document(run))
         found = await self.find(run.id)
         if found is None:  # deleted in between: by retention, so it was old and closed
             return await self.claim(run)
         return found
 
-    @spoken
+    @translates_errors
     async def claim_many(self, runs: Sequence[NewRun]) -> set[str]:
         """Inserts runs; the ids of those that are ours."""
-        rows = [run_documents.begun(run) for run in runs]
+        rows = [run_documents.new_document(run) for run in runs]
         claims = {run.id: run.claim for run in runs}
         try:
-            await self._rows.insert_many(rows, ordered=False)
+            await self._collection.insert_many(rows, ordered=False)
         except BulkWriteError as error:
-            if not only_duplicates(error):
+            if not is_duplicates_only(error):
                 raise
             taken = {runs[item["index"]].id for item in error.details["writeErrors"]}
         else:
             return set(claims)
         # After a repeated write a duplicate may be our own.
-        found = self._rows.find({"_id": {"$in": list(taken)}}, {"claim": 1})
+        found = self._collection.find({"_id": {"$in": list(taken)}}, {"claim": 1})
         return (set(claims) - taken) | {
             row["_id"] async for row in found if row["claim"] == claims[row["_id"]]
         }
 
-    @spoken
-    async def account_for(self, spans: Sequence[NewSpan]) -> list[NewSpan]:
+    @translates_errors
+    async def record_skipped(self, spans: Sequence[SkippedRange]) -> list[SkippedRange]:
         """Records slots that are not worked; returns those that nobody else had recorded."""
         if not spans:
             return []
-        rows = [run_documents.passed_over(span) for span in spans]
+        rows = [run_documents.skipped_document(span) for span in spans]
         try:
-            await self._rows.insert_many(rows, ordered=False)
+            await self._collection.insert_many(rows, ordered=False)
         except BulkWriteError as error:
-            if not only_duplicates(error):
+            if not is_duplicates_only(error):
                 raise
             taken = {item["index"] for item in error.details["writeErrors"]}
             return [span for number, span in enumerate(spans) if number not in taken]
         return list(spans)
 
-    @spoken
+    @translates_errors
     async def newest_slots(self) -> dict[str, datetime]:
         """The newest recorded slot of each schedule."""
-        rows = self._rows.aggregate(
+        rows = self._collection.aggregate(
             [
                 {"$match": {"schedule": {"$type": "string"}}},
                 {"$sort": {"schedule": 1, "slot": -1}},
@@ -86,34 +86,39 @@ class Runs:
         )
         return {row["_id"]: row["slot"] async for row in rows}
 
-    @spoken
-    async def open(
+    @translates_errors
+    async def find_open(
         self, schedules: Sequence[str], max_attempts: int, limit: int = 500
     ) -> list[OpenRun]:
         """Runs that are at work, and those of some schedules that may be worked again."""
-        again = {"outcome": {"$in": list(_AGAIN)}, "schedule": {"$in": list(schedules)}}
+        again = {"outcome": {"$in": list(_RETRY_OUTCOMES)}, "schedule": {"$in": list(schedules)}}
         left = {
-            "outcome": {"$in": list(run_documents.SPENT)},
+            "outcome": {"$in": list(run_documents.FAILED_OUTCOMES)},
             "attempt": {"$lt": max_attempts},
             "schedule": {"$in": list(schedules)},
         }
-        rows = await self._rows.aggregate(
+        rows = await self._collection.aggregate(
             [
                 {"$match": {"$or": [{"outcome": "running"}, again, left]}},
                 {"$sort": {"started_at": 1}},
                 {"$limit": limit},
-                *run_documents.WITH_LEASE,
+                *run_documents.LEASE_STAGES,
             ]
         ).to_list(None)
         return [
-            OpenRun(record=run_documents.record(row), dead=run_documents.is_dead(row, self._ttl_s))
+            OpenRun(
+                record=run_documents.to_record(row),
+                orphaned=run_documents.is_orphaned(row, self._ttl_s),
+            )
             for row in rows
         ]
 
-    @spoken
-    async def close(self, old: RunRecord, outcome: Outcome, reason: str, at: datetime) -> bool:
+    @translates_errors
+    async def close_orphaned(
+        self, old: RunRecord, outcome: Outcome, reason: str, at: datetime
+    ) -> bool:
         """Ends a run that nobody works any more; False if somebody does after all."""
-        result = await self._rows.update_one(
+        result = await self._collection.update_one(
             {"_id": old.id, "claim": old.claim, "outcome": old.outcome},
             {"$set": {"outcome": outcome, "reason": reason, "finished_at": at}},
         )
@@ -124,11 +129,11 @@ class Runs:
         newest = await self.newest_slots()
         return [Slot(schedule=key, at=at).key for key, at in newest.items()]
 
-    @spoken
-    async def forget(self, before: datetime) -> int:
+    @translates_errors
+    async def delete_older_than(self, before: datetime) -> int:
         """Deletes the records of runs that ended before an instant, but each schedule's newest."""
         keep = await self.newest_ids()
-        result = await self._rows.delete_many(
+        result = await self._collection.delete_many(
             {
                 "started_at": {"$lt": before},
                 "finished_at": {"$lt": before},
@@ -137,21 +142,21 @@ class Runs:
         )
         return int(result.deleted_count)
 
-    @spoken
+    @translates_errors
     async def recent(
         self, *, job: str | None, schedule: str | None, outcome: str | None, limit: int
     ) -> list[RunRecord]:
         """The newest runs, newest first, of a job, a schedule, an outcome."""
         given = {"job": job, "schedule": schedule, "outcome": outcome}
         query = {key: value for key, value in given.items() if value is not None}
-        return await self._found(
+        return await self._find_all(
             [{"$match": query}, {"$sort": {"started_at": -1}}, {"$limit": limit}]
         )
 
-    @spoken
-    async def covering(self, schedule: str, at: datetime) -> RunRecord | None:
+    @translates_errors
+    async def find_covering(self, schedule: str, at: datetime) -> RunRecord | None:
         """The record that accounts for a slot: its own, or that of a range in which it lies."""
-        return await self._first(
+        return await self._find_first(
             [
                 {
                     "$match": {
@@ -165,36 +170,36 @@ class Runs:
             ]
         )
 
-    @spoken
-    async def of(self, run_ids: Collection[str]) -> dict[str, RunRecord]:
+    @translates_errors
+    async def find_many(self, run_ids: Collection[str]) -> dict[str, RunRecord]:
         """Runs by their ids; those that there are not are left out."""
-        found = await self._found([{"$match": {"_id": {"$in": list(run_ids)}}}])
+        found = await self._find_all([{"$match": {"_id": {"$in": list(run_ids)}}}])
         return {record.id: record for record in found}
 
-    @spoken
-    async def stood_for(self, slot: Slot) -> bool:
+    @translates_errors
+    async def is_superseded(self, slot: Slot) -> bool:
         """Whether a newer slot of the schedule has been worked, or will be.
 
         One that was itself passed over (perhaps because of this very slot's run) stands for none.
         """
-        row = await self._rows.find_one(
+        row = await self._collection.find_one(
             {
                 "schedule": slot.schedule,
                 "slot": {"$gt": slot.at},
-                "outcome": {"$nin": list(_NOT_WORKED)},
+                "outcome": {"$nin": list(_SKIP_OUTCOMES)},
             },
             {"_id": 1},
         )
         return row is not None
 
-    @spoken
-    async def insist(self, run: NewRun) -> bool:
+    @translates_errors
+    async def confirm_claim(self, run: NewRun) -> bool:
         """Says that an attempt lives, and which lease it has or waits for.
 
         False if the run is another's by now. Who holds the lease when he says so is safe: from then
         on others go by the lease.
         """
-        result = await self._rows.update_one(
+        result = await self._collection.update_one(
             {"_id": run.id, "claim": run.claim, "outcome": "running"},
             {
                 "$set": {"lease": run.lease},
@@ -203,10 +208,10 @@ class Runs:
         )
         return bool(result.matched_count)
 
-    @spoken
+    @translates_errors
     async def reclaim(self, old: RunRecord, run: NewRun) -> bool:
         """Takes an open or orphaned slot over as its next attempt; False if another was faster."""
-        result = await self._rows.update_one(
+        result = await self._collection.update_one(
             {"_id": old.id, "claim": old.claim, "outcome": old.outcome},
             {
                 "$set": {
@@ -218,7 +223,7 @@ class Runs:
                     "finished_at": None,
                     "duration_s": None,
                     "exit_code": None,
-                    **run_documents.counted(Counts()),
+                    **run_documents.count_fields(Counts()),
                 },
                 "$inc": {"attempt": 1},
                 "$currentDate": {"claimed_at": {"$type": "timestamp"}},
@@ -238,15 +243,15 @@ class Runs:
         now = await self.find(old.id)  # a repeated update finds its own work
         return now is not None and now.claim == run.claim
 
-    @spoken
+    @translates_errors
     async def find(self, run_id: str) -> RunRecord | None:
         """A run by its id."""
-        return await self._first([{"$match": {"_id": run_id}}])
+        return await self._find_first([{"$match": {"_id": run_id}}])
 
-    @spoken
+    @translates_errors
     async def newest(self, schedule: str) -> RunRecord | None:
         """The newest recorded slot of a schedule."""
-        return await self._first(
+        return await self._find_first(
             [
                 {"$match": {"schedule": schedule, "part": None}},
                 {"$sort": {"slot": -1}},
@@ -254,29 +259,29 @@ class Runs:
             ]
         )
 
-    async def _first(self, pipeline: list[Document]) -> RunRecord | None:
-        found = await self._found([*pipeline, {"$limit": 1}])
+    async def _find_first(self, pipeline: list[Document]) -> RunRecord | None:
+        found = await self._find_all([*pipeline, {"$limit": 1}])
         return found[0] if found else None
 
-    async def _found(self, pipeline: list[Document]) -> list[RunRecord]:
-        rows = await self._rows.aggregate([*pipeline, run_documents.AGE]).to_list(None)
-        return [run_documents.record(row) for row in rows]
+    async def _find_all(self, pipeline: list[Document]) -> list[RunRecord]:
+        rows = await self._collection.aggregate([*pipeline, run_documents.AGE_STAGE]).to_list(None)
+        return [run_documents.to_record(row) for row in rows]
 
-    @spoken
+    @translates_errors
     async def report(self, run_id: str, claim: str, counts: Counts, fence: int) -> bool:
         """Writes how far an attempt has come; False if the run is no longer its own."""
-        result = await self._rows.update_one(
+        result = await self._collection.update_one(
             {"_id": run_id, "claim": claim, "outcome": "running"},
             {
                 "$set": {
-                    **run_documents.counted(counts),
+                    **run_documents.count_fields(counts),
                     "fence": fence,
                 }
             },
         )
         return bool(result.matched_count)
 
-    @spoken
+    @translates_errors
     async def finish(
         self,
         run_id: str,
@@ -290,11 +295,11 @@ class Runs:
         reason: str | None = None,
     ) -> bool:
         """Writes the end of an attempt; False if the run has gone to another attempt."""
-        result = await self._rows.update_one(
+        result = await self._collection.update_one(
             {"_id": run_id, "claim": claim},
             {
                 "$set": {
-                    **run_documents.counted(counts),
+                    **run_documents.count_fields(counts),
                     "outcome": outcome,
                     "finished_at": finished_at,
                     "duration_s": duration_s,

@@ -10,24 +10,24 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chesscoach.errors import ConfigError
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import spoken
+from chesscoach.mongo.errors import translates_errors
 from chesscoach.schedules.schedule import Schedule
 
-Origin = Literal["config", "user"]
-_CHANGES = "#changes"
-EVERY = {"_id": {"$ne": _CHANGES}}
+ScheduleOrigin = Literal["config", "user"]
+_CHANGES_ID = "#changes"
+SCHEDULES_ONLY = {"_id": {"$ne": _CHANGES_ID}}
 """The filter that leaves out what is no schedule."""
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_KEPT = 50
+_HISTORY_LIMIT = 50
 """Changes that are remembered of a schedule, the last ones."""
 
-What = Literal[
+ChangeKind = Literal[
     "added",
     "edited",  # by an operator
     "changed",  # by the configuration
@@ -40,16 +40,16 @@ What = Literal[
 ]
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class ScheduleChange(Struct, frozen=True, kw_only=True):
     """What was done to a schedule, and what it has been since."""
 
     at: datetime
-    what: What
+    what: ChangeKind
     state: str
     trigger: str
 
 
-class Stored(Struct, frozen=True, kw_only=True):
+class StoredSchedule(Struct, frozen=True, kw_only=True):
     """A schedule with its history.
 
     Slots up to `since` are none of ours: it was made, resumed or edited then. `owed` is a slot of
@@ -61,20 +61,20 @@ class Stored(Struct, frozen=True, kw_only=True):
 
     id: str
     schedule: Schedule
-    origin: Origin
+    origin: ScheduleOrigin
     revision: int
-    since: datetime
+    effective_since: datetime = field(name="since")
     paused: bool = False
     edited: bool = False
     retired: bool = False
     quarantined: str | None = None
-    owed: datetime | None = None
+    pending_slot: datetime | None = field(default=None, name="owed")
     configured: Schedule | None = None
-    history: tuple[Change, ...] = ()
+    history: tuple[ScheduleChange, ...] = ()
     unreadable: bool = False
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         """Whether its slots are worked."""
         off = self.paused or self.retired or self.quarantined is not None
         return self.schedule.enabled and not off
@@ -94,113 +94,122 @@ class Stored(Struct, frozen=True, kw_only=True):
         known = [change.state for change in self.history if change.at <= instant]
         return known[-1] if known else None
 
-    def noted(self, what: What, at: datetime, **fields: Any) -> Change:
+    def change_entry(self, what: ChangeKind, at: datetime, **fields: Any) -> ScheduleChange:
         """A change of some fields, as it is remembered."""
         after = msgspec.structs.replace(self, **fields)
-        return Change(at=at, what=what, state=after.state, trigger=after.schedule.trigger)
+        return ScheduleChange(at=at, what=what, state=after.state, trigger=after.schedule.trigger)
+
+
+_STORED_NAMES = {
+    known.name: known.encode_name for known in msgspec.structs.fields(StoredSchedule)
+} | {"schedule": "spec"}
 
 
 class Schedules:
     """The `schedules` collection."""
 
     def __init__(self, database: Database) -> None:
-        self._rows = database["schedules"]
+        self._collection = database["schedules"]
 
-    @spoken
+    @translates_errors
     async def changes(self) -> int:
         """A number that grows with every change, so that nobody has to read them all to know."""
-        row = await self._rows.find_one({"_id": _CHANGES})
+        row = await self._collection.find_one({"_id": _CHANGES_ID})
         return int(row["count"]) if row else 0
 
-    async def _changed(self) -> None:
-        await self._rows.update_one({"_id": _CHANGES}, {"$inc": {"count": 1}}, upsert=True)
+    async def _count_change(self) -> None:
+        await self._collection.update_one({"_id": _CHANGES_ID}, {"$inc": {"count": 1}}, upsert=True)
 
-    @spoken
-    async def all(self) -> list[Stored]:
+    @translates_errors
+    async def all(self) -> list[StoredSchedule]:
         """Every schedule there is or was, by id."""
-        rows = self._rows.find(EVERY).sort("_id", 1)
-        return [parsed(row) for row in await rows.to_list(None)]
+        rows = self._collection.find(SCHEDULES_ONLY).sort("_id", 1)
+        return [from_document(row) for row in await rows.to_list(None)]
 
-    @spoken
-    async def get(self, schedule_id: str) -> Stored | None:
+    @translates_errors
+    async def get(self, schedule_id: str) -> StoredSchedule | None:
         """One schedule."""
-        row = await self._rows.find_one({"_id": schedule_id})
-        return parsed(row) if row else None
+        row = await self._collection.find_one({"_id": schedule_id})
+        return from_document(row) if row else None
 
-    @spoken
-    async def add(self, stored: Stored) -> None:
+    @translates_errors
+    async def add(self, stored: StoredSchedule) -> None:
         """Makes a new one.
 
         Raises:
             ConfigError: there is one of that id.
         """
-        added = stored.noted("added", stored.since)
+        added = stored.change_entry("added", stored.effective_since)
         try:
-            await self._rows.insert_one(_row(msgspec.structs.replace(stored, history=(added,))))
+            await self._collection.insert_one(
+                _to_document(msgspec.structs.replace(stored, history=(added,)))
+            )
         except DuplicateKeyError:
             msg = f"there is a schedule {stored.id} already"
             raise ConfigError(msg) from None
-        await self._changed()
+        await self._count_change()
 
-    @spoken
+    @translates_errors
     async def change(
-        self, schedule_id: str, revision: int, note: Change | None = None, **fields: Any
-    ) -> Stored | None:
+        self, schedule_id: str, revision: int, note: ScheduleChange | None = None, **fields: Any
+    ) -> StoredSchedule | None:
         """Changes fields of a revision of it; None if that is not the current one any more."""
         update: Document = {"$set": _fields(fields), "$inc": {"revision": 1}}
         if note is not None:
-            kept = {"$each": [_fields({"note": note})["note"]], "$slice": -_KEPT}
+            kept = {"$each": [_fields({"note": note})["note"]], "$slice": -_HISTORY_LIMIT}
             update["$push"] = {"history": kept}
-        row: Document | None = await self._rows.find_one_and_update(
+        row: Document | None = await self._collection.find_one_and_update(
             {"_id": schedule_id, "revision": revision},
             update,
             return_document=ReturnDocument.AFTER,
         )
-        await self._changed()
-        return parsed(row) if row else None
+        await self._count_change()
+        return from_document(row) if row else None
 
-    @spoken
+    @translates_errors
     async def remove(self, schedule_id: str, revision: int | None = None) -> bool:
         """Deletes one, or only that revision of it; its run records stay."""
         which = {"_id": schedule_id} | ({} if revision is None else {"revision": revision})
-        removed = (await self._rows.delete_one(which)).deleted_count
-        await self._changed()
+        removed = (await self._collection.delete_one(which)).deleted_count
+        await self._count_change()
         return bool(removed)
 
-    @spoken
-    async def settle(self, schedule_id: str, owed: datetime) -> None:
+    @translates_errors
+    async def clear_owed(self, schedule_id: str, owed: datetime) -> None:
         """Notes that a slot of before an edit is owed no more."""
-        await self._rows.update_one({"_id": schedule_id, "owed": owed}, {"$set": {"owed": None}})
-        await self._changed()
+        await self._collection.update_one(
+            {"_id": schedule_id, "owed": owed}, {"$set": {"owed": None}}
+        )
+        await self._count_change()
 
 
 def _fields(fields: Mapping[str, Any]) -> Document:
-    """Fields of a Stored as a row has them; instants stay dates."""
-    found: Document = {}
-    for name, value in fields.items():
-        key = "spec" if name == "schedule" else name
-        found[key] = msgspec.to_builtins(value, builtin_types=(datetime,))
-    return found
+    """Fields of a StoredSchedule as its document has them; instants stay dates."""
+    return {
+        _STORED_NAMES.get(name, name): msgspec.to_builtins(value, builtin_types=(datetime,))
+        for name, value in fields.items()
+    }
 
 
-def _row(stored: Stored) -> Document:
+def _to_document(stored: StoredSchedule) -> Document:
     fields = _fields(msgspec.structs.asdict(stored))
     fields.pop("unreadable")
     return {"_id": fields.pop("id"), **fields}
 
 
-def parsed(row: Document) -> Stored:
+def from_document(row: Document) -> StoredSchedule:
     """The value of a row; one that cannot be read is quarantined."""
-    fields = {**row, "id": row["_id"], "schedule": row.get("spec")}
     try:
-        return msgspec.convert(fields, Stored)
+        return msgspec.convert(
+            {**row, "id": row["_id"], "schedule": row.get("spec")}, StoredSchedule
+        )
     except msgspec.ValidationError as error:
-        return Stored(
+        return StoredSchedule(
             id=row["_id"],
             schedule=Schedule(job="unreadable", at=_EPOCH),
             origin="config" if row.get("origin") == "config" else "user",
             revision=row.get("revision", 0),
-            since=_EPOCH,
+            effective_since=_EPOCH,
             quarantined=f"it cannot be read: {error}",
             unreadable=True,
         )

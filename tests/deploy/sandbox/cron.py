@@ -11,11 +11,11 @@ import subprocess
 from pathlib import Path
 from pwd import getpwnam
 
-_TABLES = Path("/var/spool/cron/crontabs")
-_TIMES = re.compile(r"(?:\S+\s+){5}(?=\S)")
+_CRONTABS = Path("/var/spool/cron/crontabs")
+_TIMES_PATTERN = re.compile(r"(?:\S+\s+){5}(?=\S)")
 
 
-def log() -> socket.socket:
+def open_log() -> socket.socket:
     """Listens where syslog does."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**21)
@@ -24,10 +24,10 @@ def log() -> socket.socket:
     return listening
 
 
-def fire(log: socket.socket) -> tuple[int, str]:
+def run_lines(log: socket.socket) -> tuple[int, str]:
     """Runs all lines; returns the first exit code that is not 0, and what the log was told."""
     code, told = 0, []
-    for table in sorted(_TABLES.iterdir()):
+    for table in sorted(_CRONTABS.iterdir()):
         person = getpwnam(table.name)
         environment = {
             "HOME": person.pw_dir,
@@ -41,7 +41,7 @@ def fire(log: socket.socket) -> tuple[int, str]:
             if found := re.fullmatch(r"([A-Z_]+)=(.*)", line):
                 environment[found[1]] = found[2]
                 continue
-            times = _TIMES.match(line)
+            times = _TIMES_PATTERN.match(line)
             assert times is not None, line
             command = line[times.end() :]
             assert "%" not in command, "cron would end the line there"
@@ -50,19 +50,19 @@ def fire(log: socket.socket) -> tuple[int, str]:
                 user=person.pw_uid,
                 group=person.pw_gid,
                 extra_groups=[],
-                cwd=_TABLES.parent,
+                cwd=_CRONTABS.parent,
                 env=environment,
                 capture_output=True,
                 text=True,
             )
             code = code or done.returncode
-            told += [f"+ {command}", done.stdout, done.stderr, *_read(log)]
+            told += [f"+ {command}", done.stdout, done.stderr, *_read_log(log)]
             # What a line prints is mailed: ours go to the log.
             assert not done.stdout + done.stderr, done
     return code, "\n".join(told)
 
 
-def _read(log: socket.socket) -> list[str]:
+def _read_log(log: socket.socket) -> list[str]:
     """All that has come; `logger` has ended, so nothing more does."""
     log.setblocking(False)
     found = []

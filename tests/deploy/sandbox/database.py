@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from chesscoach.mongo.mongod import find_mongod
 
-_DIRECT = "mongodb://127.0.0.1:27017/?directConnection=true"
+_DIRECT_URL = "mongodb://127.0.0.1:27017/?directConnection=true"
 
 
 def start(data: Path) -> None:
@@ -26,7 +26,7 @@ def start(data: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            with MongoClient[dict[str, Any]](_DIRECT, serverSelectionTimeoutMS=500) as client:
+            with MongoClient[dict[str, Any]](_DIRECT_URL, serverSelectionTimeoutMS=500) as client:
                 if client.admin.command("hello").get("isWritablePrimary"):
                     return
                 member = {"_id": 0, "host": "127.0.0.1:27017"}

@@ -19,51 +19,51 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from chesscoach.demo.fake_chesscom import ChesscomStandIn
-from chesscoach.demo.fake_lichess import LichessStandIn
+from chesscoach.demo.fake_chesscom import FakeChesscom
+from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.world import sample_world
 from tests.deploy.sandbox import cron, database, systemd
 from tests.deploy.sandbox.namespace import DATABASE, PROGRAMS, SOURCE
-from tests.deploy.sandbox.readme_commands import lines
+from tests.deploy.sandbox.readme_commands import readme_commands
 
 CHECKOUT = Path("/srv/chesscoach")
 """Where the operator has cloned the repository."""
 
 _SHIMS = Path("/usr/local/shims")
-_STRICT = "PS4='[$SECONDS s] $ '; set -euxo pipefail\n"
-_PATIENCE_S = 240
+_SHELL_OPTIONS = "PS4='[$SECONDS s] $ '; set -euxo pipefail\n"
+_RUN_TIMEOUT_S = 240
 
 
-async def live(home: str) -> dict[str, Any]:
+async def run_target(home: str) -> dict[str, Any]:
     """Sets the scene, runs the lines; returns what came of it."""
-    _loopback()
+    _enable_loopback()
     world, members = sample_world(datetime.now(UTC))
-    lichess, chesscom = LichessStandIn(world), ChesscomStandIn(world)
+    lichess, chesscom = FakeLichess(world), FakeChesscom(world)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
         await asyncio.to_thread(_clone, lichess.url, f"{chesscom.url}/pub")
-        await asyncio.to_thread(_stand_in)
+        await asyncio.to_thread(_install_shims)
         await asyncio.to_thread(database.start, Path("/var/lib/mongodb"))
-        await asyncio.to_thread(_players, members)
-        log = await asyncio.to_thread(cron.log) if home == "cron" else None
-        code, said = await _run(lines(home))
+        await asyncio.to_thread(_insert_users, members)
+        log = await asyncio.to_thread(cron.open_log) if home == "cron" else None
+        code, said = await _run(readme_commands(home))
         if log is not None and code == 0:
-            code, more = await asyncio.to_thread(cron.fire, log)
+            code, more = await asyncio.to_thread(cron.run_lines, log)
             said += more
         if home == "systemd":
-            code, more = await asyncio.to_thread(systemd.after, code)
+            code, more = await asyncio.to_thread(systemd.run_units, code)
             said += more
         return {
             "code": code,
             "said": said,
             "violations": lichess.violations + chesscom.violations,
-            "agents": sorted({seen.agent for seen in [*lichess.seen, *chesscom.seen]}),
-            **(await asyncio.to_thread(_look) if code == 0 else {}),
+            "agents": sorted({seen.agent for seen in [*lichess.requests, *chesscom.requests]}),
+            **(await asyncio.to_thread(_database_contents) if code == 0 else {}),
         }
 
 
-def _loopback() -> None:
+def _enable_loopback() -> None:
     """Turns it on; there is no other network."""
     with socket.socket() as any_:
         fcntl.ioctl(any_, 0x8914, struct.pack("16sh", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP
@@ -91,7 +91,7 @@ def _clone(lichess: str, chesscom: str) -> None:
     (CHECKOUT / "config.toml").write_text(settings)
 
 
-def _stand_in() -> None:
+def _install_shims() -> None:
     """Lays out the programs that stand in for others."""
     _SHIMS.mkdir()
     for name in ("sudo", "crontab"):
@@ -100,7 +100,7 @@ def _stand_in() -> None:
         path.chmod(0o755)
 
 
-def _players(members: list[tuple[str, str, str]]) -> None:
+def _insert_users(members: list[tuple[str, str, str]]) -> None:
     """The application has some before we come."""
     with MongoClient[dict[str, Any]](DATABASE) as client:
         client.chesscoach.users.insert_many(
@@ -120,7 +120,7 @@ async def _run(script: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-c",
-        _STRICT + script,
+        _SHELL_OPTIONS + script,
         cwd=CHECKOUT,
         env={"PATH": f"{_SHIMS}:{PROGRAMS}", **person},
         stdin=subprocess.DEVNULL,
@@ -130,7 +130,7 @@ async def _run(script: str) -> tuple[int, str]:
     assert process.stdout is not None
     said = []
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(_RUN_TIMEOUT_S):
             while line := await process.stdout.readline():
                 said.append(line.decode())
             return await process.wait(), "".join(said)
@@ -138,7 +138,7 @@ async def _run(script: str) -> tuple[int, str]:
         return 124, "".join([*said, "it took too long\n"])
 
 
-def _look() -> dict[str, Any]:
+def _database_contents() -> dict[str, Any]:
     """What the database holds."""
     with MongoClient[dict[str, Any]](DATABASE, tz_aware=True) as client:
         db = client.chesscoach
@@ -153,4 +153,4 @@ def _look() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(live(sys.argv[1]))) + "\n")
+    sys.stdout.write(json.dumps(asyncio.run(run_target(sys.argv[1]))) + "\n")

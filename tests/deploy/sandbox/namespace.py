@@ -23,7 +23,7 @@ DATABASE = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
 SYSTEMD = Path("/lib/systemd/systemd")
 PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ROOT = Path(__file__).parents[3]
-_NEEDED = (
+_REQUIRED_PROGRAMS = (
     "unshare",
     "pivot_root",
     "setpriv",
@@ -39,9 +39,9 @@ _UNSHARE = (
     "--cgroup",
 )
 # What would reach beyond it: modules, clocks, hardware.
-_KEPT_FROM_IT = "-sys_module,-sys_time,-sys_rawio,-sys_boot,-mac_admin,-mac_override"
+_DROPPED_CAPABILITIES = "-sys_module,-sys_time,-sys_rawio,-sys_boot,-mac_admin,-mac_override"
 
-_ENTER = """
+_ENTER_SCRIPT = """
 set -eu
 folder=$1 source=$2; shift 2
 mount --make-rprivate /
@@ -78,19 +78,19 @@ exec "$@"
 """
 
 
-def missing() -> list[str]:
+def missing_requirements() -> list[str]:
     """What such a machine needs and this one has not; nothing if it can be made."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return ["root on Linux"]
-    wanted = [name for name in _NEEDED if not shutil.which(name)]
+    wanted = [name for name in _REQUIRED_PROGRAMS if not shutil.which(name)]
     wanted += [] if SYSTEMD.exists() else ["systemd"]
-    wanted += [] if _cgroups() else ["a writable hierarchy of control groups, version 2"]
+    wanted += [] if _cgroup_root() else ["a writable hierarchy of control groups, version 2"]
     wanted += [] if (_ROOT / ".venv").is_dir() else ["an environment in .venv"]
     if os.stat(sys.base_prefix).st_dev != os.stat("/").st_dev:
         wanted.append("a Python on the root's own file system")
     if not wanted:
         with tempfile.TemporaryDirectory() as folder:
-            tried = [*_UNSHARE, "sh", "-c", _ENTER, "sh", folder, str(_ROOT), "true"]
+            tried = [*_UNSHARE, "sh", "-c", _ENTER_SCRIPT, "sh", folder, str(_ROOT), "true"]
             ended = subprocess.run(tried, stderr=subprocess.PIPE, text=True, check=False)
         if ended.returncode != 0:
             wanted = [f"namespaces and mounts: {ended.stderr.strip()}"]
@@ -98,7 +98,7 @@ def missing() -> list[str]:
 
 
 @contextmanager
-def machine(
+def namespace(
     folder: Path, program: Sequence[str], environment: Mapping[str, str], *, systemd: bool
 ) -> Iterator[subprocess.Popen[str]]:
     """Runs a program on a new machine; with it the machine ends, and at the end of the block.
@@ -109,12 +109,12 @@ def machine(
     boot = f'"$@" & exec {SYSTEMD} --system --unit=basic.target --show-status=no --log-target=null'
     # Says nothing of its own: stdout is the program's.
     started = ["sh", "-c", f"{boot} >/dev/null 2>&1", "sh", *program] if systemd else [*program]
-    with _group() as group:
+    with _control_group() as group:
         process = subprocess.Popen(
             [
                 "sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group),
-                *_UNSHARE, "sh", "-c", _ENTER, "sh", str(folder), str(_ROOT),
-                "setpriv", f"--bounding-set={_KEPT_FROM_IT}",
+                *_UNSHARE, "sh", "-c", _ENTER_SCRIPT, "sh", str(folder), str(_ROOT),
+                "setpriv", f"--bounding-set={_DROPPED_CAPABILITIES}",
                 "env", "-i", *(f"{name}={value}" for name, value in environment.items()), *started,
             ],
             stdin=subprocess.DEVNULL,
@@ -129,7 +129,7 @@ def machine(
             process.communicate()
 
 
-def _cgroups() -> Path | None:
+def _cgroup_root() -> Path | None:
     """Where the second version of control groups is mounted and can be written to."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
@@ -139,10 +139,10 @@ def _cgroups() -> Path | None:
 
 
 @contextmanager
-def _group() -> Iterator[Path]:
+def _control_group() -> Iterator[Path]:
     """A control group, so that a systemd there keeps to itself."""
-    found = _cgroups()
-    assert found is not None, missing()
+    found = _cgroup_root()
+    assert found is not None, missing_requirements()
     group = found / f"chesscoach-{os.getpid()}"
     group.mkdir()
     try:
@@ -160,7 +160,7 @@ def _group() -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    lacking = missing()
+    lacking = missing_requirements()
     if lacking:
         wanting = ", ".join(lacking)
         sys.stdout.write(f"no {wanting} here, which the tests on a throw-away machine need\n")

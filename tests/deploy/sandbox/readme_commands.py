@@ -12,7 +12,7 @@ _EDITS = {
 _PAGES = Path(__file__).parents[3] / "docs" / "deployment"
 
 
-def lines(home: str) -> str:
+def readme_commands(home: str) -> str:
     """The first block of code in the page of a home: from a checkout to the first sync.
 
     A command stands in for the user who edits a file.

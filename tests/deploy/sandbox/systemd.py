@@ -3,16 +3,16 @@
 import subprocess
 from pathlib import Path
 
-_UNITS = Path("/etc/systemd/system")
+_UNIT_FOLDER = Path("/etc/systemd/system")
 
 
-def after(code: int) -> tuple[int, str]:
+def run_units(code: int) -> tuple[int, str]:
     """Each schedule's run, and the daemon's end; an exit code, and all that was said.
 
     After a failure of the lines (a `code` that is not 0) it tells the journal.
     """
     said = []
-    timers = sorted(path.stem for path in _UNITS.glob("chesscoach@*.timer"))
+    timers = sorted(path.stem for path in _UNIT_FOLDER.glob("chesscoach@*.timer"))
     assert timers
     commands = [["systemctl", "start", f"{unit}.service"] for unit in timers]
     commands += [["systemctl", "start", f"{unit}.timer"] for unit in timers]

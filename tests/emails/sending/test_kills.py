@@ -13,12 +13,12 @@ import pytest
 
 import chesscoach
 from chesscoach.context import Context
-from chesscoach.demo.fake_sendgrid import SendGridStandIn
+from chesscoach.demo.fake_sendgrid import FakeSendGrid
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
-from tests.conftest import rounds
+from tests.conftest import scaled_rounds
 from tests.support.email_scenario import KEY
-from tests.support.processes import ended, kill, line_with, run, start
+from tests.support.processes import kill, line_with, run, start, wait_for_end
 
 JOB = "chesscoach.jobs.weekly_emails"
 USERS = 12_000
@@ -27,14 +27,14 @@ _DELAY_S = 0.05
 
 
 @pytest.fixture
-async def sendgrid() -> AsyncIterator[SendGridStandIn]:
-    stand_in = SendGridStandIn(key=KEY, delay_s=_DELAY_S)
+async def sendgrid() -> AsyncIterator[FakeSendGrid]:
+    stand_in = FakeSendGrid(key=KEY, delay_s=_DELAY_S)
     async with stand_in.serve():
         yield stand_in
 
 
 @pytest.fixture
-def mailing(environment: dict[str, str], sendgrid: SendGridStandIn) -> dict[str, str]:
+def sendgrid_environment(environment: dict[str, str], sendgrid: FakeSendGrid) -> dict[str, str]:
     """What a process needs to send mail to the stand-in; a dead one's lease is soon over."""
     return {
         **environment,
@@ -48,15 +48,15 @@ def mailing(environment: dict[str, str], sendgrid: SendGridStandIn) -> dict[str,
     }
 
 
-def calm(environment: dict[str, str]) -> dict[str, str]:
+def relaxed(environment: dict[str, str]) -> dict[str, str]:
     """The same for a process that nobody kills: its lease, and a mail's deadline, are no hurry."""
     return {**environment, "CHESSCOACH_RUNNER__LEASE_S": "15"}
 
 
-def players(db: Any, count: int) -> list[str]:
+def insert_players(db: Any, count: int) -> list[str]:
     """So many who want the mail and have played in the week; the names of their mails."""
     week = last_week()
-    ended_at = week.begins(ZoneInfo("UTC")) + timedelta(days=3)
+    ended_at = week.start_in(ZoneInfo("UTC")) + timedelta(days=3)
     ids = [f"u{number:05}" for number in range(count)]
     db.users.insert_many(
         [
@@ -87,10 +87,12 @@ def players(db: Any, count: int) -> list[str]:
 
 
 def last_week() -> Week:
-    return week_bounds.closed(datetime.now(UTC), ZoneInfo("UTC"))
+    return week_bounds.last_closed_week(datetime.now(UTC), ZoneInfo("UTC"))
 
 
-async def storm(sendgrid: SendGridStandIn, mailing: dict[str, str], users: int, kills: int) -> None:
+async def kill_repeatedly(
+    sendgrid: FakeSendGrid, mailing: dict[str, str], users: int, kills: int
+) -> None:
     """Kills that many runs, most of them amid their mails, all over the work."""
     chance = random.Random()
     share = max(users // kills, 1)
@@ -105,11 +107,11 @@ async def storm(sendgrid: SendGridStandIn, mailing: dict[str, str], users: int, 
         await kill(process)
 
 
-def taken(sendgrid: SendGridStandIn) -> Counter[str]:
+def accepted_ids(sendgrid: FakeSendGrid) -> Counter[str]:
     return Counter(mail.outbox_id for mail in sendgrid.accepted)
 
 
-def states(db: Any, names: Iterable[str]) -> Counter[str]:
+def email_states(db: Any, names: Iterable[str]) -> Counter[str]:
     found = db.email_outbox.find({"_id": {"$in": list(names)}}, {"state": 1})
     return Counter(row["state"] for row in found)
 
@@ -117,20 +119,20 @@ def states(db: Any, names: Iterable[str]) -> Counter[str]:
 @pytest.mark.soak
 @pytest.mark.timeout(2400)
 async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent(
-    mailing: dict[str, str], ctx: Context, db: Any, sendgrid: SendGridStandIn
+    sendgrid_environment: dict[str, str], ctx: Context, db: Any, sendgrid: FakeSendGrid
 ) -> None:
-    owed = players(db, rounds(USERS))
-    await storm(sendgrid, mailing, len(owed), rounds(KILLS))
-    last = await run(calm(mailing), JOB, "--json")
+    owed = insert_players(db, scaled_rounds(USERS))
+    await kill_repeatedly(sendgrid, sendgrid_environment, len(owed), scaled_rounds(KILLS))
+    last = await run(relaxed(sendgrid_environment), JOB, "--json")
     assert last.code in (0, 1), last
 
     # Without events: nobody twice, and each that is missing is listed as unknown.
-    found = taken(sendgrid)
+    found = accepted_ids(sendgrid)
     assert set(found.values()) == {1}
     missing = set(owed) - set(found)
     unknown = {row["_id"] for row in db.email_outbox.find({"state": "unknown"})}
     assert missing <= unknown
-    assert states(db, owed) == {"sent": len(owed) - len(unknown), "unknown": len(unknown)}
+    assert email_states(db, owed) == {"sent": len(owed) - len(unknown), "unknown": len(unknown)}
     assert unknown, "no kill has struck: this shows nothing"
 
     # With events, late, twice and in disorder: none is missing, and still nobody twice.
@@ -138,7 +140,7 @@ async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent
     told = events + events[::3]
     random.shuffle(told)
     with_events = {
-        **mailing,
+        **sendgrid_environment,
         "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": sendgrid.events_key,
         "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0",
         "CHESSCOACH_WEB__ADMIN": "",
@@ -149,20 +151,20 @@ async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent
         assert await sendgrid.report(f"{url}/events/sendgrid", told[at : at + 500]) == 204
     assert (await kill(web, 15)).code == 0
     assert {row["_id"] for row in db.email_outbox.find({"state": "unknown"})} == missing
-    last = await run(calm(with_events), JOB, "--json")
+    last = await run(relaxed(with_events), JOB, "--json")
     assert last.code == 0, last
-    assert taken(sendgrid) == Counter(owed)
-    assert states(db, owed) == {"sent": len(owed)}
+    assert accepted_ids(sendgrid) == Counter(owed)
+    assert email_states(db, owed) == {"sent": len(owed)}
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(2400)
 async def test_kills_with_events_on_all_along_double_and_lose_nothing(
-    mailing: dict[str, str], ctx: Context, db: Any, sendgrid: SendGridStandIn
+    sendgrid_environment: dict[str, str], ctx: Context, db: Any, sendgrid: FakeSendGrid
 ) -> None:
-    owed = players(db, rounds(USERS // 3))
+    owed = insert_players(db, scaled_rounds(USERS // 3))
     with_events = {
-        **mailing,
+        **sendgrid_environment,
         "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": sendgrid.events_key,
         "CHESSCOACH_EMAILS__SENDGRID__RESEND_AFTER_S": "4",
         "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0",
@@ -184,26 +186,26 @@ async def test_kills_with_events_on_all_along_double_and_lose_nothing(
                 assert await sendgrid.report(f"{url}/events/sendgrid", events) == 204
 
     reporting = asyncio.create_task(report())
-    await storm(sendgrid, with_events, len(owed), rounds(KILLS // 3))
+    await kill_repeatedly(sendgrid, with_events, len(owed), scaled_rounds(KILLS // 3))
     async with asyncio.timeout(120):
-        while states(db, owed) != {"sent": len(owed)}:
-            ending = await run(calm(with_events), JOB, "--json")
+        while email_states(db, owed) != {"sent": len(owed)}:
+            ending = await run(relaxed(with_events), JOB, "--json")
             assert ending.code in (0, 1), ending
             await asyncio.sleep(1)
     over.set()
     await reporting
     assert (await kill(web, 15)).code == 0
-    assert taken(sendgrid) == Counter(owed)
+    assert accepted_ids(sendgrid) == Counter(owed)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("order", ["mark", "send"])
 async def test_either_naive_order_loses_or_doubles_under_the_same_kills(
-    environment: dict[str, str], db: Any, sendgrid: SendGridStandIn, order: str
+    environment: dict[str, str], db: Any, sendgrid: FakeSendGrid, order: str
 ) -> None:
     """The control: the kills are hard enough to show what they are to show."""
-    users, kills = rounds(USERS), rounds(KILLS)
+    users, kills = scaled_rounds(USERS), scaled_rounds(KILLS)
     names = [f"u{number:05}" for number in range(users)]
     db.naive.insert_many([{"_id": name, "sent": False} for name in names])
     home = {**environment, "PYTHONPATH": str(Path(chesscoach.__file__).parent.parent)}
@@ -215,8 +217,8 @@ async def test_either_naive_order_loses_or_doubles_under_the_same_kills(
         while sendgrid.requests < before + wanted and process.returncode is None:
             await asyncio.sleep(0.002)
         await kill(process)
-    assert (await ended(await start(home, *args), 120)).code == 0
-    found = taken(sendgrid)
+    assert (await wait_for_end(await start(home, *args), 120)).code == 0
+    found = accepted_ids(sendgrid)
     lost = users - len(found)
     doubled = sum(found.values()) - len(found)
     # Twenty are on their way at a kill. What has reached the stand-in it takes, also of the dead,

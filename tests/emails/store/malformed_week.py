@@ -15,12 +15,12 @@ from bson.datetime_ms import DatetimeMS
 from chesscoach.mongo.client import Document
 
 Bounds: TypeAlias = tuple[datetime, datetime, datetime]
-Dated: TypeAlias = tuple[Document, datetime | None]
+DatedDocument: TypeAlias = tuple[Document, datetime | None]
 
 US, MS, HOUR, DAY = (
     timedelta(microseconds=1), timedelta(milliseconds=1), timedelta(hours=1), timedelta(days=1),
 )  # fmt: skip
-GARBAGE: tuple[Any, ...] = (
+INVALID_TIMESTAMPS: tuple[Any, ...] = (
     None, "", "soon", "2026-11-17", "2026-13-40T00:00:00Z", "2026-11-17T25:00:00Z",
     "2026-11-17T10:00:00+99:00", "2026-11-17Tea", 20261117, 1.5, True, math.nan, {}, [],
     {"$": "2026-11-17T10:00:00Z"}, ["2026-11-17T10:00:00Z"], [datetime(2026, 11, 17, tzinfo=UTC)],
@@ -33,7 +33,7 @@ def _offset(hours: float) -> Callable[[datetime], str]:
     return lambda at: at.astimezone(zone).isoformat()
 
 
-FORMS: tuple[Callable[[datetime], Any], ...] = (
+TIMESTAMP_FORMATS: tuple[Callable[[datetime], Any], ...] = (
     datetime.isoformat,
     lambda at: at.isoformat().replace("+00:00", "Z"),
     lambda at: at.isoformat().replace("+00:00", "z"),
@@ -48,11 +48,11 @@ FORMS: tuple[Callable[[datetime], Any], ...] = (
     lambda at: at.isoformat().replace("+00:00", "-0000"),
     *map(_offset, (5.5, 14, -12, -3.5, 23.75, -23.75)),
 )
-TRUTHS: tuple[Any, ...] = (True, 1, "no", "false", [0], {"a": 1}, -2.5, math.nan, math.inf)
-LIES: tuple[Any, ...] = (False, 0, 0.0, -0.0, "", None, [], {})
+TRUTHY_VALUES: tuple[Any, ...] = (True, 1, "no", "false", [0], {"a": 1}, -2.5, math.nan, math.inf)
+FALSY_VALUES: tuple[Any, ...] = (False, 0, 0.0, -0.0, "", None, [], {})
 
 
-class OddWeek:
+class MalformedWeek:
     """The documents of a number of players, by collection, with the instants that they are of.
 
     Every tenth player's data are regular, and every tenth has none.
@@ -64,19 +64,19 @@ class OddWeek:
         self.user_ids = [f"player{number:03}" for number in range(players)]
         self.regular = self.user_ids[::10]
         self.idle = self.user_ids[5::10]
-        self.rows: defaultdict[str, list[Dated]] = defaultdict(list)
+        self.documents: defaultdict[str, list[DatedDocument]] = defaultdict(list)
         self.count = 0
         for user_id in self.user_ids:
             if user_id in self.regular:
-                self._regular(user_id)
+                self._add_regular(user_id)
             elif user_id not in self.idle:
-                self._odd(user_id)
+                self._add_malformed(user_id)
 
-    def of(self, collection: str, user_id: str) -> Iterator[Dated]:
+    def documents_of(self, collection: str, user_id: str) -> Iterator[DatedDocument]:
         """A player's documents, in the order in which they were made."""
-        return (row for row in self.rows[collection] if row[0]["user_id"] == user_id)
+        return (row for row in self.documents[collection] if row[0]["user_id"] == user_id)
 
-    def _regular(self, user_id: str) -> None:
+    def _add_regular(self, user_id: str) -> None:
         """As the application writes today."""
         span = (self.end - self.before) / US
         for number in range(self.random.randint(4, 14)):
@@ -92,27 +92,30 @@ class OddWeek:
         profile = {"top_weaknesses": [weakness, {"subcategory": "time"}], "strengths": [weakness]}
         self._add("player_profiles", user_id, profile, None)
 
-    def _odd(self, user_id: str) -> None:
+    def _add_malformed(self, user_id: str) -> None:
         for _ in range(self.random.randint(0, 14)):
-            self._odd_analysis(user_id)
+            self._add_malformed_analysis(user_id)
         for _ in range(self.random.randint(0, 10)):
-            self._odd_game(user_id)
+            self._add_malformed_game(user_id)
         for _ in range(self.random.randint(0, 6)):
-            value, at = self._when()
-            answer = {"created_at": value, "move_correct": self.random.choice((*TRUTHS, *LIES))}
+            value, at = self._random_timestamp()
+            answer = {
+                "created_at": value,
+                "move_correct": self.random.choice((*TRUTHY_VALUES, *FALSY_VALUES)),
+            }
             self._add("reflection_results", user_id, answer, at)
 
-    def _when(self) -> tuple[Any, datetime | None]:
+    def _random_timestamp(self) -> tuple[Any, datetime | None]:
         """A timestamp at or near a bound, or garbage; and the instant that it stands for."""
         edge = self.random.choice((self.before, self.start, self.end))
         kind = self.random.random()
         if kind < 0.1:
-            return self.random.choice(GARBAGE), None
+            return self.random.choice(INVALID_TIMESTAMPS), None
         if kind < 0.3:  # a date has milliseconds
             at = edge + self.random.choice((-DAY, -MS, MS * 0, MS, DAY))
             return at, at
         at = edge + self.random.choice((-DAY, -HOUR, -MS, -US, US * 0, US, MS, HOUR, DAY, 3 * DAY))
-        return self.random.choice(FORMS)(at), at
+        return self.random.choice(TIMESTAMP_FORMATS)(at), at
 
     def _move(self) -> Document:
         words = ("blunder", "mistake", "inaccuracy", "good", "best")
@@ -122,7 +125,7 @@ class OddWeek:
             {"is_best": self.random.random() < 0.5} if self.random.random() < 0.5 else {}
         )
 
-    def _odd_move(self) -> Any:
+    def _malformed_move(self) -> Any:
         kind = self.random.random()
         if kind < 0.1:
             return self.random.choice((None, 7, "blunder", [], [{"evaluation": "blunder"}], True))
@@ -154,7 +157,7 @@ class OddWeek:
                 (
                     ("cp_loss", losses),
                     ("evaluation", words),
-                    ("is_best", (*TRUTHS, *LIES)),
+                    ("is_best", (*TRUTHY_VALUES, *FALSY_VALUES)),
                     ("move_number", (None, "17", 2.5, True, -1)),
                     ("move", (None, 5, ["e4"], "")),
                 )
@@ -164,10 +167,10 @@ class OddWeek:
                 del move[key]
         return move
 
-    def _odd_analysis(self, user_id: str) -> None:
-        value, at = self._when()
+    def _add_malformed_analysis(self, user_id: str) -> None:
+        value, at = self._random_timestamp()
         kind = self.random.random()
-        moves: Any = [self._odd_move() for _ in range(self.random.choice((2, 3, 4, 30)))]
+        moves: Any = [self._malformed_move() for _ in range(self.random.choice((2, 3, 4, 30)))]
         accuracy: Any = self.random.uniform(1, 100)
         if kind < 0.2:
             accuracy = self.random.choice(
@@ -190,7 +193,7 @@ class OddWeek:
     def _analysis(
         self, user_id: str, moves: Any, accuracy: Any, created_at: Any, at: datetime | None
     ) -> Document:
-        games = [row["game_id"] for row, _ in self.of("games", user_id)]
+        games = [row["game_id"] for row, _ in self.documents_of("games", user_id)]
         document = {
             "game_id": self.random.choice([*games, "gone"]),
             "created_at": created_at,
@@ -213,9 +216,9 @@ class OddWeek:
             "pgn": "",
         }
 
-    def _odd_game(self, user_id: str) -> None:
+    def _add_malformed_game(self, user_id: str) -> None:
         game = self._game(user_id)
-        value, at = self._when()
+        value, at = self._random_timestamp()
         kind = self.random.random()
         if kind < 0.4:  # ours; what cannot be read is no end, whatever else is known
             game["ended_at"] = value if value is not None else "never"
@@ -247,5 +250,5 @@ class OddWeek:
         self, collection: str, user_id: str, document: Document, at: datetime | None
     ) -> Document:
         document["user_id"] = user_id
-        self.rows[collection].append((document, at))
+        self.documents[collection].append((document, at))
         return document

@@ -8,7 +8,7 @@ import sys
 
 from chesscoach import config
 from chesscoach.context import open_context
-from chesscoach.emails.store.outbox_values import Owed
+from chesscoach.emails.store.outbox_values import NewEmail
 from chesscoach.schedules.iso_week import Week
 
 WEEK = Week(2026, 47)
@@ -20,7 +20,7 @@ async def main(users: int, times: int) -> None:
         for _ in range(times):
             for start in range(0, users, 500):
                 page = [
-                    Owed(kind="weekly_summary", user_id=f"u{number:05}", week=WEEK)
+                    NewEmail(kind="weekly_summary", user_id=f"u{number:05}", week=WEEK)
                     for number in range(start, min(start + 500, users))
                 ]
                 await ctx.store.outbox.enqueue(page, ctx.now())

@@ -9,38 +9,45 @@ import pytest
 import chesscoach
 from chesscoach.context import Context
 from chesscoach.emails.store.outbox import Outbox
-from chesscoach.emails.store.outbox_values import Claim, OutboxRow, Owed, Result, State, outbox_id
+from chesscoach.emails.store.outbox_values import (
+    AttemptResult,
+    EmailClaim,
+    NewEmail,
+    OutboxEntry,
+    State,
+    outbox_id,
+)
 from chesscoach.emails.weekly.values import Message
 from chesscoach.schedules.iso_week import Week
-from tests.support.processes import ended, start
+from tests.support.processes import start, wait_for_end
 
 WEEK = Week(2026, 47)
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-def owed(user_id: str, week: Week = WEEK) -> Owed:
-    return Owed(kind="weekly_summary", user_id=user_id, week=week)
+def new_email(user_id: str, week: Week = WEEK) -> NewEmail:
+    return NewEmail(kind="weekly_summary", user_id=user_id, week=week)
 
 
-def letter(key: str, text: str = "Hello") -> Message:
+def make_message(key: str, text: str = "Hello") -> Message:
     return Message(
         outbox_id=key, to="ann@example.org", subject="Your week", text=text, html=f"<p>{text}</p>"
     )
 
 
-def claim(row: OutboxRow, text: str = "Hello", fence: int = 1) -> Claim:
-    return Claim(
-        row=row,
+def make_claim(row: OutboxEntry, text: str = "Hello", fence: int = 1) -> EmailClaim:
+    return EmailClaim(
+        entry=row,
         token=uuid4().hex,
         fence=fence,
         at=NOW,
         until=NOW + timedelta(minutes=1),
-        letter=letter(row.id, text),
+        message=make_message(row.id, text),
     )
 
 
-def result(of: Claim, state: State, reason: str | None = None) -> Result:
-    return Result(id=of.row.id, token=of.token, state=state, at=NOW, reason=reason)
+def make_result(of: EmailClaim, state: State, reason: str | None = None) -> AttemptResult:
+    return AttemptResult(id=of.entry.id, token=of.token, state=state, at=NOW, reason=reason)
 
 
 @pytest.fixture
@@ -48,15 +55,15 @@ def outbox(ctx: Context) -> Outbox:
     return ctx.store.outbox
 
 
-async def one(outbox: Outbox, user_id: str = "ann") -> OutboxRow:
+async def enqueue_one(outbox: Outbox, user_id: str = "ann") -> OutboxEntry:
     """A mail that has just been put in."""
-    await outbox.enqueue([owed(user_id)], NOW)
-    return await again(outbox, user_id)
+    await outbox.enqueue([new_email(user_id)], NOW)
+    return await find_again(outbox, user_id)
 
 
-async def again(outbox: Outbox, user_id: str = "ann") -> OutboxRow:
-    key = owed(user_id).id
-    return (await outbox.standing([key]))[key]
+async def find_again(outbox: Outbox, user_id: str = "ann") -> OutboxEntry:
+    key = new_email(user_id).id
+    return (await outbox.find_many([key]))[key]
 
 
 @pytest.mark.timeout(180)
@@ -66,7 +73,7 @@ async def test_eight_processes_that_enqueue_ten_thousand_three_times_make_ten_th
     home = {**environment, "PYTHONPATH": str(Path(chesscoach.__file__).parent.parent)}
     worker = ("tests.emails.store.outbox_worker", "10000", "3")
     workers = [await start(home, *worker) for _ in range(8)]
-    ends = await asyncio.gather(*(ended(process, 150) for process in workers))
+    ends = await asyncio.gather(*(wait_for_end(process, 150) for process in workers))
     assert [end.code for end in ends] == [0] * 8, ends[0].err
     assert db.email_outbox.count_documents({}) == 10_000
     assert db.email_outbox.count_documents({"state": "pending", "week": "2026-W47"}) == 10_000
@@ -74,7 +81,7 @@ async def test_eight_processes_that_enqueue_ten_thousand_three_times_make_ten_th
 
 
 async def test_a_row_has_the_fields_that_others_rely_on(outbox: Outbox, db: Any) -> None:
-    await one(outbox)
+    await enqueue_one(outbox)
     row = db.email_outbox.find_one()
     assert row["_id"] == "weekly_summary:ann:2026-W47" == outbox_id("weekly_summary", "ann", WEEK)
     assert {name: row[name] for name in ("state", "user_id", "kind", "week")} == {
@@ -88,189 +95,196 @@ async def test_a_row_has_the_fields_that_others_rely_on(outbox: Outbox, db: Any)
 async def test_what_is_there_is_not_put_in_again_and_only_what_is_new_is_counted(
     outbox: Outbox,
 ) -> None:
-    assert await outbox.enqueue([owed("ann"), owed("bob")], NOW) == 2
-    first = claim(await again(outbox))
-    assert await outbox.claim([first]) == {first.row.id}
-    assert await outbox.enqueue([owed("ann"), owed("bob"), owed("cyd")], NOW) == 1
-    assert (await again(outbox)).state == "sending"
+    assert await outbox.enqueue([new_email("ann"), new_email("bob")], NOW) == 2
+    first = make_claim(await find_again(outbox))
+    assert await outbox.claim([first]) == {first.entry.id}
+    assert await outbox.enqueue([new_email("ann"), new_email("bob"), new_email("cyd")], NOW) == 1
+    assert (await find_again(outbox)).state == "sending"
     assert await outbox.enqueue([], NOW) == 0
 
 
 async def test_of_two_attempts_at_one_mail_one_is_made(outbox: Outbox) -> None:
-    row = await one(outbox)
-    first, second = claim(row), claim(row)
+    row = await enqueue_one(outbox)
+    first, second = make_claim(row), make_claim(row)
     won = await asyncio.gather(outbox.claim([first]), outbox.claim([second]))
     assert sorted(len(ids) for ids in won) == [0, 1]
-    assert (await again(outbox)).attempts == 1
+    assert (await find_again(outbox)).attempts == 1
 
 
 async def test_claims_are_told_apart_where_some_are_lost(outbox: Outbox) -> None:
-    rows = [await one(outbox, name) for name in ("ann", "bob", "cyd")]
-    rival = claim(rows[1])
+    rows = [await enqueue_one(outbox, name) for name in ("ann", "bob", "cyd")]
+    rival = make_claim(rows[1])
     await outbox.claim([rival])
-    assert await outbox.claim([claim(row) for row in rows]) == {rows[0].id, rows[2].id}
+    assert await outbox.claim([make_claim(row) for row in rows]) == {rows[0].id, rows[2].id}
 
 
 async def test_a_letter_is_frozen_at_its_first_claim(outbox: Outbox) -> None:
-    first = claim(await one(outbox), "first")
+    first = make_claim(await enqueue_one(outbox), "first")
     await outbox.claim([first])
-    await outbox.record([result(first, "pending", "throttled")])
-    row = await again(outbox)
+    await outbox.record([make_result(first, "pending", "throttled")])
+    row = await find_again(outbox)
     assert (row.state, row.frozen) == ("pending", True)
-    await outbox.claim([claim(row, "second")])
-    assert await outbox.letter(row.id) == letter(row.id, "first")
+    await outbox.claim([make_claim(row, "second")])
+    assert await outbox.frozen_message(row.id) == make_message(row.id, "first")
 
 
 @pytest.mark.parametrize("state", ["sent", "failed", "skipped"])
 async def test_at_its_end_a_mail_is_kept_without_its_letter(
     outbox: Outbox, db: Any, state: State
 ) -> None:
-    attempt = claim(await one(outbox))
+    attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.record([result(attempt, state, "why")])
+    await outbox.record([make_result(attempt, state, "why")])
     row = db.email_outbox.find_one()
     assert (row["state"], row["reason"], row["finished_at"]) == (state, "why", NOW)
     assert "letter" not in row
-    assert await outbox.letter(row["_id"]) is None
+    assert await outbox.frozen_message(row["_id"]) is None
 
 
 async def test_an_unknown_mail_keeps_its_letter(outbox: Outbox) -> None:
-    attempt = claim(await one(outbox))
+    attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.record([result(attempt, "unknown", "no reply")])
-    assert await outbox.letter(attempt.row.id) == attempt.letter
+    await outbox.record([make_result(attempt, "unknown", "no reply")])
+    assert await outbox.frozen_message(attempt.entry.id) == attempt.message
 
 
 async def test_only_the_attempt_that_owns_a_row_writes_its_end(outbox: Outbox) -> None:
-    attempt = claim(await one(outbox))
+    attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.record([result(claim(attempt.row), "failed")])
-    assert (await again(outbox)).state == "sending"
+    await outbox.record([make_result(make_claim(attempt.entry), "failed")])
+    assert (await find_again(outbox)).state == "sending"
 
 
 async def test_a_late_word_of_success_counts_and_of_failure_does_not(outbox: Outbox) -> None:
     """A process that was taken for dead knows more than whoever took it so."""
-    attempt = claim(await one(outbox))
+    attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.orphan([await again(outbox)], "unknown", "it died")
-    await outbox.record([result(attempt, "pending", "throttled")])
-    assert (await again(outbox)).state == "unknown"
-    await outbox.record([result(attempt, "sent")])
-    assert (await again(outbox)).state == "sent"
+    await outbox.mark_unknown([await find_again(outbox)], "unknown", "it died")
+    await outbox.record([make_result(attempt, "pending", "throttled")])
+    assert (await find_again(outbox)).state == "unknown"
+    await outbox.record([make_result(attempt, "sent")])
+    assert (await find_again(outbox)).state == "sent"
 
 
 async def test_an_event_settles_what_is_unknown_or_on_its_way_and_nothing_else(
     outbox: Outbox,
 ) -> None:
-    claims = {name: claim(await one(outbox, name)) for name in ("lost", "busy", "done", "idle")}
+    claims = {
+        name: make_claim(await enqueue_one(outbox, name))
+        for name in ("lost", "busy", "done", "idle")
+    }
     await outbox.claim([claims[name] for name in ("lost", "busy", "done")])
-    await outbox.record([result(claims["lost"], "unknown"), result(claims["done"], "failed")])
-    heard = {owed(name).id: NOW for name in (*claims, "stranger")}
-    assert await outbox.heard_of(heard) == 2
-    states = [(await again(outbox, name)).state for name in claims]
+    await outbox.record(
+        [make_result(claims["lost"], "unknown"), make_result(claims["done"], "failed")]
+    )
+    heard = {new_email(name).id: NOW for name in (*claims, "stranger")}
+    assert await outbox.confirm_accepted(heard) == 2
+    states = [(await find_again(outbox, name)).state for name in claims]
     assert states == ["sent", "sent", "failed", "pending"]
-    assert await outbox.heard_of({}) == 0
+    assert await outbox.confirm_accepted({}) == 0
 
 
 async def test_a_late_event_spares_a_mail_that_is_to_be_sent_again(outbox: Outbox) -> None:
-    attempt = claim(await one(outbox))
+    attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.record([result(attempt, "unknown")])
-    assert await outbox.again(attempt.row.id)
-    assert await outbox.heard_of({attempt.row.id: NOW}) == 1
-    assert (await again(outbox)).state == "sent"
+    await outbox.record([make_result(attempt, "unknown")])
+    assert await outbox.requeue(attempt.entry.id)
+    assert await outbox.confirm_accepted({attempt.entry.id: NOW}) == 1
+    assert (await find_again(outbox)).state == "sent"
 
 
 async def test_what_an_event_has_settled_is_not_made_unknown_again(outbox: Outbox) -> None:
-    attempt = claim(await one(outbox))
+    attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.heard_of({attempt.row.id: NOW})
-    await outbox.record([result(attempt, "unknown", "no reply")])
-    assert (await again(outbox)).state == "sent"
+    await outbox.confirm_accepted({attempt.entry.id: NOW})
+    await outbox.record([make_result(attempt, "unknown", "no reply")])
+    assert (await find_again(outbox)).state == "sent"
 
 
 async def test_an_unknown_mail_that_is_claimed_again_counts_as_a_resend(outbox: Outbox) -> None:
-    attempt = claim(await one(outbox))
+    attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.record([result(attempt, "unknown")])
-    await outbox.claim([claim(await again(outbox))])
-    row = await again(outbox)
+    await outbox.record([make_result(attempt, "unknown")])
+    await outbox.claim([make_claim(await find_again(outbox))])
+    row = await find_again(outbox)
     assert (row.attempts, row.resends) == (2, 1)
 
 
 async def test_a_resend_that_died_with_its_process_may_be_made_again(outbox: Outbox) -> None:
-    attempt = claim(await one(outbox))
+    attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.orphan([await again(outbox)], "unknown", "it died")
-    assert (await again(outbox)).resends == 0
-    await outbox.claim([claim(await again(outbox))])
-    assert (await again(outbox)).resends == 1
-    await outbox.orphan([await again(outbox)], "unknown", "it died")
-    row = await again(outbox)
+    await outbox.mark_unknown([await find_again(outbox)], "unknown", "it died")
+    assert (await find_again(outbox)).resends == 0
+    await outbox.claim([make_claim(await find_again(outbox))])
+    assert (await find_again(outbox)).resends == 1
+    await outbox.mark_unknown([await find_again(outbox)], "unknown", "it died")
+    row = await find_again(outbox)
     assert (row.state, row.resends, row.attempts) == ("unknown", 0, 2)
 
 
 async def test_a_pending_mail_is_skipped_for_a_reason_and_one_on_its_way_is_not(
     outbox: Outbox,
 ) -> None:
-    await one(outbox, "ann")
-    busy = claim(await one(outbox, "bob"))
+    await enqueue_one(outbox, "ann")
+    busy = make_claim(await enqueue_one(outbox, "bob"))
     await outbox.claim([busy])
-    await outbox.skip({owed("ann").id: "suppressed", busy.row.id: "suppressed"}, NOW)
-    row = await again(outbox, "ann")
+    await outbox.skip({new_email("ann").id: "suppressed", busy.entry.id: "suppressed"}, NOW)
+    row = await find_again(outbox, "ann")
     assert (row.state, row.reason) == ("skipped", "suppressed")
-    assert (await again(outbox, "bob")).state == "sending"
+    assert (await find_again(outbox, "bob")).state == "sending"
     await outbox.skip({}, NOW)
 
 
 async def test_what_a_week_still_owes_comes_in_pages(outbox: Outbox) -> None:
     names = ["ann", "bob", "cyd", "dan"]
     for name in names:
-        await one(outbox, name)
-    await outbox.enqueue([owed("eve", WEEK.before)], NOW)
-    done = claim(await again(outbox, "bob"))
+        await enqueue_one(outbox, name)
+    await outbox.enqueue([new_email("eve", WEEK.before)], NOW)
+    done = make_claim(await find_again(outbox, "bob"))
     await outbox.claim([done])
-    await outbox.record([result(done, "sent")])
-    first = await outbox.open(WEEK, "", 2)
+    await outbox.record([make_result(done, "sent")])
+    first = await outbox.find_open(WEEK, "", 2)
     assert [row.user_id for row in first.values()] == ["ann", "cyd"]
-    assert [row.user_id for row in (await outbox.open(WEEK, max(first), 2)).values()] == ["dan"]
+    assert [row.user_id for row in (await outbox.find_open(WEEK, max(first), 2)).values()] == [
+        "dan"
+    ]
 
 
 async def test_an_operator_makes_a_mail_pending_that_is_at_its_end_without_being_sent(
     outbox: Outbox,
 ) -> None:
-    attempt = claim(await one(outbox))
-    assert not await outbox.again(attempt.row.id)
+    attempt = make_claim(await enqueue_one(outbox))
+    assert not await outbox.requeue(attempt.entry.id)
     await outbox.claim([attempt])
-    await outbox.record([result(attempt, "failed", "a bad address")])
-    assert await outbox.again(attempt.row.id)
-    assert (await again(outbox)).state == "pending"
-    assert not await outbox.again("weekly_summary:nobody:2026-W47")
+    await outbox.record([make_result(attempt, "failed", "a bad address")])
+    assert await outbox.requeue(attempt.entry.id)
+    assert (await find_again(outbox)).state == "pending"
+    assert not await outbox.requeue("weekly_summary:nobody:2026-W47")
 
 
 async def test_rows_are_listed_and_tallied(outbox: Outbox) -> None:
     for name in ("ann", "bob"):
-        await one(outbox, name)
-    await outbox.enqueue([owed("ann", WEEK.before)], NOW)
-    await outbox.skip({owed("bob").id: "no_games"}, NOW)
-    assert await outbox.tally() == {"pending": 2, "skipped": 1}
-    assert await outbox.tally(WEEK) == {"pending": 1, "skipped": 1}
-    assert await outbox.tally(user_id="ann") == {"pending": 2}
-    assert await outbox.tally(WEEK.before, "bob") == {}
+        await enqueue_one(outbox, name)
+    await outbox.enqueue([new_email("ann", WEEK.before)], NOW)
+    await outbox.skip({new_email("bob").id: "no_games"}, NOW)
+    assert await outbox.count_by_state() == {"pending": 2, "skipped": 1}
+    assert await outbox.count_by_state(WEEK) == {"pending": 1, "skipped": 1}
+    assert await outbox.count_by_state(user_id="ann") == {"pending": 2}
+    assert await outbox.count_by_state(WEEK.before, "bob") == {}
     found = await outbox.recent(state=None, week=None, user_id="ann", limit=10)
     assert [row.week for row in found] == ["2026-W47", "2026-W46"]
     found = await outbox.recent(state="skipped", week="2026-W47", user_id=None, limit=10)
-    assert [row.id for row in found] == [owed("bob").id]
+    assert [row.id for row in found] == [new_email("bob").id]
 
 
 async def test_the_oldest_pending_mail_is_one_of_the_weeks_asked_about(outbox: Outbox) -> None:
     assert await outbox.oldest_pending(WEEK) is None
-    await outbox.enqueue([owed("ann", WEEK.before)], NOW - timedelta(days=7))
-    await outbox.enqueue([owed("ann"), owed("bob")], NOW)
-    await outbox.enqueue([owed("cem")], NOW + timedelta(hours=1))
+    await outbox.enqueue([new_email("ann", WEEK.before)], NOW - timedelta(days=7))
+    await outbox.enqueue([new_email("ann"), new_email("bob")], NOW)
+    await outbox.enqueue([new_email("cem")], NOW + timedelta(hours=1))
 
     assert await outbox.oldest_pending(WEEK) == NOW
-    await outbox.skip({owed("ann").id: "no_games", owed("bob").id: "no_games"}, NOW)
+    await outbox.skip({new_email("ann").id: "no_games", new_email("bob").id: "no_games"}, NOW)
     assert await outbox.oldest_pending(WEEK) == NOW + timedelta(hours=1)
     assert await outbox.oldest_pending(WEEK.before) == NOW - timedelta(days=7)
 
@@ -278,11 +292,11 @@ async def test_the_oldest_pending_mail_is_one_of_the_weeks_asked_about(outbox: O
 async def test_a_tally_does_not_look_at_the_rows_themselves(outbox: Outbox, db: Any) -> None:
     """They hold letters, and there is one of each player and week."""
     for name in ("ann", "bob"):
-        await one(outbox, name)
+        await enqueue_one(outbox, name)
     db.command("profile", 2)
     try:
-        await outbox.tally()
-        await outbox.tally(WEEK)
+        await outbox.count_by_state()
+        await outbox.count_by_state(WEEK)
     finally:
         db.command("profile", 0)
 

@@ -13,21 +13,21 @@ from pymongo import monitoring
 
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.emails.store.player_weeks import Weeks
+from chesscoach.emails.store.player_weeks import PlayerWeeks
 from chesscoach.emails.store.week_pipeline import pipeline
 from chesscoach.emails.weekly.summary import summarise
 from chesscoach.emails.weekly.values import PlayedGame, PlayerWeek
 from chesscoach.mongo.client import Document, connect
 from chesscoach.schedules import week_bounds as bounds
 from chesscoach.schedules.iso_week import Week
-from tests.emails.store.malformed_week import OddWeek
+from tests.emails.store.malformed_week import MalformedWeek
 
 WEEK, UTC_ZONE = Week(2026, 47), ZoneInfo("UTC")
-MONDAY, NEXT = bounds.bounds(WEEK, UTC_ZONE)
+MONDAY, NEXT = bounds.week_bounds(WEEK, UTC_ZONE)
 TUESDAY = MONDAY + timedelta(days=1, hours=10)
 
 
-class Commands(monitoring.CommandListener):
+class CommandRecorder(monitoring.CommandListener):
     """What the server was asked."""
 
     def __init__(self) -> None:
@@ -45,12 +45,14 @@ class Commands(monitoring.CommandListener):
 
 
 @pytest.fixture
-def commands() -> Commands:
-    return Commands()
+def commands() -> CommandRecorder:
+    return CommandRecorder()
 
 
 @pytest.fixture
-async def store(ctx: Context, settings: Settings, commands: Commands) -> AsyncIterator[Weeks]:
+async def store(
+    ctx: Context, settings: Settings, commands: CommandRecorder
+) -> AsyncIterator[PlayerWeeks]:
     """Weeks on a connection whose commands are counted; the indexes stand."""
     loop, url = asyncio.get_running_loop(), settings.process.mongo_url
     assert url is not None
@@ -58,17 +60,17 @@ async def store(ctx: Context, settings: Settings, commands: Commands) -> AsyncIt
     await client.admin.command("ping")
     commands.names.clear()
     try:
-        yield Weeks(client[settings.config.database.name])
+        yield PlayerWeeks(client[settings.config.database.name])
     finally:
         await asyncio.to_thread(client.close)
 
 
-def edges(week: Week, zone: ZoneInfo) -> tuple[datetime, datetime, datetime]:
-    return (*bounds.bounds(week.before, zone), bounds.bounds(week, zone)[1])
+def week_edges(week: Week, zone: ZoneInfo) -> tuple[datetime, datetime, datetime]:
+    return (*bounds.week_bounds(week.before, zone), bounds.week_bounds(week, zone)[1])
 
 
-def plant(db: Any, made: OddWeek) -> None:
-    for collection, rows in made.rows.items():
+def insert_documents(db: Any, made: MalformedWeek) -> None:
+    for collection, rows in made.documents.items():
         db[collection].insert_many([document for document, _ in rows])
         # Strangers' data are nobody's in the batch.
         db[collection].insert_many(
@@ -93,10 +95,10 @@ def proper_moves(document: Document) -> list[Document]:
     return moves if len(moves) >= 3 else []
 
 
-def plainly(made: OddWeek, user_id: str, start: datetime, end: datetime) -> list[Any]:
+def expected_week(made: MalformedWeek, user_id: str, start: datetime, end: datetime) -> list[Any]:
     """What was analysed between two instants: one document after another, in plain Python."""
     found = []
-    for document, at in made.of("game_analyses", user_id):
+    for document, at in made.documents_of("game_analyses", user_id):
         moves = proper_moves(document)
         if not moves or at is None or not start <= at < end:
             continue
@@ -125,7 +127,7 @@ def plainly(made: OddWeek, user_id: str, start: datetime, end: datetime) -> list
     return sorted(found, key=str)
 
 
-def as_read(week: PlayerWeek, analysed: str) -> list[Any]:
+def read_weeks(week: PlayerWeek, analysed: str) -> list[Any]:
     return sorted(
         (
             (
@@ -155,28 +157,28 @@ def as_read(week: PlayerWeek, analysed: str) -> list[Any]:
     ],
 )
 async def test_the_numbers_of_200_players_in_all_odd_forms_are_those_of_a_plain_loop(
-    store: Weeks, db: Any, commands: Commands, key: str, zone: str
+    store: PlayerWeeks, db: Any, commands: CommandRecorder, key: str, zone: str
 ) -> None:
     week, place = Week.parse(key), ZoneInfo(zone)
-    before, start, end = edges(week, place)
-    made = OddWeek((before, start, end), players=200, seed=week.year + week.number)
-    plant(db, made)
+    before, start, end = week_edges(week, place)
+    made = MalformedWeek((before, start, end), players=200, seed=week.year + week.number)
+    insert_documents(db, made)
     read = await store.read(made.user_ids, week, place)
     assert commands.names == ["aggregate"]
     assert list(read) == made.user_ids
     games, seen = 0, Counter[str]()
     for user_id, found in read.items():
-        assert as_read(found, "analysed") == plainly(made, user_id, start, end)
-        assert as_read(found, "analysed_before") == plainly(made, user_id, before, start)
+        assert read_weeks(found, "analysed") == expected_week(made, user_id, start, end)
+        assert read_weeks(found, "analysed_before") == expected_week(made, user_id, before, start)
         ended = {
             document["game_id"]: at
-            for document, at in made.of("games", user_id)
+            for document, at in made.documents_of("games", user_id)
             if at is not None and start <= at < end
         }
         assert {game.game_id: game.ended_at for game in found.played} == ended
         answers = [
             bool(document["move_correct"])
-            for document, at in made.of("reflection_results", user_id)
+            for document, at in made.documents_of("reflection_results", user_id)
             if at is not None and start <= at < end
         ]
         assert (found.reflections, found.reflections_right) == (len(answers), sum(answers))
@@ -225,27 +227,27 @@ def applications_summary(
 
 
 async def test_the_numbers_of_regular_data_are_the_applications_own_at_that_mondays_midnight(
-    store: Weeks, db: Any
+    store: PlayerWeeks, db: Any
 ) -> None:
-    made = OddWeek(edges(WEEK, UTC_ZONE), players=200, seed=7)
-    plant(db, made)
+    made = MalformedWeek(week_edges(WEEK, UTC_ZONE), players=200, seed=7)
+    insert_documents(db, made)
     read = await store.read(made.regular, WEEK, UTC_ZONE)
     assert len(read) == 20
     trends = set()
     for user_id, found in read.items():
         analyses, reflections, profiles = (
-            [document for document, _ in made.of(collection, user_id)]
+            [document for document, _ in made.documents_of(collection, user_id)]
             for collection in ("game_analyses", "reflection_results", "player_profiles")
         )
         theirs = applications_summary(analyses, reflections, NEXT)
         ours = summarise(found)
         trends.add(ours.trend)
         assert theirs == {
-            "games": ours.form.games,
-            "blunders": ours.form.blunders,
-            "mistakes": ours.form.mistakes,
-            "best": ours.form.best_moves,
-            "average": ours.form.per_game(ours.form.blunders),
+            "games": ours.accuracy.games,
+            "blunders": ours.accuracy.blunders,
+            "mistakes": ours.accuracy.mistakes,
+            "best": ours.accuracy.best_moves,
+            "average": ours.accuracy.per_game(ours.accuracy.blunders),
             "trend": ours.trend,
             "reflections": ours.reflections,
             "right": ours.reflections_right,
@@ -256,7 +258,7 @@ async def test_the_numbers_of_regular_data_are_the_applications_own_at_that_mond
 
 
 async def test_500_players_are_one_command_and_more_are_refused(
-    store: Weeks, commands: Commands
+    store: PlayerWeeks, commands: CommandRecorder
 ) -> None:
     read = await store.read([f"u{number}" for number in range(500)], WEEK, UTC_ZONE)
     assert commands.names == ["aggregate"]
@@ -267,11 +269,11 @@ async def test_500_players_are_one_command_and_more_are_refused(
     assert commands.names == ["aggregate"]
 
 
-async def test_no_collection_is_read_whole(store: Weeks, db: Any) -> None:
-    made = OddWeek(edges(WEEK, UTC_ZONE), players=20, seed=3)
-    plant(db, made)
+async def test_no_collection_is_read_whole(store: PlayerWeeks, db: Any) -> None:
+    made = MalformedWeek(week_edges(WEEK, UTC_ZONE), players=20, seed=3)
+    insert_documents(db, made)
     db.user_progress.insert_one({"user_id": "ann"})
-    stages = pipeline(made.user_ids, *edges(WEEK, UTC_ZONE))
+    stages = pipeline(made.user_ids, *week_edges(WEEK, UTC_ZONE))
     asked = {"aggregate": "games", "pipeline": stages, "cursor": {}}
     told = str(db.command("explain", asked, verbosity="queryPlanner"))
     assert told.count("IXSCAN") >= 5
@@ -281,7 +283,7 @@ async def test_no_collection_is_read_whole(store: Weeks, db: Any) -> None:
     assert "COLLSCAN" in str(db.command("explain", asked, verbosity="queryPlanner"))
 
 
-async def only_game(store: Weeks, db: Any, **fields: Any) -> PlayedGame:
+async def only_game(store: PlayerWeeks, db: Any, **fields: Any) -> PlayedGame:
     document: Document = {
         "game_id": "g",
         "user_id": "ann",
@@ -307,7 +309,7 @@ TAGS = (
 
 
 async def test_a_lichess_game_of_ours_knows_the_rating_before_it_and_its_tags_the_change(
-    store: Weeks, db: Any
+    store: PlayerWeeks, db: Any
 ) -> None:
     game = await only_game(
         store, db, ended_at=TUESDAY.isoformat(), user_rating=1500, opponent="Bob", pgn=TAGS
@@ -317,14 +319,16 @@ async def test_a_lichess_game_of_ours_knows_the_rating_before_it_and_its_tags_th
     assert game.ended_at == TUESDAY
 
 
-async def test_a_chesscom_game_of_ours_knows_the_rating_after_it(store: Weeks, db: Any) -> None:
+async def test_a_chesscom_game_of_ours_knows_the_rating_after_it(
+    store: PlayerWeeks, db: Any
+) -> None:
     game = await only_game(
         store, db, platform="chess.com", ended_at=TUESDAY, user_rating=1400, opponent="Bob"
     )
     assert (game.platform, game.rating_before, game.rating_after) == ("chess.com", None, 1400)
 
 
-async def test_an_imported_game_is_known_by_its_tags(store: Weeks, db: Any) -> None:
+async def test_an_imported_game_is_known_by_its_tags(store: PlayerWeeks, db: Any) -> None:
     game = await only_game(store, db, pgn=TAGS + "\n1. e4 *", user_color=None)
     assert (game.rating_before, game.rating_after) == (1500, 1507)
     assert (game.opponent, game.colour) == ("Bob", "black")
@@ -332,7 +336,7 @@ async def test_an_imported_game_is_known_by_its_tags(store: Weeks, db: Any) -> N
 
 
 async def test_an_imported_chesscom_game_ended_when_its_tags_say_so_and_was_rated_then(
-    store: Weeks, db: Any
+    store: PlayerWeeks, db: Any
 ) -> None:
     pgn = TAGS + '[Date "2026.11.01"]\n[EndDate "2026.11.20"]\n[EndTime "23:59:59"]\n\n1. e4 *'
     game = await only_game(store, db, platform="chess.com", pgn=pgn)
@@ -340,7 +344,7 @@ async def test_an_imported_chesscom_game_ended_when_its_tags_say_so_and_was_rate
     assert game.ended_at == datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
 
 
-async def test_a_day_without_a_time_stands_for_its_noon(store: Weeks, db: Any) -> None:
+async def test_a_day_without_a_time_stands_for_its_noon(store: PlayerWeeks, db: Any) -> None:
     game = await only_game(store, db, pgn='[Date "2026.11.19"]\n\n*')
     assert game.ended_at == datetime(2026, 11, 19, 12, tzinfo=UTC)
 
@@ -350,14 +354,14 @@ async def test_a_day_without_a_time_stands_for_its_noon(store: Weeks, db: Any) -
     [{"variant": "chess960"}, {"pgn": TAGS + '[Variant "Atomic"]\n'}, {"pgn": ""}],
 )
 async def test_a_rating_of_another_variant_or_none_is_not_told(
-    store: Weeks, db: Any, fields: Document
+    store: PlayerWeeks, db: Any, fields: Document
 ) -> None:
     game = await only_game(store, db, ended_at=TUESDAY, **{"pgn": TAGS} | fields)
     assert (game.rating_before, game.rating_after) == (None, None)
 
 
 async def test_words_that_are_not_known_are_kept_and_what_is_no_word_is_other(
-    store: Weeks, db: Any
+    store: PlayerWeeks, db: Any
 ) -> None:
     game = await only_game(
         store, db, platform="fics", time_control=[5], result="abandoned", url=None, opponent=7
@@ -368,7 +372,7 @@ async def test_words_that_are_not_known_are_kept_and_what_is_no_word_is_other(
 
 @pytest.mark.parametrize("filling", [2000, 200_000])
 async def test_tags_that_are_hostile_or_torn_cost_only_themselves(
-    store: Weeks, db: Any, filling: int
+    store: PlayerWeeks, db: Any, filling: int
 ) -> None:
     lines = (
         '[Date "????.??.??"]',
@@ -389,7 +393,7 @@ async def test_tags_that_are_hostile_or_torn_cost_only_themselves(
     )  # fmt: skip
 
 
-async def test_broken_characters_in_the_data_fail_nobody(store: Weeks, db: Any) -> None:
+async def test_broken_characters_in_the_data_fail_nobody(store: PlayerWeeks, db: Any) -> None:
     document = {
         "_id": 1,
         "game_id": "g",
@@ -409,7 +413,7 @@ async def test_broken_characters_in_the_data_fail_nobody(store: Weeks, db: Any) 
 
 
 async def test_the_game_of_an_analysis_is_found_though_it_ended_long_before(
-    store: Weeks, db: Any
+    store: PlayerWeeks, db: Any
 ) -> None:
     moves = [{"evaluation": "good"}] * 3
     engine = {"accuracy": 90, "move_evaluations": moves}
@@ -449,7 +453,7 @@ async def test_the_game_of_an_analysis_is_found_though_it_ended_long_before(
     ],
 )  # fmt: skip
 async def test_the_first_weakness_and_strength_of_the_profile_are_told(
-    store: Weeks, db: Any, profile: Document, weakness: str | None, strength: str | None
+    store: PlayerWeeks, db: Any, profile: Document, weakness: str | None, strength: str | None
 ) -> None:
     db.player_profiles.insert_one({"user_id": "ann", **profile})
     found = (await store.read(["ann"], WEEK, UTC_ZONE))["ann"]
@@ -469,13 +473,13 @@ async def test_the_first_weakness_and_strength_of_the_profile_are_told(
     ],
 )  # fmt: skip
 async def test_points_are_those_of_that_week_only(
-    store: Weeks, db: Any, progress: Document, points: int | None
+    store: PlayerWeeks, db: Any, progress: Document, points: int | None
 ) -> None:
     db.user_progress.insert_one({"user_id": "ann", **progress})
     assert (await store.read(["ann"], WEEK, UTC_ZONE))["ann"].points == points
 
 
-async def test_streaks_and_levels_are_whole_numbers_or_unknown(store: Weeks, db: Any) -> None:
+async def test_streaks_and_levels_are_whole_numbers_or_unknown(store: PlayerWeeks, db: Any) -> None:
     db.user_progress.insert_many(
         [
             {"user_id": "ann", "current_streak": 3, "longest_streak": 2**40, "level": 0},

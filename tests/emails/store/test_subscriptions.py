@@ -7,12 +7,12 @@ from chesscoach.context import Context
 
 OFF_ALONE = {"weekly_summary": False}
 OFF = {"game_analyzed": True, "weakness_alert": True, "weekly_summary": False}
-NOBODY = object()
+MISSING = object()
 
 
-def user(setting: object) -> dict[str, Any]:
+def insert_user(setting: object) -> dict[str, Any]:
     found: dict[str, Any] = {"user_id": "ann", "name": "Ann"}
-    return found if setting is NOBODY else found | {"email_notifications": setting}
+    return found if setting is MISSING else found | {"email_notifications": setting}
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def user(setting: object) -> dict[str, Any]:
         ({"weekly_summary": "yes"}, OFF_ALONE),
         ({}, OFF_ALONE),
         (True, OFF),
-        (NOBODY, OFF),
+        (MISSING, OFF),
         (None, OFF),
         ("yes", OFF_ALONE),
         (1, OFF_ALONE),
@@ -39,27 +39,27 @@ def user(setting: object) -> dict[str, Any]:
 async def test_a_kind_is_turned_off_and_the_others_stay_as_they_were_meant(
     ctx: Context, db: Any, before: object, after: object
 ) -> None:
-    db.users.insert_many([user(before), {"user_id": "bob", "email_notifications": True}])
+    db.users.insert_many([insert_user(before), {"user_id": "bob", "email_notifications": True}])
     subscriptions = ctx.store.subscriptions
 
-    assert await subscriptions.end("ann", "weekly_summary") is True
-    assert await subscriptions.end("ann", "weekly_summary") is False
+    assert await subscriptions.unsubscribe("ann", "weekly_summary") is True
+    assert await subscriptions.unsubscribe("ann", "weekly_summary") is False
 
     found = db.users.find_one({"user_id": "ann"}, {"_id": 0})
     assert found == {"user_id": "ann", "name": "Ann", "email_notifications": after}
-    assert await subscriptions.wanted(["ann", "bob"], "weekly_summary") == {"bob"}
+    assert await subscriptions.subscribed(["ann", "bob"], "weekly_summary") == {"bob"}
 
 
 @pytest.mark.parametrize("off", [False, {"weekly_summary": False, "game_analyzed": True}])
 async def test_what_is_off_already_is_left_as_it_is(ctx: Context, db: Any, off: object) -> None:
-    db.users.insert_one(user(off))
+    db.users.insert_one(insert_user(off))
 
-    assert await ctx.store.subscriptions.end("ann", "weekly_summary") is False
-    assert db.users.find_one({}, {"_id": 0}) == user(off)
+    assert await ctx.store.subscriptions.unsubscribe("ann", "weekly_summary") is False
+    assert db.users.find_one({}, {"_id": 0}) == insert_user(off)
 
 
 async def test_a_user_who_is_gone_is_not_made(ctx: Context, db: Any) -> None:
-    assert await ctx.store.subscriptions.end("ann", "weekly_summary") is None
+    assert await ctx.store.subscriptions.unsubscribe("ann", "weekly_summary") is None
     assert db.users.count_documents({}) == 0
 
 
@@ -68,9 +68,9 @@ async def test_a_setting_that_the_application_changes_meanwhile_is_not_lost(
 ) -> None:
     everything = {"game_analyzed": True, "weekly_summary": True, "weakness_alert": True}
     for _ in range(20):
-        db.users.replace_one({"user_id": "ann"}, user(everything), upsert=True)
+        db.users.replace_one({"user_id": "ann"}, insert_user(everything), upsert=True)
         await asyncio.gather(
-            ctx.store.subscriptions.end("ann", "weekly_summary"),
+            ctx.store.subscriptions.unsubscribe("ann", "weekly_summary"),
             ctx.store.database.users.update_one(
                 {"user_id": "ann"}, {"$set": {"email_notifications.game_analyzed": False}}
             ),
@@ -89,7 +89,7 @@ async def test_only_what_is_exactly_true_is_wanted(ctx: Context, db: Any) -> Non
         "off": False,
         "dict_off": {"weekly_summary": False, "game_analyzed": True},
         "other": {"game_analyzed": True},
-        "missing": NOBODY,
+        "missing": MISSING,
         "null": None,
         "text": "true",
         "one": 1,
@@ -100,9 +100,9 @@ async def test_only_what_is_exactly_true_is_wanted(ctx: Context, db: Any) -> Non
         "dict_list": {"weekly_summary": [True]},
         "not_asked": True,
     }
-    db.users.insert_many(user(value) | {"user_id": name} for name, value in settings.items())
+    db.users.insert_many(insert_user(value) | {"user_id": name} for name, value in settings.items())
     asked = [*settings, "gone"]
     asked.remove("not_asked")
 
-    assert await ctx.store.subscriptions.wanted(asked, "weekly_summary") == {"bare", "dict"}
-    assert await ctx.store.subscriptions.wanted([], "weekly_summary") == set()
+    assert await ctx.store.subscriptions.subscribed(asked, "weekly_summary") == {"bare", "dict"}
+    assert await ctx.store.subscriptions.subscribed([], "weekly_summary") == set()

@@ -13,85 +13,91 @@ import pytest
 from chesscoach.emails.transports.folder import FolderTransport, file_name
 from chesscoach.emails.transports.transport import Transport
 from chesscoach.emails.weekly.values import Message
-from tests.emails.transports.test_sendgrid_request import SENDER, UNSUBSCRIBE, mail
+from tests.emails.transports.test_sendgrid_request import SENDER, UNSUBSCRIBE, make_message
 
-AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+SENT_AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-def transport(folder: Path, **changes: Any) -> FolderTransport:
-    values: dict[str, Any] = {"sender": SENDER, "sender_name": "Chess Coach", "now": lambda: AT}
+def folder_transport(folder: Path, **changes: Any) -> FolderTransport:
+    values: dict[str, Any] = {
+        "sender": SENDER,
+        "sender_name": "Chess Coach",
+        "now": lambda: SENT_AT,
+    }
     return FolderTransport(folder, **values | changes)
 
 
-async def written(folder: Path, message: Message, **changes: Any) -> EmailMessage:
+async def read_file(folder: Path, message: Message, **changes: Any) -> EmailMessage:
     """The mail as a reader of the file sees it."""
-    delivery = await transport(folder, **changes).send(message)
+    delivery = await folder_transport(folder, **changes).send(message)
     assert (delivery.verdict, delivery.reason) == ("accepted", "")
     assert delivery.message_id is not None
     data = await asyncio.to_thread((folder / delivery.message_id).read_bytes)
     return email.message_from_bytes(data, _class=EmailMessage, policy=policy.default)
 
 
-async def names(folder: Path) -> list[str]:
+async def file_names(folder: Path) -> list[str]:
     return await asyncio.to_thread(lambda: sorted(path.name for path in folder.iterdir()))
 
 
-def body(read: EmailMessage, kind: str) -> str:
+def body_text(read: EmailMessage, kind: str) -> str:
     part = read.get_body((kind,))
     assert part is not None
     return str(part.get_content())
 
 
 async def test_a_mail_is_a_file_that_a_mail_reader_reads(tmp_path: Path) -> None:
-    read = await written(tmp_path, mail(subject="Zürich ♔", text="Grüße", html="<p>Grüße ♔</p>"))
+    read = await read_file(
+        tmp_path, make_message(subject="Zürich ♔", text="Grüße", html="<p>Grüße ♔</p>")
+    )
     assert read["From"] == f"Chess Coach <{SENDER}>"
     assert (read["To"], read["Subject"]) == ("ann@example.org", "Zürich ♔")
-    assert read["Date"].datetime == AT
+    assert read["Date"].datetime == SENT_AT
     assert {name: read[name] for name in UNSUBSCRIBE} == UNSUBSCRIBE
     assert read.get_content_type() == "multipart/alternative"
     kinds = [part.get_content_type() for part in read.iter_parts()]
     assert kinds == ["text/plain", "text/html"]
-    assert body(read, "plain").strip() == "Grüße"
-    assert body(read, "html").strip() == "<p>Grüße ♔</p>"
+    assert body_text(read, "plain").strip() == "Grüße"
+    assert body_text(read, "html").strip() == "<p>Grüße ♔</p>"
     assert read.defects == []
 
 
 async def test_written_twice_it_is_one_file_of_the_same_bytes(tmp_path: Path) -> None:
-    first = await written(tmp_path, mail())
-    second = await written(tmp_path, mail())
-    assert len(await names(tmp_path)) == 1
+    first = await read_file(tmp_path, make_message())
+    second = await read_file(tmp_path, make_message())
+    assert len(await file_names(tmp_path)) == 1
     assert first["Message-ID"] == second["Message-ID"]
     assert first.as_bytes() == second.as_bytes()
 
 
 async def test_mails_have_message_ids_of_their_own(tmp_path: Path) -> None:
-    first = await written(tmp_path, mail())
-    second = await written(tmp_path, mail(outbox_id="weekly_summary:u2:2026-W47"))
+    first = await read_file(tmp_path, make_message())
+    second = await read_file(tmp_path, make_message(outbox_id="weekly_summary:u2:2026-W47"))
     assert first["Message-ID"] != second["Message-ID"]
 
 
 async def test_a_long_link_in_a_header_stays_a_link(tmp_path: Path) -> None:
     link = f"<https://coach.example.org/u/{'x' * 300}>"
-    await written(tmp_path, mail(headers={"List-Unsubscribe": link}))
-    file = tmp_path / (await names(tmp_path))[0]
+    await read_file(tmp_path, make_message(headers={"List-Unsubscribe": link}))
+    file = tmp_path / (await file_names(tmp_path))[0]
     assert f"List-Unsubscribe: {link}" in await asyncio.to_thread(file.read_text)
 
 
 async def test_the_folder_is_made_when_it_is_needed(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     assert not await asyncio.to_thread(folder.exists)
-    await written(folder, mail())
-    assert await names(folder) == ["weekly_summary%3Au1%3A2026-W47.eml"]
+    await read_file(folder, make_message())
+    assert await file_names(folder) == ["weekly_summary%3Au1%3A2026-W47.eml"]
 
 
 async def test_without_a_sender_it_is_from_nobody(tmp_path: Path) -> None:
-    read = await written(tmp_path, mail(), sender="")
+    read = await read_file(tmp_path, make_message(), sender="")
     assert read["From"] == "Chess Coach <nobody@localhost>"
 
 
 @pytest.mark.parametrize("address", ["jörg@example.org", "a,b@example.org", "ann@exämple.org"])
 async def test_a_strange_address_is_written_as_one(address: str, tmp_path: Path) -> None:
-    read = await written(tmp_path, mail(to=address))
+    read = await read_file(tmp_path, make_message(to=address))
     assert len(read["To"].addresses) == 1
     username = read["To"].addresses[0].username  # the reader leaves bytes above ASCII undecoded
     assert username.encode("ascii", "surrogateescape").decode() == address.partition("@")[0]
@@ -101,10 +107,10 @@ async def test_a_strange_address_is_written_as_one(address: str, tmp_path: Path)
     "address", ["", "ann", "ann@", "@b", "a@b\r\nBcc: eve@example.org", "\ud800@b"]
 )
 async def test_what_is_no_address_is_refused(address: str, tmp_path: Path) -> None:
-    delivery = await transport(tmp_path).send(mail(to=address))
+    delivery = await folder_transport(tmp_path).send(make_message(to=address))
     assert delivery.verdict == "refused"
     assert "eve" not in delivery.reason
-    assert await names(tmp_path) == []
+    assert await file_names(tmp_path) == []
 
 
 async def test_a_line_break_adds_no_header(tmp_path: Path) -> None:
@@ -112,30 +118,32 @@ async def test_a_line_break_adds_no_header(tmp_path: Path) -> None:
         {"subject": "Hello\r\nBcc: eve@example.org"},
         {"headers": {"List-Unsubscribe": "<x>\nBcc: eve@example.org"}},
     ):
-        assert (await transport(tmp_path).send(mail(**changes))).verdict == "refused"
-    assert await names(tmp_path) == []
+        assert (await folder_transport(tmp_path).send(make_message(**changes))).verdict == "refused"
+    assert await file_names(tmp_path) == []
 
 
 async def test_a_folder_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
     file = tmp_path / "file"
     await asyncio.to_thread(file.write_text, "")
-    delivery = await transport(file).send(mail())
+    delivery = await folder_transport(file).send(make_message())
     assert (delivery.verdict, delivery.message_id) == ("stopped", None)
     assert "folder cannot be written" in delivery.reason
 
 
 async def test_a_mail_that_could_not_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
-    await asyncio.to_thread((tmp_path / file_name(mail().outbox_id)).mkdir)
-    assert (await transport(tmp_path).send(mail())).verdict == "stopped"
-    assert await names(tmp_path) == [file_name(mail().outbox_id)]
+    await asyncio.to_thread((tmp_path / file_name(make_message().outbox_id)).mkdir)
+    assert (await folder_transport(tmp_path).send(make_message())).verdict == "stopped"
+    assert await file_names(tmp_path) == [file_name(make_message().outbox_id)]
 
 
 async def test_many_at_a_time_are_as_many_files(tmp_path: Path) -> None:
-    out = transport(tmp_path)
+    out = folder_transport(tmp_path)
     async with asyncio.TaskGroup() as group:
         for number in range(50):
-            group.create_task(out.send(mail(outbox_id=f"weekly_summary:u{number}:2026-W47")))
-    assert len(await names(tmp_path)) == 50
+            group.create_task(
+                out.send(make_message(outbox_id=f"weekly_summary:u{number}:2026-W47"))
+            )
+    assert len(await file_names(tmp_path)) == 50
 
 
 @pytest.mark.parametrize(
@@ -161,7 +169,7 @@ def test_ids_that_begin_alike_have_names_of_their_own() -> None:
 
 
 async def test_it_says_that_nobody_is_sent_anything(tmp_path: Path) -> None:
-    out: Transport = transport(tmp_path)
+    out: Transport = folder_transport(tmp_path)
     async with out as entered:
         assert entered is out
     assert out.describe() == (

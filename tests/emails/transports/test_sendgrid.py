@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 
 from chesscoach import __version__, config, log
-from chesscoach.config import SendGrid
-from chesscoach.demo.fake_sendgrid import Fault, SendGridStandIn
+from chesscoach.config import SendGridSettings
+from chesscoach.demo.fake_sendgrid import FakeSendGrid, SendGridFault
 from chesscoach.emails.transports.sendgrid import SendGridTransport
 from chesscoach.emails.transports.transport import Transport
-from chesscoach.emails.weekly.values import Delivery
-from tests.emails.transports.test_sendgrid_request import ADDRESS, SENDER, mail
+from chesscoach.emails.weekly.values import SendResult
+from tests.emails.transports.test_sendgrid_request import ADDRESS, SENDER, make_message
 from tests.support.scripted_server import read_request, scripted_server
 
 KEY = "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -26,39 +26,39 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-async def sendgrid() -> AsyncIterator[SendGridStandIn]:
+async def sendgrid() -> AsyncIterator[FakeSendGrid]:
     """The stand-in, which knows our key."""
-    stand_in = SendGridStandIn(key=KEY)
+    stand_in = FakeSendGrid(key=KEY)
     async with stand_in.serve():
         yield stand_in
 
 
-def transport(
+def sendgrid_transport(
     url: str, *, key: str = KEY, lease_s: float = 60, **settings: Any
 ) -> SendGridTransport:
     """A transport to a URL, to be entered; its clock stands still."""
-    chosen = SendGrid(base_url=url, **({"timeout_s": 5.0} | settings))
+    chosen = SendGridSettings(base_url=url, **({"timeout_s": 5.0} | settings))
     return SendGridTransport(chosen, key, SENDER, "Chess Coach", lease_s, now=lambda: NOW)
 
 
-async def sent(url: str, message: Any = None, **changes: Any) -> Delivery:
+async def send_one(url: str, message: Any = None, **changes: Any) -> SendResult:
     """What becomes of one mail."""
-    async with transport(url, **changes) as out:
-        return await out.send(message or mail())
+    async with sendgrid_transport(url, **changes) as out:
+        return await out.send(message or make_message())
 
 
-def answering(status: int, body: bytes = b"", **headers: str) -> Any:
+def answer_server(status: int, body: bytes = b"", **headers: str) -> Any:
     """A server that answers everything so; what it was asked is in the list."""
     told = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def handler(_: web.Request) -> web.Response:
         return web.Response(status=status, body=body, headers=told)
 
-    return serving(handler)
+    return http_server(handler)
 
 
 @asynccontextmanager
-async def serving(handler: Any) -> AsyncIterator[str]:
+async def http_server(handler: Any) -> AsyncIterator[str]:
     """A server that answers by a handler; its URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
@@ -72,7 +72,7 @@ async def serving(handler: Any) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def hanging_up(replies: int) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def closing_server(replies: int) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that takes so many mails on a connection, and at the next request hangs up."""
     heads: list[bytes] = []
 
@@ -87,25 +87,25 @@ async def hanging_up(replies: int) -> AsyncIterator[tuple[str, list[bytes]]]:
         yield f"http://{address}", heads
 
 
-def errors(*listed: tuple[str, object]) -> bytes:
+def error_body(*listed: tuple[str, object]) -> bytes:
     """A body of errors in SendGrid's form."""
     return json.dumps({"errors": [{"message": m, "field": f} for m, f in listed]}).encode()
 
 
-async def test_a_202_is_accepted_under_its_message_id(sendgrid: SendGridStandIn) -> None:
-    delivery = await sent(sendgrid.url)
+async def test_a_202_is_accepted_under_its_message_id(sendgrid: FakeSendGrid) -> None:
+    delivery = await send_one(sendgrid.url)
     [taken] = sendgrid.accepted
-    assert delivery == Delivery(verdict="accepted", message_id=taken.message_id)
+    assert delivery == SendResult(verdict="accepted", message_id=taken.message_id)
     assert (taken.outbox_id, taken.to) == ("weekly_summary:u1:2026-W47", ADDRESS)
     assert sendgrid.agents == {f"chesscoach/{__version__}"}
 
 
-async def test_a_mail_in_sandbox_mode_is_rehearsed(sendgrid: SendGridStandIn) -> None:
-    assert await sent(sendgrid.url, sandbox=True) == Delivery(verdict="rehearsed")
-    assert (sendgrid.accepted, sendgrid.rehearsed) == ([], 1)
+async def test_a_mail_in_sandbox_mode_is_rehearsed(sendgrid: FakeSendGrid) -> None:
+    assert await send_one(sendgrid.url, sandbox=True) == SendResult(verdict="rehearsed")
+    assert (sendgrid.accepted, sendgrid.sandboxed) == ([], 1)
 
 
-VERDICTS: list[tuple[Fault, str, str]] = [
+VERDICTS: list[tuple[SendGridFault, str, str]] = [
     ("400", "refused", "400: the request is not valid (personalizations.0.to.0.email)"),
     ("413", "refused", "413: the mail is too large"),
     ("401", "stopped", "401: the key is not accepted"),
@@ -125,10 +125,10 @@ VERDICTS: list[tuple[Fault, str, str]] = [
 
 @pytest.mark.parametrize(("fault", "verdict", "reason"), VERDICTS)
 async def test_every_reply_has_its_verdict_after_one_request(
-    fault: Fault, verdict: str, reason: str, sendgrid: SendGridStandIn
+    fault: SendGridFault, verdict: str, reason: str, sendgrid: FakeSendGrid
 ) -> None:
     sendgrid.faults.append(fault)
-    delivery = await sent(sendgrid.url)
+    delivery = await send_one(sendgrid.url)
     assert delivery.verdict == verdict
     assert delivery.reason == reason if reason else delivery.reason.startswith("not answered (")
     assert sendgrid.requests == 1
@@ -136,10 +136,12 @@ async def test_every_reply_has_its_verdict_after_one_request(
 
 
 @pytest.mark.parametrize("fault", ["hang", "late"])
-async def test_no_reply_by_the_deadline_is_unknown(fault: Fault, sendgrid: SendGridStandIn) -> None:
+async def test_no_reply_by_the_deadline_is_unknown(
+    fault: SendGridFault, sendgrid: FakeSendGrid
+) -> None:
     sendgrid.faults.append(fault)
-    delivery = await sent(sendgrid.url, timeout_s=0.5)
-    assert delivery == Delivery(verdict="unknown", reason="not answered in time (TimeoutError)")
+    delivery = await send_one(sendgrid.url, timeout_s=0.5)
+    assert delivery == SendResult(verdict="unknown", reason="not answered in time (TimeoutError)")
     assert sendgrid.requests == 1
     assert len(sendgrid.accepted) == (fault == "late")
 
@@ -148,68 +150,68 @@ async def test_no_reply_by_the_deadline_is_unknown(fault: Fault, sendgrid: SendG
 def test_the_deadline_is_below_a_third_of_the_lease(
     timeout_s: float, lease_s: float, due: float
 ) -> None:
-    out = transport("http://127.0.0.1", timeout_s=timeout_s, lease_s=lease_s)
+    out = sendgrid_transport("http://127.0.0.1", timeout_s=timeout_s, lease_s=lease_s)
     assert out.deadline_s == pytest.approx(due)
     assert out.deadline_s < lease_s / 3
 
 
 async def test_the_deadline_counts_the_wait_for_a_free_connection(
-    sendgrid: SendGridStandIn,
+    sendgrid: FakeSendGrid,
 ) -> None:
     sendgrid.faults.append("hang")
     async with (
-        transport(sendgrid.url, in_flight=1, timeout_s=9) as out,
+        sendgrid_transport(sendgrid.url, in_flight=1, timeout_s=9) as out,
         asyncio.TaskGroup() as group,
     ):
-        holder = group.create_task(out.send(mail()))
+        holder = group.create_task(out.send(make_message()))
         async with asyncio.timeout(10):
             while not sendgrid.in_flight:
                 await asyncio.sleep(0.01)
         out.deadline_s = 0.2
-        waiting = await out.send(mail())
+        waiting = await out.send(make_message())
         assert not holder.done()
         holder.cancel()
-    assert waiting == Delivery(verdict="not_sent", reason="no connection (TimeoutError)")
+    assert waiting == SendResult(verdict="not_sent", reason="no connection (TimeoutError)")
     assert sendgrid.requests == 1
 
 
 async def test_where_nobody_listens_nothing_is_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    delivery = await sent(f"http://127.0.0.1:{port}")
+    delivery = await send_one(f"http://127.0.0.1:{port}")
     assert (delivery.verdict, "no connection" in delivery.reason) == ("not_sent", True)
 
 
 async def test_a_host_without_an_address_is_sent_nothing() -> None:
-    assert (await sent("http://sendgrid.invalid")).verdict == "not_sent"
+    assert (await send_one("http://sendgrid.invalid")).verdict == "not_sent"
 
 
-async def test_a_server_that_speaks_no_tls_is_sent_nothing(sendgrid: SendGridStandIn) -> None:
-    delivery = await sent(sendgrid.url.replace("http:", "https:"))
+async def test_a_server_that_speaks_no_tls_is_sent_nothing(sendgrid: FakeSendGrid) -> None:
+    delivery = await send_one(sendgrid.url.replace("http:", "https:"))
     assert (delivery.verdict, sendgrid.requests) == ("not_sent", 0)
 
 
 async def test_a_post_on_a_kept_connection_that_hangs_up_is_not_repeated() -> None:
-    async with hanging_up(replies=1) as (url, heads), transport(url) as out:
-        verdicts = [(await out.send(mail())).verdict for _ in range(2)]
+    async with closing_server(replies=1) as (url, heads), sendgrid_transport(url) as out:
+        verdicts = [(await out.send(make_message())).verdict for _ in range(2)]
         assert verdicts == ["accepted", "unknown"]
         assert len(heads) == 2
 
 
 async def test_a_connection_that_was_closed_meanwhile_is_replaced(
-    sendgrid: SendGridStandIn,
+    sendgrid: FakeSendGrid,
 ) -> None:
     sendgrid.faults.extend([None, "lost", None])
-    async with transport(sendgrid.url, in_flight=1) as out:
-        verdicts = [(await out.send(mail())).verdict for _ in range(3)]
+    async with sendgrid_transport(sendgrid.url, in_flight=1) as out:
+        verdicts = [(await out.send(make_message())).verdict for _ in range(3)]
     assert verdicts == ["accepted", "unknown", "accepted"]
     assert sendgrid.requests == 3
 
 
-async def test_whoever_is_cancelled_hears_of_it(sendgrid: SendGridStandIn) -> None:
+async def test_whoever_is_cancelled_hears_of_it(sendgrid: FakeSendGrid) -> None:
     sendgrid.faults.append("hang")
-    async with transport(sendgrid.url) as out:
-        task = asyncio.create_task(out.send(mail()))
+    async with sendgrid_transport(sendgrid.url) as out:
+        task = asyncio.create_task(out.send(make_message()))
         async with asyncio.timeout(5):
             while not sendgrid.in_flight:
                 await asyncio.sleep(0.001)
@@ -218,19 +220,19 @@ async def test_whoever_is_cancelled_hears_of_it(sendgrid: SendGridStandIn) -> No
             await task
 
 
-async def test_no_more_are_in_flight_than_allowed(sendgrid: SendGridStandIn) -> None:
+async def test_no_more_are_in_flight_than_allowed(sendgrid: FakeSendGrid) -> None:
     sendgrid.delay_s = 0.03
-    async with transport(sendgrid.url, in_flight=5) as out:
-        mails = [mail(outbox_id=f"weekly_summary:u{n}:2026-W47") for n in range(60)]
+    async with sendgrid_transport(sendgrid.url, in_flight=5) as out:
+        mails = [make_message(outbox_id=f"weekly_summary:u{n}:2026-W47") for n in range(60)]
         deliveries = await asyncio.gather(*(out.send(one) for one in mails))
     assert {one.verdict for one in deliveries} == {"accepted"}
-    assert sendgrid.most_in_flight == 5
+    assert sendgrid.max_in_flight == 5
     assert len({one.outbox_id for one in sendgrid.accepted}) == 60
 
 
-async def test_a_429_says_how_long_to_wait(sendgrid: SendGridStandIn) -> None:
+async def test_a_429_says_how_long_to_wait(sendgrid: FakeSendGrid) -> None:
     sendgrid.faults.append("429")
-    delivery = await sent(sendgrid.url)
+    delivery = await send_one(sendgrid.url)
     assert (delivery.verdict, sendgrid.requests) == ("throttled", 1)
 
 
@@ -254,20 +256,20 @@ WAITS: list[tuple[dict[str, str], float]] = [
 
 @pytest.mark.parametrize(("headers", "wait_s"), WAITS)
 async def test_a_wait_has_sane_bounds(headers: dict[str, str], wait_s: float) -> None:
-    async with answering(429, b"", **headers) as url:
-        delivery = await sent(url)
+    async with answer_server(429, b"", **headers) as url:
+        delivery = await send_one(url)
     assert (delivery.verdict, delivery.wait_s) == ("throttled", wait_s)
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 429])
 @pytest.mark.parametrize(
-    "body", [errors(("MAXIMUM credits Exceeded", None)), b"<p>Maximum credits exceeded</p>"]
+    "body", [error_body(("MAXIMUM credits Exceeded", None)), b"<p>Maximum credits exceeded</p>"]
 )
 async def test_credits_that_are_used_up_stop_everything(status: int, body: bytes) -> None:
-    async with answering(status, body) as url:
-        delivery = await sent(url)
+    async with answer_server(status, body) as url:
+        delivery = await send_one(url)
     reason = f"{status}: the account's credits are used up"
-    assert delivery == Delivery(verdict="stopped", reason=reason)
+    assert delivery == SendResult(verdict="stopped", reason=reason)
 
 
 BODIES = [
@@ -279,15 +281,15 @@ BODIES = [
     b'{"errors": [1, null, {"field": 5}]}',
     b"[" * 60_000,
     b"x" * 200_000,
-    errors((f"not valid: {ADDRESS}", ADDRESS), (KEY, KEY), ("", f"content.{ADDRESS}")),
+    error_body((f"not valid: {ADDRESS}", ADDRESS), (KEY, KEY), ("", f"content.{ADDRESS}")),
 ]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 @pytest.mark.parametrize("status", [400, 404, 408, 413, 422])
 async def test_whatever_a_refusal_says_it_is_not_quoted(status: int, body: bytes) -> None:
-    async with answering(status, body) as url:
-        delivery = await sent(url)
+    async with answer_server(status, body) as url:
+        delivery = await send_one(url)
     assert delivery.verdict != "accepted"
     assert delivery.reason.startswith(f"{status}: ")
     assert len(delivery.reason) < 200
@@ -296,22 +298,22 @@ async def test_whatever_a_refusal_says_it_is_not_quoted(status: int, body: bytes
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 406, 415])
 async def test_what_cannot_be_the_mails_own_fault_stops_everything(status: int) -> None:
-    async with answering(status, errors(("no", "subject"))) as url:
-        delivery = await sent(url)
+    async with answer_server(status, error_body(("no", "subject"))) as url:
+        delivery = await send_one(url)
     assert delivery.verdict == "stopped"
     assert delivery.reason.startswith(f"{status}: ")
 
 
 async def test_a_request_that_arrived_too_late_is_made_again_soon() -> None:
-    async with answering(408, b"") as url:
-        delivery = await sent(url)
+    async with answer_server(408, b"") as url:
+        delivery = await send_one(url)
     assert (delivery.verdict, delivery.wait_s) == ("throttled", 2)
 
 
 async def test_a_refusal_names_the_fields_that_the_schema_knows() -> None:
     listed = ["from.email", "subject", "from.email", "personalizations.0.headers.X-Eve", None]
-    async with answering(400, errors(*(("wrong", field) for field in listed))) as url:
-        delivery = await sent(url)
+    async with answer_server(400, error_body(*(("wrong", field) for field in listed))) as url:
+        delivery = await send_one(url)
     assert delivery.reason.endswith("(from.email, subject, personalizations.0.headers)")
 
 
@@ -325,16 +327,16 @@ async def test_a_reply_that_breaks_off_counts_by_its_status(status: int, verdict
         request.transport.abort()
         return response
 
-    async with serving(handler) as url:
-        assert (await sent(url)).verdict == verdict
+    async with http_server(handler) as url:
+        assert (await send_one(url)).verdict == verdict
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(202, "accepted"), (400, "refused")])
 async def test_a_reply_that_cannot_be_unpacked_counts_by_its_status(
     status: int, verdict: str
 ) -> None:
-    async with answering(status, b"no gzip", Content_Encoding="gzip") as url:
-        assert (await sent(url)).verdict == verdict
+    async with answer_server(status, b"no gzip", Content_Encoding="gzip") as url:
+        assert (await send_one(url)).verdict == verdict
 
 
 async def test_a_redirect_takes_our_key_nowhere() -> None:
@@ -344,64 +346,64 @@ async def test_a_redirect_takes_our_key_nowhere() -> None:
         asked.append(request.path)
         return web.Response(status=307, headers={"Location": "/elsewhere"})
 
-    async with serving(handler) as url:
-        assert (await sent(url)).verdict == "stopped"
+    async with http_server(handler) as url:
+        assert (await send_one(url)).verdict == "stopped"
     assert asked == ["/v3/mail/send"]
 
 
 @pytest.mark.parametrize("key", ["SG.a\r\nX-Eve: 1", "SG.ä", "SG.a\n"])
 async def test_a_key_that_cannot_stand_in_a_header_stops_everything(
-    key: str, sendgrid: SendGridStandIn
+    key: str, sendgrid: FakeSendGrid
 ) -> None:
-    delivery = await sent(sendgrid.url, key=key)
-    assert delivery == Delivery(verdict="stopped", reason="the key cannot stand in a header")
+    delivery = await send_one(sendgrid.url, key=key)
+    assert delivery == SendResult(verdict="stopped", reason="the key cannot stand in a header")
     assert sendgrid.requests == 0
 
 
 async def test_credentials_in_base_url_stop_everything_and_are_not_shown(
-    sendgrid: SendGridStandIn,
+    sendgrid: FakeSendGrid,
 ) -> None:
     url = sendgrid.url.replace("//", "//eve:hunter2@")
-    delivery = await sent(url)
+    delivery = await send_one(url)
     assert delivery.verdict == "stopped"
-    assert "hunter2" not in delivery.reason + transport(url).describe()
+    assert "hunter2" not in delivery.reason + sendgrid_transport(url).describe()
     assert sendgrid.requests == 0
 
 
 async def test_a_base_url_that_cannot_be_asked_stops_everything() -> None:
-    async with transport("https://sendgrid.invalid:99999") as out:
+    async with sendgrid_transport("https://sendgrid.invalid:99999") as out:
         assert out.describe() == "SendGrid at a base_url that cannot be asked"
-        assert (await out.send(mail())).verdict == "stopped"
+        assert (await out.send(make_message())).verdict == "stopped"
 
 
-async def test_content_that_begins_like_a_key_is_refused(sendgrid: SendGridStandIn) -> None:
-    delivery = await sent(sendgrid.url, mail(text=KEY))
+async def test_content_that_begins_like_a_key_is_refused(sendgrid: FakeSendGrid) -> None:
+    delivery = await send_one(sendgrid.url, make_message(text=KEY))
     assert (delivery.verdict, sendgrid.requests) == ("refused", 0)
     assert KEY not in delivery.reason
 
 
-async def test_text_that_is_not_unicode_is_refused(sendgrid: SendGridStandIn) -> None:
-    delivery = await sent(sendgrid.url, mail(subject="\ud800"))
-    assert delivery == Delivery(verdict="refused", reason="its text is not Unicode")
+async def test_text_that_is_not_unicode_is_refused(sendgrid: FakeSendGrid) -> None:
+    delivery = await send_one(sendgrid.url, make_message(subject="\ud800"))
+    assert delivery == SendResult(verdict="refused", reason="its text is not Unicode")
     assert sendgrid.requests == 0
 
 
 async def test_neither_key_nor_address_is_logged(
-    sendgrid: SendGridStandIn, capsys: pytest.CaptureFixture[str]
+    sendgrid: FakeSendGrid, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log.configure(config.Log(level="debug", format="json"))
+    log.configure(config.LogSettings(level="debug", format="json"))
     sendgrid.faults.extend(fault for fault, *_ in VERDICTS)
-    async with transport(sendgrid.url) as out:
-        deliveries = [await out.send(mail()) for _ in VERDICTS]
+    async with sendgrid_transport(sendgrid.url) as out:
+        deliveries = [await out.send(make_message()) for _ in VERDICTS]
         told = " ".join([repr(deliveries), repr(out), out.describe(), *capsys.readouterr()])
     assert KEY not in told
     assert ADDRESS not in told
 
 
 def test_it_says_where_mail_goes() -> None:
-    out: Transport = transport("https://api.sendgrid.com")
+    out: Transport = sendgrid_transport("https://api.sendgrid.com")
     assert out.describe() == "SendGrid at https://api.sendgrid.com"
     assert not out.repeatable
     assert out.in_flight == 20
-    rehearsing = transport("https://api.sendgrid.com", sandbox=True)
+    rehearsing = sendgrid_transport("https://api.sendgrid.com", sandbox=True)
     assert rehearsing.describe().endswith(", sandbox: nobody is sent anything")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from chesscoach.demo.fake_sendgrid.validation import complaints
-from chesscoach.emails.transports.sendgrid_request import payload
+from chesscoach.demo.fake_sendgrid.validation import field_errors
+from chesscoach.emails.transports.sendgrid_request import request_body
 from chesscoach.emails.weekly.values import Message
 
 # Read here, for reading a file would block a test's loop.
@@ -24,7 +24,7 @@ UNSUBSCRIBE = {
 }
 
 
-def mail(**changes: Any) -> Message:
+def make_message(**changes: Any) -> Message:
     """A weekly mail to Ann."""
     values: dict[str, Any] = {
         "outbox_id": "weekly_summary:u1:2026-W47",
@@ -37,36 +37,36 @@ def mail(**changes: Any) -> Message:
     return Message(**values | changes)
 
 
-def built(message: Message | None = None, *, sandbox: bool = False) -> dict[str, Any]:
-    return payload(message or mail(), SENDER, "Chess Coach", sandbox=sandbox)
+def build_body(message: Message | None = None, *, sandbox: bool = False) -> dict[str, Any]:
+    return request_body(message or make_message(), SENDER, "Chess Coach", sandbox=sandbox)
 
 
-def faults(body: object) -> list[str]:
+def schema_errors(body: object) -> list[str]:
     """What the published schema has against a body."""
     return [f"{error.json_path}: {error.message}" for error in SCHEMA.iter_errors(body)]
 
 
 def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(PUBLISHED)
-    assert faults({"personalizations": [{"to": [{"name": "Ann"}]}]})
+    assert schema_errors({"personalizations": [{"to": [{"name": "Ann"}]}]})
 
 
 @pytest.mark.parametrize("sandbox", [False, True])
 def test_a_payload_passes_the_published_schema(sandbox: bool) -> None:
-    body = json.loads(json.dumps(built(sandbox=sandbox)))
-    assert faults(body) == []
-    assert complaints(body) == []
+    body = json.loads(json.dumps(build_body(sandbox=sandbox)))
+    assert schema_errors(body) == []
+    assert field_errors(body) == []
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
 def test_whatever_is_written_passes_the_published_schema(
     subject: str, text: str, html: str
 ) -> None:
-    assert faults(built(mail(subject=subject, text=text, html=html))) == []
+    assert schema_errors(build_body(make_message(subject=subject, text=text, html=html))) == []
 
 
 def test_a_payload_is_this_and_nothing_else() -> None:
-    assert built() == {
+    assert build_body() == {
         "personalizations": [
             {
                 "to": [{"email": ADDRESS}],
@@ -90,16 +90,16 @@ def test_a_payload_is_this_and_nothing_else() -> None:
 
 
 def test_the_headers_keep_their_order() -> None:
-    assert list(built()["personalizations"][0]["headers"]) == list(UNSUBSCRIBE)
+    assert list(build_body()["personalizations"][0]["headers"]) == list(UNSUBSCRIBE)
 
 
 def test_sandbox_mode_is_asked_for_where_it_is_wanted_alone() -> None:
-    assert built(sandbox=True)["mail_settings"] == {"sandbox_mode": {"enable": True}}
-    assert "mail_settings" not in built()
+    assert build_body(sandbox=True)["mail_settings"] == {"sandbox_mode": {"enable": True}}
+    assert "mail_settings" not in build_body()
 
 
 def test_the_address_stands_in_one_place() -> None:
-    assert json.dumps(built()).count(ADDRESS) == 1
+    assert json.dumps(build_body()).count(ADDRESS) == 1
 
 
 @pytest.mark.parametrize(
@@ -107,19 +107,19 @@ def test_the_address_stands_in_one_place() -> None:
     ["a,b@example.org", "Ann <ann@example.org>", "ann@example.org, bob@example.org", "no address"],
 )
 def test_an_address_is_taken_as_it_is(address: str) -> None:
-    assert built(mail(to=address))["personalizations"][0]["to"] == [{"email": address}]
+    assert build_body(make_message(to=address))["personalizations"][0]["to"] == [{"email": address}]
 
 
 def test_an_id_of_no_kind_makes_no_category() -> None:
-    assert "categories" not in built(mail(outbox_id="ann"))
+    assert "categories" not in build_body(make_message(outbox_id="ann"))
 
 
 def test_a_sender_without_a_name_has_none() -> None:
-    assert payload(mail(), SENDER, "", sandbox=False)["from"] == {"email": SENDER}
+    assert request_body(make_message(), SENDER, "", sandbox=False)["from"] == {"email": SENDER}
 
 
 @pytest.mark.parametrize("body", ["text", "html"])
 def test_content_that_begins_like_a_key_is_a_plain_error(body: str) -> None:
     with pytest.raises(ValueError, match="begins like a key") as caught:
-        built(mail(**{body: "SG.abc.def and more"}))
+        build_body(make_message(**{body: "SG.abc.def and more"}))
     assert "abc" not in str(caught.value)

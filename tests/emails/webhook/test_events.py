@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 
-from chesscoach.emails.webhook.events import Event, read
+from chesscoach.emails.webhook.events import WebhookEvent, parse_batch
 from tests.conftest import NOON
-from tests.support.webhook_signing import batch, event
+from tests.support.webhook_signing import event_payload, request_body
 
 
-def events(*told: object) -> tuple[Event, ...]:
-    found = read(batch(*told))
+def parse_events(*told: object) -> tuple[WebhookEvent, ...]:
+    found = parse_batch(request_body(*told))
     assert found is not None
     return found.events
 
@@ -16,44 +16,47 @@ def events(*told: object) -> tuple[Event, ...]:
 @pytest.mark.parametrize(
     ("told", "reason"),
     [
-        (event("bounce", "e", type="bounce", reason="550 unknown user"), "bounce"),
-        (event("bounce", "e", type="bounce", bounce_classification="Invalid Address"), "bounce"),
-        (event("bounce", "e", type="bounce", bounce_classification=None), "bounce"),
-        (event("spamreport", "e"), "spam_report"),
-        (event("unsubscribe", "e"), "unsubscribe"),
-        (event("group_unsubscribe", "e", asm_group_id=7), "unsubscribe"),
-        (event("dropped", "e", reason="Bounced Address"), "drop"),
-        (event("dropped", "e", reason="Spam Reporting Address"), "drop"),
-        (event("dropped", "e", reason="Unsubscribed Address"), "drop"),
-        (event("dropped", "e", reason="Invalid"), "drop"),
-        (event("bounce", "e", type="blocked"), None),
-        (event("bounce", "e"), None),
-        (event("bounce", "e", type="bounce", bounce_classification="Technical"), None),
-        (event("bounce", "e", type="bounce", bounce_classification="content "), None),
-        (event("dropped", "e", reason="Invalid SMTPAPI header"), None),
-        (event("dropped", "e", reason="Spam Content (if spam checker app enabled)"), None),
-        (event("dropped", "e", reason="Recipient List over Package Quota"), None),
-        (event("dropped", "e"), None),
-        (event("dropped", "e", reason=["Bounced Address"]), None),
-        (event("deferred", "e"), None),
-        (event("delivered", "e"), None),
-        (event("group_resubscribe", "e"), None),
-        (event("something new", "e"), None),
+        (event_payload("bounce", "e", type="bounce", reason="550 unknown user"), "bounce"),
+        (
+            event_payload("bounce", "e", type="bounce", bounce_classification="Invalid Address"),
+            "bounce",
+        ),
+        (event_payload("bounce", "e", type="bounce", bounce_classification=None), "bounce"),
+        (event_payload("spamreport", "e"), "spam_report"),
+        (event_payload("unsubscribe", "e"), "unsubscribe"),
+        (event_payload("group_unsubscribe", "e", asm_group_id=7), "unsubscribe"),
+        (event_payload("dropped", "e", reason="Bounced Address"), "drop"),
+        (event_payload("dropped", "e", reason="Spam Reporting Address"), "drop"),
+        (event_payload("dropped", "e", reason="Unsubscribed Address"), "drop"),
+        (event_payload("dropped", "e", reason="Invalid"), "drop"),
+        (event_payload("bounce", "e", type="blocked"), None),
+        (event_payload("bounce", "e"), None),
+        (event_payload("bounce", "e", type="bounce", bounce_classification="Technical"), None),
+        (event_payload("bounce", "e", type="bounce", bounce_classification="content "), None),
+        (event_payload("dropped", "e", reason="Invalid SMTPAPI header"), None),
+        (event_payload("dropped", "e", reason="Spam Content (if spam checker app enabled)"), None),
+        (event_payload("dropped", "e", reason="Recipient List over Package Quota"), None),
+        (event_payload("dropped", "e"), None),
+        (event_payload("dropped", "e", reason=["Bounced Address"]), None),
+        (event_payload("deferred", "e"), None),
+        (event_payload("delivered", "e"), None),
+        (event_payload("group_resubscribe", "e"), None),
+        (event_payload("something new", "e"), None),
     ],
 )
 def test_an_address_is_suppressed_for_what_is_its_own_fault_alone(
     told: dict[str, Any], reason: str | None
 ) -> None:
-    (found,) = events(told)
+    (found,) = parse_events(told)
 
     assert (found.suppression and found.suppression.reason) == reason
 
 
 def test_what_is_read_is_what_was_told() -> None:
-    told = event("dropped", "e", outbox_id=" one ", reason="Bounced Address", useragent="x")
+    told = event_payload("dropped", "e", outbox_id=" one ", reason="Bounced Address", useragent="x")
 
-    assert events(told) == (
-        Event(
+    assert parse_events(told) == (
+        WebhookEvent(
             id="e",
             kind="dropped",
             at=NOON,
@@ -66,7 +69,9 @@ def test_what_is_read_is_what_was_told() -> None:
 
 @pytest.mark.parametrize("email", ["", None, 7, "nobody", "x" * 400 + "@example.org"])
 def test_without_an_address_nothing_is_suppressed_and_the_mail_is_heard_of(email: object) -> None:
-    (found,) = events(event("bounce", "e", type="bounce", email=email, outbox_id="one"))
+    (found,) = parse_events(
+        event_payload("bounce", "e", type="bounce", email=email, outbox_id="one")
+    )
 
     assert (found.suppression, found.outbox_id) == (None, "one")
 
@@ -74,17 +79,17 @@ def test_without_an_address_nothing_is_suppressed_and_the_mail_is_heard_of(email
 @pytest.mark.parametrize(
     "garbage",
     [
-        *(None, 7, "bounce", [], {}, {"event": "bounce"}, [event("bounce", "e")]),
-        *(event("bounce", ""), event("bounce", "x" * 301), event("", "e")),
-        event("bounce", "e") | {"event": 7},
-        event("bounce", "e") | {"timestamp": "yesterday"},
-        event("bounce", "e") | {"timestamp": -1},
-        event("bounce", "e") | {"timestamp": 10**15},
-        event("bounce", "e") | {"sg_event_id": {"$ne": 1}},
+        *(None, 7, "bounce", [], {}, {"event": "bounce"}, [event_payload("bounce", "e")]),
+        *(event_payload("bounce", ""), event_payload("bounce", "x" * 301), event_payload("", "e")),
+        event_payload("bounce", "e") | {"event": 7},
+        event_payload("bounce", "e") | {"timestamp": "yesterday"},
+        event_payload("bounce", "e") | {"timestamp": -1},
+        event_payload("bounce", "e") | {"timestamp": 10**15},
+        event_payload("bounce", "e") | {"sg_event_id": {"$ne": 1}},
     ],
 )
 def test_an_element_that_is_no_event_is_left_out_and_counted(garbage: object) -> None:
-    found = read(batch(garbage, event("open", "good"), garbage))
+    found = parse_batch(request_body(garbage, event_payload("open", "good"), garbage))
 
     assert found is not None
     assert [each.id for each in found.events] == ["good"]
@@ -92,7 +97,11 @@ def test_an_element_that_is_no_event_is_left_out_and_counted(garbage: object) ->
 
 
 def test_an_event_that_comes_twice_in_a_batch_is_one() -> None:
-    found = read(batch(event("open", "a"), event("open", "b"), event("open", "a")))
+    found = parse_batch(
+        request_body(
+            event_payload("open", "a"), event_payload("open", "b"), event_payload("open", "a")
+        )
+    )
 
     assert found is not None
     assert ([each.id for each in found.events], found.repeated) == (["a", "b"], 1)

@@ -6,12 +6,12 @@ import pytest
 from chesscoach.emails.weekly.summary import summarise
 from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek, Swing
 from chesscoach.schedules.iso_week import Week
-from chesscoach.sources.game import Colour, Result
+from chesscoach.sources.game import Colour, GameResult
 
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 
 
-def played(hour: int, **changes: Any) -> PlayedGame:
+def played_game(hour: int, **changes: Any) -> PlayedGame:
     fields: dict[str, Any] = {
         "game_id": f"g{hour}",
         "platform": "lichess",
@@ -23,7 +23,7 @@ def played(hour: int, **changes: Any) -> PlayedGame:
     return PlayedGame(**fields | changes)
 
 
-def analysed(hour: int, **changes: Any) -> AnalysedGame:
+def analysed_game(hour: int, **changes: Any) -> AnalysedGame:
     fields: dict[str, Any] = {
         "game_id": f"g{hour}",
         "analysed_at": MONDAY + timedelta(hours=hour),
@@ -35,18 +35,22 @@ def analysed(hour: int, **changes: Any) -> AnalysedGame:
     return AnalysedGame(**fields | changes)
 
 
-def week(**fields: Any) -> PlayerWeek:
+def player_week(**fields: Any) -> PlayerWeek:
     return PlayerWeek(user_id="ann", week=Week(2026, 47), **fields)
 
 
-def blunders(*counts: int) -> tuple[AnalysedGame, ...]:
-    return tuple(analysed(hour, blunders=count) for hour, count in enumerate(counts))
+def games_with_blunders(*counts: int) -> tuple[AnalysedGame, ...]:
+    return tuple(analysed_game(hour, blunders=count) for hour, count in enumerate(counts))
 
 
 def test_a_week_without_anything_is_empty_and_nobody_is_told_off_for_it() -> None:
-    summary = summarise(week())
-    assert summary.empty
-    assert (summary.tallies, summary.form.games, summary.form.accuracy) == ((), 0, None)
+    summary = summarise(player_week())
+    assert summary.is_empty
+    assert (summary.results_by_speed, summary.accuracy.games, summary.accuracy.accuracy) == (
+        (),
+        0,
+        None,
+    )
     assert (summary.best_game, summary.critical, summary.trend) == (None, None, "stable")
 
 
@@ -64,22 +68,24 @@ def test_a_week_without_anything_is_empty_and_nobody_is_told_off_for_it() -> Non
     ],
 )
 def test_a_game_is_won_drawn_or_lost_by_the_players_colour_and_played_in_any_case(
-    result: Result, colour: Colour | None, won: int, drawn: int, lost: int
+    result: GameResult, colour: Colour | None, won: int, drawn: int, lost: int
 ) -> None:
-    (tally,) = summarise(week(played=(played(1, result=result, colour=colour),))).tallies
+    (tally,) = summarise(
+        player_week(played=(played_game(1, result=result, colour=colour),))
+    ).results_by_speed
     assert (tally.played, tally.won, tally.drawn, tally.lost) == (1, won, drawn, lost)
 
 
 def test_games_are_told_by_platform_and_speed_the_most_played_first() -> None:
     games = (
-        played(1, platform="chess.com", speed="rapid"),
-        played(2, speed="bullet"),
-        played(3, platform="chess.com"),
-        played(4),
-        played(5, speed="bullet"),
+        played_game(1, platform="chess.com", speed="rapid"),
+        played_game(2, speed="bullet"),
+        played_game(3, platform="chess.com"),
+        played_game(4),
+        played_game(5, speed="bullet"),
     )
-    summary = summarise(week(played=games))
-    assert [(tally.platform, tally.speed, tally.played) for tally in summary.tallies] == [
+    summary = summarise(player_week(played=games))
+    assert [(tally.platform, tally.speed, tally.played) for tally in summary.results_by_speed] == [
         ("lichess", "bullet", 2),
         ("chess.com", "blitz", 1),
         ("chess.com", "rapid", 1),
@@ -90,17 +96,17 @@ def test_games_are_told_by_platform_and_speed_the_most_played_first() -> None:
 
 def test_ratings_are_the_first_known_of_the_week_and_the_last_in_the_order_of_the_games() -> None:
     lichess = (
-        played(9, rating_before=1520),
-        played(1),
-        played(2, rating_before=1500, rating_after=1507),
+        played_game(9, rating_before=1520),
+        played_game(1),
+        played_game(2, rating_before=1500, rating_after=1507),
     )
     chesscom = tuple(
-        played(hour, platform="chess.com", rating_after=rating)
+        played_game(hour, platform="chess.com", rating_after=rating)
         for hour, rating in ((3, 1410), (2, 1400), (4, None))
     )
-    summary = summarise(week(played=(*lichess, *chesscom, played(5, speed="rapid"))))
+    summary = summarise(player_week(played=(*lichess, *chesscom, played_game(5, speed="rapid"))))
     assert [
-        (tally.platform, tally.rating_start, tally.rating_end) for tally in summary.tallies
+        (tally.platform, tally.rating_start, tally.rating_end) for tally in summary.results_by_speed
     ] == [
         ("chess.com", 1400, 1410),
         ("lichess", 1500, 1520),
@@ -110,20 +116,20 @@ def test_ratings_are_the_first_known_of_the_week_and_the_last_in_the_order_of_th
 
 def test_a_form_is_the_mean_accuracy_and_the_sum_of_the_counts() -> None:
     summary = summarise(
-        week(
+        player_week(
             analysed=(
-                analysed(1, accuracy=70.0, blunders=1, mistakes=2, best_moves=3),
-                analysed(2, accuracy=91.0, blunders=2, mistakes=0, best_moves=8),
+                analysed_game(1, accuracy=70.0, blunders=1, mistakes=2, best_moves=3),
+                analysed_game(2, accuracy=91.0, blunders=2, mistakes=0, best_moves=8),
             ),
-            analysed_before=(analysed(-1, accuracy=60.0, blunders=4, mistakes=1),),
+            analysed_before=(analysed_game(-1, accuracy=60.0, blunders=4, mistakes=1),),
         )
     )
-    form, before = summary.form, summary.before
+    form, before = summary.accuracy, summary.before
     assert (form.games, form.accuracy) == (2, 80.5)
     assert (form.blunders, form.mistakes, form.best_moves) == (3, 2, 11)
     assert form.per_game(form.blunders) == 1.5
     assert (before.games, before.accuracy, before.blunders) == (1, 60.0, 4)
-    assert not summary.empty
+    assert not summary.is_empty
 
 
 @pytest.mark.parametrize(
@@ -145,34 +151,40 @@ def test_a_form_is_the_mean_accuracy_and_the_sum_of_the_counts() -> None:
 def test_the_trend_is_that_of_blunders_per_game(
     now: tuple[int, ...], then: tuple[int, ...], trend: str
 ) -> None:
-    found = week(analysed=blunders(*now), analysed_before=blunders(*then))
+    found = player_week(
+        analysed=games_with_blunders(*now), analysed_before=games_with_blunders(*then)
+    )
     assert summarise(found).trend == trend
 
 
 def test_the_best_game_is_the_most_accurate_and_of_equals_the_later() -> None:
-    games = (analysed(3, accuracy=90.0), analysed(5, accuracy=95.5), analysed(4, accuracy=95.5))
-    best = summarise(week(analysed=games)).best_game
+    games = (
+        analysed_game(3, accuracy=90.0),
+        analysed_game(5, accuracy=95.5),
+        analysed_game(4, accuracy=95.5),
+    )
+    best = summarise(player_week(analysed=games)).best_game
     assert best is not None
     assert (best.game_id, best.accuracy) == ("g5", 95.5)
 
 
 def test_the_critical_moment_is_the_largest_swing_wherever_it_was() -> None:
-    game = played(2)
+    game = played_game(2)
     games = (
-        analysed(1, swing=Swing(cp_loss=300.0)),
-        analysed(2, swing=Swing(cp_loss=910.0, move_number=17, move="Qxb7"), game=game),
-        analysed(3, swing=Swing(cp_loss=910.0), analysed_at=MONDAY),
-        analysed(4),
+        analysed_game(1, swing=Swing(cp_loss=300.0)),
+        analysed_game(2, swing=Swing(cp_loss=910.0, move_number=17, move="Qxb7"), game=game),
+        analysed_game(3, swing=Swing(cp_loss=910.0), analysed_at=MONDAY),
+        analysed_game(4),
     )
-    critical = summarise(week(analysed=games)).critical
+    critical = summarise(player_week(analysed=games)).critical
     assert critical is not None
     assert (critical.game_id, critical.game) == ("g2", game)
     assert critical.swing == Swing(cp_loss=910.0, move_number=17, move="Qxb7")
 
 
 def test_equal_games_of_one_instant_are_no_trouble() -> None:
-    twice = (analysed(1, swing=Swing(cp_loss=5.0)), analysed(1, swing=Swing(cp_loss=5.0)))
-    summary = summarise(week(analysed=twice))
+    twice = (analysed_game(1, swing=Swing(cp_loss=5.0)), analysed_game(1, swing=Swing(cp_loss=5.0)))
+    summary = summarise(player_week(analysed=twice))
     assert summary.best_game is not None
     assert summary.best_game == summary.critical
 
@@ -180,19 +192,19 @@ def test_equal_games_of_one_instant_are_no_trouble() -> None:
 @pytest.mark.parametrize(
     ("fields", "focus"),
     [
-        ({"weakness": "forks", "analysed": blunders(9)}, "weakness"),
-        ({"analysed": blunders(2, 0)}, "blunders"),
-        ({"analysed": (analysed(1, mistakes=2),)}, "mistakes"),
-        ({"analysed": (analysed(1, mistakes=1),), "reflections": 1}, "keep_going"),
-        ({"played": (played(1),), "reflections": 3}, "analyse"),
-        ({"played": (played(1),), "analysed": blunders(0)}, "reflect"),
+        ({"weakness": "forks", "analysed": games_with_blunders(9)}, "weakness"),
+        ({"analysed": games_with_blunders(2, 0)}, "blunders"),
+        ({"analysed": (analysed_game(1, mistakes=2),)}, "mistakes"),
+        ({"analysed": (analysed_game(1, mistakes=1),), "reflections": 1}, "keep_going"),
+        ({"played": (played_game(1),), "reflections": 3}, "analyse"),
+        ({"played": (played_game(1),), "analysed": games_with_blunders(0)}, "reflect"),
         ({"reflections": 1}, "keep_going"),
     ],
 )
 def test_the_focus_is_the_profiles_weakness_or_what_the_counts_point_at(
     fields: dict[str, Any], focus: str
 ) -> None:
-    assert summarise(week(**fields)).focus == focus
+    assert summarise(player_week(**fields)).focus == focus
 
 
 def test_what_the_application_keeps_is_passed_on_as_it_is() -> None:
@@ -206,6 +218,6 @@ def test_what_the_application_keeps_is_passed_on_as_it_is() -> None:
         "points": 120,
         "level": 4,
     }
-    summary = summarise(week(**kept))
+    summary = summarise(player_week(**kept))
     assert {name: getattr(summary, name) for name in kept} == kept
     assert (summary.user_id, summary.week.key) == ("ann", "2026-W47")

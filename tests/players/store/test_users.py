@@ -6,26 +6,26 @@ from bson.datetime_ms import DatetimeMS
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.players.store.users import PAGE, UserRow
+from chesscoach.players.store.users import PAGE_SIZE, UserNames
 from chesscoach.worker.shard import Shard
 
 
-async def linked(ctx: Context, user_id: str | None = None) -> list[UserRow]:
-    return [user async for page in ctx.store.users.linked(user_id) for user in page]
+async def linked_users(ctx: Context, user_id: str | None = None) -> list[UserNames]:
+    return [user async for page in ctx.store.users.linked_users(user_id) for user in page]
 
 
 async def test_everyone_who_names_something_is_walked_once_page_by_page(
     ctx: Context, db: Any
 ) -> None:
-    count = 2 * PAGE + 300
+    count = 2 * PAGE_SIZE + 300
     db.users.insert_many({"user_id": f"u{n:05}", "lichess_username": "x"} for n in range(count))
     db.users.insert_many({"user_id": f"v{n}", "lichess_username": None} for n in range(9))
 
-    users = await linked(ctx)
+    users = await linked_users(ctx)
 
     assert [user.user_id for user in users] == [f"u{n:05}" for n in range(count)]
-    assert [user.user_id for user in await linked(ctx, "u00007")] == ["u00007"]
-    assert await linked(ctx, "v1") == []
+    assert [user.user_id for user in await linked_users(ctx, "u00007")] == ["u00007"]
+    assert await linked_users(ctx, "v1") == []
 
 
 async def test_names_come_in_every_spelling_of_the_field_and_of_any_kind(
@@ -34,7 +34,7 @@ async def test_names_come_in_every_spelling_of_the_field_and_of_any_kind(
     both = {"chesscom_username": 7, "chess_com_username": "b", "lichess_username": ["x"]}
     db.users.insert_one({"user_id": "a", **both})
 
-    (user,) = await linked(ctx)
+    (user,) = await linked_users(ctx)
 
     assert user.names == {"lichess": (["x"],), "chess.com": (7, "b")}
 
@@ -54,7 +54,7 @@ async def test_the_last_sync_is_read_in_every_form(
 ) -> None:
     db.users.insert_one({"user_id": "a", "lichess_username": "x", "last_game_sync": stored})
 
-    assert (await linked(ctx))[0].last_sync == read
+    assert (await linked_users(ctx))[0].last_sync == read
 
 
 async def test_the_last_sync_is_written_as_the_application_writes_it(ctx: Context, db: Any) -> None:
@@ -85,7 +85,7 @@ async def test_unlinking_takes_both_spellings_and_makes_nobody(ctx: Context, db:
     await ctx.store.users.link("a", {"chess.com": None})
     await ctx.store.users.link("nobody", {"chess.com": None})
 
-    assert await ctx.store.users.naming({"a", "nobody"}) == set()
+    assert await ctx.store.users.with_accounts({"a", "nobody"}) == set()
     assert db.users.count_documents({}) == 1
 
 
@@ -104,7 +104,7 @@ async def test_users_are_found_by_id_and_by_what_they_have_linked_in_any_case(
     )
 
     async def found(name: str) -> list[str]:
-        return [user.user_id for user in await ctx.store.users.called(name)]
+        return [user.user_id for user in await ctx.store.users.find_by_name(name)]
 
     assert await found("ann.X") == ["a", "b"]
     assert await found("d") == ["d"]
@@ -114,11 +114,11 @@ async def test_users_are_found_by_id_and_by_what_they_have_linked_in_any_case(
 async def test_parts_meet_every_user_once_in_pages_of_about_the_usual_size(
     ctx: Context, db: Any
 ) -> None:
-    count = 2 * PAGE + 300
+    count = 2 * PAGE_SIZE + 300
     db.users.insert_many({"user_id": f"u{n:05}", "lichess_username": "x"} for n in range(count))
 
     pages = [
-        [page async for page in ctx.store.users.linked(shard=Shard(index=index, of=3))]
+        [page async for page in ctx.store.users.linked_users(shard=Shard(index=index, of=3))]
         for index in range(3)
     ]
 

@@ -23,7 +23,7 @@ APPLICATIONS_OWN = {
 }
 
 
-def share(number: int, user_id: str = "ann", **changes: Any) -> UserGame:
+def make_user_game(number: int, user_id: str = "ann", **changes: Any) -> UserGame:
     fields: dict[str, Any] = {
         "platform": "lichess",
         "external_id": f"g{number:07}",
@@ -51,7 +51,7 @@ def share(number: int, user_id: str = "ann", **changes: Any) -> UserGame:
 
 
 async def test_a_document_has_the_applications_fields_and_types(ctx: Context, db: Any) -> None:
-    await ctx.store.games.add([share(1)], NOON)
+    await ctx.store.games.insert_new([make_user_game(1)], NOON)
 
     row = db.games.find_one()
     assert {name: type(row[name]) for name in APPLICATIONS_OWN} == APPLICATIONS_OWN
@@ -61,22 +61,26 @@ async def test_a_document_has_the_applications_fields_and_types(ctx: Context, db
 
 
 async def test_a_game_is_stored_once_per_user(ctx: Context, db: Any) -> None:
-    first = await ctx.store.games.add([share(1), share(1), share(1, "bob")], NOON)
-    again = await ctx.store.games.add([share(1), share(2)], NOON + timedelta(hours=1))
+    first = await ctx.store.games.insert_new(
+        [make_user_game(1), make_user_game(1), make_user_game(1, "bob")], NOON
+    )
+    again = await ctx.store.games.insert_new(
+        [make_user_game(1), make_user_game(2)], NOON + timedelta(hours=1)
+    )
 
     assert len(first.new) == 2
     assert [item.game.external_id for item in again.new] == ["g0000002"]
-    assert again.known == {share(1).game_id: NOON}
+    assert again.known == {make_user_game(1).game_id: NOON}
     assert db.games.count_documents({}) == 3
 
 
 async def test_a_game_that_the_application_imported_is_known_by_its_url(
     ctx: Context, db: Any
 ) -> None:
-    theirs = {"game_id": "random", "user_id": "ann", "url": share(1).game.url}
+    theirs = {"game_id": "random", "user_id": "ann", "url": make_user_game(1).game.url}
     db.games.insert_one(dict(theirs))
 
-    stored = await ctx.store.games.add([share(1), share(1, "bob")], NOON)
+    stored = await ctx.store.games.insert_new([make_user_game(1), make_user_game(1, "bob")], NOON)
 
     assert [item.user_id for item in stored.new] == ["bob"]
     assert stored.known == {}
@@ -85,7 +89,9 @@ async def test_a_game_that_the_application_imported_is_known_by_its_url(
 
 
 async def test_games_are_counted_by_user_and_site(ctx: Context) -> None:
-    await ctx.store.games.add([share(1), share(2), share(3, platform="chess.com")], NOON)
+    await ctx.store.games.insert_new(
+        [make_user_game(1), make_user_game(2), make_user_game(3, platform="chess.com")], NOON
+    )
 
     counted = await ctx.store.games.count_by_user(["ann", "nobody"])
 

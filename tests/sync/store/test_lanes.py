@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.errors import LeaseLost, SiteClosed
-from chesscoach.sync.account import Account, Link
-from chesscoach.sync.store.account_documents import Saved
-from chesscoach.sync.store.lanes import Outlook, SiteLane
+from chesscoach.errors import LeaseLost, SourceUnavailable
+from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.store.account_documents import AccountState
+from chesscoach.sync.store.lanes import LaneStatus, SourceLane
 from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON
 
@@ -17,47 +17,47 @@ ME = {"host": "here", "pid": 7}
 KEY = "lane:lichess"
 
 
-def lane(ctx: Context) -> SiteLane:
+def open_lane(ctx: Context) -> SourceLane:
     return ctx.store.lane("lichess")
 
 
 @pytest.fixture
-async def pair(contexts: Any) -> tuple[Context, Context]:
+async def two_contexts(contexts: Any) -> tuple[Context, Context]:
     """Two processes, as it were."""
     return await contexts(), await contexts()
 
 
-def row(db: Any) -> dict[str, Any]:
+def lane_document(db: Any) -> dict[str, Any]:
     found: dict[str, Any] = db.job_leases.find_one({"_id": KEY})
     return found
 
 
-async def hold_once(which: SiteLane, said: list[int]) -> None:
+async def acquire_once(which: SourceLane, said: list[int]) -> None:
     """Takes a lane, says with which fence, and gives it back."""
-    async with which.hold(ME):
+    async with which.acquire(ME):
         said.append(which.fence)
 
 
 async def test_one_holds_a_lane_and_another_process_waits_for_it(
-    pair: tuple[Context, Context], db: Any
+    two_contexts: tuple[Context, Context], db: Any
 ) -> None:
-    ours, theirs = lane(pair[0]), lane(pair[1])
+    ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
     said: list[int] = []
-    async with ours.hold(ME):
-        assert row(db)["holder"] == ME
-        waiting = asyncio.create_task(hold_once(theirs, said))
+    async with ours.acquire(ME):
+        assert lane_document(db)["holder"] == ME
+        waiting = asyncio.create_task(acquire_once(theirs, said))
         await asyncio.sleep(0.6)
         assert said == []
         said.append(ours.fence)
     await asyncio.wait_for(waiting, 5)
     assert said[1] == said[0] + 1
-    assert row(db)["owner"] is None
+    assert lane_document(db)["owner"] is None
 
 
 async def test_within_a_process_a_lane_is_held_by_one_at_a_time(ctx: Context) -> None:
-    one, said = lane(ctx), list[int]()
-    async with one.hold(ME):
-        waiting = asyncio.create_task(hold_once(one, said))
+    one, said = open_lane(ctx), list[int]()
+    async with one.acquire(ME):
+        waiting = asyncio.create_task(acquire_once(one, said))
         await asyncio.sleep(0.1)
         assert said == []
     await asyncio.wait_for(waiting, 5)
@@ -65,231 +65,235 @@ async def test_within_a_process_a_lane_is_held_by_one_at_a_time(ctx: Context) ->
 
 
 async def test_a_lane_of_one_site_does_not_hinder_another(ctx: Context) -> None:
-    async with lane(ctx).hold(ME), ctx.store.lane("chess.com").hold(ME):
+    async with open_lane(ctx).acquire(ME), ctx.store.lane("chess.com").acquire(ME):
         pass
 
 
 async def test_the_lane_of_a_dead_holder_is_taken_over(ctx: Context, db: Any) -> None:
     dead = Leases(ctx.store.database, 0.3)
     await dead.ensure(KEY)
-    dead_lease = await dead.take(KEY, ME)
+    dead_lease = await dead.acquire(KEY, ME)
     assert dead_lease is not None
-    ours, said = lane(ctx), list[int]()
-    await asyncio.wait_for(hold_once(ours, said), 5)
+    ours, said = open_lane(ctx), list[int]()
+    await asyncio.wait_for(acquire_once(ours, said), 5)
     assert said == [dead_lease.fence + 1]
 
 
 async def test_there_is_no_turn_and_no_fence_without_a_lane(ctx: Context) -> None:
-    one = lane(ctx)
+    one = open_lane(ctx)
     for _ in range(2):
         with pytest.raises(LeaseLost, match="the lane of lichess is not held"):
-            async with one.turn():
+            async with one.request_slot():
                 pytest.fail("a request was sent")
         with pytest.raises(LeaseLost):
             _ = one.fence
-        async with one.hold(ME), one.turn():
+        async with one.acquire(ME), one.request_slot():
             assert one.fence
 
 
 async def test_a_turn_ends_when_the_lane_is_lost(ctx: Context, db: Any) -> None:
-    one = lane(ctx)
-    async with ctx.store.leases.keeping(), one.hold(ME):
+    one = open_lane(ctx)
+    async with ctx.store.leases.renewing(), one.acquire(ME):
         with pytest.raises(LeaseLost):
-            async with one.turn():
+            async with one.request_slot():
                 db.job_leases.update_one({"_id": KEY}, {"$set": {"owner": "another"}})
                 await asyncio.sleep(30)
         with pytest.raises(LeaseLost):
-            async with one.turn():
+            async with one.request_slot():
                 pytest.fail("a request was sent")
-    assert row(db)["owner"] == "another"
+    assert lane_document(db)["owner"] == "another"
 
 
 # What a site asked us to mind
 
 
 async def test_a_pause_is_minded_by_the_next_turn_and_by_the_next_holder_elsewhere(
-    pair: tuple[Context, Context],
+    two_contexts: tuple[Context, Context],
 ) -> None:
-    ours, theirs = lane(pair[0]), lane(pair[1])
+    ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
     clock = asyncio.get_running_loop().time
-    async with ours.hold(ME):
+    async with ours.acquire(ME):
         begun = clock()
         await ours.pause(0.3)
-        async with ours.turn():
+        async with ours.request_slot():
             assert clock() - begun >= 0.29
         begun = clock()
         await ours.pause(0.8)
         assert ours.pauses == 2
-    async with theirs.hold(ME):
+    async with theirs.acquire(ME):
         assert theirs.pauses == 2
-        async with theirs.turn():
+        async with theirs.request_slot():
             assert 0.75 < clock() - begun < 5
         begun = clock()
-        async with theirs.turn():
+        async with theirs.request_slot():
             assert clock() - begun < 0.5
 
 
-async def test_a_pause_that_has_passed_holds_nobody_up(pair: tuple[Context, Context]) -> None:
-    ours, theirs = lane(pair[0]), lane(pair[1])
+async def test_a_pause_that_has_passed_holds_nobody_up(
+    two_contexts: tuple[Context, Context],
+) -> None:
+    ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
     clock = asyncio.get_running_loop().time
-    async with ours.hold(ME):
+    async with ours.acquire(ME):
         await ours.pause(0.05)
     await asyncio.sleep(0.1)
-    async with theirs.hold(ME):
+    async with theirs.acquire(ME):
         begun = clock()
-        async with theirs.turn():
+        async with theirs.request_slot():
             assert clock() - begun < 0.5
 
 
 async def test_a_closed_site_is_closed_for_everybody_until_the_time_has_passed(
-    pair: tuple[Context, Context], db: Any
+    two_contexts: tuple[Context, Context], db: Any
 ) -> None:
-    ours, theirs = lane(pair[0]), lane(pair[1])
-    async with ours.hold(ME):
+    ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
+    async with ours.acquire(ME):
         await ours.pause(0.0)
-        until = await ours.close(1.0)
+        until = await ours.open_breaker(1.0)
         assert (ours.pauses, ours.closings) == (0, 1)
-    assert row(db)["closed_until"] == until
+    assert lane_document(db)["closed_until"] == until
     for one in (theirs, ours):
-        with pytest.raises(SiteClosed, match=f"lichess is left alone until {until:%Y-%m-%dT%H:%M}"):
-            async with one.hold(ME):
+        with pytest.raises(
+            SourceUnavailable, match=f"lichess is left alone until {until:%Y-%m-%dT%H:%M}"
+        ):
+            async with one.acquire(ME):
                 pytest.fail("a closed site was asked")
-        assert row(db)["owner"] is None
+        assert lane_document(db)["owner"] is None
     await asyncio.sleep(1.05)
-    async with theirs.hold(ME):
+    async with theirs.acquire(ME):
         assert (theirs.pauses, theirs.closings) == (0, 1)
-        await theirs.close(0.01)
+        await theirs.open_breaker(0.01)
     await asyncio.sleep(0.05)
-    async with ours.hold(ME):
+    async with ours.acquire(ME):
         assert ours.closings == 2
 
 
 async def test_closings_and_pauses_in_a_row_are_forgotten_once_the_site_answers(
-    pair: tuple[Context, Context],
+    two_contexts: tuple[Context, Context],
 ) -> None:
-    ours, theirs = lane(pair[0]), lane(pair[1])
-    async with ours.hold(ME):
-        await ours.close(0.0)
+    ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
+    async with ours.acquire(ME):
+        await ours.open_breaker(0.0)
         await ours.pause(0.0)
         assert (ours.pauses, ours.closings) == (1, 1)
-        await ours.clear()
+        await ours.reset()
         assert (ours.pauses, ours.closings) == (0, 0)
-    async with theirs.hold(ME):
+    async with theirs.acquire(ME):
         assert (theirs.pauses, theirs.closings) == (0, 0)
 
 
 async def test_one_who_lost_the_lane_cannot_close_the_site_for_its_holder(
-    pair: tuple[Context, Context], db: Any
+    two_contexts: tuple[Context, Context], db: Any
 ) -> None:
-    ours = lane(pair[0])
-    async with ours.hold(ME):
+    ours = open_lane(two_contexts[0])
+    async with ours.acquire(ME):
         db.job_leases.update_one({"_id": KEY}, {"$set": {"owner": "another"}})
-        before = row(db)
+        before = lane_document(db)
         await ours.pause(60)
-        await ours.close(60)
-        await ours.clear()
-        assert row(db) == before
+        await ours.open_breaker(60)
+        await ours.reset()
+        assert lane_document(db) == before
 
 
 async def test_how_a_lane_stands_is_seen_without_taking_it(ctx: Context, db: Any) -> None:
-    one = lane(ctx)
-    assert await one.look() == Outlook()
-    async with one.hold(ME):
-        assert await one.look() == Outlook(holder=ME)
+    one = open_lane(ctx)
+    assert await one.status() == LaneStatus()
+    async with one.acquire(ME):
+        assert await one.status() == LaneStatus(holder=ME)
         await one.pause(3600)
-        until = await one.close(7200)
-        seen = await one.look()
+        until = await one.open_breaker(7200)
+        seen = await one.status()
     assert seen.holder == ME
     assert seen.closed_until == until
     assert seen.paused_until is not None
     assert timedelta(minutes=59) < until - seen.paused_until < timedelta(minutes=61)
-    before = row(db)
-    assert (await lane(ctx).look()).holder is None
-    assert row(db) == before
+    before = lane_document(db)
+    assert (await open_lane(ctx).status()).holder is None
+    assert lane_document(db) == before
     past = {"paused_until": NOON, "closed_until": NOON}
     db.job_leases.update_one({"_id": KEY}, {"$set": past})
-    assert await one.look() == Outlook()
+    assert await one.status() == LaneStatus()
 
 
 # The allowance
 
 
 async def test_no_more_is_spent_than_the_limit_in_the_window(
-    pair: tuple[Context, Context], db: Any
+    two_contexts: tuple[Context, Context], db: Any
 ) -> None:
-    lanes = [lane(pair[0]), lane(pair[1])]
-    async with lanes[0].hold(ME):
-        waits = await asyncio.gather(*(lanes[n % 2]._try_to_spend(3, 20) for n in range(12)))
+    lanes = [open_lane(two_contexts[0]), open_lane(two_contexts[1])]
+    async with lanes[0].acquire(ME):
+        waits = await asyncio.gather(*(lanes[n % 2]._try_consume(3, 20) for n in range(12)))
         assert waits.count(0.0) == 6
-        assert sum(item["amount"] for item in row(db)["spent"]) == 18
+        assert sum(item["amount"] for item in lane_document(db)["spent"]) == 18
         assert all(590 < wait <= 600 for wait in waits if wait)
-        assert await lanes[0]._try_to_spend(2, 20) == 0.0
-        assert await lanes[1]._try_to_spend(1, 20) > 590
+        assert await lanes[0]._try_consume(2, 20) == 0.0
+        assert await lanes[1]._try_consume(1, 20) > 590
 
 
 async def test_what_was_spent_ten_minutes_ago_counts_no_more(ctx: Context, db: Any) -> None:
-    one = lane(ctx)
-    async with one.hold(ME):
-        await one.spend(6, 10)
-        await one.spend(4, 10)
-        spent = row(db)["spent"]
+    one = open_lane(ctx)
+    async with one.acquire(ME):
+        await one.consume(6, 10)
+        await one.consume(4, 10)
+        spent = lane_document(db)["spent"]
         spent[0]["at"] -= timedelta(seconds=300)
         db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
-        assert 290 < await one._try_to_spend(1, 10) <= 300
+        assert 290 < await one._try_consume(1, 10) <= 300
         spent[0]["at"] -= timedelta(seconds=300)
         db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
-        await asyncio.wait_for(one.spend(6, 10), 5)
-        assert [item["amount"] for item in row(db)["lately"]] == [4]
-        assert [item["amount"] for item in row(db)["spent"]] == [6, 4, 6]
+        await asyncio.wait_for(one.consume(6, 10), 5)
+        assert [item["amount"] for item in lane_document(db)["lately"]] == [4]
+        assert [item["amount"] for item in lane_document(db)["spent"]] == [6, 4, 6]
 
 
 async def test_a_days_allowance_that_is_spent_closes_the_site_until_there_is_more(
     ctx: Context, db: Any
 ) -> None:
-    one = lane(ctx)
-    async with one.hold(ME):
+    one = open_lane(ctx)
+    async with one.acquire(ME):
         for _ in range(15):
-            await one.spend(10, 10)
-            spent = row(db)["spent"]
+            await one.consume(10, 10)
+            spent = lane_document(db)["spent"]
             for item in spent:
                 item["at"] -= timedelta(seconds=601)
             db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
-        with pytest.raises(SiteClosed, match="the day's allowance is spent until"):
-            await one.spend(1, 10)
+        with pytest.raises(SourceUnavailable, match="the day's allowance is spent until"):
+            await one.consume(1, 10)
         spent[0]["at"] -= timedelta(days=1)
         db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
-        await one.spend(10, 10)
+        await one.consume(10, 10)
 
 
-async def test_an_allowance_outlives_the_hold(pair: tuple[Context, Context]) -> None:
-    async with lane(pair[0]).hold(ME):
-        await lane(pair[0]).spend(10, 10)
-    async with lane(pair[1]).hold(ME):
-        assert await lane(pair[1])._try_to_spend(1, 10) > 590
+async def test_an_allowance_outlives_the_hold(two_contexts: tuple[Context, Context]) -> None:
+    async with open_lane(two_contexts[0]).acquire(ME):
+        await open_lane(two_contexts[0]).consume(10, 10)
+    async with open_lane(two_contexts[1]).acquire(ME):
+        assert await open_lane(two_contexts[1])._try_consume(1, 10) > 590
 
 
 # Writes under the lane
 
 
 async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> None:
-    link = Link(user_id="ann", name="Ann", joined=True)
+    link = AccountLink(user_id="ann", name="Ann", backfilled=True)
     account = Account(
         key="lichess:ann", platform="lichess", name="ann", links=(link,), created_at=NOON
     )
     await ctx.store.accounts.ensure([account], [], [], NOON)
     fences: list[int] = []
     for _ in range(2):
-        await hold_once(lane(ctx), fences)
+        await acquire_once(open_lane(ctx), fences)
     former, holder = fences
     moved = msgspec.structs.replace(account, cursor=NOON, checked_at=NOON)
-    await ctx.store.accounts.save([Saved(account=moved, due_at=NOON)], holder)
+    await ctx.store.accounts.save([AccountState(account=moved, due_at=NOON)], holder)
     before = db.sync_accounts.find_one()
     assert before["cursor"] == NOON
     back = msgspec.structs.replace(account, cursor=NOON - timedelta(days=1))
     with pytest.raises(LeaseLost):
-        await ctx.store.accounts.save([Saved(account=back)], former)
+        await ctx.store.accounts.save([AccountState(account=back)], former)
     assert db.sync_accounts.find_one() == before
-    await ctx.store.accounts.save([Saved(account=back)], holder)
+    await ctx.store.accounts.save([AccountState(account=back)], holder)
     assert db.sync_accounts.find_one()["cursor"] == NOON - timedelta(days=1)
 
 
@@ -297,107 +301,109 @@ async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> No
 
 
 @pytest.fixture
-async def granted(contexts: Any) -> list[SiteLane]:
+async def three_lanes(contexts: Any) -> list[SourceLane]:
     """Three processes' ways to a site that has granted two requests at a time."""
     each = [await contexts() for _ in range(3)]
-    return [SiteLane(ctx.store.database, ctx.store.leases, "lichess", 2) for ctx in each]
+    return [SourceLane(ctx.store.database, ctx.store.leases, "lichess", 2) for ctx in each]
 
 
-async def test_as_many_hold_lanes_of_a_site_as_it_has_granted(granted: list[SiteLane]) -> None:
-    one, two, three = granted
+async def test_as_many_hold_lanes_of_a_site_as_it_has_granted(
+    three_lanes: list[SourceLane],
+) -> None:
+    one, two, three = three_lanes
     said: list[int] = []
-    async with one.hold(ME):
-        async with two.hold(ME):
+    async with one.acquire(ME):
+        async with two.acquire(ME):
             said += [one.fence, two.fence]
-            waiting = asyncio.create_task(hold_once(three, said))
+            waiting = asyncio.create_task(acquire_once(three, said))
             await asyncio.sleep(0.6)
             assert len(said) == 2
         await asyncio.wait_for(waiting, 5)
-    await hold_once(one, said)
+    await acquire_once(one, said)
     assert said == sorted(set(said))
 
 
 async def test_a_pause_that_one_lane_is_told_of_is_minded_by_the_others_at_once(
-    granted: list[SiteLane],
+    three_lanes: list[SourceLane],
 ) -> None:
-    one, two, _ = granted
+    one, two, _ = three_lanes
     clock = asyncio.get_running_loop().time
-    async with one.hold(ME), two.hold(ME):
+    async with one.acquire(ME), two.acquire(ME):
         for told, other in ((one, two), (two, one)):
             begun = clock()
             await told.pause(0.5)
-            async with other.turn():
+            async with other.request_slot():
                 assert clock() - begun >= 0.45
-            await other.clear()
-            async with told.turn():
+            await other.reset()
+            async with told.request_slot():
                 assert told.pauses == 0
-        await two.close(60)
-        with pytest.raises(SiteClosed):
-            async with one.turn():
+        await two.open_breaker(60)
+        with pytest.raises(SourceUnavailable):
+            async with one.request_slot():
                 pytest.fail("a closed site was asked")
 
 
-async def test_whoever_looks_sees_the_holder_of_any_lane(granted: list[SiteLane]) -> None:
-    one, two, three = granted
-    async with two.hold({"host": "there"}):
-        async with one.hold(ME):
+async def test_whoever_looks_sees_the_holder_of_any_lane(three_lanes: list[SourceLane]) -> None:
+    one, two, three = three_lanes
+    async with two.acquire({"host": "there"}):
+        async with one.acquire(ME):
             await one.pause(60)
-        seen = await three.look()
+        seen = await three.status()
         assert (seen.holder, seen.paused_until is None) == ({"host": "there"}, False)
-    async with one.hold(ME), two.hold({"host": "there"}):
-        assert (await three.look()).holder == ME
-    assert (await three.look()).holder is None
+    async with one.acquire(ME), two.acquire({"host": "there"}):
+        assert (await three.status()).holder == ME
+    assert (await three.status()).holder is None
 
 
 async def test_of_what_two_lanes_are_told_at_a_time_the_longer_counts(
-    granted: list[SiteLane], db: Any
+    three_lanes: list[SourceLane], db: Any
 ) -> None:
-    one, two, _ = granted
+    one, two, _ = three_lanes
     clock = asyncio.get_running_loop().time
-    async with one.hold(ME), two.hold(ME):
+    async with one.acquire(ME), two.acquire(ME):
         begun = clock()
-        async with one.turn(), two.turn():
+        async with one.request_slot(), two.request_slot():
             await one.pause(0.8)
             await two.pause(0.1)
         for each in (one, two):
-            async with each.turn():
+            async with each.request_slot():
                 assert clock() - begun >= 0.75
-        until = await one.close(60)
-        assert await two.close(1) == until
-    assert row(db)["closed_until"] == until
+        until = await one.open_breaker(60)
+        assert await two.open_breaker(1) == until
+    assert lane_document(db)["closed_until"] == until
 
 
-async def test_lanes_of_a_site_share_its_allowance(granted: list[SiteLane], db: Any) -> None:
-    one, two, _ = granted
-    async with one.hold(ME), two.hold(ME):
-        await one.spend(5, 8)
+async def test_lanes_of_a_site_share_its_allowance(three_lanes: list[SourceLane], db: Any) -> None:
+    one, two, _ = three_lanes
+    async with one.acquire(ME), two.acquire(ME):
+        await one.consume(5, 8)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
-                await two.spend(5, 8)
-        await two.spend(3, 8)
-    assert [each["amount"] for each in row(db)["spent"]] == [5, 3]
+                await two.consume(5, 8)
+        await two.consume(3, 8)
+    assert [each["amount"] for each in lane_document(db)["spent"]] == [5, 3]
 
 
 async def test_one_who_lost_a_further_lane_cannot_close_the_site(
-    granted: list[SiteLane], db: Any
+    three_lanes: list[SourceLane], db: Any
 ) -> None:
-    one, two, _ = granted
-    async with one.hold(ME), two.hold(ME):
+    one, two, _ = three_lanes
+    async with one.acquire(ME), two.acquire(ME):
         db.job_leases.update_one({"_id": f"{KEY}#1"}, {"$set": {"owner": "another"}})
-        before = row(db)
+        before = lane_document(db)
         await two.pause(60)
-        await two.close(60)
-        assert row(db) == before
+        await two.open_breaker(60)
+        assert lane_document(db) == before
 
 
 async def test_lanes_whose_rows_are_deleted_are_there_again(
-    granted: list[SiteLane], db: Any
+    three_lanes: list[SourceLane], db: Any
 ) -> None:
     said: list[int] = []
-    await hold_once(granted[0], said)
+    await acquire_once(three_lanes[0], said)
     db.job_leases.delete_many({})
     await asyncio.sleep(1.1)
 
-    await asyncio.wait_for(hold_once(granted[0], said), 5)
+    await asyncio.wait_for(acquire_once(three_lanes[0], said), 5)
 
     assert said[1] > said[0]

@@ -17,28 +17,30 @@ HOURLY = Schedule(job="sync_games", cron="0 * * * *")
 SLOT = Slot(schedule="hourly", at=NOON)
 
 
-async def of_slot(
+async def claim_slot(
     ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY
-) -> attempts.Attempt | attempts.Settled:
-    return await claim.of_slot(ctx, JOB, schedule, slot, "cli")
+) -> attempts.Attempt | attempts.SlotUnavailable:
+    return await claim.claim_slot(ctx, JOB, schedule, slot, "cli")
 
 
-async def attempt(ctx: Context, slot: Slot = SLOT) -> attempts.Attempt:
-    claimed = await of_slot(ctx, slot)
+async def claimed_attempt(ctx: Context, slot: Slot = SLOT) -> attempts.Attempt:
+    claimed = await claim_slot(ctx, slot)
     assert isinstance(claimed, attempts.Attempt), claimed
     return claimed
 
 
-async def settled(ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY) -> attempts.Settled:
-    claimed = await of_slot(ctx, slot, schedule)
-    assert isinstance(claimed, attempts.Settled), claimed
+async def unavailable_slot(
+    ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY
+) -> attempts.SlotUnavailable:
+    claimed = await claim_slot(ctx, slot, schedule)
+    assert isinstance(claimed, attempts.SlotUnavailable), claimed
     return claimed
 
 
 async def finish(ctx: Context, mine: attempts.Attempt, outcome: Any, code: int = 0) -> None:
     await ctx.store.runs.finish(
-        mine.new.id,
-        mine.new.claim,
+        mine.run.id,
+        mine.run.claim,
         outcome=outcome,
         counts=Counts(),
         finished_at=NOON,
@@ -51,15 +53,15 @@ async def finish(ctx: Context, mine: attempts.Attempt, outcome: Any, code: int =
 async def test_the_first_to_come_works_the_slot_and_the_next_finds_it_closed(
     ctx: Context,
 ) -> None:
-    mine = await attempt(ctx)
-    assert (mine.number, mine.lease.key, mine.new.id) == (
+    mine = await claimed_attempt(ctx)
+    assert (mine.number, mine.lease.key, mine.run.id) == (
         1,
         "sync_games",
         "hourly:2026-10-21T12:00:00Z",
     )
     await finish(ctx, mine, "succeeded")
 
-    late = await settled(ctx)
+    late = await unavailable_slot(ctx)
 
     assert (late.exit_code, late.reason) == (0, "closed: succeeded")
 
@@ -69,18 +71,18 @@ async def test_a_closed_slot_is_left_with_its_outcomes_code(
     ctx: Context, outcome: str, code: int
 ) -> None:
     for _ in range(ctx.config.runner.max_attempts if outcome != "partial" else 1):
-        await finish(ctx, await attempt(ctx), outcome, code)
+        await finish(ctx, await claimed_attempt(ctx), outcome, code)
 
-    assert (await settled(ctx)).exit_code == code
+    assert (await unavailable_slot(ctx)).exit_code == code
 
 
 @pytest.mark.parametrize("outcome", ["failed", "timed_out", "cancelled", "abandoned"])
 async def test_an_open_slot_is_worked_again_as_the_next_attempt(
     ctx: Context, db: Any, outcome: str
 ) -> None:
-    await finish(ctx, await attempt(ctx), outcome, 1)
+    await finish(ctx, await claimed_attempt(ctx), outcome, 1)
 
-    again = await attempt(ctx)
+    again = await claimed_attempt(ctx)
 
     assert again.number == 2
     assert [old["outcome"] for old in db.job_runs.find_one()["earlier"]] == [outcome]
@@ -88,10 +90,10 @@ async def test_an_open_slot_is_worked_again_as_the_next_attempt(
 
 async def test_a_slot_in_living_hands_is_left_to_them(ctx: Context, contexts: Any) -> None:
     other = await contexts()
-    async with ctx.store.leases.keeping():
-        await attempt(ctx)
+    async with ctx.store.leases.renewing():
+        await claimed_attempt(ctx)
 
-        late = await settled(other)
+        late = await unavailable_slot(other)
 
     assert late.exit_code == 0
     assert late.reason.startswith("at work: ")
@@ -100,11 +102,11 @@ async def test_a_slot_in_living_hands_is_left_to_them(ctx: Context, contexts: An
 async def test_a_slot_whose_owner_died_is_taken_over_after_the_lease(
     ctx: Context, contexts: Any
 ) -> None:
-    dead = await attempt(ctx)  # nobody renews its lease
+    dead = await claimed_attempt(ctx)  # nobody renews its lease
     other = await contexts()
     begun = asyncio.get_running_loop().time()
 
-    mine = await attempt(other)
+    mine = await claimed_attempt(other)
 
     assert mine.number == 2
     assert mine.lease.fence > dead.lease.fence
@@ -114,18 +116,18 @@ async def test_a_slot_whose_owner_died_is_taken_over_after_the_lease(
 async def test_a_slot_claimed_by_one_who_died_before_his_lease_is_taken_over(
     ctx: Context, db: Any
 ) -> None:
-    dead = await attempt(ctx)
+    dead = await claimed_attempt(ctx)
     await ctx.store.leases.release(dead.lease)
 
-    assert (await attempt(ctx)).number == 2
+    assert (await claimed_attempt(ctx)).number == 2
 
 
 async def test_a_slot_that_closes_while_it_is_watched_is_left_with_zero(
     ctx: Context, contexts: Any
 ) -> None:
     other = await contexts()
-    mine = await attempt(ctx)
-    watching = asyncio.create_task(settled(other))
+    mine = await claimed_attempt(ctx)
+    watching = asyncio.create_task(unavailable_slot(other))
     await asyncio.sleep(0.3)
 
     await finish(ctx, mine, "succeeded")
@@ -137,32 +139,34 @@ async def test_another_slot_meanwhile_is_an_overlap_and_closed_as_such(
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other = await contexts()
-    async with ctx.store.leases.keeping():
-        await attempt(ctx)
+    async with ctx.store.leases.renewing():
+        await claimed_attempt(ctx)
         next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
 
-        late = await settled(other, next_slot)
+        late = await unavailable_slot(other, next_slot)
 
     assert (late.exit_code, late.reason[:15]) == (0, "skipped_overlap")
     assert db.job_runs.find_one({"_id": next_slot.key})["outcome"] == "skipped_overlap"
 
 
 async def test_a_lease_whose_row_was_deleted_is_to_be_had_again(ctx: Context, db: Any) -> None:
-    mine = await attempt(ctx)
+    mine = await claimed_attempt(ctx)
     await finish(ctx, mine, "succeeded")
     await ctx.store.leases.release(mine.lease)
     db.job_leases.delete_many({})
 
     async with asyncio.timeout(5):
-        again = await attempt(ctx, Slot(schedule="hourly", at=NOON + timedelta(hours=1)))
+        again = await claimed_attempt(ctx, Slot(schedule="hourly", at=NOON + timedelta(hours=1)))
 
     assert again.number == 1
 
 
 async def test_another_slot_takes_the_lease_of_a_dead_holder(ctx: Context, contexts: Any) -> None:
-    await attempt(ctx)
+    await claimed_attempt(ctx)
 
-    mine = await attempt(await contexts(), Slot(schedule="hourly", at=NOON + timedelta(hours=1)))
+    mine = await claimed_attempt(
+        await contexts(), Slot(schedule="hourly", at=NOON + timedelta(hours=1))
+    )
 
     assert mine.number == 1
 
@@ -171,21 +175,21 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
     ctx: Context, contexts: Any
 ) -> None:
     other = await contexts()
-    async with ctx.store.leases.keeping():
-        mine = await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))
+    async with ctx.store.leases.renewing():
+        mine = await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))
 
-        with pytest.raises(LeaseHeld, match=mine.new.id) as refused:
-            await claim.by_hand(other, JOB, attempts.manual_id(JOB))
+        with pytest.raises(LeaseHeld, match=mine.run.id) as refused:
+            await claim.claim_manual_run(other, JOB, attempts.manual_id(JOB))
 
-    assert f"pid {mine.new.owner['pid']}" in str(refused.value)
+    assert f"pid {mine.run.owner['pid']}" in str(refused.value)
 
 
 async def test_a_run_by_hand_after_a_dead_one_waits_for_its_lease_and_works(
     ctx: Context, contexts: Any
 ) -> None:
-    await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))
+    await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))
 
-    mine = await claim.by_hand(await contexts(), JOB, attempts.manual_id(JOB))
+    mine = await claim.claim_manual_run(await contexts(), JOB, attempts.manual_id(JOB))
 
     assert mine.number == 1
 
@@ -199,24 +203,24 @@ async def test_a_schedules_lock_is_minded_by_runs_by_hand(settings: Any, ctx: Co
 
 async def test_an_instant_that_is_no_slot_is_refused(ctx: Context) -> None:
     with pytest.raises(ConfigError, match="12:30:00Z is no slot of the schedule hourly"):
-        await of_slot(ctx, Slot(schedule="hourly", at=NOON + timedelta(minutes=30)))
+        await claim_slot(ctx, Slot(schedule="hourly", at=NOON + timedelta(minutes=30)))
 
 
 async def test_a_slot_older_than_the_newest_recorded_one_is_coalesced(
     ctx: Context, db: Any
 ) -> None:
-    await finish(ctx, await attempt(ctx), "succeeded")
+    await finish(ctx, await claimed_attempt(ctx), "succeeded")
     older = Slot(schedule="hourly", at=NOON - timedelta(hours=3))
 
-    assert (await settled(ctx, older)).reason == "coalesced"
+    assert (await unavailable_slot(ctx, older)).reason == "coalesced"
     assert db.job_runs.find_one({"_id": older.key})["outcome"] == "coalesced"
-    assert (await settled(ctx, older)).exit_code == 0
+    assert (await unavailable_slot(ctx, older)).exit_code == 0
 
 
 async def test_a_slot_beyond_its_grace_is_missed(contexts: Any, db: Any) -> None:
     ctx = await contexts(Clock(NOON + timedelta(minutes=11)))
 
-    late = await settled(ctx, SLOT, replace(HOURLY, misfire_grace_s=600.0))
+    late = await unavailable_slot(ctx, SLOT, replace(HOURLY, misfire_grace_s=600.0))
 
     assert (late.reason, late.exit_code) == ("missed", 0)
     assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "missed"
@@ -226,11 +230,11 @@ async def test_a_slot_beyond_its_grace_is_missed(contexts: Any, db: Any) -> None
 async def test_a_slot_left_open_beyond_its_grace_is_closed_as_missed(
     ctx: Context, contexts: Any, db: Any, outcome: str
 ) -> None:
-    await finish(ctx, await attempt(ctx), "cancelled")
+    await finish(ctx, await claimed_attempt(ctx), "cancelled")
     db.job_runs.update_one({}, {"$set": {"outcome": outcome}})
     later = await contexts(Clock(NOON + timedelta(minutes=11)))
 
-    late = await settled(later, SLOT, replace(HOURLY, misfire_grace_s=600.0))
+    late = await unavailable_slot(later, SLOT, replace(HOURLY, misfire_grace_s=600.0))
 
     assert (late.reason, late.exit_code) == ("missed", 0)
     row = db.job_runs.find_one()
@@ -238,8 +242,8 @@ async def test_a_slot_left_open_beyond_its_grace_is_closed_as_missed(
 
 
 async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: Any) -> None:
-    async with ctx.store.leases.keeping():
-        claims = await asyncio.gather(*(of_slot(ctx) for _ in range(12)))
+    async with ctx.store.leases.renewing():
+        claims = await asyncio.gather(*(claim_slot(ctx) for _ in range(12)))
 
     assert sum(isinstance(claimed, attempts.Attempt) for claimed in claims) == 1
     assert db.job_runs.count_documents({}) == 1
@@ -247,11 +251,11 @@ async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: An
 
 
 async def test_an_orphaned_slot_goes_to_one_of_many_contenders(ctx: Context, contexts: Any) -> None:
-    await attempt(ctx)
+    await claimed_attempt(ctx)
     other = await contexts()
     async with other.store.leases.keeping():
         # The dead holder's lease stays dead: its own context keeps nothing.
-        claims = await asyncio.gather(*(of_slot(other) for _ in range(8)))
+        claims = await asyncio.gather(*(claim_slot(other) for _ in range(8)))
 
     won = [claimed for claimed in claims if isinstance(claimed, attempts.Attempt)]
     assert [each.number for each in won] == [2]
@@ -261,7 +265,7 @@ async def test_a_slot_that_has_not_come_is_refused(contexts: Any, db: Any) -> No
     ctx = await contexts(Clock(NOON - timedelta(minutes=10)))
 
     with pytest.raises(ConfigError, match="12:00:00Z has not come yet"):
-        await of_slot(ctx)
+        await claim_slot(ctx)
 
     assert db.job_runs.count_documents({}) == 0
 
@@ -271,8 +275,8 @@ async def test_a_claim_that_is_broken_off_makes_nobody_wait(
 ) -> None:
     """It waited for the lease of a run by hand that lived."""
     other = await contexts()
-    mine = await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))
-    waiting = asyncio.create_task(of_slot(other))
+    mine = await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))
+    waiting = asyncio.create_task(claim_slot(other))
     await asyncio.sleep(0.3)
     waiting.cancel()
     await asyncio.wait({waiting})
@@ -280,7 +284,7 @@ async def test_a_claim_that_is_broken_off_makes_nobody_wait(
     assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "cancelled"
     await finish(ctx, mine, "succeeded")
     begun = asyncio.get_running_loop().time()
-    assert (await attempt(ctx)).number == 2
+    assert (await claimed_attempt(ctx)).number == 2
     assert asyncio.get_running_loop().time() - begun < 1
 
 
@@ -289,15 +293,17 @@ async def test_a_claim_that_was_taken_over_while_it_waited_for_its_lease_works_n
 ) -> None:
     """It waited so long that the next contender held it for dead."""
     other = await contexts()
-    dead = await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))  # nobody renews its lease
-    waiting = asyncio.create_task(settled(other))
+    dead = await claim.claim_manual_run(
+        ctx, JOB, attempts.manual_id(JOB)
+    )  # nobody renews its lease
+    waiting = asyncio.create_task(unavailable_slot(other))
     while "lease_watched" not in capsys.readouterr().out:
         await asyncio.sleep(0.01)
     row = db.job_runs.find_one({"_id": SLOT.key})
     db.job_runs.update_one({"_id": row["_id"]}, {"$set": {"claim": "another", "attempt": 2}})
 
     assert (await waiting).reason == "taken over by another"
-    assert db.job_leases.find_one({"_id": "sync_games"})["owner"] == dead.new.claim
+    assert db.job_leases.find_one({"_id": "sync_games"})["owner"] == dead.run.claim
     assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running"
 
 
@@ -305,8 +311,8 @@ async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other, third = await contexts(), await contexts()
-    await claim.by_hand(ctx, JOB, attempts.manual_id(JOB))  # nobody renews its lease
-    waiting = asyncio.create_task(attempt(other))
+    await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))  # nobody renews its lease
+    waiting = asyncio.create_task(claimed_attempt(other))
     while (row := db.job_runs.find_one({"_id": SLOT.key})) is None:
         await asyncio.sleep(0.01)
 
@@ -314,7 +320,7 @@ async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead
 
     assert db.job_runs.find_one({"_id": SLOT.key})["claimed_at"] > row["claimed_at"]
     async with other.store.leases.keeping():
-        assert (await settled(third)).reason.startswith("at work: ")
+        assert (await unavailable_slot(third)).reason.startswith("at work: ")
     assert mine.number == 1
 
 
@@ -325,11 +331,11 @@ async def test_all_leases_of_a_lock_are_watched_at_once(contexts: Any) -> None:
     async with ctx.store.leases.keeping():
         for number in range(12):
             slot = Slot(schedule="hourly", at=NOON + timedelta(hours=number))
-            assert isinstance(await of_slot(ctx, slot, many), attempts.Attempt)
+            assert isinstance(await claim_slot(ctx, slot, many), attempts.Attempt)
         begun = asyncio.get_running_loop().time()
         late = Slot(schedule="hourly", at=NOON + timedelta(hours=12))
 
-        assert (await settled(other, late, many)).reason.startswith("skipped_overlap")
+        assert (await unavailable_slot(other, late, many)).reason.startswith("skipped_overlap")
 
     assert asyncio.get_running_loop().time() - begun < 6 * ctx.store.leases.ttl_s / 3
 
@@ -338,13 +344,13 @@ async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alo
     ctx: Context, db: Any
 ) -> None:
     """A daemon claims a hundred slots at once, and is then held up; the lease is free again."""
-    mine = await attempt(ctx)
+    mine = await claimed_attempt(ctx)
     await ctx.store.leases.release(mine.lease)
     db.job_runs.update_one({}, {"$set": {"claim": "another", "attempt": 2}})
 
-    late = await claim.lease(ctx, JOB, HOURLY, mine.new)
+    late = await claim.lease_claimed_slot(ctx, JOB, HOURLY, mine.run)
 
-    assert isinstance(late, attempts.Settled)
+    assert isinstance(late, attempts.SlotUnavailable)
     assert late.reason == "taken over by another"
     assert db.job_leases.find_one({"_id": "sync_games"})["owner"] is None
 
@@ -357,10 +363,10 @@ async def test_with_queue_one_a_one_shot_waits_and_only_the_newest_slot_is_worke
     ours, theirs = await contexts(Clock(NOON)), await contexts(Clock(NOON + timedelta(hours=1)))
     next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
     async with ours.store.leases.keeping():
-        mine = await claim.by_hand(ours, JOB, attempts.manual_id(JOB))
-        early = asyncio.create_task(settled(ours, SLOT, patient))
+        mine = await claim.claim_manual_run(ours, JOB, attempts.manual_id(JOB))
+        early = asyncio.create_task(unavailable_slot(ours, SLOT, patient))
         await asyncio.sleep(ours.store.leases.ttl_s)
-        late = asyncio.create_task(of_slot(theirs, next_slot, patient))
+        late = asyncio.create_task(claim_slot(theirs, next_slot, patient))
         assert (await early).reason == "a newer slot of the schedule is recorded"
         assert not late.done()
         await ours.store.leases.release(mine.lease)

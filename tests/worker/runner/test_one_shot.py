@@ -10,20 +10,20 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import attempts, claim, one_shot, runner
-from chesscoach.worker.runner.result import Ending
+from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.scheduler import schedule_admin
 from tests.conftest import NOON, Clock
 from tests.support.processes import run
-from tests.support.recording_job import Args, Chore
+from tests.support.recording_job import Args, RecordingJob
 
 CONFIGURED = Schedule(job="chore", cron="0 * * * *")
 STORED = replace(CONFIGURED, cron="30 * * * *", args={"label": "stored"})
 
 
 @pytest.fixture
-async def make(contexts: Any) -> Callable[..., Any]:
+async def new_context(contexts: Any) -> Callable[..., Any]:
     """A context at noon in which the schedule `s` is configured, with what its process is for."""
 
     async def _make(configured: Schedule = CONFIGURED, **process: Any) -> Context:
@@ -37,46 +37,48 @@ async def make(contexts: Any) -> Callable[..., Any]:
     return _make
 
 
-async def work_slot(ctx: Context, chore: Chore, schedule_id: str = "s") -> Ending:
-    return await one_shot.work_slot(ctx, chore.job, schedule_id, Stop())
+async def run_scheduled(ctx: Context, chore: RecordingJob, schedule_id: str = "s") -> RunResult:
+    return await one_shot.run_scheduled(ctx, chore.job, schedule_id, ShutdownRequest())
 
 
-async def lay(ctx: Context, schedule: Schedule = STORED, **fields: Any) -> None:
+async def store_schedule(ctx: Context, schedule: Schedule = STORED, **fields: Any) -> None:
     """Stores the schedule, as an edit has left it."""
-    stored = replace(await schedule_admin.find(ctx, "s"), revision=1, schedule=schedule, **fields)
+    stored = replace(
+        await schedule_admin.find_schedule(ctx, "s"), revision=1, schedule=schedule, **fields
+    )
     await ctx.store.schedules.add(stored)
 
 
-async def test_the_configured_schedule_counts_where_none_is_stored(make: Any) -> None:
-    chore = Chore()
-    ending = await work_slot(await make(), chore)
+async def test_the_configured_schedule_counts_where_none_is_stored(new_context: Any) -> None:
+    chore = RecordingJob()
+    ending = await run_scheduled(await new_context(), chore)
 
-    assert (ending.exit_code, chore.begun) == (0, ["2026-10-21T12:00:00Z"])
+    assert (ending.exit_code, chore.started) == (0, ["2026-10-21T12:00:00Z"])
 
 
-async def test_the_stored_schedule_counts_where_there_is_one(make: Any) -> None:
-    ctx, chore = await make(), Chore()
-    await lay(ctx)
+async def test_the_stored_schedule_counts_where_there_is_one(new_context: Any) -> None:
+    ctx, chore = await new_context(), RecordingJob()
+    await store_schedule(ctx)
 
-    ending = await work_slot(ctx, chore)
+    ending = await run_scheduled(ctx, chore)
 
     assert ending.record["run_id"] == "s:2026-10-21T11:30:00Z"
-    assert chore.begun == ["2026-10-21T11:30:00Z"]
+    assert chore.started == ["2026-10-21T11:30:00Z"]
 
 
 async def test_a_schedule_that_is_only_stored_is_found_and_an_unknown_one_is_named(
-    make: Any,
+    new_context: Any,
 ) -> None:
-    ctx, chore = await make(), Chore()
+    ctx, chore = await new_context(), RecordingJob()
     await ctx.store.schedules.add(
-        replace(await schedule_admin.find(ctx, "s"), id="mine", revision=1, origin="user")
+        replace(await schedule_admin.find_schedule(ctx, "s"), id="mine", revision=1, origin="user")
     )
 
-    assert (await work_slot(ctx, chore, "mine")).record["schedule"] == "mine"
+    assert (await run_scheduled(ctx, chore, "mine")).record["schedule"] == "mine"
     with pytest.raises(ConfigError, match=r"no schedule 'nightly'; it has \['mine', 's'\]"):
-        await work_slot(ctx, chore, "nightly")
+        await run_scheduled(ctx, chore, "nightly")
     with pytest.raises(ConfigError, match=r"other has no schedule 's'; it has \[\]"):
-        await work_slot(ctx, Chore("other"), "s")
+        await run_scheduled(ctx, RecordingJob("other"), "s")
 
 
 @pytest.mark.parametrize(
@@ -89,14 +91,18 @@ async def test_a_schedule_that_is_only_stored_is_found_and_an_unknown_one_is_nam
     ],
 )
 async def test_what_is_out_of_use_is_not_worked_and_a_line_says_so(
-    make: Any, db: Any, capsys: pytest.CaptureFixture[str], fields: dict[str, Any], state: str
+    new_context: Any,
+    db: Any,
+    capsys: pytest.CaptureFixture[str],
+    fields: dict[str, Any],
+    state: str,
 ) -> None:
-    ctx, chore = await make(), Chore()
-    await lay(ctx, **fields)
+    ctx, chore = await new_context(), RecordingJob()
+    await store_schedule(ctx, **fields)
 
-    ending = await work_slot(ctx, chore)
+    ending = await run_scheduled(ctx, chore)
 
-    assert (ending.exit_code, chore.begun) == (0, [])
+    assert (ending.exit_code, chore.started) == (0, [])
     assert ending.record["reason"] == f"the schedule s is {state}"
     assert (ending.record["outcome"], ending.record["schedule"]) == (state.partition(":")[0], "s")
     lines = capsys.readouterr().out.splitlines()
@@ -105,91 +111,99 @@ async def test_what_is_out_of_use_is_not_worked_and_a_line_says_so(
     assert db.job_runs.count_documents({}) == 0
 
 
-async def test_a_configured_schedule_that_is_disabled_is_not_worked(make: Any) -> None:
-    chore = Chore()
-    ending = await work_slot(await make(replace(CONFIGURED, enabled=False)), chore)
+async def test_a_configured_schedule_that_is_disabled_is_not_worked(new_context: Any) -> None:
+    chore = RecordingJob()
+    ending = await run_scheduled(await new_context(replace(CONFIGURED, enabled=False)), chore)
 
-    assert (ending.exit_code, ending.record["outcome"], chore.begun) == (0, "disabled", [])
+    assert (ending.exit_code, ending.record["outcome"], chore.started) == (0, "disabled", [])
 
 
-async def test_a_row_that_cannot_be_read_is_not_worked(make: Any, db: Any) -> None:
-    ctx, chore = await make(), Chore()
+async def test_a_row_that_cannot_be_read_is_not_worked(new_context: Any, db: Any) -> None:
+    ctx, chore = await new_context(), RecordingJob()
     db.schedules.insert_one({"_id": "s", "spec": {"job": "chore", "cron": "99 * * * *"}})
 
-    ending = await work_slot(ctx, chore)
+    ending = await run_scheduled(ctx, chore)
 
-    assert (ending.exit_code, chore.begun) == (0, [])
+    assert (ending.exit_code, chore.started) == (0, [])
     assert "quarantined: it cannot be read" in ending.record["reason"]
 
 
 async def test_a_kubernetes_job_made_by_hand_runs_also_while_the_schedule_is_paused(
-    make: Any,
+    new_context: Any,
 ) -> None:
-    ctx, chore = await make(kubernetes_job="chore-manual-x7k"), Chore()
-    await lay(ctx, paused=True)
+    ctx, chore = await new_context(kubernetes_job="chore-manual-x7k"), RecordingJob()
+    await store_schedule(ctx, paused=True)
 
-    assert (await work_slot(ctx, chore)).record["slot"] is None
-    assert chore.begun == ["by hand"]
+    assert (await run_scheduled(ctx, chore)).record["slot"] is None
+    assert chore.started == ["by hand"]
 
 
-async def test_a_slot_that_was_owed_when_the_schedule_was_changed_is_worked(make: Any) -> None:
+async def test_a_slot_that_was_owed_when_the_schedule_was_changed_is_worked(
+    new_context: Any,
+) -> None:
     owed = NOON - timedelta(hours=3)
-    ctx, chore = await make(slot=owed), Chore()
-    await lay(ctx, owed=owed)
+    ctx, chore = await new_context(slot=owed), RecordingJob()
+    await store_schedule(ctx, owed=owed)
 
-    assert (await work_slot(ctx, chore)).exit_code == 0
-    assert chore.begun == ["2026-10-21T09:00:00Z"]
+    assert (await run_scheduled(ctx, chore)).exit_code == 0
+    assert chore.started == ["2026-10-21T09:00:00Z"]
 
 
 async def test_a_slot_that_neither_the_stored_schedule_names_nor_anybody_began_is_refused(
-    make: Any,
+    new_context: Any,
 ) -> None:
-    ctx, chore = await make(slot=NOON), Chore()
-    await lay(ctx)
+    ctx, chore = await new_context(slot=NOON), RecordingJob()
+    await store_schedule(ctx)
 
     with pytest.raises(ConfigError, match="12:00:00Z is no slot of the schedule s"):
-        await work_slot(ctx, chore)
+        await run_scheduled(ctx, chore)
 
 
-async def test_a_failed_slot_is_tried_again_after_the_schedule_was_changed(make: Any) -> None:
-    ctx, chore = await make(slot=NOON), Chore()
+async def test_a_failed_slot_is_tried_again_after_the_schedule_was_changed(
+    new_context: Any,
+) -> None:
+    ctx, chore = await new_context(slot=NOON), RecordingJob()
     chore.fail = RuntimeError("at first")
-    assert (await work_slot(ctx, chore)).exit_code == 1
+    assert (await run_scheduled(ctx, chore)).exit_code == 1
     chore.fail = None
-    await lay(ctx)
+    await store_schedule(ctx)
 
-    assert (await work_slot(ctx, chore)).record["attempt"] == 2
+    assert (await run_scheduled(ctx, chore)).record["attempt"] == 2
 
 
-async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(make: Any) -> None:
-    ctx, chore = await make(), Chore("s")
-    await lay(ctx, replace(STORED, job="s", lock="nightly"))
+async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(new_context: Any) -> None:
+    ctx, chore = await new_context(), RecordingJob("s")
+    await store_schedule(ctx, replace(STORED, job="s", lock="nightly"))
 
     async with ctx.store.leases.keeping():
-        mine = await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job))
+        mine = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
         assert mine.lease.key == "nightly"
-        refused = await runner.by_hand(ctx, chore.job, Args(), Stop())
+        refused = await runner.run_manually(ctx, chore.job, Args(), ShutdownRequest())
     assert refused.exit_code == 75
 
 
-async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(make: Any) -> None:
-    ctx, chore = await make(), Chore()
+async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(
+    new_context: Any,
+) -> None:
+    ctx, chore = await new_context(), RecordingJob()
     two = replace(STORED, max_instances=2)
     async with ctx.store.leases.keeping():
         keys = [
-            (await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job), two)).lease.key
+            (
+                await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job), two)
+            ).lease.key
             for _ in range(2)
         ]
-        refused = await runner.by_hand(ctx, chore.job, Args(), Stop(), schedule=two)
+        refused = await runner.run_manually(ctx, chore.job, Args(), ShutdownRequest(), schedule=two)
 
     assert keys == ["chore", "chore#1"]
-    assert (refused.exit_code, chore.begun) == (75, [])
+    assert (refused.exit_code, chore.started) == (75, [])
 
 
 async def test_a_paused_schedule_leaves_with_0_and_one_line(
     environment: dict[str, str], ctx: Context
 ) -> None:
-    await schedule_admin.pause(ctx, await schedule_admin.find(ctx, "sync_games"))
+    await schedule_admin.pause_schedule(ctx, await schedule_admin.find_schedule(ctx, "sync_games"))
 
     done = await run(environment, "chesscoach.jobs.sync_games", "--scheduled", "--json")
 

@@ -6,14 +6,14 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chesscoach.config import Limits
+from chesscoach.config import JobLimits
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError, StoreFailed
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.job import Job, Run, ShutdownRequest
 from chesscoach.worker.runner import runner as work
-from chesscoach.worker.runner.result import Ending
+from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON
 
@@ -25,30 +25,32 @@ class NoArgs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
-def job(body: Any) -> Job:
+def make_job(body: Any) -> Job:
     """A job that does what a test wants; its name gives it the limits of sync_games."""
     return Job(name="sync_games", run=body, args=NoArgs, help="A test's.")
 
 
-def limited(ctx: Context, **limits: float) -> Context:
-    jobs = replace(ctx.config.jobs, sync_games=Limits(**limits))
+def with_limits(ctx: Context, **limits: float) -> Context:
+    jobs = replace(ctx.config.jobs, sync_games=JobLimits(**limits))
     return replace(ctx, config=replace(ctx.config, jobs=jobs))
 
 
-async def by_hand(ctx: Context, body: Any, stop: Stop | None = None) -> Ending:
-    return await work.by_hand(ctx, job(body), NoArgs(), stop or Stop())
+async def run_manually(ctx: Context, body: Any, stop: ShutdownRequest | None = None) -> RunResult:
+    return await work.run_manually(ctx, make_job(body), NoArgs(), stop or ShutdownRequest())
 
 
-async def of_slot(ctx: Context, body: Any, stop: Stop | None = None) -> Ending:
-    return await work.of_slot(ctx, job(body), HOURLY, SLOT, source="daemon", stop=stop or Stop())
+async def run_slot(ctx: Context, body: Any, stop: ShutdownRequest | None = None) -> RunResult:
+    return await work.run_slot(
+        ctx, make_job(body), HOURLY, SLOT, source="daemon", stop=stop or ShutdownRequest()
+    )
 
 
-async def for_ever(ctx: Context, run: Run, args: NoArgs) -> Counts:
+async def run_forever(ctx: Context, run: Run, args: NoArgs) -> Counts:
     await asyncio.sleep(3600)
     return run.counts
 
 
-def counting(done: int, failed: int) -> Any:
+def counting_job(done: int, failed: int) -> Any:
     async def body(ctx: Context, run: Run, args: NoArgs) -> Counts:
         run.counts.candidates = done + failed
         run.counts.done, run.counts.failed = done, failed
@@ -64,7 +66,7 @@ def counting(done: int, failed: int) -> Any:
 async def test_the_outcome_and_the_code_follow_from_the_counts(
     ctx: Context, db: Any, done: int, failed: int, outcome: str, code: int
 ) -> None:
-    ending = await of_slot(ctx, counting(done, failed))
+    ending = await run_slot(ctx, counting_job(done, failed))
 
     assert (ending.record["outcome"], ending.exit_code) == (outcome, code)
     row = db.job_runs.find_one({"_id": SLOT.key})
@@ -74,7 +76,7 @@ async def test_the_outcome_and_the_code_follow_from_the_counts(
 
 
 async def test_the_record_holds_what_people_ask_for(ctx: Context, db: Any) -> None:
-    ending = await of_slot(ctx, counting(1, 0))
+    ending = await run_slot(ctx, counting_job(1, 0))
 
     wanted = {
         "job",
@@ -101,7 +103,7 @@ async def test_the_record_holds_what_people_ask_for(ctx: Context, db: Any) -> No
 async def test_one_canonical_line_tells_all_of_a_run(
     ctx: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await of_slot(ctx, counting(3, 0))
+    await run_slot(ctx, counting_job(3, 0))
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (line,) = [line for line in lines if line["event"] == "job_finished"]
@@ -112,7 +114,7 @@ async def test_one_canonical_line_tells_all_of_a_run(
 async def test_a_run_beyond_its_time_is_timed_out_and_its_lease_given_back(
     ctx: Context, db: Any
 ) -> None:
-    ending = await of_slot(limited(ctx, timeout_s=0.2), for_ever)
+    ending = await run_slot(with_limits(ctx, timeout_s=0.2), run_forever)
 
     assert (ending.record["outcome"], ending.exit_code) == ("timed_out", 1)
     assert db.job_leases.find_one({"_id": "sync_games"})["owner"] is None
@@ -124,7 +126,7 @@ async def test_an_error_of_the_job_fails_the_run_and_tells_its_kind_alone(
     async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
         raise ValueError("hunter2")
 
-    ending = await of_slot(ctx, broken)
+    ending = await run_slot(ctx, broken)
 
     assert (ending.record["outcome"], ending.exit_code) == ("failed", 1)
     assert ending.record["errors"] == [{"error": "ValueError"}]
@@ -135,7 +137,7 @@ async def test_an_error_of_ours_tells_its_text(ctx: Context) -> None:
     async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
         raise StoreFailed("MongoDB refused an operation")
 
-    ending = await of_slot(ctx, broken)
+    ending = await run_slot(ctx, broken)
 
     assert ending.record["errors"] == [{"error": "MongoDB refused an operation"}]
 
@@ -144,68 +146,68 @@ async def test_a_failed_slot_is_tried_again_and_then_given_up(ctx: Context) -> N
     async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
         raise ValueError
 
-    attempts = [(await of_slot(ctx, broken)).record.get("attempt") for _ in range(3)]
+    attempts = [(await run_slot(ctx, broken)).record.get("attempt") for _ in range(3)]
 
     assert attempts == [1, 2, None]
 
 
-def asked_amid(stop: Stop, *signals: int) -> Any:
+def job_with_shutdown(stop: ShutdownRequest, *signals: int) -> Any:
     """Work without an end, in the middle of which somebody asks to stop, perhaps more than once."""
 
     async def work(ctx: Context, run: Run, args: NoArgs) -> Counts:
         for number, signal in enumerate(signals, 1):
-            asyncio.get_running_loop().call_later(0.1 * number, stop.ask, signal)
-        return await for_ever(ctx, run, args)
+            asyncio.get_running_loop().call_later(0.1 * number, stop.request, signal)
+        return await run_forever(ctx, run, args)
 
     return work
 
 
 async def test_a_stopped_job_may_finish_within_its_grace(ctx: Context) -> None:
     async def finishing(ctx: Context, run: Run, args: NoArgs) -> Counts:
-        asyncio.get_running_loop().call_later(0.1, stop.ask, 15)
-        await stop.asked.wait()
+        asyncio.get_running_loop().call_later(0.1, stop.request, 15)
+        await stop.requested.wait()
         assert run.stopping
         run.counts.done = 1
         return run.counts
 
-    stop = Stop()
+    stop = ShutdownRequest()
 
-    ending = await of_slot(ctx, finishing, stop)
+    ending = await run_slot(ctx, finishing, stop)
 
     assert (ending.record["outcome"], ending.exit_code) == ("succeeded", 0)
 
 
 async def test_a_stopped_job_that_leaves_work_behind_leaves_its_slot_open(ctx: Context) -> None:
     async def leaving(ctx: Context, run: Run, args: NoArgs) -> Counts:
-        asyncio.get_running_loop().call_later(0.1, stop.ask, 15)
-        await stop.asked.wait()
-        run.unfinished = True
+        asyncio.get_running_loop().call_later(0.1, stop.request, 15)
+        await stop.requested.wait()
+        run.incomplete = True
         return run.counts
 
-    stop = Stop()
+    stop = ShutdownRequest()
 
-    ending = await of_slot(ctx, leaving, stop)
+    ending = await run_slot(ctx, leaving, stop)
 
     assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 143)
-    assert (await of_slot(ctx, counting(1, 0))).record["attempt"] == 2
+    assert (await run_slot(ctx, counting_job(1, 0))).record["attempt"] == 2
 
 
 async def test_a_stopped_job_is_cancelled_when_its_grace_is_over(ctx: Context) -> None:
     runner = replace(ctx.config.runner, grace_s=0.2)
     short = replace(ctx, config=replace(ctx.config, runner=runner))
-    stop = Stop()
+    stop = ShutdownRequest()
 
-    ending = await of_slot(short, asked_amid(stop, 2), stop)
+    ending = await run_slot(short, job_with_shutdown(stop, 2), stop)
 
     assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 130)
 
 
 async def test_a_second_wish_to_stop_breaks_the_job_off_at_once(ctx: Context) -> None:
-    stop = Stop()
+    stop = ShutdownRequest()
     loop = asyncio.get_running_loop()
     begun = loop.time()
 
-    ending = await of_slot(ctx, asked_amid(stop, 15, 15), stop)
+    ending = await run_slot(ctx, job_with_shutdown(stop, 15, 15), stop)
 
     assert ending.record["outcome"] == "cancelled"
     assert loop.time() - begun < ctx.config.runner.grace_s / 10
@@ -229,7 +231,7 @@ async def test_a_job_that_loses_its_lease_is_cancelled_and_writes_no_record(
             raise
         return run.counts
 
-    ending = await of_slot(ctx, robbed)
+    ending = await run_slot(ctx, robbed)
 
     assert cancelled.is_set()
     assert (ending.record["outcome"], ending.exit_code) == ("abandoned", 1)
@@ -250,7 +252,7 @@ async def test_a_long_run_keeps_its_lease_and_reports_how_far_it_is(ctx: Context
             seen.append(await asyncio.to_thread(db.job_runs.find_one, {"_id": run.id}))
         return run.counts
 
-    ending = await of_slot(replace(ctx, store=store), long)
+    ending = await run_slot(replace(ctx, store=store), long)
 
     assert ending.record["outcome"] == "succeeded"
     assert seen[-1]["done"] == 1
@@ -268,9 +270,9 @@ async def test_a_run_by_hand_beside_another_leaves_with_75_and_says_who_has_it(
         await asyncio.sleep(1.5)
         return run.counts
 
-    first = asyncio.create_task(by_hand(ctx, long))
+    first = asyncio.create_task(run_manually(ctx, long))
     await begun.wait()
-    second = await by_hand(other, counting(1, 0))
+    second = await run_manually(other, counting_job(1, 0))
 
     assert second.exit_code == 75
     assert "sync_games is at work already: run sync_games:manual:" in second.record["reason"]
@@ -280,14 +282,14 @@ async def test_a_run_by_hand_beside_another_leaves_with_75_and_says_who_has_it(
 async def test_a_slow_run_and_a_bad_one_are_warned_about(
     ctx: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await of_slot(limited(ctx, warn_after_s=0.000001), counting(1, 1))
+    await run_slot(with_limits(ctx, warn_after_s=0.000001), counting_job(1, 1))
 
     events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
     assert {"run_slow", "success_rate_low"} <= set(events)
 
 
 async def test_runs_are_counted(ctx: Context) -> None:
-    await of_slot(ctx, counting(1, 0))
+    await run_slot(ctx, counting_job(1, 0))
 
     labels = {"job_name": "sync_games", "outcome": "succeeded"}
     assert ctx.metrics.registry.get_sample_value("chesscoach_job_runs_total", labels) == 1
@@ -297,7 +299,9 @@ async def test_arguments_that_the_job_refuses_stop_before_any_claim(ctx: Context
     odd = replace(HOURLY, args={"bogus": 1})
 
     with pytest.raises(ConfigError, match="bogus"):
-        await work.of_slot(ctx, job(counting(1, 0)), odd, SLOT, source="cli", stop=Stop())
+        await work.run_slot(
+            ctx, make_job(counting_job(1, 0)), odd, SLOT, source="cli", stop=ShutdownRequest()
+        )
 
     assert db.job_runs.count_documents({}) == 0
 
@@ -306,6 +310,8 @@ async def test_arguments_that_the_job_refuses_stop_before_any_claim(ctx: Context
 async def test_a_rehearsal_in_which_too_much_fails_leaves_with_1(
     ctx: Context, db: Any, done: int, failed: int, code: int
 ) -> None:
-    ending = await work.rehearse(ctx, job(counting(done, failed)), NoArgs(), Stop())
+    ending = await work.dry_run(
+        ctx, make_job(counting_job(done, failed)), NoArgs(), ShutdownRequest()
+    )
     assert (ending.exit_code, ending.record["outcome"]) == (code, "dry_run")
     assert db.job_runs.count_documents({}) == 0

@@ -9,21 +9,21 @@ from msgspec.structs import replace
 from chesscoach import config
 from chesscoach.config import Settings
 from tests.support.replica_set import ReplicaSet, replica_set
-from tests.support.tcp_proxy import Wire, wire
+from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 
 
 @pytest.fixture
-def members(tmp_path: Path) -> Iterator[ReplicaSet]:
+def replica_members(tmp_path: Path) -> Iterator[ReplicaSet]:
     with replica_set(tmp_path / "set") as found:
         yield found
 
 
 @pytest.fixture
-def on_the_set(members: ReplicaSet) -> Settings:
+def replica_set_settings(replica_members: ReplicaSet) -> Settings:
     return config.load(
         None,
         {
-            "MONGO_URL": members.url,
+            "MONGO_URL": replica_members.url,
             "DB_NAME": "failover",
             "CHESSCOACH_RUNNER__LEASE_S": "3",
             "CHESSCOACH_DATABASE__TIMEOUT_S": "20",
@@ -32,13 +32,13 @@ def on_the_set(members: ReplicaSet) -> Settings:
 
 
 @pytest.fixture
-async def cable(mongo_url: str) -> AsyncIterator[Wire]:
+async def proxy(mongo_url: str) -> AsyncIterator[TcpProxy]:
     """A wire to the tests' mongod."""
-    async with wire(mongo_url) as found:
+    async with tcp_proxy(mongo_url) as found:
         yield found
 
 
 @pytest.fixture
-def wired(cable: Wire, settings: Settings) -> Settings:
+def proxied_settings(proxy: TcpProxy, settings: Settings) -> Settings:
     """The settings of a process whose database is at the end of that wire."""
-    return replace(settings, process=replace(settings.process, mongo_url=cable.url))
+    return replace(settings, process=replace(settings.process, mongo_url=proxy.url))

@@ -19,21 +19,27 @@ from chesscoach.errors import ConfigError
 from chesscoach.metrics import Metrics
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import Job, Run, Stop
-from chesscoach.worker.scheduler.recovery import RETRY
+from chesscoach.worker.job import Job, Run, ShutdownRequest
+from chesscoach.worker.scheduler.recovery import RETRY_DELAY
 from chesscoach.worker.scheduler.scheduler import Scheduler
-from chesscoach.worker.scheduler.ticker import Alarm
+from chesscoach.worker.scheduler.ticker import Ticker
 from tests.conftest import NOON, Clock
-from tests.support.recording_job import Args, Chore
-from tests.worker.scheduler.test_overlap import every_hour, idle, outcomes, scheduling, until
-from tests.worker.scheduler.test_ticker import Hands, alarm
+from tests.support.recording_job import Args, RecordingJob
+from tests.worker.scheduler.test_overlap import (
+    hourly_schedule,
+    make_scheduler,
+    outcomes_by_hour,
+    wait_until,
+    wait_until_idle,
+)
+from tests.worker.scheduler.test_ticker import ManualClocks, make_ticker
 
 NEW_YORK = "America/New_York"
-KEPT = ZoneInfo(NEW_YORK)  # read here, and so never in a loop
+NEW_YORK_ZONE = ZoneInfo(NEW_YORK)  # read here, and so never in a loop
 SECONDLY = Schedule(job="chore", cron="* * * * * *")
 
 
-class Bell:
+class RingCounter:
     """What a real alarm calls: it counts, and `rung` is set by the next ring."""
 
     def __init__(self) -> None:
@@ -45,7 +51,7 @@ class Bell:
         self.count += 1
         self.rung.set()
 
-    async def rings(self) -> None:
+    async def wait_for_ring(self) -> None:
         """Waits for another ring."""
         self.rung.clear()
         await asyncio.wait_for(self.rung.wait(), 30)
@@ -54,26 +60,26 @@ class Bell:
 async def test_pitfall_01_overlap_a_long_run_is_not_joined_by_the_next(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    async with await scheduling(contexts, clock, chore, {"s": SECONDLY}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    async with await make_scheduler(contexts, clock, chore, {"s": SECONDLY}) as scheduler:
         for _ in range(4):
             clock.move(seconds=1)
             await scheduler.tick()
-        await until(lambda: db.job_runs.count_documents({"outcome": "skipped_overlap"}) == 3)
-        chore.go.set()
+        await wait_until(lambda: db.job_runs.count_documents({"outcome": "skipped_overlap"}) == 3)
+        chore.release.set()
 
-    assert (chore.most, len(chore.begun)) == (1, 1)
+    assert (chore.max_running, len(chore.started)) == (1, 1)
 
 
 async def test_pitfall_02_burst_rings_that_pile_up_begin_one_run(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": SECONDLY}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": SECONDLY}) as scheduler:
         clock.move(seconds=5)
-        await asyncio.gather(*(scheduler.alarm.second() for _ in range(5)))
-        await until(lambda: chore.ended)
-        await idle(scheduler)
+        await asyncio.gather(*(scheduler.ticker.on_second() for _ in range(5)))
+        await wait_until(lambda: chore.ended)
+        await wait_until_idle(scheduler)
 
-    assert chore.begun == ["2026-10-21T12:00:05Z"]
+    assert chore.started == ["2026-10-21T12:00:05Z"]
     assert db.job_runs.find_one({"outcome": "coalesced"})["count"] == 4
 
 
@@ -81,7 +87,7 @@ async def test_pitfall_03_blocking_job_leaves_no_backlog_of_the_others(
     contexts: Any, db: Any
 ) -> None:
     """It blocks the loop; the slots of another schedule that passed meanwhile are worked once."""
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
 
     async def block(ctx: Context, run: Run, args: Args) -> Counts:
         end = time.monotonic() + 0.5
@@ -98,26 +104,26 @@ async def test_pitfall_03_blocking_job_leaves_no_backlog_of_the_others(
     }
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
     jobs = {"chore": chore.job, "blocking": blocking}
-    async with Scheduler(ctx, Stop(), jobs) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), jobs) as scheduler:
         clock.move(seconds=1)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
 
-    assert chore.begun == ["2026-10-21T12:00:06Z"]
+    assert chore.started == ["2026-10-21T12:00:06Z"]
     assert db.job_runs.find_one({"outcome": "coalesced"})["count"] == 2
 
 
 @pytest.mark.parametrize("step", [-30.4, 3600.0])
 async def test_pitfall_04_stepped_clock_is_seen_and_the_ringing_goes_on(step: float) -> None:
-    bell, metrics, moved = Bell(), Metrics(), 0.0
-    clock = Alarm(bell.ring, metrics, wall=lambda: time.time() + moved)
+    bell, metrics, moved = RingCounter(), Metrics(), 0.0
+    clock = Ticker(bell.ring, metrics, wall=lambda: time.time() + moved)
     clock.start()
-    await bell.rings()
+    await bell.wait_for_ring()
     moved = step
-    await bell.rings()
-    await bell.rings()
+    await bell.wait_for_ring()
+    await bell.wait_for_ring()
     await clock.stop()
 
     assert metrics.registry.get_sample_value("chesscoach_clock_steps_total") == 1
@@ -126,64 +132,64 @@ async def test_pitfall_04_stepped_clock_is_seen_and_the_ringing_goes_on(step: fl
 async def test_pitfall_04_stepped_clock_fires_nothing_before_its_time(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON + timedelta(minutes=59, seconds=50)), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    clock, chore = Clock(NOON + timedelta(minutes=59, seconds=50)), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(seconds=-30)
         for _ in range(39):
             clock.move(seconds=1)
             await scheduler.tick()
         assert not scheduler.running
-        assert not chore.begun
+        assert not chore.started
         clock.move(seconds=1)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    assert chore.started == ["2026-10-21T13:00:00Z"]
 
 
 async def test_pitfall_05_suspend_the_newest_slot_is_worked_on_waking(
     contexts: Any, db: Any
 ) -> None:
     """Eight hours pass on the wall and none on the monotonic clock."""
-    clock, chore = Clock(NOON + timedelta(minutes=1)), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    clock, chore = Clock(NOON + timedelta(minutes=1)), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=8)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
 
-    assert outcomes(db) == {"19": "coalesced x7", "20": "succeeded"}
+    assert outcomes_by_hour(db) == {"19": "coalesced x7", "20": "succeeded"}
 
 
 async def test_pitfall_06_downtime_a_start_just_after_a_slot_works_it(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON + timedelta(minutes=59)), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}):
+    clock, chore = Clock(NOON + timedelta(minutes=59)), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}):
         pass
     clock.move(minutes=1, seconds=0.4)
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
-        await idle(scheduler)
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
+        await wait_until_idle(scheduler)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    assert chore.started == ["2026-10-21T13:00:00Z"]
 
 
 async def test_pitfall_07_fold_a_restart_in_its_second_pass_repeats_nothing(
     contexts: Any, db: Any
 ) -> None:
     nightly = {"s": Schedule(job="chore", cron="30 1 * * *", timezone=NEW_YORK)}
-    clock, chore = Clock(datetime(2026, 11, 1, 5, 29, tzinfo=UTC)), Chore()  # 01:29 EDT
-    async with await scheduling(contexts, clock, chore, nightly) as scheduler:
+    clock, chore = Clock(datetime(2026, 11, 1, 5, 29, tzinfo=UTC)), RecordingJob()  # 01:29 EDT
+    async with await make_scheduler(contexts, clock, chore, nightly) as scheduler:
         clock.move(minutes=1)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
     clock.now = datetime(2026, 11, 1, 6, 10, tzinfo=UTC)  # 01:10 EST
-    async with await scheduling(contexts, clock, chore, nightly) as scheduler:
+    async with await make_scheduler(contexts, clock, chore, nightly) as scheduler:
         for _ in range(12):
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
             clock.move(minutes=5)
 
-    assert chore.begun == ["2026-11-01T05:30:00Z"]
+    assert chore.started == ["2026-11-01T05:30:00Z"]
 
 
 @pytest.mark.parametrize(
@@ -203,30 +209,30 @@ def test_pitfall_08_bad_spec_is_refused_by_name_at_start(name: str, value: str, 
 async def test_pitfall_09_default_timezone_is_utc_wherever_the_machine_is(
     contexts: Any, db: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
     monkeypatch.setenv("TZ", NEW_YORK)
     time.tzset()
     try:
         daily = {"s": Schedule(job="chore", cron="0 13 * * *")}
-        async with await scheduling(contexts, clock, chore, daily) as scheduler:
+        async with await make_scheduler(contexts, clock, chore, daily) as scheduler:
             clock.move(hours=1)
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
     finally:
         monkeypatch.undo()
         time.tzset()
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    assert chore.started == ["2026-10-21T13:00:00Z"]
 
 
 async def test_pitfall_10_import_binds_to_no_loop() -> None:
     """Each `asyncio.run` is a loop of its own, made long after our modules were imported."""
 
     async def ring() -> int:
-        bell = Bell()
-        clock = Alarm(bell.ring, Metrics())
+        bell = RingCounter()
+        clock = Ticker(bell.ring, Metrics())
         clock.start()
-        await bell.rings()
+        await bell.wait_for_ring()
         await clock.stop()
         return bell.count
 
@@ -237,20 +243,20 @@ async def test_pitfall_10_import_binds_to_no_loop() -> None:
 async def test_pitfall_11_exception_of_a_job_is_recorded_and_the_slot_tried_again(
     contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
     chore.fail = ValueError("no")
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await idle(scheduler)
-        assert outcomes(db) == {"13": "failed"}
-        clock.move(seconds=RETRY.total_seconds() - 1)
-        await scheduler.look()
+        await wait_until_idle(scheduler)
+        assert outcomes_by_hour(db) == {"13": "failed"}
+        clock.move(seconds=RETRY_DELAY.total_seconds() - 1)
+        await scheduler.refresh()
         assert not scheduler.running
         chore.fail = None
         clock.move(seconds=1)
-        await scheduler.look()
-        await idle(scheduler)
+        await scheduler.refresh()
+        await wait_until_idle(scheduler)
 
     row = db.job_runs.find_one()
     assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
@@ -261,20 +267,20 @@ async def test_pitfall_12_cancelled_error_of_a_job_is_recorded_as_its_failure(
     contexts: Any, db: Any
 ) -> None:
     """Nobody stopped it: left open as `cancelled` it would be begun again without end."""
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
     chore.fail = asyncio.CancelledError()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=1)
         for _ in range(5):
             await scheduler.tick()
-            await scheduler.look()
-            await idle(scheduler)
-            clock.move(seconds=RETRY.total_seconds())
+            await scheduler.refresh()
+            await wait_until_idle(scheduler)
+            clock.move(seconds=RETRY_DELAY.total_seconds())
 
     row = db.job_runs.find_one()
     assert (row["outcome"], row["attempt"]) == ("failed", 2)
     assert row["errors"] == [{"error": "CancelledError"}]
-    assert len(chore.begun) == 2
+    assert len(chore.started) == 2
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
@@ -282,29 +288,29 @@ async def test_pitfall_12_cancelled_error_of_a_job_is_recorded_as_its_failure(
 async def test_pitfall_13_system_exit_in_a_job_fails_its_run_and_ends_nothing_else(
     contexts: Any, db: Any, error: BaseException, where: str
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
+    clock, chore = Clock(NOON), RecordingJob(held=True)
 
     async def leave(ctx: Context, run: Run, args: Args) -> Counts:
         async def child() -> None:
             raise error
 
         if where == "together":
-            await run.together(child())
+            await run.run_concurrently(child())
         elif where == "breaks_off":
-            await run.breaks_off(child())
+            await run.run_interruptible(child())
         await child()
         return run.counts
 
     ctx = await contexts(clock)
-    schedules = {"leaving": Schedule(job="leaving", cron="0 * * * *"), "s": every_hour()}
+    schedules = {"leaving": Schedule(job="leaving", cron="0 * * * *"), "s": hourly_schedule()}
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
     jobs = {"chore": chore.job, "leaving": Job(name="leaving", run=leave, args=Args, help="Goes.")}
-    async with Scheduler(ctx, Stop(), jobs) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), jobs) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: db.job_runs.count_documents({"outcome": "failed"}))
-        chore.go.set()
-        await idle(scheduler)
+        await wait_until(lambda: db.job_runs.count_documents({"outcome": "failed"}))
+        chore.release.set()
+        await wait_until_idle(scheduler)
 
     row = db.job_runs.find_one({"schedule": "leaving"})
     told = f"the job tried to end the process ({type(error).__name__})"
@@ -315,35 +321,35 @@ async def test_pitfall_13_system_exit_in_a_job_fails_its_run_and_ends_nothing_el
 async def test_pitfall_14_stop_waits_for_what_runs_and_leaves_no_task(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    scheduler = await scheduling(contexts, clock, chore, {"s": every_hour()})
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    scheduler = await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()})
     async with scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
+        await wait_until(lambda: chore.started)
         leaving = asyncio.create_task(scheduler.__aexit__())
         done, _ = await asyncio.wait({leaving}, timeout=0.2)
         assert not done, "it waits"
-        chore.go.set()
+        chore.release.set()
         await leaving
         names = {task.get_name() for task in asyncio.all_tasks()}
 
     assert not {name for name in names if name == "tick" or name.startswith("s:")}
-    assert outcomes(db) == {"13": "succeeded"}
+    assert outcomes_by_hour(db) == {"13": "succeeded"}
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
 
 
 async def test_pitfall_15_stop_that_is_broken_off_breaks_no_tick() -> None:
     """Aiocron's `next()`, which is left waiting, is not used at all."""
-    hands, go, done = Hands(), asyncio.Event(), asyncio.Event()
+    hands, go, done = ManualClocks(), asyncio.Event(), asyncio.Event()
 
     async def tick() -> None:
         await go.wait()
         done.set()
 
-    clock = alarm(tick, hands)
-    hands.move(1)
-    await clock.second()
+    clock = make_ticker(tick, hands)
+    hands.advance(1)
+    await clock.on_second()
     stopping = asyncio.create_task(clock.stop())
     await asyncio.sleep(0)
     stopping.cancel()
@@ -356,30 +362,30 @@ async def test_pitfall_15_stop_that_is_broken_off_breaks_no_tick() -> None:
 
 
 async def test_pitfall_16_idle_for_hours_then_the_newest_slot_once(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
         clock.move(hours=3, minutes=30)
         for _ in range(3):
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
 
-    assert outcomes(db) == {"13": "succeeded", "15": "coalesced x2", "16": "succeeded"}
+    assert outcomes_by_hour(db) == {"13": "succeeded", "15": "coalesced x2", "16": "succeeded"}
 
 
 async def test_pitfall_17_restarts_of_the_alarm_leave_one_timer() -> None:
-    bell, moved = Bell(), 0.0
-    clock = Alarm(bell.ring, Metrics(), wall=lambda: time.time() + moved)
+    bell, moved = RingCounter(), 0.0
+    clock = Ticker(bell.ring, Metrics(), wall=lambda: time.time() + moved)
     clock.start()
-    await bell.rings()
+    await bell.wait_for_ring()
     for _ in range(3):  # each step starts the cron anew
         moved += 100
-        await bell.rings()
+        await bell.wait_for_ring()
     counted, begun = bell.count, time.monotonic()
-    await bell.rings()
-    await bell.rings()
+    await bell.wait_for_ring()
+    await bell.wait_for_ring()
     assert bell.count - counted <= time.monotonic() - begun + 1, "one ring a second"
     await clock.stop()
     counted = bell.count
@@ -391,16 +397,16 @@ async def test_pitfall_17_restarts_of_the_alarm_leave_one_timer() -> None:
 async def test_pitfall_18_exhausted_schedule_keeps_its_last_run_and_the_others(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
     schedules = {
         "once": Schedule(job="chore", at=NOON + timedelta(hours=1), lock="once"),
-        "s": every_hour(),
+        "s": hourly_schedule(),
     }
-    async with await scheduling(contexts, clock, chore, schedules) as scheduler:
+    async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
         for _ in range(3):
             clock.move(hours=1)
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
 
     assert [row["slot"].hour for row in db.job_runs.find({"schedule": "once"})] == [13]
     assert db.job_runs.count_documents({"schedule": "s", "outcome": "succeeded"}) == 3
@@ -409,44 +415,44 @@ async def test_pitfall_18_exhausted_schedule_keeps_its_last_run_and_the_others(
 async def test_pitfall_19_slot_is_told_to_the_job_however_late_it_is(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=1, seconds=47.3)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    assert chore.started == ["2026-10-21T13:00:00Z"]
     assert db.job_runs.find_one()["lateness_s"] == pytest.approx(47.3)
 
 
 async def test_pitfall_20_early_wake_begins_nothing_and_the_next_ring_does(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=1, milliseconds=-1)
         await scheduler.tick()
         assert not scheduler.running
         clock.move(milliseconds=1)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    assert chore.started == ["2026-10-21T13:00:00Z"]
 
 
 async def test_pitfall_21_injected_clock_is_the_only_one_that_slots_go_by(
     contexts: Any, db: Any
 ) -> None:
     """A month of days, years from now, and no waiting for any of it."""
-    clock, chore = Clock(datetime(2031, 3, 1, 11, 59, tzinfo=UTC)), Chore()
+    clock, chore = Clock(datetime(2031, 3, 1, 11, 59, tzinfo=UTC)), RecordingJob()
     daily = {"s": Schedule(job="chore", cron="0 12 * * *")}
-    async with await scheduling(contexts, clock, chore, daily) as scheduler:
+    async with await make_scheduler(contexts, clock, chore, daily) as scheduler:
         for _ in range(31):
             clock.move(days=1)
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
 
-    assert len(chore.begun) == 31
+    assert len(chore.started) == 31
     rows = list(db.job_runs.find({"outcome": "succeeded"}))
     assert {row["started_at"] - row["slot"] for row in rows} == {timedelta(hours=23, minutes=59)}
 

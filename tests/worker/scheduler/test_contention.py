@@ -16,22 +16,22 @@ from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.job import Job, Run, ShutdownRequest
 from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.store.leases import Leases
-from tests.conftest import NOON, Clock, Sites, rounds
-from tests.support.processes import Ended, kill, line_with, run, start
+from tests.conftest import NOON, Clock, FakeSites, scaled_rounds
+from tests.support.processes import FinishedProcess, kill, line_with, run, start
 from tests.support.recording_job import Args
-from tests.sync.test_cycle import ago, member
-from tests.worker.scheduler.test_overlap import idle
-from tests.worker.scheduler.test_scenarios_processes import Skewed, looked_until
+from tests.sync.test_cycle import add_member, before_now
+from tests.worker.scheduler.test_overlap import wait_until_idle
+from tests.worker.scheduler.test_scenarios_processes import SkewedClock, refresh_until
 
 JOB = "chesscoach.jobs.sync_games"
-SLOTS = max(rounds(500), 120)
+SLOTS = max(scaled_rounds(500), 120)
 
 
-class Tally:
+class CountingJob:
     """A job that ends at once; `runs` counts how often each schedule's slot was worked."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Tally:
 
 
 @pytest.fixture
-async def patient(settings: Settings) -> AsyncIterator[Any]:
+async def long_lease_contexts(settings: Settings) -> AsyncIterator[Any]:
     """A maker of contexts with leases that outlive whatever else the machine has to do."""
     runner = replace(settings.config.runner, lease_s=120.0)
     settings = replace(settings, config=replace(settings.config, runner=runner))
@@ -63,19 +63,21 @@ async def patient(settings: Settings) -> AsyncIterator[Any]:
 @pytest.mark.soak
 @pytest.mark.timeout(300)
 async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
-    patient: Any, db: Any
+    long_lease_contexts: Any, db: Any
 ) -> None:
     """500 slots in `make soak`; the daemons and the one-shots begin within ±50 ms."""
-    chance, base, tally = random.Random(), Clock(NOON + timedelta(minutes=30)), Tally()
+    chance, base, tally = random.Random(), Clock(NOON + timedelta(minutes=30)), CountingJob()
     schedules = {
         f"s{n}": Schedule(job="tally", cron="0 * * * *", lock=f"s{n}") for n in range(SLOTS)
     }
     daemons = []
     for _ in range(3):
-        ctx = await patient(Skewed(base, chance.uniform(-0.05, 0.05)))
+        ctx = await long_lease_contexts(SkewedClock(base, chance.uniform(-0.05, 0.05)))
         ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-        daemons.append(Scheduler(ctx, Stop(), {"tally": tally.job}))
-    pods = [await patient(Skewed(base, chance.uniform(-0.05, 0.05))) for _ in range(3)]
+        daemons.append(Scheduler(ctx, ShutdownRequest(), {"tally": tally.job}))
+    pods = [
+        await long_lease_contexts(SkewedClock(base, chance.uniform(-0.05, 0.05))) for _ in range(3)
+    ]
     codes = Counter[int]()
     at = NOON + timedelta(hours=1)
 
@@ -93,8 +95,13 @@ async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
                 key = left.pop()
                 slot = Slot(schedule=key, at=at)
                 await asyncio.sleep(chance.uniform(0, 0.01))
-                ending = await runner_module.of_slot(
-                    ctx, tally.job, schedules[key], slot, source="kubernetes", stop=Stop()
+                ending = await runner_module.run_slot(
+                    ctx,
+                    tally.job,
+                    schedules[key],
+                    slot,
+                    source="kubernetes",
+                    stop=ShutdownRequest(),
                 )
                 codes[ending.exit_code] += 1
 
@@ -103,7 +110,7 @@ async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
     async with daemons[0], daemons[1], daemons[2]:
         base.now = at + timedelta(seconds=0.05)
         await asyncio.gather(*map(daemon, daemons), *map(one_shots, pods))
-        await idle(*daemons)
+        await wait_until_idle(*daemons)
 
     assert tally.runs == dict.fromkeys(schedules, 1)
     assert db.job_runs.count_documents({"outcome": "succeeded", "attempt": 1}) == SLOTS
@@ -115,12 +122,12 @@ async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
 
 
 async def test_three_processes_of_one_slot_work_it_once(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await member(ctx, db, sites, "Ann", "chess.com")
-    sites.world.play("chess.com", "Ann", ago(days=1))
+    await add_member(ctx, db, sites, "Ann", "chess.com")
+    sites.world.add_game("chess.com", "Ann", before_now(days=1))
     sites.chesscom.delay_s = 0.3
-    slot = {"CHESSCOACH_SLOT": f"{today():%Y-%m-%dT%H:%M:%SZ}"}
+    slot = {"CHESSCOACH_SLOT": f"{slot_today():%Y-%m-%dT%H:%M:%SZ}"}
 
     done = await asyncio.gather(
         *(run({**environment, **slot}, JOB, "--scheduled", "--json") for _ in range(3))
@@ -133,36 +140,36 @@ async def test_three_processes_of_one_slot_work_it_once(
     assert db.job_runs.count_documents({}) == db.games.count_documents({}) == 1
 
 
-def today() -> datetime:
+def slot_today() -> datetime:
     """The slot of six hours or less ago."""
     now = datetime.now(UTC)
     return now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
 
 
-async def retried_at_once(environment: dict[str, str]) -> Ended:
+async def retry_at_once(environment: dict[str, str]) -> FinishedProcess:
     return await run(environment, JOB, "--scheduled", "--json")
 
 
-async def retried_after_the_lease(environment: dict[str, str]) -> Ended:
+async def retry_after_lease(environment: dict[str, str]) -> FinishedProcess:
     await asyncio.sleep(float(environment["CHESSCOACH_RUNNER__LEASE_S"]) * 1.5)
     return await run(environment, JOB, "--scheduled", "--json")
 
 
-@pytest.mark.parametrize("retried", [retried_at_once, retried_after_the_lease, None],
+@pytest.mark.parametrize("retried", [retry_at_once, retry_after_lease, None],
                          ids=["at once", "after the lease", "by the daemon"])  # fmt: skip
 async def test_an_evicted_pods_work_is_done_once(
     environment: dict[str, str],
     ctx: Context,
     db: Any,
-    sites: Sites,
-    retried: Callable[[dict[str, str]], Awaitable[Ended]] | None,
+    sites: FakeSites,
+    retried: Callable[[dict[str, str]], Awaitable[FinishedProcess]] | None,
 ) -> None:
     """SIGTERM, and a SIGKILL before it could drain."""
     for number in range(8):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.delay_s = 0.5
-    pod = {**environment, "CHESSCOACH_SLOT": f"{today():%Y-%m-%dT%H:%M:%SZ}"}
+    pod = {**environment, "CHESSCOACH_SLOT": f"{slot_today():%Y-%m-%dT%H:%M:%SZ}"}
     process = await start(pod, JOB, "--scheduled")
     run_id = (await line_with(process, "job_started"))["run_id"]
     sites.chesscom.faults.append("hang")
@@ -175,8 +182,8 @@ async def test_an_evicted_pods_work_is_done_once(
         done = await retried(pod)
         assert (done.code, done.record["outcome"], done.record["attempt"]) == (0, "succeeded", 2)
     else:
-        async with Scheduler(ctx, Stop()) as scheduler:
-            await looked_until(scheduler, lambda: db.job_runs.find_one()["outcome"] == "succeeded")
+        async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+            await refresh_until(scheduler, lambda: db.job_runs.find_one()["outcome"] == "succeeded")
     again = await run(pod, JOB, "--scheduled", "--json")
 
     assert (again.code, again.record["reason"]) == (0, "closed: succeeded")
@@ -187,15 +194,15 @@ async def test_an_evicted_pods_work_is_done_once(
 
 
 async def test_a_retried_pod_leaves_with_the_code_of_what_it_finds(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     """0 in living hands, 75 by hand, 1 where the attempts are used up."""
-    await member(ctx, db, sites, "Ann", "chess.com")
-    sites.world.play("chess.com", "Ann", ago(days=1))
+    await add_member(ctx, db, sites, "Ann", "chess.com")
+    sites.world.add_game("chess.com", "Ann", before_now(days=1))
     sites.chesscom.faults.append("hang")
     pod = {
         **environment,
-        "CHESSCOACH_SLOT": f"{today():%Y-%m-%dT%H:%M:%SZ}",
+        "CHESSCOACH_SLOT": f"{slot_today():%Y-%m-%dT%H:%M:%SZ}",
         "CHESSCOACH_SOURCES__TIMEOUT_S": "600",
     }
     first = await start(pod, JOB, "--scheduled")
@@ -215,12 +222,12 @@ async def test_a_retried_pod_leaves_with_the_code_of_what_it_finds(
     assert spent.record["reason"] == "closed: failed"
 
 
-Take = Callable[[str, Callable[[], datetime]], Awaitable[bool]]
-Give = Callable[[str], Awaitable[None]]
+Acquire = Callable[[str, Callable[[], datetime]], Awaitable[bool]]
+Release = Callable[[str], Awaitable[None]]
 TTL_S = 30.0
 
 
-async def overlaps(take: Take, give: Give, grants: int) -> tuple[int, int]:
+async def count_overlaps(take: Acquire, give: Release, grants: int) -> tuple[int, int]:
     """How often a lease was granted, and how often while another had it, under clocks of ±120 s.
 
     Each contender holds for a moment what he got, far within its life, and gives it back.
@@ -230,7 +237,7 @@ async def overlaps(take: Take, give: Give, grants: int) -> tuple[int, int]:
 
     async def contender(name: str, seconds: float) -> None:
         nonlocal granted, overlapped
-        clock = Skewed(base, seconds)
+        clock = SkewedClock(base, seconds)
         while granted < grants:
             base.move(seconds=0.01)
             if await take(name, clock):
@@ -254,14 +261,14 @@ async def test_no_two_leases_overlap_whatever_the_clocks_say(ctx: Context) -> No
     await leases.ensure("skewed")
 
     async def take(name: str, clock: Callable[[], datetime]) -> bool:
-        return await leases.take("skewed", {"since": clock()}, name) is not None
+        return await leases.acquire("skewed", {"since": clock()}, name) is not None
 
     async def give(name: str) -> None:
-        await leases.give_up("skewed", name)
+        await leases.release_token("skewed", name)
 
-    granted, overlapped = await overlaps(take, give, rounds(1000))
+    granted, overlapped = await count_overlaps(take, give, scaled_rounds(1000))
 
-    assert granted >= rounds(1000)
+    assert granted >= scaled_rounds(1000)
     assert overlapped == 0
 
 
@@ -281,7 +288,7 @@ async def test_leases_on_the_clients_clocks_do_overlap(ctx: Context) -> None:
     async def give(name: str) -> None:
         await rows.update_one({"_id": "skewed", "owner": name}, {"$set": {"owner": None}})
 
-    granted, overlapped = await overlaps(take, give, 100)
+    granted, overlapped = await count_overlaps(take, give, 100)
 
     assert granted >= 100
     assert overlapped > 0
@@ -302,12 +309,14 @@ async def test_runs_of_processes_whose_clocks_are_four_minutes_apart_do_not_over
 
     job = Job(name="tally", run=work_on, args=Args, help="Works for a moment.")
     minutely = Schedule(job="tally", cron="* * * * *", coalesce=False)
-    crowd = [await contexts(Skewed(base, skew)) for skew in (-120, 0, 120)]
+    crowd = [await contexts(SkewedClock(base, skew)) for skew in (-120, 0, 120)]
 
     async def contend(number: int) -> int:
         slot = Slot(schedule="s", at=NOON + timedelta(minutes=number // 2))
         ctx = crowd[number % 3]
-        ending = await runner_module.of_slot(ctx, job, minutely, slot, source="cli", stop=Stop())
+        ending = await runner_module.run_slot(
+            ctx, job, minutely, slot, source="cli", stop=ShutdownRequest()
+        )
         return ending.exit_code
 
     assert set(await asyncio.gather(*map(contend, range(12)))) == {0}

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from tests.conftest import rounds
+from tests.conftest import scaled_rounds
 from tests.support.processes import kill, line_with, start
 
 FINAL = {"succeeded", "coalesced", "skipped_overlap", "missed"}
 SECOND = timedelta(seconds=1)
 
 
-def accounted(db: Any) -> list[datetime]:
+def recorded_slots(db: Any) -> list[datetime]:
     """The slots that records stand for, in order."""
     found = []
     for row in db.job_runs.find().sort("slot"):
@@ -25,7 +25,7 @@ def accounted(db: Any) -> list[datetime]:
     return found
 
 
-async def settled(db: Any) -> None:
+async def wait_until_recorded(db: Any) -> None:
     """Until every slot up to now has its ending, and newer ones are being worked."""
     now = db.client.admin.command("hello")["localTime"]
     unended = {"outcome": {"$nin": list(FINAL)}, "slot": {"$lte": now}}
@@ -47,19 +47,19 @@ async def test_kills_of_a_daemon_leave_every_slot_with_one_ending(
         "CHESSCOACH_RUNNER__LEASE_S": "1",
         "CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "* * * * * *",
     }
-    for _ in range(rounds(200)):
+    for _ in range(scaled_rounds(200)):
         process = await start(brisk, "chesscoach")
         await line_with(process, "scheduler_started")
         await asyncio.sleep(chance.uniform(0, 2))
         await kill(process)
     process = await start(brisk, "chesscoach")
     await line_with(process, "scheduler_started")
-    await settled(db)
+    await wait_until_recorded(db)
     assert (await kill(process, 15)).code == 0
 
-    slots = accounted(db)
+    slots = recorded_slots(db)
     assert slots == [slots[0] + n * SECOND for n in range(len(slots))], "none lost, none twice"
     rows = list(db.job_runs.find())
     assert {row["outcome"] for row in rows} <= FINAL | {"cancelled"}
     assert sum(row["outcome"] == "cancelled" for row in rows) <= 1, "the last, by the SIGTERM"
-    assert sum(row["outcome"] == "succeeded" for row in rows) > rounds(200) / 2
+    assert sum(row["outcome"] == "succeeded" for row in rows) > scaled_rounds(200) / 2

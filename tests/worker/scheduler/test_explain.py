@@ -11,23 +11,23 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import attempts, claim, shards
 from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler import schedule_admin
-from chesscoach.worker.scheduler.explain.explain import explain
+from chesscoach.worker.scheduler.explain.explain import explain_slot
 from chesscoach.worker.scheduler.explain.verdict import Explanation
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shard import Shard
 from tests.conftest import NOON, Clock
-from tests.support.recording_job import Chore
-from tests.worker.scheduler.test_overlap import until
-from tests.worker.scheduler.test_schedule_admin import stored
+from tests.support.recording_job import RecordingJob
+from tests.worker.scheduler.test_overlap import wait_until
+from tests.worker.scheduler.test_schedule_admin import load_schedule
 
 HOUR = timedelta(hours=1)
-ONE = NOON + HOUR
+ONE_O_CLOCK = NOON + HOUR
 HOURLY = Schedule(job="chore", cron="0 * * * *")
-Make: TypeAlias = Callable[..., Any]
+NewContext: TypeAlias = Callable[..., Any]
 
 
 @pytest.fixture
@@ -36,74 +36,80 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def chore() -> Chore:
-    return Chore()
+def chore() -> RecordingJob:
+    return RecordingJob()
 
 
 @pytest.fixture
-async def make(contexts: Any, clock: Clock) -> Make:
+async def new_context(contexts: Any, clock: Clock) -> NewContext:
     """A context in which a schedule `s` was laid in at noon."""
 
     async def _make(schedule: Schedule = HOURLY) -> Context:
         ctx: Context = await contexts(clock)
         ctx = replace(ctx, config=replace(ctx.config, schedules={"s": schedule}))
-        await schedule_admin.lay(ctx)
+        await schedule_admin.sync_from_config(ctx)
         return ctx
 
     return _make
 
 
-async def why(ctx: Context, at: datetime = ONE) -> Explanation:
-    return await explain(ctx, "s", at)
+async def explain_at(ctx: Context, at: datetime = ONE_O_CLOCK) -> Explanation:
+    return await explain_slot(ctx, "s", at)
 
 
-def said(found: Explanation) -> str:
+def sentences(found: Explanation) -> str:
     return " ".join(found.sentences)
 
 
-async def daemon(ctx: Context, chore: Chore) -> None:
+async def run_daemon(ctx: Context, chore: RecordingJob) -> None:
     """A daemon that comes, works what is due, and goes."""
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
-        await until(lambda: not scheduler.running)
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+        await wait_until(lambda: not scheduler.running)
 
 
-async def begun(ctx: Context, chore: Chore, at: datetime = ONE) -> attempts.Attempt:
+async def start_slot(
+    ctx: Context, chore: RecordingJob, at: datetime = ONE_O_CLOCK
+) -> attempts.Attempt:
     """A slot that somebody has begun."""
-    found = await claim.of_slot(ctx, chore.job, HOURLY, Slot(schedule="s", at=at), "cli")
+    found = await claim.claim_slot(ctx, chore.job, HOURLY, Slot(schedule="s", at=at), "cli")
     assert isinstance(found, attempts.Attempt)
     return found
 
 
-async def test_a_slot_that_was_worked(make: Make, clock: Clock, chore: Chore) -> None:
-    ctx = await make()
+async def test_a_slot_that_was_worked(
+    new_context: NewContext, clock: Clock, chore: RecordingJob
+) -> None:
+    ctx = await new_context()
     clock.move(hours=1, seconds=2)
-    await daemon(ctx, chore)
+    await run_daemon(ctx, chore)
 
-    found = await why(ctx)
+    found = await explain_at(ctx)
 
     assert found.verdict == "worked"
     assert found.sentences[0].startswith(f"Attempt 1 succeeded: pid {os.getpid()} on ")
-    assert "(daemon), begun 2026-10-21T13:00:02Z, 2.0 s after its slot, took 0." in said(found)
+    assert "(daemon), begun 2026-10-21T13:00:02Z, 2.0 s after its slot, took 0." in sentences(found)
     assert "0 done, 0 failed, 0 skipped of 0." in found.sentences
     assert found.record is not None
 
 
-async def test_a_slot_that_failed_once_and_for_good(make: Make, clock: Clock, chore: Chore) -> None:
-    ctx = await make()
+async def test_a_slot_that_failed_once_and_for_good(
+    new_context: NewContext, clock: Clock, chore: RecordingJob
+) -> None:
+    ctx = await new_context()
     chore.fail = ConfigError("no such thing")
     clock.move(hours=1)
-    await daemon(ctx, chore)
+    await run_daemon(ctx, chore)
 
-    found = await why(ctx)
+    found = await explain_at(ctx)
     assert (found.verdict, found.attempts_left) == ("open", 1)
-    assert found.again_at == ONE + timedelta(seconds=60)
+    assert found.again_at == ONE_O_CLOCK + timedelta(seconds=60)
     assert "It is tried again from 2026-10-21T13:01:00Z on. Attempts left: 1." in found.sentences
     assert "Error: error no such thing." in found.sentences
 
     clock.move(seconds=61)
-    assert "A running daemon takes it on within seconds" in said(await why(ctx))
-    await daemon(ctx, chore)
-    found = await why(ctx)
+    assert "A running daemon takes it on within seconds" in sentences(await explain_at(ctx))
+    await run_daemon(ctx, chore)
+    found = await explain_at(ctx)
     assert found.verdict == "failed"
     assert found.sentences[0].startswith("Attempt 1 was failed: pid ")
     assert found.sentences[1].startswith("Attempt 2 failed: pid ")
@@ -111,114 +117,118 @@ async def test_a_slot_that_failed_once_and_for_good(make: Make, clock: Clock, ch
 
 
 async def test_a_slot_at_work_and_one_whose_process_died(
-    make: Make, clock: Clock, chore: Chore, db: Any
+    new_context: NewContext, clock: Clock, chore: RecordingJob, db: Any
 ) -> None:
-    ctx = await make()
+    ctx = await new_context()
     clock.move(hours=1)
     async with ctx.store.leases.keeping():
-        mine = await begun(ctx, chore)
-        found = await why(ctx)
+        mine = await start_slot(ctx, chore)
+        found = await explain_at(ctx)
     assert (found.verdict, found.sentences[0]) == (
         "running",
-        f"It is at work now, as attempt 1: pid {os.getpid()} on {mine.new.owner['host']},"
+        f"It is at work now, as attempt 1: pid {os.getpid()} on {mine.run.owner['host']},"
         " since 2026-10-21T13:00:00Z.",
     )
 
     db.job_leases.update_one({"_id": "chore"}, {"$set": {"expires_at": NOON - HOUR * 24 * 365}})
-    found = await why(ctx)
+    found = await explain_at(ctx)
     assert found.verdict == "open"
     assert "is gone without a word: its lease has run out" in found.sentences[0]
     assert "A running daemon takes it on" in found.sentences[1]
 
     await ctx.store.leases.release(mine.lease)
-    assert "has claimed it and needs the lease chore next." in said(await why(ctx))
+    assert "has claimed it and needs the lease chore next." in sentences(await explain_at(ctx))
     async with ctx.store.leases.keeping():
-        other = await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job))
-        found = await why(ctx)
+        other = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
+        found = await explain_at(ctx)
     assert found.verdict == "running"
-    assert f"needs the lease chore, which is held by {other.new.id} (pid" in said(found)
+    assert f"needs the lease chore, which is held by {other.run.id} (pid" in sentences(found)
 
 
 async def test_an_open_slot_that_will_be_closed_or_waits(
-    make: Make, clock: Clock, chore: Chore, db: Any
+    new_context: NewContext, clock: Clock, chore: RecordingJob, db: Any
 ) -> None:
-    ctx = await make(replace(HOURLY, misfire_grace_s=7200.0))
+    ctx = await new_context(replace(HOURLY, misfire_grace_s=7200.0))
     clock.move(hours=1)
     async with ctx.store.leases.keeping():
-        mine = await begun(ctx, chore)
-        db.job_runs.update_one({"_id": mine.new.id}, {"$set": {"outcome": "cancelled"}})
-        assert f"Its next attempt waits for {mine.new.id} (pid" in said(await why(ctx))
+        mine = await start_slot(ctx, chore)
+        db.job_runs.update_one({"_id": mine.run.id}, {"$set": {"outcome": "cancelled"}})
+        assert f"Its next attempt waits for {mine.run.id} (pid" in sentences(await explain_at(ctx))
     await ctx.store.leases.release(mine.lease)
     clock.move(hours=3)
-    assert "It is too late by now" in said(await why(ctx))
-    await begun(ctx, chore, ONE + HOUR)
-    assert "A newer slot stands for it: it is closed as coalesced." in said(await why(ctx))
-    await schedule_admin.pause(ctx, await stored(ctx))
-    found = await why(ctx)
+    assert "It is too late by now" in sentences(await explain_at(ctx))
+    await start_slot(ctx, chore, ONE_O_CLOCK + HOUR)
+    assert "A newer slot stands for it: it is closed as coalesced." in sentences(
+        await explain_at(ctx)
+    )
+    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    found = await explain_at(ctx)
     assert (found.verdict, found.state) == ("open", "paused")
-    assert "The schedule is paused since 2026-10-21T16:00:00Z" in said(found)
+    assert "The schedule is paused since 2026-10-21T16:00:00Z" in sentences(found)
     db.schedules.delete_one({"_id": "s"})
     gone = replace(ctx, config=replace(ctx.config, schedules={}))
-    assert "Its schedule is gone, so nobody works it again." in said(await why(gone))
+    assert "Its schedule is gone, so nobody works it again." in sentences(await explain_at(gone))
 
 
 async def test_a_slot_after_a_crash_with_attempts_before_it(
-    make: Make, clock: Clock, chore: Chore, db: Any
+    new_context: NewContext, clock: Clock, chore: RecordingJob, db: Any
 ) -> None:
-    ctx = await make()
+    ctx = await new_context()
     clock.move(hours=1)
-    mine = await begun(ctx, chore)
+    mine = await start_slot(ctx, chore)
     await ctx.store.leases.release(mine.lease)
-    db.job_runs.update_one({"_id": mine.new.id}, {"$set": {"outcome": "abandoned"}})
-    await daemon(ctx, chore)
+    db.job_runs.update_one({"_id": mine.run.id}, {"$set": {"outcome": "abandoned"}})
+    await run_daemon(ctx, chore)
 
-    found = await why(ctx)
+    found = await explain_at(ctx)
 
     assert found.verdict == "worked"
     assert found.sentences[0].startswith("Attempt 1 was abandoned: pid ")
     assert found.sentences[1].startswith("Attempt 2 succeeded: pid ")
 
 
-async def test_slots_that_nobody_was_there_for(make: Make, clock: Clock, chore: Chore) -> None:
-    ctx = await make(replace(HOURLY, misfire_grace_s=2.5 * 3600))
+async def test_slots_that_nobody_was_there_for(
+    new_context: NewContext, clock: Clock, chore: RecordingJob
+) -> None:
+    ctx = await new_context(replace(HOURLY, misfire_grace_s=2.5 * 3600))
     clock.move(hours=5, minutes=30)
 
-    late, before, latest = [await why(ctx, NOON + hours * HOUR) for hours in (1, 4, 5)]
+    late, before, latest = [await explain_at(ctx, NOON + hours * HOUR) for hours in (1, 4, 5)]
     assert {late.verdict, before.verdict, latest.verdict} == {"nobody_there"}
-    assert "not worked it within" not in said(latest)
-    assert "Nobody has worked it within its 9000.0 s of grace." in said(late)
-    assert "by now 2026-10-21T17:00:00Z stands for it" in said(before)
-    assert "It has been due for 30 min, nothing hinders it" in said(latest)
+    assert "not worked it within" not in sentences(latest)
+    assert "Nobody has worked it within its 9000.0 s of grace." in sentences(late)
+    assert "by now 2026-10-21T17:00:00Z stands for it" in sentences(before)
+    assert "It has been due for 30 min, nothing hinders it" in sentences(latest)
 
-    await daemon(ctx, chore)
-    late, before, latest = [await why(ctx, NOON + hours * HOUR) for hours in (1, 4, 5)]
+    await run_daemon(ctx, chore)
+    late, before, latest = [await explain_at(ctx, NOON + hours * HOUR) for hours in (1, 4, 5)]
     assert [each.verdict for each in (late, before, latest)] == ["missed", "coalesced", "worked"]
-    assert "with 2 slots from 2026-10-21T13:00:00Z to 2026-10-21T14:00:00Z" in said(late)
-    assert "nobody worked it within 9000.0 s" in said(late)
-    assert "2026-10-21T17:00:00Z stands for it" in said(before)
+    assert "with 2 slots from 2026-10-21T13:00:00Z to 2026-10-21T14:00:00Z" in sentences(late)
+    assert "nobody worked it within 9000.0 s" in sentences(late)
+    assert "2026-10-21T17:00:00Z stands for it" in sentences(before)
     assert before.record is not None
-    inner = (await why(ctx, NOON + 3 * HOUR)).record
+    inner = (await explain_at(ctx, NOON + 3 * HOUR)).record
     assert inner is not None
     assert inner.id == before.record.id == "s:2026-10-21T16:00:00Z"
 
 
 async def test_a_slot_that_overlapped_another_run(
-    make: Make, clock: Clock, chore: Chore, contexts: Any
+    new_context: NewContext, clock: Clock, chore: RecordingJob, contexts: Any
 ) -> None:
-    ctx = await make()
-    chore.go.clear()
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+    ctx = await new_context()
+    chore.release.clear()
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         for _ in range(2):
             clock.move(hours=1)
             await scheduler.tick()
-            await until(lambda: chore.begun)
-        await until(lambda: len(scheduler.running) == 1)
-        chore.go.set()
-        await until(lambda: not scheduler.running)
+            await wait_until(lambda: chore.started)
+        await wait_until(lambda: len(scheduler.running) == 1)
+        chore.release.set()
+        await wait_until(lambda: not scheduler.running)
 
-    found = await why(ctx, ONE + HOUR)
+    found = await explain_at(ctx, ONE_O_CLOCK + HOUR)
     assert found.verdict == "skipped_overlap"
-    assert "chore is at work already" in said(found)
+    assert "chore is at work already" in sentences(found)
 
 
 @pytest.mark.parametrize(
@@ -230,35 +240,39 @@ async def test_a_slot_that_overlapped_another_run(
     ],
 )
 async def test_a_slot_whose_lease_is_held(
-    make: Make, clock: Clock, chore: Chore, fields: dict[str, Any], then: str
+    new_context: NewContext, clock: Clock, chore: RecordingJob, fields: dict[str, Any], then: str
 ) -> None:
-    ctx = await make(replace(HOURLY, **fields))
+    ctx = await new_context(replace(HOURLY, **fields))
     clock.move(hours=1)
     async with ctx.store.leases.keeping():
-        mine = await claim.by_hand(ctx, chore.job, attempts.manual_id(chore.job))
-        found = await why(ctx)
+        mine = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
+        found = await explain_at(ctx)
 
     assert found.verdict == "waiting"
-    assert found.holders[0].startswith(f"{mine.new.id} (pid {os.getpid()} on ")
-    assert f"the lease chore is held by {found.holders[0]}." in said(found)
-    assert then in said(found)
+    assert found.holders[0].startswith(f"{mine.run.id} (pid {os.getpid()} on ")
+    assert f"the lease chore is held by {found.holders[0]}." in sentences(found)
+    assert then in sentences(found)
 
 
-async def test_a_slot_that_a_daemon_leaves_to_others_first(make: Make, clock: Clock) -> None:
-    ctx = await make()
+async def test_a_slot_that_a_daemon_leaves_to_others_first(
+    new_context: NewContext, clock: Clock
+) -> None:
+    ctx = await new_context()
     runner = replace(ctx.config.runner, standby_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
     clock.move(hours=1, minutes=2)
-    assert said(await why(ctx)).endswith("leaves it to others for another 3 min (standby_s).")
+    assert sentences(await explain_at(ctx)).endswith(
+        "leaves it to others for another 3 min (standby_s)."
+    )
     clock.move(minutes=3)
-    assert "A daemon does so within seconds of its start" in said(await why(ctx))
+    assert "A daemon does so within seconds of its start" in sentences(await explain_at(ctx))
 
 
-async def test_an_instant_that_is_no_slot(make: Make, clock: Clock) -> None:
-    ctx = await make(replace(HOURLY, job="sync_games"))
-    found = await why(ctx, NOON + timedelta(minutes=20))
+async def test_an_instant_that_is_no_slot(new_context: NewContext, clock: Clock) -> None:
+    ctx = await new_context(replace(HOURLY, job="sync_games"))
+    found = await explain_at(ctx, NOON + timedelta(minutes=20))
 
-    assert (found.verdict, found.before, found.after) == ("not_a_slot", NOON, ONE)
+    assert (found.verdict, found.before, found.after) == ("not_a_slot", NOON, ONE_O_CLOCK)
     assert found.sentences == (
         "2026-10-21T12:20:00Z is no slot of s, 0 * * * * (UTC).",
         "Next to it are 2026-10-21T12:00:00Z and 2026-10-21T13:00:00Z.",
@@ -266,56 +280,64 @@ async def test_an_instant_that_is_no_slot(make: Make, clock: Clock) -> None:
 
     clock.move(hours=5)
     daily = Schedule(job="sync_games", cron="30 3 * * *")
-    await schedule_admin.edit(ctx, await stored(ctx), daily)
-    assert "Its trigger was another then: 0 * * * * (UTC)." in said(await why(ctx))
+    await schedule_admin.edit_schedule(ctx, await load_schedule(ctx), daily)
+    assert "Its trigger was another then: 0 * * * * (UTC)." in sentences(await explain_at(ctx))
 
 
-async def test_a_slot_that_is_owed_from_before_an_edit(make: Make, clock: Clock) -> None:
-    ctx = await make(replace(HOURLY, job="sync_games"))
+async def test_a_slot_that_is_owed_from_before_an_edit(
+    new_context: NewContext, clock: Clock
+) -> None:
+    ctx = await new_context(replace(HOURLY, job="sync_games"))
     clock.move(hours=1, minutes=1)
-    await schedule_admin.edit(ctx, await stored(ctx), Schedule(job="sync_games", cron="30 3 * * *"))
+    await schedule_admin.edit_schedule(
+        ctx, await load_schedule(ctx), Schedule(job="sync_games", cron="30 3 * * *")
+    )
 
-    found = await why(ctx)
+    found = await explain_at(ctx)
 
     assert found.verdict == "nobody_there"
     assert found.sentences[0] == "It is owed from before the schedule was changed."
 
 
-async def test_a_slot_that_is_not_due_yet(make: Make, clock: Clock) -> None:
-    ctx = await make(replace(HOURLY, jitter_s=3000.0))
-    found = await why(ctx, NOON + 26 * HOUR)
-    assert (found.verdict, said(found)) == (
+async def test_a_slot_that_is_not_due_yet(new_context: NewContext, clock: Clock) -> None:
+    ctx = await new_context(replace(HOURLY, jitter_s=3000.0))
+    found = await explain_at(ctx, NOON + 26 * HOUR)
+    assert (found.verdict, sentences(found)) == (
         "not_due_yet",
         "It is not due yet: it comes in 1 d 2 h.",
     )
 
     clock.move(hours=1)
-    found = await why(ctx)
+    found = await explain_at(ctx)
     assert found.verdict == "not_due_yet"
-    assert "by the jitter its work begins at 2026-10-21T13:" in said(found)
+    assert "by the jitter its work begins at 2026-10-21T13:" in sentences(found)
 
-    await schedule_admin.pause(ctx, await stored(ctx))
-    assert "will not be worked while the schedule is paused" in said(await why(ctx, ONE + HOUR))
-
-
-async def test_a_slot_of_a_schedule_that_is_out_of_use(make: Make, clock: Clock) -> None:
-    ctx = await make(replace(HOURLY, job="sync_games"))
-    clock.move(minutes=30)
-    await schedule_admin.pause(ctx, await stored(ctx))
-    clock.move(hours=1)
-    await schedule_admin.edit(
-        ctx, await stored(ctx), replace(HOURLY, job="sync_games", jitter_s=1.0)
+    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    assert "will not be worked while the schedule is paused" in sentences(
+        await explain_at(ctx, ONE_O_CLOCK + HOUR)
     )
 
-    now = await why(ctx)
+
+async def test_a_slot_of_a_schedule_that_is_out_of_use(
+    new_context: NewContext, clock: Clock
+) -> None:
+    ctx = await new_context(replace(HOURLY, job="sync_games"))
+    clock.move(minutes=30)
+    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    clock.move(hours=1)
+    await schedule_admin.edit_schedule(
+        ctx, await load_schedule(ctx), replace(HOURLY, job="sync_games", jitter_s=1.0)
+    )
+
+    now = await explain_at(ctx)
     assert (now.verdict, now.state) == ("inactive", "paused")
     assert now.sentences[0] == (
         "The schedule is paused since 2026-10-21T12:30:00Z: its slots are not worked."
     )
 
     clock.move(hours=1)
-    await schedule_admin.resume(ctx, await stored(ctx))
-    then = await why(ctx)
+    await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
+    then = await explain_at(ctx)
     assert (then.verdict, then.state) == ("inactive", "paused")
     assert then.sentences == (
         "The schedule was paused when it came, until it was resumed at 2026-10-21T14:30:00Z:"
@@ -332,32 +354,32 @@ async def test_a_slot_of_a_schedule_that_is_out_of_use(make: Make, clock: Clock)
     ],
 )
 async def test_a_slot_of_a_schedule_in_each_state(
-    make: Make, clock: Clock, fields: dict[str, Any], state: str
+    new_context: NewContext, clock: Clock, fields: dict[str, Any], state: str
 ) -> None:
-    ctx = await make()
+    ctx = await new_context()
     clock.move(hours=2)
     await ctx.store.schedules.change("s", 1, **fields)
 
-    found = await why(ctx)
+    found = await explain_at(ctx)
 
     assert (found.verdict, found.state) == ("inactive", state)
-    assert f"The schedule is {state}" in said(found)
-    assert ("its arguments are refused" in said(found)) == (state == "quarantined")
+    assert f"The schedule is {state}" in sentences(found)
+    assert ("its arguments are refused" in sentences(found)) == (state == "quarantined")
 
 
-async def test_a_slot_of_a_row_that_cannot_be_read(make: Make, db: Any) -> None:
-    ctx = await make()
+async def test_a_slot_of_a_row_that_cannot_be_read(new_context: NewContext, db: Any) -> None:
+    ctx = await new_context()
     db.schedules.update_one({"_id": "s"}, {"$set": {"spec.cron": "99 * * * *"}})
 
-    found = await why(ctx)
+    found = await explain_at(ctx)
 
     assert (found.verdict, found.state) == ("inactive", "quarantined")
-    assert "cannot be read" in said(found)
+    assert "cannot be read" in sentences(found)
 
 
-async def test_a_slot_of_before_the_schedule_counted(make: Make, clock: Clock) -> None:
-    ctx = await make(replace(HOURLY, job="sync_games"))
-    found = await why(ctx, NOON - HOUR)
+async def test_a_slot_of_before_the_schedule_counted(new_context: NewContext, clock: Clock) -> None:
+    ctx = await new_context(replace(HOURLY, job="sync_games"))
+    found = await explain_at(ctx, NOON - HOUR)
     assert (found.verdict, found.sentences) == (
         "before_since",
         ("The schedule was added after it, at 2026-10-21T12:00:00Z, and counts from then.",),
@@ -365,51 +387,55 @@ async def test_a_slot_of_before_the_schedule_counted(make: Make, clock: Clock) -
 
     clock.move(hours=2, minutes=30)
     half_past = Schedule(job="sync_games", cron="30 * * * *")
-    await schedule_admin.edit(ctx, await stored(ctx), half_past)
-    found = await why(ctx, ONE + HOUR / 2)
+    await schedule_admin.edit_schedule(ctx, await load_schedule(ctx), half_past)
+    found = await explain_at(ctx, ONE_O_CLOCK + HOUR / 2)
     assert found.verdict == "before_since"
-    assert "was edited after it, at 2026-10-21T14:30:00Z" in said(found)
+    assert "was edited after it, at 2026-10-21T14:30:00Z" in sentences(found)
 
 
-async def test_a_slot_that_was_passed_over(make: Make, clock: Clock, chore: Chore) -> None:
+async def test_a_slot_that_was_passed_over(
+    new_context: NewContext, clock: Clock, chore: RecordingJob
+) -> None:
     """A timer worked the newest slot alone."""
-    ctx = await make()
+    ctx = await new_context()
     clock.move(hours=3)
-    await begun(ctx, chore, NOON + 3 * HOUR)
+    await start_slot(ctx, chore, NOON + 3 * HOUR)
 
-    found = await why(ctx)
-    assert (found.verdict, said(found)) == (
+    found = await explain_at(ctx)
+    assert (found.verdict, sentences(found)) == (
         "passed_over",
         "Nobody recorded it before s:2026-10-21T15:00:00Z, and a schedule only goes forward.",
     )
 
     clock.move(days=100)
-    assert "they are kept for 90 days" in said(await why(ctx))
+    assert "they are kept for 90 days" in sentences(await explain_at(ctx))
 
 
-async def test_neither_a_schedule_nor_a_record_is_an_error(make: Make) -> None:
-    ctx = await make()
+async def test_neither_a_schedule_nor_a_record_is_an_error(new_context: NewContext) -> None:
+    ctx = await new_context()
 
     with pytest.raises(ConfigError, match="there is no schedule t; there are: s"):
-        await explain(ctx, "t", datetime.fromisoformat("2026-10-21T12:00:00Z"))
+        await explain_slot(ctx, "t", datetime.fromisoformat("2026-10-21T12:00:00Z"))
 
 
 async def test_a_slot_in_parts_tells_how_far_each_is(
-    make: Make, clock: Clock, chore: Chore, db: Any
+    new_context: NewContext, clock: Clock, chore: RecordingJob, db: Any
 ) -> None:
-    ctx = await make()
+    ctx = await new_context()
     clock.move(hours=1)
-    slot, job = Slot(schedule="s", at=ONE), chore.job
+    slot, job = Slot(schedule="s", at=ONE_O_CLOCK), chore.job
 
     def part(index: int) -> Shard:
         return Shard(index=index, of=4)
 
-    await runner_module.of_slot(ctx, job, HOURLY, slot, source="cli", stop=Stop(), shard=part(0))
+    await runner_module.run_slot(
+        ctx, job, HOURLY, slot, source="cli", stop=ShutdownRequest(), shard=part(0)
+    )
     async with ctx.store.leases.keeping():
         for index in (1, 2):
-            await shards.of_slot(ctx, job, HOURLY, slot, "cli", part(index))
+            await shards.claim_slot_shard(ctx, job, HOURLY, slot, "cli", part(index))
         db.job_leases.update_one({"_id": "chore#2/4"}, {"$set": {"expires_at": NOON - HOUR * 9999}})
-        found = await why(ctx)
+        found = await explain_at(ctx)
     assert (found.verdict, found.sentences[0]) == ("running", "It is at work now.")
     told = found.sentences[1:]
     assert told[0] == "Part 0/4 succeeded with 0 done, 0 failed."
@@ -418,7 +444,7 @@ async def test_a_slot_in_parts_tells_how_far_each_is(
     assert told[3] == "Part 3/4 has not been begun."
 
     db.job_leases.update_one({"_id": "chore"}, {"$set": {"expires_at": NOON - HOUR * 9999}})
-    found = await why(ctx)
+    found = await explain_at(ctx)
     assert (found.verdict, found.sentences[0]) == ("open", "None is at work now.")
     assert found.sentences[1:5] == tuple(told)
     assert "A running daemon takes it on" in found.sentences[5]

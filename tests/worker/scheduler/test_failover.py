@@ -15,17 +15,17 @@ from chesscoach.context import open_context
 from chesscoach.mongo.client import Document
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.web.listeners import open_web
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
-from tests.conftest import NOON, Clock, rounds
-from tests.support.recording_job import Chore
+from tests.conftest import NOON, Clock, scaled_rounds
+from tests.support.recording_job import RecordingJob
 from tests.support.replica_set import ReplicaSet
-from tests.web.conftest import BOTH
+from tests.web.conftest import BOTH_LISTENERS
 
 SECOND = timedelta(seconds=1)
 
 
-async def keep_asking(url: str, answers: Counter[int]) -> None:
+async def poll_health(url: str, answers: Counter[int]) -> None:
     """What a kubelet does, only oftener."""
     async with aiohttp.ClientSession() as session:
         while True:
@@ -37,34 +37,36 @@ async def keep_asking(url: str, answers: Counter[int]) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
-    members: ReplicaSet, on_the_set: Settings
+    replica_members: ReplicaSet, replica_set_settings: Settings
 ) -> None:
-    chance, clock, chore = random.Random(), Clock(NOON), Chore()
+    chance, clock, chore = random.Random(), Clock(NOON), RecordingJob()
     each_second = Schedule(job="chore", cron="* * * * * *", coalesce=False)
-    async with open_context(on_the_set, clock) as ctx:
+    async with open_context(replica_set_settings, clock) as ctx:
         await ctx.store.prepare()
-        ctx = replace(ctx, config=replace(ctx.config, schedules={"s": each_second}, web=BOTH))
-        scheduler, health = Scheduler(ctx, Stop(), {"chore": chore.job}), Counter[int]()
-        async with open_web(ctx, Stop(), scheduler.alarm) as urls, scheduler:
-            kubelet = asyncio.create_task(keep_asking(urls["admin"], health))
-            for _ in range(rounds(50)):
-                fall = asyncio.create_task(asyncio.to_thread(members.step_down))
+        ctx = replace(
+            ctx, config=replace(ctx.config, schedules={"s": each_second}, web=BOTH_LISTENERS)
+        )
+        scheduler, health = Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}), Counter[int]()
+        async with open_web(ctx, ShutdownRequest(), scheduler.ticker) as urls, scheduler:
+            kubelet = asyncio.create_task(poll_health(urls["admin"], health))
+            for _ in range(scaled_rounds(50)):
+                fall = asyncio.create_task(asyncio.to_thread(replica_members.step_down))
                 for _ in range(chance.randrange(3, 12)):
                     clock.move(seconds=1)
                     await asyncio.wait_for(scheduler.tick(), 60)
                     await asyncio.sleep(chance.uniform(0, 0.3))
                 await fall
             async with asyncio.timeout(120):
-                while not await settled(members, clock, scheduler):
+                while not await is_settled(replica_members, clock, scheduler):
                     await scheduler.tick()
                     await asyncio.sleep(0.2)
             kubelet.cancel()
             await asyncio.wait({kubelet})
         assert kubelet.cancelled()
         assert set(health) == {200}
-        assert health[200] > rounds(50)
+        assert health[200] > scaled_rounds(50)
 
-    with MongoClient[Document](members.url, tz_aware=True) as client:
+    with MongoClient[Document](replica_members.url, tz_aware=True) as client:
         rows = list(client["failover"].job_runs.find().sort("slot"))
     assert [row["slot"] for row in rows] == [NOON + n * SECOND for n in range(1, len(rows) + 1)], (
         "each slot once, none lost"
@@ -74,12 +76,12 @@ async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
     done = [row for row in rows if row["outcome"] == "succeeded"]
     assert len(done) > len(rows) / 2
     # Work whose end could not be recorded was done again, as a further attempt and not at a time.
-    assert chore.most == 1
+    assert chore.max_running == 1
     again = sum(row["attempt"] - 1 for row in done)
-    assert len(chore.begun) <= len(done) + again + rounds(50)
+    assert len(chore.started) <= len(done) + again + scaled_rounds(50)
 
 
-async def settled(members: ReplicaSet, clock: Clock, scheduler: Scheduler) -> bool:
+async def is_settled(members: ReplicaSet, clock: Clock, scheduler: Scheduler) -> bool:
     """Whether every slot has been recorded and none is open."""
 
     def look() -> bool:

@@ -8,37 +8,37 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock
-from tests.support.recording_job import Chore
+from tests.support.recording_job import RecordingJob
 
 
-def every_hour(**fields: Any) -> Schedule:
+def hourly_schedule(**fields: Any) -> Schedule:
     return Schedule(job="chore", cron="0 * * * *", **fields)
 
 
-async def scheduling(
-    contexts: Any, clock: Clock, chore: Chore, schedules: dict[str, Schedule]
+async def make_scheduler(
+    contexts: Any, clock: Clock, chore: RecordingJob, schedules: dict[str, Schedule]
 ) -> Scheduler:
     ctx: Context = await contexts(clock)
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-    return Scheduler(ctx, Stop(), {"chore": chore.job})
+    return Scheduler(ctx, ShutdownRequest(), {"chore": chore.job})
 
 
-async def until(condition: Any) -> None:
+async def wait_until(condition: Any) -> None:
     """Until something is so."""
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
 
-async def idle(*schedulers: Scheduler) -> None:
+async def wait_until_idle(*schedulers: Scheduler) -> None:
     """Until no run is at work."""
-    await until(lambda: not any(scheduler.running for scheduler in schedulers))
+    await wait_until(lambda: not any(scheduler.running for scheduler in schedulers))
 
 
-def outcomes(db: Any) -> dict[str, str]:
+def outcomes_by_hour(db: Any) -> dict[str, str]:
     """By hour, with the count where a record stands for several slots."""
     rows = db.job_runs.find({"schedule": {"$ne": None}}).sort("slot")
     return {
@@ -50,116 +50,116 @@ def outcomes(db: Any) -> dict[str, str]:
 async def test_a_slot_that_meets_its_own_long_run_is_recorded_as_skipped(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
+        await wait_until(lambda: chore.started)
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: outcomes(db).get("14") == "skipped_overlap")
-        chore.go.set()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: outcomes_by_hour(db).get("14") == "skipped_overlap")
+        chore.release.set()
+        await wait_until(lambda: not scheduler.running)
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: not scheduler.running)
 
-    assert outcomes(db) == {"13": "succeeded", "14": "skipped_overlap", "15": "succeeded"}
-    assert chore.most == 1
+    assert outcomes_by_hour(db) == {"13": "succeeded", "14": "skipped_overlap", "15": "succeeded"}
+    assert chore.max_running == 1
     assert "at work already" in db.job_runs.find_one({"outcome": "skipped_overlap"})["reason"]
 
 
 async def test_with_queue_one_the_latest_slot_is_worked_right_after(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    schedule = every_hour(overlap="queue_one")
-    async with await scheduling(contexts, clock, chore, {"s": schedule}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    schedule = hourly_schedule(overlap="queue_one")
+    async with await make_scheduler(contexts, clock, chore, {"s": schedule}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
+        await wait_until(lambda: chore.started)
         for _ in range(3):
             clock.move(hours=1)
             await scheduler.tick()
-        assert list(outcomes(db)) == ["13"]
-        chore.go.set()
-        await until(lambda: not scheduler.running)
+        assert list(outcomes_by_hour(db)) == ["13"]
+        chore.release.set()
+        await wait_until(lambda: not scheduler.running)
         clock.move(seconds=1)
         await scheduler.tick()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: not scheduler.running)
 
-    assert outcomes(db) == {"13": "succeeded", "15": "coalesced x2", "16": "succeeded"}
-    assert chore.most == 1
+    assert outcomes_by_hour(db) == {"13": "succeeded", "15": "coalesced x2", "16": "succeeded"}
+    assert chore.max_running == 1
 
 
 async def test_without_coalescing_slots_that_were_missed_are_worked_one_after_another(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    schedule = every_hour(coalesce=False)
-    async with await scheduling(contexts, clock, chore, {"s": schedule}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob()
+    schedule = hourly_schedule(coalesce=False)
+    async with await make_scheduler(contexts, clock, chore, {"s": schedule}) as scheduler:
         clock.move(hours=4, minutes=5)
         for _ in range(20):
             await scheduler.tick()
-            await until(lambda: not scheduler.running)
+            await wait_until(lambda: not scheduler.running)
             clock.move(seconds=1)
 
-    assert outcomes(db) == dict.fromkeys(["13", "14", "15", "16"], "succeeded")
-    assert chore.begun == [f"2026-10-21T{hour}:00:00Z" for hour in (13, 14, 15, 16)]
-    assert chore.most == 1
+    assert outcomes_by_hour(db) == dict.fromkeys(["13", "14", "15", "16"], "succeeded")
+    assert chore.started == [f"2026-10-21T{hour}:00:00Z" for hour in (13, 14, 15, 16)]
+    assert chore.max_running == 1
 
 
 async def test_without_coalescing_a_slot_that_falls_due_in_a_run_is_skipped_all_the_same(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    schedule = every_hour(coalesce=False)
-    async with await scheduling(contexts, clock, chore, {"s": schedule}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    schedule = hourly_schedule(coalesce=False)
+    async with await make_scheduler(contexts, clock, chore, {"s": schedule}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
+        await wait_until(lambda: chore.started)
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: outcomes(db).get("14") == "skipped_overlap")
-        chore.go.set()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: outcomes_by_hour(db).get("14") == "skipped_overlap")
+        chore.release.set()
+        await wait_until(lambda: not scheduler.running)
 
-    assert chore.most == 1
+    assert chore.max_running == 1
 
 
 async def test_so_many_instances_as_are_allowed_run_at_a_time_across_daemons(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    schedules = {f"s{n}": every_hour(lock="shared", max_instances=2) for n in range(4)}
-    one = await scheduling(contexts, clock, chore, schedules)
-    two = await scheduling(contexts, clock, chore, schedules)
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    schedules = {f"s{n}": hourly_schedule(lock="shared", max_instances=2) for n in range(4)}
+    one = await make_scheduler(contexts, clock, chore, schedules)
+    two = await make_scheduler(contexts, clock, chore, schedules)
     async with one, two:
         clock.move(hours=1)
         await asyncio.gather(one.tick(), two.tick())
-        await until(lambda: len(chore.begun) == 2)
-        await until(lambda: db.job_runs.count_documents({"outcome": "skipped_overlap"}) == 2)
-        chore.go.set()
-        await until(lambda: not one.running and not two.running)
+        await wait_until(lambda: len(chore.started) == 2)
+        await wait_until(lambda: db.job_runs.count_documents({"outcome": "skipped_overlap"}) == 2)
+        chore.release.set()
+        await wait_until(lambda: not one.running and not two.running)
 
-    assert chore.most == 2
+    assert chore.max_running == 2
     assert sorted(row["outcome"] for row in db.job_runs.find()) == [
         "skipped_overlap", "skipped_overlap", "succeeded", "succeeded",
     ]  # fmt: skip
 
 
 async def test_two_schedules_with_one_lock_never_run_together(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    schedules = {f"s{n}": every_hour(lock="shared", overlap="queue_one") for n in range(2)}
-    async with await scheduling(contexts, clock, chore, schedules) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    schedules = {f"s{n}": hourly_schedule(lock="shared", overlap="queue_one") for n in range(2)}
+    async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
-        chore.go.set()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: chore.started)
+        chore.release.set()
+        await wait_until(lambda: not scheduler.running)
         clock.move(seconds=1)
         await scheduler.tick()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: not scheduler.running)
 
-    assert chore.most == 1
+    assert chore.max_running == 1
     assert db.job_runs.count_documents({"outcome": "succeeded"}) == 2
 
 
@@ -167,9 +167,9 @@ async def test_two_schedules_with_one_lock_never_run_together(contexts: Any, db:
 async def test_three_days_of_downtime_leave_every_slot_accounted_for(
     contexts: Any, db: Any, daemons: int
 ) -> None:
-    clock, chore = Clock(NOON), Chore()  # a Wednesday
+    clock, chore = Clock(NOON), RecordingJob()  # a Wednesday
     schedules = {
-        "hourly": every_hour(lock="hourly"),
+        "hourly": hourly_schedule(lock="hourly"),
         "sixhourly": Schedule(job="chore", cron="0 */6 * * *", lock="sixhourly"),
         "daily": Schedule(job="chore", cron="0 3 * * *", lock="daily"),
         "weekly": Schedule(job="chore", cron="0 9 * * 5", lock="weekly", misfire_grace_s=36 * 3600),
@@ -178,14 +178,14 @@ async def test_three_days_of_downtime_leave_every_slot_accounted_for(
         ),
         "monthly": Schedule(job="chore", cron="0 0 23 * *", lock="monthly"),
     }
-    first = await scheduling(contexts, clock, chore, schedules)
+    first = await make_scheduler(contexts, clock, chore, schedules)
     async with first:
         pass
     clock.move(days=3, minutes=30)
-    started = [await scheduling(contexts, clock, chore, schedules) for _ in range(daemons)]
+    started = [await make_scheduler(contexts, clock, chore, schedules) for _ in range(daemons)]
     for each in started:
         await each.__aenter__()
-    await until(lambda: not any(each.running for each in started))
+    await wait_until(lambda: not any(each.running for each in started))
     for each in started:
         await each.__aexit__()
 

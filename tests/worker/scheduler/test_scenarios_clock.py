@@ -9,12 +9,18 @@ from msgspec.structs import replace
 
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Every, Schedule
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock
-from tests.support.recording_job import Chore
-from tests.worker.scheduler.test_overlap import every_hour, idle, outcomes, scheduling, until
-from tests.worker.scheduler.test_scenarios_processes import looked_until
+from tests.support.recording_job import RecordingJob
+from tests.worker.scheduler.test_overlap import (
+    hourly_schedule,
+    make_scheduler,
+    outcomes_by_hour,
+    wait_until,
+    wait_until_idle,
+)
+from tests.worker.scheduler.test_scenarios_processes import refresh_until
 
 NEW_YORK, SANTIAGO = "America/New_York", "America/Santiago"
 ZONES = [ZoneInfo(name) for name in (NEW_YORK, SANTIAGO)]  # read here, and so never in a loop
@@ -41,21 +47,21 @@ MIDNIGHT = {"midnight": ("0 0 * * *", SANTIAGO, ["09-06 01:00", "09-07 00:00"])}
 async def test_scenario_08_dst_spring_runs_are_those_of_the_table_and_of_the_preview(
     contexts: Any, db: Any, begin: datetime, table: dict[str, tuple[str, str, list[str]]]
 ) -> None:
-    clock, chore, end = Clock(begin), Chore(), begin + 36 * HOUR
+    clock, chore, end = Clock(begin), RecordingJob(), begin + 36 * HOUR
     schedules = {
         key: Schedule(job="chore", cron=cron, timezone=zone, lock=key)
         for key, (cron, zone, _) in table.items()
     }
-    async with await scheduling(contexts, clock, chore, schedules) as scheduler:
+    async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
         while clock() < end:
             clock.now += QUARTER
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
 
     for key, (_, zone, expected) in table.items():
         rows = db.job_runs.find({"schedule": key, "outcome": "succeeded"}).sort("slot")
         ran = [row["slot"] for row in rows]
-        preview = slots.after(key, schedules[key], begin)
+        preview = slots.slots_after(key, schedules[key], begin)
         assert ran == [next(preview).at for _ in ran]
         assert [f"{at.astimezone(ZoneInfo(zone)):%m-%d %H:%M}" for at in ran] == expected
 
@@ -64,18 +70,18 @@ async def test_scenario_09_dst_fall_daily_once_hourly_twice_and_a_restart_repeat
     contexts: Any, db: Any
 ) -> None:
     begin = datetime(2026, 11, 1, 4, 45, tzinfo=UTC)  # 00:45 EDT
-    clock, chore = Clock(begin), Chore()
+    clock, chore = Clock(begin), RecordingJob()
     schedules = {
         "daily": Schedule(job="chore", cron="30 1 * * *", timezone=NEW_YORK, lock="daily"),
         "hourly": Schedule(job="chore", cron="0 * * * *", timezone=NEW_YORK, lock="hourly"),
         "every": Schedule(job="chore", every=Every(minutes=90), anchor=begin, lock="every"),
     }
     for stop in (datetime(2026, 11, 1, 6, 10, tzinfo=UTC), begin + 4 * HOUR):  # 01:10 EST
-        async with await scheduling(contexts, clock, chore, schedules) as scheduler:
+        async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
             while clock() < stop:
                 clock.now += timedelta(minutes=5)
                 await scheduler.tick()
-                await idle(scheduler)
+                await wait_until_idle(scheduler)
 
     def ran(schedule: str) -> list[str]:
         return [f"{row['slot']:%H:%M}" for row in db.job_runs.find({"schedule": schedule})]
@@ -89,61 +95,61 @@ async def test_scenario_09_dst_fall_daily_once_hourly_twice_and_a_restart_repeat
 async def test_scenario_10_clock_jump_forward_coalesces_and_back_repeats_nothing(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON + timedelta(minutes=30)), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    clock, chore = Clock(NOON + timedelta(minutes=30)), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         for jump in (3, -2, 0):
             clock.move(hours=jump)
             for _ in range(2):
                 await scheduler.tick()
-                await idle(scheduler)
+                await wait_until_idle(scheduler)
         clock.move(hours=2, minutes=30)  # 16:00 comes, as it would have
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
 
-    assert outcomes(db) == {"14": "coalesced x2", "15": "succeeded", "16": "succeeded"}
-    assert chore.begun == [f"2026-10-21T{hour}:00:00Z" for hour in (15, 16)]
+    assert outcomes_by_hour(db) == {"14": "coalesced x2", "15": "succeeded", "16": "succeeded"}
+    assert chore.started == [f"2026-10-21T{hour}:00:00Z" for hour in (15, 16)]
 
 
 @pytest.mark.parametrize("hours", [-2, 8])
 async def test_scenario_10_clock_jump_in_a_run_costs_nobody_his_lease(
     contexts: Any, db: Any, hours: int
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    one = await scheduling(contexts, clock, chore, {"s": every_hour()})
-    two = await scheduling(contexts, clock, chore, {"s": every_hour()})
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    one = await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()})
+    two = await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()})
     async with one, two:
         clock.move(hours=1)
         await one.tick()
-        await until(lambda: chore.begun)
+        await wait_until(lambda: chore.started)
         before = db.job_leases.find_one({"_id": "chore"})
         clock.move(hours=hours)
         for each in (one, two):
             await each.tick()
-            await each.look()
-        await until(
+            await each.refresh()
+        await wait_until(
             lambda: db.job_leases.find_one({"_id": "chore"})["expires_at"] > before["expires_at"]
         )
         assert db.job_leases.find_one({"_id": "chore"})["fence"] == before["fence"]
-        chore.go.set()
-        await idle(one, two)
+        chore.release.set()
+        await wait_until_idle(one, two)
 
     first = db.job_runs.find_one({"slot": NOON + HOUR})
     assert (first["outcome"], first["attempt"]) == ("succeeded", 1)
-    assert chore.most == 1
+    assert chore.max_running == 1
 
 
 async def test_scenario_10_clock_jump_back_does_not_put_off_a_second_attempt(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
     chore.fail = OSError()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
         chore.fail = None
         clock.move(hours=-2)
-        await looked_until(scheduler, lambda: len(chore.ended) == 2)
+        await refresh_until(scheduler, lambda: len(chore.ended) == 2)
 
     row = db.job_runs.find_one()
     assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
@@ -153,17 +159,17 @@ async def test_scenario_11_three_days_down_leave_one_run_each_and_late_mail_miss
     contexts: Any, db: Any
 ) -> None:
     """More schedules and daemons: test_overlap."""
-    clock, chore = Clock(NOON), Chore()  # a Wednesday
+    clock, chore = Clock(NOON), RecordingJob()  # a Wednesday
     schedules = {
-        "sync": every_hour(lock="sync"),
+        "sync": hourly_schedule(lock="sync"),
         "mail": Schedule(job="chore", cron="0 9 * * 4", lock="mail", misfire_grace_s=36 * 3600),
         "reset": Schedule(job="chore", cron="0 0 22 * *", lock="reset"),
     }
-    async with await scheduling(contexts, clock, chore, schedules):
+    async with await make_scheduler(contexts, clock, chore, schedules):
         pass
     clock.move(days=3)
-    async with await scheduling(contexts, clock, chore, schedules) as scheduler:
-        await idle(scheduler)
+    async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
+        await wait_until_idle(scheduler)
 
     told = {(row["schedule"], row["outcome"]): row.get("count", 1) for row in db.job_runs.find()}
     assert told == {
@@ -172,49 +178,49 @@ async def test_scenario_11_three_days_down_leave_one_run_each_and_late_mail_miss
         ("mail", "missed"): 1,
         ("reset", "succeeded"): 1,
     }
-    assert "2026-10-22T00:00:00Z" in chore.begun, "the reset is told its period's slot"
+    assert "2026-10-22T00:00:00Z" in chore.started, "the reset is told its period's slot"
 
 
 @pytest.mark.parametrize("restarts", [1, 3], ids=["deploy", "restarts in the slot's minute"])
 async def test_scenario_12_deploy_gap_the_slot_runs_once(
     contexts: Any, db: Any, restarts: int
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as old:
+    clock, chore = Clock(NOON), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as old:
         clock.now = NOON + timedelta(minutes=59, seconds=59)
         await old.tick()
     clock.move(seconds=4)
     for _ in range(restarts):
-        async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as new:
-            await idle(new)
+        async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as new:
+            await wait_until_idle(new)
         clock.move(seconds=15)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
-    assert outcomes(db) == {"13": "succeeded"}
+    assert chore.started == ["2026-10-21T13:00:00Z"]
+    assert outcomes_by_hour(db) == {"13": "succeeded"}
 
 
 async def test_scenario_12_deploy_gap_a_run_that_was_broken_off_is_finished_under_a_new_schedule(
     contexts: Any, db: Any
 ) -> None:
     """The deploy that cancels the run changes its schedule too: the slot stays a slot."""
-    clock, chore = Clock(NOON), Chore(held=True)
-    ctx, stop = await contexts(clock), Stop()
-    ctx = replace(ctx, config=replace(ctx.config, schedules={"s": every_hour()}))
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    ctx, stop = await contexts(clock), ShutdownRequest()
+    ctx = replace(ctx, config=replace(ctx.config, schedules={"s": hourly_schedule()}))
     async with Scheduler(ctx, stop, {"chore": chore.job}) as old:
         clock.move(hours=1)
         await old.tick()
-        await until(lambda: chore.begun)
-        stop.ask()
-        stop.ask()
-    assert outcomes(db) == {"13": "cancelled"}
-    chore.go.set()
-    changed = {"s": replace(every_hour(), cron="45 * * * *", timezone=NEW_YORK)}
+        await wait_until(lambda: chore.started)
+        stop.request()
+        stop.request()
+    assert outcomes_by_hour(db) == {"13": "cancelled"}
+    chore.release.set()
+    changed = {"s": replace(hourly_schedule(), cron="45 * * * *", timezone=NEW_YORK)}
     clock.move(seconds=5)
-    async with await scheduling(contexts, clock, chore, changed) as new:
-        await idle(new)
+    async with await make_scheduler(contexts, clock, chore, changed) as new:
+        await wait_until_idle(new)
         clock.move(minutes=45)
         await new.tick()
-        await idle(new)
+        await wait_until_idle(new)
 
     rows = {f"{row['slot']:%H:%M}": row for row in db.job_runs.find()}
     assert {key: row["outcome"] for key, row in rows.items()} == {
@@ -226,13 +232,13 @@ async def test_scenario_12_deploy_gap_a_run_that_was_broken_off_is_finished_unde
 
 async def test_jitter_longer_than_the_grace_misses_nothing(contexts: Any, db: Any) -> None:
     """The grace is counted from when work was to begin."""
-    clock, chore = Clock(NOON), Chore()
-    late = {"s": every_hour(jitter_s=3000.0, misfire_grace_s=60.0)}
-    async with await scheduling(contexts, clock, chore, late) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob()
+    late = {"s": hourly_schedule(jitter_s=3000.0, misfire_grace_s=60.0)}
+    async with await make_scheduler(contexts, clock, chore, late) as scheduler:
         for _ in range(4 * 120):
             clock.move(seconds=30)
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
 
     done = [row["slot"] for row in db.job_runs.find({"outcome": "succeeded"}).sort("slot")]
     assert done[:3] == [NOON + n * HOUR for n in (1, 2, 3)]

@@ -13,48 +13,54 @@ from chesscoach.config import Config, Settings
 from chesscoach.context import open_context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import Every, Schedule, Slot
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock
-from tests.support.recording_job import Args, Chore
+from tests.support.recording_job import Args, RecordingJob
 from tests.support.replica_set import ReplicaSet
-from tests.support.tcp_proxy import Wire
-from tests.worker.scheduler.test_overlap import every_hour, idle, outcomes, scheduling, until
-from tests.worker.scheduler.test_scenarios_processes import looked_until
-from tests.worker.scheduler.test_schedule_admin import having, stored
+from tests.support.tcp_proxy import TcpProxy
+from tests.worker.scheduler.test_overlap import (
+    hourly_schedule,
+    make_scheduler,
+    outcomes_by_hour,
+    wait_until,
+    wait_until_idle,
+)
+from tests.worker.scheduler.test_scenarios_processes import refresh_until
+from tests.worker.scheduler.test_schedule_admin import load_schedule, with_schedules
 
 ATHENS = ZoneInfo("Europe/Athens")  # read here, and so never in a loop
 
 
 @pytest.mark.timeout(240)
 async def test_scenario_13_mongo_failover_in_a_run_leaves_it_one_ending(
-    members: ReplicaSet, on_the_set: Settings
+    replica_members: ReplicaSet, replica_set_settings: Settings
 ) -> None:
     """The primary steps down after the claim, and again right before the end is recorded."""
-    clock, chore = Clock(NOON), Chore(held=True)
-    async with open_context(on_the_set, clock) as ctx:
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    async with open_context(replica_set_settings, clock) as ctx:
         await ctx.store.prepare()
-        schedules = {"s": every_hour(), "other": every_hour(lock="other")}
+        schedules = {"s": hourly_schedule(), "other": hourly_schedule(lock="other")}
         ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-        async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+        async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
             clock.move(hours=1)
             claiming = asyncio.create_task(scheduler.tick())
-            await asyncio.to_thread(members.step_down)
+            await asyncio.to_thread(replica_members.step_down)
             await claiming
             async with asyncio.timeout(120):
-                while len(chore.begun) < 2:
+                while len(chore.started) < 2:
                     await scheduler.tick()
-                    await scheduler.look()
+                    await scheduler.refresh()
                     await asyncio.sleep(0.2)
-                chore.go.set()
-                await asyncio.to_thread(members.step_down)
+                chore.release.set()
+                await asyncio.to_thread(replica_members.step_down)
                 while scheduler.running:
                     await asyncio.sleep(0.1)
             clock.move(hours=1)
             async with asyncio.timeout(120):
-                while len(chore.begun) < 4:
+                while len(chore.started) < 4:
                     await scheduler.tick()
                     await asyncio.sleep(0.2)
             while scheduler.running:
@@ -71,152 +77,156 @@ async def test_scenario_13_mongo_failover_in_a_run_leaves_it_one_ending(
 
 @pytest.mark.parametrize("lost", [b"insert", b"findAndModify"], ids=["claim", "lease"])
 async def test_scenario_13_mongo_reply_that_is_lost_after_the_commit_is_known_as_ours(
-    wired: Settings, cable: Wire, db: Any, lost: bytes
+    proxied_settings: Settings, proxy: TcpProxy, db: Any, lost: bytes
 ) -> None:
-    chore = Chore()
-    async with open_context(wired, Clock(NOON)) as ctx:
+    chore = RecordingJob()
+    async with open_context(proxied_settings, Clock(NOON)) as ctx:
         await ctx.store.prepare()
         slot = Slot(schedule="s", at=NOON)
         await ctx.store.leases.ensure("chore")
         await ctx.store.require()
-        cable.unanswered = lost
-        ending = await runner.of_slot(ctx, chore.job, every_hour(), slot, source="cli", stop=Stop())
+        proxy.drop_reply_to = lost
+        ending = await runner.run_slot(
+            ctx, chore.job, hourly_schedule(), slot, source="cli", stop=ShutdownRequest()
+        )
 
         repeated = ctx.metrics.registry.get_sample_value("chesscoach_mongo_retries_total")
 
-    assert (cable.lost, repeated) == (1, 1)
+    assert (proxy.lost, repeated) == (1, 1)
     assert (ending.record["outcome"], ending.record["attempt"]) == ("succeeded", 1)
-    assert chore.begun == ["2026-10-21T12:00:00Z"]
+    assert chore.started == ["2026-10-21T12:00:00Z"]
     assert db.job_runs.count_documents({}) == 1
 
 
 async def test_scenario_13_mongo_reply_to_a_bulk_claim_that_is_lost_begins_each_slot_once(
-    wired: Settings, cable: Wire, db: Any
+    proxied_settings: Settings, proxy: TcpProxy, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    async with open_context(wired, clock) as ctx:
+    clock, chore = Clock(NOON), RecordingJob()
+    async with open_context(proxied_settings, clock) as ctx:
         await ctx.store.prepare()
-        ctx = having(ctx, **{f"s{n}": every_hour(lock=f"s{n}") for n in range(20)})
-        async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+        ctx = with_schedules(ctx, **{f"s{n}": hourly_schedule(lock=f"s{n}") for n in range(20)})
+        async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
             clock.move(hours=1)
-            cable.unanswered = b"insert"
+            proxy.drop_reply_to = b"insert"
             await scheduler.tick()
-            await until(lambda: len(chore.ended) == 20)
-            await idle(scheduler)
+            await wait_until(lambda: len(chore.ended) == 20)
+            await wait_until_idle(scheduler)
 
-    assert cable.lost == 1
+    assert proxy.lost == 1
     assert db.job_runs.count_documents({"outcome": "succeeded", "attempt": 1}) == 20
-    assert len(chore.begun) == 20
+    assert len(chore.started) == 20
 
 
 async def test_scenario_13_mongo_away_longer_than_a_lease_stops_the_run_and_another_has_it(
-    wired: Settings, cable: Wire, contexts: Any, db: Any
+    proxied_settings: Settings, proxy: TcpProxy, contexts: Any, db: Any
 ) -> None:
     """What the first still has to write when the store is back does not cover the second's."""
-    clock, lost, taken = Clock(NOON), Chore(held=True), Chore()
-    async with open_context(wired, clock) as ctx:
+    clock, lost, taken = Clock(NOON), RecordingJob(held=True), RecordingJob()
+    async with open_context(proxied_settings, clock) as ctx:
         await ctx.store.prepare()
-        ctx = having(ctx, s=every_hour())
-        async with Scheduler(ctx, Stop(), {"chore": lost.job}) as scheduler:
+        ctx = with_schedules(ctx, s=hourly_schedule())
+        async with Scheduler(ctx, ShutdownRequest(), {"chore": lost.job}) as scheduler:
             clock.move(hours=1)
             await scheduler.tick()
-            await until(lambda: lost.begun)
-            cable.whole.clear()
-            await until(lambda: lost.ended)
-            async with await scheduling(contexts, clock, taken, {"s": every_hour()}) as other:
-                await looked_until(other, lambda: taken.ended)
+            await wait_until(lambda: lost.started)
+            proxy.connected.clear()
+            await wait_until(lambda: lost.ended)
+            async with await make_scheduler(
+                contexts, clock, taken, {"s": hourly_schedule()}
+            ) as other:
+                await refresh_until(other, lambda: taken.ended)
             row = db.job_runs.find_one()
             assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
-            cable.whole.set()
-            await idle(scheduler)
+            proxy.connected.set()
+            await wait_until_idle(scheduler)
 
     assert db.job_runs.find_one() == row
-    assert len(taken.begun) == 1
+    assert len(taken.started) == 1
 
 
 async def test_scenario_13_mongo_that_hangs_holds_one_tick_and_the_alarm_goes_on(
-    wired: Settings, cable: Wire, db: Any
+    proxied_settings: Settings, proxy: TcpProxy, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    async with open_context(wired, clock) as ctx:
+    clock, chore = Clock(NOON), RecordingJob()
+    async with open_context(proxied_settings, clock) as ctx:
         await ctx.store.prepare()
-        ctx = having(ctx, s=every_hour())
-        async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
-            cable.whole.clear()
+        ctx = with_schedules(ctx, s=hourly_schedule())
+        async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+            proxy.connected.clear()
             clock.move(hours=1)
-            woke = scheduler.alarm.last
-            await until(lambda: scheduler.alarm.last > woke + 2)
+            woke = scheduler.ticker.last_wake
+            await wait_until(lambda: scheduler.ticker.last_wake > woke + 2)
             ticks = [task for task in asyncio.all_tasks() if task.get_name() == "tick"]
             assert len(ticks) == 1
-            assert not chore.begun
-            cable.whole.set()
-            await until(lambda: chore.ended)
-            await idle(scheduler)
+            assert not chore.started
+            proxy.connected.set()
+            await wait_until(lambda: chore.ended)
+            await wait_until_idle(scheduler)
 
-    assert outcomes(db) == {"13": "succeeded"}
+    assert outcomes_by_hour(db) == {"13": "succeeded"}
 
 
 async def test_scenario_14_edit_or_pause_races_two_who_click_run_now(
     contexts: Any, db: Any
 ) -> None:
-    chore = Chore(held=True)
+    chore = RecordingJob(held=True)
     admins = [await contexts(Clock(NOON)) for _ in range(2)]
 
     async def click(ctx: Any) -> int:
-        ending = await runner.by_hand(ctx, chore.job, Args(), Stop())
+        ending = await runner.run_manually(ctx, chore.job, Args(), ShutdownRequest())
         if ending.exit_code:
             assert "chore is at work already: run chore:manual:" in ending.record["reason"]
-            chore.go.set()
+            chore.release.set()
         return ending.exit_code
 
     assert sorted(await asyncio.gather(*map(click, admins))) == [0, 75]
-    assert len(chore.begun) == 1
+    assert len(chore.started) == 1
 
 
 async def test_scenario_14_pause_in_a_run_lets_it_end_and_is_not_made_up_for(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
-    ctx = having(await contexts(clock), s=every_hour())
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob(held=True)
+    ctx = with_schedules(await contexts(clock), s=hourly_schedule())
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
-        paused = await schedule_admin.pause(ctx, await stored(ctx))
-        chore.go.set()
-        await idle(scheduler)
+        await wait_until(lambda: chore.started)
+        paused = await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+        chore.release.set()
+        await wait_until_idle(scheduler)
         for _ in range(3):
             clock.move(hours=1)
             await scheduler.tick()
-            await scheduler.look()
+            await scheduler.refresh()
         clock.move(minutes=30)
-        await schedule_admin.resume(ctx, paused)
-        await scheduler.look()
-        await idle(scheduler)
+        await schedule_admin.resume_schedule(ctx, paused)
+        await scheduler.refresh()
+        await wait_until_idle(scheduler)
         clock.move(minutes=30)
         await scheduler.tick()
-        await idle(scheduler)
+        await wait_until_idle(scheduler)
 
-    assert outcomes(db) == {"13": "succeeded", "17": "succeeded"}
+    assert outcomes_by_hour(db) == {"13": "succeeded", "17": "succeeded"}
 
 
 async def test_scenario_14_edit_while_due_of_expression_and_timezone_loses_and_doubles_nothing(
     contexts: Any, db: Any
 ) -> None:
     """At boot with a due slot, an edit in a file: more in test_shelf."""
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
     daily = Schedule(job="chore", cron="0 13 * * *")
-    async with await scheduling(contexts, clock, chore, {"s": daily}):
+    async with await make_scheduler(contexts, clock, chore, {"s": daily}):
         pass
     clock.move(hours=1, minutes=20)
     # 13:30 here is 15:30 in Athens; 13:00 of before the edit is due.
     changed = replace(daily, cron="30 16 * * *", timezone="Europe/Athens")
-    async with await scheduling(contexts, clock, chore, {"s": changed}) as scheduler:
-        await idle(scheduler)
+    async with await make_scheduler(contexts, clock, chore, {"s": changed}) as scheduler:
+        await wait_until_idle(scheduler)
         for _ in range(2):
             clock.now = clock.now.replace(minute=30)
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
             clock.move(days=1)
 
     assert sorted(f"{row['slot']:%d %H:%M}" for row in db.job_runs.find()) == [
@@ -227,17 +237,17 @@ async def test_scenario_14_edit_while_due_of_expression_and_timezone_loses_and_d
 async def test_scenario_14_two_daemons_with_different_configuration_work_what_was_laid_in_last(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    half_past = replace(every_hour(), cron="30 * * * *")
-    one = await scheduling(contexts, clock, chore, {"s": every_hour(), "gone": half_past})
-    two = await scheduling(contexts, clock, chore, {"s": half_past})
+    clock, chore = Clock(NOON), RecordingJob()
+    half_past = replace(hourly_schedule(), cron="30 * * * *")
+    one = await make_scheduler(contexts, clock, chore, {"s": hourly_schedule(), "gone": half_past})
+    two = await make_scheduler(contexts, clock, chore, {"s": half_past})
     async with one, two:
         for _ in range(4):
             clock.move(minutes=30)
             await asyncio.gather(one.tick(), two.tick())
-            await idle(one, two)
+            await wait_until_idle(one, two)
 
-    assert chore.begun == ["2026-10-21T12:30:00Z", "2026-10-21T13:30:00Z"]
+    assert chore.started == ["2026-10-21T12:30:00Z", "2026-10-21T13:30:00Z"]
     assert db.schedules.find_one({"_id": "gone"})["retired"]
 
 
@@ -245,21 +255,21 @@ async def test_scenario_14_renamed_job_is_quarantined_once_and_left_to_the_daemo
     contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two versions side by side, as in a deploy; neither contradicts the other without end."""
-    clock, chore = Clock(NOON), Chore()
-    old = Scheduler(await contexts(clock), Stop(), {})
-    async with old, await scheduling(contexts, clock, chore, {"s": every_hour()}) as new:
+    clock, chore = Clock(NOON), RecordingJob()
+    old = Scheduler(await contexts(clock), ShutdownRequest(), {})
+    async with old, await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as new:
         for _ in range(4):
-            await old.look()
-            await new.look()
+            await old.refresh()
+            await new.refresh()
             clock.move(seconds=5)
         changes = db.schedules.find_one({"_id": "#changes"})["count"]
         clock.now = NOON.replace(hour=13)
         for each in (old, new, old, new):
             await each.tick()
-            await each.look()
-        await idle(new)
+            await each.refresh()
+        await wait_until_idle(new)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    assert chore.started == ["2026-10-21T13:00:00Z"]
     assert db.schedules.find_one({"_id": "#changes"})["count"] == changes
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     told = [line["schedule"] for line in lines if line["event"] == "schedule_quarantined"]
@@ -270,11 +280,11 @@ async def test_scenario_14_renamed_job_is_quarantined_once_and_left_to_the_daemo
 async def test_scenario_14_unreadable_row_is_told_once(
     contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ctx = having(await contexts(Clock(NOON)))
+    ctx = with_schedules(await contexts(Clock(NOON)))
     db.schedules.insert_one({"_id": "odd", "spec": {"job": "chore"}})
-    async with Scheduler(ctx, Stop(), {}) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), {}) as scheduler:
         for _ in range(4):
-            await scheduler.look()
+            await scheduler.refresh()
 
     assert capsys.readouterr().out.count('"schedule_quarantined"') == 1
     assert db.schedules.find_one({"_id": "#changes"}) is None, "nobody has to read it again"
@@ -296,22 +306,22 @@ async def test_scenario_15_poison_schedule_or_job_hinders_no_other(
     contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One whose next slot cannot be worked out, and one whose job fails each time."""
-    clock, chore, poor = Clock(NOON), Chore(), Chore("poor")
+    clock, chore, poor = Clock(NOON), RecordingJob(), RecordingJob("poor")
     poor.fail = OSError()
     minutely = Schedule(job="poor", cron="* * * * *")
-    ctx = having(
-        await contexts(clock), s=every_hour(), poor=minutely, odd=replace(minutely, job="odd")
+    ctx = with_schedules(
+        await contexts(clock), s=hourly_schedule(), poor=minutely, odd=replace(minutely, job="odd")
     )
     jobs = {"chore": chore.job, "poor": poor.job, "odd": poor.job}
-    async with Scheduler(ctx, Stop(), jobs) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), jobs) as scheduler:
         del jobs["odd"]
         for _ in range(4):
             clock.move(minutes=15)
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
 
-    assert len(poor.begun) == 4
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
+    assert len(poor.started) == 4
+    assert chore.started == ["2026-10-21T13:00:00Z"]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     failed = [line for line in lines if line["event"] == "slot_failed"]
     assert {line["slot"] for line in failed} == {"odd"}
@@ -321,52 +331,52 @@ async def test_scenario_15_poison_schedule_or_job_hinders_no_other(
 async def test_scenario_15_poison_load_a_blocked_loop_keeps_the_scheduler_alive(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         end = time.monotonic() + 3
         while time.monotonic() < end:
             pass
-        blocked = scheduler.alarm.last
+        blocked = scheduler.ticker.last_wake
         clock.move(hours=1)
-        await until(lambda: chore.ended)
-        await idle(scheduler)
-        assert scheduler.alarm.last > blocked
+        await wait_until(lambda: chore.ended)
+        await wait_until_idle(scheduler)
+        assert scheduler.ticker.last_wake > blocked
 
-    assert outcomes(db) == {"13": "succeeded"}
+    assert outcomes_by_hour(db) == {"13": "succeeded"}
 
 
 async def test_scenario_15_duplicates_cronjob_daemon_and_person_make_one_run(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore(held=True)
+    clock, chore = Clock(NOON), RecordingJob(held=True)
     pod, person = await contexts(clock), await contexts(clock)
     slot = Slot(schedule="s", at=NOON.replace(hour=13))
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
+        await wait_until(lambda: chore.started)
 
         async def of_slot() -> Any:
-            return await runner.of_slot(
-                pod, chore.job, every_hour(), slot, source="kubernetes", stop=Stop()
+            return await runner.run_slot(
+                pod, chore.job, hourly_schedule(), slot, source="kubernetes", stop=ShutdownRequest()
             )
 
         beside, by_hand = await asyncio.gather(
-            of_slot(), runner.by_hand(person, chore.job, Args(), Stop())
+            of_slot(), runner.run_manually(person, chore.job, Args(), ShutdownRequest())
         )
-        chore.go.set()
-        await idle(scheduler)
+        chore.release.set()
+        await wait_until_idle(scheduler)
         after = await of_slot()
 
     assert (beside.exit_code, beside.record["reason"][:8]) == (0, "at work:")
     assert by_hand.exit_code == 75
     assert (after.exit_code, after.record["reason"]) == (0, "closed: succeeded")
-    assert len(chore.begun) == 1
+    assert len(chore.started) == 1
 
 
 async def test_scenario_15_poison_configured_twice_is_refused_by_name(contexts: Any) -> None:
-    ctx = having(await contexts(Clock(NOON)))
+    ctx = with_schedules(await contexts(Clock(NOON)))
     with pytest.raises(ConfigError, match=r"x\.args"):
-        await schedule_admin.add(
+        await schedule_admin.add_schedule(
             ctx, "x", Schedule(job="sync_games", cron="0 0 * * *", args={"odd": 1})
         )

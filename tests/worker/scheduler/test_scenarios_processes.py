@@ -12,26 +12,32 @@ import pytest
 from bson import Timestamp
 from msgspec.structs import replace
 
-from chesscoach.config import Limits
+from chesscoach.config import JobLimits
 from chesscoach.context import Context
 from chesscoach.jobs import sync_games
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Run, Stop
+from chesscoach.worker.job import Job, Run, ShutdownRequest
 from chesscoach.worker.runner import attempts, claim
 from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler.scheduler import Scheduler
-from tests.conftest import NOON, Clock, Sites
+from tests.conftest import NOON, Clock, FakeSites
 from tests.support.processes import kill, line_with, start
-from tests.support.recording_job import Args, Chore
-from tests.sync.test_cycle import ago, member
-from tests.worker.scheduler.test_overlap import every_hour, idle, outcomes, scheduling, until
+from tests.support.recording_job import Args, RecordingJob
+from tests.sync.test_cycle import add_member, before_now
+from tests.worker.scheduler.test_overlap import (
+    hourly_schedule,
+    make_scheduler,
+    outcomes_by_hour,
+    wait_until,
+    wait_until_idle,
+)
 
 JOB = "chesscoach.jobs.sync_games"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Skewed(Clock):
+class SkewedClock(Clock):
     """A clock that goes some seconds before or behind another."""
 
     def __init__(self, base: Clock, seconds: float = 0.0) -> None:
@@ -43,7 +49,7 @@ class Skewed(Clock):
         return self.base() + timedelta(seconds=self.seconds)
 
 
-def bury(db: Any, run_id: str) -> None:
+def expire_owner(db: Any, run_id: str) -> None:
     """Makes a run's owner one who died a minute ago: his claim is old, his lease has run out."""
     minute_ago = Timestamp(int(datetime.now(UTC).timestamp()) - 60, 1)
     row = db.job_runs.find_one_and_update(
@@ -52,23 +58,23 @@ def bury(db: Any, run_id: str) -> None:
     db.job_leases.update_one({"_id": row["lease"]}, {"$set": {"expires_at": EPOCH}})
 
 
-async def looked_until(scheduler: Scheduler, condition: Any) -> None:
+async def refresh_until(scheduler: Scheduler, condition: Any) -> None:
     """Looks for open runs, as a daemon does every few seconds, until something is so."""
     async with asyncio.timeout(60):
         while not condition():
-            await scheduler.look()
-            await idle(scheduler)
+            await scheduler.refresh()
+            await wait_until_idle(scheduler)
             await asyncio.sleep(0.1)
 
 
 async def test_scenario_01_two_replicas_one_slot_each_of_200_is_worked_once(
     contexts: Any, db: Any
 ) -> None:
-    chance, chore = random.Random(), Chore()
+    chance, chore = random.Random(), RecordingJob()
     base = Clock(NOON)
-    clocks = [Skewed(base), Skewed(base)]
-    schedules = {f"s{n}": every_hour(lock=f"s{n}") for n in range(10)}
-    pair = [await scheduling(contexts, clock, chore, schedules) for clock in clocks]
+    clocks = [SkewedClock(base), SkewedClock(base)]
+    schedules = {f"s{n}": hourly_schedule(lock=f"s{n}") for n in range(10)}
+    pair = [await make_scheduler(contexts, clock, chore, schedules) for clock in clocks]
 
     async def tick(number: int) -> None:
         await asyncio.sleep(chance.uniform(0, 0.05))
@@ -78,11 +84,11 @@ async def test_scenario_01_two_replicas_one_slot_each_of_200_is_worked_once(
     async with pair[0], pair[1]:
         for hour in range(1, 21):
             base.now = NOON + timedelta(hours=hour)
-            while len(chore.begun) < 10 * hour:
+            while len(chore.started) < 10 * hour:
                 await asyncio.gather(tick(0), tick(1))
-            await idle(*pair)
+            await wait_until_idle(*pair)
 
-    assert set(Counter(chore.begun).values()) == {10}
+    assert set(Counter(chore.started).values()) == {10}
     assert db.job_runs.count_documents({"outcome": "succeeded", "attempt": 1}) == 200
     assert db.job_runs.count_documents({}) == 200
 
@@ -90,15 +96,15 @@ async def test_scenario_01_two_replicas_one_slot_each_of_200_is_worked_once(
 async def test_scenario_02_clock_skew_a_finished_slot_is_not_repeated_and_leases_ignore_it(
     contexts: Any, db: Any
 ) -> None:
-    base, quick, long = Clock(NOON), Chore(), Chore(held=True)
-    ahead, behind = Skewed(base, 90), Skewed(base, 0)
-    schedules = {"s": every_hour()}
-    one = await scheduling(contexts, ahead, quick, schedules)
-    two = await scheduling(contexts, behind, quick, schedules)
+    base, quick, long = Clock(NOON), RecordingJob(), RecordingJob(held=True)
+    ahead, behind = SkewedClock(base, 90), SkewedClock(base, 0)
+    schedules = {"s": hourly_schedule()}
+    one = await make_scheduler(contexts, ahead, quick, schedules)
+    two = await make_scheduler(contexts, behind, quick, schedules)
     async with one, two:
         base.now = NOON + timedelta(minutes=59)
         await one.tick()
-        await idle(one)
+        await wait_until_idle(one)
         assert db.job_runs.count_documents({"outcome": "succeeded"}) == 1
         base.move(minutes=2)
         await two.tick()
@@ -108,35 +114,37 @@ async def test_scenario_02_clock_skew_a_finished_slot_is_not_repeated_and_leases
     slot = Slot(schedule="s", at=NOON + timedelta(hours=2))
     base.now = slot.at + timedelta(seconds=1)
     at_work = asyncio.create_task(
-        runner_module.of_slot(ctx, long.job, every_hour(), slot, source="cli", stop=Stop())
+        runner_module.run_slot(
+            ctx, long.job, hourly_schedule(), slot, source="cli", stop=ShutdownRequest()
+        )
     )
-    await until(lambda: long.begun)
+    await wait_until(lambda: long.started)
     base.move(hours=1)  # far beyond the lease on either clock, but not on the server's
     late = Slot(schedule="s", at=NOON + timedelta(hours=3))
-    ending = await runner_module.of_slot(
-        other, long.job, every_hour(), late, source="cli", stop=Stop()
+    ending = await runner_module.run_slot(
+        other, long.job, hourly_schedule(), late, source="cli", stop=ShutdownRequest()
     )
-    long.go.set()
+    long.release.set()
 
-    assert quick.begun == ["2026-10-21T13:00:00Z"]
+    assert quick.started == ["2026-10-21T13:00:00Z"]
     assert (ending.exit_code, ending.record["reason"][:15]) == (0, "skipped_overlap")
     assert (await at_work).record["outcome"] == "succeeded"
 
 
 async def test_scenario_03_kill_9_in_a_run_is_worked_again_by_the_daemon(
-    environment: dict[str, str], ctx: Context, db: Any, sites: Sites
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(6):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.delay_s = 0.5
     process = await start(environment, JOB, "--scheduled")
     run_id = (await line_with(process, "job_started"))["run_id"]
     await kill(process)
     sites.chesscom.delay_s = 0
 
-    async with Scheduler(ctx, Stop()) as scheduler:
-        await looked_until(
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+        await refresh_until(
             scheduler, lambda: db.job_runs.find_one({"_id": run_id})["outcome"] == "succeeded"
         )
 
@@ -149,39 +157,41 @@ async def test_scenario_03_kill_9_in_a_run_is_worked_again_by_the_daemon(
 async def test_scenario_04_crash_between_claim_and_lease_is_recovered(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON + timedelta(hours=1)), Chore()
+    clock, chore = Clock(NOON + timedelta(hours=1)), RecordingJob()
     dead = await contexts(clock)
     slot = Slot(schedule="s", at=clock())
-    claimed = await claim.of_slot(dead, chore.job, every_hour(), slot, "cli")
+    claimed = await claim.claim_slot(dead, chore.job, hourly_schedule(), slot, "cli")
     assert isinstance(claimed, attempts.Attempt)
     await dead.store.leases.release(claimed.lease)
-    async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
-        await scheduler.look()
+    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
+        await scheduler.refresh()
         assert not scheduler.running, "it may still be about to take its lease"
-        bury(db, slot.key)
-        await scheduler.look()
-        await idle(scheduler)
+        expire_owner(db, slot.key)
+        await scheduler.refresh()
+        await wait_until_idle(scheduler)
 
     row = db.job_runs.find_one()
     assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
 
 
 async def test_scenario_04_crash_between_work_and_record_repeats_no_effect(
-    ctx: Context, db: Any, sites: Sites
+    ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(3):
-        await member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.play("chess.com", f"P{number}", ago(days=1))
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     schedule = ctx.config.schedules["sync_games"]
-    slot = Slot(schedule="sync_games", at=ago(hours=1).replace(minute=0, second=0, microsecond=0))
+    slot = Slot(
+        schedule="sync_games", at=before_now(hours=1).replace(minute=0, second=0, microsecond=0)
+    )
     slot = Slot(schedule="sync_games", at=slot.at.replace(hour=slot.at.hour // 6 * 6))
-    job, stop = sync_games.JOB, Stop()
-    await runner_module.of_slot(ctx, job, schedule, slot, source="kubernetes", stop=stop)
+    job, stop = sync_games.JOB, ShutdownRequest()
+    await runner_module.run_slot(ctx, job, schedule, slot, source="kubernetes", stop=stop)
     before = list(db.games.find().sort("_id"))
-    bury(db, slot.key)
+    expire_owner(db, slot.key)
 
-    async with Scheduler(ctx, Stop()) as scheduler:
-        await looked_until(
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+        await refresh_until(
             scheduler, lambda: db.job_runs.find_one({"_id": slot.key})["outcome"] == "succeeded"
         )
 
@@ -191,22 +201,22 @@ async def test_scenario_04_crash_between_work_and_record_repeats_no_effect(
 
 
 async def test_scenario_05_sigterm_claims_no_more_at_once(contexts: Any, db: Any) -> None:
-    clock, stop = Clock(NOON), Stop()
+    clock, stop = Clock(NOON), ShutdownRequest()
 
     async def ask(ctx: Context, run: Run, args: Args) -> Counts:
         if not run.stopping:
-            stop.ask(signal.SIGTERM)
+            stop.request(signal.SIGTERM)
         return run.counts
 
     ctx = await contexts(clock)
-    schedules = {f"s{n}": every_hour(lock=f"s{n}") for n in range(250)}
+    schedules = {f"s{n}": hourly_schedule(lock=f"s{n}") for n in range(250)}
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
     jobs = {"chore": Job(name="chore", run=ask, args=Args, help="Asks to stop.")}
     async with Scheduler(ctx, stop, jobs) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         claimed = db.job_runs.count_documents({})
-        await stop.asked.wait()
+        await stop.requested.wait()
         clock.move(hours=1)
         await scheduler.tick()
 
@@ -217,40 +227,42 @@ async def test_scenario_05_sigterm_claims_no_more_at_once(contexts: Any, db: Any
 async def test_scenario_05_sigterm_keeps_the_lease_while_draining_and_a_second_breaks_off(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore, stop = Clock(NOON), Chore(held=True), Stop()
+    clock, chore, stop = Clock(NOON), RecordingJob(held=True), ShutdownRequest()
     ctx, other = await contexts(clock), await contexts(clock)
-    ctx = replace(ctx, config=replace(ctx.config, schedules={"s": every_hour()}))
+    ctx = replace(ctx, config=replace(ctx.config, schedules={"s": hourly_schedule()}))
     async with Scheduler(ctx, stop, {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
-        stop.ask(signal.SIGTERM)
+        await wait_until(lambda: chore.started)
+        stop.request(signal.SIGTERM)
         lease = db.job_leases.find_one({"_id": "chore"})
         renewed = lease["expires_at"] + timedelta(seconds=ctx.store.leases.ttl_s)
-        await until(lambda: db.job_leases.find_one({"_id": "chore"})["expires_at"] > renewed)
+        await wait_until(lambda: db.job_leases.find_one({"_id": "chore"})["expires_at"] > renewed)
         slot = Slot(schedule="s", at=clock())
-        late = await claim.of_slot(other, chore.job, every_hour(), slot, "kubernetes")
-        assert isinstance(late, attempts.Settled)
+        late = await claim.claim_slot(other, chore.job, hourly_schedule(), slot, "kubernetes")
+        assert isinstance(late, attempts.SlotUnavailable)
         assert late.reason.startswith("at work: ")
-        stop.ask(signal.SIGTERM)
+        stop.request(signal.SIGTERM)
 
     assert chore.ended
-    assert outcomes(db) == {"13": "cancelled"}
+    assert outcomes_by_hour(db) == {"13": "cancelled"}
     assert db.job_leases.find_one({"_id": "chore"})["owner"] is None
 
 
 async def test_scenario_05_sigterm_cancels_when_the_grace_is_over(contexts: Any, db: Any) -> None:
-    clock, chore, stop = Clock(NOON), Chore(held=True), Stop()
+    clock, chore, stop = Clock(NOON), RecordingJob(held=True), ShutdownRequest()
     ctx = await contexts(clock)
     runner = replace(ctx.config.runner, grace_s=0.3)
-    ctx = replace(ctx, config=replace(ctx.config, runner=runner, schedules={"s": every_hour()}))
+    ctx = replace(
+        ctx, config=replace(ctx.config, runner=runner, schedules={"s": hourly_schedule()})
+    )
     async with Scheduler(ctx, stop, {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: chore.begun)
-        stop.ask(signal.SIGTERM)
+        await wait_until(lambda: chore.started)
+        stop.request(signal.SIGTERM)
 
-    assert outcomes(db) == {"13": "cancelled"}
+    assert outcomes_by_hour(db) == {"13": "cancelled"}
     assert db.job_leases.find_one({"_id": "chore"})["owner"] is None
 
 
@@ -258,7 +270,7 @@ async def test_scenario_05_sigterm_cancels_when_the_grace_is_over(contexts: Any,
 async def test_scenario_06_overlong_run_is_minded_by_both_replicas_and_delays_no_other_job(
     contexts: Any, db: Any, overlap: Any
 ) -> None:
-    clock, long, quick = Clock(NOON), Chore("long", held=True), Chore("quick")
+    clock, long, quick = Clock(NOON), RecordingJob("long", held=True), RecordingJob("quick")
     schedules = {
         "s": Schedule(job="long", cron="0 * * * *", overlap=overlap),
         "quick": Schedule(job="quick", cron="30 * * * *"),
@@ -268,22 +280,22 @@ async def test_scenario_06_overlong_run_is_minded_by_both_replicas_and_delays_no
     for _ in range(2):
         ctx = await contexts(clock)
         ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-        pair.append(Scheduler(ctx, Stop(), jobs))
+        pair.append(Scheduler(ctx, ShutdownRequest(), jobs))
     async with pair[0], pair[1]:
         clock.move(hours=1)
         await asyncio.gather(*(each.tick() for each in pair))
-        await until(lambda: long.begun)
+        await wait_until(lambda: long.started)
         for _ in range(4):
             clock.move(minutes=30)
             await asyncio.gather(*(each.tick() for each in pair))
             if overlap == "skip":
-                await until(lambda: sum(len(each.running) for each in pair) == 1)
-        await until(lambda: len(quick.ended) == 3)
-        long.go.set()
-        await idle(*pair)
+                await wait_until(lambda: sum(len(each.running) for each in pair) == 1)
+        await wait_until(lambda: len(quick.ended) == 3)
+        long.release.set()
+        await wait_until_idle(*pair)
         clock.move(seconds=1)
         await asyncio.gather(*(each.tick() for each in pair))
-        await idle(*pair)
+        await wait_until_idle(*pair)
 
     told = {f"{row['slot']:%H}": row["outcome"] for row in db.job_runs.find({"schedule": "s"})}
     after = {
@@ -291,42 +303,44 @@ async def test_scenario_06_overlong_run_is_minded_by_both_replicas_and_delays_no
         "queue_one": {"14": "coalesced", "15": "succeeded"},
     }
     assert told == {"13": "succeeded", **after[overlap]}
-    assert long.most == 1
+    assert long.max_running == 1
 
 
 async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it(
     contexts: Any, db: Any
 ) -> None:
     """The long run dies after all: its slot is worked again, or nobody would have done the work."""
-    clock, chore = Clock(NOON + timedelta(hours=1)), Chore()
+    clock, chore = Clock(NOON + timedelta(hours=1)), RecordingJob()
     dead = await contexts(clock)
     slot = Slot(schedule="s", at=clock())
     async with dead.store.leases.keeping():
-        await claim.of_slot(dead, chore.job, every_hour(), slot, "cli")
-        async with await scheduling(contexts, clock, chore, {"s": every_hour()}) as scheduler:
+        await claim.claim_slot(dead, chore.job, hourly_schedule(), slot, "cli")
+        async with await make_scheduler(
+            contexts, clock, chore, {"s": hourly_schedule()}
+        ) as scheduler:
             clock.move(hours=1)
             other = Slot(schedule="s", at=clock())
-            scheduler.begin(every_hour(), other)
-            await idle(scheduler)
-            assert outcomes(db)["14"] == "skipped_overlap"
-    bury(db, slot.key)
+            scheduler.start_slot(hourly_schedule(), other)
+            await wait_until_idle(scheduler)
+            assert outcomes_by_hour(db)["14"] == "skipped_overlap"
+    expire_owner(db, slot.key)
     pod = await contexts(clock)
-    ending = await runner_module.of_slot(
-        pod, chore.job, every_hour(), slot, source="kubernetes", stop=Stop()
+    ending = await runner_module.run_slot(
+        pod, chore.job, hourly_schedule(), slot, source="kubernetes", stop=ShutdownRequest()
     )
 
     assert (ending.record["outcome"], ending.record["attempt"]) == ("succeeded", 2)
-    assert outcomes(db) == {"13": "succeeded", "14": "skipped_overlap"}
+    assert outcomes_by_hour(db) == {"13": "succeeded", "14": "skipped_overlap"}
 
 
-def limited(ctx: Context, **limits: float) -> Context:
+def with_limits(ctx: Context, **limits: float) -> Context:
     """With limits for the job of that name, and a schedule of it."""
-    jobs = replace(ctx.config.jobs, sync_games=Limits(**limits))
+    jobs = replace(ctx.config.jobs, sync_games=JobLimits(**limits))
     schedules = {"s": Schedule(job="sync_games", cron="0 * * * *")}
     return replace(ctx, config=replace(ctx.config, jobs=jobs, schedules=schedules))
 
 
-def ends(told: str) -> list[tuple[str, str]]:
+def finished_runs(told: str) -> list[tuple[str, str]]:
     """Each run that ended, by its slot's hour, with its outcome then."""
     lines = [json.loads(line) for line in told.splitlines()]
     finished = [line for line in lines if line["event"] == "job_finished"]
@@ -351,14 +365,14 @@ async def test_scenario_07_hung_run_is_timed_out_and_later_slots_run(
         return run.counts
 
     job = Job(name="sync_games", run=hang, args=Args, help="Hangs once.")
-    ctx = limited(await contexts(clock), timeout_s=0.3)
-    async with Scheduler(ctx, Stop(), {"sync_games": job}) as scheduler:
+    ctx = with_limits(await contexts(clock), timeout_s=0.3)
+    async with Scheduler(ctx, ShutdownRequest(), {"sync_games": job}) as scheduler:
         for _ in range(2):
             clock.move(hours=1)
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
 
-    assert ends(capsys.readouterr().out) == [("13", "timed_out"), ("14", "succeeded")]
+    assert finished_runs(capsys.readouterr().out) == [("13", "timed_out"), ("14", "succeeded")]
 
 
 async def test_scenario_07_hung_run_that_ignores_its_cancellation_is_left_behind(
@@ -377,16 +391,16 @@ async def test_scenario_07_hung_run_that_ignores_its_cancellation_is_left_behind
         return run.counts
 
     job = Job(name="sync_games", run=ignore, args=Args, help="Ignores its cancellation once.")
-    ctx = limited(await contexts(clock), timeout_s=0.3)
-    async with Scheduler(ctx, Stop(), {"sync_games": job}) as scheduler:
+    ctx = with_limits(await contexts(clock), timeout_s=0.3)
+    async with Scheduler(ctx, ShutdownRequest(), {"sync_games": job}) as scheduler:
         for _ in range(2):
             clock.move(hours=1)
             await scheduler.tick()
-            await idle(scheduler)
+            await wait_until_idle(scheduler)
     freed.set()
 
     told = capsys.readouterr().out
-    assert ends(told) == [("13", "timed_out"), ("14", "succeeded")]
+    assert finished_runs(told) == [("13", "timed_out"), ("14", "succeeded")]
     assert "job_ignores_its_cancellation" in told
 
 

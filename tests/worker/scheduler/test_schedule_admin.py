@@ -9,23 +9,23 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 from tests.conftest import NOON, Clock
-from tests.support.recording_job import Chore
-from tests.worker.scheduler.test_overlap import until
+from tests.support.recording_job import RecordingJob
+from tests.worker.scheduler.test_overlap import wait_until
 
 HOURLY = Schedule(job="sync_games", cron="0 * * * *")
 DAILY = Schedule(job="sync_games", cron="0 3 * * *")
 
 
-def having(ctx: Context, **schedules: Schedule) -> Context:
+def with_schedules(ctx: Context, **schedules: Schedule) -> Context:
     return replace(ctx, config=replace(ctx.config, schedules=schedules))
 
 
-async def stored(ctx: Context, schedule_id: str = "s") -> Stored:
+async def load_schedule(ctx: Context, schedule_id: str = "s") -> StoredSchedule:
     found = await ctx.store.schedules.get(schedule_id)
     assert found is not None
     return found
@@ -33,111 +33,113 @@ async def stored(ctx: Context, schedule_id: str = "s") -> Stored:
 
 async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> None:
     clock = Clock(NOON)
-    ctx = having(await contexts(clock), s=HOURLY)
+    ctx = with_schedules(await contexts(clock), s=HOURLY)
     for _ in range(2):
-        await schedule_admin.lay(ctx)
+        await schedule_admin.sync_from_config(ctx)
         clock.move(hours=1)
 
-    found = await stored(ctx)
+    found = await load_schedule(ctx)
     assert (found.schedule, found.origin, found.revision) == (HOURLY, "config", 1)
-    assert (found.since, found.state) == (NOON, "active")
+    assert (found.effective_since, found.state) == (NOON, "active")
 
 
 async def test_an_entry_that_is_taken_out_is_retired_and_comes_back(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.lay(having(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
     clock.move(hours=1)
-    await schedule_admin.lay(having(ctx))
-    assert (await stored(ctx)).state == "retired"
+    await schedule_admin.sync_from_config(with_schedules(ctx))
+    assert (await load_schedule(ctx)).state == "retired"
     clock.move(hours=5)
 
-    await schedule_admin.lay(having(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
 
-    found = await stored(ctx)
-    assert (found.state, found.since) == ("active", NOON + timedelta(hours=6))
+    found = await load_schedule(ctx)
+    assert (found.state, found.effective_since) == ("active", NOON + timedelta(hours=6))
 
 
 async def test_a_changed_entry_counts_from_the_change_and_owes_what_was_due(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.lay(having(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
     clock.move(hours=2, minutes=30)
 
-    await schedule_admin.lay(having(ctx, s=DAILY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY))
 
-    found = await stored(ctx)
+    found = await load_schedule(ctx)
     assert (found.schedule, found.revision) == (DAILY, 2)
-    assert found.since == NOON + timedelta(hours=2, minutes=30)
-    assert found.owed == NOON + timedelta(hours=2)
+    assert found.effective_since == NOON + timedelta(hours=2, minutes=30)
+    assert found.pending_slot == NOON + timedelta(hours=2)
 
 
 async def test_a_change_that_says_nothing_of_when_leaves_what_is_due(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.lay(having(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
     clock.move(hours=2)
 
-    await schedule_admin.lay(having(ctx, s=replace(HOURLY, misfire_grace_s=60.0)))
+    await schedule_admin.sync_from_config(
+        with_schedules(ctx, s=replace(HOURLY, misfire_grace_s=60.0))
+    )
 
-    found = await stored(ctx)
-    assert (found.since, found.owed) == (NOON, None)
+    found = await load_schedule(ctx)
+    assert (found.effective_since, found.pending_slot) == (NOON, None)
 
 
 async def test_what_an_operator_paused_or_edited_stays_as_he_left_it(contexts: Any) -> None:
     ctx = await contexts(Clock(NOON))
-    await schedule_admin.lay(having(ctx, a=HOURLY, b=HOURLY))
-    await schedule_admin.pause(ctx, await stored(ctx, "a"))
-    configured = having(ctx, a=HOURLY, b=HOURLY)
-    await schedule_admin.edit(configured, await stored(ctx, "b"), DAILY)
+    await schedule_admin.sync_from_config(with_schedules(ctx, a=HOURLY, b=HOURLY))
+    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx, "a"))
+    configured = with_schedules(ctx, a=HOURLY, b=HOURLY)
+    await schedule_admin.edit_schedule(configured, await load_schedule(ctx, "b"), DAILY)
 
     changed = replace(HOURLY, jitter_s=5.0)
-    await schedule_admin.lay(having(ctx, a=HOURLY, b=changed))
+    await schedule_admin.sync_from_config(with_schedules(ctx, a=HOURLY, b=changed))
 
-    assert (await stored(ctx, "a")).state == "paused"
-    found = await stored(ctx, "b")
+    assert (await load_schedule(ctx, "a")).state == "paused"
+    found = await load_schedule(ctx, "b")
     assert (found.schedule, found.edited, found.configured) == (DAILY, True, changed)
-    await schedule_admin.edit(having(ctx, a=HOURLY, b=changed), found, changed)
-    assert not (await stored(ctx, "b")).edited
+    await schedule_admin.edit_schedule(with_schedules(ctx, a=HOURLY, b=changed), found, changed)
+    assert not (await load_schedule(ctx, "b")).edited
 
 
 async def test_slots_of_a_pause_are_not_worked_after_it(contexts: Any) -> None:
     clock = Clock(NOON)
-    ctx = having(await contexts(clock), s=HOURLY)
-    await schedule_admin.lay(ctx)
-    await schedule_admin.pause(ctx, await stored(ctx))
+    ctx = with_schedules(await contexts(clock), s=HOURLY)
+    await schedule_admin.sync_from_config(ctx)
+    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
     clock.move(hours=5)
 
-    found = await schedule_admin.resume(ctx, await stored(ctx))
+    found = await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
 
-    assert (found.state, found.since) == ("active", NOON + timedelta(hours=5))
-    assert await schedule_admin.owed(ctx, found) is None
+    assert (found.state, found.effective_since) == ("active", NOON + timedelta(hours=5))
+    assert await schedule_admin.unrecorded_slot(ctx, found) is None
 
 
 async def test_of_two_who_change_one_revision_the_second_is_told(contexts: Any) -> None:
-    ctx = having(await contexts(Clock(NOON)), s=HOURLY)
-    await schedule_admin.lay(ctx)
-    seen = await stored(ctx)
-    await schedule_admin.pause(ctx, seen)
+    ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
+    await schedule_admin.sync_from_config(ctx)
+    seen = await load_schedule(ctx)
+    await schedule_admin.pause_schedule(ctx, seen)
 
     with pytest.raises(ConfigError, match="changed s meanwhile"):
-        await schedule_admin.edit(ctx, seen, DAILY)
+        await schedule_admin.edit_schedule(ctx, seen, DAILY)
 
 
 async def test_an_operators_own_schedule_is_his_to_remove_and_the_configurations_is_not(
     contexts: Any,
 ) -> None:
-    ctx = having(await contexts(Clock(NOON)), s=HOURLY)
-    await schedule_admin.lay(ctx)
-    await schedule_admin.add(ctx, "mine", DAILY)
+    ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
+    await schedule_admin.sync_from_config(ctx)
+    await schedule_admin.add_schedule(ctx, "mine", DAILY)
 
     with pytest.raises(ConfigError, match="there is a schedule mine already"):
-        await schedule_admin.add(ctx, "mine", HOURLY)
+        await schedule_admin.add_schedule(ctx, "mine", HOURLY)
     with pytest.raises(ConfigError, match="s is in the configuration"):
-        await schedule_admin.remove(ctx, await stored(ctx))
-    await schedule_admin.lay(ctx)
-    assert (await stored(ctx, "mine")).state == "active", "not retired: it is the operator's"
-    await schedule_admin.remove(ctx, await stored(ctx, "mine"))
+        await schedule_admin.remove_schedule(ctx, await load_schedule(ctx))
+    await schedule_admin.sync_from_config(ctx)
+    assert (await load_schedule(ctx, "mine")).state == "active", "not retired: it is the operator's"
+    await schedule_admin.remove_schedule(ctx, await load_schedule(ctx, "mine"))
     assert [each.id for each in await ctx.store.schedules.all()] == ["s"]
 
 
@@ -147,10 +149,10 @@ async def test_an_operators_own_schedule_is_his_to_remove_and_the_configurations
 async def test_what_no_job_accepts_is_not_stored(
     contexts: Any, fields: dict[str, Any], field: str
 ) -> None:
-    ctx = having(await contexts(Clock(NOON)))
+    ctx = with_schedules(await contexts(Clock(NOON)))
 
     with pytest.raises(ConfigError, match=field):
-        await schedule_admin.add(ctx, "x", replace(HOURLY, **fields))
+        await schedule_admin.add_schedule(ctx, "x", replace(HOURLY, **fields))
 
     assert await ctx.store.schedules.all() == []
 
@@ -158,94 +160,94 @@ async def test_what_no_job_accepts_is_not_stored(
 async def test_a_schedule_whose_job_is_gone_is_set_aside_and_taken_back(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    ctx = having(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}):
+    clock, chore = Clock(NOON), RecordingJob()
+    ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}):
         pass
     clock.move(hours=3)
-    async with Scheduler(ctx, Stop(), {}) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), {}) as scheduler:
         assert not scheduler.running
-    found = await stored(ctx)
+    found = await load_schedule(ctx)
     assert found.state == "quarantined"
     assert "there is no job 'chore'" in str(found.quarantined)
     clock.move(minutes=30)
 
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: not scheduler.running)
 
-    assert (await stored(ctx)).state == "active"
-    assert chore.begun == ["2026-10-21T16:00:00Z"], "not what fell due meanwhile"
+    assert (await load_schedule(ctx)).state == "active"
+    assert chore.started == ["2026-10-21T16:00:00Z"], "not what fell due meanwhile"
 
 
 async def test_a_row_that_cannot_be_read_hinders_no_other(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), Chore()
-    ctx = having(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
+    clock, chore = Clock(NOON), RecordingJob()
+    ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
     db.schedules.insert_one({"_id": "odd", "spec": {"job": "chore", "cron": "99 * * * *"}})
 
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: not scheduler.running)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"]
-    assert "cannot be read" in str((await stored(ctx, "odd")).quarantined)
+    assert chore.started == ["2026-10-21T13:00:00Z"]
+    assert "cannot be read" in str((await load_schedule(ctx, "odd")).quarantined)
 
 
 async def test_a_due_slot_survives_a_restart_with_another_configuration(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
     ctx = await contexts(clock)
     hourly = Schedule(job="chore", cron="0 * * * *")
-    async with Scheduler(having(ctx, s=hourly), Stop(), {"chore": chore.job}):
+    async with Scheduler(with_schedules(ctx, s=hourly), ShutdownRequest(), {"chore": chore.job}):
         pass
     clock.move(hours=1, minutes=20)
-    changed = having(ctx, s=replace(hourly, cron="30 * * * *"))
+    changed = with_schedules(ctx, s=replace(hourly, cron="30 * * * *"))
 
-    async with Scheduler(changed, Stop(), {"chore": chore.job}) as scheduler:
-        await until(lambda: not scheduler.running)
+    async with Scheduler(changed, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+        await wait_until(lambda: not scheduler.running)
         clock.move(minutes=10)
         for _ in range(2):
             await scheduler.tick()
-            await until(lambda: not scheduler.running)
+            await wait_until(lambda: not scheduler.running)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z", "2026-10-21T13:30:00Z"]
-    assert (await stored(ctx)).owed is None
+    assert chore.started == ["2026-10-21T13:00:00Z", "2026-10-21T13:30:00Z"]
+    assert (await load_schedule(ctx)).pending_slot is None
 
 
 async def test_an_edit_of_a_running_daemons_schedule_is_seen_and_loses_nothing(
     contexts: Any, db: Any
 ) -> None:
-    clock, chore = Clock(NOON), Chore()
-    ctx = having(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+    clock, chore = Clock(NOON), RecordingJob()
+    ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1, seconds=1)  # due, and edited before the tick
         changed = await ctx.store.schedules.change(
             "s",
             1,
             schedule=Schedule(job="chore", cron="15 * * * *"),
             since=clock(),
-            owed=await schedule_admin.owed(ctx, await stored(ctx)),
+            owed=await schedule_admin.unrecorded_slot(ctx, await load_schedule(ctx)),
         )
         assert changed is not None
         await scheduler.tick()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: not scheduler.running)
         clock.move(minutes=15)
         await scheduler.tick()
-        await until(lambda: not scheduler.running)
+        await wait_until(lambda: not scheduler.running)
 
-    assert chore.begun == ["2026-10-21T13:00:00Z", "2026-10-21T13:15:00Z"]
+    assert chore.started == ["2026-10-21T13:00:00Z", "2026-10-21T13:15:00Z"]
 
 
 async def test_a_pause_counts_at_once(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), Chore()
-    ctx = having(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
-        await schedule_admin.pause(ctx, await stored(ctx))
+    clock, chore = Clock(NOON), RecordingJob()
+    ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+        await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
         clock.move(hours=1)
         await scheduler.tick()
         assert not scheduler.running
 
-    assert chore.begun == []
+    assert chore.started == []

@@ -8,72 +8,75 @@ from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules import due
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
-from chesscoach.worker.scheduler.schedule_cache import Entries, Entry
+from chesscoach.worker.scheduler.schedule_cache import CachedSchedule, ScheduleCache
 from tests.conftest import NOON, Clock
 
-BEFORE = NOON - timedelta(seconds=0.5)
+BEFORE_NOON = NOON - timedelta(seconds=0.5)
 
 
 @pytest.fixture
-async def entries(contexts: Any) -> Entries:
+async def schedule_cache(contexts: Any) -> ScheduleCache:
     """Of one schedule, due at noon and every six hours, half a second before; planned ahead."""
-    ctx = await contexts(Clock(BEFORE))
+    ctx = await contexts(Clock(BEFORE_NOON))
     schedule = Schedule(job="sync_games", cron="0 */6 * * *", misfire_grace_s=86_400.0)
     ctx = replace(ctx, config=replace(ctx.config, schedules={"s": schedule}))
-    await schedule_admin.lay(ctx)
-    found = Entries(ctx, JOBS)
+    await schedule_admin.sync_from_config(ctx)
+    found = ScheduleCache(ctx, JOBS)
     await found.refresh()
-    assert found.plan(found.by_id["s"], BEFORE) is None
-    found.foresee(BEFORE)
-    assert found.by_id["s"].ahead is not None
+    assert found.plan(found.by_id["s"], BEFORE_NOON) is None
+    found.plan_ahead(BEFORE_NOON)
+    assert found.by_id["s"].planned_ahead is not None
     return found
 
 
 @pytest.fixture
-def entry(entries: Entries) -> Entry:
-    return entries.by_id["s"]
+def cached_schedule(schedule_cache: ScheduleCache) -> CachedSchedule:
+    return schedule_cache.by_id["s"]
 
 
 async def test_what_was_foreseen_is_not_planned_again(
-    entries: Entries, entry: Entry, monkeypatch: pytest.MonkeyPatch
+    schedule_cache: ScheduleCache, cached_schedule: CachedSchedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(due, "plan", lambda *_: pytest.fail("it was planned again"))
 
-    planned = entries.plan(entry, NOON + timedelta(seconds=0.01))
+    planned = schedule_cache.plan(cached_schedule, NOON + timedelta(seconds=0.01))
 
     assert planned is not None
-    assert planned.plan.work is not None
-    assert planned.plan.work.at == NOON
+    assert planned.slots.slot is not None
+    assert planned.slots.slot.at == NOON
 
 
 async def test_what_was_foreseen_does_not_hide_what_has_fallen_due_since(
-    entries: Entries, entry: Entry
+    schedule_cache: ScheduleCache, cached_schedule: CachedSchedule
 ) -> None:
-    planned = entries.plan(entry, NOON + timedelta(hours=13))
+    planned = schedule_cache.plan(cached_schedule, NOON + timedelta(hours=13))
 
     assert planned is not None
-    assert planned.plan.work is not None
-    assert planned.plan.work.at == NOON + timedelta(hours=12)
-    assert planned.plan.coalesced is not None
-    assert planned.plan.coalesced.count == 2
+    assert planned.slots.slot is not None
+    assert planned.slots.slot.at == NOON + timedelta(hours=12)
+    assert planned.slots.coalesced is not None
+    assert planned.slots.coalesced.count == 2
 
 
 async def test_what_was_foreseen_is_not_worked_when_it_has_become_too_late(
-    entries: Entries, entry: Entry
+    schedule_cache: ScheduleCache, cached_schedule: CachedSchedule
 ) -> None:
-    strict = replace(entry.stored.schedule, misfire_grace_s=60.0)
-    entry.stored, entry.ahead = replace(entry.stored, schedule=strict), None
-    entries.foresee(BEFORE)
+    strict = replace(cached_schedule.stored.schedule, misfire_grace_s=60.0)
+    cached_schedule.stored, cached_schedule.planned_ahead = (
+        replace(cached_schedule.stored, schedule=strict),
+        None,
+    )
+    schedule_cache.plan_ahead(BEFORE_NOON)
 
-    planned = entries.plan(entry, NOON + timedelta(minutes=2))
+    planned = schedule_cache.plan(cached_schedule, NOON + timedelta(minutes=2))
 
     assert planned is not None
-    assert planned.plan.work is None
-    assert planned.plan.missed is not None
+    assert planned.slots.slot is None
+    assert planned.slots.missed is not None
 
 
 async def test_what_was_foreseen_is_not_worked_by_a_clock_that_was_set_back(
-    entries: Entries, entry: Entry
+    schedule_cache: ScheduleCache, cached_schedule: CachedSchedule
 ) -> None:
-    assert entries.plan(entry, NOON - timedelta(hours=1)) is None
-    assert entry.again_at == NOON
+    assert schedule_cache.plan(cached_schedule, NOON - timedelta(hours=1)) is None
+    assert cached_schedule.next_check_at == NOON

@@ -8,54 +8,54 @@ from msgspec.structs import replace
 
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from tests.conftest import NOON, Clock
-from tests.support.recording_job import Chore
-from tests.worker.scheduler.test_overlap import outcomes, until
-from tests.worker.scheduler.test_scenarios_processes import looked_until
-from tests.worker.scheduler.test_schedule_admin import DAILY, HOURLY, having, stored
+from tests.support.recording_job import RecordingJob
+from tests.worker.scheduler.test_overlap import outcomes_by_hour, wait_until
+from tests.worker.scheduler.test_scenarios_processes import refresh_until
+from tests.worker.scheduler.test_schedule_admin import DAILY, HOURLY, load_schedule, with_schedules
 
-CHORE = Schedule(job="chore", cron="0 * * * *")
+HOURLY_RECORDING = Schedule(job="chore", cron="0 * * * *")
 
 
 async def test_a_slot_that_waits_for_its_jitter_survives_an_edit(contexts: Any) -> None:
     clock = Clock(NOON)
-    ctx = having(await contexts(clock), s=replace(HOURLY, jitter_s=3000.0))
-    await schedule_admin.lay(ctx)
+    ctx = with_schedules(await contexts(clock), s=replace(HOURLY, jitter_s=3000.0))
+    await schedule_admin.sync_from_config(ctx)
     clock.move(hours=1, seconds=1)
 
-    found = await schedule_admin.edit(ctx, await stored(ctx), DAILY)
+    found = await schedule_admin.edit_schedule(ctx, await load_schedule(ctx), DAILY)
 
-    assert found.owed == NOON + timedelta(hours=1)
+    assert found.pending_slot == NOON + timedelta(hours=1)
 
 
 async def test_a_failed_slot_of_before_an_edit_is_tried_again(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), Chore()
+    clock, chore = Clock(NOON), RecordingJob()
     chore.fail = RuntimeError("at first")
-    ctx = having(await contexts(clock), s=CHORE)
-    async with Scheduler(ctx, Stop(), {"chore": chore.job}) as scheduler:
+    ctx = with_schedules(await contexts(clock), s=HOURLY_RECORDING)
+    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
-        await until(lambda: not scheduler.running)
-        assert outcomes(db) == {"13": "failed"}
+        await wait_until(lambda: not scheduler.running)
+        assert outcomes_by_hour(db) == {"13": "failed"}
         chore.fail = None
-        changed = replace(CHORE, cron="15 * * * *")
+        changed = replace(HOURLY_RECORDING, cron="15 * * * *")
         assert await ctx.store.schedules.change("s", 1, schedule=changed, since=clock())
         clock.move(seconds=61)
-        await looked_until(scheduler, lambda: outcomes(db) == {"13": "succeeded"})
+        await refresh_until(scheduler, lambda: outcomes_by_hour(db) == {"13": "succeeded"})
 
-    assert chore.begun == ["2026-10-21T13:00:00Z"] * 2
+    assert chore.started == ["2026-10-21T13:00:00Z"] * 2
 
 
 async def test_a_row_that_cannot_be_read_is_left_as_it_is(contexts: Any, db: Any) -> None:
-    ctx = having(await contexts(Clock(NOON)))
+    ctx = with_schedules(await contexts(Clock(NOON)))
     odd = {"_id": "odd", "spec": {"job": "chore", "cron": "99 * * * *"}, "revision": 3}
     db.schedules.insert_one(odd)
-    async with Scheduler(ctx, Stop(), {}) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), {}) as scheduler:
         for _ in range(3):
-            await scheduler.look()
+            await scheduler.refresh()
 
     assert list(db.schedules.find()) == [odd]
 
@@ -63,115 +63,119 @@ async def test_a_row_that_cannot_be_read_is_left_as_it_is(contexts: Any, db: Any
 async def test_a_row_of_the_configurations_that_cannot_be_read_is_laid_in_anew(
     contexts: Any, db: Any
 ) -> None:
-    ctx = having(await contexts(Clock(NOON)), s=HOURLY)
-    await schedule_admin.lay(ctx)
+    ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
+    await schedule_admin.sync_from_config(ctx)
     db.schedules.update_one({"_id": "s"}, {"$set": {"spec.cron": "99 * * * *"}})
-    assert (await stored(ctx)).state == "quarantined"
+    assert (await load_schedule(ctx)).state == "quarantined"
 
-    await schedule_admin.lay(ctx)
+    await schedule_admin.sync_from_config(ctx)
 
-    found = await stored(ctx)
+    found = await load_schedule(ctx)
     assert (found.state, found.schedule, found.origin) == ("active", HOURLY, "config")
 
 
 async def test_what_was_owed_before_a_retirement_is_owed_no_more(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.lay(having(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
     clock.move(hours=2)
-    await schedule_admin.lay(having(ctx, s=DAILY))
-    await schedule_admin.lay(having(ctx))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY))
+    await schedule_admin.sync_from_config(with_schedules(ctx))
     clock.move(days=5)
 
-    await schedule_admin.lay(having(ctx, s=DAILY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY))
 
-    assert (await stored(ctx)).owed is None
+    assert (await load_schedule(ctx)).pending_slot is None
 
 
 async def test_slots_of_a_quarantine_are_not_worked_after_an_edit_that_ends_it(
     contexts: Any,
 ) -> None:
     clock = Clock(NOON)
-    ctx = having(await contexts(clock), s=HOURLY)
-    await schedule_admin.lay(ctx)
+    ctx = with_schedules(await contexts(clock), s=HOURLY)
+    await schedule_admin.sync_from_config(ctx)
     await ctx.store.schedules.change("s", 1, quarantined="its arguments are refused")
     clock.move(days=3)
 
-    found = await schedule_admin.edit(ctx, await stored(ctx), replace(HOURLY, args={"all": True}))
+    found = await schedule_admin.edit_schedule(
+        ctx, await load_schedule(ctx), replace(HOURLY, args={"all": True})
+    )
 
-    assert (found.state, found.since, found.owed) == ("active", clock(), None)
+    assert (found.state, found.effective_since, found.pending_slot) == ("active", clock(), None)
 
 
 async def test_what_is_not_paused_is_not_resumed(contexts: Any) -> None:
     clock = Clock(NOON)
-    ctx = having(await contexts(clock), s=HOURLY)
-    await schedule_admin.lay(ctx)
+    ctx = with_schedules(await contexts(clock), s=HOURLY)
+    await schedule_admin.sync_from_config(ctx)
     clock.move(hours=1)
 
-    found = await schedule_admin.resume(ctx, await stored(ctx))
+    found = await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
 
-    assert (found.since, found.revision) == (NOON, 1), "the slot of 13:00 stays due"
-    paused = await schedule_admin.pause(ctx, found)
-    assert await schedule_admin.pause(ctx, paused) == paused
+    assert (found.effective_since, found.revision) == (NOON, 1), "the slot of 13:00 stays due"
+    paused = await schedule_admin.pause_schedule(ctx, found)
+    assert await schedule_admin.pause_schedule(ctx, paused) == paused
 
 
 async def test_an_edit_is_told_from_what_the_daemon_laid_in_and_not_from_the_editors_file(
     contexts: Any,
 ) -> None:
     ctx = await contexts(Clock(NOON))
-    await schedule_admin.lay(having(ctx, s=HOURLY))
-    elsewhere = having(ctx, s=DAILY)
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
+    elsewhere = with_schedules(ctx, s=DAILY)
 
-    edited = await schedule_admin.edit(elsewhere, await stored(ctx), replace(HOURLY, jitter_s=5.0))
+    edited = await schedule_admin.edit_schedule(
+        elsewhere, await load_schedule(ctx), replace(HOURLY, jitter_s=5.0)
+    )
     assert (edited.edited, edited.configured) == (True, HOURLY)
 
-    back = await schedule_admin.edit(elsewhere, edited, HOURLY)
+    back = await schedule_admin.edit_schedule(elsewhere, edited, HOURLY)
     assert (back.edited, back.configured) == (False, None)
 
 
 async def test_a_schedule_that_is_only_configured_is_stored_when_it_is_changed(
     contexts: Any,
 ) -> None:
-    ctx = having(await contexts(Clock(NOON)), s=HOURLY)
-    found = await schedule_admin.find(ctx, "s")
+    ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
+    found = await schedule_admin.find_schedule(ctx, "s")
     assert (found.revision, found.schedule) == (0, HOURLY)
     assert await ctx.store.schedules.all() == []
 
-    paused = await schedule_admin.pause(ctx, found)
+    paused = await schedule_admin.pause_schedule(ctx, found)
 
     assert (paused.state, paused.origin, paused.revision) == ("paused", "config", 2)
-    await schedule_admin.lay(ctx)
-    assert (await stored(ctx)).state == "paused"
+    await schedule_admin.sync_from_config(ctx)
+    assert (await load_schedule(ctx)).state == "paused"
     with pytest.raises(ConfigError, match="there is no schedule t; there are: s"):
-        await schedule_admin.find(ctx, "t")
+        await schedule_admin.find_schedule(ctx, "t")
 
 
 async def test_an_id_of_the_configuration_is_not_an_operators_to_add(contexts: Any) -> None:
-    ctx = having(await contexts(Clock(NOON)), s=HOURLY)
+    ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
 
     with pytest.raises(ConfigError, match="s in the configuration already"):
-        await schedule_admin.add(ctx, "s", DAILY)
+        await schedule_admin.add_schedule(ctx, "s", DAILY)
 
 
 async def test_a_schedule_that_somebody_has_changed_is_not_removed(contexts: Any) -> None:
-    ctx = having(await contexts(Clock(NOON)))
-    seen = await schedule_admin.add(ctx, "mine", DAILY)
-    await schedule_admin.pause(ctx, seen)
+    ctx = with_schedules(await contexts(Clock(NOON)))
+    seen = await schedule_admin.add_schedule(ctx, "mine", DAILY)
+    await schedule_admin.pause_schedule(ctx, seen)
 
     with pytest.raises(ConfigError, match="changed mine meanwhile"):
-        await schedule_admin.remove(ctx, seen)
+        await schedule_admin.remove_schedule(ctx, seen)
 
 
 async def test_what_was_done_to_a_schedule_is_remembered(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.lay(having(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
     clock.move(hours=1)
-    await schedule_admin.edit(ctx, await stored(ctx), DAILY)
+    await schedule_admin.edit_schedule(ctx, await load_schedule(ctx), DAILY)
     clock.move(hours=1)
-    await schedule_admin.pause(ctx, await stored(ctx))
+    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
     clock.move(hours=1)
-    found = await schedule_admin.resume(ctx, await stored(ctx))
+    found = await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
 
     assert [(each.what, each.state, each.trigger) for each in found.history] == [
         ("added", "active", "0 * * * * (UTC)"),
@@ -182,6 +186,6 @@ async def test_what_was_done_to_a_schedule_is_remembered(contexts: Any) -> None:
     states = [found.state_at(NOON + timedelta(hours=hours)) for hours in (-1, 0, 2, 3)]
     assert states == [None, "active", "paused", "active"]
     for _ in range(30):
-        await schedule_admin.pause(ctx, await stored(ctx))
-        found = await schedule_admin.resume(ctx, await stored(ctx))
+        await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+        found = await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
     assert len(found.history) == 50

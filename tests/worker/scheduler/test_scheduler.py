@@ -6,16 +6,16 @@ import pytest
 from msgspec.structs import replace
 
 from chesscoach.context import Context
-from chesscoach.demo.world import Site
+from chesscoach.demo.world import SourceName
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Stop
+from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
-from tests.conftest import NOON, Clock, Sites
-from tests.sync.test_cycle import ago, member
+from tests.conftest import NOON, Clock, FakeSites
+from tests.sync.test_cycle import add_member, before_now
 
 
-def scheduled(ctx: Context, **schedules: Schedule) -> Context:
+def scheduled_slots(ctx: Context, **schedules: Schedule) -> Context:
     return replace(ctx, config=replace(ctx.config, schedules=schedules))
 
 
@@ -23,7 +23,7 @@ DAILY = Schedule(job="cleanup", cron="0 3 * * *")
 SIX_HOURLY = Schedule(job="sync_games", cron="0 */6 * * *")
 
 
-async def drained(scheduler: Scheduler) -> None:
+async def drain(scheduler: Scheduler) -> None:
     """Until no run is at work."""
     while scheduler.running:
         await asyncio.wait(list(scheduler.running.values()))
@@ -31,14 +31,14 @@ async def drained(scheduler: Scheduler) -> None:
 
 async def test_a_slot_is_worked_when_it_falls_due_and_once(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
-    async with Scheduler(ctx, Stop()) as scheduler:
+    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         await scheduler.tick()
         assert not scheduler.running
         clock.move(seconds=3)
         await scheduler.tick()
         await scheduler.tick()
-        await drained(scheduler)
+        await drain(scheduler)
 
     (row,) = db.job_runs.find()
     assert (row["_id"], row["source"], row["outcome"]) == (
@@ -50,12 +50,15 @@ async def test_a_slot_is_worked_when_it_falls_due_and_once(contexts: Any, db: An
 
 async def test_two_daemons_work_a_slot_once(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    pair = [scheduled(await contexts(clock), sync_games=SIX_HOURLY) for _ in range(2)]
-    async with Scheduler(pair[0], Stop()) as one, Scheduler(pair[1], Stop()) as two:
+    pair = [scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY) for _ in range(2)]
+    async with (
+        Scheduler(pair[0], ShutdownRequest()) as one,
+        Scheduler(pair[1], ShutdownRequest()) as two,
+    ):
         clock.move(seconds=3)
         await asyncio.gather(one.tick(), two.tick())
-        await drained(one)
-        await drained(two)
+        await drain(one)
+        await drain(two)
 
     (row,) = db.job_runs.find()
     assert (row["outcome"], row["attempt"]) == ("succeeded", 1)
@@ -63,11 +66,11 @@ async def test_two_daemons_work_a_slot_once(contexts: Any, db: Any) -> None:
 
 async def test_a_jump_over_several_slots_works_the_latest(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
-    async with Scheduler(ctx, Stop()) as scheduler:
+    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         clock.move(hours=13)
         await scheduler.tick()
-        await drained(scheduler)
+        await drain(scheduler)
 
     passed, worked = db.job_runs.find().sort("slot")
     assert (passed["_id"], passed["outcome"]) == ("sync_games:2026-10-21T18:00:00Z", "coalesced")
@@ -77,16 +80,16 @@ async def test_a_jump_over_several_slots_works_the_latest(contexts: Any, db: Any
 
 async def test_a_clock_set_back_works_no_slot_twice(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
-    async with Scheduler(ctx, Stop()) as scheduler:
+    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
-        await drained(scheduler)
+        await drain(scheduler)
         clock.move(seconds=-5)
         await scheduler.tick()
         clock.move(seconds=5)
         await scheduler.tick()
-        await drained(scheduler)
+        await drain(scheduler)
 
     assert db.job_runs.count_documents({}) == 1
 
@@ -94,27 +97,27 @@ async def test_a_clock_set_back_works_no_slot_twice(contexts: Any, db: Any) -> N
 async def test_the_slot_of_a_deploy_is_worked_by_the_new_daemon(contexts: Any, db: Any) -> None:
     """The old one stops at 11:59:59, the new one starts at 12:00:03."""
     clock = Clock(NOON - timedelta(hours=6))
-    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
     clock.move(seconds=-1)
-    async with Scheduler(ctx, Stop()) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         clock.move(seconds=2)
         await scheduler.tick()
-        await drained(scheduler)
+        await drain(scheduler)
         clock.now = NOON - timedelta(seconds=1)
         await scheduler.tick()
     clock.now = NOON + timedelta(seconds=3)
-    async with Scheduler(ctx, Stop()) as scheduler:
-        await drained(scheduler)
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+        await drain(scheduler)
 
     assert sorted(row["slot"].hour for row in db.job_runs.find()) == [6, 12]
 
 
 async def test_a_new_schedule_does_not_run_before_its_first_slot(contexts: Any, db: Any) -> None:
-    ctx = scheduled(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
+    ctx = scheduled_slots(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
 
-    async with Scheduler(ctx, Stop()) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         await scheduler.tick()
-        await drained(scheduler)
+        await drain(scheduler)
 
     assert db.job_runs.count_documents({}) == 0
 
@@ -122,16 +125,18 @@ async def test_a_new_schedule_does_not_run_before_its_first_slot(contexts: Any, 
 async def test_a_slot_left_open_is_worked_again_and_a_closed_one_is_not(
     contexts: Any, db: Any
 ) -> None:
-    ctx = scheduled(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
+    ctx = scheduled_slots(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
     key = Slot(schedule="sync_games", at=NOON).key
-    async with Scheduler(replace(ctx, now=Clock(NOON - timedelta(seconds=1))), Stop()) as first:
-        first.begin(SIX_HOURLY, Slot(schedule="sync_games", at=NOON))
-        await drained(first)
+    async with Scheduler(
+        replace(ctx, now=Clock(NOON - timedelta(seconds=1))), ShutdownRequest()
+    ) as first:
+        first.start_slot(SIX_HOURLY, Slot(schedule="sync_games", at=NOON))
+        await drain(first)
     db.job_runs.update_one({"_id": key}, {"$set": {"outcome": "cancelled"}})
 
     for _ in range(2):
-        async with Scheduler(ctx, Stop()) as scheduler:
-            await drained(scheduler)
+        async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+            await drain(scheduler)
 
     row = db.job_runs.find_one({"_id": key})
     assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
@@ -139,8 +144,8 @@ async def test_a_slot_left_open_is_worked_again_and_a_closed_one_is_not(
 
 async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled(await contexts(clock), sync_games=replace(SIX_HOURLY, enabled=False))
-    async with Scheduler(ctx, Stop()) as scheduler:
+    ctx = scheduled_slots(await contexts(clock), sync_games=replace(SIX_HOURLY, enabled=False))
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
         assert not scheduler.running
@@ -148,17 +153,17 @@ async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:
     assert db.job_runs.count_documents({}) == 0
 
 
-async def test_leaving_drains_what_runs(contexts: Any, db: Any, sites: Sites) -> None:
+async def test_leaving_drains_what_runs(contexts: Any, db: Any, sites: FakeSites) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
-    site: Site = "chess.com"
+    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
+    site: SourceName = "chess.com"
     for number in range(20):
-        await member(ctx, db, sites, f"P{number}", site, synced=ago(hours=6))
+        await add_member(ctx, db, sites, f"P{number}", site, synced=before_now(hours=6))
     sites.chesscom.delay_s = 0.05
-    async with Scheduler(ctx, Stop()) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
-        while len(sites.chesscom.seen) < 12:
+        while len(sites.chesscom.requests) < 12:
             await asyncio.sleep(0.01)
     assert not scheduler.running
 
@@ -172,11 +177,11 @@ async def test_a_schedule_that_cannot_run_is_told_and_others_go_on(
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     odd = replace(SIX_HOURLY, args={"bogus": True}, lock="other")
-    ctx = scheduled(await contexts(clock), odd=odd, sync_games=SIX_HOURLY)
-    async with Scheduler(ctx, Stop()) as scheduler:
+    ctx = scheduled_slots(await contexts(clock), odd=odd, sync_games=SIX_HOURLY)
+    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
-        await drained(scheduler)
+        await drain(scheduler)
 
     assert [row["schedule"] for row in db.job_runs.find()] == ["sync_games"]
     assert "schedule_quarantined" in capsys.readouterr().out
@@ -187,25 +192,25 @@ async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_i
     contexts: Any, db: Any
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    prompt = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    prompt = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
     runner = replace(prompt.config.runner, standby_s=300.0)
     patient = replace(prompt, config=replace(prompt.config, runner=runner))
-    async with Scheduler(patient, Stop()) as standby:
+    async with Scheduler(patient, ShutdownRequest()) as standby:
         clock.move(seconds=300)
         await standby.tick()
         assert not standby.running
         clock.move(seconds=3)
         await standby.tick()
-        await drained(standby)
+        await drain(standby)
         assert [row["source"] for row in db.job_runs.find()] == ["daemon"]
 
         clock.now = NOON + timedelta(hours=6)
         await standby.tick()
-        async with Scheduler(prompt, Stop()) as other:
-            await drained(other)
+        async with Scheduler(prompt, ShutdownRequest()) as other:
+            await drain(other)
         clock.move(seconds=301)
         await standby.tick()
-        await drained(standby)
+        await drain(standby)
     assert db.job_runs.count_documents({}) == 2
 
 
@@ -213,22 +218,22 @@ async def test_a_daemon_that_stands_by_is_put_off_by_no_restart_and_no_change_of
     contexts: Any, db: Any
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled(await contexts(clock), cleanup=DAILY, sync_games=SIX_HOURLY)
+    ctx = scheduled_slots(await contexts(clock), cleanup=DAILY, sync_games=SIX_HOURLY)
     runner = replace(ctx.config.runner, standby_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
-    async with Scheduler(ctx, Stop()):
+    async with Scheduler(ctx, ShutdownRequest()):
         clock.move(seconds=200)
-    async with Scheduler(ctx, Stop()) as standby:
+    async with Scheduler(ctx, ShutdownRequest()) as standby:
         clock.move(seconds=100)
-        for changed in (schedule_admin.pause, schedule_admin.resume):
-            await changed(ctx, await schedule_admin.find(ctx, "cleanup"))
-            await standby.look()
+        for changed in (schedule_admin.pause_schedule, schedule_admin.resume_schedule):
+            await changed(ctx, await schedule_admin.find_schedule(ctx, "cleanup"))
+            await standby.refresh()
             await standby.tick()
         assert not standby.running
 
         clock.move(seconds=3)
         await standby.tick()
-        await drained(standby)
+        await drain(standby)
 
     assert [row["schedule"] for row in db.job_runs.find()] == ["sync_games"]
 
@@ -237,17 +242,19 @@ async def test_a_slot_owed_from_before_an_edit_is_left_to_others_for_as_long(
     contexts: Any, db: Any
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled(await contexts(clock), sync_games=SIX_HOURLY)
+    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
     runner = replace(ctx.config.runner, standby_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
-    async with Scheduler(ctx, Stop()) as standby:
+    async with Scheduler(ctx, ShutdownRequest()) as standby:
         clock.move(seconds=200)
-        stored = await schedule_admin.find(ctx, "sync_games")
-        await schedule_admin.edit(ctx, stored, replace(stored.schedule, cron="30 */6 * * *"))
+        stored = await schedule_admin.find_schedule(ctx, "sync_games")
+        await schedule_admin.edit_schedule(
+            ctx, stored, replace(stored.schedule, cron="30 */6 * * *")
+        )
         clock.move(seconds=102)
         for moved_s, worked in ((-3, 0), (4, 1)):
             clock.move(seconds=moved_s)
-            await standby.look()
+            await standby.refresh()
             await standby.tick()
-            await drained(standby)
+            await drain(standby)
             assert db.job_runs.count_documents({"slot": NOON}) == worked

@@ -9,24 +9,24 @@ from typing import Any
 import pytest
 
 from chesscoach.metrics import Metrics
-from chesscoach.worker.scheduler.ticker import Alarm, Watchdog
+from chesscoach.worker.scheduler.ticker import Ticker, Watchdog
 
 
-class Hands:
+class ManualClocks:
     """Clocks that a test moves."""
 
     def __init__(self) -> None:
-        self.wall = 1_795_000_000.0
-        self.mono = 1000.0
+        self.wall_time = 1_795_000_000.0
+        self.monotonic = 1000.0
 
-    def move(self, seconds: float, step: float = 0.0) -> None:
+    def advance(self, seconds: float, step: float = 0.0) -> None:
         """Time passes, and the wall clock is stepped besides."""
-        self.mono += seconds
-        self.wall += seconds + step
+        self.monotonic += seconds
+        self.wall_time += seconds + step
 
 
-def alarm(tick: Any, hands: Hands, metrics: Metrics | None = None) -> Alarm:
-    return Alarm(tick, metrics or Metrics(), lambda: hands.wall, lambda: hands.mono)
+def make_ticker(tick: Any, hands: ManualClocks, metrics: Metrics | None = None) -> Ticker:
+    return Ticker(tick, metrics or Metrics(), lambda: hands.wall_time, lambda: hands.monotonic)
 
 
 async def test_it_rings_each_second_in_the_running_loop() -> None:
@@ -35,7 +35,7 @@ async def test_it_rings_each_second_in_the_running_loop() -> None:
     async def tick() -> None:
         rung.append(time.time())
 
-    clock = Alarm(tick, Metrics())
+    clock = Ticker(tick, Metrics())
     clock.start()
     await asyncio.sleep(2.3)
     await clock.stop()
@@ -56,11 +56,11 @@ async def test_a_slow_tick_is_never_overlapped_by_the_next() -> None:
         await go.wait()
         at_work -= 1
 
-    hands = Hands()
-    clock = alarm(tick, hands)
+    hands = ManualClocks()
+    clock = make_ticker(tick, hands)
     for _ in range(4):
-        hands.move(1)
-        await clock.second()
+        hands.advance(1)
+        await clock.on_second()
         await asyncio.sleep(0)
     go.set()
     await clock.stop()
@@ -79,11 +79,11 @@ async def test_a_tick_that_raises_does_not_end_the_ticking(
         ticks += 1
         raise OSError("the store is gone")
 
-    hands, metrics = Hands(), Metrics()
-    clock = alarm(tick, hands, metrics)
+    hands, metrics = ManualClocks(), Metrics()
+    clock = make_ticker(tick, hands, metrics)
     for _ in range(3):
-        hands.move(1)
-        await clock.second()
+        hands.advance(1)
+        await clock.on_second()
         await asyncio.sleep(0.01)
     await clock.stop()
 
@@ -100,16 +100,16 @@ async def test_a_stepped_clock_is_counted_and_the_cron_started_anew(step: float)
     async def tick() -> None:
         """Nothing is due."""
 
-    hands, metrics = Hands(), Metrics()
-    clock = alarm(tick, hands, metrics)
-    hands.move(1)
-    await clock.second()
+    hands, metrics = ManualClocks(), Metrics()
+    clock = make_ticker(tick, hands, metrics)
+    hands.advance(1)
+    await clock.on_second()
     assert metrics.registry.get_sample_value("chesscoach_clock_steps_total") == 0
 
-    hands.move(1, step=step)
-    await clock.second()
-    hands.move(1)
-    await clock.second()
+    hands.advance(1, step=step)
+    await clock.on_second()
+    hands.advance(1)
+    await clock.on_second()
     await clock.stop()
 
     assert metrics.registry.get_sample_value("chesscoach_clock_steps_total") == 1
@@ -124,10 +124,10 @@ async def test_a_blocked_loop_does_not_burst() -> None:
         ticks += 1
         await asyncio.sleep(0)
 
-    clock = Alarm(tick, Metrics())
+    clock = Ticker(tick, Metrics())
     clock.start()
     await asyncio.sleep(0.01)
-    await asyncio.gather(*(clock.second() for _ in range(5)))
+    await asyncio.gather(*(clock.on_second() for _ in range(5)))
     await clock.stop()
 
     assert ticks <= 1
@@ -142,10 +142,10 @@ async def test_stopping_waits_for_the_tick_under_way() -> None:
         await asyncio.sleep(0.2)
         done = True
 
-    hands = Hands()
-    clock = alarm(tick, hands)
-    hands.move(1)
-    await clock.second()
+    hands = ManualClocks()
+    clock = make_ticker(tick, hands)
+    hands.advance(1)
+    await clock.on_second()
     await asyncio.sleep(0)
     await clock.stop()
 
@@ -158,7 +158,7 @@ async def test_the_watchdog_tells_once_of_a_loop_that_has_stopped(
     async def tick() -> None:
         """Never called."""
 
-    clock = Alarm(tick, Metrics())  # never started
+    clock = Ticker(tick, Metrics())  # never started
     dog = Watchdog(clock, stale_s=0.1, every_s=0.05)
     dog.start()
     await asyncio.sleep(0.5)

@@ -9,7 +9,7 @@ from chesscoach.worker.job import Job, Run
 from tests.support.recording_job import Args
 
 
-async def _run(ctx: Context, run: Run, args: Args) -> Counts:
+async def _run_uncancellable(ctx: Context, run: Run, args: Args) -> Counts:
     for_ever = asyncio.Event()
     while True:
         try:
@@ -18,7 +18,7 @@ async def _run(ctx: Context, run: Run, args: Args) -> Counts:
             continue
 
 
-JOB = Job(name="stubborn", run=_run, args=Args, help="Ignores its cancellation.")
+JOB = Job(name="stubborn", run=_run_uncancellable, args=Args, help="Ignores its cancellation.")
 
 if __name__ == "__main__":
     main(JOB)

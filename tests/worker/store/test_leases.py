@@ -15,154 +15,158 @@ ME: dict[str, Any] = {"host": "here", "pid": 7}
 
 
 @pytest.fixture
-async def short(ctx: Context) -> Leases:
+async def short_leases(ctx: Context) -> Leases:
     """Leases that live for 0.6 s, and the row of one, `job`."""
     leases = Leases(ctx.store.database, TTL)
     await leases.ensure("job")
     return leases
 
 
-async def taken(leases: Leases, key: str = "job") -> Lease:
-    lease = await leases.take(key, ME)
+async def acquire_lease(leases: Leases, key: str = "job") -> Lease:
+    lease = await leases.acquire(key, ME)
     assert lease is not None
     return lease
 
 
-async def expire(leases: Leases) -> None:
+async def wait_until_expired(leases: Leases) -> None:
     """Waits until the row says that its lease has run out."""
-    while (holding := await leases.look("job")) is not None and holding.alive:
+    while (holding := await leases.status("job")) is not None and holding.alive:
         await asyncio.sleep(0.05)
 
 
-def row(db: Any) -> dict[str, Any]:
+def lease_document(db: Any) -> dict[str, Any]:
     found: dict[str, Any] = db.job_leases.find_one({"_id": "job"})
     return found
 
 
-async def test_a_free_lease_is_taken_once_and_given_back(short: Leases, db: Any) -> None:
-    before = row(db)["fence"]
-    lease = await taken(short)
+async def test_a_free_lease_is_taken_once_and_given_back(short_leases: Leases, db: Any) -> None:
+    before = lease_document(db)["fence"]
+    lease = await acquire_lease(short_leases)
     now = datetime.now(UTC)
     assert lease.fence == before + 1
-    assert await short.take("job", ME) is None
-    was = row(db)
+    assert await short_leases.acquire("job", ME) is None
+    was = lease_document(db)
     assert (was["owner"], was["fence"], was["holder"]) == (lease.owner, lease.fence, ME)
     assert now < was["expires_at"] < now + timedelta(seconds=TTL + 0.5)
-    await short.release(lease)
-    left = row(db)
+    await short_leases.release(lease)
+    left = lease_document(db)
     assert (left["owner"], left["fence"], left["holder"]) == (None, lease.fence, {})
-    again = await taken(short)
+    again = await acquire_lease(short_leases)
     assert again.fence == lease.fence + 1
     assert again.owner != lease.owner
 
 
 async def test_a_row_that_is_lost_and_made_anew_counts_on_beyond_the_old_one(
-    ctx: Context, short: Leases, db: Any
+    ctx: Context, short_leases: Leases, db: Any
 ) -> None:
     for _ in range(3):
-        lease = await taken(short)
-        await short.release(lease)
+        lease = await acquire_lease(short_leases)
+        await short_leases.release(lease)
     db.job_leases.delete_many({})
     await asyncio.sleep(4)  # a lease is not taken once a second
 
     fresh = Leases(ctx.store.database, TTL)
     await fresh.ensure("job")
 
-    assert (await taken(fresh)).fence > lease.fence
+    assert (await acquire_lease(fresh)).fence > lease.fence
 
 
-async def test_making_the_row_again_changes_nothing(short: Leases, db: Any) -> None:
-    await taken(short)
-    before = row(db)
-    await short.ensure("job")
-    assert row(db) == before
+async def test_making_the_row_again_changes_nothing(short_leases: Leases, db: Any) -> None:
+    await acquire_lease(short_leases)
+    before = lease_document(db)
+    await short_leases.ensure("job")
+    assert lease_document(db) == before
 
 
-async def test_a_lease_without_a_row_cannot_be_taken_and_nobody_has_it(short: Leases) -> None:
-    assert await short.take("absent", ME) is None
-    assert await short.look("absent") is None
+async def test_a_lease_without_a_row_cannot_be_taken_and_nobody_has_it(
+    short_leases: Leases,
+) -> None:
+    assert await short_leases.acquire("absent", ME) is None
+    assert await short_leases.status("absent") is None
 
 
-async def test_of_twenty_contenders_one_has_it(ctx: Context, short: Leases, db: Any) -> None:
-    for fence in range(row(db)["fence"] + 1, row(db)["fence"] + 4):
+async def test_of_twenty_contenders_one_has_it(ctx: Context, short_leases: Leases, db: Any) -> None:
+    for fence in range(lease_document(db)["fence"] + 1, lease_document(db)["fence"] + 4):
         contenders = [Leases(ctx.store.database, 5.0) for _ in range(20)]
-        got = await asyncio.gather(*(each.take("job", ME) for each in contenders))
+        got = await asyncio.gather(*(each.acquire("job", ME) for each in contenders))
         ((leases, lease),) = [
             (each, lease) for each, lease in zip(contenders, got, strict=True) if lease is not None
         ]
-        assert (lease.fence, row(db)["owner"]) == (fence, lease.owner)
+        assert (lease.fence, lease_document(db)["owner"]) == (fence, lease.owner)
         await leases.release(lease)
 
 
 async def test_an_expired_lease_is_taken_over_and_its_former_owner_can_do_nothing(
-    ctx: Context, short: Leases, db: Any
+    ctx: Context, short_leases: Leases, db: Any
 ) -> None:
-    former = await taken(short)
-    await expire(short)
+    former = await acquire_lease(short_leases)
+    await wait_until_expired(short_leases)
     other = Leases(ctx.store.database, 30.0)
-    lease = await taken(other)
+    lease = await acquire_lease(other)
     assert lease.fence == former.fence + 1
-    before = row(db)
-    await short.release(former)
-    assert row(db) == before
-    async with short.keeping():  # released: nothing is left to renew
+    before = lease_document(db)
+    await short_leases.release(former)
+    assert lease_document(db) == before
+    async with short_leases.renewing():  # released: nothing is left to renew
         await asyncio.sleep(TTL / 2)
-    assert row(db) == before
+    assert lease_document(db) == before
 
 
 async def test_a_former_owner_does_not_renew_what_another_has(
-    ctx: Context, short: Leases, db: Any
+    ctx: Context, short_leases: Leases, db: Any
 ) -> None:
-    former = await taken(short)
-    await expire(short)
-    lease = await taken(Leases(ctx.store.database, 30.0))
-    before = row(db)
-    async with short.keeping():
+    former = await acquire_lease(short_leases)
+    await wait_until_expired(short_leases)
+    lease = await acquire_lease(Leases(ctx.store.database, 30.0))
+    before = lease_document(db)
+    async with short_leases.renewing():
         await asyncio.sleep(TTL / 2)
-    assert row(db) == before
+    assert lease_document(db) == before
     assert before["owner"] == lease.owner
     with pytest.raises(LeaseLost):
         async with former.scope():
             pytest.fail("a former holder works on")
 
 
-async def test_the_holder_is_kept_as_it_is_told(short: Leases) -> None:
+async def test_the_holder_is_kept_as_it_is_told(short_leases: Leases) -> None:
     odd = {"host": "$HOME", "pid": 7, "$odd": "$$NOW", "args": ["$a"]}
-    assert await short.take("job", odd) is not None
-    holding = await short.look("job")
+    assert await short_leases.acquire("job", odd) is not None
+    holding = await short_leases.status("job")
     assert holding is not None
     assert holding.holder == odd
 
 
-async def test_a_lease_can_be_taken_with_the_token_of_a_claim(short: Leases, db: Any) -> None:
-    lease = await short.take("job", ME, "token-of-a-claim")
+async def test_a_lease_can_be_taken_with_the_token_of_a_claim(
+    short_leases: Leases, db: Any
+) -> None:
+    lease = await short_leases.acquire("job", ME, "token-of-a-claim")
     assert lease is not None
-    assert (lease.owner, row(db)["owner"]) == ("token-of-a-claim", "token-of-a-claim")
+    assert (lease.owner, lease_document(db)["owner"]) == ("token-of-a-claim", "token-of-a-claim")
 
 
-async def test_looking_tells_who_has_it_and_whether_it_lives(short: Leases) -> None:
-    free = await short.look("job")
+async def test_looking_tells_who_has_it_and_whether_it_lives(short_leases: Leases) -> None:
+    free = await short_leases.status("job")
     assert free is not None
     assert (free.owner, free.alive, free.holder) == (None, False, {})
-    lease = await taken(short)
-    held = await short.look("job")
+    lease = await acquire_lease(short_leases)
+    held = await short_leases.status("job")
     assert held is not None
     assert (held.owner, held.alive, held.holder) == (lease.owner, True, ME)
     assert held.expires_at > free.expires_at
-    await expire(short)
-    dead = await short.look("job")
+    await wait_until_expired(short_leases)
+    dead = await short_leases.status("job")
     assert dead is not None
     assert (dead.owner, dead.alive, dead.expires_at) == (lease.owner, False, held.expires_at)
-    await short.release(lease)
-    back = await short.look("job")
+    await short_leases.release(lease)
+    back = await short_leases.status("job")
     assert back == free
 
 
 # Work under a lease
 
 
-async def test_work_ends_when_renewals_stop(short: Leases) -> None:
-    lease = await taken(short)
+async def test_work_ends_when_renewals_stop(short_leases: Leases) -> None:
+    lease = await acquire_lease(short_leases)
     loop = asyncio.get_running_loop()
     begun = loop.time()
     with pytest.raises(LeaseLost, match="job could not be renewed in time"):
@@ -175,53 +179,53 @@ async def test_work_ends_when_renewals_stop(short: Leases) -> None:
             pytest.fail("work was begun under a dead lease")
 
 
-async def test_the_deadline_is_never_later_than_the_servers(short: Leases, db: Any) -> None:
-    lease = await taken(short)
+async def test_the_deadline_is_never_later_than_the_servers(short_leases: Leases, db: Any) -> None:
+    lease = await acquire_lease(short_leases)
     left_here = lease.deadline - asyncio.get_running_loop().time()
-    left_there = (row(db)["expires_at"] - datetime.now(UTC)).total_seconds()
+    left_there = (lease_document(db)["expires_at"] - datetime.now(UTC)).total_seconds()
     assert left_here <= left_there + 0.05  # looked at one after the other
 
 
-async def test_work_goes_on_while_renewals_do(ctx: Context, short: Leases, db: Any) -> None:
-    lease = await taken(short)
-    first = row(db)["expires_at"]
-    async with short.keeping(), lease.scope(), lease.scope():
+async def test_work_goes_on_while_renewals_do(ctx: Context, short_leases: Leases, db: Any) -> None:
+    lease = await acquire_lease(short_leases)
+    first = lease_document(db)["expires_at"]
+    async with short_leases.renewing(), lease.scope(), lease.scope():
         await asyncio.sleep(2.5 * TTL)
-        assert await Leases(ctx.store.database, TTL).take("job", ME) is None
-    assert row(db)["expires_at"] >= first + timedelta(seconds=TTL)
-    assert row(db)["fence"] == lease.fence
-    await short.release(lease)
-    assert row(db)["owner"] is None
+        assert await Leases(ctx.store.database, TTL).acquire("job", ME) is None
+    assert lease_document(db)["expires_at"] >= first + timedelta(seconds=TTL)
+    assert lease_document(db)["fence"] == lease.fence
+    await short_leases.release(lease)
+    assert lease_document(db)["owner"] is None
 
 
 async def test_work_ends_at_once_when_the_lease_is_found_taken(ctx: Context, db: Any) -> None:
     leases = Leases(ctx.store.database, 1.8)
     await leases.ensure("job")
-    lease = await taken(leases)
-    async with leases.keeping():
+    lease = await acquire_lease(leases)
+    async with leases.renewing():
         with pytest.raises(LeaseLost):
             async with lease.scope():
                 db.job_leases.update_one({"_id": "job"}, {"$set": {"owner": "another"}})
                 await asyncio.sleep(30)
     assert asyncio.get_running_loop().time() < lease.deadline + 1.8
-    assert row(db)["owner"] == "another"
+    assert lease_document(db)["owner"] == "another"
 
 
-async def test_what_is_raised_under_a_lease_comes_out_as_it_is(short: Leases) -> None:
-    lease = await taken(short)
+async def test_what_is_raised_under_a_lease_comes_out_as_it_is(short_leases: Leases) -> None:
+    lease = await acquire_lease(short_leases)
     for error in (TimeoutError("the work's own"), ValueError("x")):
         with pytest.raises(type(error)) as caught:
             async with lease.scope():
                 raise error
         assert caught.value is error
-    task = asyncio.create_task(under(lease))
+    task = asyncio.create_task(work_under(lease))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def under(lease: Lease) -> None:
+async def work_under(lease: Lease) -> None:
     """Works under a lease until it is stopped."""
     async with lease.scope():
         await asyncio.sleep(30)
@@ -287,14 +291,14 @@ async def test_a_group_that_has_lost_its_lease_hears_of_it(contexts: Any, db: An
                 await asyncio.sleep(30)
 
 
-class _Flaky:
+class _FlakyCollection:
     """A collection of a database whose connection fails twice: then the driver gives up."""
 
     def __init__(self, rows: Any) -> None:
         self._rows = rows
         self.broken = True
 
-    def __getitem__(self, _: str) -> "_Flaky":
+    def __getitem__(self, _: str) -> "_FlakyCollection":
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -312,13 +316,13 @@ async def test_who_joins_over_a_failing_connection_has_the_lease_for_as_long_as_
     ctx: Context, db: Any
 ) -> None:
     dead = ctx.store.leases
-    flaky: Any = _Flaky(ctx.store.database["job_leases"])
+    flaky: Any = _FlakyCollection(ctx.store.database["job_leases"])
     heir = Leases(flaky, 30.0)
     await dead.ensure("job")
-    first = await dead.join("job", "night", {})
+    first = await dead.join_group("job", "night", {})
     assert first is not None
 
-    second = await heir.join("job", "night", {})
+    second = await heir.join_group("job", "night", {})
 
     assert second is not None
     assert second.fence > first.fence

@@ -19,7 +19,7 @@ def runs(ctx: Context) -> Runs:
     return ctx.store.runs
 
 
-def attempt(claim: str, slot: Slot | None = SLOT, **changes: Any) -> NewRun:
+def new_run(claim: str, slot: Slot | None = SLOT, **changes: Any) -> NewRun:
     fields: dict[str, Any] = {
         "id": slot.key if slot else "sync_games:manual:1",
         "job": "sync_games",
@@ -33,7 +33,7 @@ def attempt(claim: str, slot: Slot | None = SLOT, **changes: Any) -> NewRun:
     return NewRun(**{**fields, **changes})
 
 
-async def end(
+async def finish_run(
     runs: Runs, claim: str, outcome: Outcome = "succeeded", counts: Counts | None = None
 ) -> bool:
     return await runs.finish(
@@ -50,8 +50,8 @@ async def end(
 async def test_a_slot_is_claimed_once_and_later_contenders_find_it_there(
     runs: Runs, db: Any
 ) -> None:
-    first = await runs.claim(attempt("one"))
-    second = await runs.claim(attempt("two", owner={"host": "there"}))
+    first = await runs.claim(new_run("one"))
+    second = await runs.claim(new_run("two", owner={"host": "there"}))
     assert first.claim == second.claim == "one"
     assert (first.id, first.schedule, first.slot) == (SLOT.key, "nightly", NOON)
     assert (first.outcome, first.attempt, first.job) == ("running", 1, "sync_games")
@@ -60,49 +60,49 @@ async def test_a_slot_is_claimed_once_and_later_contenders_find_it_there(
 
 
 async def test_a_claim_that_the_driver_repeated_is_known_as_ones_own(runs: Runs) -> None:
-    assert await runs.claim(attempt("one")) is not None
-    again = await runs.claim(attempt("one"))
+    assert await runs.claim(new_run("one")) is not None
+    again = await runs.claim(new_run("one"))
     assert (again.claim, again.attempt) == ("one", 1)
 
 
 async def test_of_many_who_claim_at_once_one_has_it(runs: Runs, db: Any) -> None:
-    records = await asyncio.gather(*(runs.claim(attempt(str(n))) for n in range(20)))
+    records = await asyncio.gather(*(runs.claim(new_run(str(n))) for n in range(20)))
     assert len({record.claim for record in records}) == 1
     assert db.job_runs.count_documents({}) == 1
 
 
 async def test_a_run_by_hand_belongs_to_no_schedule(runs: Runs) -> None:
-    record = await runs.claim(attempt("one", slot=None))
+    record = await runs.claim(new_run("one", slot=None))
     assert (record.schedule, record.slot) == (None, None)
     assert await runs.newest("nightly") is None
 
 
 async def test_the_age_of_an_attempt_is_the_servers(runs: Runs) -> None:
-    first = await runs.claim(attempt("one", started_at=NOON - timedelta(days=9)))
+    first = await runs.claim(new_run("one", started_at=NOON - timedelta(days=9)))
     assert 0 <= first.age_s < 10
     await asyncio.sleep(1.5)
     later = await runs.find(SLOT.key)
     assert later is not None
     assert later.age_s > first.age_s + 1
-    assert await runs.reclaim(later, attempt("two"))
+    assert await runs.reclaim(later, new_run("two"))
     reclaimed = await runs.find(SLOT.key)
     assert reclaimed is not None
     assert reclaimed.age_s < later.age_s
 
 
 async def test_an_orphan_is_reclaimed_and_what_went_before_is_kept(runs: Runs, db: Any) -> None:
-    old = await runs.claim(attempt("one"))
+    old = await runs.claim(new_run("one"))
     at = NOON + timedelta(hours=1)
-    new = attempt("two", owner={"host": "there"}, source="kubernetes", started_at=at)
+    new = new_run("two", owner={"host": "there"}, source="kubernetes", started_at=at)
     assert await runs.reclaim(old, new)
     now = await runs.find(SLOT.key)
     assert now is not None
     assert (now.claim, now.attempt, now.outcome) == ("two", 2, "running")
     assert (now.owner, now.source, now.started_at) == ({"host": "there"}, "kubernetes", at)
-    assert await end(runs, "two", "failed")
+    assert await finish_run(runs, "two", "failed")
     failed = await runs.find(SLOT.key)
     assert failed is not None
-    assert await runs.reclaim(failed, attempt("three"))
+    assert await runs.reclaim(failed, new_run("three"))
     (first, second) = db.job_runs.find_one()["earlier"]
     assert first == {
         "attempt": 1,
@@ -116,12 +116,12 @@ async def test_an_orphan_is_reclaimed_and_what_went_before_is_kept(runs: Runs, d
 
 
 async def test_a_new_attempt_does_not_carry_the_end_of_the_one_before(runs: Runs) -> None:
-    await runs.claim(attempt("one"))
-    await end(runs, "one", "failed", Counts(candidates=5, failed=5, errors=[{"error": "x"}]))
+    await runs.claim(new_run("one"))
+    await finish_run(runs, "one", "failed", Counts(candidates=5, failed=5, errors=[{"error": "x"}]))
     failed = await runs.find(SLOT.key)
     assert failed is not None
     assert failed.exit_code == 1
-    await runs.reclaim(failed, attempt("two"))
+    await runs.reclaim(failed, new_run("two"))
     now = await runs.find(SLOT.key)
     assert now is not None
     assert (now.finished_at, now.duration_s, now.exit_code) == (None, None, None)
@@ -129,8 +129,8 @@ async def test_a_new_attempt_does_not_carry_the_end_of_the_one_before(runs: Runs
 
 
 async def test_of_two_who_reclaim_at_once_one_wins(runs: Runs, db: Any) -> None:
-    old = await runs.claim(attempt("one"))
-    won = await asyncio.gather(*(runs.reclaim(old, attempt(f"new-{n}")) for n in range(8)))
+    old = await runs.claim(new_run("one"))
+    won = await asyncio.gather(*(runs.reclaim(old, new_run(f"new-{n}")) for n in range(8)))
     assert won.count(True) == 1
     now = await runs.find(SLOT.key)
     assert now is not None
@@ -139,16 +139,16 @@ async def test_of_two_who_reclaim_at_once_one_wins(runs: Runs, db: Any) -> None:
 
 
 async def test_a_reclaim_that_the_driver_repeated_is_known_as_ones_own(runs: Runs, db: Any) -> None:
-    old = await runs.claim(attempt("one"))
-    assert await runs.reclaim(old, attempt("two"))
-    assert await runs.reclaim(old, attempt("two"))
+    old = await runs.claim(new_run("one"))
+    assert await runs.reclaim(old, new_run("two"))
+    assert await runs.reclaim(old, new_run("two"))
     assert db.job_runs.find_one()["attempt"] == 2
 
 
 async def test_a_run_that_has_moved_on_is_not_reclaimed(runs: Runs) -> None:
-    old = await runs.claim(attempt("one"))
-    await end(runs, "one")
-    assert not await runs.reclaim(old, attempt("two"))
+    old = await runs.claim(new_run("one"))
+    await finish_run(runs, "one")
+    assert not await runs.reclaim(old, new_run("two"))
     now = await runs.find(SLOT.key)
     assert now is not None
     assert (now.claim, now.outcome) == ("one", "succeeded")
@@ -157,17 +157,17 @@ async def test_a_run_that_has_moved_on_is_not_reclaimed(runs: Runs) -> None:
 async def test_only_the_attempt_at_work_writes_its_progress_and_its_end(
     runs: Runs, db: Any
 ) -> None:
-    old = await runs.claim(attempt("one"))
+    old = await runs.claim(new_run("one"))
     assert await runs.report(SLOT.key, "one", Counts(candidates=9, done=4), fence=3)
-    await runs.reclaim(old, attempt("two"))
+    await runs.reclaim(old, new_run("two"))
     before = db.job_runs.find_one()
     assert (before["done"], before["fence"]) == (0, 3), "a new attempt counts anew"
     assert not await runs.report(SLOT.key, "one", Counts(done=5), fence=3)
-    assert not await end(runs, "one")
+    assert not await finish_run(runs, "one")
     assert db.job_runs.find_one() == before
     counts = Counts(candidates=9, done=7, failed=1, skipped=1, notes={"games": 3, "why": "x"})
-    counts.sample(user_id="ann", error="x")
-    assert await end(runs, "two", "partial", counts)
+    counts.add_error(user_id="ann", error="x")
+    assert await finish_run(runs, "two", "partial", counts)
     assert not await runs.report(SLOT.key, "two", Counts(), fence=3)
     now = await runs.find(SLOT.key)
     assert now is not None
@@ -179,8 +179,8 @@ async def test_only_the_attempt_at_work_writes_its_progress_and_its_end(
 
 async def test_the_newest_slot_of_a_schedule_is_the_latest_instant(runs: Runs) -> None:
     for hours in (2, 5, 3):
-        await runs.claim(attempt("x", Slot(schedule="nightly", at=NOON + timedelta(hours=hours))))
-    await runs.claim(attempt("x", Slot(schedule="other", at=NOON + timedelta(hours=9))))
+        await runs.claim(new_run("x", Slot(schedule="nightly", at=NOON + timedelta(hours=hours))))
+    await runs.claim(new_run("x", Slot(schedule="other", at=NOON + timedelta(hours=9))))
     newest = await runs.newest("nightly")
     assert newest is not None
     assert newest.slot == NOON + timedelta(hours=5)

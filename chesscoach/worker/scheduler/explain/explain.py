@@ -7,11 +7,15 @@ from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.explain import recorded, unrecorded
-from chesscoach.worker.scheduler.explain.verdict import Explanation, because, inactive
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.scheduler.explain.verdict import (
+    Explanation,
+    explanation,
+    inactive_explanation,
+)
+from chesscoach.worker.store.schedules import StoredSchedule
 
 
-async def explain(ctx: Context, schedule_id: str, at: datetime) -> Explanation:
+async def explain_slot(ctx: Context, schedule_id: str, at: datetime) -> Explanation:
     """Explains a slot.
 
     Raises:
@@ -20,23 +24,25 @@ async def explain(ctx: Context, schedule_id: str, at: datetime) -> Explanation:
     slot = Slot(schedule=schedule_id, at=at)
     own = await ctx.store.runs.find(slot.key)
     if own is not None:
-        stored = {each.id: each for each in await schedule_admin.every(ctx)}.get(schedule_id)
-        return await recorded.explain(ctx, slot, own, stored)
-    stored = await schedule_admin.find(ctx, schedule_id)
+        stored = {each.id: each for each in await schedule_admin.all_schedules(ctx)}.get(
+            schedule_id
+        )
+        return await recorded.explain_recorded(ctx, slot, own, stored)
+    stored = await schedule_admin.find_schedule(ctx, schedule_id)
     if stored.unreadable:
-        return inactive(slot, stored)
-    if not slots.is_slot(schedule_id, stored.schedule, at) and at != stored.owed:
-        return _no_slot(slot, stored)
-    found = await ctx.store.runs.covering(schedule_id, at)
+        return inactive_explanation(slot, stored)
+    if not slots.is_slot(schedule_id, stored.schedule, at) and at != stored.pending_slot:
+        return _explain_no_slot(slot, stored)
+    found = await ctx.store.runs.find_covering(schedule_id, at)
     if found is not None:
-        return await recorded.explain(ctx, slot, found, stored)
-    return await unrecorded.explain(ctx, slot, stored)
+        return await recorded.explain_recorded(ctx, slot, found, stored)
+    return await unrecorded.explain_unrecorded(ctx, slot, stored)
 
 
-def _no_slot(slot: Slot, stored: Stored) -> Explanation:
+def _explain_no_slot(slot: Slot, stored: StoredSchedule) -> Explanation:
     schedule = stored.schedule
-    before = slots.latest(stored.id, schedule, slot.at)
-    after = next(slots.after(stored.id, schedule, slot.at), None)
+    before = slots.latest_slot(stored.id, schedule, slot.at)
+    after = next(slots.slots_after(stored.id, schedule, slot.at), None)
     near = [found.name for found in (before, after) if found is not None]
     told = [f"{slot.name} is no slot of {stored.id}, {schedule.trigger}."]
     if near:
@@ -44,7 +50,7 @@ def _no_slot(slot: Slot, stored: Stored) -> Explanation:
     then = [change.trigger for change in stored.history if change.at <= slot.at]
     if then and then[-1] != schedule.trigger:
         told.append(f"Its trigger was another then: {then[-1]}.")
-    return because(
+    return explanation(
         slot,
         "not_a_slot",
         *told,

@@ -1,17 +1,17 @@
 """Slots in parts: how far each part is."""
 
 from chesscoach.context import Context
-from chesscoach.schedules.schedule import Slot, utc
-from chesscoach.worker.scheduler.explain.verdict import process
+from chesscoach.schedules.schedule import Slot, format_rfc3339
+from chesscoach.worker.scheduler.explain.verdict import describe_process
 from chesscoach.worker.shard import Shard
-from chesscoach.worker.store.lease import Holding
+from chesscoach.worker.store.lease import LeaseStatus
 from chesscoach.worker.store.run_documents import RunRecord
 
 
-async def parts(ctx: Context, slot: Slot, of: int) -> list[str]:
+async def shard_sentences(ctx: Context, slot: Slot, of: int) -> list[str]:
     """A sentence for each part of a slot."""
-    begun = {part.part: part for part in await ctx.store.parts.of(slot)}
-    held = await ctx.store.leases.look_many(part.lease for part in begun.values())
+    begun = {part.part: part for part in await ctx.store.shards.find_by_slot(slot)}
+    held = await ctx.store.leases.statuses(part.lease for part in begun.values())
     told = []
     for index in range(of):
         part = begun.get(index)
@@ -20,8 +20,8 @@ async def parts(ctx: Context, slot: Slot, of: int) -> list[str]:
     return told
 
 
-def _state(part: RunRecord, holding: Holding | None) -> str:
-    who = f"{process(part.owner)}, since {utc(part.started_at)}"
+def _state(part: RunRecord, holding: LeaseStatus | None) -> str:
+    who = f"{describe_process(part.owner)}, since {format_rfc3339(part.started_at)}"
     if part.outcome != "running":
         return f"{part.outcome.replace('_', ' ')} with {part.done} done, {part.failed} failed"
     if holding is None or holding.owner != part.claim:

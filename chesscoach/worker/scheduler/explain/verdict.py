@@ -7,11 +7,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from chesscoach.context import Context
-from chesscoach.schedules.schedule import Schedule, Slot, utc
+from chesscoach.schedules.schedule import Schedule, Slot, format_rfc3339
 from chesscoach.worker.runner import attempts
-from chesscoach.worker.store.lease import Holding
+from chesscoach.worker.store.lease import LeaseStatus
 from chesscoach.worker.store.run_documents import RunRecord
-from chesscoach.worker.store.schedules import Stored
+from chesscoach.worker.store.schedules import StoredSchedule
 
 Verdict = Literal[
     "worked",  # it succeeded, wholly or in part
@@ -51,32 +51,34 @@ class Explanation(Struct, frozen=True, kw_only=True):
     holders: tuple[str, ...] = ()
 
 
-def because(slot: Slot, verdict: Verdict, *sentences: str, **more: Any) -> Explanation:
+def explanation(slot: Slot, verdict: Verdict, *sentences: str, **more: Any) -> Explanation:
     """An explanation."""
     return Explanation(slot=slot, verdict=verdict, sentences=sentences, **more)
 
 
-async def holders(ctx: Context, schedule: Schedule) -> tuple[str, ...]:
+async def describe_holders(ctx: Context, schedule: Schedule) -> tuple[str, ...]:
     """Who has the leases of a schedule, in words; nobody if one of them is free."""
-    keys = attempts.instances(schedule.lock or schedule.job, schedule.max_instances)
-    found = await ctx.store.leases.look_many(keys)
+    keys = attempts.lease_keys(schedule.lock or schedule.job, schedule.max_instances)
+    found = await ctx.store.leases.statuses(keys)
     living = [holding for holding in found.values() if holding.alive]
-    return tuple(_holder(holding) for holding in living) if len(living) == len(keys) else ()
+    return (
+        tuple(_describe_holder(holding) for holding in living) if len(living) == len(keys) else ()
+    )
 
 
-def _holder(holding: Holding) -> str:
+def _describe_holder(holding: LeaseStatus) -> str:
     who = holding.holder
     run, since = who.get("run_id") or f"a run of {who.get('job')}", who.get("since")
-    begun = f", since {utc(since)}" if isinstance(since, datetime) else ""
-    return f"{run} ({process(who)}{begun})"
+    begun = f", since {format_rfc3339(since)}" if isinstance(since, datetime) else ""
+    return f"{run} ({describe_process(who)}{begun})"
 
 
-def process(owner: dict[str, Any]) -> str:
+def describe_process(owner: dict[str, Any]) -> str:
     """A process, in words."""
     return f"pid {owner.get('pid')} on {owner.get('host')}"
 
 
-def lasting(span: timedelta) -> str:
+def format_duration(span: timedelta) -> str:
     """A length of time in its two largest units."""
     rest, parts = max(int(span.total_seconds()), 0), []
     for unit, seconds in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
@@ -86,11 +88,11 @@ def lasting(span: timedelta) -> str:
     return " ".join(parts[:2]) or "less than a second"
 
 
-def inactive(slot: Slot, stored: Stored, *sentences: str) -> Explanation:
+def inactive_explanation(slot: Slot, stored: StoredSchedule, *sentences: str) -> Explanation:
     """Of a schedule whose slots are not worked now."""
     begun = list(takewhile(lambda change: change.state == stored.state, stored.history[::-1]))
-    since = f" since {utc(begun[-1].at)}" if begun else ""
+    since = f" since {format_rfc3339(begun[-1].at)}" if begun else ""
     told = [f"The schedule is {stored.state}{since}: its slots are not worked."]
     if stored.quarantined is not None:
         told.append(f"The reason: {stored.quarantined}.")
-    return because(slot, "inactive", *told, *sentences, state=stored.state)
+    return explanation(slot, "inactive", *told, *sentences, state=stored.state)
