@@ -93,9 +93,7 @@ async def test_what_fails_is_told_with_what_to_do_and_the_exit_code_is_1(
     (report,) = told.lines
     assert report["exit_code"] == 1
     assert [check["check"] for check in report["checks"]] == NAMES
-    assert all(
-        check.signing_keys() == {"check", "level", "what", "do"} for check in report["checks"]
-    )
+    assert all(check.keys() == {"check", "level", "what", "do"} for check in report["checks"])
     assert [c["check"] for c in report["checks"] if c["level"] == "fail"] == ["indexes"]
 
 

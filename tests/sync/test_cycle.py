@@ -661,7 +661,7 @@ async def test_a_stop_does_not_wait_for_a_lane_that_another_has(
     other = await contexts()
     stop = ShutdownRequest()
     loop = asyncio.get_running_loop()
-    async with other.lichess.site.lane.hold({}), other.store.leases.keeping():
+    async with other.lichess.client.lane.hold({}), other.store.leases.keeping():
         loop.call_later(0.3, stop.request, 15)
         begun = loop.time()
         ending = await runner.run_manually(ctx, sync_games.JOB, sync_games.Args(), stop)
