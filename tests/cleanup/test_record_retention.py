@@ -54,7 +54,7 @@ async def insert_run(
 async def add_schedule(ctx: Context, key: str, at: datetime, **fields: Any) -> StoredSchedule:
     """A schedule of an operator's own for one date, made the day before."""
     schedule = Schedule(job="sync_games", at=at)
-    values: dict[str, Any] = {"origin": "user", "revision": 1, "since": at - DAY, **fields}
+    values: dict[str, Any] = {"origin": "user", "revision": 1, "effective_since": at - DAY, **fields}
     stored = StoredSchedule(id=key, schedule=schedule, **values)
     await ctx.store.schedules.add(stored)
     return stored
@@ -117,9 +117,9 @@ async def test_a_date_that_may_still_be_worked_stays(fixed_context: Context) -> 
     await insert_run(fixed_context, "at_work", LONG_AGO, "running", None)
     await add_schedule(fixed_context, "abandoned", LONG_AGO)
     await insert_run(fixed_context, "abandoned", LONG_AGO, "abandoned")
-    await add_schedule(fixed_context, "owed", LONG_AGO, since=LONG_AGO, owed=LONG_AGO)
-    await add_schedule(fixed_context, "to_come", NOW + DAY, since=LONG_AGO)
-    await add_schedule(fixed_context, "to_come_paused", NOW + DAY, since=LONG_AGO, paused=True)
+    await add_schedule(fixed_context, "owed", LONG_AGO, effective_since=LONG_AGO, pending_slot=LONG_AGO)
+    await add_schedule(fixed_context, "to_come", NOW + DAY, effective_since=LONG_AGO)
+    await add_schedule(fixed_context, "to_come_paused", NOW + DAY, effective_since=LONG_AGO, paused=True)
     everyone = {each.id for each in await fixed_context.store.schedules.all()}
     assert await remaining_schedules(fixed_context) == everyone
 
@@ -128,7 +128,7 @@ async def test_a_date_that_passed_in_a_pause_or_before_it_was_made_goes(
     fixed_context: Context,
 ) -> None:
     await add_schedule(fixed_context, "paused", LONG_AGO, paused=True)
-    await add_schedule(fixed_context, "was_past", LONG_AGO - DAY, since=LONG_AGO)
+    await add_schedule(fixed_context, "was_past", LONG_AGO - DAY, effective_since=LONG_AGO)
     assert await remaining_schedules(fixed_context) == set()
 
 
