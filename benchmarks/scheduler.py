@@ -36,8 +36,9 @@ from chesscoach import config, log
 from chesscoach.context import Context, open_context
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import Job, Run, ShutdownRequest
+from chesscoach.worker.job import Job, Run
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 
 _MAX_LATENESS_S, _MAX_IDLE_CPU_PERCENT = 0.15, 2.0
 _OURS, _MEMORY, _MONGODB = "ours", "APScheduler", "APScheduler+MongoDB"
@@ -79,9 +80,9 @@ async def run_own_scheduler(
     }
     settings = await asyncio.to_thread(config.load, None, dict(os.environ))
     async with open_context(settings) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-        async with Scheduler(ctx, ShutdownRequest(), {"note": job}):
+        async with Scheduler(ctx.worker, ShutdownRequest(), {"note": job}):
             await wait()
     return found
 

@@ -1,4 +1,4 @@
-"""What a job is given, opened in order and closed in the reverse order."""
+"""Everything that the program is made of, opened in order and closed in the reverse order."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -6,24 +6,154 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from chesscoach.cleanup.context import CleanupContext
+from chesscoach.cleanup.store.deletion import Deleter
+from chesscoach.cleanup.store.indexes import COLLECTIONS as CLEANUP_COLLECTIONS
+from chesscoach.cleanup.store.indexes import INDEXES as CLEANUP_INDEXES
 from chesscoach.config import Config, ProcessEnvironment, Settings
+from chesscoach.emails.context import EmailContext
+from chesscoach.emails.store.indexes import COLLECTIONS as EMAIL_COLLECTIONS
+from chesscoach.emails.store.indexes import INDEXES as EMAIL_INDEXES
+from chesscoach.emails.store.outbox import Outbox
+from chesscoach.emails.store.player_weeks import PlayerWeeks
+from chesscoach.emails.store.recipients import Recipients
+from chesscoach.emails.store.subscriptions import Subscriptions
+from chesscoach.emails.store.suppressions import Suppressions
 from chesscoach.metrics import Metrics
-from chesscoach.mongo.store import Store, open_store
+from chesscoach.mongo.database import OpenDatabase, open_database
+from chesscoach.mongo.indexes import Indexes
+from chesscoach.players.store.indexes import INDEXES as PLAYER_INDEXES
+from chesscoach.players.store.notifications import Notifications
+from chesscoach.players.store.users import Users
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.client import SourceClient
+from chesscoach.sources.game import Platform
 from chesscoach.sources.lichess import Lichess
+from chesscoach.sync.context import SyncContext
+from chesscoach.sync.store.accounts import Accounts
+from chesscoach.sync.store.analysis_queue import AnalysisQueue
+from chesscoach.sync.store.games import Games
+from chesscoach.sync.store.indexes import COLLECTIONS as SYNC_COLLECTIONS
+from chesscoach.sync.store.indexes import INDEXES as SYNC_INDEXES
+from chesscoach.sync.store.lanes import SourceLane
+from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
+from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
+from chesscoach.worker.store.leases import Leases
+from chesscoach.worker.store.runs import Runs
+from chesscoach.worker.store.schedules import Schedules
+from chesscoach.worker.store.shards import Shards
+from chesscoach.worker.worker import Worker
+
+INDEXES = (
+    *PLAYER_INDEXES,
+    *SYNC_INDEXES,
+    *EMAIL_INDEXES,
+    *CLEANUP_INDEXES,
+    *WORKER_INDEXES,
+)
+COLLECTIONS = (
+    *WORKER_COLLECTIONS,
+    *SYNC_COLLECTIONS,
+    *EMAIL_COLLECTIONS,
+    *CLEANUP_COLLECTIONS,
+)
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """The parts of the program; `now` gives the current instant in UTC."""
+    """What is open in this process, and what each slice and the worker receive of it.
+
+    `now` gives the current instant in UTC.
+    """
 
     config: Config
     process: ProcessEnvironment
     now: Callable[[], datetime]
-    store: Store
+    metrics: Metrics
+    mongo: OpenDatabase
+    leases: Leases
     lichess: Lichess
     chesscom: Chesscom
-    metrics: Metrics
+
+    @property
+    def indexes(self) -> Indexes:
+        """The indexes that the slices and the worker declare."""
+        return Indexes(self.mongo.database, INDEXES, COLLECTIONS)
+
+    @property
+    def users(self) -> Users:
+        """The application's users."""
+        return Users(self.mongo.database)
+
+    @property
+    def worker(self) -> Worker:
+        """What runs the jobs."""
+        database = self.mongo.database
+        return Worker(
+            app=self,
+            config=self.config,
+            process=self.process,
+            now=self.now,
+            metrics=self.metrics,
+            runs=Runs(database, self.config.runner.lease_s),
+            leases=self.leases,
+            schedules=Schedules(database),
+            shards=Shards(database),
+            require_indexes=self.indexes.require_unique,
+        )
+
+    @property
+    def sync(self) -> SyncContext:
+        """What the sync receives."""
+        database = self.mongo.database
+        return SyncContext(
+            settings=self.config.sync,
+            sources=self.config.sources,
+            now=self.now,
+            metrics=self.metrics,
+            users=self.users,
+            notifications=Notifications(database),
+            accounts=Accounts(database),
+            games=Games(database),
+            analysis_queue=AnalysisQueue(database),
+            lichess=self.lichess,
+            chesscom=self.chesscom,
+            lanes=_lanes(self.config, self.mongo, self.leases),
+        )
+
+    @property
+    def emails(self) -> EmailContext:
+        """What the emails receive."""
+        database = self.mongo.database
+        return EmailContext(
+            settings=self.config.emails,
+            process=self.process,
+            keep_outbox_days=self.config.cleanup.keep_outbox_days,
+            lease_s=self.config.runner.lease_s,
+            now=self.now,
+            wall_clock=utc_now,
+            metrics=self.metrics,
+            configured_schedules=self.config.schedules,
+            schedules=Schedules(database),
+            recipients=Recipients(database),
+            outbox=Outbox(database),
+            player_weeks=PlayerWeeks(database),
+            subscriptions=Subscriptions(database),
+            suppressions=Suppressions(database),
+        )
+
+    @property
+    def cleanup(self) -> CleanupContext:
+        """What the cleanup receives."""
+        database = self.mongo.database
+        return CleanupContext(
+            settings=self.config.cleanup,
+            runner=self.config.runner,
+            now=self.now,
+            configured_schedules=self.config.schedules,
+            schedules=Schedules(database),
+            runs=Runs(database, self.config.runner.lease_s),
+            deleter=Deleter(database),
+        )
 
 
 def utc_now() -> datetime:
@@ -35,32 +165,45 @@ def utc_now() -> datetime:
 async def open_context(
     settings: Settings, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[Context]:
-    """The only way to a Context.
+    """Opens a Context; there is no other way to one.
 
     Raises:
         StoreUnavailable: MongoDB cannot be used within the configured time.
-        ConfigError: a setting that shows to be unusable only here.
+        ConfigError: a setting that proves unusable only here.
     """
     config, metrics = settings.config, Metrics()
     sources = config.sources
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(config, settings.process, metrics))
+        mongo = await stack.enter_async_context(open_database(config, settings.process, metrics))
+        leases = Leases(mongo.database, config.runner.lease_s)
+        lanes = _lanes(config, mongo, leases)
         lichess = await stack.enter_async_context(
-            SourceClient(
-                "lichess", sources.lichess.base_url, store.lane("lichess"), sources, metrics
-            )
+            SourceClient("lichess", sources.lichess.base_url, lanes["lichess"], sources, metrics)
         )
         chesscom = await stack.enter_async_context(
             SourceClient(
-                "chess.com", sources.chesscom.base_url, store.lane("chess.com"), sources, metrics
+                "chess.com", sources.chesscom.base_url, lanes["chess.com"], sources, metrics
             )
         )
         yield Context(
             config=config,
             process=settings.process,
             now=now,
-            store=store,
+            metrics=metrics,
+            mongo=mongo,
+            leases=leases,
             lichess=Lichess(lichess, sources.lichess.users_per_10min),
             chesscom=Chesscom(chesscom),
-            metrics=metrics,
         )
+
+
+def _lanes(config: Config, mongo: OpenDatabase, leases: Leases) -> dict[Platform, SourceLane]:
+    sources = config.sources
+    counts: dict[Platform, int] = {
+        "lichess": sources.lichess.lanes,
+        "chess.com": sources.chesscom.lanes,
+    }
+    return {
+        platform: SourceLane(mongo.database, leases, platform, count)
+        for platform, count in counts.items()
+    }

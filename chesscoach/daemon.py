@@ -7,13 +7,13 @@ import sys
 
 import click
 
-from chesscoach import log
+from chesscoach import log, process
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.jobs import catalog, command
+from chesscoach.jobs import catalog
 from chesscoach.web.listeners import open_web
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 
 
 async def serve(ctx: Context, stop: ShutdownRequest) -> int:
@@ -24,9 +24,9 @@ async def serve(ctx: Context, stop: ShutdownRequest) -> int:
         CannotListen: an address of `[web]` cannot be had.
     """
     for schedule in ctx.config.schedules.values():
-        await ctx.store.require(*catalog.JOBS[schedule.job].writes)
-    log.get_logger().info("daemon_started", database=ctx.store.place)
-    scheduler = Scheduler(ctx, stop)
+        await ctx.indexes.require_unique(*catalog.JOBS[schedule.job].writes)
+    log.get_logger().info("daemon_started", database=ctx.mongo.place)
+    scheduler = Scheduler(ctx.worker, stop, catalog.JOBS)
     async with open_web(ctx, stop, scheduler.ticker), scheduler:
         await stop.requested.wait()
     log.get_logger().info("daemon_stopped")
@@ -34,7 +34,7 @@ async def serve(ctx: Context, stop: ShutdownRequest) -> int:
 
 
 def _settings(path: str | None) -> Settings:
-    loaded = command.load_settings(path, stream="stdout")
+    loaded = process.load_settings(path, stream="stdout")
     catalog.check_schedules(loaded.config)
     return loaded
 
@@ -46,4 +46,4 @@ def _settings(path: str | None) -> Settings:
 @click.option("--config", metavar="PATH", help="Another config.toml.")
 def main(config: str | None) -> None:
     """Run the scheduler and its jobs until SIGTERM or SIGINT."""
-    sys.exit(command.execute(lambda: _settings(config), serve))
+    sys.exit(process.execute(lambda: _settings(config), serve))

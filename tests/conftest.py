@@ -23,7 +23,7 @@ from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.world import World
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.embedded import EmbeddedServer
-from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.database_pool import DatabasePool
 
 
@@ -196,7 +196,7 @@ def settings(environment: dict[str, str]) -> Settings:
 async def ctx(settings: Settings) -> AsyncIterator[Context]:
     """A context on a prepared database and the stand-ins, with the real clock."""
     async with open_context(settings) as context:
-        await context.store.prepare()
+        await context.indexes.create()
         yield context
 
 
@@ -207,7 +207,7 @@ async def contexts(settings: Settings) -> AsyncIterator[Any]:
 
         async def make(now: Clock | None = None) -> Context:
             context = await stack.enter_async_context(open_context(settings, now or utc_now))
-            await context.store.prepare()
+            await context.indexes.create()
             return context
 
         yield make

@@ -17,13 +17,13 @@ from chesscoach.config import LichessSettings, SourceSettings
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.metrics import Metrics
-from chesscoach.mongo.probe import RunStatistics
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.sources.lichess import MAX_BULK_NAMES, MAX_PAGE_GAMES
 from chesscoach.sync import polling
-from chesscoach.web.metric_families import GapCache, process_metrics, run_metrics
+from chesscoach.web.metric_families import GapCache, outbox_metric, process_metrics, run_metrics
 from chesscoach.worker.scheduler.explain.verdict import Verdict
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.store.statistics import RunStatistics
 from tests.conftest import NOON
 from tests.web.conftest import ManualClock, make_ticker
 from tools.log_events import log_events
@@ -58,10 +58,13 @@ def exposed_metrics() -> dict[str, set[str]]:
         running_since={"a": NOON},
         recent={("a", "failed"): 1},
         schedules=(stored,),
-        emails={"pending": 1},
     )
     alarm = make_ticker(ManualClock())
-    looked_up = [*process_metrics(alarm), *run_metrics(ledger, GapCache(), NOON)]
+    looked_up = [
+        *process_metrics(alarm),
+        *run_metrics(ledger, GapCache(), NOON),
+        outbox_metric({"pending": 1}),
+    ]
     found = {family.name: set(family.samples[0].labels) for family in looked_up}
     for counted in vars(metrics).values():
         if isinstance(counted, Counter | Histogram):

@@ -10,9 +10,9 @@ import click
 import pytest
 
 from chesscoach.cli.main import main
+from chesscoach.context import COLLECTIONS
 from chesscoach.jobs import command
 from chesscoach.jobs.catalog import JOBS
-from chesscoach.mongo.indexes import COLLECTIONS
 from tests.test_docs import DOCS, ROOT
 
 GENERATED = DOCS / "cli.md"  # from the commands themselves

@@ -6,8 +6,8 @@ whose slot could still be worked by whoever comes next.
 
 from datetime import datetime, timedelta
 
+from chesscoach.cleanup.context import CleanupContext
 from chesscoach.cleanup.sweep import Affected, report_dry_run
-from chesscoach.context import Context
 from chesscoach.worker.job import Run
 from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
@@ -15,14 +15,14 @@ from chesscoach.worker.store.schedules import StoredSchedule
 _MAX_SAMPLES = 3
 
 
-async def remove_finished(ctx: Context, run: Run) -> None:
+async def remove_finished(ctx: CleanupContext, run: Run) -> None:
     """Removes schedules that were over more than `keep_schedules_days` ago."""
-    cutoff = ctx.now() - timedelta(days=ctx.config.cleanup.keep_schedules_days)
+    cutoff = ctx.now() - timedelta(days=ctx.settings.keep_schedules_days)
     found = []
-    for stored in await ctx.store.schedules.all():
-        if stored.id not in ctx.config.schedules and _can_be_finished(stored):
-            newest = await ctx.store.runs.newest(stored.id)
-            at = finished_at(stored, newest, ctx.config.runner.max_attempts)
+    for stored in await ctx.schedules.all():
+        if stored.id not in ctx.configured_schedules and _can_be_finished(stored):
+            newest = await ctx.runs.newest(stored.id)
+            at = finished_at(stored, newest, ctx.runner.max_attempts)
             if at is not None and at < cutoff:
                 found.append(stored)
     if run.dry_run:
@@ -33,13 +33,13 @@ async def remove_finished(ctx: Context, run: Run) -> None:
         return
     run.counts.note("deleted_schedules", 0)
     for number, stored in enumerate(found):
-        if number == ctx.config.cleanup.budget:
+        if number == ctx.settings.budget:
             run.counts.note("left_schedules", len(found) - number)
             return
         if run.stopping:
             run.incomplete = True
             return
-        removed = await ctx.store.schedules.remove(stored.id, stored.revision)
+        removed = await ctx.schedules.remove(stored.id, stored.revision)
         run.counts.note("deleted_schedules", int(removed))
 
 

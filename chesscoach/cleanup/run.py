@@ -2,9 +2,9 @@
 
 from chesscoach import log
 from chesscoach.cleanup import finished_schedules, rules
+from chesscoach.cleanup.context import CleanupContext
 from chesscoach.cleanup.rules import Rule
 from chesscoach.cleanup.sweep import Sweep
-from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, ConfigError
 from chesscoach.schedules import retention
 from chesscoach.worker.job import Run
@@ -14,7 +14,7 @@ RULES = (SESSIONS, "notifications", "queue", "runs", "outbox", SCHEDULES, "snaps
 
 
 async def clean(
-    ctx: Context, run: Run, *, only: str | None = None, repair_dates: bool = False
+    ctx: CleanupContext, run: Run, *, only: str | None = None, repair_dates: bool = False
 ) -> None:
     """Works one rule after another."""
     names = _selected_rules(only, repair_dates=repair_dates)
@@ -41,7 +41,7 @@ def _selected_rules(only: str | None, *, repair_dates: bool) -> tuple[str, ...]:
     return RULES if only is None else (only,)
 
 
-async def _run_rule(ctx: Context, run: Run, name: str, *, repair_dates: bool) -> None:
+async def _run_rule(ctx: CleanupContext, run: Run, name: str, *, repair_dates: bool) -> None:
     if name == SCHEDULES:
         await finished_schedules.remove_finished(ctx, run)
         return
@@ -51,16 +51,16 @@ async def _run_rule(ctx: Context, run: Run, name: str, *, repair_dates: bool) ->
     await sweep.delete()
 
 
-async def _build_rule(ctx: Context, name: str) -> Rule:
+async def _build_rule(ctx: CleanupContext, name: str) -> Rule:
     """A rule as of now."""
-    now, limits = ctx.now(), ctx.config.cleanup
+    now, limits = ctx.now(), ctx.settings
     if name == SESSIONS:
         return rules.sessions(now)
     if name == "runs":
-        stored = [each.schedule for each in await ctx.store.schedules.all()]
-        known = [*stored, *ctx.config.schedules.values()]
-        before = retention.runs_before(now, ctx.config.runner.keep_runs_days, known)
-        return rules.runs(before, await ctx.store.runs.newest_ids())
+        stored = [each.schedule for each in await ctx.schedules.all()]
+        known = [*stored, *ctx.configured_schedules.values()]
+        before = retention.runs_before(now, ctx.runner.keep_runs_days, known)
+        return rules.runs(before, await ctx.runs.newest_ids())
     by_limits = {
         "notifications": rules.notifications,
         "queue": rules.queue,

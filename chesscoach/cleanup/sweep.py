@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from msgspec import Struct
 
 from chesscoach import log
+from chesscoach.cleanup.context import CleanupContext
 from chesscoach.cleanup.rules import Rule
 from chesscoach.cleanup.store.deletion import CandidatePage, ExpiredDocument, PageKey, display_id
-from chesscoach.context import Context
 from chesscoach.worker.job import Run
 
 _MAX_SAMPLES = 3
@@ -32,17 +32,17 @@ class Affected(Struct):
 class Sweep:
     """A rule at work; what it does is counted in the run's notes as it goes."""
 
-    def __init__(self, ctx: Context, run: Run, rule: Rule) -> None:
+    def __init__(self, ctx: CleanupContext, run: Run, rule: Rule) -> None:
         self._ctx = ctx
         self._run = run
         self._rule = rule
-        self._limits = ctx.config.cleanup
+        self._limits = ctx.settings
         self._invalid = Affected(count=0, samples=[])
         self._planned: dict[str, Affected] = {}
 
     async def delete(self) -> None:
         """Takes away what is over, or puts it back where the rule says so; tells of strays."""
-        await self._each_page(self._ctx.store.deleter.page, self._delete_or_requeue)
+        await self._each_page(self._ctx.deleter.page, self._delete_or_requeue)
         if self._invalid.count:
             log.get_logger().warning(
                 "cleanup_strays",
@@ -56,7 +56,7 @@ class Sweep:
 
     async def repair(self) -> None:
         """Makes dates of texts, also of rows that are not over."""
-        await self._each_page(self._ctx.store.deleter.texts, self._repair)
+        await self._each_page(self._ctx.deleter.texts, self._repair)
         self._report()
 
     async def _each_page(self, fetch: FetchPage, act: ApplyPage) -> None:
@@ -82,7 +82,7 @@ class Sweep:
         return -1 if self._run.dry_run else self._limits.budget
 
     async def _report_remaining(self, after: PageKey | None) -> None:
-        left = await self._ctx.store.deleter.count_remaining(self._rule, after) if after else 0
+        left = await self._ctx.deleter.count_remaining(self._rule, after) if after else 0
         if left:
             self._run.counts.note(f"left_{self._rule.name}", left)
             log.get_logger().info("cleanup_left", rule=self._rule.name, rows=left)
@@ -103,7 +103,7 @@ class Sweep:
             self._note_dry_run("requeue", back)
             self._note_dry_run("delete", gone)
             return len(rows)
-        cleaning = self._ctx.store.deleter
+        cleaning = self._ctx.deleter
         put_back = await cleaning.requeue(self._rule, back, self._ctx.now())
         self._count("requeued", put_back)
         deleted = await cleaning.delete(self._rule, gone)
@@ -114,7 +114,7 @@ class Sweep:
         if self._run.dry_run:
             self._note_dry_run("repair", rows)
         else:
-            self._count("repaired", await self._ctx.store.deleter.repair(self._rule, rows))
+            self._count("repaired", await self._ctx.deleter.repair(self._rule, rows))
         return len(rows)
 
     def _count(self, what: str, rows: int) -> None:

@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import click
 
+from chesscoach import process
 from chesscoach.cli import invocation
 from chesscoach.config import Settings
 from chesscoach.deploy import host, kubernetes, rendering
 from chesscoach.deploy.host import InstallPaths
 from chesscoach.deploy.rendering import RenderedFiles
 from chesscoach.errors import ConfigError
-from chesscoach.jobs import catalog, command
+from chesscoach.jobs import catalog
 from chesscoach.worker.runner import result
 
 _DEFAULT_PATHS = InstallPaths()
@@ -118,7 +119,7 @@ def _render_files(
 ) -> None:
     clock: Callable[[], datetime] | None = click.get_current_context().obj
     try:
-        loaded = command.load_settings(config, stream="stderr")
+        loaded = process.load_settings(config, stream="stderr")
         catalog.check_schedules(loaded.config)
         made = make(loaded, clock() if clock else datetime.now(UTC))
         if out is None:

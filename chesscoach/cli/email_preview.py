@@ -18,7 +18,7 @@ from chesscoach.emails.weekly import summary
 from chesscoach.emails.weekly.values import Message
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import week_bounds
-from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.shutdown import ShutdownRequest
 
 _DEFAULT_FOLDER = ".chesscoach/preview"
 
@@ -76,18 +76,18 @@ def preview(
 
 async def _build_preview(ctx: Context, user_id: str, week: str | None) -> EmailPreview:
     named = parse_week_option(week, ctx.now(), ctx.config.cleanup.keep_outbox_days)
-    recipient = await ctx.store.recipients.find(user_id)
+    recipient = await ctx.emails.recipients.find(user_id)
     if recipient is None:
         msg = f"there is no user with the user_id {user_id[:120]!r}"
         raise ConfigError(msg)
     emails = ctx.config.emails
-    zone = week_zone.week_zone(recipient, emails, await week_zone.schedule_zone(ctx))
+    zone = week_zone.week_zone(recipient, emails, await week_zone.schedule_zone(ctx.emails))
     due = DueEmail(
         recipient=recipient, week=named or week_bounds.last_closed_week(ctx.now(), zone), zone=zone
     )
-    found = await ctx.store.player_weeks.read([user_id], due.week, zone)
+    found = await ctx.emails.player_weeks.read([user_id], due.week, zone)
     told = summary.summarise(found[user_id])
-    renderer = await asyncio.to_thread(campaign.load_renderer, ctx)
+    renderer = await asyncio.to_thread(campaign.load_renderer, ctx.emails)
     # It looks like one, but was never signed: whoever follows it is told that it is none.
     nowhere = f"{(emails.public_url or campaign.PLACEHOLDER_URL).rstrip('/')}/unsubscribe/preview"
     return EmailPreview(
@@ -100,20 +100,20 @@ async def _build_preview(ctx: Context, user_id: str, week: str | None) -> EmailP
 async def _send_notes(ctx: Context, due: DueEmail, *, empty: bool) -> AsyncIterator[str]:
     """What keeps this mail from being sent, and what has become of it."""
     user_id, address = due.recipient.user_id, due.recipient.email
-    if not await ctx.store.subscriptions.subscribed([user_id], KIND):
+    if not await ctx.emails.subscriptions.subscribed([user_id], KIND):
         yield "the user does not want this mail (email_notifications): none is sent"
     if not address:
         yield "the user has no address: no mail is sent"
     elif composition.ADDRESS_PATTERN.fullmatch(address) is None:
         yield "the user's address is none that mail can be sent to"
-    elif await ctx.store.suppressions.find_suppressed([address]):
+    elif await ctx.emails.suppressions.find_suppressed([address]):
         yield "the user's address is suppressed: none is sent (chesscoach email suppressed)"
     if empty and not ctx.config.emails.no_games_note:
         yield (
             "there is nothing to tell of this week: no mail is sent; this is the note that "
             "[emails] no_games_note would send"
         )
-    if row := (await ctx.store.outbox.find_many([due.outbox_id])).get(due.outbox_id):
+    if row := (await ctx.emails.outbox.find_many([due.outbox_id])).get(due.outbox_id):
         reason = f" ({row.reason})" if row.reason else ""
         yield f"in the outbox the mail of this week is {row.state}{reason}"
 

@@ -8,7 +8,7 @@ from chesscoach.emails.store.suppressions import normalize_address
 from chesscoach.emails.suppression import Suppression
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import format_rfc3339
-from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.shutdown import ShutdownRequest
 
 
 @click.command()
@@ -27,7 +27,7 @@ def suppressed(address: str | None, limit: int, config: str | None, as_json: boo
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
         if address is not None:
-            found = await ctx.store.suppressions.find(address)
+            found = await ctx.emails.suppressions.find(address)
             if as_json:
                 invocation.print_json(
                     {"address": normalize_address(address), "suppressed": formatting.to_json(found)}
@@ -37,8 +37,8 @@ def suppressed(address: str | None, limit: int, config: str | None, as_json: boo
             else:
                 click.echo("  ".join(_cells(found)))
             return
-        count = await ctx.store.suppressions.count()
-        newest = await ctx.store.suppressions.list_newest(limit)
+        count = await ctx.emails.suppressions.count()
+        newest = await ctx.emails.suppressions.list_newest(limit)
         if as_json:
             invocation.print_json(
                 {"count": count, "newest": [formatting.to_json(each) for each in newest]}
@@ -65,7 +65,7 @@ def unsuppress(address: str, config: str | None, as_json: bool) -> None:
     """
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
-        if not await ctx.store.suppressions.remove(address):
+        if not await ctx.emails.suppressions.remove(address):
             msg = "ADDRESS: it is not suppressed: see `chesscoach email suppressed`"
             raise ConfigError(msg)
         if as_json:

@@ -13,7 +13,7 @@ from chesscoach.emails.store.outbox_values import STATES, OutboxEntry
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.iso_week import Week
 from chesscoach.schedules.schedule import format_rfc3339
-from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.shutdown import ShutdownRequest
 
 _JSON_FIELDS = (
     *("id", "kind", "user_id", "week", "state", "reason", "attempts", "resends"),
@@ -62,8 +62,8 @@ def list_emails(
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
         key = week.key if week is not None else None
-        rows = await ctx.store.outbox.recent(state=state, week=key, user_id=user_id, limit=limit)
-        tally = await ctx.store.outbox.count_by_state(week, user_id)
+        rows = await ctx.emails.outbox.recent(state=state, week=key, user_id=user_id, limit=limit)
+        tally = await ctx.emails.outbox.count_by_state(week, user_id)
         scrub = log.Redactor(ctx.process.secrets()).scrub
         mails = [_to_json(row, scrub(row.reason) if row.reason else None) for row in rows]
         if as_json:
@@ -117,12 +117,12 @@ def resend(outbox_id: str, config: str | None, as_json: bool) -> None:
     """
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
-        before = (await ctx.store.outbox.find_many([outbox_id])).get(outbox_id)
+        before = (await ctx.emails.outbox.find_many([outbox_id])).get(outbox_id)
         if before is None:
             msg = f"there is no mail {outbox_id[:200]!r}: see `chesscoach email list`"
             raise ConfigError(msg)
-        if not await ctx.store.outbox.requeue(outbox_id):
-            found = (await ctx.store.outbox.find_many([outbox_id])).get(outbox_id, before)
+        if not await ctx.emails.outbox.requeue(outbox_id):
+            found = (await ctx.emails.outbox.find_many([outbox_id])).get(outbox_id, before)
             msg = f"{outbox_id} is {found.state}: only what failed, was skipped or is unknown"
             raise ConfigError(f"{msg} can be owed again")
         how = f"python -m chesscoach.jobs.weekly_emails --owed --week {before.week}"

@@ -11,12 +11,11 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from chesscoach import log
+from chesscoach import log, process
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.jobs import command
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import result
+from chesscoach.worker.shutdown import ShutdownRequest
 
 config_option = click.option("--config", metavar="PATH", help="Another config.toml.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -65,7 +64,7 @@ def run_with_context(
     """
     clock: Callable[[], Any] | None = click.get_current_context().obj
     try:
-        loaded = command.load_settings(path, stream="stderr")
+        loaded = process.load_settings(path, stream="stderr")
     except ConfigError as error:
         print_error(str(error))
         sys.exit(result.EXIT_USAGE)
@@ -77,7 +76,7 @@ def run_with_context(
             print_error(str(error))
             return result.EXIT_USAGE
 
-    sys.exit(command.execute(lambda: loaded, inside))
+    sys.exit(process.execute(lambda: loaded, inside))
 
 
 def print_json(value: object) -> None:

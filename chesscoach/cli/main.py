@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from chesscoach import __version__
+from chesscoach import __version__, process
 from chesscoach.cli import db, deploy, emails, runs, schedules
 from chesscoach.cli.healthcheck import healthcheck
 from chesscoach.cli.web import web
@@ -19,10 +19,9 @@ from chesscoach.context import Context
 from chesscoach.doctor import checks, report
 from chesscoach.doctor.finding import Finding
 from chesscoach.errors import ConfigError
-from chesscoach.jobs import command
 from chesscoach.sources.game import Platform
 from chesscoach.sync import account_report, usernames
-from chesscoach.worker.job import Interrupted, ShutdownRequest
+from chesscoach.worker.shutdown import Interrupted, ShutdownRequest
 
 _config_option = click.option("--config", metavar="PATH", help="Another config.toml.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -33,7 +32,7 @@ def _run_with_context(path: str | None, body: Callable[[Context], Awaitable[None
         await body(ctx)
         return 0
 
-    sys.exit(command.execute(lambda: command.load_settings(path, stream="stderr"), inside))
+    sys.exit(process.execute(lambda: process.load_settings(path, stream="stderr"), inside))
 
 
 @click.group(
@@ -76,7 +75,7 @@ def doctor(config: str | None, as_json: bool) -> None:
 
     def load() -> Settings:
         try:
-            return command.load_settings(config, stream="stderr")
+            return process.load_settings(config, stream="stderr")
         except ConfigError as error:
             found = checks.configuration_finding(error)
             click.echo(report.to_json([found]) if as_json else report.finding_line(found))
@@ -93,7 +92,7 @@ def doctor(config: str | None, as_json: bool) -> None:
             raise ConfigError(refused[0])
         return checks.exit_code(findings)
 
-    sys.exit(command.execute_alone(load, body))
+    sys.exit(process.execute_alone(load, body))
 
 
 @main.group("account")
@@ -120,7 +119,7 @@ def link(user_id: str, lichess: str | None, chesscom: str | None, config: str | 
         raise click.UsageError("nothing to link: give a USER_ID and --lichess or --chesscom")
 
     async def body(ctx: Context) -> None:
-        await ctx.store.users.link(user_id, names)
+        await ctx.users.link(user_id, names)
         click.echo(f"linked {user_id}: {', '.join(f'{s} {n}' for s, n in names.items())}")
 
     _run_with_context(config, body)
@@ -141,10 +140,10 @@ def unlink(user_id: str, lichess: bool, chesscom: bool, config: str | None) -> N
         names["chess.com"] = None
 
     async def body(ctx: Context) -> None:
-        if not await ctx.store.users.exists(user_id):
+        if not await ctx.users.exists(user_id):
             msg = f"there is no user with the user_id {user_id!r}"
             raise ConfigError(msg)
-        await ctx.store.users.link(user_id, names)
+        await ctx.users.link(user_id, names)
         click.echo(f"unlinked {user_id}: {', '.join(names)}")
 
     _run_with_context(config, body)
@@ -186,7 +185,7 @@ def show_account(name: str, config: str | None, as_json: bool) -> None:
     """
 
     async def body(ctx: Context) -> None:
-        shown = await account_report.account_reports(ctx, name)
+        shown = await account_report.account_reports(ctx.sync, name)
         if as_json:
             click.echo(msgspec.json.encode(shown).decode())
             return
@@ -199,8 +198,8 @@ def show_account(name: str, config: str | None, as_json: bool) -> None:
 
 async def _linked_accounts(ctx: Context) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async for page in ctx.store.users.linked_users():
-        games = await ctx.store.games.count_by_user([user.user_id for user in page])
+    async for page in ctx.users.linked_users():
+        games = await ctx.sync.games.count_by_user([user.user_id for user in page])
         rows += [
             {
                 "user_id": user.user_id,

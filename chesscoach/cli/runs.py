@@ -10,7 +10,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import format_rfc3339
-from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.run_documents import RunRecord
 
 
@@ -39,7 +39,7 @@ def list_runs(
     """Show the newest runs, the newest first."""
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
-        found = await ctx.store.runs.recent(
+        found = await ctx.worker.runs.recent(
             job=job, schedule=schedule, outcome=outcome, limit=limit
         )
         if as_json:
@@ -59,7 +59,7 @@ def show(run_id: str, config: str | None, as_json: bool) -> None:
     """Show all of one run: its counts, its errors, its earlier attempts."""
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
-        record = await ctx.store.runs.find(run_id)
+        record = await ctx.worker.runs.find(run_id)
         if record is None:
             msg = f"there is no run {run_id[:120]!r}: see `chesscoach runs list`"
             raise ConfigError(msg)

@@ -10,12 +10,14 @@ from chesscoach.cli import formatting, invocation, schedule_parsing
 from chesscoach.cli.schedule_options import schedule_options, unset_option
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules import preview
 from chesscoach.schedules.preview import SlotDiff
 from chesscoach.schedules.schedule import Schedule, format_rfc3339
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.worker import Worker
 
 _SLOT_DISPLAY_LIMIT = 10
 
@@ -40,7 +42,7 @@ def add(
     schedule = schedule_parsing.parse_schedule(_given_options(fields), arguments)
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
-        stored = await schedule_admin.add_schedule(ctx, schedule_id, schedule)
+        stored = await schedule_admin.add_schedule(ctx.worker, JOBS, schedule_id, schedule)
         if as_json:
             invocation.print_json(formatting.schedule_json(stored))
         else:
@@ -79,7 +81,7 @@ def edit(
         base = None if old.unreadable else old.schedule
         schedule = schedule_parsing.parse_schedule(given, arguments, base, unset)
         same = schedule == base and old.quarantined is None
-        new = old if same else await schedule_admin.edit_schedule(ctx, old, schedule)
+        new = old if same else await schedule_admin.edit_schedule(ctx.worker, JOBS, old, schedule)
         change = preview.slot_diff(_effective_schedule(old), _effective_schedule(new), ctx.now())
         if as_json:
             invocation.print_json(
@@ -142,7 +144,7 @@ def resume(schedule_id: str, revision: int | None, config: str | None, as_json: 
 
 
 def _set_paused(
-    change: Callable[[Context, StoredSchedule], Awaitable[StoredSchedule]],
+    change: Callable[[Worker, StoredSchedule], Awaitable[StoredSchedule]],
     told: str,
     schedule_id: str,
     revision: int | None,
@@ -151,7 +153,7 @@ def _set_paused(
 ) -> None:
     async def body(ctx: Context, _: ShutdownRequest) -> None:
         old = await _load_schedule(ctx, schedule_id, revision)
-        new = await change(ctx, old)
+        new = await change(ctx.worker, old)
         if as_json:
             invocation.print_json(formatting.schedule_json(new))
         else:
@@ -174,7 +176,7 @@ def remove(schedule_id: str, revision: int | None, config: str | None, as_json: 
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
         stored = await _load_schedule(ctx, schedule_id, revision)
-        await schedule_admin.remove_schedule(ctx, stored)
+        await schedule_admin.remove_schedule(ctx.worker, stored)
         if as_json:
             invocation.print_json({"removed": schedule_id})
         else:
@@ -184,7 +186,7 @@ def remove(schedule_id: str, revision: int | None, config: str | None, as_json: 
 
 
 async def _load_schedule(ctx: Context, schedule_id: str, revision: int | None) -> StoredSchedule:
-    stored = await schedule_admin.find_schedule(ctx, schedule_id)
+    stored = await schedule_admin.find_schedule(ctx.worker, schedule_id)
     if revision is not None and revision != stored.revision:
         msg = f"--revision: somebody has changed {schedule_id} meanwhile, it is at "
         msg += f"{stored.revision}: look at it again"

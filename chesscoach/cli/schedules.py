@@ -10,8 +10,8 @@ from chesscoach.cli import formatting, invocation, schedule_edit, schedule_parsi
 from chesscoach.context import Context
 from chesscoach.schedules import preview
 from chesscoach.schedules.schedule import Slot, format_rfc3339
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin, upcoming
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
 
@@ -45,11 +45,11 @@ def list_schedules(config: str | None, as_json: bool) -> None:
     """Show every schedule, its last slot and its next."""
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
-        found = await schedule_admin.all_schedules(ctx)
-        newest = await ctx.store.runs.newest_slots()
+        found = await schedule_admin.all_schedules(ctx.worker)
+        newest = await ctx.worker.runs.newest_slots()
         keys = [Slot(schedule=key, at=at).key for key, at in newest.items()]
         records = {
-            record.schedule: record for record in (await ctx.store.runs.find_many(keys)).values()
+            record.schedule: record for record in (await ctx.worker.runs.find_many(keys)).values()
         }
         rows = []
         for each in found:
@@ -106,9 +106,9 @@ def show(schedule_id: str, config: str | None, as_json: bool) -> None:
     """Show all of one schedule, and its next slots."""
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
-        stored = await schedule_admin.find_schedule(ctx, schedule_id)
-        last = await ctx.store.runs.newest(schedule_id)
-        due = await schedule_admin.unrecorded_slot(ctx, stored)
+        stored = await schedule_admin.find_schedule(ctx.worker, schedule_id)
+        last = await ctx.worker.runs.newest(schedule_id)
+        due = await schedule_admin.unrecorded_slot(ctx.worker, stored)
         newest = last.slot if last is not None else None
         coming = list(islice(upcoming.upcoming_slots(stored, newest, ctx.now()), 5))
         if as_json:

@@ -13,10 +13,11 @@ from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog, command
 from chesscoach.schedules.preview import UpcomingSlot
 from chesscoach.schedules.schedule import format_rfc3339
-from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.job import job_of
 from chesscoach.worker.runner import result, runner
 from chesscoach.worker.scheduler import schedule_admin, upcoming
 from chesscoach.worker.scheduler.explain.explain import explain_slot as explained
+from chesscoach.worker.shutdown import ShutdownRequest
 
 
 def slot_line(each: UpcomingSlot) -> str:
@@ -48,10 +49,12 @@ def next_slots(schedule_id: str | None, count: int, config: str | None, as_json:
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
         if schedule_id is not None:
-            found = [await schedule_admin.find_schedule(ctx, schedule_id)]
+            found = [await schedule_admin.find_schedule(ctx.worker, schedule_id)]
         else:
-            found = [each for each in await schedule_admin.all_schedules(ctx) if each.is_active]
-        newest = await ctx.store.runs.newest_slots()
+            found = [
+                each for each in await schedule_admin.all_schedules(ctx.worker) if each.is_active
+            ]
+        newest = await ctx.worker.runs.newest_slots()
         coming = list(islice(upcoming.merge_upcoming(found, newest, ctx.now()), count))
         active = all(each.is_active for each in found)
         if as_json:
@@ -88,15 +91,17 @@ def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
     """
 
     async def body(ctx: Context, stop: ShutdownRequest) -> int:
-        stored = await schedule_admin.find_schedule(ctx, schedule_id)
+        stored = await schedule_admin.find_schedule(ctx.worker, schedule_id)
         if stored.unreadable:
             msg = f"{schedule_id}: {stored.quarantined}"
             raise ConfigError(msg)
-        job = catalog.job_of(schedule_id, stored.schedule)
+        job = job_of(schedule_id, stored.schedule, catalog.JOBS)
         args = job.check(stored.schedule.args)
         ours = replace(ctx, process=replace(ctx.process, source="cli"))
         with command.progress_bar(job.name) as observe:
-            ending = await runner.run_manually(ours, job, args, stop, observe, stored.schedule)
+            ending = await runner.run_manually(
+                ours.worker, job, args, stop, observe, stored.schedule
+            )
         told = ending.record
         if as_json:
             click.echo(command.record_json(ours, ending))
@@ -124,7 +129,7 @@ def explain_slot(slot: str, instant: datetime | None, config: str | None, as_jso
     schedule_id, at = _parse_slot(slot, instant)
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
-        found = await explained(ctx, schedule_id, at)
+        found = await explained(ctx.worker, schedule_id, at)
         if as_json:
             invocation.print_json(formatting.explanation_json(found))
         else:

@@ -4,23 +4,23 @@ import sys
 
 import click
 
+from chesscoach import process
 from chesscoach.config import LISTENERS, Settings
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.jobs import command
 from chesscoach.web.listeners import open_web
-from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.shutdown import ShutdownRequest
 
 
 @click.command()
 @click.option("--config", metavar="PATH", help="Another config.toml.")
 def web(config: str | None) -> None:
     """Answer on the listeners of [web], scheduling nothing, until SIGTERM or SIGINT."""
-    sys.exit(command.execute(lambda: _settings(config), _serve))
+    sys.exit(process.execute(lambda: _settings(config), _serve))
 
 
 def _settings(path: str | None) -> Settings:
-    loaded = command.load_settings(path, stream="stdout")
+    loaded = process.load_settings(path, stream="stdout")
     if not any(loaded.config.web.address(listener) for listener in LISTENERS):
         msg = "web: neither admin nor public is set: there is nothing to listen on"
         raise ConfigError(msg)

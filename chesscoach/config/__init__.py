@@ -14,9 +14,11 @@ from chesscoach.config.settings import (
     Listener,
     LogSettings,
     ProcessEnvironment,
+    RunnerSettings,
     Settings,
     SettingsOrigin,
     SourceSettings,
+    SyncSettings,
     WebSettings,
 )
 
@@ -33,10 +35,12 @@ __all__ = [
     "Listener",
     "LogSettings",
     "ProcessEnvironment",
+    "RunnerSettings",
     "SendGridSettings",
     "Settings",
     "SettingsOrigin",
     "SourceSettings",
+    "SyncSettings",
     "WebSettings",
     "load",
 ]

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from chesscoach import config, log
+from chesscoach import config, log, process
 from chesscoach.config import (
     ChesscomSettings,
     Config,
@@ -33,9 +33,9 @@ from chesscoach.demo.world import sample_world
 from chesscoach.jobs import command, sync_games, weekly_emails
 from chesscoach.schedules import week_bounds
 from chesscoach.sources.game import Platform
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
 from chesscoach.worker.runner.result import RunResult
+from chesscoach.worker.shutdown import ShutdownRequest
 
 _FOLDER = ".chesscoach/demo"
 _DELAY_S = 0.03
@@ -52,25 +52,27 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         console.print("Starting MongoDB (our own, on 127.0.0.1) and stand-ins for both sites.")
         settings = _settings(lichess.url, chesscom.url)
         ctx = await stack.enter_async_context(open_context(settings))
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         for user_id, *names in members:
             linked: dict[Platform, str | None] = {}
             linked |= {"lichess": names[0]} if names[0] else {}
             linked |= {"chess.com": names[1]} if names[1] else {}
-            await ctx.store.users.link(user_id, linked)
+            await ctx.users.link(user_id, linked)
         users = [user_id for user_id, *_ in members]
-        before = await ctx.store.games.count_by_user(users)
+        before = await ctx.sync.games.count_by_user(users)
         console.print(f"Syncing {len(users)} players: `python -m chesscoach.jobs.sync_games --all`")
         with command.progress_bar("sync_games") as observe:
             ending = await runner.run_manually(
-                ctx, sync_games.JOB, sync_games.Args(all=True), stop, observe
+                ctx.worker, sync_games.JOB, sync_games.Args(all=True), stop, observe
             )
-        after = await ctx.store.games.count_by_user(users)
+        after = await ctx.sync.games.count_by_user(users)
         console.print(_table(members, before, after))
         _print_summary(console, ending, sum(after.values()) - sum(before.values()))
-        await insert_sample_data(ctx.store, users, today)
+        await insert_sample_data(ctx.mongo.database, users, today)
         console.print("Writing Monday's mails: `python -m chesscoach.jobs.weekly_emails`")
-        mailed = await runner.run_manually(ctx, weekly_emails.JOB, weekly_emails.Args(), stop)
+        mailed = await runner.run_manually(
+            ctx.worker, weekly_emails.JOB, weekly_emails.Args(), stop
+        )
         await _print_emails(console, ctx, mailed)
         console.print(f"The data is in {_FOLDER}/mongo (database {ctx.config.database.name}).")
         console.print(f"To begin anew: rm -r {_FOLDER}. Nothing has been left running.")
@@ -129,7 +131,7 @@ def _print_summary(console: Console, ending: RunResult, new: int) -> None:
 async def _print_emails(console: Console, ctx: Context, ending: RunResult) -> None:
     """Where the mails are that have been written, by this show or an earlier one."""
     week = week_bounds.last_closed_week(ctx.now(), ZoneInfo("UTC"))
-    rows = await ctx.store.outbox.recent(state="sent", week=week.key, user_id=None, limit=100)
+    rows = await ctx.emails.outbox.recent(state="sent", week=week.key, user_id=None, limit=100)
     new = ending.record.get("done", 0)
     console.print(f"{new} new mails of {week.key}, as files that a mail program opens:")
     for row in rows:
@@ -142,7 +144,7 @@ def main() -> None:
     log.configure(config.LogSettings(level="warning"), stream="stderr")
     stop, console = ShutdownRequest(), Console()
     sys.exit(
-        command.run_until_stopped(
+        process.run_until_stopped(
             lambda: show(
                 stop, console, utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
             ),

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from chesscoach.mongo import timestamps
-from chesscoach.mongo.store import Store
+from chesscoach.mongo.client import Database
 
 _RECENT = timedelta(days=21)
 _WEAKNESSES = (
@@ -24,10 +24,9 @@ _CENTIPAWN_LOSSES = {"blunder": 310, "mistake": 150, "inaccuracy": 70, "good": 1
 
 
 async def insert_sample_data(
-    store: Store, user_ids: list[str], now: datetime, seed: int = 7
+    database: Database, user_ids: list[str], now: datetime, seed: int = 7
 ) -> None:
     """Writes all of it, unless it stands already."""
-    database = store.database
     for place, user_id in enumerate(user_ids):
         chance = random.Random(seed + place)  # noqa: S311  # a sample world, no secrets
         wishes = {"weekly_summary": True, "game_analyzed": False, "weakness_alert": False}

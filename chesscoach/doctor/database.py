@@ -2,7 +2,7 @@
 
 from chesscoach.context import Context
 from chesscoach.doctor.finding import CheckContext, Finding, fail, ok, warn
-from chesscoach.mongo.server_info import ServerInfo
+from chesscoach.mongo.server_info import ServerInfo, server_info
 
 _MIN_VERSION = 6
 
@@ -14,7 +14,7 @@ async def connection(patient: CheckContext) -> Finding:
         return warn("not opened", "see configuration")
     if ctx is None:
         return fail(patient.unavailable_reason, _hint(patient))
-    return version(await ctx.store.server(), _place(patient, ctx))
+    return version(await server_info(ctx.mongo.database), _place(patient, ctx))
 
 
 def _hint(patient: CheckContext) -> str:
@@ -25,7 +25,7 @@ def _hint(patient: CheckContext) -> str:
 
 def _place(patient: CheckContext, ctx: Context) -> str:
     kind = "embedded: " if patient.settings.process.mongo_url is None else ""
-    return kind + ctx.store.place
+    return kind + ctx.mongo.place
 
 
 def version(server: ServerInfo, place: str) -> Finding:
@@ -39,7 +39,7 @@ def version(server: ServerInfo, place: str) -> Finding:
 
 async def members(ctx: Context) -> Finding:
     """What becomes of writes when a server fails."""
-    return replication(await ctx.store.server())
+    return replication(await server_info(ctx.mongo.database))
 
 
 def replication(server: ServerInfo) -> Finding:
@@ -58,7 +58,7 @@ def replication(server: ServerInfo) -> Finding:
 
 async def indexes(ctx: Context) -> Finding:
     """Whether the indexes stand that our promises and queries rest on."""
-    missing = await ctx.store.missing()
+    missing = await ctx.indexes.missing()
     if missing:
         return fail(f"missing: {', '.join(missing)}", "run `chesscoach db init`")
     return ok("all that we need stand")

@@ -111,8 +111,8 @@ async def sendgrid(patient: CheckContext) -> Finding:
 
 async def outbox(ctx: Context) -> Finding:
     """What waits for too long, and the last week's mails whose fate nobody knows."""
-    week = week_bounds.last_closed_week(ctx.now(), await week_zone.schedule_zone(ctx))
-    tally = await ctx.store.outbox.count_by_state(week)
+    week = week_bounds.last_closed_week(ctx.now(), await week_zone.schedule_zone(ctx.emails))
+    tally = await ctx.emails.outbox.count_by_state(week)
     told = ", ".join(f"{count} {state}" for state, count in sorted(tally.items()))
     told = f"{week.key}: {told or 'no mail yet'}"
     if unknown := tally.get("unknown"):
@@ -120,7 +120,7 @@ async def outbox(ctx: Context) -> Finding:
             f"{told}; whether {unknown} have arrived is unknown",
             f"see `chesscoach email list --state unknown --week {week.key}`",
         )
-    oldest = await ctx.store.outbox.oldest_pending(week)
+    oldest = await ctx.emails.outbox.oldest_pending(week)
     if oldest is not None and ctx.now() - oldest > _MAX_WAIT:
         return warn(
             f"{told}; the oldest pending since {oldest:%Y-%m-%dT%H:%M:%SZ}",

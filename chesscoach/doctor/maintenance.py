@@ -7,9 +7,11 @@ from chesscoach.cleanup import rules
 from chesscoach.context import Context
 from chesscoach.doctor.finding import Finding, fail, ok, warn
 from chesscoach.jobs import catalog
+from chesscoach.mongo.probe import time_limit
+from chesscoach.mongo.server_info import server_time
 from chesscoach.schedules import slots
-from chesscoach.schedules.iso_week import Week
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.store.statistics import StatisticsReader
 
 _WARN_SKEW_S, _MAX_SKEW_S = 2.0, 300.0
 """Leases go by the server's clock and slots by ours, which may not be five minutes ahead of it."""
@@ -25,7 +27,7 @@ async def clock(ctx: Context) -> Finding:
     """How far our clock is from the server's."""
     loop = asyncio.get_running_loop()
     begun, before = loop.time(), ctx.now()
-    server = await ctx.store.clock()
+    server = await server_time(ctx.mongo.database)
     took_s = loop.time() - begun
     apart_s = (server - before).total_seconds() - took_s / 2
     # A server tells milliseconds, and the way to it is not known to be as long as that back.
@@ -46,8 +48,8 @@ async def timestamps(ctx: Context) -> Finding:
         rules.notifications(now, limits),
         rules.queue(now, limits),
     ):
-        page = await ctx.store.deleter.page(rule, None, _SCAN_LIMIT)
-        texts = await ctx.store.deleter.texts(rule, None, _SCAN_LIMIT) if rule.repairs else None
+        page = await ctx.cleanup.deleter.page(rule, None, _SCAN_LIMIT)
+        texts = await ctx.cleanup.deleter.texts(rule, None, _SCAN_LIMIT) if rule.repairs else None
         if page.invalid_ids:
             ids = ", ".join(str(each)[:40] for each in page.invalid_ids[:_NAME_LIMIT])
             told.append(f"{rule.collection} {len(page.invalid_ids)} ({ids})")
@@ -68,7 +70,7 @@ async def timestamps(ctx: Context) -> Finding:
 
 async def queue(ctx: Context) -> Finding:
     """Whether somebody works the application's analysis queue."""
-    oldest = await ctx.store.analysis_queue.oldest_pending()
+    oldest = await ctx.sync.analysis_queue.oldest_pending()
     if oldest is None:
         return ok("no item waits")
     told = f"the oldest item waits since {oldest:%Y-%m-%dT%H:%M:%SZ}"
@@ -80,8 +82,9 @@ async def queue(ctx: Context) -> Finding:
 async def jobs(ctx: Context) -> Finding:
     """When each job last succeeded, and which should have since."""
     names = list(catalog.JOBS)
-    async with ctx.store.open_probe() as probe:
-        ledger = await probe.statistics(names, ctx.now(), Week.containing(ctx.now().date()))
+    async with ctx.mongo.open_probe() as probe, time_limit():
+        reader = StatisticsReader(probe.database, ctx.leases.ttl_s)
+        ledger = await reader.read(names, ctx.now())
     last = ledger.last_success
     told = [f"{name} {_when(last.get(name))}" for name in names]
     overdue = sorted(

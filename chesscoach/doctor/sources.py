@@ -104,7 +104,7 @@ class SingleRequestLane:
 async def lichess(ctx: Context) -> Finding:
     """A bulk request for one linked name, or the site's own account."""
     settings = ctx.config.sources.lichess
-    account = await ctx.store.accounts.any_healthy("lichess")
+    account = await ctx.sync.accounts.any_healthy("lichess")
     name = account.name if account else WELL_KNOWN_PLAYER
 
     async def ask(site: SourceClient) -> None:
@@ -120,7 +120,7 @@ async def chesscom(ctx: Context) -> Finding:
             "not asked: it refuses requests that name no contact",
             "set [sources] contact to an address or a page where its operators reach you",
         )
-    account = await ctx.store.accounts.any_healthy("chess.com")
+    account = await ctx.sync.accounts.any_healthy("chess.com")
     name, month = (
         account.name if account else NONEXISTENT_PLAYER,
         archive_months.month_of(ctx.now()),
@@ -143,7 +143,7 @@ async def chesscom(ctx: Context) -> Finding:
 async def _probe_source(
     ctx: Context, platform: Platform, base_url: str, ask: ProbeRequest, about: str
 ) -> Finding:
-    lane = ctx.store.lane(platform)
+    lane = ctx.sync.lanes[platform]
     if (said := unavailable_finding(await lane.status())) is not None:
         return said
     sources: SourceSettings = ctx.config.sources
@@ -155,7 +155,7 @@ async def _probe_source(
         platform, base_url, SingleRequestLane(lane), hasty, ctx.metrics
     ) as site:
         try:
-            kept = ctx.store.leases.renewing()
+            kept = ctx.leases.renewing()
             async with asyncio.timeout(visit_s), kept, lane.acquire(holder):
                 begun = clock()
                 await ask(site)

@@ -29,7 +29,7 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """Works one rule after another."""
-    await clean(ctx, run, only=args.rule, repair_dates=args.repair_dates)
+    await clean(ctx.cleanup, run, only=args.rule, repair_dates=args.repair_dates)
     return run.counts
 
 

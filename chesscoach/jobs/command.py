@@ -1,14 +1,10 @@
 """`python -m chesscoach.jobs.NAME`: the same flags, records and exit codes for every job."""
 
-import asyncio
-import gc
 import json
-import os
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import click
 import msgspec
@@ -16,22 +12,20 @@ from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from chesscoach import config, log
-from chesscoach.config import Settings
-from chesscoach.context import Context, open_context
-from chesscoach.errors import ChesscoachError, ConfigError
+from chesscoach import log, process
+from chesscoach.context import Context
+from chesscoach.errors import ConfigError
 from chesscoach.schedules.outcome import Counts
-from chesscoach.worker.job import Job, ShutdownRequest
+from chesscoach.worker.job import Job
 from chesscoach.worker.runner import one_shot, result, runner
 from chesscoach.worker.runner.execution import ProgressCallback
 from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.shutdown import ShutdownRequest
 
 EXIT_CODES_HELP = (
     "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
     "75 another run is at work; 143 or 130 stopped by a signal."
 )
-
-_EXIT_TIMEOUT_S = 2.0
 
 _SHARD = click.Option(
     ["--shard"],
@@ -104,94 +98,13 @@ def _callback(job: Job) -> Callable[..., None]:
     ) -> None:
         given = {name: value for name, value in own.items() if value not in (None, False)}
         sys.exit(
-            execute(
-                lambda: load_settings(config, stream="stderr" if json else "stdout"),
+            process.execute(
+                lambda: process.load_settings(config, stream="stderr" if json else "stdout"),
                 lambda ctx, stop: _run(ctx, job, given, scheduled, dry_run, json, shard, stop),
             )
         )
 
     return run
-
-
-def execute(
-    load: Callable[[], Settings], body: Callable[[Context, ShutdownRequest], Awaitable[int]]
-) -> int:
-    """Runs something that needs a context; returns its exit code, or that of our error."""
-
-    async def inside(settings: Settings, stop: ShutdownRequest) -> int:
-        async with open_context(settings) as ctx:
-            return await body(ctx, stop)
-
-    return execute_alone(load, inside)
-
-
-def execute_alone(
-    load: Callable[[], Settings],
-    body: Callable[[Settings, ShutdownRequest], Coroutine[Any, Any, int]],
-) -> int:
-    """The same for something that needs the settings alone."""
-    stop = ShutdownRequest()
-    try:
-        loaded = load()
-    except ConfigError as error:
-        return _report_error(error, result.EXIT_USAGE)
-    return run_until_stopped(lambda: body(loaded, stop), stop)
-
-
-def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: ShutdownRequest) -> int:
-    """Runs a coroutine function and turns our errors into exit codes.
-
-    SIGTERM and SIGINT ask it to stop; a second one breaks it off. Work that ignores its
-    cancellation does not keep the process from ending.
-    """
-
-    async def inside() -> int:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.request, int(number))
-        code = await body()
-        await _exit_process(code)
-        return code
-
-    # What the imports have made lasts; looked through by the collector of garbage each time, it
-    # holds everything up for a tenth of a second.
-    gc.freeze()
-    try:
-        return asyncio.run(inside())
-    except ConfigError as error:
-        return _report_error(error, result.EXIT_USAGE)
-    except ChesscoachError as error:
-        return _report_error(error, result.EXIT_FAILED)
-
-
-async def _exit_process(code: int) -> None:
-    """Ends the process over tasks that ignore their cancellation: asyncio would wait for ever."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    if left:
-        _, left = await asyncio.wait(left, timeout=_EXIT_TIMEOUT_S)
-    if left:
-        names = sorted(task.get_name() for task in left)
-        log.get_logger().error("process_ended_over_tasks", tasks=names)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _report_error(error: ChesscoachError, code: int) -> int:
-    log.get_logger().error("cannot_run", error=str(error))
-    if not sys.stderr.isatty() or not sys.stdout.isatty():
-        click.echo(f"chesscoach: {log.Redactor().scrub(str(error))}", err=True)
-    return code
-
-
-def load_settings(path: str | None, *, stream: Literal["stdout", "stderr"]) -> Settings:
-    """The settings, with logging set up by them; before that by the defaults."""
-    log.configure(config.LogSettings(), stream=stream)
-    loaded = config.load(path)
-    log.configure(loaded.config.log, secrets=loaded.process.secrets(), stream=stream)
-    return loaded
 
 
 async def _run(
@@ -213,13 +126,13 @@ async def _run(
         raise ConfigError(msg)
     with progress_bar(job.name) as observe:
         if scheduled is not None:
-            ending = await one_shot.run_scheduled(ctx, job, scheduled, stop, observe, part)
+            ending = await one_shot.run_scheduled(ctx.worker, job, scheduled, stop, observe, part)
         elif dry_run:
             args = job.check(given, strict=False)
-            ending = await runner.dry_run(ctx, job, args, stop, part)
+            ending = await runner.dry_run(ctx.worker, job, args, stop, part)
         else:
             args = job.check(given, strict=False)
-            ending = await runner.run_manually(ctx, job, args, stop, observe, shard=part)
+            ending = await runner.run_manually(ctx.worker, job, args, stop, observe, shard=part)
     if as_json:
         click.echo(record_json(ctx, ending))
     return ending.exit_code

@@ -31,7 +31,7 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """One cycle over the accounts that are due."""
-    await run_cycle(ctx, run, user_id=args.user, everyone=args.all)
+    await run_cycle(ctx.sync, run, user_id=args.user, everyone=args.all)
     return run.counts
 
 

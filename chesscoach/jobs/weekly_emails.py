@@ -33,7 +33,7 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """Sends what is owed for a week."""
-    await send_weekly(ctx, run, user_id=args.user, week_name=args.week, owed=args.owed)
+    await send_weekly(ctx.emails, run, user_id=args.user, week_name=args.week, owed=args.owed)
     return run.counts
 
 

@@ -17,8 +17,8 @@ from chesscoach.sources import lichess_payload as payload
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Game, UnfinishedGame
 from chesscoach.sources.lichess_payload import AbortedGame, ExportItem, UnreadableGame
+from chesscoach.sources.lichess_status import LichessStatus
 from chesscoach.sources.response import read_body, read_lines
-from chesscoach.sync.account import LichessStatus
 
 MAX_BULK_NAMES = 300
 """Accounts, or games, in one bulk request: the site's limit."""

@@ -14,8 +14,8 @@ from msgspec import Struct
 from chesscoach.errors import BadResponse
 from chesscoach.sources import pgn as pgns
 from chesscoach.sources.game import Game, GameResult, Side, UnfinishedGame, plain_id
+from chesscoach.sources.lichess_status import LichessStatus
 from chesscoach.sources.response import lenient_decode, to_rating, truncate_word
-from chesscoach.sync.account import LichessStatus
 
 _STANDARD_FEN = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 _EPOCH = datetime.fromtimestamp(0, UTC)

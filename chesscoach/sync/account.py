@@ -7,21 +7,6 @@ from msgspec import Struct, field
 
 from chesscoach.sources.game import Platform, UnfinishedGame
 
-
-class LichessStatus(Struct, frozen=True, kw_only=True):
-    """What Lichess's bulk request says of one account.
-
-    `fingerprint` changes when the player was seen, or finished a clock game, or a rated one
-    (the reply's seenAt, playTime.total and the sum of perfs.*.games).
-    """
-
-    name: str
-    closed: bool = False
-    bot: bool = False
-    seen_at: datetime | None = None
-    fingerprint: str = ""
-
-
 AccountStatus = Literal[
     "active",
     "closed",  # the site says that the player has closed it, or that it was closed

@@ -11,12 +11,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.players.store.users import UserNames
 from chesscoach.sources.game import Platform
 from chesscoach.sync import archive_months, polling, usernames
 from chesscoach.sync.account import Account, AccountStatus
+from chesscoach.sync.context import SyncContext
 from chesscoach.sync.store.account_documents import AccountDocument
 from chesscoach.sync.store.lanes import LaneStatus
 
@@ -83,23 +83,23 @@ class AccountReport(Struct, frozen=True, kw_only=True):
     site: SourceStatus
 
 
-async def account_reports(ctx: Context, name: str) -> list[AccountReport]:
+async def account_reports(ctx: SyncContext, name: str) -> list[AccountReport]:
     """The accounts of a name on either site, of a user_id, or of a key such as `lichess:ann`.
 
     Raises:
         ConfigError: there is none; the message says what was looked for and what to do.
     """
     name = name.strip()
-    rows = await ctx.store.accounts.find_by_name(name)
+    rows = await ctx.accounts.find_by_name(name)
     if not rows:
         site, _, rest = name.partition(":")
         bare = rest if site.lower() in get_args(Platform) else name
-        raise ConfigError(_not_found_message(name, await ctx.store.users.find_by_name(bare)))
+        raise ConfigError(_not_found_message(name, await ctx.users.find_by_name(bare)))
     sites = {row.account.platform: SourceStatus() for row in rows}
     for platform in sites:
-        outlook = await ctx.store.lane(platform).status()
+        outlook = await ctx.lanes[platform].status()
         sites[platform] = _source_status(
-            outlook, platform == "lichess" or bool(ctx.config.sources.contact)
+            outlook, platform == "lichess" or bool(ctx.sources.contact)
         )
     return [account_report(row, sites[row.account.platform], ctx.now()) for row in rows]
 

@@ -7,13 +7,13 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import AccountClosed, AccountNotFound, AccountRenamed, BadResponse
 from chesscoach.sources.chesscom_payload import ArchiveMonth
 from chesscoach.sources.game import Game, Platform
 from chesscoach.sync import account_status, archive_months, linking, polling, usernames
 from chesscoach.sync import game_identity as game_rules
 from chesscoach.sync.account import Account, AccountLink, SealedMonth
+from chesscoach.sync.context import SyncContext
 from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.sync.store.accounts import PAGE_SIZE
 from chesscoach.sync.writer import AccountUpdate
@@ -29,7 +29,7 @@ class ChesscomFetcher:
     platform: Platform = "chess.com"
     batch = PAGE_SIZE
 
-    def __init__(self, ctx: Context, run: Run) -> None:
+    def __init__(self, ctx: SyncContext, run: Run) -> None:
         self._ctx = ctx
         self._run = run
         self._chesscom = ctx.chesscom
@@ -95,7 +95,7 @@ class ChesscomFetcher:
         self, account: Account, link: AccountLink, begun: datetime
     ) -> AsyncGenerator[AccountUpdate]:
         """A newcomer's back-fill, the newest month first; only whole replies count as seen."""
-        settings = self._ctx.config.sync
+        settings = self._ctx.settings
         window = link.first_sync_from or archive_months.months_before(begun, settings.first_months)
         oldest = (
             archive_months.first_open_month(window)

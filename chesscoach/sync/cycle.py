@@ -3,10 +3,10 @@
 import asyncio
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.sources.game import Platform
 from chesscoach.sync.chesscom_fetcher import ChesscomFetcher
+from chesscoach.sync.context import SyncContext
 from chesscoach.sync.lichess_fetcher import LichessFetcher
 from chesscoach.sync.linking import PLATFORMS, link_accounts
 from chesscoach.sync.pipeline import Fetcher, SyncPipeline
@@ -15,10 +15,10 @@ from chesscoach.worker.job import Run
 
 
 async def run_cycle(
-    ctx: Context, run: Run, *, user_id: str | None = None, everyone: bool = False
+    ctx: SyncContext, run: Run, *, user_id: str | None = None, everyone: bool = False
 ) -> None:
     """One cycle over the accounts that are due."""
-    if user_id is not None and not await ctx.store.users.exists(user_id):
+    if user_id is not None and not await ctx.users.exists(user_id):
         msg = f"--user: there is no user with the user_id {user_id!r}"
         raise ConfigError(msg)
     due_only = not (everyone or user_id is not None)
@@ -30,11 +30,11 @@ async def run_cycle(
         for site in PLATFORMS
     }
     made = await link_accounts(ctx, run, user_id, begun)
-    if not ctx.config.sources.contact:
+    if not ctx.sources.contact:
         await _skip_chesscom_without_contact(ctx, run, wanted.pop("chess.com"))
     if run.dry_run:
         for site, of_site in wanted.items():
-            due = made[site] + await ctx.store.accounts.count(of_site)
+            due = made[site] + await ctx.accounts.count(of_site)
             run.counts.candidates += due
             run.counts.note(f"would_check_{site.replace('.', '')}", due)
         return
@@ -48,9 +48,9 @@ async def run_cycle(
     )
 
 
-async def _skip_chesscom_without_contact(ctx: Context, run: Run, wanted: AccountQuery) -> None:
+async def _skip_chesscom_without_contact(ctx: SyncContext, run: Run, wanted: AccountQuery) -> None:
     """Chess.com refuses a User-Agent without a contact, so it is not asked at all."""
-    waiting = await ctx.store.accounts.count(wanted)
+    waiting = await ctx.accounts.count(wanted)
     if waiting:
         run.counts.candidates += waiting
         run.counts.skipped += waiting

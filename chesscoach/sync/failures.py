@@ -6,18 +6,18 @@ does, they are the site's.
 """
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, SourceError
 from chesscoach.sources.client import SourceClient
 from chesscoach.sync import polling
 from chesscoach.sync.account import Account
+from chesscoach.sync.context import SyncContext
 from chesscoach.worker.job import Run
 
 
 class FailureTracker:
     """The failed accounts of one walk."""
 
-    def __init__(self, ctx: Context, run: Run, site: SourceClient) -> None:
+    def __init__(self, ctx: SyncContext, run: Run, site: SourceClient) -> None:
         self._ctx = ctx
         self._run = run
         self._source = site
@@ -78,7 +78,7 @@ class FailureTracker:
             exc_info=None if ours else error,
         )
         now = self._ctx.now()
-        await self._ctx.store.accounts.record_failure(
+        await self._ctx.accounts.record_failure(
             account.key,
             told,
             now,

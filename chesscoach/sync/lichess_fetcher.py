@@ -7,13 +7,14 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import AccountNotFound, SourceError, StreamTruncated
 from chesscoach.sources.game import Game, Platform, UnfinishedGame
 from chesscoach.sources.lichess import Truncated
 from chesscoach.sources.lichess_payload import ExportItem
+from chesscoach.sources.lichess_status import LichessStatus
 from chesscoach.sync import account_status, archive_months, linking, polling
-from chesscoach.sync.account import Account, AccountLink, LichessStatus
+from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.context import SyncContext
 from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.sync.unfinished_games import follow_unfinished, with_unfinished
 from chesscoach.sync.writer import WRITE_BATCH_SIZE, AccountUpdate
@@ -28,7 +29,7 @@ class LichessFetcher:
 
     platform: Platform = "lichess"
 
-    def __init__(self, ctx: Context, run: Run) -> None:
+    def __init__(self, ctx: SyncContext, run: Run) -> None:
         self._ctx = ctx
         self._run = run
         self._lichess = ctx.lichess
@@ -40,7 +41,7 @@ class LichessFetcher:
 
     async def prefetch(self, wanted: AccountQuery) -> AsyncGenerator[AccountUpdate]:
         """The games that were unfinished last time, of all wanted accounts together."""
-        pages = self._ctx.store.accounts.due_accounts(replace(wanted, unfinished_only=True))
+        pages = self._ctx.accounts.due_accounts(replace(wanted, unfinished_only=True))
         async with aclosing(follow_unfinished(self._lichess, pages)) as followed:
             async for settled in followed:
                 if settled.unreadable:
@@ -142,7 +143,7 @@ class LichessFetcher:
 
         Its user joins in the same step: an unfinished game is followed for those who have joined.
         """
-        settings = self._ctx.config.sync
+        settings = self._ctx.settings
         start = archive_months.months_before(self._started_at, settings.first_months)
         # In this order: a game that ends in between is in both answers rather than in none.
         unfinished = await self._unfinished(account)

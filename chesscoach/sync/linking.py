@@ -10,11 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.players.store.users import UserNames
 from chesscoach.sources.game import Platform
 from chesscoach.sync import archive_months, polling, usernames
 from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.context import SyncContext
 from chesscoach.worker.job import Run
 
 _FIRST_YEAR = 2007
@@ -35,7 +35,7 @@ class LinkChanges(Struct, kw_only=True):
 
 
 async def link_accounts(
-    ctx: Context, run: Run, user_id: str | None, begun: datetime
+    ctx: SyncContext, run: Run, user_id: str | None, begun: datetime
 ) -> dict[Platform, int]:
     """Brings the accounts in line with the users; returns how many were made, by site.
 
@@ -43,25 +43,23 @@ async def link_accounts(
     newcomers starves nobody. Refused names are counted as candidates that were skipped.
     """
     made = dict.fromkeys(PLATFORMS, 0)
-    async for page in ctx.store.users.linked_users(user_id, run.shard):
+    async for page in ctx.users.linked_users(user_id, run.shard):
         wanted = {user.user_id: _accounts_of(run, user) for user in page}
         changes = await _link_changes(ctx, page, wanted, begun)
         for account in changes.new.values():
             made[account.platform] += 1
         if not run.dry_run:
-            await ctx.store.accounts.ensure(
-                changes.new.values(), changes.joining, changes.leaving, begun
-            )
+            await ctx.accounts.ensure(changes.new.values(), changes.joining, changes.leaving, begun)
     if not run.dry_run:
         await _unlink_missing(ctx, run, user_id, begun)
     return made
 
 
-async def _unlink_missing(ctx: Context, run: Run, user_id: str | None, begun: datetime) -> None:
+async def _unlink_missing(ctx: SyncContext, run: Run, user_id: str | None, begun: datetime) -> None:
     """Takes users off the accounts who are gone, or name nothing any more; games stay."""
-    async for page in ctx.store.accounts.links(user_id, run.shard):
-        named = await ctx.store.users.with_accounts({user for _, user in page})
-        await ctx.store.accounts.ensure(
+    async for page in ctx.accounts.links(user_id, run.shard):
+        named = await ctx.users.with_accounts({user for _, user in page})
+        await ctx.accounts.ensure(
             [], [], [(key, user) for key, user in page if user not in named], begun
         )
 
@@ -85,15 +83,14 @@ def _accounts_of(run: Run, user: UserNames) -> dict[str, tuple[Platform, str, st
 
 
 async def _link_changes(
-    ctx: Context,
+    ctx: SyncContext,
     page: list[UserNames],
     wanted: dict[str, dict[str, tuple[Platform, str, str]]],
     begun: datetime,
 ) -> LinkChanges:
     keys = list({key for accounts in wanted.values() for key in accounts})
     rows = {
-        account.key: account
-        for account in await ctx.store.accounts.find_for_users(keys, list(wanted))
+        account.key: account for account in await ctx.accounts.find_for_users(keys, list(wanted))
     }
     ours = {link.user_id for row in rows.values() if row.checked_at for link in row.links}
     changes = LinkChanges(new={}, joining=[], leaving=[])

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Protocol
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import (
     AccountRenamed,
     LeaseLost,
@@ -22,6 +21,7 @@ from chesscoach.errors import (
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account
+from chesscoach.sync.context import SyncContext
 from chesscoach.sync.failures import FailureTracker
 from chesscoach.sync.renaming import rename_account
 from chesscoach.sync.store.account_documents import AccountQuery
@@ -63,7 +63,12 @@ class SyncPipeline:
     """The work on one site in a run."""
 
     def __init__(
-        self, ctx: Context, run: Run, fetcher: Fetcher, wanted: AccountQuery, queueing: asyncio.Lock
+        self,
+        ctx: SyncContext,
+        run: Run,
+        fetcher: Fetcher,
+        wanted: AccountQuery,
+        queueing: asyncio.Lock,
     ) -> None:
         self._ctx = ctx
         self._run = run
@@ -82,7 +87,7 @@ class SyncPipeline:
 
     async def run(self) -> None:
         """Checks every wanted account; a site that must be left alone fails those that remain."""
-        self._left = await self._ctx.store.accounts.count(self._query)
+        self._left = await self._ctx.accounts.count(self._query)
         self._run.counts.candidates += self._left
         if not self._left:
             return
@@ -120,13 +125,13 @@ class SyncPipeline:
             async for delivery in deliveries:
                 await self._ready.put((delivery.account, delivery))
         await self._drain()
-        async for page in self._ctx.store.accounts.due_accounts(self._query):
+        async for page in self._ctx.accounts.due_accounts(self._query):
             await self._fetch_page(page)
         await self._drain()
         while self._again:
             keys, self._again = self._again, []
             # A new name may be another part's account: it is due there, for who has joined.
-            rows = await self._ctx.store.accounts.find_for_users(keys, [], self._run.shard)
+            rows = await self._ctx.accounts.find_for_users(keys, [], self._run.shard)
             lacking = [row for row in rows if self._is_incomplete(row)]
             self._left -= len(keys) - len(lacking)
             await self._fetch_page(lacking)
@@ -166,7 +171,7 @@ class SyncPipeline:
                 log.get_logger().warning(
                     "bulk_request_failed", platform=self._fetcher.platform, error=str(error)
                 )
-                await asyncio.sleep(self._ctx.config.sources.pause_s * _BULK_RETRY_DELAY_FRACTION)
+                await asyncio.sleep(self._ctx.sources.pause_s * _BULK_RETRY_DELAY_FRACTION)
 
     async def _fetch_one(self, account: Account) -> None:
         finished = False

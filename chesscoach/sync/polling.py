@@ -9,7 +9,8 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from chesscoach.sync.account import Account, LichessStatus
+from chesscoach.sources.lichess_status import LichessStatus
+from chesscoach.sync.account import Account
 
 
 class Tier(Struct, frozen=True):

@@ -8,13 +8,13 @@ nothing. Games are known by the site's own ids, so none comes twice.
 from msgspec.structs import replace
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import BadResponse
 from chesscoach.sync import account_status, archive_months, usernames
 from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.context import SyncContext
 
 
-async def rename_account(ctx: Context, account: Account, name: str, fence: int) -> str:
+async def rename_account(ctx: SyncContext, account: Account, name: str, fence: int) -> str:
     """Moves an account's users to another name; returns the key of that name's account.
 
     Raises:
@@ -41,10 +41,10 @@ async def rename_account(ctx: Context, account: Account, name: str, fence: int) 
         saved_at=None,
     )
     joining = [(fresh.key, _newcomer_link(account, link)) for link in fresh.links]
-    await ctx.store.accounts.ensure([fresh], joining, [], now)
+    await ctx.accounts.ensure([fresh], joining, [], now)
     for link in account.links:
-        await ctx.store.users.rename(site, link.user_id, account.name, new)
-    await ctx.store.accounts.remove(account.key, fence)
+        await ctx.users.rename(site, link.user_id, account.name, new)
+    await ctx.accounts.remove(account.key, fence)
     log.get_logger().warning(
         "account_renamed",
         account=account.key,

@@ -15,12 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.sources.client import Lane
 from chesscoach.sources.game import Game, plain_id
 from chesscoach.sync import account_status
 from chesscoach.sync import game_identity as game_rules
 from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.context import SyncContext
 from chesscoach.sync.store.account_documents import AccountState
 from chesscoach.sync.store.games import InsertResult, UserGame
 from chesscoach.worker.job import Run
@@ -59,7 +59,7 @@ class StoredUpdate(Struct, frozen=True, kw_only=True):
 class GameWriter:
     """Writes what one lane brings in; `queueing` is shared by the lanes of a run."""
 
-    def __init__(self, ctx: Context, run: Run, lane: Lane, queueing: asyncio.Lock) -> None:
+    def __init__(self, ctx: SyncContext, run: Run, lane: Lane, queueing: asyncio.Lock) -> None:
         self._ctx = ctx
         self._run = run
         self._lane = lane
@@ -80,7 +80,7 @@ class GameWriter:
             return StoredUpdate(update=delivery, stored_at=at + ONE_MS)
         self._count_unknown(delivery)
         shares = await self._user_games(delivery)
-        stored = await self._ctx.store.games.insert_new(shares, at)
+        stored = await self._ctx.games.insert_new(shares, at)
         self._run.counts.note("games_stored", len(stored.new))
         offered = [*stored.new, *stored.completed, *_from_interrupted_run(delivery, shares, stored)]
         return StoredUpdate(update=delivery, stored_at=at + ONE_MS, queue_candidates=offered)
@@ -113,9 +113,9 @@ class GameWriter:
 
     async def _user_games(self, delivery: AccountUpdate) -> list[UserGame]:
         """Each game as a document of each user whose it is, and who is still there."""
-        there = await self._ctx.store.users.with_accounts({link.user_id for link in delivery.links})
+        there = await self._ctx.users.with_accounts({link.user_id for link in delivery.links})
         links = [link for link in delivery.links if link.user_id in there]
-        moves = self._ctx.config.sync.analysis_moves
+        moves = self._ctx.settings.analysis_moves
         shares = []
         for game in delivery.games:
             colour = game_rules.colour_of(game, delivery.account)
@@ -158,11 +158,11 @@ class GameWriter:
         untold = {
             link.user_id for link in account.links if link.notified_status != account.standing
         }
-        there = await self._ctx.store.users.with_accounts(untold) if untold else untold
+        there = await self._ctx.users.with_accounts(untold) if untold else untold
         for link in account.links:
             if link.user_id in there:
                 title, message = account_status.notification_text(account)
-                told = await self._ctx.store.notifications.add(
+                told = await self._ctx.notifications.add(
                     game_rules.notification_id(account, link.user_id),
                     link.user_id,
                     f"account_{account.standing}",
@@ -183,7 +183,7 @@ class GameWriter:
 
     async def _queue(self, delivery: AccountUpdate, offered: list[UserGame]) -> None:
         """Queues the newest games worth analysing, as far as the day's allowance goes."""
-        settings = self._ctx.config.sync
+        settings = self._ctx.settings
         by_user: dict[str, list[UserGame]] = defaultdict(list)
         for share in offered:
             if share.analysable:
@@ -192,15 +192,15 @@ class GameWriter:
         for user_id, shares in by_user.items():
             now = self._ctx.now()
             async with self._queueing:
-                left = await self._ctx.store.analysis_queue.remaining_today(user_id, now, allowance)
+                left = await self._ctx.analysis_queue.remaining_today(user_id, now, allowance)
                 if left <= 0:
                     continue
                 items = {game_rules.queue_id(share.game_id): share for share in shares}
-                queued = await self._ctx.store.analysis_queue.find_queued(list(items))
+                queued = await self._ctx.analysis_queue.find_queued(list(items))
                 waiting = [item for item in items.items() if item[0] not in queued]
                 waiting.sort(key=lambda item: item[1].game.ended_at, reverse=True)
                 chosen = {item: share.game_id for item, share in waiting[:left]}
-                await self._ctx.store.analysis_queue.add(user_id, chosen, now)
+                await self._ctx.analysis_queue.add(user_id, chosen, now)
             self._run.counts.note("analyses_queued", len(chosen))
 
     async def save(self) -> None:
@@ -209,7 +209,7 @@ class GameWriter:
         waiting, self._saves = list(self._saves.values()), {}
         if not waiting:
             return
-        await self._ctx.store.accounts.save(
+        await self._ctx.accounts.save(
             [AccountState(account=last.account, due_at=last.due_at) for last in waiting],
             self._lane.fence,
         )
@@ -218,9 +218,7 @@ class GameWriter:
         self._run.counts.skipped += sum(last.skipped for last in finished)
         users = list({link.user_id for last in finished for link in last.account.links})
         if users:
-            await self._ctx.store.users.set_last_sync(
-                await self._ctx.store.accounts.oldest_success(users)
-            )
+            await self._ctx.users.set_last_sync(await self._ctx.accounts.oldest_success(users))
 
 
 def _from_interrupted_run(

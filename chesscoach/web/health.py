@@ -12,8 +12,8 @@ from aiohttp import web
 from chesscoach.errors import ChesscoachError
 from chesscoach.mongo.probe import Probe
 from chesscoach.web.loop_lag import LoopLagMonitor
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.ticker import STALLED_AFTER_S, Ticker
+from chesscoach.worker.shutdown import ShutdownRequest
 
 _CACHE_S = 1.0
 """So long an answer of MongoDB's is good for whoever asks next: probes are no load for it."""

@@ -13,8 +13,8 @@ from chesscoach.web.loop_lag import LoopLagMonitor
 from chesscoach.web.metrics_endpoint import MetricsEndpoint
 from chesscoach.web.public_routes import public_routes
 from chesscoach.web.server import start_listener
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.ticker import Ticker
+from chesscoach.worker.shutdown import ShutdownRequest
 
 
 @asynccontextmanager
@@ -33,7 +33,7 @@ async def open_web(
         ConfigError: SendGrid's verification key is none, or a catalog of words cannot be used.
     """
     async with AsyncExitStack() as stack:
-        probe = await stack.enter_async_context(ctx.store.open_probe())
+        probe = await stack.enter_async_context(ctx.mongo.open_probe())
         health = Health(probe, stop, alarm, stack.enter_context(LoopLagMonitor(ctx.metrics)))
         routes = {
             "admin": [*health.routes(), *MetricsEndpoint(ctx, probe, alarm).routes()],

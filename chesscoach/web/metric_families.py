@@ -4,17 +4,18 @@ What the records say is the same wherever it is asked, so it is a gauge: of seve
 the maximum. What a process counts itself stands in `metrics`: of several take the sum.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from chesscoach import __version__
-from chesscoach.mongo.probe import RunStatistics
-from chesscoach.schedules import gaps as gaps_module
+from chesscoach.emails.store.outbox_values import State
+from chesscoach.schedules.gaps import longest_gap
 from chesscoach.worker.scheduler.ticker import Ticker
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.store.statistics import RunStatistics
 
 STATES = ("active", "paused", "disabled", "retired", "quarantined")
 
@@ -73,16 +74,18 @@ def run_metrics(ledger: RunStatistics | None, gaps: "GapCache", now: datetime) -
     for state in STATES:
         states.add_metric([state], sum(each.state == state for each in ledger.schedules))
     yield states
-    if ledger.emails is None:
-        return
-    mails = GaugeMetricFamily(
+
+
+def outbox_metric(emails: Mapping[State, int]) -> Metric:
+    """The emails of this week and the two before it."""
+    family = GaugeMetricFamily(
         "chesscoach_outbox_rows",
-        "Mails in the outbox, by state: those of this week and the two before it.",
+        "Emails in the outbox, by state: those of this week and the two before it.",
         labels=["state"],
     )
-    for state, count in ledger.emails.items():
-        mails.add_metric([state], count)
-    yield mails
+    for state, count in emails.items():
+        family.add_metric([state], count)
+    return family
 
 
 class GapCache:
@@ -100,7 +103,7 @@ class GapCache:
         each = stored.schedule
         key = (each.cron, each.timezone, each.gap, each.fold, each.every, each.at)
         if key not in self._known:
-            found = gaps_module.longest_gap(each, now)
+            found = longest_gap(each, now)
             self._known[key] = found.total_seconds() if found is not None else None
         return self._known[key]
 

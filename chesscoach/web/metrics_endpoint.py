@@ -13,13 +13,16 @@ from prometheus_client import Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from chesscoach.context import Context
+from chesscoach.emails.store import outbox_statistics
+from chesscoach.emails.store.outbox_values import State
 from chesscoach.errors import ChesscoachError
 from chesscoach.jobs.catalog import JOBS
-from chesscoach.mongo.probe import TIME_LIMIT_S, Probe, RunStatistics
+from chesscoach.mongo.probe import TIME_LIMIT_S, Probe, time_limit
 from chesscoach.schedules.iso_week import Week
 from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
 from chesscoach.web import metric_families
 from chesscoach.worker.scheduler.ticker import Ticker
+from chesscoach.worker.store.statistics import RunStatistics, StatisticsReader
 
 _RECENT_RUNS = timedelta(hours=24)
 _EMAIL_PERIOD = timedelta(weeks=2)
@@ -51,13 +54,17 @@ class MetricsEndpoint:
         body = await asyncio.to_thread(encode, found)
         return web.Response(body=body, headers={"Content-Type": form})
 
-    async def _statistics(self) -> RunStatistics | None:
-        """The records, read by one at a time."""
+    async def _statistics(self) -> tuple[RunStatistics, dict[State, int] | None] | None:
+        """The records and the emails by state, read by one request at a time."""
+        database = self._probe.database
+        reader = StatisticsReader(database, self._ctx.leases.ttl_s)
         try:
             async with asyncio.timeout(TIME_LIMIT_S), self._reading:
                 now = self._ctx.now()
                 first = Week.containing((now - _EMAIL_PERIOD).date())
-                return await self._probe.statistics(list(JOBS), now - _RECENT_RUNS, first)
+                async with time_limit():
+                    runs = await reader.read(list(JOBS), now - _RECENT_RUNS)
+                    return runs, await outbox_statistics.count_by_state(database, first)
         except (TimeoutError, ChesscoachError):
             return None
 
@@ -69,17 +76,20 @@ class _Collector:
         self,
         ctx: Context,
         alarm: Ticker | None,
-        ledger: RunStatistics | None,
+        statistics: tuple[RunStatistics, dict[State, int] | None] | None,
         gaps: metric_families.GapCache,
     ) -> None:
         self._ctx = ctx
         self._ticker = alarm
-        self._statistics = ledger
+        self._statistics = statistics
         self._gaps = gaps
 
     def collect(self) -> Iterator[Metric]:
         """Every metric."""
         yield from metric_families.process_metrics(self._ticker)
-        yield from metric_families.run_metrics(self._statistics, self._gaps, self._ctx.now())
+        runs, emails = self._statistics or (None, None)
+        yield from metric_families.run_metrics(runs, self._gaps, self._ctx.now())
+        if emails is not None:
+            yield metric_families.outbox_metric(emails)
         yield from self._ctx.metrics.registry.collect()
         yield from ProcessCollector(registry=None).collect()

@@ -30,17 +30,17 @@ def _unsubscribe(ctx: Context) -> list[web.RouteDef]:
     from chesscoach.emails.rendering import Renderer
     from chesscoach.web.unsubscribe import Unsubscribe
 
-    emails, store = ctx.config.emails, ctx.store
+    emails, subscriptions = ctx.config.emails, ctx.emails.subscriptions
     links = UnsubscribeLinks(emails.public_url, emails.signing_keys, emails.links_days, ctx.now)
-    return Unsubscribe(links, store.users, store.subscriptions, Renderer(emails)).routes()
+    return Unsubscribe(links, ctx.users, subscriptions, Renderer(emails)).routes()
 
 
 def _events(ctx: Context) -> list[web.RouteDef]:
     from chesscoach.emails.webhook.signatures import EventSignatures
     from chesscoach.web.sendgrid_webhook import SendGridWebhook
 
-    store = ctx.store
+    emails = ctx.emails
     signatures = EventSignatures(ctx.config.emails.sendgrid.events_key, ctx.now)
     return SendGridWebhook(
-        signatures, store.suppressions, store.outbox, ctx.metrics, ctx.now
+        signatures, emails.suppressions, emails.outbox, ctx.metrics, ctx.now
     ).routes()

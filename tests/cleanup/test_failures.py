@@ -101,9 +101,9 @@ async def test_a_session_that_is_refreshed_while_it_is_deleted_stays(ctx: Contex
     refreshing = asyncio.create_task(asyncio.to_thread(refresh))
     rule, after = rules.sessions(datetime.now(UTC)), None
     while not over.is_set():
-        page = await ctx.store.deleter.page(rule, after, 20)
+        page = await ctx.cleanup.deleter.page(rule, after, 20)
         await asyncio.sleep(0.005)  # in this time some of the page are refreshed
-        await ctx.store.deleter.delete(rule, page.expired)
+        await ctx.cleanup.deleter.delete(rule, page.expired)
         after = page.next
     await refreshing
     assert {row["_id"] for row in db.user_sessions.find()} == refreshed

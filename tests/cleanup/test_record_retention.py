@@ -26,7 +26,7 @@ LONG_AGO = NOW - 200 * DAY
 @pytest.fixture
 async def fixed_context(settings: Settings) -> AsyncIterator[Context]:
     async with open_context(settings, Clock(NOW)) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         yield with_limits(ctx, batch=10)
 
 
@@ -44,9 +44,9 @@ async def insert_run(
         at=slot,
         reason="a test",
     )
-    await ctx.store.runs.record_skipped([span])
+    await ctx.worker.runs.record_skipped([span])
     if ended is not ...:
-        rows = ctx.store.database["job_runs"]
+        rows = ctx.mongo.database["job_runs"]
         await rows.update_one({"_id": span.last.key}, {"$set": {"finished_at": ended}})
     return span.last.key
 
@@ -54,9 +54,14 @@ async def insert_run(
 async def add_schedule(ctx: Context, key: str, at: datetime, **fields: Any) -> StoredSchedule:
     """A schedule of an operator's own for one date, made the day before."""
     schedule = Schedule(job="sync_games", at=at)
-    values: dict[str, Any] = {"origin": "user", "revision": 1, "effective_since": at - DAY, **fields}
+    values: dict[str, Any] = {
+        "origin": "user",
+        "revision": 1,
+        "effective_since": at - DAY,
+        **fields,
+    }
     stored = StoredSchedule(id=key, schedule=schedule, **values)
-    await ctx.store.schedules.add(stored)
+    await ctx.worker.schedules.add(stored)
     return stored
 
 
@@ -64,7 +69,7 @@ async def remaining_schedules(ctx: Context) -> set[str]:
     """The schedules that are left after a run."""
     counts, _ = await run_cleanup(ctx, rule="schedules")
     assert counts.failed == 0
-    return {stored.id for stored in await ctx.store.schedules.all()}
+    return {stored.id for stored in await ctx.worker.schedules.all()}
 
 
 async def test_run_records_go_but_the_newest_of_each_schedule_and_what_is_at_work(
@@ -97,7 +102,7 @@ async def test_run_records_stay_as_long_as_a_late_slot_could_be_judged_by_them(
     await insert_run(fixed_context, "patient", NOW - 1 * DAY)
     await insert_run(fixed_context, "patient", NOW - 100 * DAY)
     patient = Schedule(job="sync_games", cron="0 0 * * *", misfire_grace_s=120 * 86_400.0)
-    await schedule_admin.add_schedule(fixed_context, "patient", patient)
+    await schedule_admin.add_schedule(fixed_context.worker, JOBS, "patient", patient)
     assert (await run_cleanup(fixed_context, rule="runs"))[0].notes == {"deleted_runs": 0}
 
 
@@ -117,10 +122,14 @@ async def test_a_date_that_may_still_be_worked_stays(fixed_context: Context) -> 
     await insert_run(fixed_context, "at_work", LONG_AGO, "running", None)
     await add_schedule(fixed_context, "abandoned", LONG_AGO)
     await insert_run(fixed_context, "abandoned", LONG_AGO, "abandoned")
-    await add_schedule(fixed_context, "owed", LONG_AGO, effective_since=LONG_AGO, pending_slot=LONG_AGO)
+    await add_schedule(
+        fixed_context, "owed", LONG_AGO, effective_since=LONG_AGO, pending_slot=LONG_AGO
+    )
     await add_schedule(fixed_context, "to_come", NOW + DAY, effective_since=LONG_AGO)
-    await add_schedule(fixed_context, "to_come_paused", NOW + DAY, effective_since=LONG_AGO, paused=True)
-    everyone = {each.id for each in await fixed_context.store.schedules.all()}
+    await add_schedule(
+        fixed_context, "to_come_paused", NOW + DAY, effective_since=LONG_AGO, paused=True
+    )
+    everyone = {each.id for each in await fixed_context.worker.schedules.all()}
     assert await remaining_schedules(fixed_context) == everyone
 
 
@@ -140,9 +149,9 @@ async def test_what_is_configured_and_what_recurs_stays_and_what_was_retired_lon
     nightly = Schedule(job="sync_games", cron="0 1 * * *")
     configured = {"christmas": christmas, "nightly": nightly}
     with_both = replace(then, config=replace(then.config, schedules=configured))
-    await schedule_admin.sync_from_config(with_both)
+    await schedule_admin.sync_from_config(with_both.worker)
     await schedule_admin.add_schedule(
-        with_both, "mine", Schedule(job="sync_games", cron="0 2 * * *")
+        with_both.worker, JOBS, "mine", Schedule(job="sync_games", cron="0 2 * * *")
     )
     await insert_run(fixed_context, "christmas", LONG_AGO + DAY)
     kept = replace(fixed_context, config=replace(fixed_context.config, schedules=configured))
@@ -150,7 +159,7 @@ async def test_what_is_configured_and_what_recurs_stays_and_what_was_retired_lon
 
     without = replace(fixed_context.config, schedules={"christmas": christmas})
     retiring = replace(fixed_context, config=without, now=Clock(NOW - 91 * DAY))
-    await schedule_admin.sync_from_config(retiring)
+    await schedule_admin.sync_from_config(retiring.worker)
     assert await remaining_schedules(replace(retiring, now=Clock(NOW - DAY))) == {
         "christmas",
         "nightly",
@@ -162,9 +171,9 @@ async def test_what_is_configured_and_what_recurs_stays_and_what_was_retired_lon
         "nightly",
         "mine",
     }
-    before = await fixed_context.store.schedules.changes()
+    before = await fixed_context.worker.schedules.changes()
     assert await remaining_schedules(replace(retiring, now=Clock(NOW))) == {"christmas", "mine"}
-    assert await fixed_context.store.schedules.changes() > before, "daemons are told"
+    assert await fixed_context.worker.schedules.changes() > before, "daemons are told"
 
 
 async def test_one_that_cannot_be_read_stays(fixed_context: Context, db: Any) -> None:
@@ -179,7 +188,7 @@ async def test_schedules_that_would_go_are_shown_in_a_rehearsal(fixed_context: C
         "would_delete_schedules": 1,
         "would_delete_schedules_samples": "paused",
     }
-    assert [stored.id for stored in await fixed_context.store.schedules.all()] == ["paused"]
+    assert [stored.id for stored in await fixed_context.worker.schedules.all()] == ["paused"]
 
 
 async def test_one_rules_failure_stops_no_other(fixed_context: Context, db: Any) -> None:

@@ -12,7 +12,8 @@ from chesscoach.context import Context, open_context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import cleanup
 from chesscoach.schedules.outcome import Counts
-from chesscoach.worker.job import Run, ShutdownRequest
+from chesscoach.worker.job import Run
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock
 from tests.support.cleanup_documents import (
     DAY,
@@ -48,7 +49,7 @@ def with_limits(ctx: Context, **limits: Any) -> Context:
 async def fixed_context(settings: Settings) -> Any:
     """A context on a prepared database whose clock stands at `NOW`."""
     async with open_context(settings, Clock(NOW)) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         yield with_limits(ctx, batch=10)
 
 

@@ -107,8 +107,8 @@ async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
     playing = sites.world.add_game("lichess", "Ann", None, started_at=before_now(hours=1))
     sites.world.add_game("chess.com", "Ann", before_now(days=1))
     await run_sync(ctx)
-    await ctx.store.users.link("bob", {"lichess": "aNN"})
-    await ctx.store.accounts.ensure(
+    await ctx.users.link("bob", {"lichess": "aNN"})
+    await ctx.sync.accounts.ensure(
         [], [("lichess:ann", AccountLink(user_id="bob", name="aNN"))], [], ctx.now()
     )
 
@@ -175,17 +175,17 @@ async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_
         gone_months=("2026-06",),
         not_found_checks=2,
     )
-    await ctx.store.accounts.ensure([account], [], [], before_now(days=1))
+    await ctx.sync.accounts.ensure([account], [], [], before_now(days=1))
     for number in range(3):
-        await ctx.store.accounts.record_failure(
+        await ctx.sync.accounts.record_failure(
             "chess.com:ann",
             f"fault {number}",
             before_now(hours=1),
             patience=3,
             aside_until=before_now(days=-1),
         )
-    lane = ctx.store.lane("chess.com")
-    async with ctx.store.leases.renewing(), lane.acquire({"run_id": "sync_games:manual:1"}):
+    lane = ctx.sync.lanes["chess.com"]
+    async with ctx.leases.renewing(), lane.acquire({"run_id": "sync_games:manual:1"}):
         await lane.pause(1800)
         await lane.open_breaker(3600)
         quiet = {**environment, "CHESSCOACH_SOURCES__CONTACT": ""}

@@ -54,8 +54,8 @@ def test_arguments_that_the_job_cannot_use_end_it_with_their_code(run_cli: RunCl
 async def test_run_now_beside_another_run_leaves_with_75_and_says_who(
     environment: dict[str, str], ctx: Context
 ) -> None:
-    async with ctx.store.leases.renewing():
-        mine = await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))
+    async with ctx.leases.renewing():
+        mine = await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
         done = await run(environment, "chesscoach.cli", "schedule", "run-now", "sync_games")
 
     assert (done.code, done.out) == (75, "")

@@ -482,7 +482,7 @@ async def test_after_a_429_the_site_is_paused_for_everybody_and_not_asked_again(
 async def test_the_third_429_in_a_row_closes_the_site_as_in_a_run(
     environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
-    lane = ctx.store.lane("lichess")
+    lane = ctx.sync.lanes["lichess"]
     async with lane.acquire({}):
         await lane.pause(0)
         await lane.pause(0)
@@ -499,7 +499,7 @@ async def test_a_site_whose_lane_a_run_holds_is_not_asked(
     settings: Settings, ctx: Context, sites: FakeSites
 ) -> None:
     holder = {"host": "elsewhere", "pid": 7, "run_id": "sync_games:manual:1"}
-    async with ctx.store.leases.renewing(), ctx.store.lane("lichess").acquire(holder):
+    async with ctx.leases.renewing(), ctx.sync.lanes["lichess"].acquire(holder):
         found = await run_checks(settings)
 
     assert levels_by_check(found) == {"lichess": "warn"}
@@ -573,7 +573,7 @@ async def test_what_is_no_answer_of_the_site_proves_nothing(
 async def test_an_allowance_that_is_spent_for_the_day_is_told(
     environment: dict[str, str], ctx: Context, sites: FakeSites, db: Any
 ) -> None:
-    lane = ctx.store.lane("lichess")
+    lane = ctx.sync.lanes["lichess"]
     async with lane.acquire({}):
         await lane.consume(15, 15)
     long_ago = utc_now() - timedelta(hours=3)
@@ -591,7 +591,7 @@ async def test_an_allowance_that_is_spent_for_the_day_is_told(
 async def test_an_allowance_that_must_be_waited_for_is_not_waited_for(
     environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
-    lane = ctx.store.lane("lichess")
+    lane = ctx.sync.lanes["lichess"]
     async with lane.acquire({}):
         await lane.consume(1, 1)
     one = {

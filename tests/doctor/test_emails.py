@@ -278,7 +278,7 @@ async def test_mails_that_wait_or_whose_fate_nobody_knows_are_told(
         found = await emails.outbox(ctx)
         return found.level, found.what
 
-    week = week_bounds.last_closed_week(ctx.now(), await week_zone.schedule_zone(ctx))
+    week = week_bounds.last_closed_week(ctx.now(), await week_zone.schedule_zone(ctx.emails))
     assert await look() == ("ok", f"{week.key}: no mail yet")
     insert_email(db, week.before, "unknown", 200)
     assert await look() == ("ok", f"{week.key}: no mail yet")

@@ -77,7 +77,7 @@ async def test_a_job_without_a_success_for_two_slots_is_told(ctx: Context, db: A
     hourly = Schedule(job="sync_games", cron="0 * * * *")
     config = replace(ctx.config, schedules={"sync_games": hourly})
     began = instant_at(replace(ctx, config=config), NOW - timedelta(hours=5))
-    await schedule_admin.sync_from_config(began)
+    await schedule_admin.sync_from_config(began.worker)
     found = await maintenance.jobs(instant_at(ctx))
     assert found.level == "warn"
     assert found.what.startswith("no success for two slots or more: sync_games;")

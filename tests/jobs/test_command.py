@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
 from tests.conftest import FakeSites
@@ -208,21 +209,21 @@ async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     """What an operator has edited, made of his own, or paused counts for CronJobs, too."""
-    await schedule_admin.sync_from_config(ctx)
-    stored = await ctx.store.schedules.get("sync_games")
+    await schedule_admin.sync_from_config(ctx.worker)
+    stored = await ctx.worker.schedules.get("sync_games")
     assert stored is not None
     edited = await schedule_admin.edit_schedule(
-        ctx, stored, Schedule(job="sync_games", cron="30 3 * * *")
+        ctx.worker, JOBS, stored, Schedule(job="sync_games", cron="30 3 * * *")
     )
     await schedule_admin.add_schedule(
-        ctx, "mine", Schedule(job="sync_games", cron="45 4 * * *", lock="mine")
+        ctx.worker, JOBS, "mine", Schedule(job="sync_games", cron="45 4 * * *", lock="mine")
     )
 
     done = [
         (await run(environment, JOB, *args, "--json")).record["slot"]
         for args in (("--scheduled",), ("--scheduled", "mine"))
     ]
-    await schedule_admin.pause_schedule(ctx, edited)
+    await schedule_admin.pause_schedule(ctx.worker, edited)
     paused = await run(environment, JOB, "--scheduled", "--json")
 
     assert [slot[11:16] for slot in done] == ["03:30", "04:45"]

@@ -12,7 +12,7 @@ from chesscoach.config import DatabaseSettings as DatabaseConfig
 from chesscoach.errors import ConfigError, StoreUnavailable
 from chesscoach.metrics import Metrics
 from chesscoach.mongo.client import Client, connect, wait_until_ready
-from chesscoach.mongo.store import open_store
+from chesscoach.mongo.database import open_database
 
 UNREACHABLE_URL = "mongodb://127.0.0.1:1"
 Connect: TypeAlias = Callable[..., Awaitable[Client]]
@@ -127,15 +127,15 @@ async def test_the_store_is_opened_by_its_url_and_tells_its_place_without_creden
 ) -> None:
     env = {"MONGO_URL": mongo_url, "DB_NAME": database_name}
     settings = await asyncio.to_thread(config.load, None, env)
-    async with open_store(settings.config, settings.process, Metrics()) as store:
+    async with open_database(settings.config, settings.process, Metrics()) as store:
         assert store.database.name == database_name
         assert store.place == f"MONGO_URL, database {database_name}"
-        assert await store.users.exists("nobody") is False
+        assert await store.database.users.find_one() is None
 
 
 async def test_a_store_that_cannot_be_opened_says_so_in_our_terms() -> None:
     env = {"MONGO_URL": f"{UNREACHABLE_URL}/", "CHESSCOACH_DATABASE__TIMEOUT_S": "0.3"}
     settings = await asyncio.to_thread(config.load, None, env)
     with pytest.raises(StoreUnavailable):
-        async with open_store(settings.config, settings.process, Metrics()):
+        async with open_database(settings.config, settings.process, Metrics()):
             pytest.fail("it was opened")

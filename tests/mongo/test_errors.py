@@ -47,7 +47,7 @@ def test_an_error_of_the_driver_becomes_ours_and_its_text_stays_behind(
 async def test_a_method_that_speaks_raises_ours_and_lets_others_pass(ctx: Context) -> None:
     @translates_errors
     async def refused() -> None:
-        await ctx.store.database.command("noSuchCommand", "planted")
+        await ctx.mongo.database.command("noSuchCommand", "planted")
 
     @translates_errors
     async def broken() -> None:
@@ -75,8 +75,8 @@ async def test_a_write_that_no_majority_has_is_no_success(ctx: Context, what: st
     )
     share = UserGame(game_id="g", user_id="ann", username="Ann", colour="white", game=make_game())
     if what == "accounts.save":
-        await ctx.store.accounts.ensure([account], [], [], NOON)
-    unsafe = ctx.store.database.with_options(write_concern=WriteConcern(w=2, wtimeout=200))
+        await ctx.sync.accounts.ensure([account], [], [], NOON)
+    unsafe = ctx.mongo.database.with_options(write_concern=WriteConcern(w=2, wtimeout=200))
     with pytest.raises((StoreFailed, StoreUnavailable)):
         match what:
             case "accounts.ensure":

@@ -5,10 +5,10 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError
 
-from chesscoach.context import Context
+from chesscoach.context import COLLECTIONS, INDEXES, Context
 from chesscoach.errors import SetupError
-from chesscoach.mongo import indexes
 from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.indexes import Indexes
 
 OWN_INDEXES = {
     "users": {"chesscoach_user_id"},
@@ -49,8 +49,12 @@ LABELS = {f"{collection}.{name}" for collection, names in OWN_INDEXES.items() fo
 @pytest.fixture
 def empty_database(ctx: Context, mongo: MongoClient[Document]) -> Database:
     """The database of one's own, as it is before anything was prepared."""
-    mongo.drop_database(ctx.store.database.name)
-    return ctx.store.database
+    mongo.drop_database(ctx.mongo.database.name)
+    return ctx.mongo.database
+
+
+def wanted_indexes(database: Database) -> Indexes:
+    return Indexes(database, INDEXES, COLLECTIONS)
 
 
 def index_names(db: Any) -> dict[str, set[str]]:
@@ -64,13 +68,13 @@ def index_names(db: Any) -> dict[str, set[str]]:
 async def test_an_empty_database_gets_all_and_a_second_time_nothing(
     empty_database: Database, db: Any
 ) -> None:
-    assert set(await indexes.missing(empty_database)) == LABELS
-    first = await indexes.create(empty_database)
+    assert set(await wanted_indexes(empty_database).missing()) == LABELS
+    first = await wanted_indexes(empty_database).create()
     assert (set(first.made), first.present) == (LABELS, [])
     assert index_names(db) == OWN_INDEXES
-    assert set(indexes.COLLECTIONS) <= set(db.list_collection_names())
-    assert await indexes.missing(empty_database) == []
-    second = await indexes.create(empty_database)
+    assert set(COLLECTIONS) <= set(db.list_collection_names())
+    assert await wanted_indexes(empty_database).missing() == []
+    second = await wanted_indexes(empty_database).create()
     assert (second.made, set(second.present)) == ([], LABELS)
     assert index_names(db) == OWN_INDEXES
 
@@ -78,7 +82,7 @@ async def test_an_empty_database_gets_all_and_a_second_time_nothing(
 async def test_several_may_prepare_an_empty_database_at_once(
     empty_database: Database, db: Any
 ) -> None:
-    await asyncio.gather(*(indexes.create(empty_database) for _ in range(3)))
+    await asyncio.gather(*(wanted_indexes(empty_database).create() for _ in range(3)))
     assert index_names(db) == OWN_INDEXES
 
 
@@ -92,7 +96,7 @@ async def test_the_applications_own_indexes_serve_and_are_left_as_they_are(
     db.games.create_index([("user_id", 1), ("is_analyzed", 1)])
     db.analysis_queue.create_index("queue_id", unique=True)
     before = {name: db[name].index_information() for name in ("users", "games", "analysis_queue")}
-    report = await indexes.create(empty_database)
+    report = await wanted_indexes(empty_database).create()
     assert set(report.present) == {
         "users.chesscoach_user_id",
         "games.chesscoach_game_id",
@@ -108,16 +112,16 @@ async def test_the_applications_own_indexes_serve_and_are_left_as_they_are(
             "chesscoach_game_id",
             "chesscoach_user_id",
         }
-    await indexes.require_unique(empty_database, "users", "games", "analysis_queue")
+    await wanted_indexes(empty_database).require_unique("users", "games", "analysis_queue")
 
 
 async def test_the_sharded_form_of_the_key_of_games_serves_too(
     empty_database: Database, db: Any
 ) -> None:
     db.games.create_index([("user_id", 1), ("game_id", 1)], unique=True)
-    report = await indexes.create(empty_database)
+    report = await wanted_indexes(empty_database).create()
     assert "games.chesscoach_game_id" in report.present
-    await indexes.require_unique(empty_database, "games")
+    await wanted_indexes(empty_database).require_unique("games")
     assert "chesscoach_game_id" not in index_names(db)["games"]
 
 
@@ -136,8 +140,8 @@ async def test_an_index_that_does_not_keep_the_promise_is_left_alone_and_ours_ma
 ) -> None:
     db.games.create_index(keys, name="theirs", **options)
     with pytest.raises(SetupError, match=r"games: no unique index on \(game_id\)"):
-        await indexes.require_unique(empty_database, "games")
-    report = await indexes.create(empty_database)
+        await wanted_indexes(empty_database).require_unique("games")
+    report = await wanted_indexes(empty_database).create()
     assert "games.chesscoach_game_id" in report.made
     assert index_names(db)["games"] == {"theirs", *OWN_INDEXES["games"]}
     db.games.insert_one({"game_id": "g", "user_id": "a"})
@@ -150,7 +154,7 @@ async def test_an_index_of_another_kind_under_our_name_is_reported_and_not_dropp
 ) -> None:
     db.games.create_index("game_id", name="chesscoach_game_id")
     with pytest.raises(SetupError, match=r"games: an index on \(game_id\) exists with other opt"):
-        await indexes.create(empty_database)
+        await wanted_indexes(empty_database).create()
     assert "chesscoach_game_id" in index_names(db)["games"]
     assert not db.games.index_information()["chesscoach_game_id"].get("unique")
 
@@ -161,16 +165,16 @@ async def test_an_index_that_forgets_after_its_time_is_not_taken_for_one_that_ke
     label = "email_events.chesscoach_at"
     for options in ({}, {"expireAfterSeconds": 60}):
         db.email_events.create_index("at", name="theirs", **options)
-        assert label in await indexes.missing(empty_database)
+        assert label in await wanted_indexes(empty_database).missing()
         with pytest.raises(SetupError, match=r"email_events: an index on \(at\) exists with other"):
-            await indexes.create(empty_database)
+            await wanted_indexes(empty_database).create()
         assert "theirs" in db.email_events.index_information()
         db.email_events.drop_index("theirs")
 
     db.email_events.create_index("at", name="theirs", expireAfterSeconds=30 * 86_400)
-    assert label in (await indexes.create(empty_database)).present
+    assert label in (await wanted_indexes(empty_database).create()).present
     db.email_events.drop_index("theirs")
-    assert label in (await indexes.create(empty_database)).made
+    assert label in (await wanted_indexes(empty_database).create()).made
     assert db.email_events.index_information()["chesscoach_at"]["expireAfterSeconds"] == 2_592_000
 
 
@@ -183,11 +187,13 @@ async def test_duplicates_in_the_data_are_reported_and_nothing_is_lost(
 ) -> None:
     db[collection].insert_many([{field: "planted"}, {field: "planted"}, {field: "other"}])
     with pytest.raises(SetupError, match=rf"{collection}: \({field}\) is not unique") as caught:
-        await indexes.create(empty_database)
+        await wanted_indexes(empty_database).create()
     assert "planted" not in str(caught.value)
     assert db[collection].count_documents({}) == 3
     db[collection].delete_one({field: "planted"})
-    assert f"{collection}.chesscoach_{field}" in (await indexes.create(empty_database)).made
+    assert (
+        f"{collection}.chesscoach_{field}" in (await wanted_indexes(empty_database).create()).made
+    )
 
 
 async def test_what_is_missing_is_named_with_the_way_out(empty_database: Database, db: Any) -> None:
@@ -198,10 +204,10 @@ async def test_what_is_missing_is_named_with_the_way_out(empty_database: Databas
             SetupError,
             match=rf"^{collection}: no unique index on \({field}\): run `chesscoach db init`$",
         ):
-            await indexes.require_unique(empty_database, collection)
-    await indexes.require_unique(empty_database, "job_runs", "sync_accounts")
-    await indexes.create(empty_database)
-    await indexes.require_unique(empty_database, "users", "games", "analysis_queue")
+            await wanted_indexes(empty_database).require_unique(collection)
+    await wanted_indexes(empty_database).require_unique("job_runs", "sync_accounts")
+    await wanted_indexes(empty_database).create()
+    await wanted_indexes(empty_database).require_unique("users", "games", "analysis_queue")
     db.games.drop_index("chesscoach_game_id")
     with pytest.raises(SetupError, match="games"):
-        await indexes.require_unique(empty_database, "users", "games", "analysis_queue")
+        await wanted_indexes(empty_database).require_unique("users", "games", "analysis_queue")

@@ -243,7 +243,7 @@ async def test_concurrent_callers_have_one_request_in_flight(
         since = datetime.now(UTC) - timedelta(days=1)
         return len([line async for line in ctx.lichess.games_since("ann", since)])
 
-    async with ctx.store.leases.renewing(), ctx.lichess.client.lane.acquire({}):
+    async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
         counts = await asyncio.gather(*(games() for _ in range(6)))
         await asyncio.gather(*(ctx.lichess.players(["ann"]) for _ in range(6)))
 
@@ -259,7 +259,7 @@ async def test_concurrent_callers_of_the_months_have_one_request_in_flight(
     sites.world.add_player("chess.com", "Ann", datetime.now(UTC))
     sites.chesscom.delay_s = 0.02
 
-    async with ctx.store.leases.renewing(), ctx.chesscom.client.lane.acquire({}):
+    async with ctx.leases.renewing(), ctx.chesscom.client.lane.acquire({}):
         await asyncio.gather(*(ctx.chesscom.month("ann", "2026-01", None) for _ in range(8)))
 
     assert sites.chesscom.violations == []
@@ -278,7 +278,7 @@ async def test_two_holders_of_the_lane_have_one_request_in_flight(
                 await one.lichess.players(["ann"])
                 await one.lichess.players(["bob"])
 
-    async with ctx.store.leases.renewing(), other.store.leases.renewing():
+    async with ctx.leases.renewing(), other.leases.renewing():
         await asyncio.gather(work(ctx), work(other))
 
     assert len(sites.lichess.requests) == 8
@@ -298,7 +298,7 @@ async def test_a_pause_holds_for_callers_who_were_waiting_for_their_turn_already
         await ctx.lichess.players(["ann"])
         answered.append(loop.time())
 
-    async with ctx.store.leases.renewing(), ctx.lichess.client.lane.acquire({}):
+    async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
         begun = loop.time()
         await asyncio.gather(ask(), ask())
 
@@ -311,7 +311,7 @@ async def test_a_request_that_is_cancelled_leaves_no_slot_taken(
     ctx: Context, sites: FakeSites
 ) -> None:
     sites.lichess.faults.append("hang")
-    async with ctx.store.leases.renewing(), ctx.lichess.client.lane.acquire({}):
+    async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
         request = asyncio.create_task(ctx.lichess.players(["ann"]))
         while not sites.lichess.in_flight:  # the server tells nobody
             await asyncio.sleep(0.001)
@@ -487,7 +487,7 @@ async def test_the_real_lane_pauses_on_a_429_and_nothing_is_lost(
     loop = asyncio.get_running_loop()
     begun = loop.time()
 
-    async with ctx.store.leases.renewing(), ctx.lichess.client.lane.acquire({}):
+    async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
         since = datetime.now(UTC) - timedelta(days=1)
         told = [line async for line in ctx.lichess.games_since("ann", since)]
 
@@ -538,7 +538,7 @@ async def test_whoever_holds_the_lane_of_a_closed_site_asks_it_nothing_more(
     ctx: Context, sites: FakeSites
 ) -> None:
     sites.lichess.faults.append("403")
-    async with ctx.store.leases.renewing(), ctx.lichess.client.lane.acquire({}):
+    async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
         with pytest.raises(SourceUnavailable):
             await ctx.lichess.players(["ann"])
         with pytest.raises(SourceUnavailable):
@@ -552,7 +552,7 @@ async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_pa
 ) -> None:
     other: Context = await contexts()
     sites.lichess.faults.append("403")
-    async with ctx.store.leases.renewing(), ctx.lichess.client.lane.acquire({}):
+    async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
         with pytest.raises(SourceUnavailable):
             await ctx.lichess.players(["ann"])
 
@@ -560,7 +560,7 @@ async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_pa
         async with other.lichess.client.lane.acquire({}):
             pass
     await asyncio.sleep(ctx.config.sources.breaker_s)
-    async with other.store.leases.renewing(), other.lichess.client.lane.acquire({}):
+    async with other.leases.renewing(), other.lichess.client.lane.acquire({}):
         await other.lichess.players(["ann"])
 
     assert len(sites.lichess.requests) == 2
@@ -572,7 +572,7 @@ async def test_one_site_that_is_closed_leaves_the_other_open(
     sites.world.add_player("chess.com", "Ann", datetime.now(UTC))
     sites.lichess.faults.append("403")
     async with (
-        ctx.store.leases.renewing(),
+        ctx.leases.renewing(),
         ctx.lichess.client.lane.acquire({}),
         ctx.chesscom.client.lane.acquire({}),
     ):

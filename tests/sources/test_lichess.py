@@ -18,8 +18,8 @@ from chesscoach.errors import BadResponse, SourceError, StreamTruncated
 from chesscoach.sources.game import Game, Side, UnfinishedGame
 from chesscoach.sources.lichess import MAX_BULK_NAMES, MAX_PAGE_GAMES, Lichess, Truncated
 from chesscoach.sources.lichess_payload import ExportItem, UnreadableGame
+from chesscoach.sources.lichess_status import LichessStatus
 from chesscoach.sources.pgn import count_plies
-from chesscoach.sync.account import LichessStatus
 from tests.conftest import NOON
 from tests.sources.test_client import (
     CHUNKED,

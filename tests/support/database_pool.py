@@ -5,21 +5,21 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from chesscoach.mongo import indexes
+from chesscoach.context import COLLECTIONS, INDEXES
 from chesscoach.mongo.client import Document
 
 _MAX_IDLE = 4
 """So many rest before one is used again: what a test has broken off may still write a moment."""
 
 _EXPECTED_INDEXES = {
-    **{name: {} for name in indexes.COLLECTIONS},
+    **{name: {} for name in COLLECTIONS},
     **{
         collection: {
             each.name: (each.unique, each.expire_after_s, each.partial)
-            for each in indexes.INDEXES
+            for each in INDEXES
             if each.collection == collection
         }
-        for collection in {each.collection for each in indexes.INDEXES}
+        for collection in {each.collection for each in INDEXES}
     },
 }
 

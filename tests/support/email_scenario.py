@@ -10,9 +10,9 @@ from chesscoach.context import Context, open_context
 from chesscoach.demo.fake_sendgrid import FakeSendGrid
 from chesscoach.jobs import weekly_emails
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import result, runner
 from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock
 
 KEY = "SG.stand-in"
@@ -79,7 +79,7 @@ class EmailScenario:
         async with open_context(self.settings, self.clock) as ctx:
             checked = weekly_emails.JOB.check(args)
             return await runner.run_manually(
-                ctx, weekly_emails.JOB, checked, stop or ShutdownRequest(), shard=shard
+                ctx.worker, weekly_emails.JOB, checked, stop or ShutdownRequest(), shard=shard
             )
 
     async def run_slot(self, at: datetime, name: str = "weekly_emails") -> result.RunResult:
@@ -88,7 +88,7 @@ class EmailScenario:
         slot = Slot(schedule=name, at=at)
         async with open_context(self.settings, self.clock) as ctx:
             return await runner.run_slot(
-                ctx, weekly_emails.JOB, schedule, slot, source="cli", stop=ShutdownRequest()
+                ctx.worker, weekly_emails.JOB, schedule, slot, source="cli", stop=ShutdownRequest()
             )
 
     @property

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.demo.world import SimulatedGame, SourceName, World, historical_games
 from chesscoach.jobs import sync_games
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
 from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites
 
 NOW = datetime(2024, 8, 14, 12, 0, tzinfo=UTC)
@@ -125,7 +125,7 @@ class SyncScenario:
     async def run(self, *, shard: Shard = ALL_USERS, **args: Any) -> dict[str, Any]:
         """One run by hand; its record."""
         ending = await runner.run_manually(
-            self.ctx, sync_games.JOB, sync_games.Args(**args), ShutdownRequest(), shard=shard
+            self.ctx.worker, sync_games.JOB, sync_games.Args(**args), ShutdownRequest(), shard=shard
         )
         return ending.record
 

@@ -9,13 +9,14 @@ import sys
 import time
 from datetime import datetime, timedelta
 
+from chesscoach import process
 from chesscoach.context import Context, open_context
-from chesscoach.jobs import command, sync_games
+from chesscoach.jobs import sync_games
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
 from chesscoach.worker.runner.result import RunResult
+from chesscoach.worker.shutdown import ShutdownRequest
 
 _SCHEDULE_ID = "sync_games"
 
@@ -25,13 +26,15 @@ async def run_latest_slot(ctx: Context, stop: ShutdownRequest) -> RunResult:
     schedule = ctx.config.schedules[_SCHEDULE_ID]
     slot = slots.latest_slot(_SCHEDULE_ID, schedule, ctx.now())
     assert isinstance(slot, Slot)
-    return await runner.run_slot(ctx, sync_games.JOB, schedule, slot, source="cli", stop=stop)
+    return await runner.run_slot(
+        ctx.worker, sync_games.JOB, schedule, slot, source="cli", stop=stop
+    )
 
 
 def main() -> None:
     """See the module."""
     instant, begun = datetime.fromisoformat(sys.argv[1]), time.monotonic()
-    settings = command.load_settings(None, stream="stdout")
+    settings = process.load_settings(None, stream="stdout")
     stop = ShutdownRequest()
 
     async def inside() -> int:
@@ -41,7 +44,7 @@ def main() -> None:
         async with open_context(settings, now) as ctx:
             return (await run_latest_slot(ctx, stop)).exit_code
 
-    sys.exit(command.run_until_stopped(inside, stop))
+    sys.exit(process.run_until_stopped(inside, stop))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from chesscoach.errors import ConfigError
 from chesscoach.jobs import sync_games
 from chesscoach.sources.game import Platform
 from chesscoach.sync import archive_months
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import FakeSites
 
 ANALYSABLE_GAME = next(game for game in historical_games() if len(game.moves.split()) >= 40)
@@ -30,7 +30,7 @@ def before_now(**delta: float) -> datetime:
 async def run_sync(ctx: Context, **args: Any) -> dict[str, Any]:
     """One run by hand, which must succeed; its record."""
     ending = await runner.run_manually(
-        ctx, sync_games.JOB, sync_games.Args(**args), ShutdownRequest()
+        ctx.worker, sync_games.JOB, sync_games.Args(**args), ShutdownRequest()
     )
     assert ending.record["outcome"] == "succeeded", ending.record
     return ending.record
@@ -46,7 +46,7 @@ async def add_member(
 ) -> list[SimulatedPlayer]:
     """A user with accounts on the sites; `synced` says when the application last synced him."""
     names: dict[Platform, str | None] = dict.fromkeys(platforms, name)
-    await ctx.store.users.link(name.lower(), names)
+    await ctx.users.link(name.lower(), names)
     if synced is not None:
         db.users.update_one(
             {"user_id": name.lower()}, {"$set": {"last_game_sync": synced.isoformat()}}
@@ -208,7 +208,7 @@ async def test_a_newcomer_to_a_known_account_gets_his_own_back_fill(
     await run_sync(ctx)
     db.games.delete_one({"url": list(sites.world.finished_games("lichess", "Ann"))[1].url})
     kept = stored_urls(db, "ann")
-    await ctx.store.users.link("coach", {"lichess": "ann", "chess.com": "ANN"})
+    await ctx.users.link("coach", {"lichess": "ann", "chess.com": "ANN"})
     for site in both:
         sites.world.add_game(site, "Ann", before_now(minutes=3))
     new = expected_urls(sites, "Ann", *both)
@@ -226,7 +226,7 @@ async def test_a_user_who_adds_a_second_site_gets_a_first_sync_there(
     await run_sync(ctx)
     sites.world.add_player("chess.com", "Ann", before_now(days=30))
     sites.world.add_game("chess.com", "Ann", before_now(days=30))
-    await ctx.store.users.link("ann", {"chess.com": "Ann"})
+    await ctx.users.link("ann", {"chess.com": "Ann"})
 
     await run_sync(ctx)
 
@@ -241,7 +241,7 @@ async def test_a_changed_name_leaves_the_old_account_and_keeps_its_games(
     await run_sync(ctx)
     sites.world.add_player("lichess", "Annette", before_now(days=1))
     sites.world.add_game("lichess", "Annette", before_now(hours=2))
-    await ctx.store.users.link("ann", {"lichess": "Annette"})
+    await ctx.users.link("ann", {"lichess": "Annette"})
     sites.world.add_game("lichess", "Ann", before_now(minutes=5))
 
     await run_sync(ctx, all=True)
@@ -379,7 +379,9 @@ async def test_one_failing_account_fails_alone_and_says_for_whom(
     db.users.insert_one({"user_id": "ghost", "lichess_username": "nobody_here"})
     sites.world.add_game("lichess", "Ann", before_now(days=1))
 
-    ending = await runner.run_manually(ctx, sync_games.JOB, sync_games.Args(), ShutdownRequest())
+    ending = await runner.run_manually(
+        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
+    )
 
     assert (ending.record["outcome"], ending.exit_code) == ("partial", 1)  # 2 of 3 is below 0.9
     assert (ending.record["done"], ending.record["failed"]) == (2, 1)
@@ -396,7 +398,7 @@ async def test_an_account_that_keeps_failing_is_set_aside_and_no_longer_fails_th
     for _ in range(3):
         sites.chesscom.faults.append("internal")
         ending = await runner.run_manually(
-            ctx, sync_games.JOB, sync_games.Args(user="ann"), ShutdownRequest()
+            ctx.worker, sync_games.JOB, sync_games.Args(user="ann"), ShutdownRequest()
         )
         assert ending.record["failed"] == 1
 
@@ -416,7 +418,9 @@ async def test_a_site_that_is_down_fails_its_accounts_and_not_the_others(
         sites.world.add_game("chess.com", name, before_now(days=1))
     sites.chesscom.faults.append("403")
 
-    ending = await runner.run_manually(ctx, sync_games.JOB, sync_games.Args(), ShutdownRequest())
+    ending = await runner.run_manually(
+        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
+    )
 
     assert (ending.record["done"], ending.record["failed"]) == (4, 4)
     assert "403" in ending.record["errors"][0]["error"]
@@ -431,7 +435,7 @@ async def test_without_a_contact_chesscom_is_skipped_and_the_run_says_so(
     sources = replace(settings.config.sources, contact="")
     quiet = replace(settings, config=replace(settings.config, sources=sources))
     async with open_context(quiet) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
 
         record = await run_sync(ctx)
@@ -452,7 +456,9 @@ async def test_last_game_sync_becomes_the_older_of_the_sites_last_successes(
     assert abs(datetime.fromisoformat(told) - min(checks)) < timedelta(milliseconds=1)
     assert told.endswith("+00:00")
     sites.lichess.faults.append("403")
-    await runner.run_manually(ctx, sync_games.JOB, sync_games.Args(all=True), ShutdownRequest())
+    await runner.run_manually(
+        ctx.worker, sync_games.JOB, sync_games.Args(all=True), ShutdownRequest()
+    )
     stays = db.sync_accounts.find_one({"_id": "lichess:ann"})["checked_at"]
     now = datetime.fromisoformat(db.users.find_one({"user_id": "ann"})["last_game_sync"])
     assert abs(now - stays) < timedelta(milliseconds=1)
@@ -475,7 +481,7 @@ async def test_only_those_due_are_taken_unless_all_or_one_is_asked_for(
 
 async def test_an_unknown_user_is_a_usage_error(ctx: Context) -> None:
     ending = await runner.run_manually(
-        ctx, sync_games.JOB, sync_games.Args(user="nobody"), ShutdownRequest()
+        ctx.worker, sync_games.JOB, sync_games.Args(user="nobody"), ShutdownRequest()
     )
 
     assert ending.exit_code == 2
@@ -489,7 +495,7 @@ async def test_a_dry_run_asks_nobody_and_changes_nothing(
     db.users.insert_one({"user_id": "odd", "lichess_username": "a/b"})
     args = sync_games.Args()
 
-    ending = await runner.dry_run(ctx, sync_games.JOB, args, ShutdownRequest())
+    ending = await runner.dry_run(ctx.worker, sync_games.JOB, args, ShutdownRequest())
 
     assert ending.record["notes"] == {
         "refused_names": 1,
@@ -508,7 +514,7 @@ async def test_a_database_without_the_unique_index_is_refused(
     with pytest.raises(
         ConfigError, match=r"no unique index on \(game_id\): run `chesscoach db init`"
     ):
-        await runner.run_manually(ctx, sync_games.JOB, sync_games.Args(), ShutdownRequest())
+        await runner.run_manually(ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest())
 
 
 async def test_a_stop_in_the_middle_leaves_the_rest_for_the_next_run(
@@ -524,7 +530,7 @@ async def test_a_stop_in_the_middle_leaves_the_rest_for_the_next_run(
         if len(sites.chesscom.requests) >= 10 and not stop.requested.is_set():
             stop.request(15)
 
-    ending = await runner.run_manually(ctx, sync_games.JOB, sync_games.Args(), stop, observe)
+    ending = await runner.run_manually(ctx.worker, sync_games.JOB, sync_games.Args(), stop, observe)
 
     assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 143)
     done = ending.record["done"]
@@ -574,7 +580,7 @@ async def test_a_user_who_names_nothing_any_more_is_asked_about_no_more(
     await add_member(ctx, db, sites, "Bob", "lichess")
     await run_sync(ctx)
     if how == "unlinked":
-        await ctx.store.users.link("ann", {"lichess": None, "chess.com": None})
+        await ctx.users.link("ann", {"lichess": None, "chess.com": None})
     elif how == "null":
         gone = {"lichess_username": None, "chesscom_username": None}
         db.users.update_one({"user_id": "ann"}, {"$set": gone})
@@ -626,11 +632,11 @@ async def test_a_newcomer_whom_the_application_synced_is_not_forgotten_on_a_know
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     """The account was made for another user, who left before it was ever checked."""
-    await ctx.store.users.link("ann", {"lichess": "Zed"})
+    await ctx.users.link("ann", {"lichess": "Zed"})
     await runner.run_manually(
-        ctx, sync_games.JOB, sync_games.Args(), ShutdownRequest()
+        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
     )  # no such player yet
-    await ctx.store.users.link("ann", {"lichess": None})
+    await ctx.users.link("ann", {"lichess": None})
     await add_member(ctx, db, sites, "Zed", "lichess", synced=before_now(hours=6))
     await run_sync(ctx)
     sites.world.add_game("lichess", "Zed", before_now(minutes=1))
@@ -661,10 +667,10 @@ async def test_a_stop_does_not_wait_for_a_lane_that_another_has(
     other = await contexts()
     stop = ShutdownRequest()
     loop = asyncio.get_running_loop()
-    async with other.lichess.client.lane.hold({}), other.store.leases.keeping():
+    async with other.lichess.client.lane.acquire({}), other.leases.renewing():
         loop.call_later(0.3, stop.request, 15)
         begun = loop.time()
-        ending = await runner.run_manually(ctx, sync_games.JOB, sync_games.Args(), stop)
+        ending = await runner.run_manually(ctx.worker, sync_games.JOB, sync_games.Args(), stop)
 
     assert ending.record["outcome"] == "cancelled"
     assert loop.time() - begun < 1.5
@@ -679,7 +685,9 @@ async def test_a_stream_that_is_cut_before_any_game_leaves_the_account_to_the_ne
         sites.world.add_game("lichess", "Ann", before_now(minutes=200 - number), famous=SHORT_GAME)
     sites.lichess.faults.extend([None, "reset", "reset"])  # aiohttp asks a second time by itself
 
-    ending = await runner.run_manually(ctx, sync_games.JOB, sync_games.Args(), ShutdownRequest())
+    ending = await runner.run_manually(
+        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
+    )
 
     assert (ending.record["done"], ending.record["failed"]) == (0, 1)
     await run_sync(ctx)

@@ -14,9 +14,9 @@ from chesscoach.demo.fake_site import Handler, SiteFault
 from chesscoach.demo.world import SourceName
 from chesscoach.jobs import sync_games
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import result as record
 from chesscoach.worker.runner import runner
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.sync_scenario import (
     ANALYSABLE_GAME,
     EXPORT,
@@ -318,7 +318,7 @@ async def test_case_21_a_second_run_is_refused_while_the_first_is_at_work_and_as
 
     async with open_context(long_lease_settings, sync.clock) as other:
         refused = await runner.run_manually(
-            other, sync_games.JOB, sync_games.Args(), ShutdownRequest()
+            other.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
         )
 
     assert refused.exit_code == record.EXIT_HELD == 75
@@ -343,7 +343,12 @@ async def test_case_21_two_daemons_at_one_slot_work_it_once(
         endings = await asyncio.gather(
             *(
                 runner.run_slot(
-                    ctx, sync_games.JOB, schedule, slot, source="daemon", stop=ShutdownRequest()
+                    ctx.worker,
+                    sync_games.JOB,
+                    schedule,
+                    slot,
+                    source="daemon",
+                    stop=ShutdownRequest(),
                 )
                 for ctx in (sync.ctx, other)
             )

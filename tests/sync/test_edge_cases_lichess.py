@@ -16,8 +16,9 @@ from chesscoach.demo.world import SimulatedGame
 from chesscoach.jobs import sync_games
 from chesscoach.sync.lichess_fetcher import LichessFetcher
 from chesscoach.sync.linking import link_accounts
-from chesscoach.worker.job import Run, ShutdownRequest
+from chesscoach.worker.job import Run
 from chesscoach.worker.runner import runner
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.sync_scenario import EXPORT, GAMES_BY_ID, NO_MOVES, SHORT_GAME, SyncScenario
 
 CORRESPONDENCE = {"speed": "correspondence"}
@@ -144,9 +145,9 @@ async def test_case_01_no_step_of_a_first_sync_follows_games_for_nobody(sync: Sy
     sync.add_game("lichess", "Ann", sync.before_now(days=1))
     sync.add_game("lichess", "Ann", None, started_at=sync.before_now(days=180), **CORRESPONDENCE)
     run = Run("t", slot=None, manual=True, dry_run=False, stop=ShutdownRequest())
-    await link_accounts(sync.ctx, run, None, sync.clock.now)
-    (account,) = await sync.ctx.store.accounts.find_for_users(["lichess:ann"], [])
-    fetcher = LichessFetcher(sync.ctx, run)
+    await link_accounts(sync.ctx.sync, run, None, sync.clock.now)
+    (account,) = await sync.ctx.sync.accounts.find_for_users(["lichess:ann"], [])
+    fetcher = LichessFetcher(sync.ctx.sync, run)
 
     async with sync.ctx.lichess.client.lane.acquire({}):
         await fetcher.prepare([account])
@@ -471,7 +472,7 @@ async def test_case_11_a_run_that_is_broken_off_leaves_no_stream_open(
     sync.sites.lichess.faults.extend([None, stall])
     stop = ShutdownRequest()
     running = asyncio.create_task(
-        runner.run_manually(sync.ctx, sync_games.JOB, sync_games.Args(), stop)
+        runner.run_manually(sync.ctx.worker, sync_games.JOB, sync_games.Args(), stop)
     )
     await reached.wait()
     stop.request(15)

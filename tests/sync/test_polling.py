@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from chesscoach.sources.lichess_status import LichessStatus
 from chesscoach.sync import polling
-from chesscoach.sync.account import Account, LichessStatus, SealedMonth
+from chesscoach.sync.account import Account, SealedMonth
 from tests.conftest import NOON
 
 

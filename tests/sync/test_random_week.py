@@ -20,7 +20,7 @@ from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.demo.fake_site import FakeSite, SiteFault
 from chesscoach.demo.world import SourceName
-from chesscoach.worker.job import ShutdownRequest
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites, scaled_rounds
 from tests.support import processes
 from tests.support.random_season import Season
@@ -235,7 +235,7 @@ async def test_a_week_of_faults_and_kills_loses_nothing_and_harms_nobody(
         for number in range(PLAYERS):
             club.add_player(BEGIN, synced=number % 2 == 0, twin=number % 10 == 0)
         async with open_process_context(settings, clock, **HARSH_SETTINGS) as ctx:
-            await ctx.store.prepare()
+            await ctx.indexes.create()
             joined = await run_week(club, ChaosWorker(chance, ctx, sites, environment, db), clock)
         in_time = db.games.count_documents({})
         clock.now = BEGIN + CYCLES * CYCLE_INTERVAL

@@ -12,9 +12,9 @@ from chesscoach.context import Context, open_context, utc_now
 from chesscoach.demo.fake_site import FakeSite, RecordedRequest, SiteFault
 from chesscoach.demo.world import SourceName
 from chesscoach.jobs import sync_games
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
 from chesscoach.worker.runner.result import RunResult
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites
 from tests.support import processes
 from tests.support.time_travel import advance_time
@@ -70,7 +70,7 @@ async def open_process_context(
 async def run_once(ctx: Context, **args: Any) -> RunResult:
     """One run by hand, however it ends."""
     return await runner.run_manually(
-        ctx, sync_games.JOB, sync_games.Args(**args), ShutdownRequest()
+        ctx.worker, sync_games.JOB, sync_games.Args(**args), ShutdownRequest()
     )
 
 
@@ -345,7 +345,7 @@ async def test_a_site_that_knows_no_such_player_has_answered(
 ) -> None:
     """So what it does not answer for is that account's own trouble, and no outage."""
     await add_member(ctx, db, sites, "Ann", "chess.com")
-    await ctx.store.users.link("zed", {"chess.com": "zed"})
+    await ctx.users.link("zed", {"chess.com": "zed"})
     sites.chesscom.ailing["/ann"] = "500"
 
     record = (await run_once(ctx)).record

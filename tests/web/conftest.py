@@ -19,8 +19,8 @@ from chesscoach.context import Context, open_context
 from chesscoach.metrics import Metrics
 from chesscoach.mongo.embedded import EmbeddedServer
 from chesscoach.web.listeners import open_web
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.ticker import Ticker
+from chesscoach.worker.shutdown import ShutdownRequest
 
 BOTH_LISTENERS = WebSettings(admin="127.0.0.1:0", public="127.0.0.1:0")
 
@@ -147,7 +147,7 @@ def own_settings(own_mongod: OwnMongod, environment: dict[str, str]) -> Settings
 async def open_context_on(settings: Settings, mongod: OwnMongod) -> AsyncIterator[Context]:
     """A context on it; it goes on before the context is closed, which would wait for it."""
     async with open_context(settings) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         try:
             yield ctx
         finally:

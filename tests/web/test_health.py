@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.ticker import STALLED_AFTER_S
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.web.conftest import ManualClock, OpenWeb, OwnMongod, make_ticker, open_context_on
 
 
@@ -111,7 +111,7 @@ async def test_a_mongodb_that_hangs_makes_us_unready_and_never_unhealthy(
         ask = await open_web_server(ctx)
         assert (await ask("/readyz")).status == 200
         own_mongod.send(signal.SIGSTOP)
-        stuck = [asyncio.ensure_future(ctx.store.users.exists("ann")) for _ in range(40)]
+        stuck = [asyncio.ensure_future(ctx.users.exists("ann")) for _ in range(40)]
         await asyncio.sleep(1.1)  # what was known is no longer taken for granted
 
         ready = await ask("/readyz")

@@ -13,9 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.emails.store.outbox_values import STATES
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Every, Schedule, Slot
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.schedules import StoredSchedule
 from tests.conftest import NOON, Clock, FakeSites
 from tests.support.processes import run
@@ -81,7 +82,7 @@ async def test_a_slot_worked_here_is_counted_here_and_recorded_for_all(
     ctx = await contexts(clock)
     ctx = replace(ctx, config=replace(ctx.config, schedules={"sync_games": SIX_HOURLY}))
     ask, other = await open_web_server(ctx), await open_web_server(await contexts(clock))
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx, ShutdownRequest(), JOBS) as scheduler:
         clock.move(hours=12, seconds=5)
         await scheduler.tick()
         for task in list(scheduler.running.values()):
@@ -180,9 +181,9 @@ async def test_the_oldest_run_that_lives_is_the_one_at_work(
     ctx: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
     """Two live, an older one is dead: its lease has run out."""
-    await ctx.store.leases.ensure_many(["sync_games", "sync_games#1", "sync_games#2"])
+    await ctx.leases.ensure_many(["sync_games", "sync_games#1", "sync_games#2"])
     for number, key in enumerate(["sync_games", "sync_games#1", "sync_games#2"]):
-        lease = await ctx.store.leases.acquire(key, {})
+        lease = await ctx.leases.acquire(key, {})
         assert lease is not None
         db.job_runs.insert_one(
             {
@@ -215,7 +216,7 @@ async def test_the_period_of_a_job_is_that_of_its_busiest_active_schedule(
         stored = StoredSchedule(
             id=name, schedule=schedule, origin="user", revision=1, effective_since=NOON
         )
-        await ctx.store.schedules.add(stored)
+        await ctx.worker.schedules.add(stored)
 
     ask = await open_web_server(ctx)
     await add("once", at=NOON)
@@ -318,7 +319,7 @@ async def test_a_run_whose_process_died_is_counted_by_who_finds_it(
     )
     clock = Clock(NOON + timedelta(minutes=10))
     own = replace(ctx, now=clock, config=replace(ctx.config, schedules={"sync_games": SIX_HOURLY}))
-    async with Scheduler(own, ShutdownRequest()) as scheduler:
+    async with Scheduler(own.worker, ShutdownRequest(), JOBS) as scheduler:
         for task in list(scheduler.running.values()):
             await task
 

@@ -74,8 +74,8 @@ def outbox() -> RecordingOutbox:
 @pytest.fixture
 async def webhook(ctx: Context, outbox: RecordingOutbox) -> AsyncIterator[WebhookClient]:
     """The public listener with an events key, at noon."""
-    signatures, store = EventSignatures(KEY.public, Clock(NOON)), ctx.store
-    events = SendGridWebhook(signatures, store.suppressions, outbox, ctx.metrics, Clock(NOON))
+    signatures = EventSignatures(KEY.public, Clock(NOON))
+    events = SendGridWebhook(signatures, ctx.emails.suppressions, outbox, ctx.metrics, Clock(NOON))
     routes = events.routes()
     async with (
         start_listener("public", ANY_PORT, routes, ctx.metrics) as url,
@@ -207,7 +207,7 @@ async def test_the_same_batch_again_or_in_another_order_does_nothing_more(
     ]
     assert await webhook.post_events(*reversed(events), events[0]) == 204
     was = (list(db.email_events.find()), dict(outbox.accepted), 1)
-    await ctx.store.suppressions.remove("bob@example.org")
+    await ctx.emails.suppressions.remove("bob@example.org")
 
     for order in (events, events[::-1], events[1:3]):
         assert await webhook.post_events(*order, at=NOON - timedelta(hours=1)) == 204
@@ -384,7 +384,12 @@ def _statuses(ctx: Context) -> set[str]:
 async def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(ctx: Context) -> None:
     signatures = EventSignatures(KEY.public, Clock(NOON))
     events = SendGridWebhook(
-        signatures, ctx.store.suppressions, RecordingOutbox(), ctx.metrics, Clock(NOON), body_s=0.05
+        signatures,
+        ctx.emails.suppressions,
+        RecordingOutbox(),
+        ctx.metrics,
+        Clock(NOON),
+        body_s=0.05,
     )
     async with start_listener("public", ANY_PORT, events.routes(), ctx.metrics) as url:
         host, port = url.removeprefix("http://").split(":")

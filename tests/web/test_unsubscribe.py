@@ -104,7 +104,7 @@ async def test_it_works_on_every_form_of_the_setting_and_on_nobody_else(
 
     assert (await http_client(link_path("bob"), "public", method="POST")).status == 200
 
-    assert await ctx.store.subscriptions.subscribed(["bob"], "weekly_summary") == set()
+    assert await ctx.emails.subscriptions.subscribed(["bob"], "weekly_summary") == set()
     assert (stored_setting(db, "cem"), stored_setting(db)) == (before, SUBSCRIBED)
     if before is not False:
         others = (

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
-from chesscoach.context import Context
+from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import delivery_time, week_zone
 from chesscoach.emails.sending.composition import KIND, DueEmail
 from chesscoach.emails.store.recipients import PAGE_SIZE, TimezoneFilter
@@ -29,14 +29,14 @@ class Audience:
     """
 
     def __init__(
-        self, ctx: Context, run: Run, zone: ZoneInfo, week: Week | None, user_id: str | None
+        self, ctx: EmailContext, run: Run, zone: ZoneInfo, week: Week | None, user_id: str | None
     ) -> None:
         self._ctx = ctx
         self._run = run
         self._zone = zone
         self._week = week
         self._user_id = user_id
-        self._emails = ctx.config.emails
+        self._emails = ctx.settings
         self._at = delivery_time.local_time(self._emails.deliver_at)
         self._now: datetime = run.slot.at if run.slot is not None else ctx.now()
 
@@ -45,7 +45,7 @@ class Audience:
         due = await self._zones()
         if due is not None and not (due.wanted or due.rest):
             return
-        async for page in self._ctx.store.recipients.subscribers(
+        async for page in self._ctx.recipients.subscribers(
             KIND, self._user_id, due, self._run.shard
         ):
             if self._run.stopping:
@@ -62,15 +62,15 @@ class Audience:
         """Pages of those whom the outbox still owes a mail of the last closed week."""
         for week in self._weeks():
             after = ""
-            while rows := await self._ctx.store.outbox.find_open(week, after, PAGE_SIZE):
+            while rows := await self._ctx.outbox.find_open(week, after, PAGE_SIZE):
                 after = max(rows)
                 mine = [row for row in rows.values() if self._run.shard.contains(row.user_id)]
                 kept = [row for row in mine if not self._is_stale(row.created_at)]
                 ids = [row.user_id for row in kept]
-                found = await self._ctx.store.recipients.find_subscribed(KIND, ids)
+                found = await self._ctx.recipients.find_subscribed(KIND, ids)
                 gone = {row.id: "unsubscribed" for row in kept if row.user_id not in found}
                 if not self._run.dry_run:
-                    await self._ctx.store.outbox.skip(gone, self._ctx.now())
+                    await self._ctx.outbox.skip(gone, self._ctx.now())
                 yield [
                     msgspec.structs.replace(self._due(found[row.user_id]), week=week)
                     for row in kept

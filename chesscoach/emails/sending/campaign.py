@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chesscoach import log
-from chesscoach.context import Context, utc_now
+from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import week_zone
 from chesscoach.emails.sending.audience import Audience, parse_week_option
 from chesscoach.emails.sending.composition import KIND, ComposerDependencies, EmailComposer
@@ -27,7 +27,7 @@ PLACEHOLDER_URL = "http://localhost:8081"
 
 
 async def send_weekly(
-    ctx: Context,
+    ctx: EmailContext,
     run: Run,
     *,
     user_id: str | None = None,
@@ -35,8 +35,8 @@ async def send_weekly(
     owed: bool = False,
 ) -> None:
     """Sends what is owed for a week."""
-    week = parse_week_option(week_name, ctx.now(), ctx.config.cleanup.keep_outbox_days)
-    if user_id is not None and await ctx.store.recipients.find(user_id) is None:
+    week = parse_week_option(week_name, ctx.now(), ctx.keep_outbox_days)
+    if user_id is not None and await ctx.recipients.find(user_id) is None:
         msg = f"--user: there is no user with the user_id {user_id!r}"
         raise ConfigError(msg)
     if user_id is not None and owed:
@@ -66,39 +66,41 @@ async def send_weekly(
 # in a thread, since they are read from the disk.
 
 
-def load_renderer(ctx: Context) -> "Renderer":
+def load_renderer(ctx: EmailContext) -> "Renderer":
     """Reads all that mails are made with; blocks."""
     from chesscoach.emails.rendering import Renderer
 
-    return Renderer(ctx.config.emails)
+    return Renderer(ctx.settings)
 
 
-def _sendgrid(ctx: Context, key: str, sender: str) -> Transport:
+def _sendgrid(ctx: EmailContext, key: str, sender: str) -> Transport:
     from chesscoach.emails.transports.sendgrid import SendGridTransport
 
-    emails, lease_s = ctx.config.emails, ctx.config.runner.lease_s
+    emails, lease_s = ctx.settings, ctx.lease_s
     # When to try again is said by the provider's clock: by the wall's, whatever the context's is.
-    return SendGridTransport(emails.sendgrid, key, sender, emails.sender_name, lease_s, utc_now)
+    return SendGridTransport(
+        emails.sendgrid, key, sender, emails.sender_name, lease_s, ctx.wall_clock
+    )
 
 
-def _links(ctx: Context) -> UnsubscribeLinks:
-    emails = ctx.config.emails
+def _links(ctx: EmailContext) -> UnsubscribeLinks:
+    emails = ctx.settings
     keys = emails.signing_keys or (secrets.token_urlsafe(),)  # nobody is sent anything without one
     return UnsubscribeLinks(emails.public_url or PLACEHOLDER_URL, keys, emails.links_days, ctx.now)
 
 
 @asynccontextmanager
-async def _transport(ctx: Context) -> AsyncIterator[Transport]:
+async def _transport(ctx: EmailContext) -> AsyncIterator[Transport]:
     """SendGrid where there is a key, else the folder.
 
     Raises:
         ConfigError: there is a key, but not all that goes with it.
     """
-    emails, process = ctx.config.emails, ctx.process
+    emails, process = ctx.settings, ctx.process
     if process.sendgrid_key is None:
         sender = process.sender_email or "chesscoach@localhost"
         folder = Path(emails.outbox_dir)
-        async with FolderTransport(folder, sender, emails.sender_name, utc_now) as by_folder:
+        async with FolderTransport(folder, sender, emails.sender_name, ctx.wall_clock) as by_folder:
             yield by_folder
         return
     if missing := emails.missing_for_sendgrid(process.sender_email):

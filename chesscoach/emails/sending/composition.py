@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach import log
-from chesscoach.context import Context
+from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import delivery_time
 from chesscoach.emails.sending.sender import OutgoingEmail
 from chesscoach.emails.store import outbox_values
@@ -68,11 +68,11 @@ class ComposerDependencies(Struct, frozen=True, kw_only=True):
 class EmailComposer:
     """One run's way through those who are owed a mail."""
 
-    def __init__(self, ctx: Context, run: Run, desk: ComposerDependencies | None) -> None:
+    def __init__(self, ctx: EmailContext, run: Run, desk: ComposerDependencies | None) -> None:
         self._ctx = ctx
         self._run = run
         self._dependencies = desk
-        self._emails = ctx.config.emails
+        self._emails = ctx.settings
 
     async def batches(
         self, pages: AsyncIterator[Sequence[DueEmail]]
@@ -91,14 +91,14 @@ class EmailComposer:
     async def _outbox_entries(self, by_id: Mapping[str, DueEmail]) -> dict[str, OutboxEntry]:
         """The rows of a page; those that there are not yet are made, unless it is a rehearsal."""
         now = self._ctx.now()
-        rows = await self._ctx.store.outbox.find_many(by_id)
+        rows = await self._ctx.outbox.find_many(by_id)
         new = [
             NewEmail(kind=KIND, user_id=due.recipient.user_id, week=due.week)
             for key, due in by_id.items()
             if key not in rows
         ]
         if not self._run.dry_run:
-            await self._ctx.store.outbox.enqueue(new, now)
+            await self._ctx.outbox.enqueue(new, now)
         rows |= {owed.id: outbox_values.new_value(owed, now) for owed in new}
         settled = await self._mark_orphaned(list(rows.values()), now)
         return rows | settled
@@ -116,7 +116,7 @@ class EmailComposer:
         if not left or self._run.dry_run:
             return {}
         reason = "the process that was sending it died"
-        await self._ctx.store.outbox.mark_unknown(left, "unknown", reason)
+        await self._ctx.outbox.mark_unknown(left, "unknown", reason)
         log.get_logger().warning("mails_orphaned", count=len(left), first=left[0].id)
         return {
             row.id: msgspec.structs.replace(row, state="unknown", resends=max(row.resends - 1, 0))
@@ -175,7 +175,7 @@ class EmailComposer:
                 self._run.counts.note("would_send")
                 continue
             message = (
-                await self._ctx.store.outbox.frozen_message(row.id)
+                await self._ctx.outbox.frozen_message(row.id)
                 if told is None
                 else self._message(self._dependencies, due, told)
             )
@@ -190,7 +190,7 @@ class EmailComposer:
         told = {}
         for (week, _), group in together.items():
             ids = [each.recipient.user_id for each in group]
-            found = await self._ctx.store.player_weeks.read(ids, week, group[0].zone)
+            found = await self._ctx.player_weeks.read(ids, week, group[0].zone)
             for each in group:
                 told[each.outbox_id] = summary.summarise(found[each.recipient.user_id])
         return told
@@ -215,7 +215,7 @@ class EmailComposer:
 
     async def _skip(self, reasons: Mapping[str, str]) -> None:
         if not self._run.dry_run:
-            await self._ctx.store.outbox.skip(reasons, self._ctx.now())
+            await self._ctx.outbox.skip(reasons, self._ctx.now())
         for reason in reasons.values():
             self._run.counts.skipped += 1
             self._run.counts.note(f"skipped_{reason}")

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach import log
-from chesscoach.context import Context
+from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending.batching import Batcher
 from chesscoach.emails.store.outbox_values import AttemptResult, EmailClaim, OutboxEntry, State
 from chesscoach.emails.store.suppressions import normalize_address
@@ -59,7 +59,7 @@ class OutgoingEmail(Struct, frozen=True, kw_only=True):
 class EmailSender:
     """Sends what it is given; `trouble` is why it has given up."""
 
-    def __init__(self, ctx: Context, run: Run, kind: EmailKind, transport: Transport) -> None:
+    def __init__(self, ctx: EmailContext, run: Run, kind: EmailKind, transport: Transport) -> None:
         self._ctx = ctx
         self._run = run
         self._kind: EmailKind = kind
@@ -146,7 +146,7 @@ class EmailSender:
             wait_s = delivery.wait_s if delivery.verdict == "throttled" else 0.5 * 2**number
             self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + wait_s)
             log.get_logger().warning("mail_waits", reason=delivery.reason, wait_s=round(wait_s, 1))
-            rows = await self._ctx.store.outbox.find_many([letter.entry.id])
+            rows = await self._ctx.outbox.find_many([letter.entry.id])
             if letter.entry.id not in rows:
                 return
             letter = msgspec.structs.replace(letter, entry=rows[letter.entry.id])
@@ -193,7 +193,7 @@ class EmailSender:
     async def _claim_and_send(self, letter: OutgoingEmail) -> tuple[EmailClaim, SendResult | None]:
         """Claims a mail and hands it over, if it is ours."""
         loop, now = asyncio.get_running_loop(), self._ctx.now()
-        lease_s = self._ctx.store.leases.ttl_s
+        lease_s = self._ctx.lease_s
         claim = EmailClaim(
             entry=letter.entry,
             token=uuid4().hex,
@@ -264,9 +264,9 @@ class EmailSender:
 
     async def _claim_all(self, claims: Sequence[EmailClaim]) -> Sequence[bool]:
         """Claims what may still be sent; the rest is skipped, for whom it is for says so now."""
-        store, kind = self._ctx.store, self._kind
-        wanted = await store.subscriptions.subscribed([each.entry.user_id for each in claims], kind)
-        suppressed = await store.suppressions.find_suppressed([each.message.to for each in claims])
+        ctx, kind = self._ctx, self._kind
+        wanted = await ctx.subscriptions.subscribed([each.entry.user_id for each in claims], kind)
+        suppressed = await ctx.suppressions.find_suppressed([each.message.to for each in claims])
         unwanted = {}
         for each in claims:
             if each.entry.user_id not in wanted:
@@ -274,14 +274,14 @@ class EmailSender:
             elif normalize_address(each.message.to) in suppressed:
                 unwanted[each.entry.id] = "suppressed"
         if unwanted:
-            await store.outbox.skip(unwanted, self._ctx.now())
+            await ctx.outbox.skip(unwanted, ctx.now())
             for reason in unwanted.values():
                 self._run.counts.skipped += 1
                 self._run.counts.note(f"skipped_{reason}")
         wished = [each for each in claims if each.entry.id not in unwanted]
-        ours = await store.outbox.claim(wished) if wished else set()
+        ours = await ctx.outbox.claim(wished) if wished else set()
         return [each.entry.id in ours for each in claims]
 
     async def _record_all(self, results: Sequence[AttemptResult]) -> Sequence[None]:
-        await self._ctx.store.outbox.record(results)
+        await self._ctx.outbox.record(results)
         return [None] * len(results)

@@ -3,7 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from chesscoach.config import EmailSettings
-from chesscoach.context import Context
+from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import delivery_time
 from chesscoach.emails.weekly.values import Recipient
 
@@ -11,14 +11,14 @@ SCHEDULE_ID = "weekly_emails"
 """The mail's own schedule."""
 
 
-async def schedule_zone(ctx: Context, schedule: str = SCHEDULE_ID) -> ZoneInfo:
+async def schedule_zone(ctx: EmailContext, schedule: str = SCHEDULE_ID) -> ZoneInfo:
     """The zone of a schedule; of the mail's own where that is none of its."""
     for key in (schedule, SCHEDULE_ID):
-        stored = await ctx.store.schedules.get(key)
-        found = stored.schedule if stored is not None else ctx.config.schedules.get(key)
+        stored = await ctx.schedules.get(key)
+        found = stored.schedule if stored is not None else ctx.configured_schedules.get(key)
         if found is not None and not found.args.get("owed"):
             return ZoneInfo(found.timezone)
-    return ZoneInfo(ctx.config.emails.timezone)
+    return ZoneInfo(ctx.settings.timezone)
 
 
 def week_zone(recipient: Recipient, emails: EmailSettings, shared_zone: ZoneInfo) -> ZoneInfo:

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from chesscoach.context import Context
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.store.lease import Lease, LeaseStatus
 from chesscoach.worker.store.run_documents import NewRun, RunRecord
+from chesscoach.worker.worker import Worker
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -58,9 +58,9 @@ def owner_info() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid()}
 
 
-def lease_key(ctx: Context, job: Job, schedule: Schedule | None) -> str:
+def lease_key(worker: Worker, job: Job, schedule: Schedule | None) -> str:
     """The lease of a run: the schedule's lock; by hand that of the schedule named like the job."""
-    schedule = schedule or ctx.config.schedules.get(job.name)
+    schedule = schedule or worker.config.schedules.get(job.name)
     return (schedule.lock if schedule else None) or job.name
 
 
@@ -94,7 +94,7 @@ def lease_held_message(job: Job, holding: LeaseStatus | None) -> str:
 
 
 def new_run(
-    ctx: Context,
+    worker: Worker,
     job: Job,
     slot: Slot | None,
     run_id: str,
@@ -110,7 +110,7 @@ def new_run(
         claim=uuid4().hex,
         owner=owner_info(),
         lease=key,
-        started_at=ctx.now(),
+        started_at=worker.now(),
         slot=slot,
         parts=shard.of if shard else 1,
         part=shard.index if shard else None,

@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.config import JobLimits
-from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
 from chesscoach.schedules.outcome import Counts, Outcome
-from chesscoach.worker.job import Job, Run, ShutdownRequest, guard_exit
+from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import result, shards
 from chesscoach.worker.runner.attempts import Attempt
+from chesscoach.worker.shutdown import ShutdownRequest, guard_exit
+from chesscoach.worker.worker import Worker
 
 _CANCEL_TIMEOUT_S = 10.0
 """So long after its cancellation a job may still tidy up; then it is left behind."""
@@ -33,18 +34,18 @@ class Execution:
 
     def __init__(
         self,
-        ctx: Context,
+        worker: Worker,
         job: Job,
         attempt: Attempt,
         stop: ShutdownRequest,
         observe: ProgressCallback | None = None,
     ) -> None:
-        self._ctx = ctx
+        self._worker = worker
         self._job = job
         self._attempt = attempt
         self._stop = stop
         self._on_progress = observe
-        self._limits: JobLimits = getattr(ctx.config.jobs, job.name, JobLimits())
+        self._limits: JobLimits = getattr(worker.config.jobs, job.name, JobLimits())
         new = attempt.run
         self._run = Run(
             new.id,
@@ -64,8 +65,8 @@ class Execution:
         with structlog.contextvars.bound_contextvars(**bound):
             log.get_logger().info("job_started", source=new.source, lease=new.lease)
             if new.slot is not None and self._attempt.number == 1:
-                late = self._ctx.now() - new.slot.at
-                self._ctx.metrics.slot_lateness.labels(new.job).observe(late.total_seconds())
+                late = self._worker.now() - new.slot.at
+                self._worker.metrics.slot_lateness.labels(new.job).observe(late.total_seconds())
             outcome, code = await self._supervise(args)
             if code is None:
                 code = result.exit_code(outcome, counts, self._limits, self._stop)
@@ -73,18 +74,18 @@ class Execution:
             if not await self._finish(outcome, code, duration_s):
                 outcome, code = "abandoned", result.EXIT_FAILED
             await self._release()
-            now = self._ctx.now()
+            now = self._worker.now()
             told = result.run_record(self._attempt, outcome, code, counts, now, duration_s)
             result.log_result(told, counts, self._limits)
-        self._ctx.metrics.job_runs.labels(new.job, outcome).inc()
-        self._ctx.metrics.job_duration.labels(new.job).observe(duration_s)
+        self._worker.metrics.job_runs.labels(new.job, outcome).inc()
+        self._worker.metrics.job_duration.labels(new.job).observe(duration_s)
         return result.RunResult(exit_code=code, record=told)
 
     async def _supervise(self, args: Struct) -> tuple[Outcome, int | None]:
         """Lets the job work; returns the outcome, and an exit code where that does not tell it."""
         work = asyncio.create_task(self._under_lease(args), name=self._run.id)
         try:
-            async with self._ctx.store.leases.renewing():
+            async with self._worker.leases.renewing():
                 cut = await self._wait(work)
         finally:
             work.cancel()
@@ -95,7 +96,7 @@ class Execution:
 
     async def _under_lease(self, args: Struct) -> None:
         async with self._attempt.scope():
-            await guard_exit(self._job.run(self._ctx, self._run, args))
+            await guard_exit(self._job.run(self._worker.app, self._run, args))
 
     async def _wait(self, work: asyncio.Task[None]) -> Outcome | None:
         """Waits for the work and reports how far it is; cancels it when its time is over.
@@ -104,13 +105,13 @@ class Execution:
         """
         loop = asyncio.get_running_loop()
         deadline, cut, stopping = loop.time() + self._limits.timeout_s, None, False
-        report_s = self._ctx.store.leases.ttl_s / 3
+        report_s = self._worker.leases.ttl_s / 3
         report_at = loop.time() + report_s
         while not work.done():
             now = loop.time()
             if self._stop.requested.is_set() and not stopping:
-                stopping, deadline = True, min(deadline, now + self._ctx.config.runner.grace_s)
-                log.get_logger().info("job_stopping", grace_s=self._ctx.config.runner.grace_s)
+                stopping, deadline = True, min(deadline, now + self._worker.config.runner.grace_s)
+                log.get_logger().info("job_stopping", grace_s=self._worker.config.runner.grace_s)
             if cut is None and (now >= deadline or self._stop.urgent.is_set()):
                 cut, deadline = self._cancel_reason(stopping), now + _CANCEL_TIMEOUT_S
                 work.cancel()
@@ -170,7 +171,7 @@ class Execution:
     async def _report(self) -> None:
         new, fence = self._attempt.run, self._attempt.fence
         try:
-            await self._ctx.store.runs.report(new.id, new.claim, self._run.counts, fence)
+            await self._worker.runs.report(new.id, new.claim, self._run.counts, fence)
         except ChesscoachError as error:
             log.get_logger().warning("progress_not_written", error=str(error))
 
@@ -179,12 +180,12 @@ class Execution:
         new = self._attempt.run
         for last in (False, True):
             try:
-                return await self._ctx.store.runs.finish(
+                return await self._worker.runs.finish(
                     new.id,
                     new.claim,
                     outcome=outcome,
                     counts=self._run.counts,
-                    finished_at=self._ctx.now(),
+                    finished_at=self._worker.now(),
                     duration_s=duration_s,
                     exit_code=code,
                 )
@@ -196,8 +197,8 @@ class Execution:
         """A lease that cannot be given back runs out by itself, a slot's end is made up for."""
         new, group = self._attempt.run, self._attempt.group
         if group is not None:
-            self._ctx.store.leases.leave_group(group)
+            self._worker.leases.leave_group(group)
         with suppress(ChesscoachError):
-            await self._ctx.store.leases.release(self._attempt.lease)
+            await self._worker.leases.release(self._attempt.lease)
             if group is not None and new.slot is not None:
-                await shards.close_slot(self._ctx, new.slot, new.parts)
+                await shards.close_slot(self._worker, new.slot, new.parts)

@@ -8,25 +8,25 @@ from collections.abc import Sequence
 from typing import Literal
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.worker.store.lease import LeaseStatus
 from chesscoach.worker.store.run_documents import RunRecord
+from chesscoach.worker.worker import Worker
 
 
 async def watch_lease(
-    ctx: Context, key: str
+    worker: Worker, key: str
 ) -> tuple[LeaseStatus | None, Literal["free", "renewed", "released", "expired"]]:
     """Watches a lease that another has until it is known whether he lives."""
-    first = await ctx.store.leases.status(key)
+    first = await worker.leases.status(key)
     if first is None:  # somebody has deleted the row that we made
-        await ctx.store.leases.ensure(key)
+        await worker.leases.ensure(key)
     if first is None or first.owner is None:
         return first, "free"
     log.get_logger().info("lease_watched", lease=key, holder=first.holder)
     seen = first
     while seen.alive:
-        await asyncio.sleep(_poll_interval_s(ctx))
-        now = await ctx.store.leases.status(key)
+        await asyncio.sleep(_poll_interval_s(worker))
+        now = await worker.leases.status(key)
         if now is None or now.owner != first.owner:
             return first, "released"
         if now.expires_at > seen.expires_at:
@@ -35,7 +35,7 @@ async def watch_lease(
     return first, "expired"
 
 
-async def watch_run(ctx: Context, record: RunRecord) -> Literal["alive", "dead", "moved"]:
+async def watch_run(worker: Worker, record: RunRecord) -> Literal["alive", "dead", "moved"]:
     """Watches a run that is recorded as running until it is known whether its owner lives.
 
     An attempt takes its lease right after its claim. One that has no lease twice the life of a
@@ -43,24 +43,24 @@ async def watch_run(ctx: Context, record: RunRecord) -> Literal["alive", "dead",
     """
     expires = None
     while True:
-        now = await ctx.store.runs.find(record.id)
+        now = await worker.runs.find(record.id)
         if now is None or now.claim != record.claim or now.outcome != "running":
             return "moved"
-        holding = await ctx.store.leases.status(record.lease)
+        holding = await worker.leases.status(record.lease)
         if holding is not None and holding.owner == record.claim:
             if not holding.alive:
                 return "dead"
             if expires is not None and holding.expires_at > expires:
                 return "alive"
             expires = holding.expires_at
-        elif now.age_s > 2 * ctx.store.leases.ttl_s:
+        elif now.age_s > 2 * worker.leases.ttl_s:
             return "dead"
-        await asyncio.sleep(_poll_interval_s(ctx))
+        await asyncio.sleep(_poll_interval_s(worker))
 
 
-async def first_living_holder(ctx: Context, keys: Sequence[str]) -> LeaseStatus | None:
+async def first_living_holder(worker: Worker, keys: Sequence[str]) -> LeaseStatus | None:
     """Who has the first of some leases if all holders live; None as soon as one may be had."""
-    watching = [asyncio.create_task(watch_lease(ctx, key), name=f"watch {key}") for key in keys]
+    watching = [asyncio.create_task(watch_lease(worker, key), name=f"watch {key}") for key in keys]
     try:
         for next_ in asyncio.as_completed(watching):
             _, verdict = await next_
@@ -73,5 +73,5 @@ async def first_living_holder(ctx: Context, keys: Sequence[str]) -> LeaseStatus 
         await asyncio.gather(*watching, return_exceptions=True)
 
 
-def _poll_interval_s(ctx: Context) -> float:
-    return min(ctx.store.leases.ttl_s / 10, 1.0)
+def _poll_interval_s(worker: Worker) -> float:
+    return min(worker.leases.ttl_s / 10, 1.0)

@@ -3,20 +3,21 @@
 from datetime import UTC, datetime
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, ShutdownRequest
+from chesscoach.worker.job import Job
 from chesscoach.worker.runner import result, runner
 from chesscoach.worker.runner.execution import ProgressCallback
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.worker import Worker
 
 
 async def run_scheduled(
-    ctx: Context,
+    worker: Worker,
     job: Job,
     schedule_id: str,
     stop: ShutdownRequest,
@@ -32,30 +33,30 @@ async def run_scheduled(
         ConfigError: the job has no such schedule; an instant that is no slot of it.
         SetupError: a database without the indexes that the job's promises rest on.
     """
-    stored = await ctx.store.schedules.get(schedule_id)
-    schedule = stored.schedule if stored else ctx.config.schedules.get(schedule_id)
+    stored = await worker.schedules.get(schedule_id)
+    schedule = stored.schedule if stored else worker.config.schedules.get(schedule_id)
     if stored is not None and stored.quarantined is not None:
         return _not_run(job, schedule_id, stored.state, stored.quarantined)
     if schedule is None or schedule.job != job.name:
-        known = await _known_schedules(ctx, job)
+        known = await _known_schedules(worker, job)
         msg = f"--scheduled: {job.name} has no schedule {schedule_id!r}; it has {known}"
         raise ConfigError(msg)
-    if _is_manual_job(ctx):
+    if _is_manual_job(worker):
         args = job.check(schedule.args)
-        return await runner.run_manually(ctx, job, args, stop, observe, schedule, shard)
+        return await runner.run_manually(worker, job, args, stop, observe, schedule, shard)
     state = stored.state if stored else "active" if schedule.enabled else "disabled"
     if state != "active":
         return _not_run(job, schedule_id, state)
-    slot = Slot(schedule=schedule_id, at=_slot_instant(ctx, schedule_id, schedule))
-    source = ctx.process.source
+    slot = Slot(schedule=schedule_id, at=_slot_instant(worker, schedule_id, schedule))
+    source = worker.process.source
     return await runner.run_slot(
-        ctx, job, schedule, slot, source=source, stop=stop, observe=observe, shard=shard
+        worker, job, schedule, slot, source=source, stop=stop, observe=observe, shard=shard
     )
 
 
-async def _known_schedules(ctx: Context, job: Job) -> list[str]:
-    stored: list[StoredSchedule] = await ctx.store.schedules.all()
-    found = {**ctx.config.schedules, **{each.id: each.schedule for each in stored}}
+async def _known_schedules(worker: Worker, job: Job) -> list[str]:
+    stored: list[StoredSchedule] = await worker.schedules.all()
+    found = {**worker.config.schedules, **{each.id: each.schedule for each in stored}}
     return sorted(key for key, schedule in found.items() if schedule.job == job.name)
 
 
@@ -66,11 +67,11 @@ def _not_run(job: Job, schedule_id: str, state: str, why: str | None = None) -> 
     return RunResult(exit_code=result.EXIT_DONE, record=told)
 
 
-def _is_manual_job(ctx: Context) -> bool:
+def _is_manual_job(worker: Worker) -> bool:
     """Whether this is a Kubernetes Job whose name does not end in a slot's Unix minutes."""
-    if ctx.process.slot is not None or ctx.process.kubernetes_job is None:
+    if worker.process.slot is not None or worker.process.kubernetes_job is None:
         return False
-    minutes = _unix_minutes_suffix(ctx.process.kubernetes_job)
+    minutes = _unix_minutes_suffix(worker.process.kubernetes_job)
     return not (minutes.isascii() and minutes.isdigit() and 7 <= len(minutes) <= 9)
 
 
@@ -78,15 +79,15 @@ def _unix_minutes_suffix(kubernetes_job: str) -> str:
     return kubernetes_job.rpartition("-")[2]
 
 
-def _slot_instant(ctx: Context, schedule_id: str, schedule: Schedule) -> datetime:
+def _slot_instant(worker: Worker, schedule_id: str, schedule: Schedule) -> datetime:
     """The slot that this process is for."""
-    if ctx.process.slot is not None:
-        return ctx.process.slot
-    if ctx.process.kubernetes_job is not None:
+    if worker.process.slot is not None:
+        return worker.process.slot
+    if worker.process.kubernetes_job is not None:
         return datetime.fromtimestamp(
-            int(_unix_minutes_suffix(ctx.process.kubernetes_job)) * 60, UTC
+            int(_unix_minutes_suffix(worker.process.kubernetes_job)) * 60, UTC
         )
-    slot = slots.latest_slot(schedule_id, schedule, ctx.now())
+    slot = slots.latest_slot(schedule_id, schedule, worker.now())
     if slot is None:
         msg = f"the schedule {schedule_id} has had no slot yet"
         raise ConfigError(msg)

@@ -9,8 +9,9 @@ from chesscoach import log
 from chesscoach.config import JobLimits
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.job import Job, ShutdownRequest
+from chesscoach.worker.job import Job
 from chesscoach.worker.runner.attempts import Attempt
+from chesscoach.worker.shutdown import ShutdownRequest
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_HELD = 0, 1, 2, 75
 _LEVELS = {"succeeded": "info", "partial": "warning", "cancelled": "warning"}

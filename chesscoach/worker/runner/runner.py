@@ -5,19 +5,20 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.config import JobLimits
-from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Interrupted, Job, Run, ShutdownRequest
+from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import attempts, bulk_claim, claim, result, shards
 from chesscoach.worker.runner.execution import Execution, ProgressCallback
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.shutdown import Interrupted, ShutdownRequest
+from chesscoach.worker.worker import Worker
 
 
 async def run_manually(
-    ctx: Context,
+    worker: Worker,
     job: Job,
     args: Struct,
     stop: ShutdownRequest,
@@ -30,13 +31,13 @@ async def run_manually(
     Raises:
         SetupError: a database without the indexes that the job's promises rest on.
     """
-    await ctx.store.require(*job.writes)
+    await worker.require_indexes(*job.writes)
     run_id = attempts.manual_id(job)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
         claiming = (
-            claim.claim_manual_run(ctx, job, run_id, schedule)
+            claim.claim_manual_run(worker, job, run_id, schedule)
             if shard.of == 1
-            else shards.claim_manual_shard(ctx, job, run_id, schedule, shard)
+            else shards.claim_manual_shard(worker, job, run_id, schedule, shard)
         )
         try:
             attempt = await stop.run_interruptible(claiming)
@@ -47,11 +48,11 @@ async def run_manually(
             )
         except Interrupted:
             return _stopped_result(job, stop)
-    return await Execution(ctx, job, attempt, stop, observe).execute(args)
+    return await Execution(worker, job, attempt, stop, observe).execute(args)
 
 
 async def run_slot(
-    ctx: Context,
+    worker: Worker,
     job: Job,
     schedule: Schedule,
     slot: Slot,
@@ -68,13 +69,13 @@ async def run_slot(
         ConfigError: an instant that is no slot; arguments that the job refuses.
     """
     args = job.check(schedule.args)
-    await ctx.store.require(*job.writes)
+    await worker.require_indexes(*job.writes)
     run_id = attempts.shard_key(slot.key, shard)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
         claiming = (
-            claim.claim_slot(ctx, job, schedule, slot, source)
+            claim.claim_slot(worker, job, schedule, slot, source)
             if shard.of == 1
-            else shards.claim_slot_shard(ctx, job, schedule, slot, source, shard)
+            else shards.claim_slot_shard(worker, job, schedule, slot, source, shard)
         )
         try:
             claimed = await stop.run_interruptible(claiming)
@@ -84,11 +85,11 @@ async def run_slot(
             log.get_logger().info("slot_settled", reason=claimed.reason)
             told = result.not_run_record(job, claimed.record.outcome, claimed.reason, slot)
             return RunResult(exit_code=claimed.exit_code, record=told)
-    return await Execution(ctx, job, claimed, stop, observe).execute(args)
+    return await Execution(worker, job, claimed, stop, observe).execute(args)
 
 
 async def run_claimed(
-    ctx: Context, won: bulk_claim.ClaimedSlot, stop: ShutdownRequest
+    worker: Worker, won: bulk_claim.ClaimedSlot, stop: ShutdownRequest
 ) -> RunResult | None:
     """Works a slot that has been claimed in bulk; None if it turned out to overlap."""
     job, schedule, attempt = won.due.job, won.due.schedule, won.attempt
@@ -96,7 +97,7 @@ async def run_claimed(
         if attempt is None:
             try:
                 claimed = await stop.run_interruptible(
-                    claim.lease_claimed_slot(ctx, job, schedule, won.run)
+                    claim.lease_claimed_slot(worker, job, schedule, won.run)
                 )
             except Interrupted:
                 return None
@@ -104,20 +105,20 @@ async def run_claimed(
                 log.get_logger().warning("slot_settled", reason=claimed.reason)
                 return None
             attempt = claimed
-    return await Execution(ctx, job, attempt, stop).execute(job.check(schedule.args))
+    return await Execution(worker, job, attempt, stop).execute(job.check(schedule.args))
 
 
 async def dry_run(
-    ctx: Context, job: Job, args: Struct, stop: ShutdownRequest, shard: Shard = ALL_USERS
+    worker: Worker, job: Job, args: Struct, stop: ShutdownRequest, shard: Shard = ALL_USERS
 ) -> RunResult:
     """Runs a job so that it changes nothing: no claim, no lease, no record."""
     name = f"{job.name}:dry_run"
     run = Run(name, slot=None, manual=True, dry_run=True, stop=stop, shard=shard)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run.id):
-        counts = await job.run(ctx, run, args)
+        counts = await job.run(worker.app, run, args)
         told = {"event": "dry_run_finished", "outcome": "dry_run", **result.count_fields(counts)}
         log.get_logger().info(**told)
-    limits: JobLimits = getattr(ctx.config.jobs, job.name, JobLimits())
+    limits: JobLimits = getattr(worker.config.jobs, job.name, JobLimits())
     ended: Outcome = "partial" if counts.failed else "succeeded"
     code = result.exit_code("cancelled" if run.incomplete else ended, counts, limits, stop)
     return RunResult(exit_code=code, record={**told, "job": job.name, "run_id": run.id})

@@ -8,14 +8,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.jobs import catalog
 from chesscoach.schedules import due
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.job import Job
+from chesscoach.worker.job import Job, job_of
 from chesscoach.worker.runner import bulk_claim
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.worker import Worker
 
 _TICK_INTERVAL = timedelta(seconds=1.1)
 """The next tick comes within this time."""
@@ -42,9 +41,9 @@ class ScheduleCache:
     """
 
     def __init__(
-        self, ctx: Context, jobs: Mapping[str, Job], standby: timedelta = timedelta()
+        self, worker: Worker, jobs: Mapping[str, Job], standby: timedelta = timedelta()
     ) -> None:
-        self._ctx = ctx
+        self._worker = worker
         self._jobs = jobs
         self._takeover_delay = standby
         self._refused: set[str] = set()
@@ -53,7 +52,7 @@ class ScheduleCache:
 
     def now(self) -> datetime:
         """The instant as of which schedules are looked at."""
-        return self._ctx.now() - self._takeover_delay
+        return self._worker.now() - self._takeover_delay
 
     def due(self, now: datetime) -> list[CachedSchedule]:
         """Those that are to be looked at."""
@@ -63,19 +62,19 @@ class ScheduleCache:
 
     async def is_outdated(self) -> bool:
         """Whether schedules have changed in the store since they were read."""
-        return await self._ctx.store.schedules.changes() != self._changes
+        return await self._worker.schedules.changes() != self._changes
 
     async def refresh(self) -> None:
         """Reads the schedules if they have changed; every one that is active is looked at then."""
-        changes = await self._ctx.store.schedules.changes()
+        changes = await self._worker.schedules.changes()
         if changes != self._changes:
             await self._read()
             self._changes = changes
 
     async def _read(self) -> None:
-        newest = await self._ctx.store.runs.newest_slots()
+        newest = await self._worker.runs.newest_slots()
         entries = {}
-        for stored in await self._ctx.store.schedules.all():
+        for stored in await self._worker.schedules.all():
             recorded = newest.get(stored.id)
             last = max(stored.effective_since, recorded or stored.effective_since)
             stored = await self._quarantine(stored)
@@ -99,7 +98,7 @@ class ScheduleCache:
         if stored.retired:
             return stored
         try:
-            catalog.job_of(stored.id, stored.schedule, self._jobs)
+            job_of(stored.id, stored.schedule, self._jobs)
         except ConfigError as error:
             reason = stored.quarantined or str(error)
             if stored.id not in self._refused:
@@ -112,10 +111,10 @@ class ScheduleCache:
         return stored if stored.quarantined is None else await self._set_quarantine(stored, None)
 
     async def _set_quarantine(self, stored: StoredSchedule, reason: str | None) -> StoredSchedule:
-        now = self._ctx.now()
+        now = self._worker.now()
         note = stored.change_entry("quarantined" if reason else "released", now, quarantined=reason)
         fields = {"quarantined": reason, "effective_since": now}
-        changed = await self._ctx.store.schedules.change(stored.id, stored.revision, note, **fields)
+        changed = await self._worker.schedules.change(stored.id, stored.revision, note, **fields)
         return changed or stored
 
     def plan(self, entry: CachedSchedule, now: datetime) -> bulk_claim.DueSchedule | None:
@@ -166,7 +165,7 @@ class ScheduleCache:
         if entry is None:
             return
         if entry.pending_slot is not None and entry.pending_slot == newest:
-            await self._ctx.store.schedules.clear_owed(done.schedule_id, entry.pending_slot)
+            await self._worker.schedules.clear_owed(done.schedule_id, entry.pending_slot)
             entry.pending_slot = None
         entry.last_recorded, entry.planned_ahead = max(entry.last_recorded, newest), None
         entry.next_check_at = plan.next_check_at

@@ -14,19 +14,19 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from chesscoach import log
-from chesscoach.context import Context
 from chesscoach.errors import ChesscoachError, StoreUnavailable
-from chesscoach.jobs import catalog
 from chesscoach.schedules import retention
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, ShutdownRequest
+from chesscoach.worker.job import Job
 from chesscoach.worker.runner import attempts, bulk_claim
 from chesscoach.worker.runner import runner as work
 from chesscoach.worker.scheduler import recovery, schedule_admin
 from chesscoach.worker.scheduler.schedule_cache import CachedSchedule, ScheduleCache
 from chesscoach.worker.scheduler.ticker import Ticker, Watchdog
 from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.lease import LeaseStatus
+from chesscoach.worker.worker import Worker
 
 _REFRESH_INTERVAL_S = 10.0
 """So often the store is asked whether schedules have changed, also while nothing is due."""
@@ -48,21 +48,19 @@ _ONE_SECOND, _BAD_SCHEDULE_RETRY = timedelta(seconds=1), timedelta(minutes=10)
 class Scheduler:
     """Works the stored schedules from `__aenter__` on; `__aexit__` drains what runs."""
 
-    def __init__(
-        self, ctx: Context, stop: ShutdownRequest, jobs: Mapping[str, Job] = catalog.JOBS
-    ) -> None:
-        self._ctx = ctx
+    def __init__(self, worker: Worker, stop: ShutdownRequest, jobs: Mapping[str, Job]) -> None:
+        self._worker = worker
         self._stop = stop
         self._jobs = jobs
-        self._cache = ScheduleCache(ctx, jobs, timedelta(seconds=ctx.config.runner.standby_s))
+        self._cache = ScheduleCache(worker, jobs, timedelta(seconds=worker.config.runner.standby_s))
         self._refreshed_at = self._recovered_at = self._retention_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
         self._ticking = asyncio.Lock()
-        self.ticker = Ticker(self.tick, ctx.metrics)
+        self.ticker = Ticker(self.tick, worker.metrics)
         self._watchdog = Watchdog(self.ticker)
 
     async def __aenter__(self) -> "Scheduler":
-        await schedule_admin.sync_from_config(self._ctx)
+        await schedule_admin.sync_from_config(self._worker)
         await self.refresh()
         await self.tick()
         self.ticker.start()
@@ -96,11 +94,11 @@ class Scheduler:
                 await self._run_due(self._cache.due(now), now)
             now_s = asyncio.get_running_loop().time()
             if now_s - self._refreshed_at >= _REFRESH_INTERVAL_S:
-                sweep_s = min(_RECOVERY_INTERVAL_S, self._ctx.store.leases.ttl_s / 2)
+                sweep_s = min(_RECOVERY_INTERVAL_S, self._worker.leases.ttl_s / 2)
                 await self.refresh(sweep=now_s - self._recovered_at >= sweep_s)
             self._cache.plan_ahead(self._cache.now())
         except ChesscoachError as error:
-            self._ctx.metrics.tick_errors.inc()
+            self._worker.metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=str(error))
 
     async def refresh(self, *, sweep: bool = True) -> None:
@@ -110,7 +108,7 @@ class Scheduler:
         if sweep:
             self._recovered_at = self._refreshed_at
             stored = {key: entry.stored for key, entry in self._cache.by_id.items()}
-            async for schedule, slot, shard in recovery.open_slots(self._ctx, stored):
+            async for schedule, slot, shard in recovery.open_slots(self._worker, stored):
                 self.start_slot(schedule, slot, shard)
         if self._refreshed_at - self._retention_at >= _RETENTION_INTERVAL_S:
             self._retention_at = self._refreshed_at
@@ -119,9 +117,9 @@ class Scheduler:
     async def _delete_old_runs(self) -> None:
         """Deletes old run records, but none that a late slot could still be judged by."""
         known = [entry.stored.schedule for entry in self._cache.by_id.values()]
-        kept_days = self._ctx.config.runner.keep_runs_days
-        before = retention.runs_before(self._ctx.now(), kept_days, known)
-        if count := await self._ctx.store.runs.delete_older_than(before):
+        kept_days = self._worker.config.runner.keep_runs_days
+        before = retention.runs_before(self._worker.now(), kept_days, known)
+        if count := await self._worker.runs.delete_older_than(before):
             log.get_logger().info("runs_forgotten", count=count, before=before.isoformat())
 
     async def _run_due(self, entries: list[CachedSchedule], now: datetime) -> None:
@@ -154,7 +152,7 @@ class Scheduler:
     async def _claim_batch(
         self, part: list[bulk_claim.DueSchedule], won: list[bulk_claim.ClaimedSlot]
     ) -> None:
-        won += await bulk_claim.claim_slots(self._ctx, part, "daemon")
+        won += await bulk_claim.claim_slots(self._worker, part, "daemon")
         for each in part:
             await self._cache.mark_recorded(each)
 
@@ -172,16 +170,16 @@ class Scheduler:
     ) -> list[bulk_claim.DueSchedule]:
         """Without those that wait for a run of their own job to end before they are claimed."""
         patient = {
-            each.schedule_id: bulk_claim.lease_keys(self._ctx, each)
+            each.schedule_id: bulk_claim.lease_keys(self._worker, each)
             for each in wanted
             if _may_wait(each)
         }
         if not patient:
             return wanted
-        held = await self._ctx.store.leases.statuses(k for keys in patient.values() for k in keys)
+        held = await self._worker.leases.statuses(k for keys in patient.values() for k in keys)
         free, begun = [], Counter[str]()
         for each in wanted:
-            keys = bulk_claim.lease_keys(self._ctx, each)
+            keys = bulk_claim.lease_keys(self._worker, each)
             living = [found for key in keys if (found := held.get(key)) and found.alive]
             full = len(living) + begun[keys[0]] >= len(keys)
             if each.schedule_id in patient and full and _must_wait(each, living):
@@ -210,7 +208,7 @@ class Scheduler:
     async def _run_claimed(self, won: bulk_claim.ClaimedSlot) -> None:
         """Works a slot that is ours; its own trouble is no other's."""
         try:
-            await work.run_claimed(self._ctx, won, self._stop)
+            await work.run_claimed(self._worker, won, self._stop)
         except Exception as error:  # noqa: BLE001  # one schedule's trouble is no other's
             self._failed(won.run.id, error)
 
@@ -220,10 +218,10 @@ class Scheduler:
         while not self._stop.requested.is_set():
             try:
                 await work.run_slot(
-                    self._ctx, job, schedule, slot, source="daemon", stop=self._stop, shard=shard
+                    self._worker, job, schedule, slot, source="daemon", stop=self._stop, shard=shard
                 )
             except StoreUnavailable as error:
-                self._ctx.metrics.tick_errors.inc()
+                self._worker.metrics.tick_errors.inc()
                 log.get_logger().error("slot_waits", slot=slot.key, reason=str(error))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.requested.wait(), _RETRY_DELAY_S)
@@ -234,7 +232,7 @@ class Scheduler:
                 return
 
     def _failed(self, key: str, error: Exception) -> None:
-        self._ctx.metrics.tick_errors.inc()
+        self._worker.metrics.tick_errors.inc()
         ours = isinstance(error, ChesscoachError)
         log.get_logger().error(
             "slot_failed",

@@ -25,12 +25,12 @@ async def test_a_session_refreshed_between_page_and_delete_stays(ctx: Context, d
         [{"_id": n, "expires_at": LONG_AGO if n % 2 else OLD} for n in range(40)]
     )
     rule = rules.sessions(NOW)
-    page = await ctx.store.deleter.page(rule, None, 100)
+    page = await ctx.cleanup.deleter.page(rule, None, 100)
     assert len(page.expired) == 40
     for number in range(0, 40, 4):
         value = LATER.isoformat() if number % 8 else LATER
         db.user_sessions.update_one({"_id": number}, {"$set": {"expires_at": value}})
-    assert await ctx.store.deleter.delete(rule, page.expired) == 30
+    assert await ctx.cleanup.deleter.delete(rule, page.expired) == 30
     assert {row["_id"] for row in db.user_sessions.find()} == set(range(0, 40, 4))
 
 
@@ -49,7 +49,7 @@ async def test_an_item_that_a_worker_takes_meanwhile_is_his(
 ) -> None:
     item = {"status": "pending", "created_at": LONG_AGO, "started_at": None}
     db.analysis_queue.insert_many([{"_id": n, "queue_id": str(n), **item} for n in range(3)])
-    rule, cleaning = rules.queue(NOW, STALE), ctx.store.deleter
+    rule, cleaning = rules.queue(NOW, STALE), ctx.cleanup.deleter
     page = await cleaning.page(rule, None, 100)
     db.analysis_queue.update_one({"_id": 1}, {"$set": meanwhile})
     taken = db.analysis_queue.find_one({"_id": 1})
@@ -75,18 +75,18 @@ async def test_an_item_that_is_begun_meanwhile_is_no_longer_judged_by_when_it_wa
     ]
     db.analysis_queue.insert_many([{"queue_id": str(row["_id"]), **row} for row in rows])
     rule = rules.queue(NOW, CleanupSettings())
-    page = await ctx.store.deleter.page(rule, None, 100)
+    page = await ctx.cleanup.deleter.page(rule, None, 100)
     assert [row.id for row in page.expired] == [1, 2, 3]
     for number in (1, 2):
         db.analysis_queue.update_one({"_id": number}, {"$set": {"started_at": NOW.isoformat()}})
-    assert await ctx.store.deleter.delete(rule, page.expired) == 1
+    assert await ctx.cleanup.deleter.delete(rule, page.expired) == 1
     assert {row["_id"] for row in db.analysis_queue.find()} == {1, 2}
 
 
 async def test_a_notification_that_is_unread_again_and_a_text_that_has_changed_stay(
     ctx: Context, db: Any
 ) -> None:
-    cleaning = ctx.store.deleter
+    cleaning = ctx.cleanup.deleter
     db.notifications.insert_many(
         [{"_id": n, "notification_id": n, "read": True, "created_at": LONG_AGO} for n in range(2)]
     )

@@ -28,9 +28,10 @@ from chesscoach.emails.transports.sendgrid import SendGridTransport
 from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 from chesscoach.errors import ConfigError, StoreUnavailable
 from chesscoach.jobs import weekly_emails
-from chesscoach.worker.job import Run, ShutdownRequest
+from chesscoach.worker.job import Run
 from chesscoach.worker.runner import runner
 from chesscoach.worker.shard import Shard
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock
 from tests.support.email_scenario import KEY, MONDAY, EmailScenario, email_id
 from tests.support.processes import run
@@ -52,7 +53,7 @@ async def emails(long_lease_settings: Settings, db: Any) -> AsyncIterator[EmailS
         made.change_settings(public_url="https://chess.example.org", signing_key="k" * 32)
         made.change_sendgrid_settings(base_url=sendgrid.url, timeout_s=1.0)
         async with open_context(made.settings, made.clock) as ctx:
-            await ctx.store.prepare()
+            await ctx.indexes.create()
         yield made
 
 
@@ -458,15 +459,15 @@ async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(
         )
 
         async def pages() -> AsyncIterator[Sequence[DueEmail]]:
-            async for page in Audience(ctx, run, ZoneInfo("UTC"), None, None).subscribers():
+            async for page in Audience(ctx.emails, run, ZoneInfo("UTC"), None, None).subscribers():
                 yield page
             while emails.sendgrid.in_flight < 5:
                 await asyncio.sleep(0.001)
             raise StoreUnavailable("gone")
 
         with pytest.raises(StoreUnavailable):
-            await EmailSender(ctx, run, KIND, out).deliver(
-                EmailComposer(ctx, run, desk).batches(pages())
+            await EmailSender(ctx.emails, run, KIND, out).deliver(
+                EmailComposer(ctx.emails, run, desk).batches(pages())
             )
     assert set(emails.states().values()) <= {"sent", "pending"}
     assert list(emails.states().values()).count("sent") == len(emails.accepted_ids) >= 5
@@ -507,7 +508,7 @@ async def test_what_an_event_has_told_of_is_not_sent_again(emails: EmailScenario
     await emails.run()
     assert emails.states() == {"ann": "unknown"}
     async with open_context(emails.settings, emails.clock) as ctx:
-        assert await ctx.store.outbox.confirm_accepted({email_id("ann"): emails.clock.now}) == 1
+        assert await ctx.emails.outbox.confirm_accepted({email_id("ann"): emails.clock.now}) == 1
     emails.clock.move(hours=1)
     await emails.run()
     assert emails.accepted_ids == [email_id("ann")]
@@ -680,7 +681,7 @@ async def test_a_rehearsal_counts_and_writes_nothing(emails: EmailScenario) -> N
     emails.add_user("idle", games=0)
     async with open_context(emails.settings, emails.clock) as ctx:
         args = weekly_emails.JOB.check({})
-        told = await runner.dry_run(ctx, weekly_emails.JOB, args, ShutdownRequest())
+        told = await runner.dry_run(ctx.worker, weekly_emails.JOB, args, ShutdownRequest())
     assert told.record["notes"] == {"would_send": 1, "skipped_no_games": 1}
     assert emails.sendgrid.requests == 0
     assert emails.states() == {}

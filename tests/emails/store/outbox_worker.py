@@ -23,7 +23,7 @@ async def main(users: int, times: int) -> None:
                     NewEmail(kind="weekly_summary", user_id=f"u{number:05}", week=WEEK)
                     for number in range(start, min(start + 500, users))
                 ]
-                await ctx.store.outbox.enqueue(page, ctx.now())
+                await ctx.emails.outbox.enqueue(page, ctx.now())
 
 
 if __name__ == "__main__":

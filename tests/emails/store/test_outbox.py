@@ -52,7 +52,7 @@ def make_result(of: EmailClaim, state: State, reason: str | None = None) -> Atte
 
 @pytest.fixture
 def outbox(ctx: Context) -> Outbox:
-    return ctx.store.outbox
+    return ctx.emails.outbox
 
 
 async def enqueue_one(outbox: Outbox, user_id: str = "ann") -> OutboxEntry:

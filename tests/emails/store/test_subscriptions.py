@@ -40,7 +40,7 @@ async def test_a_kind_is_turned_off_and_the_others_stay_as_they_were_meant(
     ctx: Context, db: Any, before: object, after: object
 ) -> None:
     db.users.insert_many([insert_user(before), {"user_id": "bob", "email_notifications": True}])
-    subscriptions = ctx.store.subscriptions
+    subscriptions = ctx.emails.subscriptions
 
     assert await subscriptions.unsubscribe("ann", "weekly_summary") is True
     assert await subscriptions.unsubscribe("ann", "weekly_summary") is False
@@ -54,12 +54,12 @@ async def test_a_kind_is_turned_off_and_the_others_stay_as_they_were_meant(
 async def test_what_is_off_already_is_left_as_it_is(ctx: Context, db: Any, off: object) -> None:
     db.users.insert_one(insert_user(off))
 
-    assert await ctx.store.subscriptions.unsubscribe("ann", "weekly_summary") is False
+    assert await ctx.emails.subscriptions.unsubscribe("ann", "weekly_summary") is False
     assert db.users.find_one({}, {"_id": 0}) == insert_user(off)
 
 
 async def test_a_user_who_is_gone_is_not_made(ctx: Context, db: Any) -> None:
-    assert await ctx.store.subscriptions.unsubscribe("ann", "weekly_summary") is None
+    assert await ctx.emails.subscriptions.unsubscribe("ann", "weekly_summary") is None
     assert db.users.count_documents({}) == 0
 
 
@@ -70,8 +70,8 @@ async def test_a_setting_that_the_application_changes_meanwhile_is_not_lost(
     for _ in range(20):
         db.users.replace_one({"user_id": "ann"}, insert_user(everything), upsert=True)
         await asyncio.gather(
-            ctx.store.subscriptions.unsubscribe("ann", "weekly_summary"),
-            ctx.store.database.users.update_one(
+            ctx.emails.subscriptions.unsubscribe("ann", "weekly_summary"),
+            ctx.mongo.database.users.update_one(
                 {"user_id": "ann"}, {"$set": {"email_notifications.game_analyzed": False}}
             ),
         )
@@ -104,5 +104,5 @@ async def test_only_what_is_exactly_true_is_wanted(ctx: Context, db: Any) -> Non
     asked = [*settings, "gone"]
     asked.remove("not_asked")
 
-    assert await ctx.store.subscriptions.subscribed(asked, "weekly_summary") == {"bare", "dict"}
-    assert await ctx.store.subscriptions.subscribed([], "weekly_summary") == set()
+    assert await ctx.emails.subscriptions.subscribed(asked, "weekly_summary") == {"bare", "dict"}
+    assert await ctx.emails.subscriptions.subscribed([], "weekly_summary") == set()

@@ -13,7 +13,7 @@ def make_suppression(address: str, reason: Reason = "bounce", minutes: int = 0) 
 
 
 async def test_an_address_is_suppressed_in_whatever_case_and_once(ctx: Context, db: Any) -> None:
-    suppressions = ctx.store.suppressions
+    suppressions = ctx.emails.suppressions
 
     assert (
         await suppressions.suppress(
@@ -44,7 +44,7 @@ async def test_an_address_is_suppressed_in_whatever_case_and_once(ctx: Context, 
 async def test_the_first_reason_stays_and_within_a_batch_it_is_the_earliest(
     ctx: Context, db: Any
 ) -> None:
-    suppressions = ctx.store.suppressions
+    suppressions = ctx.emails.suppressions
     batch = [
         make_suppression("a@x.org", "drop", 9),
         make_suppression("A@x.org", "spam_report", 3),
@@ -56,7 +56,7 @@ async def test_the_first_reason_stays_and_within_a_batch_it_is_the_earliest(
 
 
 async def test_of_nothing_nothing_is_made(ctx: Context, db: Any) -> None:
-    suppressions = ctx.store.suppressions
+    suppressions = ctx.emails.suppressions
 
     assert await suppressions.suppress([]) == 0
     assert await suppressions.find_suppressed([]) == await suppressions.unseen_events([]) == set()
@@ -67,7 +67,7 @@ async def test_of_nothing_nothing_is_made(ctx: Context, db: Any) -> None:
 async def test_several_may_suppress_the_same_addresses_at_once(ctx: Context, db: Any) -> None:
     batch = [make_suppression(f"u{n}@example.org") for n in range(200)]
 
-    made = await asyncio.gather(*(ctx.store.suppressions.suppress(batch) for _ in range(6)))
+    made = await asyncio.gather(*(ctx.emails.suppressions.suppress(batch) for _ in range(6)))
 
     assert sum(made) == db.email_suppressions.count_documents({}) == 200
 
@@ -75,7 +75,7 @@ async def test_several_may_suppress_the_same_addresses_at_once(ctx: Context, db:
 async def test_a_lifted_address_gets_mail_again_and_can_be_suppressed_again(
     ctx: Context, db: Any
 ) -> None:
-    suppressions = ctx.store.suppressions
+    suppressions = ctx.emails.suppressions
     await suppressions.suppress([make_suppression("ann@example.org")])
 
     assert await suppressions.remove(" ANN@example.org") is True
@@ -85,7 +85,7 @@ async def test_a_lifted_address_gets_mail_again_and_can_be_suppressed_again(
 
 
 async def test_the_newest_are_shown_first_and_one_is_told_of_in_whatever_case(ctx: Context) -> None:
-    suppressions = ctx.store.suppressions
+    suppressions = ctx.emails.suppressions
     assert (await suppressions.list_newest(5), await suppressions.count()) == ([], 0)
     for minutes, name in enumerate(("ann", "bob", "cem")):
         await suppressions.suppress([make_suppression(f"{name}@example.org", minutes=minutes)])
@@ -102,7 +102,7 @@ async def test_the_newest_are_shown_first_and_one_is_told_of_in_whatever_case(ct
 
 
 async def test_an_event_is_fresh_until_it_is_remembered(ctx: Context, db: Any) -> None:
-    suppressions = ctx.store.suppressions
+    suppressions = ctx.emails.suppressions
 
     assert await suppressions.unseen_events(["a", "b", "a"]) == {"a", "b"}
     await suppressions.mark_events_seen(["a", "a"], NOON)

@@ -11,7 +11,7 @@ from chesscoach.worker.shard import Shard
 
 
 async def linked_users(ctx: Context, user_id: str | None = None) -> list[UserNames]:
-    return [user async for page in ctx.store.users.linked_users(user_id) for user in page]
+    return [user async for page in ctx.users.linked_users(user_id) for user in page]
 
 
 async def test_everyone_who_names_something_is_walked_once_page_by_page(
@@ -60,7 +60,7 @@ async def test_the_last_sync_is_read_in_every_form(
 async def test_the_last_sync_is_written_as_the_application_writes_it(ctx: Context, db: Any) -> None:
     db.users.insert_one({"user_id": "a", "name": "Ann"})
 
-    await ctx.store.users.set_last_sync(
+    await ctx.users.set_last_sync(
         {"a": datetime(2026, 11, 21, 6, tzinfo=UTC), "gone": datetime(2026, 11, 1, tzinfo=UTC)}
     )
 
@@ -73,19 +73,19 @@ async def test_linking_beside_an_index_that_wants_more_of_a_user_says_so(
     ctx: Context, db: Any
 ) -> None:
     db.users.create_index("email", unique=True)
-    await ctx.store.users.link("a", {"lichess": "ann"})
+    await ctx.users.link("a", {"lichess": "ann"})
 
     with pytest.raises(ConfigError, match="make the user there"):
-        await ctx.store.users.link("b", {"lichess": "bob"})
+        await ctx.users.link("b", {"lichess": "bob"})
 
 
 async def test_unlinking_takes_both_spellings_and_makes_nobody(ctx: Context, db: Any) -> None:
     db.users.insert_one({"user_id": "a", "chesscom_username": "x", "chess_com_username": "y"})
 
-    await ctx.store.users.link("a", {"chess.com": None})
-    await ctx.store.users.link("nobody", {"chess.com": None})
+    await ctx.users.link("a", {"chess.com": None})
+    await ctx.users.link("nobody", {"chess.com": None})
 
-    assert await ctx.store.users.with_accounts({"a", "nobody"}) == set()
+    assert await ctx.users.with_accounts({"a", "nobody"}) == set()
     assert db.users.count_documents({}) == 1
 
 
@@ -104,7 +104,7 @@ async def test_users_are_found_by_id_and_by_what_they_have_linked_in_any_case(
     )
 
     async def found(name: str) -> list[str]:
-        return [user.user_id for user in await ctx.store.users.find_by_name(name)]
+        return [user.user_id for user in await ctx.users.find_by_name(name)]
 
     assert await found("ann.X") == ["a", "b"]
     assert await found("d") == ["d"]
@@ -118,7 +118,7 @@ async def test_parts_meet_every_user_once_in_pages_of_about_the_usual_size(
     db.users.insert_many({"user_id": f"u{n:05}", "lichess_username": "x"} for n in range(count))
 
     pages = [
-        [page async for page in ctx.store.users.linked_users(shard=Shard(index=index, of=3))]
+        [page async for page in ctx.users.linked_users(shard=Shard(index=index, of=3))]
         for index in range(3)
     ]
 

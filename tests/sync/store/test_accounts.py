@@ -26,7 +26,7 @@ def make_query(**fields: Any) -> AccountQuery:
 
 
 async def due_names(ctx: Context, **fields: Any) -> list[str]:
-    found = ctx.store.accounts.due_accounts(make_query(**fields))
+    found = ctx.sync.accounts.due_accounts(make_query(**fields))
     return [each.name async for page in found for each in page]
 
 
@@ -42,10 +42,10 @@ async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
         active_at=NOON,
         checked_at=NOON - timedelta(days=1),
     )
-    await ctx.store.accounts.ensure([full], [], [], NOON)
-    await ctx.store.accounts.save([AccountState(account=full, due_at=NOON)], fence=1)
+    await ctx.sync.accounts.ensure([full], [], [], NOON)
+    await ctx.sync.accounts.save([AccountState(account=full, due_at=NOON)], fence=1)
 
-    (page,) = [page async for page in ctx.store.accounts.due_accounts(make_query())]
+    (page,) = [page async for page in ctx.sync.accounts.due_accounts(make_query())]
 
     assert page == [full]
 
@@ -54,58 +54,58 @@ async def test_the_stalest_come_first_and_newcomers_starve_nobody(
     ctx: Context,
 ) -> None:
     made = [make_account(f"a{n}") for n in range(PAGE_SIZE + 5)]
-    await ctx.store.accounts.ensure(made, [], [], NOON)
+    await ctx.sync.accounts.ensure(made, [], [], NOON)
     late = AccountState(account=made[PAGE_SIZE + 4], due_at=NOON - timedelta(hours=1))
     later = AccountState(account=made[1], due_at=NOON + timedelta(hours=1))
-    await ctx.store.accounts.save([late, later], fence=1)
+    await ctx.sync.accounts.save([late, later], fence=1)
 
     due = await due_names(ctx)
 
     assert due[0] == f"a{PAGE_SIZE + 4}"
     assert len(due) == PAGE_SIZE + 4
-    assert await ctx.store.accounts.count(make_query()) == PAGE_SIZE + 4
+    assert await ctx.sync.accounts.count(make_query()) == PAGE_SIZE + 4
     assert (await due_names(ctx, due_only=False))[-1] == "a1"
     assert await due_names(ctx, due_only=False, user_id="a1") == ["a1"]
 
 
 async def test_a_walk_over_everyone_meets_nobody_twice(ctx: Context) -> None:
     """Being checked moves an account's due time, and so its place in the walk."""
-    await ctx.store.accounts.ensure(
+    await ctx.sync.accounts.ensure(
         [make_account(f"a{n}") for n in range(PAGE_SIZE + 50)], [], [], NOON
     )
     met = []
-    async for page in ctx.store.accounts.due_accounts(make_query(due_only=False)):
+    async for page in ctx.sync.accounts.due_accounts(make_query(due_only=False)):
         met += [each.name for each in page]
         done = [make_account(each.name, checked_at=NOON) for each in page]
         due = NOON + timedelta(minutes=1)
-        await ctx.store.accounts.save([AccountState(account=a, due_at=due) for a in done], fence=1)
+        await ctx.sync.accounts.save([AccountState(account=a, due_at=due) for a in done], fence=1)
 
     assert len(met) == len(set(met)) == PAGE_SIZE + 50
 
 
 async def test_a_former_holder_of_the_lane_moves_no_cursor(ctx: Context, db: Any) -> None:
-    await ctx.store.accounts.ensure([make_account("ann")], [], [], NOON)
+    await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
     moved = make_account("ann", cursor=NOON)
-    await ctx.store.accounts.save([AccountState(account=moved, due_at=NOON)], fence=7)
+    await ctx.sync.accounts.save([AccountState(account=moved, due_at=NOON)], fence=7)
     before = db.sync_accounts.find_one()
 
     with pytest.raises(LeaseLost):
         stale = make_account("ann", cursor=NOON - timedelta(days=9))
-        await ctx.store.accounts.save([AccountState(account=stale, due_at=NOON)], fence=6)
+        await ctx.sync.accounts.save([AccountState(account=stale, due_at=NOON)], fence=6)
 
     assert db.sync_accounts.find_one() == before
 
 
 async def test_a_step_on_the_way_leaves_the_account_as_due_as_it_was(ctx: Context, db: Any) -> None:
-    await ctx.store.accounts.ensure([make_account("ann")], [], [], NOON)
+    await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
     await record_failure(ctx)
 
-    await ctx.store.accounts.save([AccountState(account=make_account("ann", cursor=NOON))], fence=1)
+    await ctx.sync.accounts.save([AccountState(account=make_account("ann", cursor=NOON))], fence=1)
     row = db.sync_accounts.find_one()
     assert (row["due_at"], row["failures"], row["cursor"]) == (NOON, 1, NOON)
     assert row["errors"] == [{"error": "a fault", "at": NOON}]
 
-    await ctx.store.accounts.save([AccountState(account=make_account("ann"), due_at=NOON)], fence=1)
+    await ctx.sync.accounts.save([AccountState(account=make_account("ann"), due_at=NOON)], fence=1)
     row = db.sync_accounts.find_one()
     assert (row["due_at"], row["failures"]) == (NOON, 0)
     assert row["errors"] == [{"error": "a fault", "at": NOON}], "kept to be looked at"
@@ -113,7 +113,7 @@ async def test_a_step_on_the_way_leaves_the_account_as_due_as_it_was(ctx: Contex
 
 async def record_failure(ctx: Context) -> None:
     later = NOON + timedelta(days=1)
-    await ctx.store.accounts.record_failure(
+    await ctx.sync.accounts.record_failure(
         "lichess:ann", "a fault", NOON, patience=3, aside_until=later
     )
 
@@ -121,10 +121,10 @@ async def record_failure(ctx: Context) -> None:
 async def test_an_account_is_set_aside_after_three_failures_in_a_row_alone(
     ctx: Context, db: Any
 ) -> None:
-    await ctx.store.accounts.ensure([make_account("ann")], [], [], NOON)
+    await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
     for _ in range(2):
         await record_failure(ctx)
-    await ctx.store.accounts.save([AccountState(account=make_account("ann"), due_at=NOON)], fence=1)
+    await ctx.sync.accounts.save([AccountState(account=make_account("ann"), due_at=NOON)], fence=1)
     for _ in range(2):
         await record_failure(ctx)
     assert db.sync_accounts.find_one()["due_at"] == NOON
@@ -135,26 +135,26 @@ async def test_an_account_is_set_aside_after_three_failures_in_a_row_alone(
 
 
 async def test_joining_makes_an_account_due_and_happens_once(ctx: Context, db: Any) -> None:
-    await ctx.store.accounts.ensure([make_account("ann")], [], [], NOON)
+    await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
     late = AccountState(account=make_account("ann"), due_at=NOON + timedelta(days=3))
-    await ctx.store.accounts.save([late], fence=1)
+    await ctx.sync.accounts.save([late], fence=1)
     link = AccountLink(user_id="bob", name="Ann")
 
     for _ in range(2):
-        await ctx.store.accounts.ensure([make_account("ann")], [("lichess:ann", link)], [], NOON)
+        await ctx.sync.accounts.ensure([make_account("ann")], [("lichess:ann", link)], [], NOON)
 
     row = db.sync_accounts.find_one()
     assert [each["user_id"] for each in row["links"]] == ["ann", "bob"]
     assert row["due_at"] == NOON
-    await ctx.store.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
-    links = [page async for page in ctx.store.accounts.links()]
+    await ctx.sync.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
+    links = [page async for page in ctx.sync.accounts.links()]
     assert links == [[("lichess:ann", "bob")]]
-    assert [page async for page in ctx.store.accounts.links("ann")] == []
+    assert [page async for page in ctx.sync.accounts.links("ann")] == []
 
 
 async def test_an_account_that_nobody_links_is_asked_about_no_more(ctx: Context) -> None:
-    await ctx.store.accounts.ensure([make_account("ann")], [], [], NOON)
-    await ctx.store.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
+    await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
+    await ctx.sync.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
 
     assert await due_names(ctx, due_only=False) == []
 
@@ -167,31 +167,31 @@ async def test_a_user_was_synced_when_the_last_of_his_accounts_was(ctx: Context)
     )
     bob = make_account("bob2", "bob")  # never checked
     cid = AccountLink(user_id="cid", name="x")  # still waits for his back-fill
-    await ctx.store.accounts.ensure([*ann, bob, make_account("cid", links=(cid,))], [], [], NOON)
+    await ctx.sync.accounts.ensure([*ann, bob, make_account("cid", links=(cid,))], [], [], NOON)
 
-    assert await ctx.store.accounts.oldest_success(["ann", "bob", "cid", "nobody"]) == {"ann": old}
+    assert await ctx.sync.accounts.oldest_success(["ann", "bob", "cid", "nobody"]) == {"ann": old}
 
 
 async def test_accounts_are_found_by_name_and_key_in_any_case_and_by_user(ctx: Context) -> None:
     elsewhere = make_account("ann", "Bob", key="chess.com:ann", platform="chess.com")
-    await ctx.store.accounts.ensure(
+    await ctx.sync.accounts.ensure(
         [make_account("ann"), make_account("cid"), elsewhere], [], [], NOON
     )
     await record_failure(ctx)
 
     async def found(name: str) -> list[str]:
-        return [row.account.key for row in await ctx.store.accounts.find_by_name(name)]
+        return [row.account.key for row in await ctx.sync.accounts.find_by_name(name)]
 
     assert await found("Ann") == await found("ANN") == ["chess.com:ann", "lichess:ann"]
     assert await found("Lichess:ANN") == ["lichess:ann"]
     assert await found("Bob") == ["chess.com:ann"]
     assert await found("bob") == [], "the application's ids have case"
-    (row,) = await ctx.store.accounts.find_by_name("lichess:ann")
+    (row,) = await ctx.sync.accounts.find_by_name("lichess:ann")
     assert (row.failures, row.errors[0].error, row.errors[0].at) == (1, "a fault", NOON)
 
 
 async def test_a_sample_is_linked_active_and_without_failures(ctx: Context) -> None:
-    assert await ctx.store.accounts.any_healthy("lichess") is None
+    assert await ctx.sync.accounts.any_healthy("lichess") is None
     made = [
         make_account("ann"),
         make_account("bob"),
@@ -199,10 +199,10 @@ async def test_a_sample_is_linked_active_and_without_failures(ctx: Context) -> N
         make_account("dan", links=()),
         make_account("eve", key="chess.com:eve", platform="chess.com"),
     ]
-    await ctx.store.accounts.ensure(made, [], [], NOON)
+    await ctx.sync.accounts.ensure(made, [], [], NOON)
     await record_failure(ctx)
 
-    sample = await ctx.store.accounts.any_healthy("lichess")
+    sample = await ctx.sync.accounts.any_healthy("lichess")
 
     assert sample is not None
     assert sample.name == "bob"
@@ -212,13 +212,13 @@ async def test_each_account_is_in_one_part_with_the_user_who_linked_it_first(
     ctx: Context, db: Any
 ) -> None:
     made = [make_account(f"a{n}", f"u{n}", "everybody") for n in range(60)]
-    await ctx.store.accounts.ensure(made, [], [], NOON)
+    await ctx.sync.accounts.ensure(made, [], [], NOON)
     db.sync_accounts.update_one({"_id": "lichess:a0"}, {"$unset": {"number": 1}})
     parts = [Shard(index=index, of=3) for index in range(3)]
 
     of_parts = [await due_names(ctx, shard=part) for part in parts]
     linked = [
-        {key for page in [p async for p in ctx.store.accounts.links(shard=part)] for key, _ in page}
+        {key for page in [p async for p in ctx.sync.accounts.links(shard=part)] for key, _ in page}
         for part in parts
     ]
 
@@ -228,7 +228,7 @@ async def test_each_account_is_in_one_part_with_the_user_who_linked_it_first(
             f"a{n}" for n in range(1, 60) if part.contains(f"u{n}")
         }
         assert keys == {f"lichess:{name}" for name in found}
-        assert await ctx.store.accounts.count(make_query(shard=part)) == len(found)
+        assert await ctx.sync.accounts.count(make_query(shard=part)) == len(found)
     assert "a0" in of_parts[0], "made by a version that knew no parts"
 
 
@@ -237,7 +237,7 @@ async def test_an_account_that_two_make_at_once_has_the_users_of_both(
 ) -> None:
     for user in ("ann", "twin"):
         link = AccountLink(user_id=user, name="Ann", backfilled=True, first_sync_from=NOON)
-        await ctx.store.accounts.ensure([make_account("ann", links=(link,))], [], [], NOON)
+        await ctx.sync.accounts.ensure([make_account("ann", links=(link,))], [], [], NOON)
 
     (row,) = db.sync_accounts.find()
     assert [(link["user_id"], link["joined"]) for link in row["links"]] == [
@@ -250,28 +250,28 @@ async def test_who_joins_or_leaves_an_account_that_another_part_walks_has_done_s
     ctx: Context, db: Any
 ) -> None:
     read = make_account("shared", "u0", "u1", etags={"2026.10": "$x"})
-    await ctx.store.accounts.ensure([read], [], [], NOON)
+    await ctx.sync.accounts.ensure([read], [], [], NOON)
     new = AccountLink(user_id="u2", name="shared")
-    await ctx.store.accounts.ensure([], [(read.key, new)], [(read.key, "u1")], NOON)
+    await ctx.sync.accounts.ensure([], [(read.key, new)], [(read.key, "u1")], NOON)
 
     later = NOON + timedelta(days=7)
-    await ctx.store.accounts.save([AccountState(account=read, due_at=later)], fence=1)
+    await ctx.sync.accounts.save([AccountState(account=read, due_at=later)], fence=1)
 
-    (page,) = [page async for page in ctx.store.accounts.due_accounts(make_query())]
+    (page,) = [page async for page in ctx.sync.accounts.due_accounts(make_query())]
     assert [(link.user_id, link.backfilled) for link in page[0].links] == [
         ("u0", True),
         ("u2", False),
     ]
     assert page[0].etags == read.etags
-    await ctx.store.accounts.save([AccountState(account=page[0], due_at=later)], fence=2)
+    await ctx.sync.accounts.save([AccountState(account=page[0], due_at=later)], fence=2)
     assert db.sync_accounts.find_one()["due_at"] == later
 
 
 async def test_what_an_account_no_longer_has_is_gone_from_its_row(ctx: Context) -> None:
-    await ctx.store.accounts.ensure([make_account("ann")], [], [], NOON)
+    await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
     for etags in ({"2026-09": "a", "2026-10": "b"}, {"2026-10": "$c"}):
         saved = make_account("ann", etags=etags)
-        await ctx.store.accounts.save([AccountState(account=saved, due_at=NOON)], fence=1)
+        await ctx.sync.accounts.save([AccountState(account=saved, due_at=NOON)], fence=1)
 
-    (row,) = await ctx.store.accounts.find_for_users(["lichess:ann"], [])
+    (row,) = await ctx.sync.accounts.find_for_users(["lichess:ann"], [])
     assert row.etags == {"2026-10": "$c"}

@@ -6,12 +6,12 @@ from tests.conftest import NOON
 
 
 async def test_an_item_has_the_applications_shape_and_is_there_once(ctx: Context, db: Any) -> None:
-    await ctx.store.analysis_queue.add("ann", {"q1": "g1"}, NOON)
+    await ctx.sync.analysis_queue.add("ann", {"q1": "g1"}, NOON)
     db.analysis_queue.update_one({}, {"$set": {"status": "processing"}})
-    await ctx.store.analysis_queue.add("ann", {"q1": "g1", "q2": "g2"}, NOON)
-    await ctx.store.analysis_queue.add("ann", {}, NOON)
+    await ctx.sync.analysis_queue.add("ann", {"q1": "g1", "q2": "g2"}, NOON)
+    await ctx.sync.analysis_queue.add("ann", {}, NOON)
 
-    assert await ctx.store.analysis_queue.find_queued(["q1", "q2", "q3"]) == {"q1", "q2"}
+    assert await ctx.sync.analysis_queue.find_queued(["q1", "q2", "q3"]) == {"q1", "q2"}
     rows = {row.pop("queue_id"): row for row in db.analysis_queue.find({}, {"_id": 0})}
     assert rows["q1"]["status"] == "processing"
     assert rows["q2"] == {
@@ -29,7 +29,7 @@ async def test_an_item_has_the_applications_shape_and_is_there_once(ctx: Context
 async def test_the_allowance_is_of_the_utc_day_and_of_the_user(ctx: Context) -> None:
     midnight = datetime(2026, 11, 21, tzinfo=UTC)
     just_before, last = midnight - timedelta(microseconds=1), midnight + timedelta(hours=23.99)
-    queue = ctx.store.analysis_queue
+    queue = ctx.sync.analysis_queue
     await queue.add("ann", {"q1": "g1"}, just_before)
     await queue.add("ann", {"q2": "g2"}, midnight)
     await queue.add("ann", {"q3": "g3"}, last)

@@ -51,7 +51,7 @@ def make_user_game(number: int, user_id: str = "ann", **changes: Any) -> UserGam
 
 
 async def test_a_document_has_the_applications_fields_and_types(ctx: Context, db: Any) -> None:
-    await ctx.store.games.insert_new([make_user_game(1)], NOON)
+    await ctx.sync.games.insert_new([make_user_game(1)], NOON)
 
     row = db.games.find_one()
     assert {name: type(row[name]) for name in APPLICATIONS_OWN} == APPLICATIONS_OWN
@@ -61,10 +61,10 @@ async def test_a_document_has_the_applications_fields_and_types(ctx: Context, db
 
 
 async def test_a_game_is_stored_once_per_user(ctx: Context, db: Any) -> None:
-    first = await ctx.store.games.insert_new(
+    first = await ctx.sync.games.insert_new(
         [make_user_game(1), make_user_game(1), make_user_game(1, "bob")], NOON
     )
-    again = await ctx.store.games.insert_new(
+    again = await ctx.sync.games.insert_new(
         [make_user_game(1), make_user_game(2)], NOON + timedelta(hours=1)
     )
 
@@ -80,7 +80,7 @@ async def test_a_game_that_the_application_imported_is_known_by_its_url(
     theirs = {"game_id": "random", "user_id": "ann", "url": make_user_game(1).game.url}
     db.games.insert_one(dict(theirs))
 
-    stored = await ctx.store.games.insert_new([make_user_game(1), make_user_game(1, "bob")], NOON)
+    stored = await ctx.sync.games.insert_new([make_user_game(1), make_user_game(1, "bob")], NOON)
 
     assert [item.user_id for item in stored.new] == ["bob"]
     assert stored.known == {}
@@ -89,10 +89,10 @@ async def test_a_game_that_the_application_imported_is_known_by_its_url(
 
 
 async def test_games_are_counted_by_user_and_site(ctx: Context) -> None:
-    await ctx.store.games.insert_new(
+    await ctx.sync.games.insert_new(
         [make_user_game(1), make_user_game(2), make_user_game(3, platform="chess.com")], NOON
     )
 
-    counted = await ctx.store.games.count_by_user(["ann", "nobody"])
+    counted = await ctx.sync.games.count_by_user(["ann", "nobody"])
 
     assert counted == {("ann", "lichess"): 2, ("ann", "chess.com"): 1}

@@ -18,7 +18,7 @@ KEY = "lane:lichess"
 
 
 def open_lane(ctx: Context) -> SourceLane:
-    return ctx.store.lane("lichess")
+    return ctx.sync.lanes["lichess"]
 
 
 @pytest.fixture
@@ -65,12 +65,12 @@ async def test_within_a_process_a_lane_is_held_by_one_at_a_time(ctx: Context) ->
 
 
 async def test_a_lane_of_one_site_does_not_hinder_another(ctx: Context) -> None:
-    async with open_lane(ctx).acquire(ME), ctx.store.lane("chess.com").acquire(ME):
+    async with open_lane(ctx).acquire(ME), ctx.sync.lanes["chess.com"].acquire(ME):
         pass
 
 
 async def test_the_lane_of_a_dead_holder_is_taken_over(ctx: Context, db: Any) -> None:
-    dead = Leases(ctx.store.database, 0.3)
+    dead = Leases(ctx.mongo.database, 0.3)
     await dead.ensure(KEY)
     dead_lease = await dead.acquire(KEY, ME)
     assert dead_lease is not None
@@ -93,7 +93,7 @@ async def test_there_is_no_turn_and_no_fence_without_a_lane(ctx: Context) -> Non
 
 async def test_a_turn_ends_when_the_lane_is_lost(ctx: Context, db: Any) -> None:
     one = open_lane(ctx)
-    async with ctx.store.leases.renewing(), one.acquire(ME):
+    async with ctx.leases.renewing(), one.acquire(ME):
         with pytest.raises(LeaseLost):
             async with one.request_slot():
                 db.job_leases.update_one({"_id": KEY}, {"$set": {"owner": "another"}})
@@ -280,20 +280,20 @@ async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> No
     account = Account(
         key="lichess:ann", platform="lichess", name="ann", links=(link,), created_at=NOON
     )
-    await ctx.store.accounts.ensure([account], [], [], NOON)
+    await ctx.sync.accounts.ensure([account], [], [], NOON)
     fences: list[int] = []
     for _ in range(2):
         await acquire_once(open_lane(ctx), fences)
     former, holder = fences
     moved = msgspec.structs.replace(account, cursor=NOON, checked_at=NOON)
-    await ctx.store.accounts.save([AccountState(account=moved, due_at=NOON)], holder)
+    await ctx.sync.accounts.save([AccountState(account=moved, due_at=NOON)], holder)
     before = db.sync_accounts.find_one()
     assert before["cursor"] == NOON
     back = msgspec.structs.replace(account, cursor=NOON - timedelta(days=1))
     with pytest.raises(LeaseLost):
-        await ctx.store.accounts.save([AccountState(account=back)], former)
+        await ctx.sync.accounts.save([AccountState(account=back)], former)
     assert db.sync_accounts.find_one() == before
-    await ctx.store.accounts.save([AccountState(account=back)], holder)
+    await ctx.sync.accounts.save([AccountState(account=back)], holder)
     assert db.sync_accounts.find_one()["cursor"] == NOON - timedelta(days=1)
 
 
@@ -304,7 +304,7 @@ async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> No
 async def three_lanes(contexts: Any) -> list[SourceLane]:
     """Three processes' ways to a site that has granted two requests at a time."""
     each = [await contexts() for _ in range(3)]
-    return [SourceLane(ctx.store.database, ctx.store.leases, "lichess", 2) for ctx in each]
+    return [SourceLane(ctx.mongo.database, ctx.leases, "lichess", 2) for ctx in each]
 
 
 async def test_as_many_hold_lanes_of_a_site_as_it_has_granted(

@@ -20,7 +20,7 @@ SLOT = Slot(schedule="hourly", at=NOON)
 async def claim_slot(
     ctx: Context, slot: Slot = SLOT, schedule: Schedule = HOURLY
 ) -> attempts.Attempt | attempts.SlotUnavailable:
-    return await claim.claim_slot(ctx, JOB, schedule, slot, "cli")
+    return await claim.claim_slot(ctx.worker, JOB, schedule, slot, "cli")
 
 
 async def claimed_attempt(ctx: Context, slot: Slot = SLOT) -> attempts.Attempt:
@@ -38,7 +38,7 @@ async def unavailable_slot(
 
 
 async def finish(ctx: Context, mine: attempts.Attempt, outcome: Any, code: int = 0) -> None:
-    await ctx.store.runs.finish(
+    await ctx.worker.runs.finish(
         mine.run.id,
         mine.run.claim,
         outcome=outcome,
@@ -47,7 +47,7 @@ async def finish(ctx: Context, mine: attempts.Attempt, outcome: Any, code: int =
         duration_s=1.0,
         exit_code=code,
     )
-    await ctx.store.leases.release(mine.lease)
+    await ctx.leases.release(mine.lease)
 
 
 async def test_the_first_to_come_works_the_slot_and_the_next_finds_it_closed(
@@ -90,7 +90,7 @@ async def test_an_open_slot_is_worked_again_as_the_next_attempt(
 
 async def test_a_slot_in_living_hands_is_left_to_them(ctx: Context, contexts: Any) -> None:
     other = await contexts()
-    async with ctx.store.leases.renewing():
+    async with ctx.leases.renewing():
         await claimed_attempt(ctx)
 
         late = await unavailable_slot(other)
@@ -110,14 +110,14 @@ async def test_a_slot_whose_owner_died_is_taken_over_after_the_lease(
 
     assert mine.number == 2
     assert mine.lease.fence > dead.lease.fence
-    assert asyncio.get_running_loop().time() - begun > ctx.store.leases.ttl_s / 2
+    assert asyncio.get_running_loop().time() - begun > ctx.leases.ttl_s / 2
 
 
 async def test_a_slot_claimed_by_one_who_died_before_his_lease_is_taken_over(
     ctx: Context, db: Any
 ) -> None:
     dead = await claimed_attempt(ctx)
-    await ctx.store.leases.release(dead.lease)
+    await ctx.leases.release(dead.lease)
 
     assert (await claimed_attempt(ctx)).number == 2
 
@@ -139,7 +139,7 @@ async def test_another_slot_meanwhile_is_an_overlap_and_closed_as_such(
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other = await contexts()
-    async with ctx.store.leases.renewing():
+    async with ctx.leases.renewing():
         await claimed_attempt(ctx)
         next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
 
@@ -152,7 +152,7 @@ async def test_another_slot_meanwhile_is_an_overlap_and_closed_as_such(
 async def test_a_lease_whose_row_was_deleted_is_to_be_had_again(ctx: Context, db: Any) -> None:
     mine = await claimed_attempt(ctx)
     await finish(ctx, mine, "succeeded")
-    await ctx.store.leases.release(mine.lease)
+    await ctx.leases.release(mine.lease)
     db.job_leases.delete_many({})
 
     async with asyncio.timeout(5):
@@ -175,8 +175,8 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
     ctx: Context, contexts: Any
 ) -> None:
     other = await contexts()
-    async with ctx.store.leases.renewing():
-        mine = await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))
+    async with ctx.leases.renewing():
+        mine = await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
 
         with pytest.raises(LeaseHeld, match=mine.run.id) as refused:
             await claim.claim_manual_run(other, JOB, attempts.manual_id(JOB))
@@ -187,7 +187,7 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
 async def test_a_run_by_hand_after_a_dead_one_waits_for_its_lease_and_works(
     ctx: Context, contexts: Any
 ) -> None:
-    await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))
+    await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
 
     mine = await claim.claim_manual_run(await contexts(), JOB, attempts.manual_id(JOB))
 
@@ -198,7 +198,7 @@ async def test_a_schedules_lock_is_minded_by_runs_by_hand(settings: Any, ctx: Co
     locked = replace(HOURLY, lock="nightly")
     config = replace(ctx.config, schedules={"sync_games": locked})
 
-    assert attempts.lease_key(replace(ctx, config=config), JOB, None) == "nightly"
+    assert attempts.lease_key(replace(ctx, config=config).worker, JOB, None) == "nightly"
 
 
 async def test_an_instant_that_is_no_slot_is_refused(ctx: Context) -> None:
@@ -242,7 +242,7 @@ async def test_a_slot_left_open_beyond_its_grace_is_closed_as_missed(
 
 
 async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: Any) -> None:
-    async with ctx.store.leases.renewing():
+    async with ctx.leases.renewing():
         claims = await asyncio.gather(*(claim_slot(ctx) for _ in range(12)))
 
     assert sum(isinstance(claimed, attempts.Attempt) for claimed in claims) == 1
@@ -253,7 +253,7 @@ async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: An
 async def test_an_orphaned_slot_goes_to_one_of_many_contenders(ctx: Context, contexts: Any) -> None:
     await claimed_attempt(ctx)
     other = await contexts()
-    async with other.store.leases.keeping():
+    async with other.leases.renewing():
         # The dead holder's lease stays dead: its own context keeps nothing.
         claims = await asyncio.gather(*(claim_slot(other) for _ in range(8)))
 
@@ -275,7 +275,7 @@ async def test_a_claim_that_is_broken_off_makes_nobody_wait(
 ) -> None:
     """It waited for the lease of a run by hand that lived."""
     other = await contexts()
-    mine = await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))
+    mine = await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
     waiting = asyncio.create_task(claim_slot(other))
     await asyncio.sleep(0.3)
     waiting.cancel()
@@ -294,7 +294,7 @@ async def test_a_claim_that_was_taken_over_while_it_waited_for_its_lease_works_n
     """It waited so long that the next contender held it for dead."""
     other = await contexts()
     dead = await claim.claim_manual_run(
-        ctx, JOB, attempts.manual_id(JOB)
+        ctx.worker, JOB, attempts.manual_id(JOB)
     )  # nobody renews its lease
     waiting = asyncio.create_task(unavailable_slot(other))
     while "lease_watched" not in capsys.readouterr().out:
@@ -311,7 +311,9 @@ async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other, third = await contexts(), await contexts()
-    await claim.claim_manual_run(ctx, JOB, attempts.manual_id(JOB))  # nobody renews its lease
+    await claim.claim_manual_run(
+        ctx.worker, JOB, attempts.manual_id(JOB)
+    )  # nobody renews its lease
     waiting = asyncio.create_task(claimed_attempt(other))
     while (row := db.job_runs.find_one({"_id": SLOT.key})) is None:
         await asyncio.sleep(0.01)
@@ -319,7 +321,7 @@ async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead
     mine = await waiting
 
     assert db.job_runs.find_one({"_id": SLOT.key})["claimed_at"] > row["claimed_at"]
-    async with other.store.leases.keeping():
+    async with other.leases.renewing():
         assert (await unavailable_slot(third)).reason.startswith("at work: ")
     assert mine.number == 1
 
@@ -328,7 +330,7 @@ async def test_all_leases_of_a_lock_are_watched_at_once(contexts: Any) -> None:
     """One after another, they would take longer than a claim without a lease may."""
     ctx, other = await contexts(), await contexts()
     many = replace(HOURLY, max_instances=12)
-    async with ctx.store.leases.keeping():
+    async with ctx.leases.renewing():
         for number in range(12):
             slot = Slot(schedule="hourly", at=NOON + timedelta(hours=number))
             assert isinstance(await claim_slot(ctx, slot, many), attempts.Attempt)
@@ -337,7 +339,7 @@ async def test_all_leases_of_a_lock_are_watched_at_once(contexts: Any) -> None:
 
         assert (await unavailable_slot(other, late, many)).reason.startswith("skipped_overlap")
 
-    assert asyncio.get_running_loop().time() - begun < 6 * ctx.store.leases.ttl_s / 3
+    assert asyncio.get_running_loop().time() - begun < 6 * ctx.leases.ttl_s / 3
 
 
 async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alone(
@@ -345,10 +347,10 @@ async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alo
 ) -> None:
     """A daemon claims a hundred slots at once, and is then held up; the lease is free again."""
     mine = await claimed_attempt(ctx)
-    await ctx.store.leases.release(mine.lease)
+    await ctx.leases.release(mine.lease)
     db.job_runs.update_one({}, {"$set": {"claim": "another", "attempt": 2}})
 
-    late = await claim.lease_claimed_slot(ctx, JOB, HOURLY, mine.run)
+    late = await claim.lease_claimed_slot(ctx.worker, JOB, HOURLY, mine.run)
 
     assert isinstance(late, attempts.SlotUnavailable)
     assert late.reason == "taken over by another"
@@ -362,14 +364,14 @@ async def test_with_queue_one_a_one_shot_waits_and_only_the_newest_slot_is_worke
     patient = replace(HOURLY, overlap="queue_one")
     ours, theirs = await contexts(Clock(NOON)), await contexts(Clock(NOON + timedelta(hours=1)))
     next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
-    async with ours.store.leases.keeping():
+    async with ours.leases.renewing():
         mine = await claim.claim_manual_run(ours, JOB, attempts.manual_id(JOB))
         early = asyncio.create_task(unavailable_slot(ours, SLOT, patient))
-        await asyncio.sleep(ours.store.leases.ttl_s)
+        await asyncio.sleep(ours.leases.ttl_s)
         late = asyncio.create_task(claim_slot(theirs, next_slot, patient))
         assert (await early).reason == "a newer slot of the schedule is recorded"
         assert not late.done()
-        await ours.store.leases.release(mine.lease)
+        await ours.leases.release(mine.lease)
         claimed = await late
 
     assert isinstance(claimed, attempts.Attempt)

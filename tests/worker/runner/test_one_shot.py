@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import attempts, claim, one_shot, runner
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.scheduler import schedule_admin
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.processes import run
 from tests.support.recording_job import Args, RecordingJob
@@ -38,15 +38,15 @@ async def new_context(contexts: Any) -> Callable[..., Any]:
 
 
 async def run_scheduled(ctx: Context, chore: RecordingJob, schedule_id: str = "s") -> RunResult:
-    return await one_shot.run_scheduled(ctx, chore.job, schedule_id, ShutdownRequest())
+    return await one_shot.run_scheduled(ctx.worker, chore.job, schedule_id, ShutdownRequest())
 
 
 async def store_schedule(ctx: Context, schedule: Schedule = STORED, **fields: Any) -> None:
     """Stores the schedule, as an edit has left it."""
     stored = replace(
-        await schedule_admin.find_schedule(ctx, "s"), revision=1, schedule=schedule, **fields
+        await schedule_admin.find_schedule(ctx.worker, "s"), revision=1, schedule=schedule, **fields
     )
-    await ctx.store.schedules.add(stored)
+    await ctx.worker.schedules.add(stored)
 
 
 async def test_the_configured_schedule_counts_where_none_is_stored(new_context: Any) -> None:
@@ -70,7 +70,7 @@ async def test_a_schedule_that_is_only_stored_is_found_and_an_unknown_one_is_nam
     new_context: Any,
 ) -> None:
     ctx, chore = await new_context(), RecordingJob()
-    await ctx.store.schedules.add(
+    await ctx.worker.schedules.add(
         replace(await schedule_admin.find_schedule(ctx, "s"), id="mine", revision=1, origin="user")
     )
 
@@ -143,7 +143,7 @@ async def test_a_slot_that_was_owed_when_the_schedule_was_changed_is_worked(
 ) -> None:
     owed = NOON - timedelta(hours=3)
     ctx, chore = await new_context(slot=owed), RecordingJob()
-    await store_schedule(ctx, owed=owed)
+    await store_schedule(ctx, pending_slot=owed)
 
     assert (await run_scheduled(ctx, chore)).exit_code == 0
     assert chore.started == ["2026-10-21T09:00:00Z"]
@@ -175,7 +175,7 @@ async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(new_context: An
     ctx, chore = await new_context(), RecordingJob("s")
     await store_schedule(ctx, replace(STORED, job="s", lock="nightly"))
 
-    async with ctx.store.leases.keeping():
+    async with ctx.leases.renewing():
         mine = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
         assert mine.lease.key == "nightly"
         refused = await runner.run_manually(ctx, chore.job, Args(), ShutdownRequest())
@@ -187,7 +187,7 @@ async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(
 ) -> None:
     ctx, chore = await new_context(), RecordingJob()
     two = replace(STORED, max_instances=2)
-    async with ctx.store.leases.keeping():
+    async with ctx.leases.renewing():
         keys = [
             (
                 await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job), two)
@@ -203,7 +203,9 @@ async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(
 async def test_a_paused_schedule_leaves_with_0_and_one_line(
     environment: dict[str, str], ctx: Context
 ) -> None:
-    await schedule_admin.pause_schedule(ctx, await schedule_admin.find_schedule(ctx, "sync_games"))
+    await schedule_admin.pause_schedule(
+        ctx.worker, await schedule_admin.find_schedule(ctx.worker, "sync_games")
+    )
 
     done = await run(environment, "chesscoach.jobs.sync_games", "--scheduled", "--json")
 

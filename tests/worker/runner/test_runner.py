@@ -11,9 +11,10 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError, StoreFailed
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Run, ShutdownRequest
+from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import runner as work
 from chesscoach.worker.runner.result import RunResult
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON
 
@@ -36,12 +37,12 @@ def with_limits(ctx: Context, **limits: float) -> Context:
 
 
 async def run_manually(ctx: Context, body: Any, stop: ShutdownRequest | None = None) -> RunResult:
-    return await work.run_manually(ctx, make_job(body), NoArgs(), stop or ShutdownRequest())
+    return await work.run_manually(ctx.worker, make_job(body), NoArgs(), stop or ShutdownRequest())
 
 
 async def run_slot(ctx: Context, body: Any, stop: ShutdownRequest | None = None) -> RunResult:
     return await work.run_slot(
-        ctx, make_job(body), HOURLY, SLOT, source="daemon", stop=stop or ShutdownRequest()
+        ctx.worker, make_job(body), HOURLY, SLOT, source="daemon", stop=stop or ShutdownRequest()
     )
 
 
@@ -240,8 +241,7 @@ async def test_a_job_that_loses_its_lease_is_cancelled_and_writes_no_record(
 
 
 async def test_a_long_run_keeps_its_lease_and_reports_how_far_it_is(ctx: Context, db: Any) -> None:
-    short = Leases(ctx.store.database, 0.6)
-    store = replace(ctx.store, leases=short)
+    short = Leases(ctx.mongo.database, 0.6)
     seen: list[dict[str, Any]] = []
 
     async def long(ctx: Context, run: Run, args: NoArgs) -> Counts:
@@ -252,7 +252,7 @@ async def test_a_long_run_keeps_its_lease_and_reports_how_far_it_is(ctx: Context
             seen.append(await asyncio.to_thread(db.job_runs.find_one, {"_id": run.id}))
         return run.counts
 
-    ending = await run_slot(replace(ctx, store=store), long)
+    ending = await run_slot(replace(ctx, leases=short), long)
 
     assert ending.record["outcome"] == "succeeded"
     assert seen[-1]["done"] == 1
@@ -300,7 +300,12 @@ async def test_arguments_that_the_job_refuses_stop_before_any_claim(ctx: Context
 
     with pytest.raises(ConfigError, match="bogus"):
         await work.run_slot(
-            ctx, make_job(counting_job(1, 0)), odd, SLOT, source="cli", stop=ShutdownRequest()
+            ctx.worker,
+            make_job(counting_job(1, 0)),
+            odd,
+            SLOT,
+            source="cli",
+            stop=ShutdownRequest(),
         )
 
     assert db.job_runs.count_documents({}) == 0
@@ -311,7 +316,7 @@ async def test_a_rehearsal_in_which_too_much_fails_leaves_with_1(
     ctx: Context, db: Any, done: int, failed: int, code: int
 ) -> None:
     ending = await work.dry_run(
-        ctx, make_job(counting_job(done, failed)), NoArgs(), ShutdownRequest()
+        ctx.worker, make_job(counting_job(done, failed)), NoArgs(), ShutdownRequest()
     )
     assert (ending.exit_code, ending.record["outcome"]) == (code, "dry_run")
     assert db.job_runs.count_documents({}) == 0

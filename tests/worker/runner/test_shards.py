@@ -13,13 +13,14 @@ from chesscoach.context import Context
 from chesscoach.errors import LeaseHeld
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Run, ShutdownRequest
+from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import attempts, claim, runner
 from chesscoach.worker.runner import shards as shards_module
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.scheduler import recovery
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import Args
 
@@ -81,7 +82,13 @@ async def run_shard(
     stop: ShutdownRequest | None = None,
 ) -> RunResult:
     return await runner.run_slot(
-        ctx, walker.job, HOURLY, slot, source="cli", stop=stop or ShutdownRequest(), shard=shard
+        ctx.worker,
+        walker.job,
+        HOURLY,
+        slot,
+        source="cli",
+        stop=stop or ShutdownRequest(),
+        shard=shard,
     )
 
 
@@ -185,7 +192,7 @@ async def test_the_part_of_a_dead_process_is_taken_over_and_no_other_is_disturbe
 
 async def _claim_shard(ctx: Context, walker: ShardedJob, shard: Shard) -> attempts.Attempt:
     """A part that a process has claimed before it died."""
-    found = await shards_module.claim_slot_shard(ctx, walker.job, HOURLY, SLOT, "cli", shard)
+    found = await shards_module.claim_slot_shard(ctx.worker, walker.job, HOURLY, SLOT, "cli", shard)
     assert isinstance(found, attempts.Attempt), found
     return found
 
@@ -272,7 +279,7 @@ async def test_with_queue_one_parts_wait_for_the_run_by_hand_that_is_at_work(
         )
         for one, shard in zip(each, all_shards(2), strict=True)
     ]
-    await asyncio.sleep(1.5 * ctx.store.leases.ttl_s)
+    await asyncio.sleep(1.5 * ctx.leases.ttl_s)
     assert walker.running == ["0/1"]
     walker.release.set()
 
@@ -289,7 +296,9 @@ async def test_parts_by_hand_run_beside_each_other_and_beside_nothing_else(
     walker, each = ShardedJob(held=True), [await new_context() for _ in range(4)]
 
     async def hand(ctx: Context, shard: Shard) -> RunResult:
-        return await runner.run_manually(ctx, walker.job, Args(), ShutdownRequest(), shard=shard)
+        return await runner.run_manually(
+            ctx.worker, walker.job, Args(), ShutdownRequest(), shard=shard
+        )
 
     working = [asyncio.create_task(hand(each[n], Shard(index=n, of=3))) for n in range(3)]
     await wait_until_running(walker, 3)
@@ -474,10 +483,12 @@ async def test_a_slot_of_which_a_part_was_not_worked_is_no_success(
     working = asyncio.create_task(run_shard(ctx, walker, first))
     await wait_until_running(walker, 1)
     lost = await _claim_shard(ctx, walker, second)
-    await ctx.store.leases.release(lost.lease)
-    died = await ctx.store.runs.find(lost.run.id)
+    await ctx.leases.release(lost.lease)
+    died = await ctx.worker.runs.find(lost.run.id)
     assert died is not None
-    await ctx.store.runs.close(died, "missed", "it could not be finished within 60 s", NOON)
+    await ctx.worker.runs.close_orphaned(
+        died, "missed", "it could not be finished within 60 s", NOON
+    )
     walker.release.set()
     await working
 

@@ -19,10 +19,11 @@ from chesscoach.errors import ConfigError
 from chesscoach.metrics import Metrics
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import Job, Run, ShutdownRequest
+from chesscoach.worker.job import Job, Run
 from chesscoach.worker.scheduler.recovery import RETRY_DELAY
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.scheduler.ticker import Ticker
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import Args, RecordingJob
 from tests.worker.scheduler.test_overlap import (

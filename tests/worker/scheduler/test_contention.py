@@ -14,11 +14,13 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Run, ShutdownRequest
+from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON, Clock, FakeSites, scaled_rounds
 from tests.support.processes import FinishedProcess, kill, line_with, run, start
@@ -54,7 +56,7 @@ async def long_lease_contexts(settings: Settings) -> AsyncIterator[Any]:
 
         async def make(now: Clock) -> Context:
             context = await stack.enter_async_context(open_context(settings, now))
-            await context.store.prepare()
+            await context.indexes.create()
             return context
 
         yield make
@@ -96,7 +98,7 @@ async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
                 slot = Slot(schedule=key, at=at)
                 await asyncio.sleep(chance.uniform(0, 0.01))
                 ending = await runner_module.run_slot(
-                    ctx,
+                    ctx.worker,
                     tally.job,
                     schedules[key],
                     slot,
@@ -182,7 +184,7 @@ async def test_an_evicted_pods_work_is_done_once(
         done = await retried(pod)
         assert (done.code, done.record["outcome"], done.record["attempt"]) == (0, "succeeded", 2)
     else:
-        async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+        async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
             await refresh_until(scheduler, lambda: db.job_runs.find_one()["outcome"] == "succeeded")
     again = await run(pod, JOB, "--scheduled", "--json")
 
@@ -257,7 +259,7 @@ async def count_overlaps(take: Acquire, give: Release, grants: int) -> tuple[int
 
 @pytest.mark.soak
 async def test_no_two_leases_overlap_whatever_the_clocks_say(ctx: Context) -> None:
-    leases = Leases(ctx.store.database, TTL_S)
+    leases = Leases(ctx.mongo.database, TTL_S)
     await leases.ensure("skewed")
 
     async def take(name: str, clock: Callable[[], datetime]) -> bool:
@@ -274,7 +276,7 @@ async def test_no_two_leases_overlap_whatever_the_clocks_say(ctx: Context) -> No
 
 async def test_leases_on_the_clients_clocks_do_overlap(ctx: Context) -> None:
     """The control: the same contenders, and a lease that is as usual but for whose clock tells."""
-    rows = ctx.store.database["by_client_clocks"]
+    rows = ctx.mongo.database["by_client_clocks"]
     await rows.insert_one({"_id": "skewed", "owner": None, "expires_at": NOON})
 
     async def take(name: str, clock: Callable[[], datetime]) -> bool:

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import attempts, claim, shards
 from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler import schedule_admin
@@ -19,6 +19,7 @@ from chesscoach.worker.scheduler.explain.explain import explain_slot
 from chesscoach.worker.scheduler.explain.verdict import Explanation
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shard import Shard
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
 from tests.worker.scheduler.test_overlap import wait_until
@@ -47,14 +48,14 @@ async def new_context(contexts: Any, clock: Clock) -> NewContext:
     async def _make(schedule: Schedule = HOURLY) -> Context:
         ctx: Context = await contexts(clock)
         ctx = replace(ctx, config=replace(ctx.config, schedules={"s": schedule}))
-        await schedule_admin.sync_from_config(ctx)
+        await schedule_admin.sync_from_config(ctx.worker)
         return ctx
 
     return _make
 
 
 async def explain_at(ctx: Context, at: datetime = ONE_O_CLOCK) -> Explanation:
-    return await explain_slot(ctx, "s", at)
+    return await explain_slot(ctx.worker, "s", at)
 
 
 def sentences(found: Explanation) -> str:
@@ -63,7 +64,7 @@ def sentences(found: Explanation) -> str:
 
 async def run_daemon(ctx: Context, chore: RecordingJob) -> None:
     """A daemon that comes, works what is due, and goes."""
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         await wait_until(lambda: not scheduler.running)
 
 
@@ -71,7 +72,7 @@ async def start_slot(
     ctx: Context, chore: RecordingJob, at: datetime = ONE_O_CLOCK
 ) -> attempts.Attempt:
     """A slot that somebody has begun."""
-    found = await claim.claim_slot(ctx, chore.job, HOURLY, Slot(schedule="s", at=at), "cli")
+    found = await claim.claim_slot(ctx.worker, chore.job, HOURLY, Slot(schedule="s", at=at), "cli")
     assert isinstance(found, attempts.Attempt)
     return found
 
@@ -121,7 +122,7 @@ async def test_a_slot_at_work_and_one_whose_process_died(
 ) -> None:
     ctx = await new_context()
     clock.move(hours=1)
-    async with ctx.store.leases.keeping():
+    async with ctx.leases.renewing():
         mine = await start_slot(ctx, chore)
         found = await explain_at(ctx)
     assert (found.verdict, found.sentences[0]) == (
@@ -136,9 +137,9 @@ async def test_a_slot_at_work_and_one_whose_process_died(
     assert "is gone without a word: its lease has run out" in found.sentences[0]
     assert "A running daemon takes it on" in found.sentences[1]
 
-    await ctx.store.leases.release(mine.lease)
+    await ctx.leases.release(mine.lease)
     assert "has claimed it and needs the lease chore next." in sentences(await explain_at(ctx))
-    async with ctx.store.leases.keeping():
+    async with ctx.leases.renewing():
         other = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
         found = await explain_at(ctx)
     assert found.verdict == "running"
@@ -150,11 +151,11 @@ async def test_an_open_slot_that_will_be_closed_or_waits(
 ) -> None:
     ctx = await new_context(replace(HOURLY, misfire_grace_s=7200.0))
     clock.move(hours=1)
-    async with ctx.store.leases.keeping():
+    async with ctx.leases.renewing():
         mine = await start_slot(ctx, chore)
         db.job_runs.update_one({"_id": mine.run.id}, {"$set": {"outcome": "cancelled"}})
         assert f"Its next attempt waits for {mine.run.id} (pid" in sentences(await explain_at(ctx))
-    await ctx.store.leases.release(mine.lease)
+    await ctx.leases.release(mine.lease)
     clock.move(hours=3)
     assert "It is too late by now" in sentences(await explain_at(ctx))
     await start_slot(ctx, chore, ONE_O_CLOCK + HOUR)
@@ -176,7 +177,7 @@ async def test_a_slot_after_a_crash_with_attempts_before_it(
     ctx = await new_context()
     clock.move(hours=1)
     mine = await start_slot(ctx, chore)
-    await ctx.store.leases.release(mine.lease)
+    await ctx.leases.release(mine.lease)
     db.job_runs.update_one({"_id": mine.run.id}, {"$set": {"outcome": "abandoned"}})
     await run_daemon(ctx, chore)
 
@@ -244,7 +245,7 @@ async def test_a_slot_whose_lease_is_held(
 ) -> None:
     ctx = await new_context(replace(HOURLY, **fields))
     clock.move(hours=1)
-    async with ctx.store.leases.keeping():
+    async with ctx.leases.renewing():
         mine = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
         found = await explain_at(ctx)
 
@@ -280,7 +281,7 @@ async def test_an_instant_that_is_no_slot(new_context: NewContext, clock: Clock)
 
     clock.move(hours=5)
     daily = Schedule(job="sync_games", cron="30 3 * * *")
-    await schedule_admin.edit_schedule(ctx, await load_schedule(ctx), daily)
+    await schedule_admin.edit_schedule(ctx.worker, JOBS, await load_schedule(ctx), daily)
     assert "Its trigger was another then: 0 * * * * (UTC)." in sentences(await explain_at(ctx))
 
 
@@ -290,7 +291,7 @@ async def test_a_slot_that_is_owed_from_before_an_edit(
     ctx = await new_context(replace(HOURLY, job="sync_games"))
     clock.move(hours=1, minutes=1)
     await schedule_admin.edit_schedule(
-        ctx, await load_schedule(ctx), Schedule(job="sync_games", cron="30 3 * * *")
+        ctx.worker, JOBS, await load_schedule(ctx), Schedule(job="sync_games", cron="30 3 * * *")
     )
 
     found = await explain_at(ctx)
@@ -326,7 +327,7 @@ async def test_a_slot_of_a_schedule_that_is_out_of_use(
     await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
     clock.move(hours=1)
     await schedule_admin.edit_schedule(
-        ctx, await load_schedule(ctx), replace(HOURLY, job="sync_games", jitter_s=1.0)
+        ctx.worker, JOBS, await load_schedule(ctx), replace(HOURLY, job="sync_games", jitter_s=1.0)
     )
 
     now = await explain_at(ctx)
@@ -358,7 +359,7 @@ async def test_a_slot_of_a_schedule_in_each_state(
 ) -> None:
     ctx = await new_context()
     clock.move(hours=2)
-    await ctx.store.schedules.change("s", 1, **fields)
+    await ctx.worker.schedules.change("s", 1, **fields)
 
     found = await explain_at(ctx)
 
@@ -387,7 +388,7 @@ async def test_a_slot_of_before_the_schedule_counted(new_context: NewContext, cl
 
     clock.move(hours=2, minutes=30)
     half_past = Schedule(job="sync_games", cron="30 * * * *")
-    await schedule_admin.edit_schedule(ctx, await load_schedule(ctx), half_past)
+    await schedule_admin.edit_schedule(ctx.worker, JOBS, await load_schedule(ctx), half_past)
     found = await explain_at(ctx, ONE_O_CLOCK + HOUR / 2)
     assert found.verdict == "before_since"
     assert "was edited after it, at 2026-10-21T14:30:00Z" in sentences(found)
@@ -431,7 +432,7 @@ async def test_a_slot_in_parts_tells_how_far_each_is(
     await runner_module.run_slot(
         ctx, job, HOURLY, slot, source="cli", stop=ShutdownRequest(), shard=part(0)
     )
-    async with ctx.store.leases.keeping():
+    async with ctx.leases.renewing():
         for index in (1, 2):
             await shards.claim_slot_shard(ctx, job, HOURLY, slot, "cli", part(index))
         db.job_leases.update_one({"_id": "chore#2/4"}, {"$set": {"expires_at": NOON - HOUR * 9999}})

@@ -15,8 +15,8 @@ from chesscoach.context import open_context
 from chesscoach.mongo.client import Document
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.web.listeners import open_web
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, scaled_rounds
 from tests.support.recording_job import RecordingJob
 from tests.support.replica_set import ReplicaSet
@@ -42,11 +42,14 @@ async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
     chance, clock, chore = random.Random(), Clock(NOON), RecordingJob()
     each_second = Schedule(job="chore", cron="* * * * * *", coalesce=False)
     async with open_context(replica_set_settings, clock) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         ctx = replace(
             ctx, config=replace(ctx.config, schedules={"s": each_second}, web=BOTH_LISTENERS)
         )
-        scheduler, health = Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}), Counter[int]()
+        scheduler, health = (
+            Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}),
+            Counter[int](),
+        )
         async with open_web(ctx, ShutdownRequest(), scheduler.ticker) as urls, scheduler:
             kubelet = asyncio.create_task(poll_health(urls["admin"], health))
             for _ in range(scaled_rounds(50)):

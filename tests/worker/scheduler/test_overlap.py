@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
 
@@ -23,7 +23,7 @@ async def make_scheduler(
 ) -> Scheduler:
     ctx: Context = await contexts(clock)
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-    return Scheduler(ctx, ShutdownRequest(), {"chore": chore.job})
+    return Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job})
 
 
 async def wait_until(condition: Any) -> None:

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Every, Schedule
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
 from tests.worker.scheduler.test_overlap import (

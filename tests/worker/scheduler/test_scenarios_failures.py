@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from chesscoach.config import Config, Settings
 from chesscoach.context import open_context
 from chesscoach.errors import ConfigError
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Every, Schedule, Slot
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.runner import runner
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import Args, RecordingJob
 from tests.support.replica_set import ReplicaSet
@@ -41,10 +42,10 @@ async def test_scenario_13_mongo_failover_in_a_run_leaves_it_one_ending(
     """The primary steps down after the claim, and again right before the end is recorded."""
     clock, chore = Clock(NOON), RecordingJob(held=True)
     async with open_context(replica_set_settings, clock) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         schedules = {"s": hourly_schedule(), "other": hourly_schedule(lock="other")}
         ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-        async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+        async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
             clock.move(hours=1)
             claiming = asyncio.create_task(scheduler.tick())
             await asyncio.to_thread(replica_members.step_down)
@@ -65,7 +66,7 @@ async def test_scenario_13_mongo_failover_in_a_run_leaves_it_one_ending(
                     await asyncio.sleep(0.2)
             while scheduler.running:
                 await asyncio.sleep(0.1)
-        runs = await ctx.store.runs.recent(job="chore", schedule=None, outcome=None, limit=9)
+        runs = await ctx.worker.runs.recent(job="chore", schedule=None, outcome=None, limit=9)
 
     assert sorted((run.id[-20:], run.outcome) for run in runs) == [
         ("2026-10-21T13:00:00Z", "succeeded"),
@@ -81,13 +82,13 @@ async def test_scenario_13_mongo_reply_that_is_lost_after_the_commit_is_known_as
 ) -> None:
     chore = RecordingJob()
     async with open_context(proxied_settings, Clock(NOON)) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         slot = Slot(schedule="s", at=NOON)
-        await ctx.store.leases.ensure("chore")
-        await ctx.store.require()
+        await ctx.leases.ensure("chore")
+        await ctx.indexes.require_unique()
         proxy.drop_reply_to = lost
         ending = await runner.run_slot(
-            ctx, chore.job, hourly_schedule(), slot, source="cli", stop=ShutdownRequest()
+            ctx.worker, chore.job, hourly_schedule(), slot, source="cli", stop=ShutdownRequest()
         )
 
         repeated = ctx.metrics.registry.get_sample_value("chesscoach_mongo_retries_total")
@@ -103,9 +104,9 @@ async def test_scenario_13_mongo_reply_to_a_bulk_claim_that_is_lost_begins_each_
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     async with open_context(proxied_settings, clock) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         ctx = with_schedules(ctx, **{f"s{n}": hourly_schedule(lock=f"s{n}") for n in range(20)})
-        async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+        async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
             clock.move(hours=1)
             proxy.drop_reply_to = b"insert"
             await scheduler.tick()
@@ -123,9 +124,9 @@ async def test_scenario_13_mongo_away_longer_than_a_lease_stops_the_run_and_anot
     """What the first still has to write when the store is back does not cover the second's."""
     clock, lost, taken = Clock(NOON), RecordingJob(held=True), RecordingJob()
     async with open_context(proxied_settings, clock) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         ctx = with_schedules(ctx, s=hourly_schedule())
-        async with Scheduler(ctx, ShutdownRequest(), {"chore": lost.job}) as scheduler:
+        async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": lost.job}) as scheduler:
             clock.move(hours=1)
             await scheduler.tick()
             await wait_until(lambda: lost.started)
@@ -149,9 +150,9 @@ async def test_scenario_13_mongo_that_hangs_holds_one_tick_and_the_alarm_goes_on
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     async with open_context(proxied_settings, clock) as ctx:
-        await ctx.store.prepare()
+        await ctx.indexes.create()
         ctx = with_schedules(ctx, s=hourly_schedule())
-        async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+        async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
             proxy.connected.clear()
             clock.move(hours=1)
             woke = scheduler.ticker.last_wake
@@ -188,11 +189,11 @@ async def test_scenario_14_pause_in_a_run_lets_it_end_and_is_not_made_up_for(
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob(held=True)
     ctx = with_schedules(await contexts(clock), s=hourly_schedule())
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         await wait_until(lambda: chore.started)
-        paused = await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+        paused = await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
         chore.release.set()
         await wait_until_idle(scheduler)
         for _ in range(3):
@@ -200,7 +201,7 @@ async def test_scenario_14_pause_in_a_run_lets_it_end_and_is_not_made_up_for(
             await scheduler.tick()
             await scheduler.refresh()
         clock.move(minutes=30)
-        await schedule_admin.resume_schedule(ctx, paused)
+        await schedule_admin.resume_schedule(ctx.worker, paused)
         await scheduler.refresh()
         await wait_until_idle(scheduler)
         clock.move(minutes=30)
@@ -282,7 +283,7 @@ async def test_scenario_14_unreadable_row_is_told_once(
 ) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)))
     db.schedules.insert_one({"_id": "odd", "spec": {"job": "chore"}})
-    async with Scheduler(ctx, ShutdownRequest(), {}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {}) as scheduler:
         for _ in range(4):
             await scheduler.refresh()
 
@@ -313,7 +314,7 @@ async def test_scenario_15_poison_schedule_or_job_hinders_no_other(
         await contexts(clock), s=hourly_schedule(), poor=minutely, odd=replace(minutely, job="odd")
     )
     jobs = {"chore": chore.job, "poor": poor.job, "odd": poor.job}
-    async with Scheduler(ctx, ShutdownRequest(), jobs) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), jobs) as scheduler:
         del jobs["odd"]
         for _ in range(4):
             clock.move(minutes=15)
@@ -378,5 +379,5 @@ async def test_scenario_15_poison_configured_twice_is_refused_by_name(contexts: 
     ctx = with_schedules(await contexts(Clock(NOON)))
     with pytest.raises(ConfigError, match=r"x\.args"):
         await schedule_admin.add_schedule(
-            ctx, "x", Schedule(job="sync_games", cron="0 0 * * *", args={"odd": 1})
+            ctx.worker, JOBS, "x", Schedule(job="sync_games", cron="0 0 * * *", args={"odd": 1})
         )

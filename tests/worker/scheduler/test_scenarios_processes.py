@@ -15,12 +15,14 @@ from msgspec.structs import replace
 from chesscoach.config import JobLimits
 from chesscoach.context import Context
 from chesscoach.jobs import sync_games
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import Job, Run, ShutdownRequest
+from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import attempts, claim
 from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, FakeSites
 from tests.support.processes import kill, line_with, start
 from tests.support.recording_job import Args, RecordingJob
@@ -143,7 +145,7 @@ async def test_scenario_03_kill_9_in_a_run_is_worked_again_by_the_daemon(
     await kill(process)
     sites.chesscom.delay_s = 0
 
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         await refresh_until(
             scheduler, lambda: db.job_runs.find_one({"_id": run_id})["outcome"] == "succeeded"
         )
@@ -162,7 +164,7 @@ async def test_scenario_04_crash_between_claim_and_lease_is_recovered(
     slot = Slot(schedule="s", at=clock())
     claimed = await claim.claim_slot(dead, chore.job, hourly_schedule(), slot, "cli")
     assert isinstance(claimed, attempts.Attempt)
-    await dead.store.leases.release(claimed.lease)
+    await dead.leases.release(claimed.lease)
     async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
         await scheduler.refresh()
         assert not scheduler.running, "it may still be about to take its lease"
@@ -186,11 +188,11 @@ async def test_scenario_04_crash_between_work_and_record_repeats_no_effect(
     )
     slot = Slot(schedule="sync_games", at=slot.at.replace(hour=slot.at.hour // 6 * 6))
     job, stop = sync_games.JOB, ShutdownRequest()
-    await runner_module.run_slot(ctx, job, schedule, slot, source="kubernetes", stop=stop)
+    await runner_module.run_slot(ctx.worker, job, schedule, slot, source="kubernetes", stop=stop)
     before = list(db.games.find().sort("_id"))
     expire_owner(db, slot.key)
 
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         await refresh_until(
             scheduler, lambda: db.job_runs.find_one({"_id": slot.key})["outcome"] == "succeeded"
         )
@@ -236,7 +238,7 @@ async def test_scenario_05_sigterm_keeps_the_lease_while_draining_and_a_second_b
         await wait_until(lambda: chore.started)
         stop.request(signal.SIGTERM)
         lease = db.job_leases.find_one({"_id": "chore"})
-        renewed = lease["expires_at"] + timedelta(seconds=ctx.store.leases.ttl_s)
+        renewed = lease["expires_at"] + timedelta(seconds=ctx.leases.ttl_s)
         await wait_until(lambda: db.job_leases.find_one({"_id": "chore"})["expires_at"] > renewed)
         slot = Slot(schedule="s", at=clock())
         late = await claim.claim_slot(other, chore.job, hourly_schedule(), slot, "kubernetes")
@@ -313,7 +315,7 @@ async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it
     clock, chore = Clock(NOON + timedelta(hours=1)), RecordingJob()
     dead = await contexts(clock)
     slot = Slot(schedule="s", at=clock())
-    async with dead.store.leases.keeping():
+    async with dead.leases.renewing():
         await claim.claim_slot(dead, chore.job, hourly_schedule(), slot, "cli")
         async with await make_scheduler(
             contexts, clock, chore, {"s": hourly_schedule()}
@@ -366,7 +368,7 @@ async def test_scenario_07_hung_run_is_timed_out_and_later_slots_run(
 
     job = Job(name="sync_games", run=hang, args=Args, help="Hangs once.")
     ctx = with_limits(await contexts(clock), timeout_s=0.3)
-    async with Scheduler(ctx, ShutdownRequest(), {"sync_games": job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"sync_games": job}) as scheduler:
         for _ in range(2):
             clock.move(hours=1)
             await scheduler.tick()
@@ -392,7 +394,7 @@ async def test_scenario_07_hung_run_that_ignores_its_cancellation_is_left_behind
 
     job = Job(name="sync_games", run=ignore, args=Args, help="Ignores its cancellation once.")
     ctx = with_limits(await contexts(clock), timeout_s=0.3)
-    async with Scheduler(ctx, ShutdownRequest(), {"sync_games": job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"sync_games": job}) as scheduler:
         for _ in range(2):
             clock.move(hours=1)
             await scheduler.tick()

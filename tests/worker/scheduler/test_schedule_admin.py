@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.schedules import StoredSchedule
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
@@ -26,7 +27,7 @@ def with_schedules(ctx: Context, **schedules: Schedule) -> Context:
 
 
 async def load_schedule(ctx: Context, schedule_id: str = "s") -> StoredSchedule:
-    found = await ctx.store.schedules.get(schedule_id)
+    found = await ctx.worker.schedules.get(schedule_id)
     assert found is not None
     return found
 
@@ -35,7 +36,7 @@ async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> N
     clock = Clock(NOON)
     ctx = with_schedules(await contexts(clock), s=HOURLY)
     for _ in range(2):
-        await schedule_admin.sync_from_config(ctx)
+        await schedule_admin.sync_from_config(ctx.worker)
         clock.move(hours=1)
 
     found = await load_schedule(ctx)
@@ -46,13 +47,13 @@ async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> N
 async def test_an_entry_that_is_taken_out_is_retired_and_comes_back(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
     clock.move(hours=1)
-    await schedule_admin.sync_from_config(with_schedules(ctx))
+    await schedule_admin.sync_from_config(with_schedules(ctx).worker)
     assert (await load_schedule(ctx)).state == "retired"
     clock.move(hours=5)
 
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
 
     found = await load_schedule(ctx)
     assert (found.state, found.effective_since) == ("active", NOON + timedelta(hours=6))
@@ -61,10 +62,10 @@ async def test_an_entry_that_is_taken_out_is_retired_and_comes_back(contexts: An
 async def test_a_changed_entry_counts_from_the_change_and_owes_what_was_due(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
     clock.move(hours=2, minutes=30)
 
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY).worker)
 
     found = await load_schedule(ctx)
     assert (found.schedule, found.revision) == (DAILY, 2)
@@ -75,11 +76,11 @@ async def test_a_changed_entry_counts_from_the_change_and_owes_what_was_due(cont
 async def test_a_change_that_says_nothing_of_when_leaves_what_is_due(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
     clock.move(hours=2)
 
     await schedule_admin.sync_from_config(
-        with_schedules(ctx, s=replace(HOURLY, misfire_grace_s=60.0))
+        with_schedules(ctx, s=replace(HOURLY, misfire_grace_s=60.0)).worker
     )
 
     found = await load_schedule(ctx)
@@ -88,59 +89,63 @@ async def test_a_change_that_says_nothing_of_when_leaves_what_is_due(contexts: A
 
 async def test_what_an_operator_paused_or_edited_stays_as_he_left_it(contexts: Any) -> None:
     ctx = await contexts(Clock(NOON))
-    await schedule_admin.sync_from_config(with_schedules(ctx, a=HOURLY, b=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, a=HOURLY, b=HOURLY).worker)
     await schedule_admin.pause_schedule(ctx, await load_schedule(ctx, "a"))
     configured = with_schedules(ctx, a=HOURLY, b=HOURLY)
-    await schedule_admin.edit_schedule(configured, await load_schedule(ctx, "b"), DAILY)
+    await schedule_admin.edit_schedule(
+        configured.worker, JOBS, await load_schedule(ctx, "b"), DAILY
+    )
 
     changed = replace(HOURLY, jitter_s=5.0)
-    await schedule_admin.sync_from_config(with_schedules(ctx, a=HOURLY, b=changed))
+    await schedule_admin.sync_from_config(with_schedules(ctx, a=HOURLY, b=changed).worker)
 
     assert (await load_schedule(ctx, "a")).state == "paused"
     found = await load_schedule(ctx, "b")
     assert (found.schedule, found.edited, found.configured) == (DAILY, True, changed)
-    await schedule_admin.edit_schedule(with_schedules(ctx, a=HOURLY, b=changed), found, changed)
+    await schedule_admin.edit_schedule(
+        with_schedules(ctx, a=HOURLY, b=changed).worker, JOBS, found, changed
+    )
     assert not (await load_schedule(ctx, "b")).edited
 
 
 async def test_slots_of_a_pause_are_not_worked_after_it(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = with_schedules(await contexts(clock), s=HOURLY)
-    await schedule_admin.sync_from_config(ctx)
-    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    await schedule_admin.sync_from_config(ctx.worker)
+    await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
     clock.move(hours=5)
 
-    found = await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
+    found = await schedule_admin.resume_schedule(ctx.worker, await load_schedule(ctx))
 
     assert (found.state, found.effective_since) == ("active", NOON + timedelta(hours=5))
-    assert await schedule_admin.unrecorded_slot(ctx, found) is None
+    assert await schedule_admin.unrecorded_slot(ctx.worker, found) is None
 
 
 async def test_of_two_who_change_one_revision_the_second_is_told(contexts: Any) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
-    await schedule_admin.sync_from_config(ctx)
+    await schedule_admin.sync_from_config(ctx.worker)
     seen = await load_schedule(ctx)
-    await schedule_admin.pause_schedule(ctx, seen)
+    await schedule_admin.pause_schedule(ctx.worker, seen)
 
     with pytest.raises(ConfigError, match="changed s meanwhile"):
-        await schedule_admin.edit_schedule(ctx, seen, DAILY)
+        await schedule_admin.edit_schedule(ctx.worker, JOBS, seen, DAILY)
 
 
 async def test_an_operators_own_schedule_is_his_to_remove_and_the_configurations_is_not(
     contexts: Any,
 ) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
-    await schedule_admin.sync_from_config(ctx)
-    await schedule_admin.add_schedule(ctx, "mine", DAILY)
+    await schedule_admin.sync_from_config(ctx.worker)
+    await schedule_admin.add_schedule(ctx.worker, JOBS, "mine", DAILY)
 
     with pytest.raises(ConfigError, match="there is a schedule mine already"):
-        await schedule_admin.add_schedule(ctx, "mine", HOURLY)
+        await schedule_admin.add_schedule(ctx.worker, JOBS, "mine", HOURLY)
     with pytest.raises(ConfigError, match="s is in the configuration"):
-        await schedule_admin.remove_schedule(ctx, await load_schedule(ctx))
-    await schedule_admin.sync_from_config(ctx)
+        await schedule_admin.remove_schedule(ctx.worker, await load_schedule(ctx))
+    await schedule_admin.sync_from_config(ctx.worker)
     assert (await load_schedule(ctx, "mine")).state == "active", "not retired: it is the operator's"
-    await schedule_admin.remove_schedule(ctx, await load_schedule(ctx, "mine"))
-    assert [each.id for each in await ctx.store.schedules.all()] == ["s"]
+    await schedule_admin.remove_schedule(ctx.worker, await load_schedule(ctx, "mine"))
+    assert [each.id for each in await ctx.worker.schedules.all()] == ["s"]
 
 
 @pytest.mark.parametrize(
@@ -152,9 +157,9 @@ async def test_what_no_job_accepts_is_not_stored(
     ctx = with_schedules(await contexts(Clock(NOON)))
 
     with pytest.raises(ConfigError, match=field):
-        await schedule_admin.add_schedule(ctx, "x", replace(HOURLY, **fields))
+        await schedule_admin.add_schedule(ctx.worker, JOBS, "x", replace(HOURLY, **fields))
 
-    assert await ctx.store.schedules.all() == []
+    assert await ctx.worker.schedules.all() == []
 
 
 async def test_a_schedule_whose_job_is_gone_is_set_aside_and_taken_back(
@@ -162,17 +167,17 @@ async def test_a_schedule_whose_job_is_gone_is_set_aside_and_taken_back(
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}):
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}):
         pass
     clock.move(hours=3)
-    async with Scheduler(ctx, ShutdownRequest(), {}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {}) as scheduler:
         assert not scheduler.running
     found = await load_schedule(ctx)
     assert found.state == "quarantined"
     assert "there is no job 'chore'" in str(found.quarantined)
     clock.move(minutes=30)
 
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         await wait_until(lambda: not scheduler.running)
@@ -186,7 +191,7 @@ async def test_a_row_that_cannot_be_read_hinders_no_other(contexts: Any, db: Any
     ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
     db.schedules.insert_one({"_id": "odd", "spec": {"job": "chore", "cron": "99 * * * *"}})
 
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         await wait_until(lambda: not scheduler.running)
@@ -201,12 +206,14 @@ async def test_a_due_slot_survives_a_restart_with_another_configuration(
     clock, chore = Clock(NOON), RecordingJob()
     ctx = await contexts(clock)
     hourly = Schedule(job="chore", cron="0 * * * *")
-    async with Scheduler(with_schedules(ctx, s=hourly), ShutdownRequest(), {"chore": chore.job}):
+    async with Scheduler(
+        with_schedules(ctx, s=hourly).worker, ShutdownRequest(), {"chore": chore.job}
+    ):
         pass
     clock.move(hours=1, minutes=20)
     changed = with_schedules(ctx, s=replace(hourly, cron="30 * * * *"))
 
-    async with Scheduler(changed, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(changed.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         await wait_until(lambda: not scheduler.running)
         clock.move(minutes=10)
         for _ in range(2):
@@ -222,14 +229,14 @@ async def test_an_edit_of_a_running_daemons_schedule_is_seen_and_loses_nothing(
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1, seconds=1)  # due, and edited before the tick
-        changed = await ctx.store.schedules.change(
+        changed = await ctx.worker.schedules.change(
             "s",
             1,
             schedule=Schedule(job="chore", cron="15 * * * *"),
             since=clock(),
-            owed=await schedule_admin.unrecorded_slot(ctx, await load_schedule(ctx)),
+            pending_slot=await schedule_admin.unrecorded_slot(ctx.worker, await load_schedule(ctx)),
         )
         assert changed is not None
         await scheduler.tick()
@@ -244,8 +251,8 @@ async def test_an_edit_of_a_running_daemons_schedule_is_seen_and_loses_nothing(
 async def test_a_pause_counts_at_once(contexts: Any, db: Any) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
-        await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+        await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
         clock.move(hours=1)
         await scheduler.tick()
         assert not scheduler.running

@@ -7,10 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from chesscoach.errors import ConfigError
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
 from tests.worker.scheduler.test_overlap import outcomes_by_hour, wait_until
@@ -23,10 +24,10 @@ HOURLY_RECORDING = Schedule(job="chore", cron="0 * * * *")
 async def test_a_slot_that_waits_for_its_jitter_survives_an_edit(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = with_schedules(await contexts(clock), s=replace(HOURLY, jitter_s=3000.0))
-    await schedule_admin.sync_from_config(ctx)
+    await schedule_admin.sync_from_config(ctx.worker)
     clock.move(hours=1, seconds=1)
 
-    found = await schedule_admin.edit_schedule(ctx, await load_schedule(ctx), DAILY)
+    found = await schedule_admin.edit_schedule(ctx.worker, JOBS, await load_schedule(ctx), DAILY)
 
     assert found.pending_slot == NOON + timedelta(hours=1)
 
@@ -35,14 +36,14 @@ async def test_a_failed_slot_of_before_an_edit_is_tried_again(contexts: Any, db:
     clock, chore = Clock(NOON), RecordingJob()
     chore.fail = RuntimeError("at first")
     ctx = with_schedules(await contexts(clock), s=HOURLY_RECORDING)
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         await wait_until(lambda: not scheduler.running)
         assert outcomes_by_hour(db) == {"13": "failed"}
         chore.fail = None
         changed = replace(HOURLY_RECORDING, cron="15 * * * *")
-        assert await ctx.store.schedules.change("s", 1, schedule=changed, since=clock())
+        assert await ctx.worker.schedules.change("s", 1, schedule=changed, since=clock())
         clock.move(seconds=61)
         await refresh_until(scheduler, lambda: outcomes_by_hour(db) == {"13": "succeeded"})
 
@@ -53,7 +54,7 @@ async def test_a_row_that_cannot_be_read_is_left_as_it_is(contexts: Any, db: Any
     ctx = with_schedules(await contexts(Clock(NOON)))
     odd = {"_id": "odd", "spec": {"job": "chore", "cron": "99 * * * *"}, "revision": 3}
     db.schedules.insert_one(odd)
-    async with Scheduler(ctx, ShutdownRequest(), {}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {}) as scheduler:
         for _ in range(3):
             await scheduler.refresh()
 
@@ -64,11 +65,11 @@ async def test_a_row_of_the_configurations_that_cannot_be_read_is_laid_in_anew(
     contexts: Any, db: Any
 ) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
-    await schedule_admin.sync_from_config(ctx)
+    await schedule_admin.sync_from_config(ctx.worker)
     db.schedules.update_one({"_id": "s"}, {"$set": {"spec.cron": "99 * * * *"}})
     assert (await load_schedule(ctx)).state == "quarantined"
 
-    await schedule_admin.sync_from_config(ctx)
+    await schedule_admin.sync_from_config(ctx.worker)
 
     found = await load_schedule(ctx)
     assert (found.state, found.schedule, found.origin) == ("active", HOURLY, "config")
@@ -77,13 +78,13 @@ async def test_a_row_of_the_configurations_that_cannot_be_read_is_laid_in_anew(
 async def test_what_was_owed_before_a_retirement_is_owed_no_more(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
     clock.move(hours=2)
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY))
-    await schedule_admin.sync_from_config(with_schedules(ctx))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY).worker)
+    await schedule_admin.sync_from_config(with_schedules(ctx).worker)
     clock.move(days=5)
 
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=DAILY).worker)
 
     assert (await load_schedule(ctx)).pending_slot is None
 
@@ -93,12 +94,12 @@ async def test_slots_of_a_quarantine_are_not_worked_after_an_edit_that_ends_it(
 ) -> None:
     clock = Clock(NOON)
     ctx = with_schedules(await contexts(clock), s=HOURLY)
-    await schedule_admin.sync_from_config(ctx)
-    await ctx.store.schedules.change("s", 1, quarantined="its arguments are refused")
+    await schedule_admin.sync_from_config(ctx.worker)
+    await ctx.worker.schedules.change("s", 1, quarantined="its arguments are refused")
     clock.move(days=3)
 
     found = await schedule_admin.edit_schedule(
-        ctx, await load_schedule(ctx), replace(HOURLY, args={"all": True})
+        ctx.worker, JOBS, await load_schedule(ctx), replace(HOURLY, args={"all": True})
     )
 
     assert (found.state, found.effective_since, found.pending_slot) == ("active", clock(), None)
@@ -107,29 +108,29 @@ async def test_slots_of_a_quarantine_are_not_worked_after_an_edit_that_ends_it(
 async def test_what_is_not_paused_is_not_resumed(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = with_schedules(await contexts(clock), s=HOURLY)
-    await schedule_admin.sync_from_config(ctx)
+    await schedule_admin.sync_from_config(ctx.worker)
     clock.move(hours=1)
 
-    found = await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
+    found = await schedule_admin.resume_schedule(ctx.worker, await load_schedule(ctx))
 
     assert (found.effective_since, found.revision) == (NOON, 1), "the slot of 13:00 stays due"
-    paused = await schedule_admin.pause_schedule(ctx, found)
-    assert await schedule_admin.pause_schedule(ctx, paused) == paused
+    paused = await schedule_admin.pause_schedule(ctx.worker, found)
+    assert await schedule_admin.pause_schedule(ctx.worker, paused) == paused
 
 
 async def test_an_edit_is_told_from_what_the_daemon_laid_in_and_not_from_the_editors_file(
     contexts: Any,
 ) -> None:
     ctx = await contexts(Clock(NOON))
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
     elsewhere = with_schedules(ctx, s=DAILY)
 
     edited = await schedule_admin.edit_schedule(
-        elsewhere, await load_schedule(ctx), replace(HOURLY, jitter_s=5.0)
+        elsewhere.worker, JOBS, await load_schedule(ctx), replace(HOURLY, jitter_s=5.0)
     )
     assert (edited.edited, edited.configured) == (True, HOURLY)
 
-    back = await schedule_admin.edit_schedule(elsewhere, edited, HOURLY)
+    back = await schedule_admin.edit_schedule(elsewhere.worker, JOBS, edited, HOURLY)
     assert (back.edited, back.configured) == (False, None)
 
 
@@ -137,41 +138,41 @@ async def test_a_schedule_that_is_only_configured_is_stored_when_it_is_changed(
     contexts: Any,
 ) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
-    found = await schedule_admin.find_schedule(ctx, "s")
+    found = await schedule_admin.find_schedule(ctx.worker, "s")
     assert (found.revision, found.schedule) == (0, HOURLY)
-    assert await ctx.store.schedules.all() == []
+    assert await ctx.worker.schedules.all() == []
 
-    paused = await schedule_admin.pause_schedule(ctx, found)
+    paused = await schedule_admin.pause_schedule(ctx.worker, found)
 
     assert (paused.state, paused.origin, paused.revision) == ("paused", "config", 2)
-    await schedule_admin.sync_from_config(ctx)
+    await schedule_admin.sync_from_config(ctx.worker)
     assert (await load_schedule(ctx)).state == "paused"
     with pytest.raises(ConfigError, match="there is no schedule t; there are: s"):
-        await schedule_admin.find_schedule(ctx, "t")
+        await schedule_admin.find_schedule(ctx.worker, "t")
 
 
 async def test_an_id_of_the_configuration_is_not_an_operators_to_add(contexts: Any) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
 
     with pytest.raises(ConfigError, match="s in the configuration already"):
-        await schedule_admin.add_schedule(ctx, "s", DAILY)
+        await schedule_admin.add_schedule(ctx.worker, JOBS, "s", DAILY)
 
 
 async def test_a_schedule_that_somebody_has_changed_is_not_removed(contexts: Any) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)))
-    seen = await schedule_admin.add_schedule(ctx, "mine", DAILY)
-    await schedule_admin.pause_schedule(ctx, seen)
+    seen = await schedule_admin.add_schedule(ctx.worker, JOBS, "mine", DAILY)
+    await schedule_admin.pause_schedule(ctx.worker, seen)
 
     with pytest.raises(ConfigError, match="changed mine meanwhile"):
-        await schedule_admin.remove_schedule(ctx, seen)
+        await schedule_admin.remove_schedule(ctx.worker, seen)
 
 
 async def test_what_was_done_to_a_schedule_is_remembered(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
-    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY))
+    await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
     clock.move(hours=1)
-    await schedule_admin.edit_schedule(ctx, await load_schedule(ctx), DAILY)
+    await schedule_admin.edit_schedule(ctx.worker, JOBS, await load_schedule(ctx), DAILY)
     clock.move(hours=1)
     await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
     clock.move(hours=1)

@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.demo.world import SourceName
+from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.job import ShutdownRequest
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, FakeSites
 from tests.sync.test_cycle import add_member, before_now
 
@@ -32,7 +33,7 @@ async def drain(scheduler: Scheduler) -> None:
 async def test_a_slot_is_worked_when_it_falls_due_and_once(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         await scheduler.tick()
         assert not scheduler.running
         clock.move(seconds=3)
@@ -52,8 +53,8 @@ async def test_two_daemons_work_a_slot_once(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     pair = [scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY) for _ in range(2)]
     async with (
-        Scheduler(pair[0], ShutdownRequest()) as one,
-        Scheduler(pair[1], ShutdownRequest()) as two,
+        Scheduler(pair[0].worker, ShutdownRequest(), JOBS) as one,
+        Scheduler(pair[1].worker, ShutdownRequest(), JOBS) as two,
     ):
         clock.move(seconds=3)
         await asyncio.gather(one.tick(), two.tick())
@@ -67,7 +68,7 @@ async def test_two_daemons_work_a_slot_once(contexts: Any, db: Any) -> None:
 async def test_a_jump_over_several_slots_works_the_latest(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(hours=13)
         await scheduler.tick()
         await drain(scheduler)
@@ -81,7 +82,7 @@ async def test_a_jump_over_several_slots_works_the_latest(contexts: Any, db: Any
 async def test_a_clock_set_back_works_no_slot_twice(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
         await drain(scheduler)
@@ -99,14 +100,14 @@ async def test_the_slot_of_a_deploy_is_worked_by_the_new_daemon(contexts: Any, d
     clock = Clock(NOON - timedelta(hours=6))
     ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
     clock.move(seconds=-1)
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(seconds=2)
         await scheduler.tick()
         await drain(scheduler)
         clock.now = NOON - timedelta(seconds=1)
         await scheduler.tick()
     clock.now = NOON + timedelta(seconds=3)
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         await drain(scheduler)
 
     assert sorted(row["slot"].hour for row in db.job_runs.find()) == [6, 12]
@@ -115,7 +116,7 @@ async def test_the_slot_of_a_deploy_is_worked_by_the_new_daemon(contexts: Any, d
 async def test_a_new_schedule_does_not_run_before_its_first_slot(contexts: Any, db: Any) -> None:
     ctx = scheduled_slots(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
 
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         await scheduler.tick()
         await drain(scheduler)
 
@@ -128,14 +129,14 @@ async def test_a_slot_left_open_is_worked_again_and_a_closed_one_is_not(
     ctx = scheduled_slots(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
     key = Slot(schedule="sync_games", at=NOON).key
     async with Scheduler(
-        replace(ctx, now=Clock(NOON - timedelta(seconds=1))), ShutdownRequest()
+        replace(ctx, now=Clock(NOON - timedelta(seconds=1))).worker, ShutdownRequest(), JOBS
     ) as first:
         first.start_slot(SIX_HOURLY, Slot(schedule="sync_games", at=NOON))
         await drain(first)
     db.job_runs.update_one({"_id": key}, {"$set": {"outcome": "cancelled"}})
 
     for _ in range(2):
-        async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+        async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
             await drain(scheduler)
 
     row = db.job_runs.find_one({"_id": key})
@@ -145,7 +146,7 @@ async def test_a_slot_left_open_is_worked_again_and_a_closed_one_is_not(
 async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = scheduled_slots(await contexts(clock), sync_games=replace(SIX_HOURLY, enabled=False))
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
         assert not scheduler.running
@@ -160,7 +161,7 @@ async def test_leaving_drains_what_runs(contexts: Any, db: Any, sites: FakeSites
     for number in range(20):
         await add_member(ctx, db, sites, f"P{number}", site, synced=before_now(hours=6))
     sites.chesscom.delay_s = 0.05
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
         while len(sites.chesscom.requests) < 12:
@@ -178,7 +179,7 @@ async def test_a_schedule_that_cannot_run_is_told_and_others_go_on(
     clock = Clock(NOON - timedelta(seconds=2))
     odd = replace(SIX_HOURLY, args={"bogus": True}, lock="other")
     ctx = scheduled_slots(await contexts(clock), odd=odd, sync_games=SIX_HOURLY)
-    async with Scheduler(ctx, ShutdownRequest()) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
         await drain(scheduler)
@@ -195,7 +196,7 @@ async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_i
     prompt = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
     runner = replace(prompt.config.runner, standby_s=300.0)
     patient = replace(prompt, config=replace(prompt.config, runner=runner))
-    async with Scheduler(patient, ShutdownRequest()) as standby:
+    async with Scheduler(patient.worker, ShutdownRequest(), JOBS) as standby:
         clock.move(seconds=300)
         await standby.tick()
         assert not standby.running
@@ -206,7 +207,7 @@ async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_i
 
         clock.now = NOON + timedelta(hours=6)
         await standby.tick()
-        async with Scheduler(prompt, ShutdownRequest()) as other:
+        async with Scheduler(prompt.worker, ShutdownRequest(), JOBS) as other:
             await drain(other)
         clock.move(seconds=301)
         await standby.tick()
@@ -221,12 +222,12 @@ async def test_a_daemon_that_stands_by_is_put_off_by_no_restart_and_no_change_of
     ctx = scheduled_slots(await contexts(clock), cleanup=DAILY, sync_games=SIX_HOURLY)
     runner = replace(ctx.config.runner, standby_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
-    async with Scheduler(ctx, ShutdownRequest()):
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS):
         clock.move(seconds=200)
-    async with Scheduler(ctx, ShutdownRequest()) as standby:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as standby:
         clock.move(seconds=100)
         for changed in (schedule_admin.pause_schedule, schedule_admin.resume_schedule):
-            await changed(ctx, await schedule_admin.find_schedule(ctx, "cleanup"))
+            await changed(ctx.worker, await schedule_admin.find_schedule(ctx.worker, "cleanup"))
             await standby.refresh()
             await standby.tick()
         assert not standby.running
@@ -245,11 +246,11 @@ async def test_a_slot_owed_from_before_an_edit_is_left_to_others_for_as_long(
     ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
     runner = replace(ctx.config.runner, standby_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
-    async with Scheduler(ctx, ShutdownRequest()) as standby:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as standby:
         clock.move(seconds=200)
-        stored = await schedule_admin.find_schedule(ctx, "sync_games")
+        stored = await schedule_admin.find_schedule(ctx.worker, "sync_games")
         await schedule_admin.edit_schedule(
-            ctx, stored, replace(stored.schedule, cron="30 */6 * * *")
+            ctx.worker, JOBS, stored, replace(stored.schedule, cron="30 */6 * * *")
         )
         clock.move(seconds=102)
         for moved_s, worked in ((-3, 0), (4, 1)):

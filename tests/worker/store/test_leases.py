@@ -17,7 +17,7 @@ ME: dict[str, Any] = {"host": "here", "pid": 7}
 @pytest.fixture
 async def short_leases(ctx: Context) -> Leases:
     """Leases that live for 0.6 s, and the row of one, `job`."""
-    leases = Leases(ctx.store.database, TTL)
+    leases = Leases(ctx.mongo.database, TTL)
     await leases.ensure("job")
     return leases
 
@@ -65,7 +65,7 @@ async def test_a_row_that_is_lost_and_made_anew_counts_on_beyond_the_old_one(
     db.job_leases.delete_many({})
     await asyncio.sleep(4)  # a lease is not taken once a second
 
-    fresh = Leases(ctx.store.database, TTL)
+    fresh = Leases(ctx.mongo.database, TTL)
     await fresh.ensure("job")
 
     assert (await acquire_lease(fresh)).fence > lease.fence
@@ -87,7 +87,7 @@ async def test_a_lease_without_a_row_cannot_be_taken_and_nobody_has_it(
 
 async def test_of_twenty_contenders_one_has_it(ctx: Context, short_leases: Leases, db: Any) -> None:
     for fence in range(lease_document(db)["fence"] + 1, lease_document(db)["fence"] + 4):
-        contenders = [Leases(ctx.store.database, 5.0) for _ in range(20)]
+        contenders = [Leases(ctx.mongo.database, 5.0) for _ in range(20)]
         got = await asyncio.gather(*(each.acquire("job", ME) for each in contenders))
         ((leases, lease),) = [
             (each, lease) for each, lease in zip(contenders, got, strict=True) if lease is not None
@@ -101,7 +101,7 @@ async def test_an_expired_lease_is_taken_over_and_its_former_owner_can_do_nothin
 ) -> None:
     former = await acquire_lease(short_leases)
     await wait_until_expired(short_leases)
-    other = Leases(ctx.store.database, 30.0)
+    other = Leases(ctx.mongo.database, 30.0)
     lease = await acquire_lease(other)
     assert lease.fence == former.fence + 1
     before = lease_document(db)
@@ -117,7 +117,7 @@ async def test_a_former_owner_does_not_renew_what_another_has(
 ) -> None:
     former = await acquire_lease(short_leases)
     await wait_until_expired(short_leases)
-    lease = await acquire_lease(Leases(ctx.store.database, 30.0))
+    lease = await acquire_lease(Leases(ctx.mongo.database, 30.0))
     before = lease_document(db)
     async with short_leases.renewing():
         await asyncio.sleep(TTL / 2)
@@ -191,7 +191,7 @@ async def test_work_goes_on_while_renewals_do(ctx: Context, short_leases: Leases
     first = lease_document(db)["expires_at"]
     async with short_leases.renewing(), lease.scope(), lease.scope():
         await asyncio.sleep(2.5 * TTL)
-        assert await Leases(ctx.store.database, TTL).acquire("job", ME) is None
+        assert await Leases(ctx.mongo.database, TTL).acquire("job", ME) is None
     assert lease_document(db)["expires_at"] >= first + timedelta(seconds=TTL)
     assert lease_document(db)["fence"] == lease.fence
     await short_leases.release(lease)
@@ -199,7 +199,7 @@ async def test_work_goes_on_while_renewals_do(ctx: Context, short_leases: Leases
 
 
 async def test_work_ends_at_once_when_the_lease_is_found_taken(ctx: Context, db: Any) -> None:
-    leases = Leases(ctx.store.database, 1.8)
+    leases = Leases(ctx.mongo.database, 1.8)
     await leases.ensure("job")
     lease = await acquire_lease(leases)
     async with leases.renewing():
@@ -234,7 +234,7 @@ async def work_under(lease: Lease) -> None:
 async def test_a_group_has_a_lease_together_and_nobody_else_meanwhile(
     contexts: Any, db: Any
 ) -> None:
-    ours, theirs = (await contexts()).store.leases, (await contexts()).store.leases
+    ours, theirs = (await contexts()).leases, (await contexts()).leases
     await ours.ensure("job")
 
     first = await ours.join("job", "night", {"host": "one"})
@@ -255,7 +255,7 @@ async def test_a_group_has_a_lease_together_and_nobody_else_meanwhile(
 async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer(
     contexts: Any, db: Any
 ) -> None:
-    ours, theirs = (await contexts()).store.leases, (await contexts()).store.leases
+    ours, theirs = (await contexts()).leases, (await contexts()).leases
     await ours.ensure("job")
     first = await ours.join("job", "night", {})
     twin = await ours.join("job", "night", {})
@@ -264,7 +264,7 @@ async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer
     assert twin is not None
     assert second is not None
 
-    async with ours.keeping():
+    async with ours.renewing():
         ours.leave(twin)
         await asyncio.sleep(1.5 * ours.ttl_s)
         async with first.scope():
@@ -279,12 +279,12 @@ async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer
 
 
 async def test_a_group_that_has_lost_its_lease_hears_of_it(contexts: Any, db: Any) -> None:
-    ours = (await contexts()).store.leases
+    ours = (await contexts()).leases
     await ours.ensure("job")
     first = await ours.join("job", "night", {})
     assert first is not None
 
-    async with ours.keeping():
+    async with ours.renewing():
         with pytest.raises(LeaseLost):
             async with first.scope():
                 db.job_leases.update_one({"_id": "job"}, {"$set": {"owner": "another"}})
@@ -315,8 +315,8 @@ class _FlakyCollection:
 async def test_who_joins_over_a_failing_connection_has_the_lease_for_as_long_as_he_thinks(
     ctx: Context, db: Any
 ) -> None:
-    dead = ctx.store.leases
-    flaky: Any = _FlakyCollection(ctx.store.database["job_leases"])
+    dead = ctx.leases
+    flaky: Any = _FlakyCollection(ctx.mongo.database["job_leases"])
     heir = Leases(flaky, 30.0)
     await dead.ensure("job")
     first = await dead.join_group("job", "night", {})

@@ -16,7 +16,7 @@ SLOT = Slot(schedule="nightly", at=NOON)
 
 @pytest.fixture
 def runs(ctx: Context) -> Runs:
-    return ctx.store.runs
+    return ctx.worker.runs
 
 
 def new_run(claim: str, slot: Slot | None = SLOT, **changes: Any) -> NewRun:

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from chesscoach.context import Context
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.scheduler import schedule_admin
@@ -13,30 +12,31 @@ from chesscoach.worker.scheduler.explain.verdict import (
     inactive_explanation,
 )
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.worker import Worker
 
 
-async def explain_slot(ctx: Context, schedule_id: str, at: datetime) -> Explanation:
+async def explain_slot(worker: Worker, schedule_id: str, at: datetime) -> Explanation:
     """Explains a slot.
 
     Raises:
         ConfigError: there is no such schedule, and no record of the slot.
     """
     slot = Slot(schedule=schedule_id, at=at)
-    own = await ctx.store.runs.find(slot.key)
+    own = await worker.runs.find(slot.key)
     if own is not None:
-        stored = {each.id: each for each in await schedule_admin.all_schedules(ctx)}.get(
+        stored = {each.id: each for each in await schedule_admin.all_schedules(worker)}.get(
             schedule_id
         )
-        return await recorded.explain_recorded(ctx, slot, own, stored)
-    stored = await schedule_admin.find_schedule(ctx, schedule_id)
+        return await recorded.explain_recorded(worker, slot, own, stored)
+    stored = await schedule_admin.find_schedule(worker, schedule_id)
     if stored.unreadable:
         return inactive_explanation(slot, stored)
     if not slots.is_slot(schedule_id, stored.schedule, at) and at != stored.pending_slot:
         return _explain_no_slot(slot, stored)
-    found = await ctx.store.runs.find_covering(schedule_id, at)
+    found = await worker.runs.find_covering(schedule_id, at)
     if found is not None:
-        return await recorded.explain_recorded(ctx, slot, found, stored)
-    return await unrecorded.explain_unrecorded(ctx, slot, stored)
+        return await recorded.explain_recorded(worker, slot, found, stored)
+    return await unrecorded.explain_unrecorded(worker, slot, stored)
 
 
 def _explain_no_slot(slot: Slot, stored: StoredSchedule) -> Explanation:

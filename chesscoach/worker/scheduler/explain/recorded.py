@@ -1,6 +1,5 @@
 """Slots of which there is a record: what became of them, and what is still to come of it."""
 
-from chesscoach.context import Context
 from chesscoach.schedules import due
 from chesscoach.schedules.schedule import Slot, format_rfc3339
 from chesscoach.worker.scheduler.explain import shards
@@ -15,6 +14,7 @@ from chesscoach.worker.scheduler.explain.verdict import (
 from chesscoach.worker.scheduler.recovery import RETRY_DELAY
 from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.worker import Worker
 
 _SUCCESSES = ("succeeded", "partial")
 _FAILURES = ("failed", "timed_out")
@@ -26,10 +26,10 @@ _SKIP_VERDICTS: dict[str, Verdict] = {
 
 
 async def explain_recorded(
-    ctx: Context, slot: Slot, record: RunRecord, stored: StoredSchedule | None
+    worker: Worker, slot: Slot, record: RunRecord, stored: StoredSchedule | None
 ) -> Explanation:
     """What a record says of a slot: its own record, or that of a range."""
-    attempts = ctx.config.runner.max_attempts
+    attempts = worker.config.runner.max_attempts
     if record.outcome in _SKIP_VERDICTS:
         return explanation(
             slot, _SKIP_VERDICTS[record.outcome], *_skipped_sentences(record), record=record
@@ -50,9 +50,9 @@ async def explain_recorded(
         )
     if record.outcome == "running":
         told_parts = (
-            await shards.shard_sentences(ctx, slot, record.parts) if record.parts > 1 else []
+            await shards.shard_sentences(worker, slot, record.parts) if record.parts > 1 else []
         )
-        holding = await ctx.store.leases.status(record.lease)
+        holding = await worker.leases.status(record.lease)
         has = holding is not None and holding.owner == record.claim
         if holding is not None and has and holding.alive:
             if told_parts:
@@ -64,22 +64,22 @@ async def explain_recorded(
             )
             told += f" since {format_rfc3339(record.started_at)}."
             return explanation(slot, "running", told, *_count_sentences(record), record=record)
-        if not has and record.age_s <= 2 * ctx.store.leases.ttl_s:
+        if not has and record.age_s <= 2 * worker.leases.ttl_s:
             told = (
                 f"{describe_process(record.owner)} has claimed it "
                 f"and needs the lease {record.lease}"
             )
-            held_by = await describe_holders(ctx, stored.schedule) if stored is not None else ()
+            held_by = await describe_holders(worker, stored.schedule) if stored is not None else ()
             told += f", which is held by {' and '.join(held_by)}." if held_by else " next."
             return explanation(slot, "running", told, record=record, holders=held_by)
         if told_parts:
             return await _explain_open(
-                ctx, slot, record, stored, "None is at work now.", *told_parts
+                worker, slot, record, stored, "None is at work now.", *told_parts
             )
         told = f"{describe_process(record.owner)} is gone without a word: its lease has run out."
-        return await _explain_open(ctx, slot, record, stored, told)
+        return await _explain_open(worker, slot, record, stored, told)
     return await _explain_open(
-        ctx, slot, record, stored, *_attempt_sentences(record), *_count_sentences(record)
+        worker, slot, record, stored, *_attempt_sentences(record), *_count_sentences(record)
     )
 
 
@@ -126,24 +126,24 @@ def _count_sentences(record: RunRecord) -> list[str]:
 
 
 async def _explain_open(
-    ctx: Context, slot: Slot, record: RunRecord, stored: StoredSchedule | None, *before: str
+    worker: Worker, slot: Slot, record: RunRecord, stored: StoredSchedule | None, *before: str
 ) -> Explanation:
     """A slot that is not closed, and that nobody works now."""
-    now, again_at, left, held_by = ctx.now(), None, None, tuple[str, ...]()
+    now, again_at, left, held_by = worker.now(), None, None, tuple[str, ...]()
     if record.outcome in _FAILURES:
-        left = ctx.config.runner.max_attempts - record.attempt
+        left = worker.config.runner.max_attempts - record.attempt
         again_at = (record.finished_at or now) + RETRY_DELAY
     if stored is None:
         then = "Its schedule is gone, so nobody works it again."
     elif not stored.is_active:
         then = " ".join(inactive_explanation(slot, stored).sentences)
-    elif stored.schedule.coalesce and await ctx.store.runs.is_superseded(slot):
+    elif stored.schedule.coalesce and await worker.runs.is_superseded(slot):
         then = "A newer slot stands for it: it is closed as coalesced."
     elif due.is_too_late(stored.schedule, slot, now):
         then = "It is too late by now: whoever comes next records it as missed."
     elif again_at is not None and again_at > now:
         then = f"It is tried again from {format_rfc3339(again_at)} on."
-    elif held_by := await describe_holders(ctx, stored.schedule):
+    elif held_by := await describe_holders(worker, stored.schedule):
         then = f"Its next attempt waits for {' and '.join(held_by)}."
     else:
         then = "A running daemon takes it on within seconds, a run with --scheduled at once."

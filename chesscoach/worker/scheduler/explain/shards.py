@@ -1,17 +1,17 @@
 """Slots in parts: how far each part is."""
 
-from chesscoach.context import Context
 from chesscoach.schedules.schedule import Slot, format_rfc3339
 from chesscoach.worker.scheduler.explain.verdict import describe_process
 from chesscoach.worker.shard import Shard
 from chesscoach.worker.store.lease import LeaseStatus
 from chesscoach.worker.store.run_documents import RunRecord
+from chesscoach.worker.worker import Worker
 
 
-async def shard_sentences(ctx: Context, slot: Slot, of: int) -> list[str]:
+async def shard_sentences(worker: Worker, slot: Slot, of: int) -> list[str]:
     """A sentence for each part of a slot."""
-    begun = {part.part: part for part in await ctx.store.shards.find_by_slot(slot)}
-    held = await ctx.store.leases.statuses(part.lease for part in begun.values())
+    begun = {part.part: part for part in await worker.shards.find_by_slot(slot)}
+    held = await worker.leases.statuses(part.lease for part in begun.values())
     told = []
     for index in range(of):
         part = begun.get(index)

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from chesscoach.context import Context
 from chesscoach.schedules import due, slots
 from chesscoach.schedules.schedule import Schedule, Slot, format_rfc3339
 from chesscoach.worker.scheduler.explain.verdict import (
@@ -14,13 +13,14 @@ from chesscoach.worker.scheduler.explain.verdict import (
 )
 from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.worker import Worker
 
 
-async def explain_unrecorded(ctx: Context, slot: Slot, stored: StoredSchedule) -> Explanation:
+async def explain_unrecorded(worker: Worker, slot: Slot, stored: StoredSchedule) -> Explanation:
     """Why there is no record of a slot."""
-    now = ctx.now()
+    now = worker.now()
     begins_at = slot.at + slots.jitter(stored.schedule, slot)
-    newest = await ctx.store.runs.newest(stored.id)
+    newest = await worker.runs.newest(stored.id)
     last = newest.slot if newest is not None and newest.slot is not None else None
     if slot.at > now:
         told = [f"It is not due yet: it comes in {format_duration(slot.at - now)}."]
@@ -29,22 +29,22 @@ async def explain_unrecorded(ctx: Context, slot: Slot, stored: StoredSchedule) -
         return explanation(slot, "not_due_yet", *told)
     if stored.pending_slot == slot.at and stored.is_active:
         return await _explain_due(
-            ctx, slot, stored, "It is owed from before the schedule was changed."
+            worker, slot, stored, "It is owed from before the schedule was changed."
         )
     if slot.at <= stored.effective_since or (last is not None and slot.at < last):
-        return _explain_passed(ctx, slot, stored, newest)
+        return _explain_passed(worker, slot, stored, newest)
     if not stored.is_active:
         return inactive_explanation(slot, stored, "Nobody had begun it before.")
     if begins_at > now:
         told = [f"Its time has come; by the jitter its work begins at {format_rfc3339(begins_at)}."]
         return explanation(slot, "not_due_yet", *told)
     return await _explain_overdue(
-        ctx, slot, stored, max(stored.effective_since, last or stored.effective_since)
+        worker, slot, stored, max(stored.effective_since, last or stored.effective_since)
     )
 
 
 def _explain_passed(
-    ctx: Context, slot: Slot, stored: StoredSchedule, newest: RunRecord | None
+    worker: Worker, slot: Slot, stored: StoredSchedule, newest: RunRecord | None
 ) -> Explanation:
     """A slot that nobody will work any more."""
     then = stored.state_at(slot.at)
@@ -61,8 +61,8 @@ def _explain_passed(
             "before_since",
             f"{told} {format_rfc3339(stored.effective_since)}, and counts from then.",
         )
-    kept_days = ctx.config.runner.keep_runs_days
-    if ctx.now() - slot.at > timedelta(days=kept_days):
+    kept_days = worker.config.runner.keep_runs_days
+    if worker.now() - slot.at > timedelta(days=kept_days):
         told = f"There is no record of it any more: they are kept for {kept_days} days."
     else:
         newer = newest.id if newest is not None else "a newer slot"
@@ -71,10 +71,10 @@ def _explain_passed(
 
 
 async def _explain_overdue(
-    ctx: Context, slot: Slot, stored: StoredSchedule, last: datetime
+    worker: Worker, slot: Slot, stored: StoredSchedule, last: datetime
 ) -> Explanation:
     """A slot that whoever comes next accounts for, in one way or another."""
-    plan = due.due_slots(stored.id, stored.schedule, last, ctx.now())
+    plan = due.due_slots(stored.id, stored.schedule, last, worker.now())
     if plan.missed is not None and slot.at <= plan.missed.last.at:
         grace = stored.schedule.misfire_grace_s
         told = f"Nobody has worked it within its {grace} s of grace."
@@ -82,14 +82,14 @@ async def _explain_overdue(
     if plan.slot is not None and slot.at < plan.slot.at:
         told = f"Nobody has come to work it; by now {plan.slot.name} stands for it."
         return explanation(slot, "nobody_there", told)
-    return await _explain_due(ctx, slot, stored)
+    return await _explain_due(worker, slot, stored)
 
 
 async def _explain_due(
-    ctx: Context, slot: Slot, stored: StoredSchedule, *before: str
+    worker: Worker, slot: Slot, stored: StoredSchedule, *before: str
 ) -> Explanation:
     schedule = stored.schedule
-    held_by = await describe_holders(ctx, schedule)
+    held_by = await describe_holders(worker, schedule)
     if held_by:
         told = f"It is due, and the lease {schedule.lock or schedule.job} is held by"
         return explanation(
@@ -100,10 +100,10 @@ async def _explain_due(
             _next_sentence(schedule),
             holders=held_by,
         )
-    since = format_duration(ctx.now() - slot.at)
+    since = format_duration(worker.now() - slot.at)
     then = "A daemon does so within seconds of its start, a run with --scheduled at once."
     begins_at = slot.at + slots.jitter(schedule, slot)
-    left = begins_at + timedelta(seconds=ctx.config.runner.standby_s) - ctx.now()
+    left = begins_at + timedelta(seconds=worker.config.runner.standby_s) - worker.now()
     if left > timedelta():
         then = f"A daemon leaves it to others for another {format_duration(left)} (standby_s)."
     return explanation(

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from chesscoach.context import Context
 from chesscoach.schedules.schedule import Schedule, Slot, format_rfc3339
 from chesscoach.worker.runner import attempts
 from chesscoach.worker.store.lease import LeaseStatus
 from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.worker import Worker
 
 Verdict = Literal[
     "worked",  # it succeeded, wholly or in part
@@ -56,10 +56,10 @@ def explanation(slot: Slot, verdict: Verdict, *sentences: str, **more: Any) -> E
     return Explanation(slot=slot, verdict=verdict, sentences=sentences, **more)
 
 
-async def describe_holders(ctx: Context, schedule: Schedule) -> tuple[str, ...]:
+async def describe_holders(worker: Worker, schedule: Schedule) -> tuple[str, ...]:
     """Who has the leases of a schedule, in words; nobody if one of them is free."""
     keys = attempts.lease_keys(schedule.lock or schedule.job, schedule.max_instances)
-    found = await ctx.store.leases.statuses(keys)
+    found = await worker.leases.statuses(keys)
     living = [holding for holding in found.values() if holding.alive]
     return (
         tuple(_describe_holder(holding) for holding in living) if len(living) == len(keys) else ()

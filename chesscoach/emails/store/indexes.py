@@ -1,0 +1,20 @@
+"""The indexes that the emails need."""
+
+from chesscoach.mongo.indexes import index, ttl_index
+
+INDEXES = (
+    # The games of a week: by their end, or by their import where the PGN has the end.
+    index("games", "user_id", "ended_at", "imported_at"),
+    index("game_analyses", "user_id", "created_at"),  # the analyses of a week
+    index("reflection_results", "user_id", "created_at"),  # the answers of a week
+    index("player_profiles", "user_id"),  # the profiles of a batch of players
+    index("user_progress", "user_id"),  # their streaks and levels
+    index("email_outbox", "week", "state", "_id"),  # the unsent emails of a week
+    index("email_outbox", "user_id", "-week"),  # a user's emails
+    ttl_index("email_events", "at", days=30),  # SendGrid repeats an event for a day or so
+)
+COLLECTIONS = (
+    "email_outbox",
+    "email_suppressions",
+    "email_events",
+)

@@ -1,0 +1,101 @@
+"""The life of one process: settings, logging, signals, the context, the exit code."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal
+
+import click
+
+from chesscoach import config, log
+from chesscoach.config import Settings
+from chesscoach.context import Context, open_context
+from chesscoach.errors import ChesscoachError, ConfigError
+from chesscoach.worker.runner import result
+from chesscoach.worker.shutdown import ShutdownRequest
+
+_EXIT_TIMEOUT_S = 2.0
+
+
+def execute(
+    load: Callable[[], Settings], body: Callable[[Context, ShutdownRequest], Awaitable[int]]
+) -> int:
+    """Runs something that needs a context; returns its exit code, or that of our error."""
+
+    async def inside(settings: Settings, stop: ShutdownRequest) -> int:
+        async with open_context(settings) as ctx:
+            return await body(ctx, stop)
+
+    return execute_alone(load, inside)
+
+
+def execute_alone(
+    load: Callable[[], Settings],
+    body: Callable[[Settings, ShutdownRequest], Coroutine[Any, Any, int]],
+) -> int:
+    """The same for something that needs the settings alone."""
+    stop = ShutdownRequest()
+    try:
+        loaded = load()
+    except ConfigError as error:
+        return _report_error(error, result.EXIT_USAGE)
+    return run_until_stopped(lambda: body(loaded, stop), stop)
+
+
+def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: ShutdownRequest) -> int:
+    """Runs a coroutine function and turns our errors into exit codes.
+
+    SIGTERM and SIGINT ask it to stop; a second one breaks it off. Work that ignores its
+    cancellation does not keep the process from ending.
+    """
+
+    async def inside() -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.request, int(number))
+        code = await body()
+        await _exit_process(code)
+        return code
+
+    # What the imports have made lasts; looked through by the collector of garbage each time, it
+    # holds everything up for a tenth of a second.
+    gc.freeze()
+    try:
+        return asyncio.run(inside())
+    except ConfigError as error:
+        return _report_error(error, result.EXIT_USAGE)
+    except ChesscoachError as error:
+        return _report_error(error, result.EXIT_FAILED)
+
+
+async def _exit_process(code: int) -> None:
+    """Ends the process over tasks that ignore their cancellation: asyncio would wait for ever."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        _, left = await asyncio.wait(left, timeout=_EXIT_TIMEOUT_S)
+    if left:
+        names = sorted(task.get_name() for task in left)
+        log.get_logger().error("process_ended_over_tasks", tasks=names)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _report_error(error: ChesscoachError, code: int) -> int:
+    log.get_logger().error("cannot_run", error=str(error))
+    if not sys.stderr.isatty() or not sys.stdout.isatty():
+        click.echo(f"chesscoach: {log.Redactor().scrub(str(error))}", err=True)
+    return code
+
+
+def load_settings(path: str | None, *, stream: Literal["stdout", "stderr"]) -> Settings:
+    """The settings, with logging set up by them; before that by the defaults."""
+    log.configure(config.LogSettings(), stream=stream)
+    loaded = config.load(path)
+    log.configure(loaded.config.log, secrets=loaded.process.secrets(), stream=stream)
+    return loaded

@@ -1,0 +1,16 @@
+"""The indexes that the worker needs."""
+
+from chesscoach.mongo.indexes import index
+
+INDEXES = (
+    index("job_runs", "schedule", "-slot"),  # the newest slot of a schedule
+    index("job_runs", "outcome", "-started_at"),  # runs that are open
+    # The last success of a job, how runs ended; claims are not in it.
+    index("job_runs", "job", "outcome", "-finished_at", only_if_exists="finished_at"),
+    index("job_runs", "-started_at"),  # the newest runs, and those to delete
+)
+COLLECTIONS = (
+    "job_runs",
+    "job_leases",
+    "schedules",
+)

@@ -1,0 +1,122 @@
+"""What the run records and schedules say, whichever process wrote them, for metrics and doctor."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct
+from pymongo.asynchronous.database import AsyncDatabase
+
+from chesscoach.mongo.client import Document
+from chesscoach.mongo.errors import translates_errors
+from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
+from chesscoach.worker.store import run_documents, schedules
+from chesscoach.worker.store.schedules import StoredSchedule
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class RunStatistics(Struct, frozen=True, kw_only=True):
+    """What the run records say by job, and all schedules.
+
+    `running_since` is when the oldest living run began. `recent` counts what ended since an
+    instant, by job and outcome (0 too); a record of several slots counts as so many.
+    """
+
+    last_success: dict[str, datetime]
+    running_since: dict[str, datetime]
+    recent: dict[tuple[str, str], int]
+    schedules: tuple[StoredSchedule, ...]
+
+
+class StatisticsReader:
+    """Reads them from a probe's database; `lease_s` is how long a lease lives."""
+
+    def __init__(self, database: "AsyncDatabase[Document]", lease_s: float) -> None:
+        self._database = database
+        self._runs = database["job_runs"]
+        self._lease_s = lease_s
+
+    @translates_errors
+    async def read(self, jobs: Sequence[str], since: datetime) -> RunStatistics:
+        """The statistics of these jobs; `since` is where `recent` begins."""
+        return RunStatistics(
+            last_success=await self._last_success(jobs),
+            running_since=await self._running_since(jobs),
+            recent=await self._recent(jobs, since),
+            schedules=await self._schedules(),
+        )
+
+    async def _last_success(self, jobs: Sequence[str]) -> dict[str, datetime]:
+        """When each job's newest run with exit code 0 ended, whoever is missing had none."""
+        found = {}
+        for job in jobs:
+            row = await self._runs.find_one(
+                {
+                    "job": job,
+                    "outcome": {"$in": ["succeeded", "partial"]},
+                    "finished_at": {"$gt": _EPOCH},  # the index has nothing else
+                    "exit_code": 0,
+                    "part": None,
+                },
+                {"finished_at": 1},
+                sort=[("finished_at", -1)],
+            )
+            if row is not None:
+                found[job] = row["finished_at"]
+        return found
+
+    async def _running_since(self, jobs: Sequence[str]) -> dict[str, datetime]:
+        rows = await self._runs.aggregate(
+            [
+                {"$match": {"outcome": "running", "job": {"$in": list(jobs)}}},
+                {"$sort": {"started_at": -1}},
+                {"$limit": 1000},
+                {
+                    "$project": {
+                        "job": 1,
+                        "outcome": 1,
+                        "started_at": 1,
+                        "lease": 1,
+                        "claim": 1,
+                        "claimed_at": 1,
+                    }
+                },
+                *run_documents.LEASE_STAGES,
+            ]
+        )
+        # The newest first, so that the oldest is what stays.
+        return {
+            row["job"]: row["started_at"]
+            async for row in rows
+            if not run_documents.is_orphaned(row, self._lease_s)
+        }
+
+    async def _recent(self, jobs: Sequence[str], since: datetime) -> dict[tuple[str, str], int]:
+        outcomes: Sequence[str] = (*RUN_OUTCOMES, *SKIP_OUTCOMES)
+        found = {(job, outcome): 0 for job in jobs for outcome in outcomes}
+        for ended, count in ((RUN_OUTCOMES, 1), (SKIP_OUTCOMES, {"$ifNull": ["$count", 1]})):
+            # Without a look at the documents for the many: the index has all that is asked.
+            rows = await self._runs.aggregate(
+                [
+                    {
+                        "$match": {
+                            "job": {"$in": list(jobs)},
+                            "outcome": {"$in": list(ended)},
+                            "finished_at": {"$gte": since},
+                        }
+                    },
+                    {
+                        "$group": {
+                            "_id": {"job": "$job", "outcome": "$outcome"},
+                            "count": {"$sum": count},
+                        }
+                    },
+                ]
+            )
+            async for row in rows:
+                found[row["_id"]["job"], row["_id"]["outcome"]] = int(row["count"])
+        return found
+
+    async def _schedules(self) -> tuple[StoredSchedule, ...]:
+        rows = self._database["schedules"].find(schedules.SCHEDULES_ONLY)
+        return tuple([schedules.from_document(row) async for row in rows])
