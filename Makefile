@@ -7,10 +7,10 @@ DEPLOY_VENV := .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/ready
 WORKERS ?= 5
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
-INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y "$$0"'
+INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y --no-install-recommends "$$0" "$$@"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-debug test-deploy test-browser setup-browser soak bench check \
+.PHONY: help demo run test test-debug test-deploy test-browser setup-browser setup-deploy soak bench check \
 	format-check lint types imports reference-check prose check-deploy image-test format messages \
 	reference render lock install install-systemd compose-secrets clean
 
@@ -47,6 +47,9 @@ test-deploy: $(READY) ## systemd and cron on a throw-away machine (root on Linux
 	for program in jq promtool; do command -v $$program >/dev/null \
 	|| { echo "no $$program here: what needs it is left out"; left $$program; }; done; \
 	set -x; $(PYTEST) -m "(sandbox or jq or promtool)$$without"
+
+setup-deploy: ## install by apt what test-deploy needs: jq and promtool
+	@command -v jq >/dev/null && command -v promtool >/dev/null || { $(INSTALL) jq prometheus; }
 
 test-browser: $(READY) ## the tests in a browser
 	$(PYTEST) -m browser
