@@ -32,13 +32,13 @@ run: $(READY) ## the daemon, as configured here
 	@$(BIN)/python -m chesscoach
 
 test: $(READY) ## the suite, without what the other test targets run
-	@without="not sandbox and not jq and not promtool"; \
+	@without="not long and not sandbox and not jq and not promtool"; \
 	$(BIN)/python -m tests.support.browser || { without="$$without and not browser"; \
 	echo "no chromium here: the tests in a browser are left out (make setup-browser installs one)"; }; \
 	set -x; $(PYTEST) -m "$$without"
 
 test-debug: $(READY) ## the same in asyncio's debug mode, which doubles its time
-	$(PYTEST) -o asyncio_debug=true -m "not sandbox and not jq and not promtool and not browser"
+	$(PYTEST) -o asyncio_debug=true -m "not long and not sandbox and not jq and not promtool and not browser"
 
 # Where CI=true, what is missing fails.
 test-deploy: $(READY) ## systemd and cron on a throw-away machine (root on Linux), jq, promtool
@@ -58,7 +58,7 @@ setup-browser: $(READY) ## install chromium by apt, where there is none
 	@$(BIN)/python -m tests.support.browser || { $(INSTALL) chromium; }
 
 soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full
-	CHESSCOACH_SOAK=1 $(PYTEST) -o asyncio_debug=true -m soak
+	CHESSCOACH_SOAK=1 $(PYTEST) -o asyncio_debug=true -m "soak or long"
 
 bench: $(READY) ## sync, scheduler, mails and cleanup in figures, beside the plain way
 	@$(BIN)/python -m benchmarks.sync_games

@@ -1,6 +1,7 @@
 """What all tests share: a real mongod, a context on a database of one's own, the stand-ins."""
 
 import os
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 from blockbuster import BlockBuster, blockbuster_ctx
@@ -25,6 +27,9 @@ from chesscoach.mongo.client import Document
 from chesscoach.mongo.embedded import EmbeddedServer
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.database_pool import DatabasePool
+from tests.support.memory import memory_folder
+
+_DATABASE_FOLDER = "PYTEST_DATABASE_FOLDER"
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +73,27 @@ def _allow_calls(blockbuster: BlockBuster) -> None:
     )
 
 
+def pytest_configure() -> None:
+    """Examples have no deadline of their own; the database is in memory where there is enough."""
+    hypothesis.settings.register_profile(
+        "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("suite")
+    if _is_first_process() and (folder := memory_folder()) is not None:
+        os.environ[_DATABASE_FOLDER] = str(folder)
+
+
+def pytest_unconfigure() -> None:
+    """The test processes have ended, and with them mongod."""
+    if _is_first_process() and _DATABASE_FOLDER in os.environ:
+        shutil.rmtree(os.environ.pop(_DATABASE_FOLDER))
+
+
+def _is_first_process() -> bool:
+    """Whether this process starts the others; they inherit its environment."""
+    return "PYTEST_XDIST_WORKER" not in os.environ
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest come first: a worker that has begun one late would keep the others waiting."""
     items.sort(key=lambda item: item.get_closest_marker("soak") is None)
@@ -77,9 +103,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A mongod that all test processes share; the last one out stops it."""
     shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if not _is_first_process():
         shared = shared.parent
-    embedded = EmbeddedServer(shared / "mongo")
+    embedded = EmbeddedServer(Path(os.environ.get(_DATABASE_FOLDER, shared)) / "mongo")
     url = embedded.start_or_join()
     with MongoClient[Document](url) as client:
         # Else dropped databases keep their files for five minutes, and a mongod may open so many.
@@ -219,9 +245,11 @@ def stop() -> ShutdownRequest:
     return ShutdownRequest()
 
 
-def scaled_rounds(full: int) -> int:
-    """How many rounds: all of them in `make soak`, a tenth in the suite."""
-    return full if os.environ.get("CHESSCOACH_SOAK") else max(full // 10, 1)
+def scaled_rounds(full: int, suite: int | None = None) -> int:
+    """How many rounds: all of them in `make soak`; in the suite a tenth, or as many as it says."""
+    if os.environ.get("CHESSCOACH_SOAK"):
+        return full
+    return max(full // 10, 1) if suite is None else suite
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ def test_the_clients_that_benchmarks_start_are_there() -> None:
     started = {
         name
         for source in sources
-        for name in re.findall(r'"benchmarks\.clients",\s*"([a-z_]+)"', source)
+        for name in re.findall(r'"benchmarks\.baselines",\s*"([a-z_]+)"', source)
     }
 
     assert started == set(cli.commands)

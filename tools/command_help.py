@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 
 import click
 import msgspec
@@ -14,6 +15,7 @@ from chesscoach.config import Config
 _WIDTH = 78
 
 
+@cache
 def commands() -> str:
     """A table of all commands, and the help of each."""
     leaves = dict(_leaves(main, "chesscoach"))
@@ -25,6 +27,7 @@ def commands() -> str:
     return f"\n| command | use |\n|---|---|\n{rows}{sections}\n"
 
 
+@cache
 def jobs() -> str:
     """The help of the daemon and of each job."""
     names = msgspec.structs.fields(type(Config().jobs))

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -26,6 +27,7 @@ class LogEvent(Struct, kw_only=True):
     fields: set[str]
 
 
+@cache
 def log_events() -> dict[str, LogEvent]:
     """Every event that is logged, and every run record, by name.
 

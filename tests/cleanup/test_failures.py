@@ -60,7 +60,7 @@ def small_steps(environment: dict[str, str]) -> dict[str, str]:
 async def test_kills_at_any_moment_delete_nothing_live_and_the_next_run_finishes(
     small_steps: dict[str, str], ctx: Context, db: Any
 ) -> None:
-    chance, kills = random.Random(), scaled_rounds(50)
+    chance, kills = random.Random(), scaled_rounds(50, 5)
     struck = 0
     for _ in range(kills):
         db.user_sessions.drop()

@@ -13,6 +13,7 @@ from tests.conftest import NOON, Clock
 
 ONE_SCHEDULE = '[schedules.sync_games]\njob = "sync_games"\ncron = "0 */6 * * *"\n'
 RunCli: TypeAlias = Callable[..., Result]
+RunJson: TypeAlias = Callable[..., Any]
 
 
 def invoke(environment: dict[str, str], clock: Clock, *args: str) -> Result:

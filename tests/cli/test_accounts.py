@@ -2,9 +2,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from chesscoach.context import Context
 from chesscoach.sync import archive_months
 from chesscoach.sync.account import Account, AccountLink, SealedMonth
+from tests.cli.conftest import RunCli, RunJson
 from tests.conftest import FakeSites
 from tests.support.processes import FinishedProcess, run
 from tests.sync.test_cycle import add_member, before_now, run_sync
@@ -12,79 +15,81 @@ from tests.sync.test_cycle import add_member, before_now, run_sync
 CLI = "chesscoach.cli"
 
 
-async def run_cli(environment: dict[str, str], *args: str) -> FinishedProcess:
+async def run_process(environment: dict[str, str], *args: str) -> FinishedProcess:
     return await run(environment, CLI, *args)
 
 
-async def test_db_init_makes_what_we_need_and_is_safe_to_repeat(
-    environment: dict[str, str], db: Any
-) -> None:
+def test_db_init_makes_what_we_need_and_is_safe_to_repeat(run_cli_json: RunJson, db: Any) -> None:
     db.games.create_index("game_id", unique=True, name="theirs")
 
-    first = await run_cli(environment, "db", "init", "--json")
-    second = await run_cli(environment, "db", "init", "--json")
+    first, second = run_cli_json("db", "init"), run_cli_json("db", "init")
 
-    (report,) = first.lines
-    assert "games.chesscoach_game_id" in report["present"]
-    assert "sync_accounts.chesscoach_platform_due_at__id" in report["made"]
+    assert "games.chesscoach_game_id" in first["present"]
+    assert "sync_accounts.chesscoach_platform_due_at__id" in first["made"]
     assert set(db.games.index_information()) == {
         "_id_",
         "theirs",
         "chesscoach_user_id_url",
         "chesscoach_user_id_ended_at_imported_at",
     }
-    assert second.lines[0]["made"] == []
+    assert second["made"] == []
     assert {"job_runs", "job_leases", "sync_accounts"} <= set(db.list_collection_names())
 
 
-async def test_db_init_names_the_duplicates_and_changes_nothing(
-    environment: dict[str, str], db: Any
-) -> None:
+def test_db_init_names_the_duplicates_and_changes_nothing(run_cli: RunCli, db: Any) -> None:
     db.games.insert_many([{"game_id": "same"}, {"game_id": "same"}])
 
-    done = await run_cli(environment, "db", "init")
+    done = run_cli("db", "init", code=2)
 
-    assert done.code == 2
-    assert "games: (game_id) is not unique in the data" in done.err
+    assert "games: (game_id) is not unique in the data" in done.stderr
     assert db.games.count_documents({}) == 2
 
 
-async def test_an_account_is_linked_listed_and_unlinked(
-    environment: dict[str, str], db: Any, sites: FakeSites
+def test_an_account_is_linked_listed_and_unlinked(
+    run_cli: RunCli, run_cli_json: RunJson, db: Any
 ) -> None:
-    await run_cli(environment, "db", "init")
-    assert (await run_cli(environment, "account", "link", "ann", "--lichess", "Ann")).code == 0
-    assert (await run_cli(environment, "account", "link", "ann", "--chesscom", "ann-c")).code == 0
+    run_cli("db", "init")
+    run_cli("account", "link", "ann", "--lichess", "Ann")
+    run_cli("account", "link", "ann", "--chesscom", "ann-c")
 
-    shown = await run_cli(environment, "account", "list", "--json")
-    table = await run_cli(environment, "account", "list")
+    shown = run_cli_json("account", "list")
+    table = run_cli("account", "list")
 
-    assert [(row["platform"], row["name"], row["games"]) for row in json.loads(shown.out)] == [
+    assert [(row["platform"], row["name"], row["games"]) for row in shown] == [
         ("lichess", "Ann", 0),
         ("chess.com", "ann-c", 0),
     ]
-    assert "ann-c" in table.out
-    assert (await run_cli(environment, "account", "unlink", "ann", "--lichess")).code == 0
+    assert "ann-c" in table.stdout
+    run_cli("account", "unlink", "ann", "--lichess")
     assert db.users.find_one({"user_id": "ann"})["chesscom_username"] == "ann-c"
     assert "lichess_username" not in db.users.find_one({"user_id": "ann"})
 
 
-async def test_bad_input_is_one_line_and_code_2(environment: dict[str, str], db: Any) -> None:
-    for args, said in (
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
         (("account", "link", "ann", "--lichess", "a/b"), "'a/b' cannot be a name on lichess"),
         (("account", "link", "ann"), "nothing to link"),
         (("account", "unlink", "nobody"), "no user with the user_id 'nobody'"),
         (("db", "frobnicate"), "frobnicate"),
-    ):
-        done = await run_cli(environment, *args)
-        assert done.code == 2, args
-        assert said in done.err, done
-        assert "Traceback" not in done.err
+    ],
+)
+def test_bad_input_is_code_2(args: tuple[str, ...], said: str, run_cli: RunCli, db: Any) -> None:
+    assert said in run_cli(*args, code=2).stderr
     assert db.users.count_documents({}) == 0
 
 
-async def test_every_command_has_help(environment: dict[str, str]) -> None:
-    for args in (
+async def test_bad_input_of_a_process_is_one_line(environment: dict[str, str]) -> None:
+    done = await run_process(environment, "account", "unlink", "nobody")
+
+    assert done.code == 2
+    assert done.err.splitlines()[-1].endswith("no user with the user_id 'nobody'")
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
         (),
         ("accounts",),
         ("db",),
@@ -93,10 +98,10 @@ async def test_every_command_has_help(environment: dict[str, str]) -> None:
         ("account", "link"),
         ("account", "show"),
         ("doctor",),
-    ):
-        done = await run_cli(environment, *args, "--help")
-        assert done.code == 0
-        assert "Usage:" in done.out
+    ],
+)
+def test_every_command_has_help(args: tuple[str, ...], run_cli: RunCli) -> None:
+    assert "Usage:" in run_cli(*args, "--help").stdout
 
 
 async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
@@ -112,8 +117,8 @@ async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
         [], [("lichess:ann", AccountLink(user_id="bob", name="aNN"))], [], ctx.now()
     )
 
-    done = await run_cli(environment, "accounts", "show", "ANN", "--json")
-    drawn = await run_cli(environment, "account", "show", "lichess:ann")
+    done = await run_process(environment, "accounts", "show", "ANN", "--json")
+    drawn = await run_process(environment, "account", "show", "lichess:ann")
 
     assert (done.code, done.err) == (0, "")
     chesscom, lichess = json.loads(done.out)
@@ -189,8 +194,8 @@ async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_
         await lane.pause(1800)
         await lane.open_breaker(3600)
         quiet = {**environment, "CHESSCOACH_SOURCES__CONTACT": ""}
-        done = await run_cli(quiet, "account", "show", "[red]ann", "--json")
-        drawn = await run_cli(quiet, "account", "show", "ann")
+        done = await run_process(quiet, "account", "show", "[red]ann", "--json")
+        drawn = await run_process(quiet, "account", "show", "ann")
 
     (shown,) = json.loads(done.out)
     assert (shown["failures"], shown["due"], shown["tier"]) == (3, False, "monthly")
@@ -232,7 +237,7 @@ async def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
         ("lichess:ANN", "no run has met it yet"),
         ("bob", "'bob' has linked nothing that could be a name on a site"),
     ):
-        done = await run_cli(environment, "account", "show", name, "--json")
+        done = await run_process(environment, "account", "show", name, "--json")
         assert (done.code, done.out) == (2, ""), done
         assert said in done.err.splitlines()[-1], done
         assert "Traceback" not in done.err

@@ -40,7 +40,7 @@ def next_instants(schedule: Schedule, after: datetime, count: int = 40) -> list[
     return [slot.at for slot in islice(slots.slots_after("a", schedule, after), count)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(CRONS)
 def test_what_is_said_to_be_exact_has_the_same_slots(cron: str) -> None:
     schedule = Schedule(job="a", cron=cron)
@@ -54,7 +54,7 @@ def test_what_is_said_to_be_exact_has_the_same_slots(cron: str) -> None:
     assert next_instants(spelled, NOON) == next_instants(schedule, NOON)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     CRONS,
     st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Tokyo"]),

@@ -432,7 +432,7 @@ def test_no_kill_at_any_moment_loses_a_write_or_leaves_a_mongod_behind(
     folder: Path, start_worker: StartWorker
 ) -> None:
     acknowledged: set[object] = set()
-    for _ in range(scaled_rounds(20)):
+    for _ in range(scaled_rounds(20, 2)):
         old = [start_worker() for _ in range(random.randint(1, 3))]
         victim = random.choice(old)
         victim.wait_until_started()

@@ -106,7 +106,7 @@ def slots_by_minute(
 
 
 @pytest.mark.soak
-@settings(deadline=None, max_examples=scaled_rounds(1000))
+@settings(max_examples=scaled_rounds(1000))
 @given(
     st.sampled_from(FIVE_FIELDS),
     st.sampled_from((*ZONES, LORD_HOWE)),

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chesscoach.schedules import due
@@ -133,7 +133,6 @@ def test_a_very_long_absence_is_walked_in_parts_and_every_slot_accounted_for(
     assert parts < 20
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 200),
     st.integers(0, 3000),

@@ -5,7 +5,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chesscoach.schedules import slots
@@ -63,7 +63,6 @@ def test_a_date_is_due_once() -> None:
     st.datetimes(datetime(2001, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  # hypothesis adds the zone
     st.integers(0, 2 * 10**7),
 )
-@settings(deadline=None)
 def test_slots_of_an_interval_do_not_depend_on_where_one_begins(
     seconds: int, instant: datetime, later: int
 ) -> None:

@@ -458,7 +458,7 @@ async def test_a_pgn_that_is_written_keeps_the_variant_and_its_position() -> Non
     assert game.pgn.startswith('[Event "casual blitz game"]')
 
 
-@settings(max_examples=40, deadline=None)  # each starts a server
+@settings(max_examples=40)  # each starts a server
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),

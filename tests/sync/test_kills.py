@@ -59,7 +59,7 @@ async def test_kills_at_any_moment_lose_nothing_and_double_nothing(
     sites.lichess.delay_s = sites.chesscom.delay_s = 0.01
     brief = {**environment, "CHESSCOACH_RUNNER__LEASE_S": "1"}
     finished = 0
-    for _ in range(scaled_rounds(50)):
+    for _ in range(scaled_rounds(50, 5)):
         process = await start(brief, JOB)
         await asyncio.sleep(chance.uniform(0.4, 2.2))
         finished += (await kill(process)).code == 0

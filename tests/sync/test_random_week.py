@@ -1,4 +1,4 @@
-"""A week of a club whose sites fail and whose worker is killed, in a few minutes."""
+"""A week of a club whose sites fail and whose worker is killed; two days of it in the suite."""
 
 import asyncio
 import json
@@ -33,8 +33,8 @@ from tests.sync.test_source_faults import open_process_context
 ROOT = Path(__file__).parents[2]
 BEGIN = datetime(2026, 10, 28, tzinfo=UTC)
 CYCLE_INTERVAL = timedelta(hours=6)
-CYCLES = 28
-PLAYERS = scaled_rounds(300)
+CYCLES = scaled_rounds(28, 8)
+PLAYERS = scaled_rounds(300, 20)
 WEEKS = scaled_rounds(2)
 HARSH_SETTINGS = {"timeout_s": 1.0, "breaker_s": 900.0}
 """Settings of `[sources]` in the week."""
@@ -249,7 +249,8 @@ async def test_a_week_of_faults_and_kills_loses_nothing_and_harms_nobody(
             for site in PLATFORMS
             for game in sites.world.finished_games(site, name)
         )
-        assert in_time >= 0.8 * len(games), "most did not have to wait for the last run"
+        late = 5.6 / CYCLES
+        assert in_time >= (1 - late) * len(games), "few had to wait for the last run"
         assert_no_data_lost(db, sites)
         assert_queued_within_the_allowance(db, {**dict.fromkeys(club.users, clock.now), **joined})
         assert account_links(db) == {

@@ -94,8 +94,8 @@ class Cluster:
 
 @pytest.fixture
 def cluster(environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites) -> Cluster:
-    """Ten thousand players in `make soak`, a tenth of them in the suite."""
-    return Cluster(environment, db, sites, scaled_rounds(10_000))
+    """Ten thousand players in `make soak`, a few hundred in the suite."""
+    return Cluster(environment, db, sites, scaled_rounds(10_000, 300))
 
 
 @pytest.mark.soak
@@ -157,6 +157,7 @@ async def test_a_change_from_four_parts_to_six_in_mid_cycle_loses_nobody(
     }
 
 
+@pytest.mark.long
 async def test_a_daemon_and_one_shots_on_the_same_slots_work_each_once(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:

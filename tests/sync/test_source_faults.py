@@ -156,7 +156,7 @@ async def test_a_faulty_site_costs_time_and_nothing_else(
     faulty, healthy = fake_site(sites, site), other_platform(site)
     faulty.pause_s, faulty.breaker_s = settings.config.sources.pause_s, 900.0
     faulty.faults.extend(fault if each else None for each in FAULT_PATTERNS[when])
-    timeout_s = 1.0 if fault == "hang" else 30.0
+    timeout_s = 0.3 if fault == "hang" else 30.0
 
     async with open_process_context(settings, breaker_s=900.0, timeout_s=timeout_s) as struck:
         record = (await run_once(struck, all=True)).record
@@ -313,7 +313,7 @@ async def test_an_account_that_fails_alone_is_set_aside_for_a_day_after_three_ru
     fake_site(sites, site).ailing["/bob"] = fault
     key = f"{site}:bob"
     async with open_process_context(
-        settings, clock, timeout_s=1.0 if fault == "hang" else 30.0
+        settings, clock, timeout_s=0.3 if fault == "hang" else 30.0
     ) as struck:
         for failures in (1, 2, 3):
             clock.move(hours=6)

@@ -21,8 +21,8 @@ from tests.support.email_scenario import KEY
 from tests.support.processes import kill, line_with, run, start, wait_for_end
 
 JOB = "chesscoach.jobs.weekly_emails"
-USERS = 12_000
-KILLS = 300
+USERS = scaled_rounds(12_000, 300)
+KILLS = scaled_rounds(300, 5)
 _DELAY_S = 0.05
 
 
@@ -121,8 +121,8 @@ def email_states(db: Any, names: Iterable[str]) -> Counter[str]:
 async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent(
     sendgrid_environment: dict[str, str], ctx: Context, db: Any, sendgrid: FakeSendGrid
 ) -> None:
-    owed = insert_players(db, scaled_rounds(USERS))
-    await kill_repeatedly(sendgrid, sendgrid_environment, len(owed), scaled_rounds(KILLS))
+    owed = insert_players(db, USERS)
+    await kill_repeatedly(sendgrid, sendgrid_environment, len(owed), KILLS)
     last = await run(relaxed(sendgrid_environment), JOB, "--json")
     assert last.code in (0, 1), last
 
@@ -162,7 +162,7 @@ async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent
 async def test_kills_with_events_on_all_along_double_and_lose_nothing(
     sendgrid_environment: dict[str, str], ctx: Context, db: Any, sendgrid: FakeSendGrid
 ) -> None:
-    owed = insert_players(db, scaled_rounds(USERS // 3))
+    owed = insert_players(db, USERS // 3)
     with_events = {
         **sendgrid_environment,
         "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": sendgrid.events_key,
@@ -186,7 +186,7 @@ async def test_kills_with_events_on_all_along_double_and_lose_nothing(
                 assert await sendgrid.report(f"{url}/events/sendgrid", events) == 204
 
     reporting = asyncio.create_task(report())
-    await kill_repeatedly(sendgrid, with_events, len(owed), scaled_rounds(KILLS // 3))
+    await kill_repeatedly(sendgrid, with_events, len(owed), max(KILLS // 3, 3))
     async with asyncio.timeout(120):
         while email_states(db, owed) != {"sent": len(owed)}:
             ending = await run(relaxed(with_events), JOB, "--json")
@@ -198,14 +198,14 @@ async def test_kills_with_events_on_all_along_double_and_lose_nothing(
     assert accepted_ids(sendgrid) == Counter(owed)
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("order", ["mark", "send"])
 async def test_either_naive_order_loses_or_doubles_under_the_same_kills(
     environment: dict[str, str], db: Any, sendgrid: FakeSendGrid, order: str
 ) -> None:
     """The control: the kills are hard enough to show what they are to show."""
-    users, kills = scaled_rounds(USERS), scaled_rounds(KILLS)
+    users, kills = USERS, KILLS
     names = [f"u{number:05}" for number in range(users)]
     db.naive.insert_many([{"_id": name, "sent": False} for name in names])
     home = {**environment, "PYTHONPATH": str(Path(chesscoach.__file__).parent.parent)}

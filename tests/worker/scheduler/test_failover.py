@@ -23,6 +23,7 @@ from tests.support.replica_set import ReplicaSet
 from tests.web.conftest import BOTH_LISTENERS
 
 SECOND = timedelta(seconds=1)
+FALLS = scaled_rounds(50, 3)
 
 
 async def poll_health(url: str, answers: Counter[int]) -> None:
@@ -52,7 +53,7 @@ async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
         )
         async with open_web(ctx, ShutdownRequest(), scheduler.ticker) as urls, scheduler:
             kubelet = asyncio.create_task(poll_health(urls["admin"], health))
-            for _ in range(scaled_rounds(50)):
+            for _ in range(FALLS):
                 fall = asyncio.create_task(asyncio.to_thread(replica_members.step_down))
                 for _ in range(chance.randrange(3, 12)):
                     clock.move(seconds=1)
@@ -67,7 +68,7 @@ async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
             await asyncio.wait({kubelet})
         assert kubelet.cancelled()
         assert set(health) == {200}
-        assert health[200] > scaled_rounds(50)
+        assert health[200] > FALLS
 
     with MongoClient[Document](replica_members.url, tz_aware=True) as client:
         rows = list(client["failover"].job_runs.find().sort("slot"))
@@ -81,7 +82,7 @@ async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
     # Work whose end could not be recorded was done again, as a further attempt and not at a time.
     assert chore.max_running == 1
     again = sum(row["attempt"] - 1 for row in done)
-    assert len(chore.started) <= len(done) + again + scaled_rounds(50)
+    assert len(chore.started) <= len(done) + again + FALLS
 
 
 async def is_settled(members: ReplicaSet, clock: Clock, scheduler: Scheduler) -> bool:
