@@ -236,7 +236,7 @@ async def test_concurrent_callers_have_one_request_in_flight(
     ctx: Context, sites: FakeSites
 ) -> None:
     sites.world.add_player("lichess", "Ann", datetime.now(UTC))
-    sites.world.add_game("lichess", "Ann", datetime.now(UTC), historical=FAMOUS)
+    sites.world.add_game("lichess", "Ann", datetime.now(UTC), famous=FAMOUS)
     sites.lichess.delay_s = 0.02
 
     async def games() -> int:
@@ -482,7 +482,7 @@ async def test_the_real_lane_pauses_on_a_429_and_nothing_is_lost(
 ) -> None:
     player = sites.world.add_player("lichess", "Ann", datetime.now(UTC))
     for _ in range(3):
-        sites.world.add_game("lichess", "Ann", datetime.now(UTC), historical=FAMOUS)
+        sites.world.add_game("lichess", "Ann", datetime.now(UTC), famous=FAMOUS)
     sites.lichess.faults.extend(["429", "429"])
     loop = asyncio.get_running_loop()
     begun = loop.time()

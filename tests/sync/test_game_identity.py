@@ -70,7 +70,7 @@ def test_ids_differ_by_site_game_and_user_and_by_nothing_else() -> None:
         (make_account("eve"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), None),
         # Renamed at the site: his identity tells, whatever the names say.
         (make_account("old", "u-1"), Side(name="n", key="u-1"), Side(name="B", key="u-2"), "white"),
-        (make_account("old", "u-2"), Side(name="old", key="u-1"), Side(name="", key="u2"), "black"),
+        (make_account("o", "u-2"), Side(name="o", key="u-1"), Side(name="", key="u-2"), "black"),
         # No identity yet, or none at the site: the name, however it is spelled.
         (make_account("ann"), Side(name="ANN", key="u-1"), Side(name="Bob", key="u-2"), "white"),
         (make_account("bob"), Side(name="SF", key=None), Side(name="BoB", key=None), "black"),

@@ -22,7 +22,7 @@ def make_account(name: str, *users: str, **fields: Any) -> Account:
 
 
 def make_query(**fields: Any) -> AccountQuery:
-    return AccountQuery(**{"platform": "lichess", "begun": NOON, "due_only": True, **fields})
+    return AccountQuery(**{"platform": "lichess", "run_started_at": NOON, "due_only": True, **fields})
 
 
 async def due_names(ctx: Context, **fields: Any) -> list[str]:
@@ -35,7 +35,7 @@ async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
         "ann",
         cursor=NOON,
         fingerprint="1:2:3",
-        settled_at=NOON,
+        fingerprint_at=NOON,
         first_month="2026-10",
         etags={"2026-10": 'W/"x"'},
         player_key="uuid",
