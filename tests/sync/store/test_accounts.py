@@ -22,7 +22,9 @@ def make_account(name: str, *users: str, **fields: Any) -> Account:
 
 
 def make_query(**fields: Any) -> AccountQuery:
-    return AccountQuery(**{"platform": "lichess", "run_started_at": NOON, "due_only": True, **fields})
+    return AccountQuery(
+        **{"platform": "lichess", "run_started_at": NOON, "due_only": True, **fields}
+    )
 
 
 async def due_names(ctx: Context, **fields: Any) -> list[str]:
