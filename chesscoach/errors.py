@@ -1,30 +1,30 @@
-"""Everything that can go wrong, as one tree.
+"""The errors of this package, as one tree.
 
 ::
 
     ChesscoachError
-    ├── ConfigError            what an operator wrote cannot be used; exit code 2
-    │   └── SetupError         the database is not prepared; exit code 2
-    ├── StoreUnavailable       MongoDB does not answer; exit code 1
-    ├── StoreFailed            MongoDB refused an operation
-    ├── CannotListen           an address to listen on cannot be had; exit code 1
-    ├── LeaseHeld              another run of the job is at work; exit code 75
-    ├── LeaseLost              somebody else may hold our lease by now: stop at once
-    ├── JobExited              a job tried to end the process that it runs in
-    ├── MailStopped            no mail can be sent for now, whoever it is for
-    ├── LinkRefused            a link was not signed by us, was altered, or is too old
-    ├── SignatureRefused       what came as SendGrid's events is not shown to be SendGrid's
-    └── SourceError            a site's reply for one account cannot be used
-        ├── PlayerMissing      the site knows no such player
-        ├── PlayerClosed       the player's account is closed
-        ├── PlayerRenamed      the player has another name now
-        ├── BadReply           the reply is not what the site's documentation says
-        ├── StreamCut          the reply ended before its end; what came is whole lines
-        └── SiteClosed         the site as a whole is not to be asked for now
+    ├── ConfigError              a setting, flag or argument cannot be used; exit code 2
+    │   └── SetupError           the database is not prepared; exit code 2
+    ├── StoreUnavailable         MongoDB does not answer; exit code 1
+    ├── StoreFailed              MongoDB refused an operation
+    ├── ListenError              an address of `[web]` cannot be used; exit code 1
+    ├── LeaseHeld                another run of the job holds its lease; exit code 75
+    ├── LeaseLost                another process may hold our lease: stop at once
+    ├── JobCalledExit            a job tried to end its process
+    ├── EmailSuspended           no email can be sent for now, whatever its recipient
+    ├── InvalidLink              a link is not ours, was altered, or is too old
+    ├── InvalidSignature         a batch of events is not proven to come from SendGrid
+    └── SourceError              a source's response for one account cannot be used
+        ├── AccountNotFound      the source has no such account
+        ├── AccountClosed        the account is closed
+        ├── AccountRenamed       the account has another name now
+        ├── BadResponse          the response differs from the source's documentation
+        ├── StreamTruncated      the response ended early; its complete lines count
+        └── SourceUnavailable    no account can be fetched from the source for now
 
-Errors are caught in two places: per account in a job, per run in the runner. `permanent` says
-that the same request will fail in the same way again. Messages never quote a reply, a URL with
-credentials or a secret, since they are logged.
+Errors are caught in two places: per account in a job, per run in the runner. `permanent` means
+that the same request will fail in the same way again. Messages are logged, so they never quote
+a response, a URL with credentials or a secret.
 """
 
 
@@ -49,33 +49,33 @@ class StoreUnavailable(ChesscoachError):
 
 
 class StoreFailed(ChesscoachError):
-    """MongoDB answered an operation with an error; the message holds its kind and code alone."""
+    """MongoDB refused an operation; the message has the error's kind and code only."""
 
 
 class ListenError(ChesscoachError):
-    """An address of `[web]` is in use, or not ours to listen on; the message names the setting."""
+    """An address of `[web]` is in use or not allowed; the message names the setting."""
 
 
 class LeaseHeld(ChesscoachError):
-    """Another run of the job holds its lease and lives; the message says who."""
+    """Another living run of the job holds its lease; the message names the holder."""
 
 
 class LeaseLost(ChesscoachError):
-    """A lease ran out or was taken over, so its former holder must not act any more."""
+    """A lease expired or was taken over, so its former holder must stop."""
 
 
 class JobCalledExit(ChesscoachError):
-    """A job raised SystemExit or KeyboardInterrupt: its run has failed, and others go on."""
+    """A job raised SystemExit or KeyboardInterrupt: its run failed, other runs continue."""
 
 
 class EmailSuspended(ChesscoachError):
-    """No further mail is sent in this run: the key, the sender or the provider is the trouble."""
+    """No further email is sent in this run: the key, the sender or the provider is at fault."""
 
 
 class InvalidLink(ChesscoachError):
-    """A link cannot be acted on; the message is one of REASONS and quotes nothing of the link.
+    """A link cannot be used; the message is one of REASONS and quotes nothing of the link.
 
-    `malformed`: it never was a link of ours; `tampered`: it may have been one; `aged`: it was.
+    `malformed`: it was never our link. `tampered`: its signature is wrong. `aged`: it has expired.
     """
 
     permanent = True
@@ -88,34 +88,34 @@ class InvalidLink(ChesscoachError):
 
 
 class InvalidSignature(ChesscoachError):
-    """Headers or signature of a batch of events are missing, wrong, or too old."""
+    """The headers or the signature of a batch of events are missing, wrong or too old."""
 
     permanent = True
 
 
 class SourceError(ChesscoachError):
-    """A site's reply for one account cannot be used.
+    """A source's response for one account cannot be used.
 
-    `site_wide` says that it was no reply to what was asked: the site itself may be to blame.
+    `source_wide` means that the source itself, not the account, may be at fault.
     """
 
     source_wide = False
 
 
 class AccountNotFound(SourceError):
-    """The site says that it knows no such player."""
+    """The source reports that it has no such account."""
 
     permanent = True
 
 
 class AccountClosed(SourceError):
-    """The site says that the player's account is closed."""
+    """The source reports that the account is closed."""
 
     permanent = True
 
 
 class AccountRenamed(SourceError):
-    """The site sends us to another name for the same player; it is unchecked, and never told."""
+    """The source redirects to another name of the account; it is unchecked and never logged."""
 
     permanent = True
 
@@ -129,12 +129,12 @@ class AccountRenamed(SourceError):
 
 
 class BadResponse(SourceError):
-    """The reply has a status or a form that the site's documentation does not describe."""
+    """The source's documentation does not describe the response's status or form."""
 
 
 class StreamTruncated(SourceError):
-    """The connection ended within a reply; complete lines that came before it stand."""
+    """The connection ended within a response; the complete lines before that are valid."""
 
 
 class SourceUnavailable(SourceError):
-    """The site refuses or fails as a whole; no account is to blame and none is asked further."""
+    """The source refuses or fails as a whole; no account is at fault and none is fetched."""

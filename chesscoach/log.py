@@ -93,7 +93,7 @@ def configure(
 class Redactor:
     """The processor that masks what must not be logged; `secrets` are masked wherever they stand.
 
-    Texts shorter than `SHORTEST` are no secrets: masking them would garble every line.
+    Texts shorter than `MIN_SECRET_LENGTH` are not secrets: masking them would garble every line.
     """
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
@@ -212,4 +212,4 @@ def _route_libraries(prepare: list[Processor], finish: list[Processor], target: 
 def _excepthook(kind: type[BaseException], error: BaseException | None, trace: object) -> None:
     if issubclass(kind, KeyboardInterrupt | SystemExit):
         return
-    get_logger().error("crashed", error=kind.__name__, exc_info=error)
+    get_logger().error("unhandled_exception", error=kind.__name__, exc_info=error)

@@ -33,7 +33,7 @@ def test_only_what_would_fail_again_in_the_same_way_is_permanent(name: str) -> N
     kind = getattr(errors, name)
     assert kind.permanent == (
         name
-        in {"ConfigError", "SetupError", "PlayerMissing", "PlayerClosed", "PlayerRenamed"}
-        | {"LinkRefused", "SignatureRefused"}
+        in {"ConfigError", "SetupError", "AccountNotFound", "AccountClosed", "AccountRenamed"}
+        | {"InvalidLink", "InvalidSignature"}
     )
     assert kind("why").args == ("why",)

@@ -286,7 +286,7 @@ def test_an_error_is_told_by_its_kind_and_its_frames(
     assert (ours["exc_type"], ours["exc_value"]) == ("StoreFailed", "MongoDB refused ***")
     assert ours["exc_notes"] == ["seen at https://***@h/"]
     assert (theirs["exc_type"], theirs["exc_value"], theirs["is_cause"]) == ("ValueError", "", True)
-    assert [frame["name"] for frame in theirs["frames"]] == ["fail_as_ours", "fail"]
+    assert [frame["name"] for frame in theirs["frames"]] == ["raise_own_error", "raise_error"]
     assert set(theirs["frames"][0]) == {"filename", "lineno", "name"}
 
 
@@ -336,8 +336,8 @@ def test_configuring_again_takes_the_place_of_what_was(lines: Lines) -> None:
 SCRIPT = """
 import sys, threading, warnings
 from chesscoach import log
-from chesscoach.config import Log
-log.configure(Log(format="json"))
+from chesscoach.config import LogSettings
+log.configure(LogSettings(format="json"))
 warnings.warn("sent to ann@example.org\\nplanted", UserWarning)
 what = sys.argv[1]
 def fail(planted="planted"):
@@ -357,9 +357,9 @@ if what == "interrupt":
     ("what", "codes", "events"),
     [
         ("nothing", {0}, ["library_log"]),
-        ("crash", {1}, ["library_log", "crashed"]),
+        ("crash", {1}, ["library_log", "unhandled_exception"]),
         ("interrupt", {130, -2}, ["library_log"]),
-        ("thread", {0}, ["library_log", "crashed"]),
+        ("thread", {0}, ["library_log", "unhandled_exception"]),
     ],
 )
 def test_warnings_and_uncaught_errors_take_the_same_road(

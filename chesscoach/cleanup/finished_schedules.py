@@ -33,8 +33,8 @@ async def remove_finished(ctx: CleanupContext, run: Run) -> None:
         return
     run.counts.note("deleted_schedules", 0)
     for number, stored in enumerate(found):
-        if number == ctx.settings.budget:
-            run.counts.note("left_schedules", len(found) - number)
+        if number == ctx.settings.max_deletes_per_run:
+            run.counts.note("remaining_schedules", len(found) - number)
             return
         if run.stopping:
             run.incomplete = True

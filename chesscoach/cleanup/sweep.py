@@ -1,4 +1,4 @@
-"""One rule's way through its collection: a page, what is over of it, a pause, within a budget."""
+"""One rule's way through its collection: a page, what is over of it, a pause, within a limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,11 +41,11 @@ class Sweep:
         self._planned: dict[str, Affected] = {}
 
     async def delete(self) -> None:
-        """Takes away what is over, or puts it back where the rule says so; tells of strays."""
+        """Deletes or requeues expired documents; logs those without a valid timestamp."""
         await self._each_page(self._ctx.deleter.page, self._delete_or_requeue)
         if self._invalid.count:
             log.get_logger().warning(
-                "cleanup_strays",
+                "cleanup_invalid_timestamps",
                 rule=self._rule.name,
                 rows=self._invalid.count,
                 samples=self._invalid.samples,
@@ -60,16 +60,16 @@ class Sweep:
         self._report()
 
     async def _each_page(self, fetch: FetchPage, act: ApplyPage) -> None:
-        """Page by page; ends at a wish to stop, or when the budget is used up."""
+        """Page by page; ends when the run stops, or at the limit for one run."""
         spent, after = 0, None
         while True:
-            wanted = min(self._limits.batch, self._limits.budget - spent)
+            wanted = min(self._limits.batch, self._limits.max_deletes_per_run - spent)
             page = await fetch(self._rule, after, self._limits.batch)
             self._count_invalid(page.invalid_ids)
             over = page.expired if self._run.dry_run else page.expired[:wanted]
             spent += await act(over)
             cut = len(over) < len(page.expired)
-            if cut or (page.next is not None and spent == self._remaining_budget()):
+            if cut or (page.next is not None and spent == self._delete_limit()):
                 await self._report_remaining(PageKey(id=over[-1].id) if cut else page.next)
                 return
             if page.next is None:
@@ -78,14 +78,14 @@ class Sweep:
             if not await self._pause(acted=bool(over)):
                 return
 
-    def _remaining_budget(self) -> int:
-        return -1 if self._run.dry_run else self._limits.budget
+    def _delete_limit(self) -> int:
+        return -1 if self._run.dry_run else self._limits.max_deletes_per_run
 
     async def _report_remaining(self, after: PageKey | None) -> None:
         left = await self._ctx.deleter.count_remaining(self._rule, after) if after else 0
         if left:
-            self._run.counts.note(f"left_{self._rule.name}", left)
-            log.get_logger().info("cleanup_left", rule=self._rule.name, rows=left)
+            self._run.counts.note(f"remaining_{self._rule.name}", left)
+            log.get_logger().info("cleanup_incomplete", rule=self._rule.name, rows=left)
 
     async def _pause(self, *, acted: bool) -> bool:
         """Lets others go first; whether to go on."""
@@ -123,7 +123,7 @@ class Sweep:
 
     def _count_invalid(self, ids: Sequence[object]) -> None:
         if ids:
-            self._run.counts.note(f"strays_{self._rule.name}", len(ids))
+            self._run.counts.note(f"invalid_{self._rule.name}", len(ids))
             self._add(self._invalid, ids)
 
     def _note_dry_run(self, what: str, rows: Sequence[ExpiredDocument]) -> None:
@@ -137,14 +137,14 @@ class Sweep:
             seen.samples.append(display_id(self._rule, each))
 
     def _report(self) -> None:
-        """What a rehearsal would have done."""
+        """Reports what the run would have done, after a dry run."""
         would, self._planned = self._planned, {}
         for what, seen in would.items():
             report_dry_run(self._run, self._rule.name, what, seen)
 
 
 def report_dry_run(run: Run, rule: str, what: str, seen: Affected) -> None:
-    """Notes what a rehearsal of a rule would do, in the record and in the log."""
+    """Notes what a rule would do, in the run record and in the log."""
     run.counts.note(f"would_{what}_{rule}", seen.count)
     if seen.samples:
         run.counts.notes[f"would_{what}_{rule}_samples"] = ", ".join(seen.samples)

@@ -1,4 +1,4 @@
-"""`[cleanup]`: how long things are kept, and how gently they are taken away."""
+"""`[cleanup]`: how long things are kept, and how gently they are deleted."""
 
 from typing import Annotated
 
@@ -20,4 +20,4 @@ class CleanupSettings(Section, frozen=True, kw_only=True):
     keep_snapshots_days: Annotated[int, Meta(ge=30, le=3660)] = 730
     batch: Annotated[int, Meta(ge=10, le=1000)] = 500
     pause_s: Annotated[float, Meta(ge=0, le=60)] = 0.05
-    budget: PositiveInt = 1_000_000
+    max_deletes_per_run: PositiveInt = 1_000_000

@@ -111,8 +111,12 @@ async def test_garbage_is_never_deleted_and_told_once(
     counts, _ = await run_cleanup(fixed_context, rule=kind.rule)
 
     assert len(stored_ids(db, kind)) == len(before) - 1
-    assert counts.notes == {f"deleted_{kind.rule}": 1, f"strays_{kind.rule}": len(odd)}
-    lines = [line for line in capsys.readouterr().out.splitlines() if "cleanup_strays" in line]
+    assert counts.notes == {f"deleted_{kind.rule}": 1, f"invalid_{kind.rule}": len(odd)}
+    lines = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if "cleanup_invalid_timestamps" in line
+    ]
     assert len(lines) == 1
 
 
@@ -168,7 +172,7 @@ async def test_rows_with_ids_of_several_types_are_all_visited(
 
     counts, _ = await run_cleanup(fixed_context, rule="sessions")
 
-    assert counts.notes == {"deleted_sessions": len(keys) + 72, "strays_sessions": 25}
+    assert counts.notes == {"deleted_sessions": len(keys) + 72, "invalid_sessions": 25}
     assert db.user_sessions.count_documents({}) == 25
 
 
@@ -176,9 +180,9 @@ async def test_the_budget_leaves_the_rest_to_the_next_run_and_says_so(
     fixed_context: Context, db: Any
 ) -> None:
     db.user_sessions.insert_many([{"expires_at": NOW} for _ in range(47)])
-    ctx = with_limits(fixed_context, batch=10, budget=25)
+    ctx = with_limits(fixed_context, batch=10, max_deletes_per_run=25)
     first, _ = await run_cleanup(ctx, rule="sessions")
-    assert first.notes == {"deleted_sessions": 25, "left_sessions": 22}
+    assert first.notes == {"deleted_sessions": 25, "remaining_sessions": 22}
     second, _ = await run_cleanup(ctx, rule="sessions")
     assert second.notes == {"deleted_sessions": 22}
 
@@ -299,7 +303,7 @@ async def test_snapshots_go_by_their_day(fixed_context: Context, db: Any) -> Non
     }
     db.performance_snapshots.insert_many([{"_id": k, "local_date": v} for k, v in days.items()])
     counts, _ = await run_cleanup(fixed_context, rule="snapshots")
-    assert counts.notes == {"deleted_snapshots": 2, "strays_snapshots": 4}
+    assert counts.notes == {"deleted_snapshots": 2, "invalid_snapshots": 4}
     left = {row["_id"] for row in db.performance_snapshots.find()}
     assert left == {"kept", "no day", "an instant", "a date", "nothing"}
 

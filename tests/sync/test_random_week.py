@@ -134,7 +134,7 @@ class ChaosWorker:
 
     def _check_line(self, line: dict[str, Any]) -> None:
         """Nothing unforeseen was logged, and nothing asked of a site after it was closed."""
-        assert line["event"] not in ("job_failed", "crashed", "library_log"), line
+        assert line["event"] not in ("job_failed", "unhandled_exception", "library_log"), line
         assert "exception" not in line, line
         if line["event"] == "site_closed":
             closed_at = datetime.fromisoformat(line["timestamp"]).timestamp()
