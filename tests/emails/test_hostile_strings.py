@@ -37,7 +37,9 @@ def hostile_summary(text: str, seen: str, game_id: str = "3f1c") -> Summary:
     game = make_game(opponent=seen, url=text, platform=text, speed=text)
     swing = Swing(cp_loss=300, move_number=7, move=seen)
     return full_summary(
-        tallies=(ResultsBySpeed(platform=text, speed=text, played=3, won=1, drawn=1, lost=1),),
+        results_by_speed=(
+            ResultsBySpeed(platform=text, speed=text, played=3, won=1, drawn=1, lost=1),
+        ),
         weakness=seen,
         strength=seen,
         best_game=Highlight(game_id=game_id, accuracy=90.0, game=game),
@@ -149,8 +151,8 @@ def test_numbers_out_of_all_proportion_do_not_break_a_mail(renderer: Renderer) -
         platform="lichess", speed="blitz", played=10**9, won=10**9, drawn=1, lost=0
     )
     odd = full_summary(
-        tallies=(tally,) * 50,
-        form=WeekAccuracy(games=1, accuracy=1e9, blunders=10**9),
+        results_by_speed=(tally,) * 50,
+        accuracy=WeekAccuracy(games=1, accuracy=1e9, blunders=10**9),
         before=WeekAccuracy(games=1, accuracy=-5.0),
         streak=10**12,
         longest_streak=0,

@@ -99,7 +99,7 @@ def test_a_bare_week_has_no_word_on_what_is_not_known() -> None:
 
 
 def test_a_week_without_games_but_with_analyses_has_no_results() -> None:
-    message = render_email(full_summary(tallies=()))
+    message = render_email(full_summary(results_by_speed=()))
 
     assert message.subject == "Your week in chess: 6 games analysed"
     for part in text_parts(message):
@@ -110,7 +110,7 @@ def test_a_week_without_games_but_with_analyses_has_no_results() -> None:
 def test_games_whose_result_nobody_knows_are_counted_and_not_scored() -> None:
     unknown = ResultsBySpeed(platform="lichess", speed="rapid", played=2, won=0, drawn=0, lost=0)
 
-    for part in text_parts(render_email(bare_summary(tallies=(unknown,)))):
+    for part in text_parts(render_email(bare_summary(results_by_speed=(unknown,)))):
         assert "2 games" in part
         assert "/0" not in part
 
@@ -119,13 +119,13 @@ def test_a_half_point_is_written_as_players_write_it() -> None:
     assert (
         "7½/14"
         in render_email(
-            full_summary(tallies=(make_results(played=14, won=7, drawn=1, lost=6),))
+            full_summary(results_by_speed=(make_results(played=14, won=7, drawn=1, lost=6),))
         ).text
     )
     assert (
         "½/1"
         in render_email(
-            full_summary(tallies=(make_results(played=1, won=0, drawn=1, lost=0),))
+            full_summary(results_by_speed=(make_results(played=1, won=0, drawn=1, lost=0),))
         ).text
     )
 
@@ -154,7 +154,7 @@ def test_the_coach_says_what_the_numbers_bear_out(
 ) -> None:
     week = full_summary(
         trend=trend,
-        form=WeekAccuracy(games=5, accuracy=80.0, blunders=now),
+        accuracy=WeekAccuracy(games=5, accuracy=80.0, blunders=now),
         before=WeekAccuracy(games=5, accuracy=80.0, blunders=before),
     )
 

@@ -98,7 +98,7 @@ def unbreakable_email() -> Message:
     game = make_game(opponent="W" * 60, platform="P" * 60, speed="S" * 60)
     swing = Swing(cp_loss=99_999, move_number=12_345, move="Qa1xh8=Q++##")
     week = full_summary(
-        tallies=(
+        results_by_speed=(
             make_results(platform="W" * 60, speed="M" * 60, rating_start=99_999, rating_end=1),
             make_results(played=123_456, won=123_000, drawn=6, lost=450),
         ),

@@ -82,7 +82,7 @@ async def test_a_slot_worked_here_is_counted_here_and_recorded_for_all(
     ctx = await contexts(clock)
     ctx = replace(ctx, config=replace(ctx.config, schedules={"sync_games": SIX_HOURLY}))
     ask, other = await open_web_server(ctx), await open_web_server(await contexts(clock))
-    async with Scheduler(ctx, ShutdownRequest(), JOBS) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(hours=12, seconds=5)
         await scheduler.tick()
         for task in list(scheduler.running.values()):
