@@ -235,9 +235,9 @@ async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured
 @pytest.mark.parametrize(
     ("args", "index", "said"),
     [
-        (["--shard", "4/4"], "", "--shard: there is no part 4 of 4"),
+        (["--shard", "4/4"], "", "--shard: there is no shard 4 of 4"),
         (["--shard", "4"], "", "--shard: '4' is not I/N, such as 0/4"),
-        (["--shard", "4"], "7", "--shard: there is no part 7 of 4"),
+        (["--shard", "4"], "7", "--shard: there is no shard 7 of 4"),
         (["--shard", "x/y", "--scheduled"], "", "--shard: 'x/y' is not I/N"),
         (["--shard", "0/4", "--user", "ann"], "", "leave out --user"),
     ],

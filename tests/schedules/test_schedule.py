@@ -143,5 +143,5 @@ def test_a_part_is_read(text: str, index: str | None, shard: tuple[int, int]) ->
     ],
 )
 def test_a_part_that_there_is_not_is_refused(text: str, index: str | None) -> None:
-    with pytest.raises(ValueError, match=r"is not I/N|there is no part"):
+    with pytest.raises(ValueError, match=r"is not I/N|there is no shard"):
         Shard.parse(text, index)

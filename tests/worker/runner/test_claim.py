@@ -179,7 +179,7 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
         mine = await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
 
         with pytest.raises(LeaseHeld, match=mine.run.id) as refused:
-            await claim.claim_manual_run(other, JOB, attempts.manual_id(JOB))
+            await claim.claim_manual_run(other.worker, JOB, attempts.manual_id(JOB))
 
     assert f"pid {mine.run.owner['pid']}" in str(refused.value)
 
@@ -189,7 +189,7 @@ async def test_a_run_by_hand_after_a_dead_one_waits_for_its_lease_and_works(
 ) -> None:
     await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
 
-    mine = await claim.claim_manual_run(await contexts(), JOB, attempts.manual_id(JOB))
+    mine = await claim.claim_manual_run((await contexts()).worker, JOB, attempts.manual_id(JOB))
 
     assert mine.number == 1
 
@@ -365,7 +365,7 @@ async def test_with_queue_one_a_one_shot_waits_and_only_the_newest_slot_is_worke
     ours, theirs = await contexts(Clock(NOON)), await contexts(Clock(NOON + timedelta(hours=1)))
     next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
     async with ours.leases.renewing():
-        mine = await claim.claim_manual_run(ours, JOB, attempts.manual_id(JOB))
+        mine = await claim.claim_manual_run(ours.worker, JOB, attempts.manual_id(JOB))
         early = asyncio.create_task(unavailable_slot(ours, SLOT, patient))
         await asyncio.sleep(ours.leases.ttl_s)
         late = asyncio.create_task(claim_slot(theirs, next_slot, patient))

@@ -71,7 +71,12 @@ async def test_a_schedule_that_is_only_stored_is_found_and_an_unknown_one_is_nam
 ) -> None:
     ctx, chore = await new_context(), RecordingJob()
     await ctx.worker.schedules.add(
-        replace(await schedule_admin.find_schedule(ctx, "s"), id="mine", revision=1, origin="user")
+        replace(
+            await schedule_admin.find_schedule(ctx.worker, "s"),
+            id="mine",
+            revision=1,
+            origin="user",
+        )
     )
 
     assert (await run_scheduled(ctx, chore, "mine")).record["schedule"] == "mine"
@@ -176,9 +181,9 @@ async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(new_context: An
     await store_schedule(ctx, replace(STORED, job="s", lock="nightly"))
 
     async with ctx.leases.renewing():
-        mine = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
+        mine = await claim.claim_manual_run(ctx.worker, chore.job, attempts.manual_id(chore.job))
         assert mine.lease.key == "nightly"
-        refused = await runner.run_manually(ctx, chore.job, Args(), ShutdownRequest())
+        refused = await runner.run_manually(ctx.worker, chore.job, Args(), ShutdownRequest())
     assert refused.exit_code == 75
 
 
@@ -190,11 +195,15 @@ async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(
     async with ctx.leases.renewing():
         keys = [
             (
-                await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job), two)
+                await claim.claim_manual_run(
+                    ctx.worker, chore.job, attempts.manual_id(chore.job), two
+                )
             ).lease.key
             for _ in range(2)
         ]
-        refused = await runner.run_manually(ctx, chore.job, Args(), ShutdownRequest(), schedule=two)
+        refused = await runner.run_manually(
+            ctx.worker, chore.job, Args(), ShutdownRequest(), schedule=two
+        )
 
     assert keys == ["chore", "chore#1"]
     assert (refused.exit_code, chore.started) == (75, [])

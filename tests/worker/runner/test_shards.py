@@ -248,7 +248,7 @@ async def test_no_other_slot_and_no_run_by_hand_comes_between_parts(
     await wait_until_running(walker, 1)
 
     with pytest.raises(LeaseHeld, match="walker is at work already"):
-        await claim.claim_manual_run(other, walker.job, attempts.manual_id(walker.job))
+        await claim.claim_manual_run(other.worker, walker.job, attempts.manual_id(walker.job))
     for shard in (Shard(index=0, of=2), Shard(index=1, of=2), ALL_USERS):
         later = Slot(schedule="walker", at=NOON + timedelta(hours=1))
         skipped = await run_shard(other, walker, shard, later)
@@ -269,12 +269,20 @@ async def test_with_queue_one_parts_wait_for_the_run_by_hand_that_is_at_work(
         [await new_context() for _ in range(2)],
     )
     patient = replace(HOURLY, overlap="queue_one")
-    by_hand = asyncio.create_task(runner.run_manually(ctx, walker.job, Args(), ShutdownRequest()))
+    by_hand = asyncio.create_task(
+        runner.run_manually(ctx.worker, walker.job, Args(), ShutdownRequest())
+    )
     await wait_until_running(walker, 1)
     waiting = [
         asyncio.create_task(
             runner.run_slot(
-                one, walker.job, patient, SLOT, source="cli", stop=ShutdownRequest(), shard=shard
+                one.worker,
+                walker.job,
+                patient,
+                SLOT,
+                source="cli",
+                stop=ShutdownRequest(),
+                shard=shard,
             )
         )
         for one, shard in zip(each, all_shards(2), strict=True)
@@ -359,7 +367,7 @@ async def test_a_daemon_takes_on_parts_that_died_and_those_that_nobody_began(
     await run_shard(lost, walker, all_four[0])
     await _claim_shard(lost, walker, all_four[1])
 
-    async with Scheduler(ctx, ShutdownRequest(), {"walker": walker.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"walker": walker.job}) as scheduler:
         async with asyncio.timeout(30):
             while db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running":
                 await scheduler.refresh()
@@ -381,7 +389,7 @@ async def test_a_slot_whose_last_part_died_before_it_closed_it_is_closed_by_a_da
     db.job_runs.update_one({"_id": SLOT.key}, {"$set": {"outcome": "running"}})
     walker.user_ids.clear()
 
-    async with Scheduler(ctx, ShutdownRequest(), {"walker": walker.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"walker": walker.job}) as scheduler:
         async with asyncio.timeout(30):
             while db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running":
                 await scheduler.refresh()
@@ -404,7 +412,7 @@ async def test_a_slot_begun_before_a_pause_is_at_work_again_after_it_and_closes(
     walker.release.set()
     await run_shard(ctx, walker, first)
     _expire_leases(db)
-    assert [left async for left in recovery.open_slots(ctx, {})] == []
+    assert [left async for left in recovery.open_slots(ctx.worker, {})] == []
     assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "abandoned"
 
     walker.release.clear()
@@ -422,7 +430,7 @@ async def test_a_slot_abandoned_and_then_too_late_is_not_worked(new_context: Any
     walker, (first, second), ctx = ShardedJob(), all_shards(2), await new_context()
     await run_shard(ctx, walker, first)
     _expire_leases(db)
-    assert [left async for left in recovery.open_slots(ctx, {})] == []
+    assert [left async for left in recovery.open_slots(ctx.worker, {})] == []
     db.job_runs.insert_one({"schedule": "walker", "slot": NOON + timedelta(hours=1)})
 
     assert (await run_shard(ctx, walker, second)).record["reason"] == "coalesced"
@@ -448,7 +456,7 @@ async def test_a_slot_whose_parts_have_ended_tells_of_them_whoever_closes_it_and
             db.job_runs.insert_one({"schedule": "walker", "slot": NOON + timedelta(hours=1)})
 
         if sweeping:
-            assert [left async for left in recovery.open_slots(ctx, {})] == []
+            assert [left async for left in recovery.open_slots(ctx.worker, {})] == []
         else:
             again = await run_shard(ctx, walker, second)
             assert again.record["reason"] == "closed: succeeded"

@@ -105,7 +105,7 @@ async def test_pitfall_03_blocking_job_leaves_no_backlog_of_the_others(
     }
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
     jobs = {"chore": chore.job, "blocking": blocking}
-    async with Scheduler(ctx, ShutdownRequest(), jobs) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), jobs) as scheduler:
         clock.move(seconds=1)
         await scheduler.tick()
         await wait_until_idle(scheduler)
@@ -306,7 +306,7 @@ async def test_pitfall_13_system_exit_in_a_job_fails_its_run_and_ends_nothing_el
     schedules = {"leaving": Schedule(job="leaving", cron="0 * * * *"), "s": hourly_schedule()}
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
     jobs = {"chore": chore.job, "leaving": Job(name="leaving", run=leave, args=Args, help="Goes.")}
-    async with Scheduler(ctx, ShutdownRequest(), jobs) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), jobs) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         await wait_until(lambda: db.job_runs.count_documents({"outcome": "failed"}))

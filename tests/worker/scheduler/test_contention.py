@@ -76,7 +76,7 @@ async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
     for _ in range(3):
         ctx = await long_lease_contexts(SkewedClock(base, chance.uniform(-0.05, 0.05)))
         ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-        daemons.append(Scheduler(ctx, ShutdownRequest(), {"tally": tally.job}))
+        daemons.append(Scheduler(ctx.worker, ShutdownRequest(), {"tally": tally.job}))
     pods = [
         await long_lease_contexts(SkewedClock(base, chance.uniform(-0.05, 0.05))) for _ in range(3)
     ]
@@ -317,7 +317,7 @@ async def test_runs_of_processes_whose_clocks_are_four_minutes_apart_do_not_over
         slot = Slot(schedule="s", at=NOON + timedelta(minutes=number // 2))
         ctx = crowd[number % 3]
         ending = await runner_module.run_slot(
-            ctx, job, minutely, slot, source="cli", stop=ShutdownRequest()
+            ctx.worker, job, minutely, slot, source="cli", stop=ShutdownRequest()
         )
         return ending.exit_code
 

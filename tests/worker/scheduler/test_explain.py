@@ -140,7 +140,7 @@ async def test_a_slot_at_work_and_one_whose_process_died(
     await ctx.leases.release(mine.lease)
     assert "has claimed it and needs the lease chore next." in sentences(await explain_at(ctx))
     async with ctx.leases.renewing():
-        other = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
+        other = await claim.claim_manual_run(ctx.worker, chore.job, attempts.manual_id(chore.job))
         found = await explain_at(ctx)
     assert found.verdict == "running"
     assert f"needs the lease chore, which is held by {other.run.id} (pid" in sentences(found)
@@ -162,7 +162,7 @@ async def test_an_open_slot_that_will_be_closed_or_waits(
     assert "A newer slot stands for it: it is closed as coalesced." in sentences(
         await explain_at(ctx)
     )
-    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
     found = await explain_at(ctx)
     assert (found.verdict, found.state) == ("open", "paused")
     assert "The schedule is paused since 2026-10-21T16:00:00Z" in sentences(found)
@@ -218,7 +218,7 @@ async def test_a_slot_that_overlapped_another_run(
 ) -> None:
     ctx = await new_context()
     chore.release.clear()
-    async with Scheduler(ctx, ShutdownRequest(), {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
         for _ in range(2):
             clock.move(hours=1)
             await scheduler.tick()
@@ -246,7 +246,7 @@ async def test_a_slot_whose_lease_is_held(
     ctx = await new_context(replace(HOURLY, **fields))
     clock.move(hours=1)
     async with ctx.leases.renewing():
-        mine = await claim.claim_manual_run(ctx, chore.job, attempts.manual_id(chore.job))
+        mine = await claim.claim_manual_run(ctx.worker, chore.job, attempts.manual_id(chore.job))
         found = await explain_at(ctx)
 
     assert found.verdict == "waiting"
@@ -313,7 +313,7 @@ async def test_a_slot_that_is_not_due_yet(new_context: NewContext, clock: Clock)
     assert found.verdict == "not_due_yet"
     assert "by the jitter its work begins at 2026-10-21T13:" in sentences(found)
 
-    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
     assert "will not be worked while the schedule is paused" in sentences(
         await explain_at(ctx, ONE_O_CLOCK + HOUR)
     )
@@ -324,7 +324,7 @@ async def test_a_slot_of_a_schedule_that_is_out_of_use(
 ) -> None:
     ctx = await new_context(replace(HOURLY, job="sync_games"))
     clock.move(minutes=30)
-    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
     clock.move(hours=1)
     await schedule_admin.edit_schedule(
         ctx.worker, JOBS, await load_schedule(ctx), replace(HOURLY, job="sync_games", jitter_s=1.0)
@@ -337,7 +337,7 @@ async def test_a_slot_of_a_schedule_that_is_out_of_use(
     )
 
     clock.move(hours=1)
-    await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
+    await schedule_admin.resume_schedule(ctx.worker, await load_schedule(ctx))
     then = await explain_at(ctx)
     assert (then.verdict, then.state) == ("inactive", "paused")
     assert then.sentences == (
@@ -416,7 +416,7 @@ async def test_neither_a_schedule_nor_a_record_is_an_error(new_context: NewConte
     ctx = await new_context()
 
     with pytest.raises(ConfigError, match="there is no schedule t; there are: s"):
-        await explain_slot(ctx, "t", datetime.fromisoformat("2026-10-21T12:00:00Z"))
+        await explain_slot(ctx.worker, "t", datetime.fromisoformat("2026-10-21T12:00:00Z"))
 
 
 async def test_a_slot_in_parts_tells_how_far_each_is(
@@ -430,11 +430,11 @@ async def test_a_slot_in_parts_tells_how_far_each_is(
         return Shard(index=index, of=4)
 
     await runner_module.run_slot(
-        ctx, job, HOURLY, slot, source="cli", stop=ShutdownRequest(), shard=part(0)
+        ctx.worker, job, HOURLY, slot, source="cli", stop=ShutdownRequest(), shard=part(0)
     )
     async with ctx.leases.renewing():
         for index in (1, 2):
-            await shards.claim_slot_shard(ctx, job, HOURLY, slot, "cli", part(index))
+            await shards.claim_slot_shard(ctx.worker, job, HOURLY, slot, "cli", part(index))
         db.job_leases.update_one({"_id": "chore#2/4"}, {"$set": {"expires_at": NOON - HOUR * 9999}})
         found = await explain_at(ctx)
     assert (found.verdict, found.sentences[0]) == ("running", "It is at work now.")

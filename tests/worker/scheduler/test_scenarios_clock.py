@@ -206,7 +206,7 @@ async def test_scenario_12_deploy_gap_a_run_that_was_broken_off_is_finished_unde
     clock, chore = Clock(NOON), RecordingJob(held=True)
     ctx, stop = await contexts(clock), ShutdownRequest()
     ctx = replace(ctx, config=replace(ctx.config, schedules={"s": hourly_schedule()}))
-    async with Scheduler(ctx, stop, {"chore": chore.job}) as old:
+    async with Scheduler(ctx.worker, stop, {"chore": chore.job}) as old:
         clock.move(hours=1)
         await old.tick()
         await wait_until(lambda: chore.started)

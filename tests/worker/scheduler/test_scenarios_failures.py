@@ -174,7 +174,7 @@ async def test_scenario_14_edit_or_pause_races_two_who_click_run_now(
     admins = [await contexts(Clock(NOON)) for _ in range(2)]
 
     async def click(ctx: Any) -> int:
-        ending = await runner.run_manually(ctx, chore.job, Args(), ShutdownRequest())
+        ending = await runner.run_manually(ctx.worker, chore.job, Args(), ShutdownRequest())
         if ending.exit_code:
             assert "chore is at work already: run chore:manual:" in ending.record["reason"]
             chore.release.set()
@@ -257,7 +257,7 @@ async def test_scenario_14_renamed_job_is_quarantined_once_and_left_to_the_daemo
 ) -> None:
     """Two versions side by side, as in a deploy; neither contradicts the other without end."""
     clock, chore = Clock(NOON), RecordingJob()
-    old = Scheduler(await contexts(clock), ShutdownRequest(), {})
+    old = Scheduler((await contexts(clock)).worker, ShutdownRequest(), {})
     async with old, await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as new:
         for _ in range(4):
             await old.refresh()
@@ -359,11 +359,16 @@ async def test_scenario_15_duplicates_cronjob_daemon_and_person_make_one_run(
 
         async def of_slot() -> Any:
             return await runner.run_slot(
-                pod, chore.job, hourly_schedule(), slot, source="kubernetes", stop=ShutdownRequest()
+                pod.worker,
+                chore.job,
+                hourly_schedule(),
+                slot,
+                source="kubernetes",
+                stop=ShutdownRequest(),
             )
 
         beside, by_hand = await asyncio.gather(
-            of_slot(), runner.run_manually(person, chore.job, Args(), ShutdownRequest())
+            of_slot(), runner.run_manually(person.worker, chore.job, Args(), ShutdownRequest())
         )
         chore.release.set()
         await wait_until_idle(scheduler)

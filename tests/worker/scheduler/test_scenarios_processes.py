@@ -117,14 +117,14 @@ async def test_scenario_02_clock_skew_a_finished_slot_is_not_repeated_and_leases
     base.now = slot.at + timedelta(seconds=1)
     at_work = asyncio.create_task(
         runner_module.run_slot(
-            ctx, long.job, hourly_schedule(), slot, source="cli", stop=ShutdownRequest()
+            ctx.worker, long.job, hourly_schedule(), slot, source="cli", stop=ShutdownRequest()
         )
     )
     await wait_until(lambda: long.started)
     base.move(hours=1)  # far beyond the lease on either clock, but not on the server's
     late = Slot(schedule="s", at=NOON + timedelta(hours=3))
     ending = await runner_module.run_slot(
-        other, long.job, hourly_schedule(), late, source="cli", stop=ShutdownRequest()
+        other.worker, long.job, hourly_schedule(), late, source="cli", stop=ShutdownRequest()
     )
     long.release.set()
 
@@ -162,7 +162,7 @@ async def test_scenario_04_crash_between_claim_and_lease_is_recovered(
     clock, chore = Clock(NOON + timedelta(hours=1)), RecordingJob()
     dead = await contexts(clock)
     slot = Slot(schedule="s", at=clock())
-    claimed = await claim.claim_slot(dead, chore.job, hourly_schedule(), slot, "cli")
+    claimed = await claim.claim_slot(dead.worker, chore.job, hourly_schedule(), slot, "cli")
     assert isinstance(claimed, attempts.Attempt)
     await dead.leases.release(claimed.lease)
     async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
@@ -214,7 +214,7 @@ async def test_scenario_05_sigterm_claims_no_more_at_once(contexts: Any, db: Any
     schedules = {f"s{n}": hourly_schedule(lock=f"s{n}") for n in range(250)}
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
     jobs = {"chore": Job(name="chore", run=ask, args=Args, help="Asks to stop.")}
-    async with Scheduler(ctx, stop, jobs) as scheduler:
+    async with Scheduler(ctx.worker, stop, jobs) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         claimed = db.job_runs.count_documents({})
@@ -232,7 +232,7 @@ async def test_scenario_05_sigterm_keeps_the_lease_while_draining_and_a_second_b
     clock, chore, stop = Clock(NOON), RecordingJob(held=True), ShutdownRequest()
     ctx, other = await contexts(clock), await contexts(clock)
     ctx = replace(ctx, config=replace(ctx.config, schedules={"s": hourly_schedule()}))
-    async with Scheduler(ctx, stop, {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, stop, {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         await wait_until(lambda: chore.started)
@@ -241,7 +241,9 @@ async def test_scenario_05_sigterm_keeps_the_lease_while_draining_and_a_second_b
         renewed = lease["expires_at"] + timedelta(seconds=ctx.leases.ttl_s)
         await wait_until(lambda: db.job_leases.find_one({"_id": "chore"})["expires_at"] > renewed)
         slot = Slot(schedule="s", at=clock())
-        late = await claim.claim_slot(other, chore.job, hourly_schedule(), slot, "kubernetes")
+        late = await claim.claim_slot(
+            other.worker, chore.job, hourly_schedule(), slot, "kubernetes"
+        )
         assert isinstance(late, attempts.SlotUnavailable)
         assert late.reason.startswith("at work: ")
         stop.request(signal.SIGTERM)
@@ -258,7 +260,7 @@ async def test_scenario_05_sigterm_cancels_when_the_grace_is_over(contexts: Any,
     ctx = replace(
         ctx, config=replace(ctx.config, runner=runner, schedules={"s": hourly_schedule()})
     )
-    async with Scheduler(ctx, stop, {"chore": chore.job}) as scheduler:
+    async with Scheduler(ctx.worker, stop, {"chore": chore.job}) as scheduler:
         clock.move(hours=1)
         await scheduler.tick()
         await wait_until(lambda: chore.started)
@@ -282,7 +284,7 @@ async def test_scenario_06_overlong_run_is_minded_by_both_replicas_and_delays_no
     for _ in range(2):
         ctx = await contexts(clock)
         ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-        pair.append(Scheduler(ctx, ShutdownRequest(), jobs))
+        pair.append(Scheduler(ctx.worker, ShutdownRequest(), jobs))
     async with pair[0], pair[1]:
         clock.move(hours=1)
         await asyncio.gather(*(each.tick() for each in pair))
@@ -316,7 +318,7 @@ async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it
     dead = await contexts(clock)
     slot = Slot(schedule="s", at=clock())
     async with dead.leases.renewing():
-        await claim.claim_slot(dead, chore.job, hourly_schedule(), slot, "cli")
+        await claim.claim_slot(dead.worker, chore.job, hourly_schedule(), slot, "cli")
         async with await make_scheduler(
             contexts, clock, chore, {"s": hourly_schedule()}
         ) as scheduler:
@@ -328,7 +330,7 @@ async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it
     expire_owner(db, slot.key)
     pod = await contexts(clock)
     ending = await runner_module.run_slot(
-        pod, chore.job, hourly_schedule(), slot, source="kubernetes", stop=ShutdownRequest()
+        pod.worker, chore.job, hourly_schedule(), slot, source="kubernetes", stop=ShutdownRequest()
     )
 
     assert (ending.record["outcome"], ending.record["attempt"]) == ("succeeded", 2)

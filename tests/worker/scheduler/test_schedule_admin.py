@@ -90,7 +90,7 @@ async def test_a_change_that_says_nothing_of_when_leaves_what_is_due(contexts: A
 async def test_what_an_operator_paused_or_edited_stays_as_he_left_it(contexts: Any) -> None:
     ctx = await contexts(Clock(NOON))
     await schedule_admin.sync_from_config(with_schedules(ctx, a=HOURLY, b=HOURLY).worker)
-    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx, "a"))
+    await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx, "a"))
     configured = with_schedules(ctx, a=HOURLY, b=HOURLY)
     await schedule_admin.edit_schedule(
         configured.worker, JOBS, await load_schedule(ctx, "b"), DAILY

@@ -20,8 +20,8 @@ async def schedule_cache(contexts: Any) -> ScheduleCache:
     ctx = await contexts(Clock(BEFORE_NOON))
     schedule = Schedule(job="sync_games", cron="0 */6 * * *", misfire_grace_s=86_400.0)
     ctx = replace(ctx, config=replace(ctx.config, schedules={"s": schedule}))
-    await schedule_admin.sync_from_config(ctx)
-    found = ScheduleCache(ctx, JOBS)
+    await schedule_admin.sync_from_config(ctx.worker)
+    found = ScheduleCache(ctx.worker, JOBS)
     await found.refresh()
     assert found.plan(found.by_id["s"], BEFORE_NOON) is None
     found.plan_ahead(BEFORE_NOON)
@@ -37,7 +37,7 @@ def cached_schedule(schedule_cache: ScheduleCache) -> CachedSchedule:
 async def test_what_was_foreseen_is_not_planned_again(
     schedule_cache: ScheduleCache, cached_schedule: CachedSchedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(due, "plan", lambda *_: pytest.fail("it was planned again"))
+    monkeypatch.setattr(due, "due_slots", lambda *_: pytest.fail("it was planned again"))
 
     planned = schedule_cache.plan(cached_schedule, NOON + timedelta(seconds=0.01))
 

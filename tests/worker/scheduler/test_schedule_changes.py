@@ -174,9 +174,9 @@ async def test_what_was_done_to_a_schedule_is_remembered(contexts: Any) -> None:
     clock.move(hours=1)
     await schedule_admin.edit_schedule(ctx.worker, JOBS, await load_schedule(ctx), DAILY)
     clock.move(hours=1)
-    await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
+    await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
     clock.move(hours=1)
-    found = await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
+    found = await schedule_admin.resume_schedule(ctx.worker, await load_schedule(ctx))
 
     assert [(each.what, each.state, each.trigger) for each in found.history] == [
         ("added", "active", "0 * * * * (UTC)"),
@@ -187,6 +187,6 @@ async def test_what_was_done_to_a_schedule_is_remembered(contexts: Any) -> None:
     states = [found.state_at(NOON + timedelta(hours=hours)) for hours in (-1, 0, 2, 3)]
     assert states == [None, "active", "paused", "active"]
     for _ in range(30):
-        await schedule_admin.pause_schedule(ctx, await load_schedule(ctx))
-        found = await schedule_admin.resume_schedule(ctx, await load_schedule(ctx))
+        await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
+        found = await schedule_admin.resume_schedule(ctx.worker, await load_schedule(ctx))
     assert len(found.history) == 50

@@ -237,19 +237,19 @@ async def test_a_group_has_a_lease_together_and_nobody_else_meanwhile(
     ours, theirs = (await contexts()).leases, (await contexts()).leases
     await ours.ensure("job")
 
-    first = await ours.join("job", "night", {"host": "one"})
-    second = await theirs.join("job", "night", {"host": "two"})
+    first = await ours.join_group("job", "night", {"host": "one"})
+    second = await theirs.join_group("job", "night", {"host": "two"})
 
     assert first is not None
     assert second is not None
     assert second.fence == first.fence + 1
     assert await ours.take("job", {}) is None
-    assert await theirs.join("job", "day", {}) is None
+    assert await theirs.join_group("job", "day", {}) is None
     await ours.give_up("job", "night")
     alone = await theirs.take("job", {})
     assert alone is not None
     assert alone.fence == second.fence + 1
-    assert await ours.join("job", "night", {}) is None
+    assert await ours.join_group("job", "night", {}) is None
 
 
 async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer(
@@ -257,15 +257,15 @@ async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer
 ) -> None:
     ours, theirs = (await contexts()).leases, (await contexts()).leases
     await ours.ensure("job")
-    first = await ours.join("job", "night", {})
-    twin = await ours.join("job", "night", {})
-    second = await theirs.join("job", "night", {})
+    first = await ours.join_group("job", "night", {})
+    twin = await ours.join_group("job", "night", {})
+    second = await theirs.join_group("job", "night", {})
     assert first is not None
     assert twin is not None
     assert second is not None
 
     async with ours.renewing():
-        ours.leave(twin)
+        ours.leave_group(twin)
         await asyncio.sleep(1.5 * ours.ttl_s)
         async with first.scope():
             pass
@@ -273,7 +273,7 @@ async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer
             async with second.scope():
                 pass
         assert await theirs.take("job", {}) is None
-        ours.leave(first)
+        ours.leave_group(first)
         await asyncio.sleep(1.1 * ours.ttl_s)
         assert await theirs.take("job", {}) is not None
 
@@ -281,7 +281,7 @@ async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer
 async def test_a_group_that_has_lost_its_lease_hears_of_it(contexts: Any, db: Any) -> None:
     ours = (await contexts()).leases
     await ours.ensure("job")
-    first = await ours.join("job", "night", {})
+    first = await ours.join_group("job", "night", {})
     assert first is not None
 
     async with ours.renewing():
