@@ -243,10 +243,10 @@ async def test_a_group_has_a_lease_together_and_nobody_else_meanwhile(
     assert first is not None
     assert second is not None
     assert second.fence == first.fence + 1
-    assert await ours.take("job", {}) is None
+    assert await ours.acquire("job", {}) is None
     assert await theirs.join_group("job", "day", {}) is None
-    await ours.give_up("job", "night")
-    alone = await theirs.take("job", {})
+    await ours.release_token("job", "night")
+    alone = await theirs.acquire("job", {})
     assert alone is not None
     assert alone.fence == second.fence + 1
     assert await ours.join_group("job", "night", {}) is None
@@ -272,10 +272,10 @@ async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer
         with pytest.raises(LeaseLost):
             async with second.scope():
                 pass
-        assert await theirs.take("job", {}) is None
+        assert await theirs.acquire("job", {}) is None
         ours.leave_group(first)
         await asyncio.sleep(1.1 * ours.ttl_s)
-        assert await theirs.take("job", {}) is not None
+        assert await theirs.acquire("job", {}) is not None
 
 
 async def test_a_group_that_has_lost_its_lease_hears_of_it(contexts: Any, db: Any) -> None:
