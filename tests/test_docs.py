@@ -124,7 +124,7 @@ def test_ci_calls_the_targets_that_contributing_names() -> None:
     called = re.findall(r"^make ([a-z-]+)$", script, re.MULTILINE)
 
     assert called == [
-        *("check", "test", "test-deploy", "setup-browser", "test-browser"),
+        *("check", "test", "setup-deploy", "test-deploy", "setup-browser", "test-browser"),
         "check-deploy",
     ]
     assert all(f"`make {target}`" in named for target in called)

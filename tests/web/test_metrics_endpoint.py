@@ -244,11 +244,13 @@ async def test_without_mongodb_our_own_metrics_come_all_the_same(
         own_mongod.send(number)
         ctx.metrics.clock_steps.inc()
 
-        answer = await ask("/metrics")
-
-        assert answer.took_s < 6
-        found = Scrape(text_string_to_metric_families(answer.text))
-        assert found.value("chesscoach_store_up") == 0
+        store_up: float | None = 1.0
+        while store_up == 1:  # a mongod on a busy machine may answer once more before it stops
+            answer = await ask("/metrics")
+            assert answer.took_s < 6
+            found = Scrape(text_string_to_metric_families(answer.text))
+            store_up = found.value("chesscoach_store_up")
+        assert store_up == 0
         assert found.value("chesscoach_clock_steps_total") == 1
         assert found.value("chesscoach_alarm_silent_seconds") == 0
         assert found.value("chesscoach_schedules", state="active") is None

@@ -241,22 +241,24 @@ async def test_a_job_that_loses_its_lease_is_cancelled_and_writes_no_record(
 
 
 async def test_a_long_run_keeps_its_lease_and_reports_how_far_it_is(ctx: Context, db: Any) -> None:
-    short = Leases(ctx.mongo.database, 0.6)
-    seen: list[dict[str, Any]] = []
+    lease_s = 1.0
+    loop = asyncio.get_running_loop()
 
     async def long(ctx: Context, run: Run, args: NoArgs) -> Counts:
-        run.counts.candidates = 2
-        for _ in range(2):
-            await asyncio.sleep(0.7)
-            run.counts.done += 1
-            seen.append(await asyncio.to_thread(db.job_runs.find_one, {"_id": run.id}))
+        run.counts.candidates, run.counts.done = 2, 1
+        until, reported = loop.time() + 2 * lease_s, False
+        async with asyncio.timeout(30):
+            while not reported or loop.time() < until:
+                await asyncio.sleep(0.05)
+                row = await asyncio.to_thread(db.job_runs.find_one, {"_id": run.id})
+                reported = (row.get("done"), row.get("candidates")) == (1, 2)
+        run.counts.done += 1
         return run.counts
 
-    ending = await run_slot(replace(ctx, leases=short), long)
+    ending = await run_slot(replace(ctx, leases=Leases(ctx.mongo.database, lease_s)), long)
 
     assert ending.record["outcome"] == "succeeded"
-    assert seen[-1]["done"] == 1
-    assert seen[-1]["candidates"] == 2
+    assert ending.record["done"] == 2
 
 
 async def test_a_run_by_hand_beside_another_leaves_with_75_and_says_who_has_it(
