@@ -1,24 +1,11 @@
 import os
-import sys
-from asyncio import create_subprocess_exec
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
-from tests.support.processes import FinishedProcess, wait_for_end
+from tests.support.processes import FinishedProcess, run
 
 
 async def demo() -> FinishedProcess:
-    process = await create_subprocess_exec(
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "chesscoach.demo",
-        env=os.environ,
-        stdout=PIPE,
-        stderr=PIPE,
-    )
-    return await wait_for_end(process)
+    return await run(os.environ, "chesscoach.demo")
 
 
 def mongods(folder: Path) -> list[str]:

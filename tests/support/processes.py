@@ -4,12 +4,12 @@ import asyncio
 import json
 import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+
+from tests.support.forked_process import Process, fork
 
 
 class FinishedProcess(Struct, kw_only=True):
@@ -32,18 +32,9 @@ class FinishedProcess(Struct, kw_only=True):
 
 
 async def start(environment: Mapping[str, str], *args: str) -> Process:
-    """Starts `python -W error -m …` in the working directory."""
+    """Starts `python -W error -m …` in the working directory, forked by the fork server."""
     base = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        *args,
-        env={**base, **environment},
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+    return await fork(args, {**base, **environment})
 
 
 async def wait_for_end(process: Process, timeout_s: float = 60.0) -> FinishedProcess:
@@ -68,7 +59,6 @@ async def kill(process: Process, number: int = signal.SIGKILL) -> FinishedProces
 
 async def line_with(process: Process, event: str, timeout_s: float = 30.0) -> dict[str, Any]:
     """Reads a process's stdout until a line of that event."""
-    assert process.stdout is not None
     async with asyncio.timeout(timeout_s):
         while text := await process.stdout.readline():
             line: dict[str, Any] = json.loads(text)

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import uuid
-from asyncio.subprocess import Process
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from chesscoach.demo.world import SourceName
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites, scaled_rounds
 from tests.support import processes
+from tests.support.forked_process import Process
 from tests.support.random_season import Season
 from tests.support.time_travel import advance_time
 from tests.sync.run_at import run_latest_slot
