@@ -80,7 +80,12 @@ LINES: list[dict[str, Any]] = [
     {"event": "job_started", "level": "info", "job": "sync_games", "run_id": RUN},
     {"event": "account_failed", "level": "warning", "account": "lichess:ann", "error": "502"},
     {"event": "account_failed", "level": "warning", "account": "lichess:ann", "error": "503"},
-    {"event": "site_closed", "level": "error", "job": "sync_games", "platform": "lichess"},
+    {
+        "event": "source_breaker_opened",
+        "level": "error",
+        "job": "sync_games",
+        "platform": "lichess",
+    },
     {"event": "tick_failed", "level": "error", "error": "no primary"},
     {
         "event": "job_finished", "level": "error", "job": "sync_games", "run_id": RUN,

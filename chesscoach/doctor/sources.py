@@ -185,7 +185,8 @@ def unavailable_finding(outlook: LaneStatus) -> Finding | None:
     if outlook.closed_until is not None:
         return fail(
             f"closed until {_at(outlook.closed_until)}: it refused or failed us",
-            "read `reason` of the last site_closed in the log; then it is asked again by itself",
+            "read `reason` of the last source_breaker_opened in the log; then it is asked again by "
+            "itself",
         )
     if outlook.paused_until is not None:
         return warn(

@@ -214,7 +214,7 @@ class SourceClient:
         # Lichess counts a stream that was not closed for an hour: then this is not our rate.
         crowded = "request(s) at a time" in message
         log.get_logger().warning(
-            "site_paused",
+            "source_rate_limited",
             platform=self.platform,
             pause_s=round(seconds, 1),
             reason="concurrency" if crowded else "rate",
@@ -250,7 +250,9 @@ class SourceClient:
         factor = BREAKER_ESCALATION[min(self.lane.closings, len(BREAKER_ESCALATION) - 1)]
         until = await self.lane.open_breaker(self._config.breaker_s * factor)
         message = f"{self.platform} is left alone until {until:%Y-%m-%dT%H:%M:%SZ} ({reason})"
-        log.get_logger().error("site_closed", platform=self.platform, reason=reason, until=until)
+        log.get_logger().error(
+            "source_breaker_opened", platform=self.platform, reason=reason, until=until
+        )
         return SourceUnavailable(message)
 
     def _trace(self) -> aiohttp.TraceConfig:

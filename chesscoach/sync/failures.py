@@ -53,7 +53,7 @@ class FailureTracker:
             error = str(self._doubtful[0][1])
             self._run.counts.add_error(platform=self._source.platform, error=error)
             log.get_logger().error(
-                "site_not_synced",
+                "source_not_synced",
                 platform=self._source.platform,
                 reason=error,
                 accounts_waiting=len(self._doubtful),

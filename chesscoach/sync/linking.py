@@ -75,8 +75,8 @@ def _accounts_of(run: Run, user: UserNames) -> dict[str, tuple[Platform, str, st
         if not name:
             run.counts.candidates += 1
             run.counts.skipped += 1
-            run.counts.note("refused_names")
-            log.get_logger().warning("name_refused", user_id=user.user_id, platform=site)
+            run.counts.note("invalid_usernames")
+            log.get_logger().warning("username_invalid", user_id=user.user_id, platform=site)
         else:
             found[f"{site}:{name}"] = (site, name, spelling.strip())
     return found

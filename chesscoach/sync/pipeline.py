@@ -255,7 +255,7 @@ class SyncPipeline:
         self._run.counts.failed += self._left
         self._run.counts.add_error(platform=self._fetcher.platform, error=str(error))
         log.get_logger().error(
-            "site_not_synced",
+            "source_not_synced",
             platform=self._fetcher.platform,
             reason=str(error),
             accounts_waiting=self._left,

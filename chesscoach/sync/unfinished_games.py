@@ -85,7 +85,7 @@ async def _ask(
     except SourceUnavailable:
         raise
     except SourceError as error:
-        log.get_logger().warning("pending_not_asked", games=len(batch), error=str(error))
+        log.get_logger().warning("unfinished_games_not_checked", games=len(batch), error=str(error))
         found = {each: line for each, line in found.items() if line is not None}
     answers |= found
 

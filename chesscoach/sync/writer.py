@@ -120,9 +120,9 @@ class GameWriter:
         for game in delivery.games:
             colour = game_rules.colour_of(game, delivery.account)
             if colour is None:
-                self._run.counts.note("games_not_his")
+                self._run.counts.note("games_not_owned")
                 log.get_logger().warning(
-                    "game_not_his", account=delivery.account.key, game=plain_id(game.external_id)
+                    "game_not_owned", account=delivery.account.key, game=plain_id(game.external_id)
                 )
                 continue
             shares += [
@@ -147,7 +147,7 @@ class GameWriter:
                 self._run.counts.note("unknown_values")
                 self._ctx.metrics.unknown_values.labels(platform, field).inc()
                 log.get_logger().info(
-                    "value_unknown",
+                    "unknown_value",
                     account=delivery.account.key,
                     game=plain_id(game.external_id),
                     field=field,
@@ -172,7 +172,7 @@ class GameWriter:
                     now=self._ctx.now(),
                 )
                 log.get_logger().warning(
-                    "account_lapsed",
+                    "account_inactive",
                     account=account.key,
                     user_id=link.user_id,
                     standing=account.standing,

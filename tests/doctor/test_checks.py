@@ -455,7 +455,7 @@ async def test_after_a_403_the_site_is_closed_for_everybody_as_in_a_run(
     second = await run_doctor({**environment, **long})
 
     assert (first.code, second.code) == (1, 1)
-    assert '"event": "site_closed"' in first.err
+    assert '"event": "source_breaker_opened"' in first.err
     (line,) = [line for line in second.out.splitlines() if line.startswith("FAIL")]
     assert "lichess" in line
     assert "closed until 20" in line

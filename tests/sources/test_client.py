@@ -831,7 +831,7 @@ async def test_a_pause_and_a_closing_are_logged(capsys: pytest.CaptureFixture[st
     # On a busy machine asyncio has something to say, too.
     ours = [event for event in events if event["event"] != "library_log"]
     told = [(event["event"], event["platform"]) for event in ours]
-    assert told == [("site_paused", "lichess")] * 2 + [("site_closed", "lichess")]
+    assert told == [("source_rate_limited", "lichess")] * 2 + [("source_breaker_opened", "lichess")]
 
 
 # Lines of a stream

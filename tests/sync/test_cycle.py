@@ -498,7 +498,7 @@ async def test_a_dry_run_asks_nobody_and_changes_nothing(
     ending = await runner.dry_run(ctx.worker, sync_games.JOB, args, ShutdownRequest())
 
     assert ending.record["notes"] == {
-        "refused_names": 1,
+        "invalid_usernames": 1,
         "would_check_lichess": 1,
         "would_check_chesscom": 1,
     }

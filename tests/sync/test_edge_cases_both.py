@@ -141,7 +141,9 @@ async def test_case_10_after_each_429_there_is_a_pause_and_then_the_same_request
     record = await sync.run_succeeding()
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["platform"] for line in lines if line["event"] == "site_paused"] == [site] * 2
+    assert [line["platform"] for line in lines if line["event"] == "source_rate_limited"] == [
+        site
+    ] * 2
     asked = sync.requested_paths(site)
     assert asked[1] == asked[2] == asked[3]
     assert len(set(asked)) == len(asked) - 2
@@ -260,7 +262,7 @@ async def test_case_20_while_a_site_is_left_alone_it_is_asked_nothing(
 
     assert (told["done"], told["failed"]) == (1, 1)
     assert sync.requested_paths(site) == []
-    assert capsys.readouterr().out.count('"site_not_synced"') == 1
+    assert capsys.readouterr().out.count('"source_not_synced"') == 1
     assert sync.db.sync_accounts.count_documents({"failures": {"$gt": 0}}) == 0
 
 

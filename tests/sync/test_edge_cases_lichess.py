@@ -499,5 +499,5 @@ async def test_case_11_a_refusal_of_a_second_stream_is_told_as_concurrency(
     await sync.run_succeeding()
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    paused = [line["reason"] for line in lines if line["event"] == "site_paused"]
+    paused = [line["reason"] for line in lines if line["event"] == "source_rate_limited"]
     assert paused == ["concurrency", "rate"]

@@ -68,7 +68,7 @@ async def test_case_23_on_lichess_what_is_unknown_or_of_the_wrong_kind_costs_at_
     for game, (fields, stored) in zip(odd, UNUSUAL_ON_LICHESS, strict=True):
         assert stored.items() <= sync.game(game, "ann").items(), fields
     assert stranger.url not in sync.urls("ann"), "nobody knows whose it is"
-    assert record["notes"]["games_not_his"] == 1
+    assert record["notes"]["games_not_owned"] == 1
     assert record["notes"]["unknown_values"] == 13
 
 

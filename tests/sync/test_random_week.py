@@ -136,7 +136,7 @@ class ChaosWorker:
         """Nothing unforeseen was logged, and nothing asked of a site after it was closed."""
         assert line["event"] not in ("job_failed", "unhandled_exception", "library_log"), line
         assert "exception" not in line, line
-        if line["event"] == "site_closed":
+        if line["event"] == "source_breaker_opened":
             closed_at = datetime.fromisoformat(line["timestamp"]).timestamp()
             assert all(seen.at <= closed_at for seen in self._stand_in(line["platform"]).requests)
 

@@ -292,7 +292,7 @@ async def test_an_outage_of_many_runs_is_nobodys_fault(
     assert_no_data_lost(db, sites)
     log = capsys.readouterr().out
     assert "account_failed" not in log
-    assert log.count("site_not_synced") == 5
+    assert log.count("source_not_synced") == 5
     assert (await run_sync(ctx))["done"] == 2, "they are due"
     for name in NAMES[:2]:
         assert stored_urls(db, name.lower()) == expected_urls(sites, name, site)
