@@ -206,8 +206,8 @@ def environment(mongo_url: str, database_name: str, sites: FakeSites) -> dict[st
         "DB_NAME": database_name,
         "CHESSCOACH_RUNNER__LEASE_S": "3",
         "CHESSCOACH_WEB__ADMIN": "127.0.0.1:0",
-        "CHESSCOACH_SOURCES__PAUSE_S": "0.05",
-        "CHESSCOACH_SOURCES__BREAKER_S": "0.2",
+        "CHESSCOACH_SOURCES__FIRST_PAUSE_S": "0.05",
+        "CHESSCOACH_SOURCES__BREAKER_OPEN_S": "0.2",
         **sites.environment,
     }
 

@@ -24,7 +24,9 @@ async def test_it_runs_what_is_due_and_drains_on_sigterm(
     sites.chesscom.delay_s = 0.1
     daemon = await start({**environment, **EVERY_SECOND}, "chesscoach")
     line = await line_with(daemon, "job_started")
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(db.games.find_one):
+            await asyncio.sleep(0.02)
     begun = asyncio.get_running_loop().time()
 
     done = await kill(daemon, signal.SIGTERM)
@@ -57,10 +59,13 @@ async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
         await add_member(ctx, db, sites, f"P{number}", "chess.com")
         sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.faults.extend([None, fault])
-    long = {"CHESSCOACH_SOURCES__PAUSE_S": "3600", "CHESSCOACH_SOURCES__TIMEOUT_S": "3600"}
+    long = {"CHESSCOACH_SOURCES__FIRST_PAUSE_S": "3600", "CHESSCOACH_SOURCES__TIMEOUT_S": "3600"}
     daemon = await start({**environment, **EVERY_SECOND, **long}, "chesscoach")
     await line_with(daemon, "job_started")
-    await asyncio.sleep(1)
+    async with asyncio.timeout(30):
+        while len(sites.chesscom.requests) < 2:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.2)  # the daemon has read the answer, and waits
     begun = asyncio.get_running_loop().time()
 
     done = await kill(daemon, signal.SIGTERM)

@@ -171,7 +171,7 @@ def test_the_figures_of_the_sync_are_those_of_the_code() -> None:
     assert f"{MAX_BULK_NAMES} names each" in text
     assert f"{LichessSettings().users_per_10min:,} names in ten minutes" in text
     assert f"{LichessSettings().users_per_10min * 15:,} a day" in text
-    assert f"`[sources] first_pause_s` ({SourceSettings().pause_s:.0f} s)" in text
-    assert f"`breaker_open_s` ({SourceSettings().breaker_s / 60:.0f} minutes)" in text
+    assert f"`[sources] first_pause_s` ({SourceSettings().first_pause_s:.0f} s)" in text
+    assert f"`breaker_open_s` ({SourceSettings().breaker_open_s / 60:.0f} minutes)" in text
     assert f"{polling.BACKLOG_WINDOW.days} days further back" in text
     assert f"each of the last {polling.VERIFIED_MONTHS}" in text

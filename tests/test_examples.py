@@ -100,7 +100,7 @@ LINES: list[dict[str, Any]] = [
     },
 ]  # fmt: skip
 ANSWERS = [
-    ["1\t-\ttick_failed", "1\tsync_games\tsite_closed", "1\tsync_games\tjob_finished"],
+    ["1\t-\ttick_failed", "1\tsync_games\tsource_breaker_opened", "1\tsync_games\tjob_finished"],
     [f"t\t{RUN}\tfailed\t3\t503"],
     ["400.1\tcleanup:b\t7", f"12.5\t{RUN}\t9"],
     [json.dumps(line, separators=(",", ":")) for line in LINES if line.get("run_id") == RUN],

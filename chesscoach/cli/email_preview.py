@@ -1,4 +1,4 @@
-"""`chesscoach email preview`: a player's weekly mail as files; nothing is stored, nothing sent."""
+"""`chesscoach emails preview`: a player's weekly mail as files; nothing is stored, nothing sent."""
 
 import asyncio
 import webbrowser
@@ -107,7 +107,7 @@ async def _send_notes(ctx: Context, due: DueEmail, *, empty: bool) -> AsyncItera
     elif composition.ADDRESS_PATTERN.fullmatch(address) is None:
         yield "the user's address is none that mail can be sent to"
     elif await ctx.emails.suppressions.find_suppressed([address]):
-        yield "the user's address is suppressed: none is sent (chesscoach email suppressed)"
+        yield "the user's address is suppressed: none is sent (chesscoach emails suppressed)"
     if empty and not ctx.config.emails.no_games_note:
         yield (
             "there is nothing to tell of this week: no mail is sent; this is the note that "

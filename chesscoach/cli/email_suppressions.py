@@ -1,4 +1,4 @@
-"""`chesscoach email suppressed` and `unsuppress`: addresses that get no mail any more."""
+"""`chesscoach emails suppressed` and `unsuppress`: addresses that get no mail any more."""
 
 import click
 
@@ -66,7 +66,7 @@ def unsuppress(address: str, config: str | None, as_json: bool) -> None:
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
         if not await ctx.emails.suppressions.remove(address):
-            msg = "ADDRESS: it is not suppressed: see `chesscoach email suppressed`"
+            msg = "ADDRESS: it is not suppressed: see `chesscoach emails suppressed`"
             raise ConfigError(msg)
         if as_json:
             invocation.print_json({"unsuppressed": normalize_address(address)})

@@ -110,16 +110,16 @@ def _format_counts(tally: Mapping[str, int], week: str | None, user_id: str | No
 @invocation.config_option
 @invocation.json_option
 def resend(outbox_id: str, config: str | None, as_json: bool) -> None:
-    """Owe a mail again that failed, was skipped or is unknown.
+    """Make an email pending again that failed, was skipped or is unknown.
 
-    OUTBOX_ID is its name in `chesscoach email list`. The next run that looks for what is owed sends
-    it. A mail that is unknown may have arrived: then its player gets it twice.
+    OUTBOX_ID is its name in `chesscoach emails list`. The next run for unsent emails sends it. An
+    email that is unknown may have arrived: then its player gets it twice.
     """
 
     async def body(ctx: Context, _: ShutdownRequest) -> None:
         before = (await ctx.emails.outbox.find_many([outbox_id])).get(outbox_id)
         if before is None:
-            msg = f"there is no mail {outbox_id[:200]!r}: see `chesscoach email list`"
+            msg = f"there is no mail {outbox_id[:200]!r}: see `chesscoach emails list`"
             raise ConfigError(msg)
         if not await ctx.emails.outbox.requeue(outbox_id):
             found = (await ctx.emails.outbox.find_many([outbox_id])).get(outbox_id, before)

@@ -46,11 +46,9 @@ def main() -> None:
     """
 
 
-main.add_command(schedules.group, "schedule")
-main.add_command(schedules.group, "schedules")  # either is what people type, here and below
+main.add_command(schedules.group, "schedules")
 main.add_command(runs.group, "runs")
 main.add_command(db.group, "db")
-main.add_command(emails.group, "email")
 main.add_command(emails.group, "emails")
 main.add_command(deploy.group, "deploy")
 main.add_command(web)
@@ -95,12 +93,9 @@ def doctor(config: str | None, as_json: bool) -> None:
     sys.exit(process.execute_alone(load, body))
 
 
-@main.group("account")
+@main.group("accounts")
 def accounts() -> None:
     """Players' accounts on Lichess and Chess.com, for those who have no application yet."""
-
-
-main.add_command(accounts, "accounts")  # either is what people type
 
 
 @accounts.command()

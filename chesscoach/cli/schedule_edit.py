@@ -1,4 +1,4 @@
-"""`chesscoach schedule add`, `edit`, `pause`, `resume` and `remove`."""
+"""`chesscoach schedules add`, `edit`, `pause`, `resume` and `remove`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""`chesscoach schedule next`, `explain` and `run-now`: what is to come, what was, and at once."""
+"""`chesscoach schedules next`, `explain` and `run-now`: what is to come, what was, and at once."""
 
 import re
 from datetime import datetime

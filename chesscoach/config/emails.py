@@ -31,7 +31,7 @@ class EmailSettings(Section, frozen=True, kw_only=True):
     app_url: UrlOrNone = ""
     game_path: Annotated[str, Meta(pattern=r"^/[^\s]*\{game_id\}[^\s]*$")] = "/game/{game_id}"
     signing_key: str = ""
-    links_days: Annotated[int, Meta(ge=1, le=36_600)] = 366
+    link_valid_days: Annotated[int, Meta(ge=1, le=36_600)] = 366
     sender_name: Annotated[str, Meta(max_length=100, pattern=r'^[^\x00-\x1f\x7f;,"<>]*$')] = (
         "Chess Coach"
     )
@@ -41,7 +41,7 @@ class EmailSettings(Section, frozen=True, kw_only=True):
     no_games_note: bool = False
     deliver_at: Annotated[str, Meta(pattern=r"^(local ([01]\d|2[0-3]):[0-5]\d)?$")] = ""
     timezone: str = "UTC"
-    late_s: Seconds = 129_600.0
+    max_late_s: Seconds = 129_600.0
     sendgrid: SendGridSettings = SendGridSettings()
 
     def __post_init__(self) -> None:

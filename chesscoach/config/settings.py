@@ -36,7 +36,7 @@ class RunnerSettings(Section, frozen=True, kw_only=True):
     grace_s: Annotated[float, Meta(ge=0, le=3600)] = 60.0
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 2
     keep_runs_days: Annotated[int, Meta(ge=1, le=3660)] = 90
-    standby_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    takeover_delay_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
 
 
 LaneCount = Annotated[int, Meta(ge=1, le=100)]
@@ -62,8 +62,8 @@ class SourceSettings(Section, frozen=True, kw_only=True):
 
     contact: Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*$")] = ""
     timeout_s: Seconds = 30.0
-    pause_s: Seconds = 60.0
-    breaker_s: Seconds = 900.0
+    first_pause_s: Seconds = 60.0
+    breaker_open_s: Seconds = 900.0
     lichess: LichessSettings = LichessSettings()
     chesscom: ChesscomSettings = ChesscomSettings()
 

@@ -118,7 +118,7 @@ async def outbox(ctx: Context) -> Finding:
     if unknown := tally.get("unknown"):
         return warn(
             f"{told}; whether {unknown} have arrived is unknown",
-            f"see `chesscoach email list --state unknown --week {week.key}`",
+            f"see `chesscoach emails list --state unknown --week {week.key}`",
         )
     oldest = await ctx.emails.outbox.oldest_pending(week)
     if oldest is not None and ctx.now() - oldest > _MAX_WAIT:

@@ -97,7 +97,7 @@ async def jobs(ctx: Context) -> Finding:
     if overdue:
         return warn(
             f"no success for two slots or more: {', '.join(overdue)}; last: {'; '.join(told)}",
-            "see `chesscoach runs list`, and `chesscoach schedule why`",
+            "see `chesscoach runs list`, and `chesscoach schedules explain`",
         )
     return ok("; ".join(told))
 

@@ -206,7 +206,7 @@ class SourceClient:
         if self.lane.pauses + 1 >= MAX_CONSECUTIVE_FAILURES:
             raise await self._open_breaker(f"429, {MAX_CONSECUTIVE_FAILURES} times in a row")
         seconds = (
-            self._config.pause_s
+            self._config.first_pause_s
             * BREAKER_ESCALATION[min(self.lane.pauses, len(BREAKER_ESCALATION) - 1)]
         )
         seconds *= 1 + random.uniform(0, _JITTER)  # noqa: S311  # no secret
@@ -248,7 +248,7 @@ class SourceClient:
     async def _open_breaker(self, reason: str) -> SourceUnavailable:
         self._failures = 0
         factor = BREAKER_ESCALATION[min(self.lane.closings, len(BREAKER_ESCALATION) - 1)]
-        until = await self.lane.open_breaker(self._config.breaker_s * factor)
+        until = await self.lane.open_breaker(self._config.breaker_open_s * factor)
         message = f"{self.platform} is left alone until {until:%Y-%m-%dT%H:%M:%SZ} ({reason})"
         log.get_logger().error(
             "source_breaker_opened", platform=self.platform, reason=reason, until=until

@@ -168,11 +168,11 @@ def _not_found_message(name: str, users: list[UserNames]) -> str:
     if users:
         return (
             f"{users[0].user_id!r} has linked nothing that could be a name on a site: "
-            "`chesscoach account list` shows it"
+            "`chesscoach accounts list` shows it"
         )
     return (
         f"no account {name[:80]!r}: looked for a name on Lichess or Chess.com, a user_id, and a "
-        "key such as lichess:ann; `chesscoach account list` shows who has linked what"
+        "key such as lichess:ann; `chesscoach accounts list` shows who has linked what"
     )
 
 

@@ -171,7 +171,7 @@ class SyncPipeline:
                 log.get_logger().warning(
                     "bulk_request_failed", platform=self._fetcher.platform, error=str(error)
                 )
-                await asyncio.sleep(self._ctx.sources.pause_s * _BULK_RETRY_DELAY_FRACTION)
+                await asyncio.sleep(self._ctx.sources.first_pause_s * _BULK_RETRY_DELAY_FRACTION)
 
     async def _fetch_one(self, account: Account) -> None:
         finished = False

@@ -31,7 +31,9 @@ def _unsubscribe(ctx: Context) -> list[web.RouteDef]:
     from chesscoach.web.unsubscribe import Unsubscribe
 
     emails, subscriptions = ctx.config.emails, ctx.emails.subscriptions
-    links = UnsubscribeLinks(emails.public_url, emails.signing_keys, emails.links_days, ctx.now)
+    links = UnsubscribeLinks(
+        emails.public_url, emails.signing_keys, emails.link_valid_days, ctx.now
+    )
     return Unsubscribe(links, ctx.users, subscriptions, Renderer(emails)).routes()
 
 

@@ -49,18 +49,18 @@ def test_an_account_is_linked_listed_and_unlinked(
     run_cli: RunCli, run_cli_json: RunJson, db: Any
 ) -> None:
     run_cli("db", "init")
-    run_cli("account", "link", "ann", "--lichess", "Ann")
-    run_cli("account", "link", "ann", "--chesscom", "ann-c")
+    run_cli("accounts", "link", "ann", "--lichess", "Ann")
+    run_cli("accounts", "link", "ann", "--chesscom", "ann-c")
 
-    shown = run_cli_json("account", "list")
-    table = run_cli("account", "list")
+    shown = run_cli_json("accounts", "list")
+    table = run_cli("accounts", "list")
 
     assert [(row["platform"], row["name"], row["games"]) for row in shown] == [
         ("lichess", "Ann", 0),
         ("chess.com", "ann-c", 0),
     ]
     assert "ann-c" in table.stdout
-    run_cli("account", "unlink", "ann", "--lichess")
+    run_cli("accounts", "unlink", "ann", "--lichess")
     assert db.users.find_one({"user_id": "ann"})["chesscom_username"] == "ann-c"
     assert "lichess_username" not in db.users.find_one({"user_id": "ann"})
 
@@ -68,9 +68,9 @@ def test_an_account_is_linked_listed_and_unlinked(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("account", "link", "ann", "--lichess", "a/b"), "'a/b' cannot be a name on lichess"),
-        (("account", "link", "ann"), "nothing to link"),
-        (("account", "unlink", "nobody"), "no user with the user_id 'nobody'"),
+        (("accounts", "link", "ann", "--lichess", "a/b"), "'a/b' cannot be a name on lichess"),
+        (("accounts", "link", "ann"), "nothing to link"),
+        (("accounts", "unlink", "nobody"), "no user with the user_id 'nobody'"),
         (("db", "frobnicate"), "frobnicate"),
     ],
 )
@@ -80,7 +80,7 @@ def test_bad_input_is_code_2(args: tuple[str, ...], said: str, run_cli: RunCli, 
 
 
 async def test_bad_input_of_a_process_is_one_line(environment: dict[str, str]) -> None:
-    done = await run_process(environment, "account", "unlink", "nobody")
+    done = await run_process(environment, "accounts", "unlink", "nobody")
 
     assert done.code == 2
     assert done.err.splitlines()[-1].endswith("no user with the user_id 'nobody'")
@@ -94,9 +94,8 @@ async def test_bad_input_of_a_process_is_one_line(environment: dict[str, str]) -
         ("accounts",),
         ("db",),
         ("db", "init"),
-        ("account",),
-        ("account", "link"),
-        ("account", "show"),
+        ("accounts", "link"),
+        ("accounts", "show"),
         ("doctor",),
     ],
 )
@@ -118,7 +117,7 @@ async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
     )
 
     done = await run_process(environment, "accounts", "show", "ANN", "--json")
-    drawn = await run_process(environment, "account", "show", "lichess:ann")
+    drawn = await run_process(environment, "accounts", "show", "lichess:ann")
 
     assert (done.code, done.err) == (0, "")
     chesscom, lichess = json.loads(done.out)
@@ -194,8 +193,8 @@ async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_
         await lane.pause(1800)
         await lane.open_breaker(3600)
         quiet = {**environment, "CHESSCOACH_SOURCES__CONTACT": ""}
-        done = await run_process(quiet, "account", "show", "[red]ann", "--json")
-        drawn = await run_process(quiet, "account", "show", "ann")
+        done = await run_process(quiet, "accounts", "show", "[red]ann", "--json")
+        drawn = await run_process(quiet, "accounts", "show", "ann")
 
     (shown,) = json.loads(done.out)
     assert (shown["failures"], shown["due"], shown["tier"]) == (3, False, "monthly")
@@ -232,12 +231,12 @@ async def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
             "zoe",
             "no account 'zoe': looked for a name on Lichess or Chess.com, a user_id, and a key",
         ),
-        ("zoe", "`chesscoach account list`"),
+        ("zoe", "`chesscoach accounts list`"),
         ("ann", "no run has met it yet: `python -m chesscoach.jobs.sync_games --user ann`"),
         ("lichess:ANN", "no run has met it yet"),
         ("bob", "'bob' has linked nothing that could be a name on a site"),
     ):
-        done = await run_process(environment, "account", "show", name, "--json")
+        done = await run_process(environment, "accounts", "show", name, "--json")
         assert (done.code, done.out) == (2, ""), done
         assert said in done.err.splitlines()[-1], done
         assert "Traceback" not in done.err

@@ -157,36 +157,36 @@ BAD_INPUT = [
 def test_a_schedule_that_cannot_be_is_refused_in_one_line_that_names_the_field(
     schedule_id: str, args: tuple[str, ...], said: str
 ) -> None:
-    done = invoke(UNREACHABLE_DATABASE, Clock(NOON), "schedule", "add", schedule_id, *args)
+    done = invoke(UNREACHABLE_DATABASE, Clock(NOON), "schedules", "add", schedule_id, *args)
 
     assert (done.exit_code, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("chesscoach: ")
     assert said in line
-    assert re.search(r"\(see chesscoach schedule( add)? --help\)$", line)
+    assert re.search(r"\(see chesscoach schedules( add)? --help\)$", line)
     assert len(line) < 300
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("schedule", "frobnicate"), "No such command 'frobnicate'"),
-        (("schedule", "--bogus"), "No such option '--bogus'"),
-        (("schedule", "show"), "Missing argument 'ID'"),
-        (("schedule", "show", "#changes"), "'#changes' is no id"),
-        (("schedule", "edit", "x"), "there is nothing to change"),
-        (("schedule", "edit", "x", "--unset", "job"), "'job' is not one of"),
-        (("schedule", "edit", "x", "--revision", "first", "--lock", "y"), "'--revision'"),
-        (("schedule", "next", "--count", "0"), "'--count': 0 is not in the range"),
-        (("schedule", "next", "--count", "1001"), "'--count'"),
-        (("schedule", "explain", "x"), "SLOT: give ID:INSTANT"),
-        (("schedule", "explain", "x", "yesterday"), "'yesterday' is no instant"),
-        (("schedule", "explain", "x:2026-10-21T12:00:00"), "is no instant with its offset"),
-        (("schedule", "explain", "X:2026-10-21T12:00:00Z"), "'X' is no id"),
-        (("schedule", "explain", "sync_games:manual:6f1c"), "`chesscoach runs show`"),
+        (("schedules", "frobnicate"), "No such command 'frobnicate'"),
+        (("schedules", "--bogus"), "No such option '--bogus'"),
+        (("schedules", "show"), "Missing argument 'ID'"),
+        (("schedules", "show", "#changes"), "'#changes' is no id"),
+        (("schedules", "edit", "x"), "there is nothing to change"),
+        (("schedules", "edit", "x", "--unset", "job"), "'job' is not one of"),
+        (("schedules", "edit", "x", "--revision", "first", "--lock", "y"), "'--revision'"),
+        (("schedules", "next", "--count", "0"), "'--count': 0 is not in the range"),
+        (("schedules", "next", "--count", "1001"), "'--count'"),
+        (("schedules", "explain", "x"), "SLOT: give ID:INSTANT"),
+        (("schedules", "explain", "x", "yesterday"), "'yesterday' is no instant"),
+        (("schedules", "explain", "x:2026-10-21T12:00:00"), "is no instant with its offset"),
+        (("schedules", "explain", "X:2026-10-21T12:00:00Z"), "'X' is no id"),
+        (("schedules", "explain", "sync_games:manual:6f1c"), "`chesscoach runs show`"),
         (("runs", "list", "--limit", "0"), "'--limit'"),
         (("runs", "list", "--outcome", "fine"), "'fine' is not one of"),
-        (("schedule", "list", "--config", "missing.toml"), "missing.toml: no such file"),
+        (("schedules", "list", "--config", "missing.toml"), "missing.toml: no such file"),
     ],
 )
 def test_what_is_asked_wrongly_is_refused_in_one_line(args: tuple[str, ...], said: str) -> None:
@@ -198,18 +198,24 @@ def test_what_is_asked_wrongly_is_refused_in_one_line(args: tuple[str, ...], sai
 
 
 def test_what_only_the_database_knows_is_refused_in_one_line_too(run_cli: RunCli) -> None:
-    run_cli("schedule", "add", "mine", *DAILY)
+    run_cli("schedules", "add", "mine", *DAILY)
     for args, said in (
-        (("schedule", "show", "yours"), "there is no schedule yours; there are: mine, sync_games"),
-        (("schedule", "add", "mine", *DAILY), "there is a schedule mine already"),
-        (("schedule", "add", "sync_games", *DAILY), "sync_games in the configuration already"),
-        (("schedule", "remove", "sync_games"), "sync_games is in the configuration"),
-        (("schedule", "pause", "mine", "--revision", "7"), "--revision: somebody has changed mine"),
-        (("schedule", "edit", "mine", "--gap", "skip", "--every", "6h"), "--gap: it is for --cron"),
-        (("schedule", "edit", "mine", "--unset", "cron"), "--cron, --every, --at: one of them"),
-        (("schedule", "edit", "mine", "--timezone", "Mars/X"), "--timezone: not in the IANA"),
-        (("schedule", "explain", "yours:2026-10-21T12:00:00Z"), "there is no schedule yours"),
-        (("schedule", "run-now", "yours"), "there is no schedule yours"),
+        (("schedules", "show", "yours"), "there is no schedule yours; there are: mine, sync_games"),
+        (("schedules", "add", "mine", *DAILY), "there is a schedule mine already"),
+        (("schedules", "add", "sync_games", *DAILY), "sync_games in the configuration already"),
+        (("schedules", "remove", "sync_games"), "sync_games is in the configuration"),
+        (
+            ("schedules", "pause", "mine", "--revision", "7"),
+            "--revision: somebody has changed mine",
+        ),
+        (
+            ("schedules", "edit", "mine", "--gap", "skip", "--every", "6h"),
+            "--gap: it is for --cron",
+        ),
+        (("schedules", "edit", "mine", "--unset", "cron"), "--cron, --every, --at: one of them"),
+        (("schedules", "edit", "mine", "--timezone", "Mars/X"), "--timezone: not in the IANA"),
+        (("schedules", "explain", "yours:2026-10-21T12:00:00Z"), "there is no schedule yours"),
+        (("schedules", "run-now", "yours"), "there is no schedule yours"),
         (("runs", "show", "mine:2026-10-21T12:00:00Z"), "there is no run 'mine:2026-10-21T12"),
     ):
         done = run_cli(*args, code=2)
@@ -217,14 +223,14 @@ def test_what_only_the_database_knows_is_refused_in_one_line_too(run_cli: RunCli
         assert said in line, args
     (mine,) = [
         row
-        for row in json.loads(run_cli("schedule", "list", "--json").stdout)
+        for row in json.loads(run_cli("schedules", "list", "--json").stdout)
         if row["id"] == "mine"
     ]
     assert mine["trigger"] == "0 3 * * * (UTC)"
 
 
 def test_every_command_says_what_it_does() -> None:
-    for name in ("schedule", "runs"):
+    for name in ("schedules", "runs"):
         group = main.commands[name]
         assert isinstance(group, click.Group)
         for each in group.commands:

@@ -74,7 +74,7 @@ def test_mails_are_listed_with_a_tally_and_by_what_one_looks_for(
     bob = insert_email(db, "bob", "unknown", reason="not answered in time (for bob@example.org)")
     old = insert_email(db, "ann", "failed", "2026-W41")
 
-    found = run_cli_json("email", "list")
+    found = run_cli_json("emails", "list")
 
     assert [mail["id"] for mail in found["mails"]] == [ann, bob, old]
     assert found["tally"] == {
@@ -89,12 +89,12 @@ def test_mails_are_listed_with_a_tally_and_by_what_one_looks_for(
         (("--limit", "1"), [ann]),
         (("--user", "nobody"), []),
     ):
-        assert [mail["id"] for mail in run_cli_json("email", "list", *options)["mails"]] == ids
-    lines = run_cli("email", "list", "--week", WEEK).stdout.splitlines()
+        assert [mail["id"] for mail in run_cli_json("emails", "list", *options)["mails"]] == ids
+    lines = run_cli("emails", "list", "--week", WEEK).stdout.splitlines()
     assert lines[1].split() == [ann, "sent", "event", "2", "2026-10-21T12:00:00Z"]
     assert lines[2].endswith("2026-10-21T10:00:00Z")
     assert lines[-1] == f"mails of {WEEK}: 1 sent, 1 unknown"
-    assert run_cli("email", "list", "--user", "eve").stdout.splitlines()[-1] == (
+    assert run_cli("emails", "list", "--user", "eve").stdout.splitlines()[-1] == (
         "mails to eve: none"
     )
 
@@ -105,12 +105,12 @@ def test_a_mail_that_did_not_arrive_is_owed_again(
 ) -> None:
     key = insert_email(db, "ann", state, finished_at=NOON, reason="x")
 
-    told = run_cli("email", "resend", key).stdout
+    told = run_cli("emails", "resend", key).stdout
 
     assert told.startswith(f"{key} is pending; it was {state}\n")
     assert f"`python -m chesscoach.jobs.weekly_emails --owed --week {WEEK}`" in told
     assert ("it comes a second time" in told) is (state == "unknown")
-    (mail,) = run_cli_json("email", "list", "--state", "pending")["mails"]
+    (mail,) = run_cli_json("emails", "list", "--state", "pending")["mails"]
     assert (mail["id"], mail["reason"], mail["finished_at"]) == (key, "by hand", None)
 
 
@@ -121,7 +121,7 @@ def test_a_mail_that_is_on_its_way_or_has_arrived_is_not_owed_again(
     key = insert_email(db, "ann", state)
     before = database_digest(db)
 
-    done = run_cli("email", "resend", key, code=2)
+    done = run_cli("emails", "resend", key, code=2)
 
     assert done.stderr.strip() == (
         f"chesscoach: {key} is {state}: only what failed, was skipped or is unknown can be owed "
@@ -131,7 +131,7 @@ def test_a_mail_that_is_on_its_way_or_has_arrived_is_not_owed_again(
 
 
 def test_a_mail_that_there_is_not_is_refused(run_cli: RunCli) -> None:
-    done = run_cli("email", "resend", "weekly_summary:eve:2026-W42", code=2)
+    done = run_cli("emails", "resend", "weekly_summary:eve:2026-W42", code=2)
 
     assert "there is no mail 'weekly_summary:eve:2026-W42'" in done.stderr
 
@@ -151,7 +151,7 @@ def test_a_mail_that_there_is_not_is_refused(run_cli: RunCli) -> None:
 def test_what_cannot_be_used_is_said_in_one_line(
     run_cli: RunCli, args: tuple[str, ...], said: str
 ) -> None:
-    done = run_cli("email", *args, code=2)
+    done = run_cli("emails", *args, code=2)
 
     (line,) = done.stderr.splitlines()
     assert line.startswith("chesscoach: ")
@@ -170,19 +170,19 @@ def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
              "at": NOON + timedelta(hours=number)}
         )  # fmt: skip
 
-    found = run_cli_json("email", "suppressed", "--limit", "2")
+    found = run_cli_json("emails", "suppressed", "--limit", "2")
 
     assert found["count"] == 3
     assert [each["address"] for each in found["newest"]] == ["p2@example.org", "p1@example.org"]
-    told = run_cli("email", "suppressed").stdout.splitlines()
+    told = run_cli("emails", "suppressed").stdout.splitlines()
     assert told[1].split() == ["p2@example.org", "bounce", "2026-10-21T14:00:00Z"]
     assert told[-1] == "suppressed: 3"
-    one = run_cli("email", "suppressed", " P0@Example.org").stdout
+    one = run_cli("emails", "suppressed", " P0@Example.org").stdout
     assert one == "p0@example.org  bounce  2026-10-21T12:00:00Z\n"
-    assert run_cli("email", "suppressed", "eve@example.org").stdout == (
+    assert run_cli("emails", "suppressed", "eve@example.org").stdout == (
         "eve@example.org is not suppressed\n"
     )
-    assert run_cli_json("email", "suppressed", "eve@example.org") == {
+    assert run_cli_json("emails", "suppressed", "eve@example.org") == {
         "address": "eve@example.org",
         "suppressed": None,
     }
@@ -191,11 +191,11 @@ def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
 def test_an_address_gets_mail_again(run_cli: RunCli, run_cli_json: RunCliJson, db: Any) -> None:
     db.email_suppressions.insert_one({"_id": "ann@example.org", "reason": "drop", "at": NOON})
 
-    told = run_cli("email", "unsuppress", "Ann@example.org").stdout
+    told = run_cli("emails", "unsuppress", "Ann@example.org").stdout
 
     assert told.startswith("ann@example.org gets mail again")
-    assert run_cli_json("email", "suppressed")["count"] == 0
-    done = run_cli("email", "unsuppress", "ann@example.org", code=2)
+    assert run_cli_json("emails", "suppressed")["count"] == 0
+    done = run_cli("emails", "unsuppress", "ann@example.org", code=2)
     assert "it is not suppressed" in done.stderr
 
 
@@ -209,7 +209,7 @@ def test_a_preview_is_two_files_and_changes_nothing(
     insert_game(db, "2026-10-16T18:00:00+00:00")
     before = database_digest(db)
 
-    told = run_cli("email", "preview", "ann").stdout.splitlines()
+    told = run_cli("emails", "preview", "ann").stdout.splitlines()
 
     assert database_digest(db) == before
     said = dict(line.split(maxsplit=1) for line in told)
@@ -228,7 +228,7 @@ def test_the_link_to_unsubscribe_in_a_preview_is_none(
     environment["CHESSCOACH_EMAILS__PUBLIC_URL"] = "https://chess.example.org/"
     environment["CHESSCOACH_EMAILS__SIGNING_KEY"] = "k" * 32
 
-    html = Path(run_cli_json("email", "preview", "ann")["html"]).read_text()
+    html = Path(run_cli_json("emails", "preview", "ann")["html"]).read_text()
 
     assert html.count("https://chess.example.org/unsubscribe/") == html.count(
         'https://chess.example.org/unsubscribe/preview"'
@@ -253,7 +253,7 @@ def test_who_gets_no_mail_is_previewed_all_the_same_and_told_why(
     insert_user(db, **fields)
     insert_game(db, "2026-10-16T18:00:00+00:00")
 
-    found = run_cli_json("email", "preview", "ann")
+    found = run_cli_json("emails", "preview", "ann")
 
     (remark,) = found["remarks"]
     assert said in remark
@@ -265,13 +265,13 @@ def test_a_week_without_anything_to_tell_shows_the_note_and_says_so(
 ) -> None:
     insert_user(db)
 
-    found = run_cli_json("email", "preview", "ann")
+    found = run_cli_json("emails", "preview", "ann")
 
     (remark,) = found["remarks"]
     assert "there is nothing to tell of this week" in remark
     assert "no games" in found["subject"]
     environment["CHESSCOACH_EMAILS__NO_GAMES_NOTE"] = "true"
-    assert run_cli_json("email", "preview", "ann")["remarks"] == []
+    assert run_cli_json("emails", "preview", "ann")["remarks"] == []
 
 
 def test_what_has_become_of_the_mail_is_told_with_its_preview(
@@ -281,7 +281,7 @@ def test_what_has_become_of_the_mail_is_told_with_its_preview(
     insert_game(db, "2026-10-16T18:00:00+00:00")
     insert_email(db, "ann", "skipped", reason="no_games")
 
-    (remark,) = run_cli_json("email", "preview", "ann")["remarks"]
+    (remark,) = run_cli_json("emails", "preview", "ann")["remarks"]
 
     assert remark == "in the outbox the mail of this week is skipped (no_games)"
 
@@ -292,16 +292,16 @@ def test_the_week_is_that_of_the_schedules_zone_or_of_the_players_own(
     insert_user(db, timezone="America/Los_Angeles")
     clock.now = NOON.replace(day=18, hour=23)  # Sunday evening in UTC, Monday in Tokyo
     made = ("--job", "weekly_emails", "--cron", "0 9 * * 1", "--timezone", "Asia/Tokyo")
-    run_cli("schedule", "add", "weekly_emails", *made)
+    run_cli("schedules", "add", "weekly_emails", *made)
 
-    found = run_cli_json("email", "preview", "ann")
+    found = run_cli_json("emails", "preview", "ann")
     assert (found["week"], found["timezone"]) == ("2026-W42", "Asia/Tokyo")
 
     environment["CHESSCOACH_EMAILS__DELIVER_AT"] = "local 09:00"
-    found = run_cli_json("email", "preview", "ann")
+    found = run_cli_json("emails", "preview", "ann")
     assert (found["week"], found["timezone"]) == ("2026-W41", "America/Los_Angeles")
 
-    assert run_cli_json("email", "preview", "ann", "--week", "2026-W30")["week"] == "2026-W30"
+    assert run_cli_json("emails", "preview", "ann", "--week", "2026-W30")["week"] == "2026-W30"
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_a_preview_of_nothing_is_refused_in_one_line(
     insert_user(db)
     Path("taken").write_text("")
 
-    done = run_cli("email", "preview", *args, code=2)
+    done = run_cli("emails", "preview", *args, code=2)
 
     (line,) = done.stderr.splitlines()
     assert said in line
@@ -328,7 +328,7 @@ def test_a_preview_of_nothing_is_refused_in_one_line(
 def test_a_name_that_is_a_path_stays_in_the_folder(run_cli_json: RunCliJson, db: Any) -> None:
     insert_user(db, "../../ann")
 
-    found = run_cli_json("email", "preview", "../../ann", "--out", "here")
+    found = run_cli_json("emails", "preview", "../../ann", "--out", "here")
 
     assert Path(found["html"]).parent == Path("here").absolute()
     assert sorted(os.listdir("here")) == sorted(Path(found[k]).name for k in ("html", "text"))
@@ -344,7 +344,7 @@ async def test_the_preview_opens_in_a_browser(
 
     done = await run(
         {**environment, "BROWSER": f"{browser} %s"},
-        "chesscoach.cli", "email", "preview", "ann", "--open", "--out", "p", "--json",
+        "chesscoach.cli", "emails", "preview", "ann", "--open", "--out", "p", "--json",
     )  # fmt: skip
 
     assert (done.code, done.err) == (0, "")
@@ -359,7 +359,7 @@ async def test_where_there_is_no_browser_it_says_so_and_leaves_with_0(
 
     nothing = {**environment, "PATH": str(tmp_path)}
 
-    done = await run(nothing, "chesscoach.cli", "email", "preview", "ann", "--open")
+    done = await run(nothing, "chesscoach.cli", "emails", "preview", "ann", "--open")
 
     assert (done.code, done.err) == (0, "")
     assert "no browser could be opened here" in done.out

@@ -28,12 +28,12 @@ def test_a_schedules_job_runs_at_once_as_a_run_by_hand(
     run_cli: RunCli, run_cli_json: RunCliJson, environment: dict[str, str]
 ) -> None:
     environment["KUBERNETES_SERVICE_HOST"] = "10.0.0.1"
-    run_cli("schedule", "add", "mine", "--job", "sync_games", "--at", "2030-01-01T00:00:00Z",
+    run_cli("schedules", "add", "mine", "--job", "sync_games", "--at", "2030-01-01T00:00:00Z",
         "--lock", "other", "--arg", "all=true")  # fmt: skip
-    run_cli("schedule", "pause", "mine")
+    run_cli("schedules", "pause", "mine")
 
-    told = run_cli("schedule", "run-now", "mine").stdout
-    record = run_cli_json("schedule", "run-now", "mine")
+    told = run_cli("schedules", "run-now", "mine").stdout
+    record = run_cli_json("schedules", "run-now", "mine")
 
     assert told.startswith("succeeded: 0 done, 0 failed, 0 skipped of 0 (sync_games:manual:")
     assert (record["outcome"], record["source"], record["slot"]) == ("succeeded", "cli", None)
@@ -43,10 +43,10 @@ def test_a_schedules_job_runs_at_once_as_a_run_by_hand(
 
 @pytest.mark.usefixtures("prepared_database")
 def test_arguments_that_the_job_cannot_use_end_it_with_their_code(run_cli: RunCli) -> None:
-    run_cli("schedule", "add", "mine", "--job", "sync_games", "--cron", "0 3 * * *", "--arg",
+    run_cli("schedules", "add", "mine", "--job", "sync_games", "--cron", "0 3 * * *", "--arg",
         "user=nobody")  # fmt: skip
 
-    done = run_cli("schedule", "run-now", "mine", code=2)
+    done = run_cli("schedules", "run-now", "mine", code=2)
 
     assert done.stdout.startswith("failed: ")
 
@@ -56,7 +56,7 @@ async def test_run_now_beside_another_run_leaves_with_75_and_says_who(
 ) -> None:
     async with ctx.leases.renewing():
         mine = await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
-        done = await run(environment, "chesscoach.cli", "schedule", "run-now", "sync_games")
+        done = await run(environment, "chesscoach.cli", "schedules", "run-now", "sync_games")
 
     assert (done.code, done.out) == (75, "")
     assert f"sync_games is at work already: run {mine.run.id}" in done.err.splitlines()[-1]
@@ -136,12 +136,12 @@ def test_a_slot_is_asked_about_in_three_ways(
     clock.move(hours=1)
     insert_run(db, 0, candidates=4, failed=1, errors=[{"error": "BadReply"}], lateness_s=2.5)
 
-    found = run_cli_json("schedule", "explain", *slot)
+    found = run_cli_json("schedules", "explain", *slot)
 
     assert (found["schedule"], found["slot"]) == ("sync_games", "2026-10-21T12:00:00Z")
     assert (found["verdict"], found["record"]["outcome"]) == ("worked", "succeeded")
     assert found["text"] == " ".join(found["sentences"])
-    assert run_cli("schedule", "explain", *slot).stdout.splitlines() == [
+    assert run_cli("schedules", "explain", *slot).stdout.splitlines() == [
         "sync_games:2026-10-21T12:00:00Z: worked",
         "Attempt 1 succeeded: pid 7 on here (daemon), begun 2026-10-21T12:00:00Z, 2.5 s after its"
         " slot, took 1.2 s.",
@@ -153,7 +153,7 @@ def test_a_slot_is_asked_about_in_three_ways(
 def test_a_schedule_that_is_not_stored_is_explained_by_the_configuration(
     run_cli_json: RunCliJson,
 ) -> None:
-    found = run_cli_json("schedule", "explain", "sync_games:2026-10-21T06:30:00Z")
+    found = run_cli_json("schedules", "explain", "sync_games:2026-10-21T06:30:00Z")
 
     assert (found["verdict"], found["before"], found["after"]) == (
         "not_a_slot",

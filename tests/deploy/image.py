@@ -108,11 +108,11 @@ def run_in_containers(
     for user_id, on_lichess, on_chesscom in members:
         named = [("--lichess", on_lichess), ("--chesscom", on_chesscom)]
         flags = [part for flag, name in named if name for part in (flag, name)]
-        container.run(image, given, "chesscoach", "account", "link", user_id, *flags)
+        container.run(image, given, "chesscoach", "accounts", "link", user_id, *flags)
     for name in JOBS:
         container.run(image, given, *image.entrypoint, "-m", f"chesscoach.jobs.{name}")
         click.echo(f"{name}: 0")
-    rows = json.loads(container.run(image, given, "chesscoach", "account", "list", "--json"))
+    rows = json.loads(container.run(image, given, "chesscoach", "accounts", "list", "--json"))
     assert sum(row["games"] for row in rows) > 0
     daemon = container.start(image, given, [*image.entrypoint, *image.command])
     try:

@@ -447,7 +447,7 @@ async def test_what_a_site_answers_instead_is_said_in_words_after_one_request(
 async def test_after_a_403_the_site_is_closed_for_everybody_as_in_a_run(
     environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
-    long = {"CHESSCOACH_SOURCES__BREAKER_S": "3600"}
+    long = {"CHESSCOACH_SOURCES__BREAKER_OPEN_S": "3600"}
     sites.lichess.faults.append("403")
     first = await run_doctor({**environment, **long})
     sites.clear_requests()
@@ -466,7 +466,7 @@ async def test_after_a_403_the_site_is_closed_for_everybody_as_in_a_run(
 async def test_after_a_429_the_site_is_paused_for_everybody_and_not_asked_again(
     environment: dict[str, str], ctx: Context, sites: FakeSites
 ) -> None:
-    settings = await load_settings(environment, CHESSCOACH_SOURCES__PAUSE_S="3600")
+    settings = await load_settings(environment, CHESSCOACH_SOURCES__FIRST_PAUSE_S="3600")
     sites.chesscom.faults.append("429")
     first = await run_checks(settings)
     sites.clear_requests()
@@ -488,7 +488,9 @@ async def test_the_third_429_in_a_row_closes_the_site_as_in_a_run(
         await lane.pause(0)
     sites.lichess.faults.append("429")
 
-    found = await run_checks(await load_settings(environment, CHESSCOACH_SOURCES__BREAKER_S="3600"))
+    found = await run_checks(
+        await load_settings(environment, CHESSCOACH_SOURCES__BREAKER_OPEN_S="3600")
+    )
 
     assert levels_by_check(found) == {"lichess": "fail"}
     assert "the third time in a row, so it is left alone until 20" in found["lichess"].what

@@ -34,9 +34,11 @@ from tests.support.scripted_server import read_request, scripted_server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SETTINGS = SourceSettings(contact="tests@example.org", timeout_s=5, pause_s=0.01, breaker_s=900)
+SETTINGS = SourceSettings(
+    contact="tests@example.org", timeout_s=5, first_pause_s=0.01, breaker_open_s=900
+)
 SHORT_TIMEOUT = SourceSettings(
-    contact="tests@example.org", timeout_s=0.05, pause_s=0.01, breaker_s=900
+    contact="tests@example.org", timeout_s=0.05, first_pause_s=0.01, breaker_open_s=900
 )
 FAMOUS = historical_games()[0]  # read here, for reading a file would block a test's loop
 PASSWORD = "hunter2"
@@ -303,7 +305,7 @@ async def test_a_pause_holds_for_callers_who_were_waiting_for_their_turn_already
         await asyncio.gather(ask(), ask())
 
     refused = begun + 0.05
-    pause_s = ctx.config.sources.pause_s
+    pause_s = ctx.config.sources.first_pause_s
     assert min(answered) >= refused + pause_s + 0.04, "asked again within the pause"
 
 
@@ -416,7 +418,7 @@ async def test_after_a_429_the_same_request_is_sent_again_and_nothing_is_lost() 
 
     assert told == b"the games"
     assert asked == [("POST", "/x?since=1", "ann,bob")] * 2
-    assert lane.paused == [Approximately(SETTINGS.pause_s)]
+    assert lane.paused == [Approximately(SETTINGS.first_pause_s)]
     assert lane.closed == []
     assert lane.pauses == 0, "a good reply forgets the pause"
 
@@ -426,7 +428,10 @@ async def test_the_second_429_in_a_row_pauses_twice_as_long() -> None:
     async with http_server(status_sequence(429, 429, 200)) as url, open_client(url, lane) as site:
         assert await fetch_body(site) == b"ok"
 
-    assert lane.paused == [Approximately(SETTINGS.pause_s), Approximately(2 * SETTINGS.pause_s)]
+    assert lane.paused == [
+        Approximately(SETTINGS.first_pause_s),
+        Approximately(2 * SETTINGS.first_pause_s),
+    ]
     assert site.requests == 3
 
 
@@ -436,8 +441,11 @@ async def test_the_third_429_in_a_row_closes_the_site() -> None:
         with pytest.raises(SourceUnavailable):
             await fetch_body(site)
 
-    assert lane.paused == [Approximately(SETTINGS.pause_s), Approximately(2 * SETTINGS.pause_s)]
-    assert lane.closed == [SETTINGS.breaker_s]
+    assert lane.paused == [
+        Approximately(SETTINGS.first_pause_s),
+        Approximately(2 * SETTINGS.first_pause_s),
+    ]
+    assert lane.closed == [SETTINGS.breaker_open_s]
     assert site.requests == 3
 
 
@@ -460,7 +468,7 @@ async def test_after_a_good_reply_the_pauses_are_counted_anew() -> None:
         await fetch_body(site)
         await fetch_body(site)
 
-    once = [Approximately(SETTINGS.pause_s), Approximately(2 * SETTINGS.pause_s)]
+    once = [Approximately(SETTINGS.first_pause_s), Approximately(2 * SETTINGS.first_pause_s)]
     assert lane.paused == once + once
     assert lane.closed == []
 
@@ -495,7 +503,7 @@ async def test_the_real_lane_pauses_on_a_429_and_nothing_is_lost(
     assert [(seen.method, seen.path, seen.query) for seen in sites.lichess.requests[1:]] == [
         (seen.method, seen.path, seen.query) for seen in sites.lichess.requests[:-1]
     ]
-    assert loop.time() - begun >= 3 * ctx.config.sources.pause_s
+    assert loop.time() - begun >= 3 * ctx.config.sources.first_pause_s
     assert sites.lichess.violations == []
 
 
@@ -509,7 +517,7 @@ async def test_a_403_closes_the_site_at_once() -> None:
             await fetch_body(site)
 
     assert site.requests == 1
-    assert lane.closed == [SETTINGS.breaker_s]
+    assert lane.closed == [SETTINGS.breaker_open_s]
 
 
 @pytest.mark.parametrize("before", range(5))
@@ -521,7 +529,7 @@ async def test_each_closing_in_a_row_lasts_longer_up_to_a_limit(before: int) -> 
             await fetch_body(site)
 
     assert lane.closed == [
-        SETTINGS.breaker_s * [*BREAKER_ESCALATION, BREAKER_ESCALATION[-1]][before]
+        SETTINGS.breaker_open_s * [*BREAKER_ESCALATION, BREAKER_ESCALATION[-1]][before]
     ]
 
 
@@ -559,7 +567,7 @@ async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_pa
     with pytest.raises(SourceUnavailable):
         async with other.lichess.client.lane.acquire({}):
             pass
-    await asyncio.sleep(ctx.config.sources.breaker_s)
+    await asyncio.sleep(ctx.config.sources.breaker_open_s)
     async with other.leases.renewing(), other.lichess.client.lane.acquire({}):
         await other.lichess.players(["ann"])
 
@@ -609,7 +617,7 @@ async def test_a_failure_is_an_error_and_the_third_in_a_row_closes_the_site(
         with pytest.raises(SourceUnavailable):
             await fetch_body(site, method="POST")
 
-    assert lane.closed == [SHORT_TIMEOUT.breaker_s]
+    assert lane.closed == [SHORT_TIMEOUT.breaker_open_s]
     assert site.requests == 3
 
 

@@ -36,7 +36,7 @@ CYCLE_INTERVAL = timedelta(hours=6)
 CYCLES = scaled_rounds(28, 8)
 PLAYERS = scaled_rounds(300, 20)
 WEEKS = scaled_rounds(2)
-HARSH_SETTINGS = {"timeout_s": 1.0, "breaker_s": 900.0}
+HARSH_SETTINGS = {"timeout_s": 1.0, "breaker_open_s": 900.0}
 """Settings of `[sources]` in the week."""
 
 FAULTS: dict[SiteFault, float] = {
@@ -228,8 +228,8 @@ async def test_a_week_of_faults_and_kills_loses_nothing_and_harms_nobody(
         sites.chesscom.ahead = timedelta(hours=chance.choice((-8, 3)))
         for site in (sites.lichess, sites.chesscom):
             site.pause_s, site.breaker_s = (
-                settings.config.sources.pause_s,
-                HARSH_SETTINGS["breaker_s"],
+                settings.config.sources.first_pause_s,
+                HARSH_SETTINGS["breaker_open_s"],
             )
         club = Season(chance, sites, db)
         for number in range(PLAYERS):

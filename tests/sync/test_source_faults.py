@@ -154,7 +154,7 @@ async def test_a_faulty_site_costs_time_and_nothing_else(
 ) -> None:
     await add_accounts_with_news(ctx, db, sites)
     faulty, healthy = fake_site(sites, site), other_platform(site)
-    faulty.pause_s, faulty.breaker_s = settings.config.sources.pause_s, 900.0
+    faulty.pause_s, faulty.breaker_s = settings.config.sources.first_pause_s, 900.0
     faulty.faults.extend(fault if each else None for each in FAULT_PATTERNS[when])
     timeout_s = 0.3 if fault == "hang" else 30.0
 

@@ -22,7 +22,7 @@ def link_path(user_id: str = "ann", *, key: str = "newest", days_ago: int = 0) -
     """What a link of so many days ago asks for."""
     clock = Clock(NOON)
     clock.move(days=-days_ago)
-    made = UnsubscribeLinks(EMAILS.public_url, [key], EMAILS.links_days, clock)
+    made = UnsubscribeLinks(EMAILS.public_url, [key], EMAILS.link_valid_days, clock)
     return urlsplit(made.url(user_id, "weekly_summary")).path
 
 

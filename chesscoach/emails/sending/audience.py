@@ -79,7 +79,7 @@ class Audience:
 
     def _is_stale(self, created_at: datetime | None) -> bool:
         """Nobody wants Monday's mail on Friday, unless an operator says so."""
-        late = timedelta(seconds=self._emails.late_s)
+        late = timedelta(seconds=self._emails.max_late_s)
         return not self._run.manual and (created_at is None or created_at + late < self._now)
 
     def _weeks(self) -> list[Week]:
@@ -104,7 +104,7 @@ class Audience:
         if self._at is None or self._run.manual:
             return None
         known = await asyncio.to_thread(available_timezones)
-        late_s = self._emails.late_s
+        late_s = self._emails.max_late_s
         wanted = await asyncio.to_thread(
             delivery_time.zones_due, self._now, known, self._at, late_s
         )

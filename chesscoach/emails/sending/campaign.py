@@ -86,7 +86,9 @@ def _sendgrid(ctx: EmailContext, key: str, sender: str) -> Transport:
 def _links(ctx: EmailContext) -> UnsubscribeLinks:
     emails = ctx.settings
     keys = emails.signing_keys or (secrets.token_urlsafe(),)  # nobody is sent anything without one
-    return UnsubscribeLinks(emails.public_url or PLACEHOLDER_URL, keys, emails.links_days, ctx.now)
+    return UnsubscribeLinks(
+        emails.public_url or PLACEHOLDER_URL, keys, emails.link_valid_days, ctx.now
+    )
 
 
 @asynccontextmanager

@@ -52,7 +52,9 @@ class Scheduler:
         self._worker = worker
         self._stop = stop
         self._jobs = jobs
-        self._cache = ScheduleCache(worker, jobs, timedelta(seconds=worker.config.runner.standby_s))
+        self._cache = ScheduleCache(
+            worker, jobs, timedelta(seconds=worker.config.runner.takeover_delay_s)
+        )
         self._refreshed_at = self._recovered_at = self._retention_at = float("-inf")
         self.running: dict[str, asyncio.Task[None]] = {}
         self._ticking = asyncio.Lock()

@@ -259,11 +259,11 @@ async def test_a_slot_that_a_daemon_leaves_to_others_first(
     new_context: NewContext, clock: Clock
 ) -> None:
     ctx = await new_context()
-    runner = replace(ctx.config.runner, standby_s=300.0)
+    runner = replace(ctx.config.runner, takeover_delay_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
     clock.move(hours=1, minutes=2)
     assert sentences(await explain_at(ctx)).endswith(
-        "leaves it to others for another 3 min (standby_s)."
+        "leaves it to others for another 3 min (takeover_delay_s)."
     )
     clock.move(minutes=3)
     assert "A daemon does so within seconds of its start" in sentences(await explain_at(ctx))

@@ -194,7 +194,7 @@ async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_i
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     prompt = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
-    runner = replace(prompt.config.runner, standby_s=300.0)
+    runner = replace(prompt.config.runner, takeover_delay_s=300.0)
     patient = replace(prompt, config=replace(prompt.config, runner=runner))
     async with Scheduler(patient.worker, ShutdownRequest(), JOBS) as standby:
         clock.move(seconds=300)
@@ -220,7 +220,7 @@ async def test_a_daemon_that_stands_by_is_put_off_by_no_restart_and_no_change_of
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = scheduled_slots(await contexts(clock), cleanup=DAILY, sync_games=SIX_HOURLY)
-    runner = replace(ctx.config.runner, standby_s=300.0)
+    runner = replace(ctx.config.runner, takeover_delay_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS):
         clock.move(seconds=200)
@@ -244,7 +244,7 @@ async def test_a_slot_owed_from_before_an_edit_is_left_to_others_for_as_long(
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
-    runner = replace(ctx.config.runner, standby_s=300.0)
+    runner = replace(ctx.config.runner, takeover_delay_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as standby:
         clock.move(seconds=200)

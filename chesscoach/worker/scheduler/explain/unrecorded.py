@@ -103,9 +103,11 @@ async def _explain_due(
     since = format_duration(worker.now() - slot.at)
     then = "A daemon does so within seconds of its start, a run with --scheduled at once."
     begins_at = slot.at + slots.jitter(schedule, slot)
-    left = begins_at + timedelta(seconds=worker.config.runner.standby_s) - worker.now()
+    left = begins_at + timedelta(seconds=worker.config.runner.takeover_delay_s) - worker.now()
     if left > timedelta():
-        then = f"A daemon leaves it to others for another {format_duration(left)} (standby_s)."
+        then = (
+            f"A daemon leaves it to others for another {format_duration(left)} (takeover_delay_s)."
+        )
     return explanation(
         slot,
         "nobody_there",
