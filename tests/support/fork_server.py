@@ -62,9 +62,8 @@ class ForkServer:
                 if key.fileobj is self._woken:
                     self._woken.recv(4096)
                     self._report_ends()
-                elif key.fileobj is not self._control:  # the other end of a status is closed
-                    self._selector.unregister(key.fileobj)
-                    _kill(key.data)
+                elif key.fileobj is not self._control:
+                    self._kill_abandoned(key.data)
                 elif (request := _receive(self._control)) is None:
                     _kill(*self._statuses)
                     self._close()
@@ -87,6 +86,12 @@ class ForkServer:
         self._selector.register(self._statuses[pid], selectors.EVENT_READ, pid)
         _send(self._statuses[pid], pid)
         return False
+
+    def _kill_abandoned(self, pid: int) -> None:
+        """Kills a process to whose status nothing listens; one that has just been reaped is not."""
+        if pid in self._statuses:
+            self._selector.unregister(self._statuses[pid])
+            _kill(pid)
 
     def _close(self) -> None:
         self._selector.close()

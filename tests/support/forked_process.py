@@ -51,6 +51,7 @@ class Process:
 
     def send_signal(self, number: int) -> None:
         """Sends a signal, unless the process has ended."""
+        assert self.pid > 0, "0 would be this process's own group"
         if self.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
