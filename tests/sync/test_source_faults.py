@@ -158,7 +158,7 @@ async def test_a_faulty_site_costs_time_and_nothing_else(
     faulty.faults.extend(fault if each else None for each in FAULT_PATTERNS[when])
     timeout_s = 0.3 if fault == "hang" else 30.0
 
-    async with open_process_context(settings, breaker_s=900.0, timeout_s=timeout_s) as struck:
+    async with open_process_context(settings, breaker_open_s=900.0, timeout_s=timeout_s) as struck:
         record = (await run_once(struck, all=True)).record
 
     noted, samples = troubles_and_samples(record, site)
@@ -208,7 +208,7 @@ async def test_after_a_429_the_same_request_comes_again_once_the_pause_is_over(
     asked = fake_site(sites, site)
     asked.faults.extend(["429", None, None, "429", "429", None, "429"])
 
-    async with open_process_context(settings, pause_s=0.2) as patient:
+    async with open_process_context(settings, first_pause_s=0.2) as patient:
         record = await run_sync(patient, all=True)
 
     assert troubles_and_samples(record, site) == ({"429"}, [])
@@ -239,7 +239,7 @@ async def test_while_a_site_is_left_alone_no_process_asks_it_anything(
     await add_accounts_with_news(ctx, db, sites)
     closed, open_one = fake_site(sites, site), fake_site(sites, other_platform(site))
     closed.faults.extend([fault] * 3)
-    async with open_process_context(settings, breaker_s=900.0) as ours:
+    async with open_process_context(settings, breaker_open_s=900.0) as ours:
         await run_once(ours, all=True)
         closed.faults.clear()
         sites.clear_requests()
