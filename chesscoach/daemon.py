@@ -21,7 +21,7 @@ async def serve(ctx: Context, stop: ShutdownRequest) -> int:
 
     Raises:
         SetupError: the database lacks an index that a scheduled job's promises rest on.
-        CannotListen: an address of `[web]` cannot be had.
+        ListenError: an address of `[web]` cannot be had.
     """
     for schedule in ctx.config.schedules.values():
         await ctx.indexes.require_unique(*catalog.JOBS[schedule.job].writes)

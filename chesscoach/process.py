@@ -80,14 +80,14 @@ async def _exit_process(code: int) -> None:
         _, left = await asyncio.wait(left, timeout=_EXIT_TIMEOUT_S)
     if left:
         names = sorted(task.get_name() for task in left)
-        log.get_logger().error("process_ended_over_tasks", tasks=names)
+        log.get_logger().error("exited_with_running_tasks", tasks=names)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
 def _report_error(error: ChesscoachError, code: int) -> int:
-    log.get_logger().error("cannot_run", error=str(error))
+    log.get_logger().error("startup_failed", error=str(error))
     if not sys.stderr.isatty() or not sys.stdout.isatty():
         click.echo(f"chesscoach: {log.Redactor().scrub(str(error))}", err=True)
     return code

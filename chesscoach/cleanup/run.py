@@ -72,9 +72,9 @@ async def _build_rule(ctx: CleanupContext, name: str) -> Rule:
 
 def _record_failure(run: Run, name: str, error: Exception) -> None:
     ours = isinstance(error, ChesscoachError)
-    told = str(error) if ours else type(error).__name__
+    reason = str(error) if ours else type(error).__name__
     run.counts.failed += 1
-    run.counts.add_error(rule=name, error=told)
+    run.counts.add_error(rule=name, error=reason)
     log.get_logger().error(
-        "cleanup_rule_failed", rule=name, error=told, exc_info=None if ours else error
+        "cleanup_rule_failed", rule=name, error=reason, exc_info=None if ours else error
     )

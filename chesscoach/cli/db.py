@@ -39,9 +39,9 @@ def group() -> None:
 def init(allow_mass_delete: bool, config: str | None, as_json: bool) -> None:
     """Make the collections and indexes that we need, beside the application's own.
 
-    Safe to repeat. An index of the application's that serves is left as it is; one that
+    Safe to repeat. An index of the application that serves the purpose stays as it is. One that
     contradicts ours is an error that names it, and nothing is dropped. A TTL index on a collection
-    with many overdue rows is not made, and the way to delete these in batches is told.
+    with many expired documents is not made; a line says how to delete them in batches first.
     """
 
     async def body(ctx: Context, _: ShutdownRequest) -> int:

@@ -35,8 +35,8 @@ class RenderedFiles(Struct, frozen=True, kw_only=True):
 class TimeLimits(Struct, frozen=True, kw_only=True):
     """How long a run of a schedule may take, in whole seconds.
 
-    `work_s` until it is sent a SIGTERM: it ends by itself before, at its job's `timeout_s` after
-    its jitter. `leave_s` from there to the SIGKILL.
+    `run_timeout_s` until it receives a SIGTERM: it ends by itself before, at its job's `timeout_s`
+    after its jitter. `stop_timeout_s` from there to the SIGKILL.
     """
 
     run_timeout_s: int

@@ -27,9 +27,9 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class CheckContext(Struct, frozen=True, kw_only=True):
-    """What is examined; without a `ctx` where the database cannot be used.
+    """What the checks look at; `ctx` is None where the database cannot be used.
 
-    `refused` is the setting that cannot be used, `trouble` anything else that kept us out.
+    `config_error` names a setting that cannot be used, `unavailable_reason` any other cause.
     """
 
     settings: Settings

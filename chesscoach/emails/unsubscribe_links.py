@@ -71,7 +71,7 @@ class UnsubscribeLinks:
         """What a token of `unsubscribe` says.
 
         Raises:
-            LinkRefused: it is none of ours, was altered, or is too old.
+            InvalidLink: it is none of ours, was altered, or is too old.
         """
         if len(token) > _MAX_TOKEN_LENGTH or not _TOKEN_PATTERN.fullmatch(token):
             raise InvalidLink("malformed")

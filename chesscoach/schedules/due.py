@@ -21,10 +21,10 @@ class SlotRange(Struct, frozen=True, kw_only=True):
 
 
 class DueSlots(Struct, frozen=True, kw_only=True):
-    """What is to be done now.
+    """What is due now.
 
-    `missed` are too late, `coalesced` are stood for by `work`; `work` is the slot to be worked.
-    `again_at` is when to look again: the next slot's time, or at once if there may be more.
+    `slot` is the slot to run. `missed` are too late, and `coalesced` are covered by `slot`.
+    `next_check_at` is when to look again: the next slot's time, or at once if there may be more.
     """
 
     missed: SlotRange | None = None

@@ -28,11 +28,11 @@ class Chesscom:
         """The games of an account that ended in a month (`2026-11`).
 
         Raises:
-            PlayerMissing: there is no such player.
-            PlayerClosed: there is, but he has closed his account.
-            PlayerRenamed: he has another name.
-            BadReply: anything that is not a month; the site's own "internal error" among it, which
-                passes and says nothing of the account.
+            AccountNotFound: there is no such player.
+            AccountClosed: the player has closed the account.
+            AccountRenamed: the player has another name.
+            BadResponse: the response is not a month. The source's own "internal error" counts as
+                one: it passes, and says nothing about the account.
         """
         try:
             return await self._ask(name, month, etag)

@@ -102,7 +102,7 @@ def parse_month(text: bytes, etag: str | None) -> ArchiveMonth:
     """A month's reply as values.
 
     Raises:
-        BadReply: it is no archive of games.
+        BadResponse: it is no archive of games.
     """
     try:
         raws = _archive_decoder.decode(text).games
@@ -124,7 +124,7 @@ def parse_profile(text: bytes) -> Profile:
     """A player's profile.
 
     Raises:
-        BadReply: it is none.
+        BadResponse: it is none.
     """
     try:
         return _profile_decoder.decode(text)

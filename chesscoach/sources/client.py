@@ -1,9 +1,9 @@
-"""Asking a site politely: one request at a time, in turns, and minding what it answers.
+"""A polite client of a source: one request at a time, which waits as the source asks.
 
-The one place that retries a request: after a 429 the lane pauses and the same request is sent
-again. A third 429 in a row, a 403, or a third failure of the site in a row closes it for a while;
-then `SiteClosed` ends the work on that site. A 200 with a page of HTML is such a failure: it comes
-from what stands before the site.
+This is the one place that retries a request: after a 429 the lane pauses, and the client sends the
+same request again. A third 429 in a row, a 403, or a third failure in a row opens the breaker for a
+while; then `SourceUnavailable` ends the run on that source. A 200 with an HTML page is such a
+failure: it comes from a proxy before the source.
 """
 
 import random
@@ -48,7 +48,7 @@ class Lane(Protocol):
         """The holder's number."""
 
     def acquire(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
-        """Takes the lane for a time; SiteClosed while the site is left alone."""
+        """Takes the lane for a time; SourceUnavailable while the site is left alone."""
 
     def request_slot(self) -> AbstractAsyncContextManager[None]:
         """The time of one request."""
@@ -140,9 +140,9 @@ class SourceClient:
                 failure of the site.
 
         Raises:
-            SiteClosed: the site must be left alone.
+            SourceUnavailable: the site must be left alone.
             SourceError: no reply, or one that speaks of a fault of the site.
-            StreamCut: the reply ended before its end.
+            StreamTruncated: the reply ended before its end.
         """
         timeout = aiohttp.ClientTimeout(
             total=total_s,
@@ -221,7 +221,7 @@ class SourceClient:
         )
 
     async def _record_failure(self, kind: str, error: SourceError) -> SourceError:
-        """Counts a failure of the site; the error to raise, which is SiteClosed after the last."""
+        """Counts a failure; returns the error to raise, SourceUnavailable after the last one."""
         self.troubles[kind] += 1
         self._failures += 1
         if self._failures >= MAX_CONSECUTIVE_FAILURES:

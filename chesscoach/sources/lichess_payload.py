@@ -253,7 +253,7 @@ def parse_statuses(text: bytes) -> dict[str, LichessStatus]:
     """A bulk reply as values, by name.
 
     Raises:
-        BadReply: it is no list of accounts.
+        BadResponse: it is no list of accounts.
     """
     try:
         found = [_parse_status(raw) for raw in _list_decoder.decode(text)]

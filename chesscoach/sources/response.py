@@ -21,7 +21,7 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The whole decoded reply.
 
     Raises:
-        BadReply: it has more than `limit` bytes.
+        BadResponse: it has more than `limit` bytes.
     """
     parts = bytearray()
     async for part in response.content.iter_any():
@@ -39,8 +39,8 @@ async def read_lines(response: aiohttp.ClientResponse, limit: int) -> AsyncItera
     nothing of those behind it.
 
     Raises:
-        BadReply: a line goes on and on, for 16 times the limit.
-        StreamCut: the last line has no end; the lines before it have been yielded.
+        BadResponse: a line goes on and on, for 16 times the limit.
+        StreamTruncated: the last line has no end; the lines before it have been yielded.
     """
     rest, skipped = b"", 0
     async for part in response.content.iter_any():

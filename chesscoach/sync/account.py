@@ -22,12 +22,12 @@ class SealedMonth(Struct, frozen=True, kw_only=True):
 
 
 class AccountLink(Struct, frozen=True, kw_only=True):
-    """A user who linked an account, and how he spells its name.
+    """A user who linked an account, and how they spell its name.
 
-    `since` is where his games begin when he joins: the end of what the application had fetched
-    before, or None for a first sync (the newest games of the last months). `joined` tells that
-    his own back-fill is complete; games that ended before `floor` were left out of it and stay so.
-    `told` is the standing of the account that he has been notified of.
+    `first_sync_from` is where the user's games begin: the end of what the application had fetched
+    before, or None for a first sync (the newest games of the last months). `backfilled` says that
+    the user's own backfill is complete; it left out games that ended before `oldest_game_at`.
+    `notified_status` is the status of the account that the user has been notified of.
     """
 
     user_id: str
@@ -39,18 +39,18 @@ class AccountLink(Struct, frozen=True, kw_only=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """What we know of one account on one site; `key` is `{platform}:{name}`.
+    """What we know of one account on one source; `key` is `{platform}:{name}`.
 
-    `cursor` is the start instant of the newest Lichess game that is stored, and `settled_at` when
-    `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com month
-    that may still change; `etags` holds, for each month since, the ETag of the reply whose games
-    are stored: an empty one if it had none, or a game that could not be read. `player_key` is the
-    site's own identity of the player where it is not the name.
-    `sealed` are the months before that whose changes are still looked for now and then, `gone`
-    those that the site asked us never to ask for again.
-    `looked_back` tells that games which began before the take-over and ended after it were sought.
-    `standing` changes to "missing" after some checks in a row (`absent`) in which the site did not
-    know the name; `lapses` counts how often the account has come back.
+    `cursor` is the start instant of the newest Lichess game that is stored, and `fingerprint_at`
+    when `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com
+    month that may still change; `etags` holds, for each month since, the ETag of the response whose
+    games are stored: an empty one if it had none, or a game that could not be read. `player_key` is the
+    source's own identity of the player where it is not the name.
+    `sealed_months` are the months before that whose changes are looked for now and then,
+    `gone_months` those that the source asked us never to ask for again.
+    `backlog_checked` says that games which began before the take-over and ended after it were
+    looked for. `standing` changes to "missing" after some checks in a row (`not_found_checks`) in
+    which the source did not know the name; `lapse_count` counts how often the account came back.
     `active_at` is the newest sign of the player, `checked_at` when the last complete check began,
     `saved_at` when this was last written, after all that it stands for.
     """
@@ -70,7 +70,7 @@ class Account(Struct, frozen=True, kw_only=True):
     gone_months: tuple[str, ...] = field(default=(), name="gone")
     player_key: str | None = None
     backlog_checked: bool = field(default=False, name="looked_back")
-    standing: AccountStatus = field(default="active", name="standing")
+    standing: AccountStatus = "active"
     not_found_checks: int = field(default=0, name="absent")
     lapse_count: int = field(default=0, name="lapses")
     active_at: datetime | None = None

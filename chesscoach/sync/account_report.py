@@ -22,7 +22,7 @@ from chesscoach.sync.store.lanes import LaneStatus
 
 
 class LinkedUser(Struct, frozen=True, kw_only=True):
-    """A user who links the account, as he spells it; `joined`: his own back-fill is complete."""
+    """A user who links the account, as they spell it; `joined`: their own backfill is complete."""
 
     user_id: str
     name: str

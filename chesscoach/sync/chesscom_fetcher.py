@@ -136,8 +136,8 @@ class ChesscomFetcher:
         """A month's reply, refused if it is another player's.
 
         Raises:
-            PlayerMissing: the name is somebody else's by now.
-            PlayerRenamed: he has another name, under which the site answers for him.
+            AccountNotFound: the name is somebody else's by now.
+            AccountRenamed: he has another name, under which the site answers for him.
         """
         try:
             reply = await self._chesscom.month(account.name, month, etag)
@@ -157,8 +157,8 @@ class ChesscomFetcher:
         """Follows a redirect to where it ends, before anything of ours or of his users is changed.
 
         Raises:
-            BadReply: it ends nowhere.
-            PlayerMissing: it leads to another player.
+            BadResponse: it ends nowhere.
+            AccountNotFound: it leads to another player.
         """
         seen = {account.name}
         while True:

@@ -38,14 +38,14 @@ class FailureTracker:
         if self._source.answered > self._answered:
             await self._report_doubtful()
 
-    async def finish(self, *, told: bool) -> None:
-        """To be called at the end: a site that answered nobody is to blame itself.
+    async def finish(self, *, already_reported: bool) -> None:
+        """Reports what is left at the end; a source that answered no request is at fault itself.
 
-        `told`: that the site was not synced has been said already.
+        `already_reported`: a log line says already that the source was not synced.
         """
         if self._source.answered > self._answered:
             await self._report_doubtful()
-        elif told or not self._doubtful:
+        elif already_reported or not self._doubtful:
             return
         elif len(self._doubtful) == 1 and not self._doubtful[0][1].source_wide:
             await self._report_doubtful()  # it did reply, to the only one it was asked about

@@ -100,7 +100,7 @@ class SyncPipeline:
                     writers = (self._write() for _ in range(_WRITER_COUNT))
                     await self._run.run_concurrently(self._fetch(), *writers)
                     await self._writer.save()
-                    await self._failures.finish(told=self._shut)
+                    await self._failures.finish(already_reported=self._shut)
         except SourceUnavailable as error:
             self._source_unavailable(error)
         name = self._fetcher.platform.replace(".", "")

@@ -18,7 +18,7 @@ async def rename_account(ctx: SyncContext, account: Account, name: str, fence: i
     """Moves an account's users to another name; returns the key of that name's account.
 
     Raises:
-        BadReply: no player can have that name.
+        BadResponse: no player can have that name.
     """
     site, now = account.platform, ctx.now()
     new = usernames.normalize_username(site, name)

@@ -29,7 +29,7 @@ async def open_web(
         alarm: the scheduler's, where this process schedules.
 
     Raises:
-        CannotListen: an address cannot be had; the message names the setting.
+        ListenError: an address cannot be had; the message names the setting.
         ConfigError: SendGrid's verification key is none, or a catalog of words cannot be used.
     """
     async with AsyncExitStack() as stack:

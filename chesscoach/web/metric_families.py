@@ -27,7 +27,7 @@ def process_metrics(alarm: Ticker | None) -> Iterator[Metric]:
     yield build
     if alarm is not None and alarm.running:
         yield GaugeMetricFamily(
-            "chesscoach_alarm_silent_seconds",
+            "chesscoach_scheduler_idle_seconds",
             "Since the scheduler last woke: once a second.",
             alarm.idle_s,
         )

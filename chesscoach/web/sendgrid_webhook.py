@@ -74,7 +74,7 @@ class SendGridWebhook:
         try:
             await self._apply(batch)
         except (StoreUnavailable, StoreFailed) as error:
-            log.get_logger().warning("events_not_taken", error=str(error))
+            log.get_logger().warning("webhook_failed", error=str(error))
             raise web.HTTPServiceUnavailable from None
         return web.Response(status=204)
 
@@ -110,7 +110,7 @@ class SendGridWebhook:
         for kind, count in kinds.items():
             self._metrics.email_events.labels(kind).inc(count)
         told = {kind: count for kind, count in kinds.items() if count}
-        log.get_logger().info("events_taken", suppressed=suppressed, settled=settled, **told)
+        log.get_logger().info("webhook_processed", suppressed=suppressed, settled=settled, **told)
         if batch.unreadable:
             log.get_logger().warning("events_skipped", count=batch.unreadable)
         if dropped := [event for event in events if event.dropped_for_content]:

@@ -77,7 +77,7 @@ async def start_listener(
     """Answers while it is entered; gives the URL.
 
     Raises:
-        CannotListen: the address cannot be had.
+        ListenError: the address cannot be had.
     """
 
     def count(path: str, status: int) -> None:

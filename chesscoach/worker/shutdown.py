@@ -16,7 +16,7 @@ async def guard_exit(work: Awaitable[T]) -> T:
     everybody's runs. Signals do not come this way: they ask to stop.
 
     Raises:
-        JobExited: in place of those.
+        JobCalledExit: in place of those.
     """
     try:
         return await work

@@ -163,14 +163,14 @@ async def test_an_empty_and_a_missing_database_are_nothing_to_do(
 ) -> None:
     prepared = await run(environment, JOB, "--json")
     mongo.drop_database(environment["DB_NAME"])
-    rehearsed = await run(environment, JOB, "--dry-run", "--json")
+    sandboxed = await run(environment, JOB, "--dry-run", "--json")
     assert environment["DB_NAME"] not in mongo.list_database_names()
     missing = await run(environment, JOB, "--json")
 
     for done in (prepared, missing):
         assert (done.code, done.record["outcome"], done.record["done"]) == (0, "succeeded", 7)
         assert set(done.record["notes"].values()) == {0}
-    assert (rehearsed.code, rehearsed.record["candidates"]) == (0, 7)
+    assert (sandboxed.code, sandboxed.record["candidates"]) == (0, 7)
 
 
 async def test_an_unknown_rule_leaves_with_2_and_names_those_there_are(
@@ -198,14 +198,14 @@ async def test_a_user_who_may_not_delete_is_told_by_rule_and_the_others_are_work
         )
         reader = {**small_steps, "MONGO_URL": server.url("reader")}
         by_reader = await run(reader, JOB)
-        rehearsed = await run(reader, JOB, "--dry-run", "--json")
+        sandboxed = await run(reader, JOB, "--dry-run", "--json")
         by_half = await run({**small_steps, "MONGO_URL": server.url("half")}, JOB)
 
         assert by_reader.code == 1
         assert "has not the right to it (OperationFailure, code 13)" in by_reader.err
         assert "Traceback" not in by_reader.out + by_reader.err + by_half.out
-        assert rehearsed.code == 0
-        assert rehearsed.record["notes"]["would_delete_sessions"] == 30
+        assert sandboxed.code == 0
+        assert sandboxed.record["notes"]["would_delete_sessions"] == 30
         assert by_half.code == 1
         failed = [line for line in by_half.lines if line["event"] == "cleanup_rule_failed"]
         assert [line["rule"] for line in failed] == ["sessions"]

@@ -88,10 +88,10 @@ async def test_run_records_go_but_the_newest_of_each_schedule_and_what_is_at_wor
     }
     await insert_run(fixed_context, "busy", ninety - timedelta(milliseconds=1))
 
-    rehearsed, _ = await run_cleanup(fixed_context, rule="runs", dry_run=True)
+    sandboxed, _ = await run_cleanup(fixed_context, rule="runs", dry_run=True)
     counts, _ = await run_cleanup(fixed_context, rule="runs")
 
-    assert rehearsed.notes["would_delete_runs"] == 30
+    assert sandboxed.notes["would_delete_runs"] == 30
     assert counts.notes == {"deleted_runs": 30}
     assert {row["_id"] for row in db.job_runs.find()} == kept
 

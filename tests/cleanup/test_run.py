@@ -264,8 +264,8 @@ async def test_a_stale_item_is_put_back_once_and_the_next_time_deleted(
             "error": None,
         }
     )
-    rehearsed, _ = await run_cleanup(ctx, rule="queue", dry_run=True)
-    assert rehearsed.notes["would_requeue_queue"] == 1
+    sandboxed, _ = await run_cleanup(ctx, rule="queue", dry_run=True)
+    assert sandboxed.notes["would_requeue_queue"] == 1
 
     first, _ = await run_cleanup(ctx, rule="queue")
     assert first.notes == {"requeued_queue": 1, "deleted_queue": 0}

@@ -104,7 +104,7 @@ def test_a_run_is_shown_whole_with_its_earlier_attempts_and_without_its_claim(
 ) -> None:
     earlier = {"attempt": 1, "outcome": "abandoned", "owner": {"host": "there", "pid": 5},
         "started_at": NOON, "finished_at": None}  # fmt: skip
-    errors = [{"user_id": "ann", "error": "BadReply"}, {"error": "for ann@example.org"}]
+    errors = [{"user_id": "ann", "error": "BadResponse"}, {"error": "for ann@example.org"}]
     key = insert_run(db, 0, attempt=2, earlier=[earlier], errors=errors, outcome="partial")
 
     shown = run_cli_json("runs", "show", key)
@@ -119,7 +119,7 @@ def test_a_run_is_shown_whole_with_its_earlier_attempts_and_without_its_claim(
     assert "earlier      attempt=1, outcome=abandoned, owner={'host': 'there', 'pid': 5}" in (
         "\n".join(lines)
     )
-    assert "errors       user_id=ann, error=BadReply" in lines
+    assert "errors       user_id=ann, error=BadResponse" in lines
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_slot_is_asked_about_in_three_ways(
     run_cli: RunCli, run_cli_json: RunCliJson, db: Any, clock: Clock, slot: tuple[str, ...]
 ) -> None:
     clock.move(hours=1)
-    insert_run(db, 0, candidates=4, failed=1, errors=[{"error": "BadReply"}], lateness_s=2.5)
+    insert_run(db, 0, candidates=4, failed=1, errors=[{"error": "BadResponse"}], lateness_s=2.5)
 
     found = run_cli_json("schedules", "explain", *slot)
 
@@ -146,7 +146,7 @@ def test_a_slot_is_asked_about_in_three_ways(
         "Attempt 1 succeeded: pid 7 on here (daemon), begun 2026-10-21T12:00:00Z, 2.5 s after its"
         " slot, took 1.2 s.",
         "3 done, 1 failed, 0 skipped of 4.",
-        "Error: error BadReply.",
+        "Error: error BadResponse.",
     ]
 
 

@@ -33,7 +33,7 @@ async def test_an_address_in_use_is_one_line_and_code_1(environment: dict[str, s
         assert len(done.err.splitlines()) == 1
         assert f"web.admin: {address} is in use" in done.err
         last = json.loads(done.out.splitlines()[-1])
-        assert (last["event"], "exception" in last) == ("cannot_run", False)
+        assert (last["event"], "exception" in last) == ("startup_failed", False)
 
 
 async def test_with_nothing_to_listen_on_it_says_so(environment: dict[str, str]) -> None:

@@ -260,7 +260,7 @@ async def test_a_part_is_told_in_what_is_printed_and_in_the_log(
     assert (done.code, done.record["shard"], done.record["outcome"]) == (0, "1/2", "succeeded")
     assert done.record["run_id"] == f"{slot['_id']}#1/2"
     assert (slot["parts"], slot["outcome"]) == (2, "running")
-    rehearsed = await run(environment, JOB, "--dry-run", "--shard", "0/2", "--json")
-    assert (rehearsed.code, rehearsed.record["outcome"]) == (0, "dry_run")
+    sandboxed = await run(environment, JOB, "--dry-run", "--shard", "0/2", "--json")
+    assert (sandboxed.code, sandboxed.record["outcome"]) == (0, "dry_run")
     whole = await run(environment, JOB, "--json")
     assert (whole.code, whole.record["shard"]) == (0, None)

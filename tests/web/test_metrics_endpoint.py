@@ -252,7 +252,7 @@ async def test_without_mongodb_our_own_metrics_come_all_the_same(
             store_up = found.value("chesscoach_store_up")
         assert store_up == 0
         assert found.value("chesscoach_clock_steps_total") == 1
-        assert found.value("chesscoach_alarm_silent_seconds") == 0
+        assert found.value("chesscoach_scheduler_idle_seconds") == 0
         assert found.value("chesscoach_schedules", state="active") is None
 
 

@@ -336,7 +336,7 @@ async def test_while_the_store_fails_sendgrid_is_told_to_come_again(
     assert await webhook.post_events(told) == 503
     assert remembered_ids(db) == set()
     said = "".join(capsys.readouterr())
-    assert '"event": "events_not_taken"' in said
+    assert '"event": "webhook_failed"' in said
     assert "example.org" not in said.lower()
 
     db.command("collMod", collection, validator={})

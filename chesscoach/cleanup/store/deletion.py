@@ -108,13 +108,13 @@ class Deleter:
 
     @translates_errors
     async def requeue(self, rule: Rule, rows: Sequence[ExpiredDocument], now: datetime) -> int:
-        """Makes queue items that are still over wait anew; returns how many that were."""
-        anew = {
+        """Makes stale queue items pending again; returns how many were."""
+        pending = {
             "status": "pending",
             "created_at": timestamps.format_instant(now),
             "started_at": None,
         }
-        update, put_back = {"$set": {**anew, str(rule.requeues_as): 1}}, 0
+        update, put_back = {"$set": {**pending, str(rule.requeues_as): 1}}, 0
         for query in _unchanged_filters(rows):
             result = await self._collection(rule).update_many(
                 {**query, str(rule.requeues_as): None}, update

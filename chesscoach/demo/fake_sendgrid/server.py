@@ -32,7 +32,7 @@ class FakeSendGrid:
     """SendGrid on loopback.
 
     `accepted` is what it took, unless `keep` is false; `requests` counts all that came in,
-    `rehearsed` those of sandbox mode, `most_in_flight` is the largest number at a time. `faults`
+    `sandboxed` those of sandbox mode, `max_in_flight` is the largest number at a time. `faults`
     are used up one a request, None standing for none; then `decide` is asked about each payload.
     `senders`, if given, are those whom it knows; `scopes` are what its key may do, and `asked` is
     how often somebody wanted to know that. A reply takes `delay_s`, and the reset of a 429 is

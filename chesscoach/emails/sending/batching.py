@@ -9,13 +9,13 @@ R = TypeVar("R")
 
 
 class Batcher(Generic[T, R]):
-    """Calls of one item each, worked many at a time by whoever of the callers comes first.
+    """Collects calls of one item each; the first caller handles all that have gathered.
 
-    `work` is given the items that have gathered and returns a result for each, in their order.
+    `handle` receives the gathered items and returns a result for each, in their order.
     """
 
-    def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
-        self._handle = work
+    def __init__(self, handle: Callable[[Sequence[T]], Awaitable[Sequence[R]]]) -> None:
+        self._handle = handle
         self._turn = asyncio.Lock()
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
 

@@ -51,7 +51,7 @@ async def send_weekly(
                 pass
         return
     async with _transport(ctx) as transport:
-        log.get_logger().info("mail_goes_to", transport=transport.describe())
+        log.get_logger().info("email_transport", transport=transport.describe())
         desk = ComposerDependencies(
             renderer=await asyncio.to_thread(load_renderer, ctx),
             links=_links(ctx),

@@ -117,7 +117,7 @@ class EmailComposer:
             return {}
         reason = "the process that was sending it died"
         await self._ctx.outbox.mark_unknown(left, "unknown", reason)
-        log.get_logger().warning("mails_orphaned", count=len(left), first=left[0].id)
+        log.get_logger().warning("emails_unknown", count=len(left), first=left[0].id)
         return {
             row.id: msgspec.structs.replace(row, state="unknown", resends=max(row.resends - 1, 0))
             for row in left
@@ -132,7 +132,7 @@ class EmailComposer:
                 return True
             self._run.counts.note("mails_still_unknown")
         elif row.state == "sending":
-            self._run.counts.note("mails_at_work_elsewhere")
+            self._run.counts.note("emails_in_progress")
         else:
             self._run.counts.note(f"mails_{row.state}_before")
         return False
@@ -206,7 +206,7 @@ class EmailComposer:
             self._run.counts.failed += 1
             self._run.counts.add_error(user_id=due.recipient.user_id, error=reason)
             log.get_logger().warning(
-                "mail_not_written",
+                "email_render_failed",
                 outbox_id=due.outbox_id,
                 reason=reason,
                 exc_info=None if ours else error,

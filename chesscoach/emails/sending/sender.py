@@ -39,7 +39,7 @@ _MAX_TRIES = 6
 
 _STATES: dict[str, State] = {
     "accepted": "sent",
-    "rehearsed": "skipped",
+    "sandboxed": "skipped",
     "refused": "failed",
     "throttled": "pending",
     "not_sent": "pending",
@@ -57,7 +57,7 @@ class OutgoingEmail(Struct, frozen=True, kw_only=True):
 
 
 class EmailSender:
-    """Sends what it is given; `trouble` is why it has given up."""
+    """Sends the emails that it receives; `stop_reason` is why it has stopped."""
 
     def __init__(self, ctx: EmailContext, run: Run, kind: EmailKind, transport: Transport) -> None:
         self._ctx = ctx
@@ -88,7 +88,7 @@ class EmailSender:
         """Sends all of them; what is begun is brought to its end whatever happens.
 
         Raises:
-            MailStopped: no mail can be sent for now; what is left is still owed.
+            EmailSuspended: no mail can be sent for now; what is left is still owed.
         """
         senders = [
             self._send() for _ in range(ceil(_SENDERS_PER_CONNECTION * self._transport.in_flight))
@@ -145,7 +145,9 @@ class EmailSender:
                 return
             wait_s = delivery.wait_s if delivery.verdict == "throttled" else 0.5 * 2**number
             self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + wait_s)
-            log.get_logger().warning("mail_waits", reason=delivery.reason, wait_s=round(wait_s, 1))
+            log.get_logger().warning(
+                "email_retry_scheduled", reason=delivery.reason, wait_s=round(wait_s, 1)
+            )
             rows = await self._ctx.outbox.find_many([letter.entry.id])
             if letter.entry.id not in rows:
                 return
@@ -230,14 +232,14 @@ class EmailSender:
 
     def _count(self, letter: OutgoingEmail, delivery: SendResult) -> None:
         counts, verdict = self._run.counts, delivery.verdict
-        if verdict in ("accepted", "rehearsed"):
+        if verdict in ("accepted", "sandboxed"):
             self._proven.set()
             self._consecutive_failures = 0
             if verdict == "accepted":
                 counts.done += 1
             else:
                 counts.skipped += 1
-                counts.note("rehearsed")
+                counts.note("sandboxed")
             return
         if verdict in ("refused", "unknown"):
             counts.failed += 1
@@ -260,7 +262,7 @@ class EmailSender:
     def _suspend(self, reason: str) -> None:
         if self.stop_reason is None:
             self.stop_reason = EmailSuspended(f"no mail is sent for now: {reason}")
-            log.get_logger().error("mail_stopped", reason=reason)
+            log.get_logger().error("email_sending_stopped", reason=reason)
 
     async def _claim_all(self, claims: Sequence[EmailClaim]) -> Sequence[bool]:
         """Claims what may still be sent; the rest is skipped, for whom it is for says so now."""

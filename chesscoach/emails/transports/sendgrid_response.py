@@ -60,7 +60,7 @@ def interpret_response(
     if status == 202:
         return SendResult(verdict="accepted", message_id=headers.get("X-Message-Id"))
     if status == 200 and sandbox:
-        return SendResult(verdict="rehearsed")
+        return SendResult(verdict="sandboxed")
     if 300 <= status < 400:
         # Not followed: it would carry the key and the mail to somebody else.
         return SendResult(verdict="stopped", reason=f"{status}: base_url redirects")

@@ -43,7 +43,7 @@ class EventSignatures:
         """Passes what SendGrid has signed within the last day.
 
         Raises:
-            SignatureRefused: anything else.
+            InvalidSignature: anything else.
         """
         if not signature or not timestamp:
             raise InvalidSignature("a header is missing")

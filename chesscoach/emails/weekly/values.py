@@ -181,7 +181,7 @@ class SendResult(Struct, frozen=True, kw_only=True):
     """What became of one attempt to hand a mail over.
 
     - accepted: it is the provider's now, under `message_id`
-    - rehearsed: it was checked and thrown away (sandbox mode)
+    - sandboxed: it was checked and thrown away (sandbox mode)
     - refused: this mail will never be taken, the next one may be
     - throttled: not taken; to be tried again after `wait_s` seconds
     - not_sent: nothing of it has left us
@@ -192,7 +192,7 @@ class SendResult(Struct, frozen=True, kw_only=True):
     """
 
     verdict: Literal[
-        "accepted", "rehearsed", "refused", "throttled", "not_sent", "stopped", "unknown"
+        "accepted", "sandboxed", "refused", "throttled", "not_sent", "stopped", "unknown"
     ]
     reason: str = ""
     message_id: str | None = None

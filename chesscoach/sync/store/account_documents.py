@@ -23,10 +23,11 @@ class AccountState(Struct, frozen=True, kw_only=True):
 
 
 class AccountQuery(Struct, frozen=True, kw_only=True):
-    """Which accounts of a site a run asks for.
+    """Which accounts of a source a run asks for.
 
-    Those checked since the run began are left out, whatever their due time has become. `waiting`
-    asks only for those with unfinished games, `shard` for those of a part of the users.
+    Accounts that were checked since the run began are left out, whatever their due time has
+    become. `unfinished_only` asks for accounts with unfinished games, `shard` for those of a shard
+    of the users.
     """
 
     platform: Platform

@@ -114,7 +114,7 @@ class SourceLane:
         """Takes the lane, waiting for whoever has it, and gives it back at the end.
 
         Raises:
-            SiteClosed: the site is closed for a time that has not passed.
+            SourceUnavailable: the site is closed for a time that has not passed.
         """
         async with self._here:
             for key in self._keys:  # also where somebody has deleted the rows since
@@ -184,7 +184,7 @@ class SourceLane:
         """The time of one request: after any pause, and only while the lane is ours.
 
         Raises:
-            SiteClosed: the site has been closed under this holder.
+            SourceUnavailable: the site has been closed under this holder.
             LeaseLost: the lane could not be kept; the request was broken off.
         """
         if self._lease is None:
@@ -245,7 +245,7 @@ class SourceLane:
         """Takes `amount` out of the site's allowance of `limit` in any ten minutes, or waits.
 
         Raises:
-            SiteClosed: a day's allowance, 15 times that, is spent.
+            SourceUnavailable: a day's allowance, 15 times that, is spent.
         """
         while (wait := await self._try_consume(amount, limit)) > 0:
             if wait > _WINDOW_S:

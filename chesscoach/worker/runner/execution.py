@@ -116,7 +116,7 @@ class Execution:
                 cut, deadline = self._cancel_reason(stopping), now + _CANCEL_TIMEOUT_S
                 work.cancel()
             elif cut is not None and now >= deadline:
-                log.get_logger().error("job_ignores_its_cancellation")
+                log.get_logger().error("job_ignored_cancellation")
                 break
             pause = min(
                 report_at - now,

@@ -62,7 +62,7 @@ async def _known_schedules(worker: Worker, job: Job) -> list[str]:
 
 def _not_run(job: Job, schedule_id: str, state: str, why: str | None = None) -> RunResult:
     reason = f"the schedule {schedule_id} is {state}" + (f": {why}" if why else "")
-    log.get_logger().info("slot_settled", job=job.name, schedule=schedule_id, reason=reason)
+    log.get_logger().info("slot_skipped", job=job.name, schedule=schedule_id, reason=reason)
     told = {**result.not_run_record(job, state, reason), "schedule": schedule_id}
     return RunResult(exit_code=result.EXIT_DONE, record=told)
 

@@ -82,7 +82,7 @@ async def run_slot(
         except Interrupted:
             return _stopped_result(job, stop, slot)
         if isinstance(claimed, attempts.SlotUnavailable):
-            log.get_logger().info("slot_settled", reason=claimed.reason)
+            log.get_logger().info("slot_skipped", reason=claimed.reason)
             told = result.not_run_record(job, claimed.record.outcome, claimed.reason, slot)
             return RunResult(exit_code=claimed.exit_code, record=told)
     return await Execution(worker, job, claimed, stop, observe).execute(args)
@@ -102,7 +102,7 @@ async def run_claimed(
             except Interrupted:
                 return None
             if isinstance(claimed, attempts.SlotUnavailable):
-                log.get_logger().warning("slot_settled", reason=claimed.reason)
+                log.get_logger().warning("slot_skipped", reason=claimed.reason)
                 return None
             attempt = claimed
     return await Execution(worker, job, attempt, stop).execute(job.check(schedule.args))

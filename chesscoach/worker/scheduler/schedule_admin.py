@@ -49,7 +49,7 @@ async def sync_from_config(worker: Worker) -> None:
 
 async def _update_from_config(worker: Worker, stored: StoredSchedule, schedule: Schedule) -> None:
     if stored.origin == "user":
-        log.get_logger().warning("schedule_hidden", schedule=stored.id)
+        log.get_logger().warning("schedule_shadowed", schedule=stored.id)
         return
     if stored.retired:
         fields: dict[str, Any] = {

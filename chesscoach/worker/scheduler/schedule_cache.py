@@ -23,8 +23,9 @@ _TICK_INTERVAL = timedelta(seconds=1.1)
 class CachedSchedule(Struct):
     """A schedule in memory.
 
-    `last` is the newest slot that is accounted for, `again_at` when to look again, `owed` a slot
-    of before an edit that is still to be worked. `ahead` is what will be planned at an instant.
+    `last_recorded` is the newest slot with a record, `next_check_at` when to look again.
+    `pending_slot` fell due before an edit and still has to run. `planned_ahead` is what will be
+    due at an instant.
     """
 
     stored: StoredSchedule

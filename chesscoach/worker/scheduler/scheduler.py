@@ -122,7 +122,7 @@ class Scheduler:
         kept_days = self._worker.config.runner.keep_runs_days
         before = retention.runs_before(self._worker.now(), kept_days, known)
         if count := await self._worker.runs.delete_older_than(before):
-            log.get_logger().info("runs_forgotten", count=count, before=before.isoformat())
+            log.get_logger().info("runs_deleted", count=count, before=before.isoformat())
 
     async def _run_due(self, entries: list[CachedSchedule], now: datetime) -> None:
         wanted = [found for entry in entries if (found := self._plan(entry, now)) is not None]
@@ -224,7 +224,7 @@ class Scheduler:
                 )
             except StoreUnavailable as error:
                 self._worker.metrics.tick_errors.inc()
-                log.get_logger().error("slot_waits", slot=slot.key, reason=str(error))
+                log.get_logger().error("slot_delayed", slot=slot.key, reason=str(error))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.requested.wait(), _RETRY_DELAY_S)
             except Exception as error:  # noqa: BLE001  # as above

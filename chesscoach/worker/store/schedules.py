@@ -52,8 +52,8 @@ class ScheduleChange(Struct, frozen=True, kw_only=True):
 class StoredSchedule(Struct, frozen=True, kw_only=True):
     """A schedule with its history.
 
-    Slots up to `since` are none of ours: it was made, resumed or edited then. `owed` is a slot of
-    before an edit that was due and not worked yet. `configured` is what the configuration says of
+    Slots up to `effective_since` do not run: it was made, resumed or edited then. `pending_slot`
+    was due before an edit and has not run yet. `configured` is what the configuration says of
     a schedule that an operator has `edited`. `quarantined` is why it cannot be run at all; one
     that is `unreadable` has a stand-in for its schedule. One that stands in the configuration and
     is not stored yet has the revision 0.

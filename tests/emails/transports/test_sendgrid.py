@@ -101,7 +101,7 @@ async def test_a_202_is_accepted_under_its_message_id(sendgrid: FakeSendGrid) ->
 
 
 async def test_a_mail_in_sandbox_mode_is_rehearsed(sendgrid: FakeSendGrid) -> None:
-    assert await send_one(sendgrid.url, sandbox=True) == SendResult(verdict="rehearsed")
+    assert await send_one(sendgrid.url, sandbox=True) == SendResult(verdict="sandboxed")
     assert (sendgrid.accepted, sendgrid.sandboxed) == ([], 1)
 
 

@@ -111,7 +111,7 @@ async def test_what_is_out_of_use_is_not_worked_and_a_line_says_so(
     assert ending.record["reason"] == f"the schedule s is {state}"
     assert (ending.record["outcome"], ending.record["schedule"]) == (state.partition(":")[0], "s")
     lines = capsys.readouterr().out.splitlines()
-    (line,) = [line for line in lines if "slot_settled" in line]
+    (line,) = [line for line in lines if "slot_skipped" in line]
     assert f"the schedule s is {state}" in line
     assert db.job_runs.count_documents({}) == 0
 

@@ -405,7 +405,7 @@ async def test_scenario_07_hung_run_that_ignores_its_cancellation_is_left_behind
 
     told = capsys.readouterr().out
     assert finished_runs(told) == [("13", "timed_out"), ("14", "succeeded")]
-    assert "job_ignores_its_cancellation" in told
+    assert "job_ignored_cancellation" in told
 
 
 async def test_scenario_07_hung_run_does_not_keep_its_process_from_ending(
@@ -418,6 +418,6 @@ async def test_scenario_07_hung_run_does_not_keep_its_process_from_ending(
     done = await kill(process, signal.SIGTERM)
 
     assert done.code == 143
-    assert done.lines[-1]["event"] == "process_ended_over_tasks"
+    assert done.lines[-1]["event"] == "exited_with_running_tasks"
     assert db.job_runs.find_one()["outcome"] == "cancelled"
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
