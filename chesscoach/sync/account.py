@@ -44,8 +44,8 @@ class Account(Struct, frozen=True, kw_only=True):
     `cursor` is the start instant of the newest Lichess game that is stored, and `fingerprint_at`
     when `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com
     month that may still change; `etags` holds, for each month since, the ETag of the response whose
-    games are stored: an empty one if it had none, or a game that could not be read. `player_key` is the
-    source's own identity of the player where it is not the name.
+    games are stored: an empty one if it had none, or a game that could not be read. `player_key` is
+    the source's own identity of the player where it is not the name.
     `sealed_months` are the months before that whose changes are looked for now and then,
     `gone_months` those that the source asked us never to ask for again.
     `backlog_checked` says that games which began before the take-over and ended after it were
