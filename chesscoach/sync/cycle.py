@@ -42,9 +42,9 @@ async def run_cycle(
         "lichess": LichessFetcher(ctx, run),
         "chess.com": ChesscomFetcher(ctx, run),
     }
-    queueing = asyncio.Lock()
+    user_lock = asyncio.Lock()
     await run.run_concurrently(
-        *(SyncPipeline(ctx, run, fetchers[site], wanted[site], queueing).run() for site in wanted)
+        *(SyncPipeline(ctx, run, fetchers[site], wanted[site], user_lock).run() for site in wanted)
     )
 
 

@@ -68,13 +68,13 @@ class SyncPipeline:
         run: Run,
         fetcher: Fetcher,
         wanted: AccountQuery,
-        queueing: asyncio.Lock,
+        user_lock: asyncio.Lock,
     ) -> None:
         self._ctx = ctx
         self._run = run
         self._fetcher = fetcher
         self._query = wanted
-        self._writer = GameWriter(ctx, run, fetcher.source.lane, queueing)
+        self._writer = GameWriter(ctx, run, fetcher.source.lane, user_lock)
         self._failures = FailureTracker(ctx, run, fetcher.source)
         self._ready: asyncio.Queue[tuple[Account, AccountUpdate | Exception] | asyncio.Event | None]
         self._ready = asyncio.Queue(_PREFETCH_LIMIT)

@@ -57,13 +57,16 @@ class StoredUpdate(Struct, frozen=True, kw_only=True):
 
 
 class GameWriter:
-    """Writes what one lane brings in; `queueing` is shared by the lanes of a run."""
+    """Writes what one lane brings in.
 
-    def __init__(self, ctx: SyncContext, run: Run, lane: Lane, queueing: asyncio.Lock) -> None:
+    The lanes of a run share `user_lock`, under which they read and then write a user's values.
+    """
+
+    def __init__(self, ctx: SyncContext, run: Run, lane: Lane, user_lock: asyncio.Lock) -> None:
         self._ctx = ctx
         self._run = run
         self._lane = lane
-        self._queueing = queueing
+        self._user_lock = user_lock
         self._saves: dict[str, AccountUpdate] = {}
         self._at = ctx.now()
         self._saved_at = asyncio.get_running_loop().time()
@@ -191,7 +194,7 @@ class GameWriter:
         allowance = settings.analyses_first_sync if delivery.first else settings.analyses_per_day
         for user_id, shares in by_user.items():
             now = self._ctx.now()
-            async with self._queueing:
+            async with self._user_lock:
                 left = await self._ctx.analysis_queue.remaining_today(user_id, now, allowance)
                 if left <= 0:
                     continue
@@ -218,7 +221,9 @@ class GameWriter:
         self._run.counts.skipped += sum(last.skipped for last in finished)
         users = list({link.user_id for last in finished for link in last.account.links})
         if users:
-            await self._ctx.users.set_last_sync(await self._ctx.accounts.oldest_success(users))
+            async with self._user_lock:
+                instants = await self._ctx.accounts.oldest_success(users)
+                await self._ctx.users.set_last_sync(instants)
 
 
 def _from_interrupted_run(
