@@ -98,7 +98,7 @@ def test_the_page_of_schedules_names_every_command_verdict_and_field() -> None:
         assert f"`chesscoach schedules {name}" in page
     assert set(get_args(Verdict)) <= named
     for field in msgspec.structs.fields(Schedule):
-        if field.name not in ("job", "args", "enabled", "gap", "fold"):
+        if field.name not in ("job", "args", "enabled"):
             assert f"--{field.name.replace('_', '-')}" in page, field.name
 
 

@@ -103,7 +103,6 @@ def schedule_fields(found: Schedule) -> list[tuple[str, str]]:
     """The fields that are set or have a default, and their values in words."""
     values = {**to_json(found), "every": found.every.text if found.every else None}
     aside = {"anchor"} if found.every is None else set[str]()
-    aside |= {"gap", "fold"} if found.cron is None else set()
     return [
         (name, _format_value(value))
         for name, value in values.items()

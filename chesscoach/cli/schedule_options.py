@@ -9,7 +9,7 @@ from msgspec.structs import fields
 from chesscoach.cli.schedule_parsing import parse_duration, parse_instant
 from chesscoach.schedules.schedule import Schedule
 
-_CHOICES = {name: get_args(get_type_hints(Schedule)[name]) for name in ("gap", "fold", "overlap")}
+_OVERLAPS = get_args(get_type_hints(Schedule)["overlap"])
 
 _OPTIONS = (
     click.option("--job", metavar="NAME", help="The job that it runs."),
@@ -30,18 +30,12 @@ _OPTIONS = (
     click.option(
         "--anchor", type=parse_instant, metavar="INSTANT", help="From when --every is counted."
     ),
-    click.option(
-        "--gap", type=click.Choice(_CHOICES["gap"]), help="Local times that clocks leave out."
-    ),
-    click.option(
-        "--fold", type=click.Choice(_CHOICES["fold"]), help="Local times that come twice."
-    ),
     click.option("--enabled/--disabled", default=None, help="Whether its slots are worked."),
     click.option("--lock", metavar="NAME", help="The lease that it needs; by default the job's."),
     click.option("--max-instances", type=int, metavar="N", help="So many may hold the lock."),
     click.option(
         "--overlap",
-        type=click.Choice(_CHOICES["overlap"]),
+        type=click.Choice(_OVERLAPS),
         help="What becomes of a slot that finds the lock held.",
     ),
     click.option(

@@ -83,14 +83,12 @@ def parse_schedule(
         msg = f"--cron, --every, --at: one of them says when the job runs; {told}"
         raise click.UsageError(msg)
     if triggers:
-        replaced = (*_TRIGGERS, *(() if triggers == ["cron"] else ("gap", "fold")))
-        replaced += () if triggers == ["every"] else ("anchor",)
+        replaced = (*_TRIGGERS, *(() if triggers == ["every"] else ("anchor",)))
         before = {key: value for key, value in before.items() if key not in replaced}
     values = {**before, **given}
-    for name, of in (("gap", "cron"), ("fold", "cron"), ("anchor", "every")):
-        if name in given and not values.get(of):
-            msg = f"{_option_name(name)}: it is for {_option_name(of)} alone: leave it out"
-            raise click.UsageError(msg)
+    if "anchor" in given and not values.get("every"):
+        msg = "--anchor: it is for --every alone: leave it out"
+        raise click.UsageError(msg)
     if "cron" in given:
         values["cron"] = " ".join(given["cron"].split())
     job = JOBS.get(values.get("job", ""))

@@ -168,7 +168,7 @@ def _apply_legacy_interval(table: dict[str, Any], seconds: str) -> None:
     kept = {
         key: value
         for key, value in (old.items() if isinstance(old, dict) else ())
-        if key not in ("cron", "gap", "fold", "at", "anchor")
+        if key not in ("cron", "at", "anchor")
     }
     table["schedules"] = {
         **schedules,

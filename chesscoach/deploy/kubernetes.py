@@ -95,10 +95,11 @@ def _starting_deadline_s(key: str, schedule: Schedule, now: datetime) -> int:
 
 def _dst_note(key: str, schedule: Schedule, now: datetime) -> str:
     """What Kubernetes gets wrong when clocks change: it skips and doubles what they do."""
-    if schedule.cron is None or slots.dst_policy(schedule.cron, schedule) == ("skip", "both"):
+    if schedule.cron is None or not slots.has_fixed_times(schedule.cron):
         return ""
     until = now.astimezone(UTC) + timedelta(days=366)
-    theirs = _until(key, replace(schedule, gap="skip", fold="both"), now, until)
+    # With a field for seconds an expression follows the clock, as Kubernetes does.
+    theirs = _until(key, replace(schedule, cron=f"0 {schedule.cron}"), now, until)
     ours = _until(key, schedule, now, until)
     told = [f"has no Job for {format_rfc3339(at)}" for at in sorted(ours - theirs)[:1]]
     told += [f"makes one for {format_rfc3339(at)}, which fails" for at in sorted(theirs - ours)[:1]]

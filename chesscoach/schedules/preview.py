@@ -1,8 +1,8 @@
-"""What a schedule's next slots look like to people, and what changes of clocks do to them."""
+"""A schedule in words, its next slots, and what a change of clocks does to them."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -14,17 +14,17 @@ from chesscoach.schedules.schedule import Schedule, Slot, format_rfc3339
 
 _SEARCH_WINDOWS = tuple(timedelta(days=d) for d in (1, 8, 32, 367))
 _MAX_SLOTS = 1000
-"""Slots that are compared, and local times that are looked at, at most."""
+"""Maximum number of slots that are compared, and of local times that are checked."""
 
 
 class UpcomingSlot(Struct, frozen=True, kw_only=True):
-    """A slot and what is to be known of it.
+    """A slot, and what a change of clocks does to it.
 
-    `local` is its instant in the schedule's zone; work begins at `begins_at`, later than the slot
-    by its share of the jitter. `clocks` tells how clocks are put on its local day. It stands for
-    the local times in `moved` that never come; those in `left_out` never came since the slot
-    before, and nothing stands for them. A local time that comes `twice` is worked once, or this
-    is the first or second of both passes.
+    `local` is its instant in the schedule's zone. The run begins at `begins_at`, which is later
+    than the slot by its jitter. `clocks` is set on a local day on which clocks change. Local times
+    that clocks skip between the slot before and this one are in `moved` if this slot runs in their
+    place, else in `left_out`. If the local time comes `twice`, the slot runs once, or it is the
+    first or the second of two.
     """
 
     slot: Slot
@@ -37,7 +37,7 @@ class UpcomingSlot(Struct, frozen=True, kw_only=True):
 
 
 class SlotDiff(Struct, frozen=True, kw_only=True):
-    """The slots up to an instant that one schedule has and another has not."""
+    """The slots up to an instant that only one of two schedules has."""
 
     until: datetime
     dropped: tuple[datetime, ...]
@@ -45,20 +45,21 @@ class SlotDiff(Struct, frozen=True, kw_only=True):
 
 
 def upcoming_slots(schedule_id: str, schedule: Schedule, after: datetime) -> Iterator[UpcomingSlot]:
-    """The slots later than an instant, in order."""
+    """Yields the slots later than an instant, in order."""
     zone = ZoneInfo(schedule.timezone)
     before = after
     for slot in slots.slots_after(schedule_id, schedule, after):
         local = slot.at.astimezone(zone)
-        turn = dst.dst_shift(local.date(), zone)
-        moved, left_out = _skipped_times(schedule, zone, before, slot.at)
+        shift = dst.dst_shift(local.date(), zone)
+        skipped = _skipped_times(schedule, zone, before, slot.at)
+        fixed = schedule.cron is not None and slots.has_fixed_times(schedule.cron)
         yield UpcomingSlot(
             slot=slot,
             local=local,
             begins_at=slot.at + slots.jitter(schedule, slot),
-            clocks="forward" if turn > timedelta(0) else "back" if turn else None,
-            moved=moved,
-            left_out=left_out,
+            clocks="forward" if shift > timedelta(0) else "back" if shift else None,
+            moved=skipped if fixed else (),
+            left_out=() if fixed else skipped,
             twice=_repeat_kind(schedule, zone, local),
         )
         before = slot.at
@@ -66,21 +67,15 @@ def upcoming_slots(schedule_id: str, schedule: Schedule, after: datetime) -> Ite
 
 def _skipped_times(
     schedule: Schedule, zone: ZoneInfo, before: datetime, at: datetime
-) -> tuple[tuple[datetime, ...], tuple[datetime, ...]]:
-    """The local times named between two slots that never come: stood for by the later, or not."""
+) -> tuple[datetime, ...]:
+    """Returns the local times of a cron expression between two slots that clocks skip."""
     if schedule.cron is None:
-        return (), ()
-    begin, end = (each.astimezone(zone).replace(tzinfo=None, fold=0) for each in (before, at))
-    gone = []
-    for local in islice(CronSim(schedule.cron, begin), _MAX_SLOTS):
-        if local >= end:
-            break
-        if not dst.utc_instants_of(local, zone):
-            gone.append(local)
-    if slots.dst_policy(schedule.cron, schedule)[0] == "skip":
-        return (), tuple(gone)
-    moved = tuple(local for local in gone if dst.end_of_gap(local, zone) == at)
-    return moved, tuple(local for local in gone if local not in moved)
+        return ()
+    begin, end = (instant.astimezone(zone).replace(tzinfo=None, fold=0) for instant in (before, at))
+    times = takewhile(lambda local: local < end, CronSim(schedule.cron, begin))
+    return tuple(
+        local for local in islice(times, _MAX_SLOTS) if not dst.utc_instants_of(local, zone)
+    )
 
 
 def _repeat_kind(
@@ -89,16 +84,16 @@ def _repeat_kind(
     shown = local.replace(tzinfo=None, fold=0)
     if schedule.cron is None or len(dst.utc_instants_of(shown, zone)) < 2:
         return None
-    if slots.dst_policy(schedule.cron, schedule)[1] == "first":
+    if slots.has_fixed_times(schedule.cron):
         return "once"
     return "second" if local.fold else "first"
 
 
 def describe(schedule: Schedule) -> str:
-    """When it runs, in a sentence without its end."""
+    """Returns when a schedule runs, in words."""
     if schedule.cron is not None:
-        said = CronSim(schedule.cron, datetime(2026, 1, 1)).explain()  # noqa: DTZ001  # it reads no clock
-        return f"{said}, {schedule.timezone} time"
+        words = CronSim(schedule.cron, datetime(2026, 1, 1)).explain()  # noqa: DTZ001  # it reads no clock
+        return f"{words}, {schedule.timezone} time"
     if schedule.every is not None:
         anchor = format_rfc3339(schedule.anchor)
         return f"Every {schedule.every.text} of real time, counted from {anchor}"
@@ -106,24 +101,26 @@ def describe(schedule: Schedule) -> str:
 
 
 def slot_diff(old: Schedule | None, new: Schedule | None, now: datetime) -> SlotDiff:
-    """What a change does to the slots of the next day, or of longer if there is none in it.
+    """Returns what a change does to the slots of the next day, or of longer if it has none.
 
-    None stands for a schedule whose slots are not worked.
+    None is a schedule that does not run.
     """
     for span in _SEARCH_WINDOWS:
         until = now + span
-        before, later = (_slots_until(each, now, until) for each in (old, new))
+        before, later = (_slots_until(schedule, now, until) for schedule in (old, new))
         if before or later:
             break
-    until = min([until, *(found[-1] for found in (before, later) if len(found) == _MAX_SLOTS)])
-    one, other = ({at for at in found if at <= until} for found in (before, later))
+    until = min([until, *(ats[-1] for ats in (before, later) if len(ats) == _MAX_SLOTS)])
+    dropped, added = ({at for at in ats if at <= until} for ats in (before, later))
     return SlotDiff(
-        until=until, dropped=tuple(sorted(one - other)), added=tuple(sorted(other - one))
+        until=until,
+        dropped=tuple(sorted(dropped - added)),
+        added=tuple(sorted(added - dropped)),
     )
 
 
 def _slots_until(schedule: Schedule | None, now: datetime, until: datetime) -> list[datetime]:
     if schedule is None:
         return []
-    found = islice(slots.slots_after("", schedule, now), _MAX_SLOTS)
-    return [slot.at for slot in found if slot.at <= until]
+    next_slots = islice(slots.slots_after("", schedule, now), _MAX_SLOTS)
+    return [slot.at for slot in next_slots if slot.at <= until]

@@ -81,26 +81,23 @@ class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a job runs, and what becomes of slots that cannot be worked in time.
+    """When a job runs, and what happens to slots that cannot run in time.
 
     One trigger: `cron` (five fields, or six with seconds first) in a timezone; `every`, counted
-    from `anchor`; or `at`, once. Without a word on `gap` (local times that are left out when
-    clocks are put forward) and `fold` (those that come twice) they are as cronsim has them.
+    from `anchor`; or `at`, once. When clocks change, `cron` follows Debian's cron.
 
-    `lock` names the lease (the job's name otherwise) of which `max_instances` may be held at a
-    time. A slot that finds none is skipped, or worked right after (`overlap`). Of slots that fell
-    due unattended the latest is worked (`coalesce`) or each, none later than `misfire_grace_s`.
-    Work begins up to `jitter_s` late, by the slot's own share.
+    `lock` names the lease (default: the job's name), of which `max_instances` can be held at a
+    time. A slot that finds all of them held is skipped, or runs right after (`overlap`). After
+    downtime, the latest slot runs (`coalesce`) or each, none later than `misfire_grace_s`. A run
+    begins up to `jitter_s` late, by a delay that is fixed for each slot.
 
     Raises:
-        ValueError: what is set cannot be used (msgspec reports it by key).
+        ValueError: a field cannot be used (msgspec reports it by key).
     """
 
     job: Identifier
     cron: Annotated[str, Meta(max_length=200)] | None = None
     timezone: Annotated[str, Meta(max_length=100)] = "UTC"
-    gap: Literal["cronsim", "run_after", "skip"] = "cronsim"
-    fold: Literal["cronsim", "first", "both"] = "cronsim"
     every: Every | None = None
     anchor: Instant = datetime(2001, 1, 1, tzinfo=UTC)
     at: Instant | None = None
@@ -116,11 +113,8 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         given = [name for name in ("cron", "every", "at") if getattr(self, name) is not None]
         if len(given) != 1:
-            told = "none" if not given else " and ".join(given)
-            msg = f"one of cron, every and at says when: there is {told}"
-            raise ValueError(msg)
-        if self.cron is None and (self.gap, self.fold) != ("cronsim", "cronsim"):
-            msg = "gap and fold are for cron: nothing else goes by local time"
+            triggers = " and ".join(given) or "none"
+            msg = f"one of cron, every and at says when: there is {triggers}"
             raise ValueError(msg)
         if self.cron is not None:
             try:

@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from chesscoach.schedules import dst
-from chesscoach.schedules.dst import FoldPolicy, GapPolicy
 from chesscoach.schedules.schedule import Schedule, Slot
 
 _SEARCH_WINDOWS = tuple(timedelta(days=d) for d in (1 / 24, 1, 32, 366, 5 * 366, 29 * 366))
@@ -34,7 +32,7 @@ def slots_after(schedule_id: str, schedule: Schedule, instant: datetime) -> Iter
 
 
 def _instants(schedule: Schedule, instant: datetime) -> Iterator[datetime]:
-    """What the trigger names from an instant on, in UTC; some of it may have passed already."""
+    """Yields the trigger's instants, in UTC; some of the first may not be later than `instant`."""
     if schedule.at is not None:
         yield schedule.at.astimezone(UTC)
     elif schedule.every is not None:
@@ -44,33 +42,19 @@ def _instants(schedule: Schedule, instant: datetime) -> Iterator[datetime]:
             yield anchor + number * period
             number += 1
     elif schedule.cron is not None:
-        yield from _cron_slots(schedule.cron, schedule, ZoneInfo(schedule.timezone), instant)
-
-
-def _cron_slots(
-    cron: str, schedule: Schedule, zone: ZoneInfo, instant: datetime
-) -> Iterator[datetime]:
-    if (schedule.gap, schedule.fold) == ("cronsim", "cronsim"):
-        for local in CronSim(cron, instant.astimezone(zone)):
+        zone = ZoneInfo(schedule.timezone)
+        for local in CronSim(schedule.cron, instant.astimezone(zone)):
             yield local.astimezone(UTC)
-        return
-    gap, fold = dst_policy(cron, schedule)
-    yield from dst.cron_instants(cron, zone, instant, gap=gap, fold=fold)
 
 
-def dst_policy(cron: str, schedule: Schedule) -> tuple[GapPolicy, FoldPolicy]:
-    """What becomes of local times in a gap and in a fold.
+def has_fixed_times(cron: str) -> bool:
+    """Whether Debian's rule for fixed times applies when clocks change.
 
-    Where it is not said it is as cronsim has it, which looks for a fixed time.
+    A fixed time that is skipped runs right after the gap, and one that comes twice runs once. Any
+    other expression follows the clock.
     """
-    fixed = len(cron.split()) == 5 and not any(part.startswith("*") for part in cron.split()[:2])
-    gap: GapPolicy = (
-        schedule.gap if schedule.gap != "cronsim" else ("run_after" if fixed else "skip")
-    )
-    fold: FoldPolicy = (
-        schedule.fold if schedule.fold != "cronsim" else ("first" if fixed else "both")
-    )
-    return gap, fold
+    fields = cron.split()
+    return len(fields) == 5 and not any(field.startswith("*") for field in fields[:2])
 
 
 def latest_slot(schedule_id: str, schedule: Schedule, instant: datetime) -> Slot | None:

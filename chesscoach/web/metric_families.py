@@ -101,7 +101,7 @@ class GapCache:
         if day != self._day:
             self._day, self._known = day, {}
         each = stored.schedule
-        key = (each.cron, each.timezone, each.gap, each.fold, each.every, each.at)
+        key = (each.cron, each.timezone, each.every, each.at)
         if key not in self._known:
             found = longest_gap(each, now)
             self._known[key] = found.total_seconds() if found is not None else None

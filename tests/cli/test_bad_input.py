@@ -99,12 +99,7 @@ BAD_INPUT = [
     # triggers
     ("x", JOB, "--cron, --every, --at: one of them says when the job runs; none is given"),
     bad_options("--every", "6h", said="--cron and --every are too many"),
-    ("x", (*JOB, "--every", "6h", "--gap", "skip"), "--gap: it is for --cron alone: leave it out"),
-    ("x", (*JOB, "--every", "6h", "--fold", "both"), "--fold: it is for --cron alone"),
-    bad_options(
-        "--gap", "sideways",
-        said="'--gap': 'sideways' is not one of 'cronsim', 'run_after'"
-    ),
+    bad_options("--overlap", "never", said="'--overlap': 'never' is not one of"),
     bad_options("--anchor", "2026-01-01T00:00:00Z", said="--anchor: it is for --every alone"),
     bad_every("0h", "--every: a period is at least a second and at most ten years: give"),
     bad_every("600w", "--every: a period is at least a second and at most ten years"),
@@ -207,10 +202,6 @@ def test_what_only_the_database_knows_is_refused_in_one_line_too(run_cli: RunCli
         (
             ("schedules", "pause", "mine", "--revision", "7"),
             "--revision: somebody has changed mine",
-        ),
-        (
-            ("schedules", "edit", "mine", "--gap", "skip", "--every", "6h"),
-            "--gap: it is for --cron",
         ),
         (("schedules", "edit", "mine", "--unset", "cron"), "--cron, --every, --at: one of them"),
         (("schedules", "edit", "mine", "--timezone", "Mars/X"), "--timezone: not in the IANA"),

@@ -48,12 +48,12 @@ def test_what_is_due_at_an_edit_stays_due(
 def test_a_trigger_takes_the_place_of_the_one_before(
     run_cli: RunCli, run_cli_json: RunCliJson
 ) -> None:
-    run_cli("schedules", "add", *SIX_HOURLY, "--gap", "skip", "--timezone", "Europe/Berlin")
+    run_cli("schedules", "add", *SIX_HOURLY, "--timezone", "Europe/Berlin")
 
     found = run_cli_json(
         "schedules", "edit", "six", "--every", "6h", "--anchor", "2026-01-01T00:00:00Z"
     )
-    assert (found["schedule"]["cron"], found["schedule"]["gap"]) == (None, "cronsim")
+    assert found["schedule"]["cron"] is None
     assert found["schedule"]["timezone"] == "Europe/Berlin"
     found = run_cli_json("schedules", "edit", "six", "--every", "7h")
     assert found["schedule"]["anchor"] == "2026-01-01T00:00:00Z"

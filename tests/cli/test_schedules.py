@@ -72,7 +72,7 @@ def test_a_schedule_is_added_listed_shown_and_removed(
 def test_every_field_can_be_given(run_cli_json: RunCliJson) -> None:
     shown = run_cli_json(
         "schedules", "add", "all_of_it", "--job", "sync_games", "--cron", " 0  3 * * * ",
-        "--timezone", "America/New_York", "--gap", "skip", "--fold", "both", "--lock", "nightly",
+        "--timezone", "America/New_York", "--lock", "nightly",
         "--max-instances", "2", "--overlap", "queue_one", "--no-coalesce", "--disabled",
         "--misfire-grace-s", "3600", "--jitter-s", "60.5", "--arg", "user=ann",
     )  # fmt: skip
@@ -81,8 +81,6 @@ def test_every_field_can_be_given(run_cli_json: RunCliJson) -> None:
         "job": "sync_games",
         "cron": "0 3 * * *",
         "timezone": "America/New_York",
-        "gap": "skip",
-        "fold": "both",
         "every": None,
         "anchor": "2001-01-01T00:00:00Z",
         "at": None,
@@ -145,7 +143,7 @@ def test_days_on_which_clocks_change_are_marked(
         "+0200", "Europe/Berlin"]  # fmt: skip
     assert autumn[4].endswith("clocks go back that day; comes twice, the first counts")
 
-    run_cli("schedules", "edit", "nightly", "--fold", "both", "--gap", "skip")
+    run_cli("schedules", "edit", "nightly", "--cron", "0 30 2 * * *")
     both = run_cli_json("schedules", "next", "nightly")[3:]
     assert [(each["local"], each["twice"]) for each in both] == [
         ("2026-10-25T02:30:00+02:00", "first"),
@@ -159,7 +157,7 @@ def test_days_on_which_clocks_change_are_marked(
     assert (spring["slot"], spring["left_out"]) == ("2027-03-29T00:30:00Z", ["2027-03-28T02:30:00"])
     table = run_cli("schedules", "next", "nightly").stdout
     assert "skipped before it: 2027-03-28 02:30, which never comes" in table
-    run_cli("schedules", "edit", "nightly", "--unset", "gap")
+    run_cli("schedules", "edit", "nightly", "--cron", "30 2 * * *")
     table = run_cli("schedules", "next", "nightly").stdout
     assert "clocks go forward that day; moved: stands for 2027-03-28 02:30" in table
 

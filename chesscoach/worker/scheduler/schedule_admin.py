@@ -18,7 +18,7 @@ from chesscoach.worker.job import Job, job_of
 from chesscoach.worker.store.schedules import ChangeKind, StoredSchedule
 from chesscoach.worker.worker import Worker
 
-_TRIGGER_FIELDS = ("cron", "timezone", "gap", "fold", "every", "anchor", "at", "enabled")
+_TRIGGER_FIELDS = ("cron", "timezone", "every", "anchor", "at", "enabled")
 
 
 async def sync_from_config(worker: Worker) -> None:

@@ -100,6 +100,9 @@ class StoredSchedule(Struct, frozen=True, kw_only=True):
         return ScheduleChange(at=at, what=what, state=after.state, trigger=after.schedule.trigger)
 
 
+_REMOVED_FIELDS = ("gap", "fold")
+"""Fields of a schedule that earlier versions stored; they are ignored."""
+
 _STORED_NAMES = {
     known.name: known.encode_name for known in msgspec.structs.fields(StoredSchedule)
 } | {"schedule": "spec"}
@@ -198,11 +201,13 @@ def _to_document(stored: StoredSchedule) -> Document:
 
 
 def from_document(row: Document) -> StoredSchedule:
-    """The value of a row; one that cannot be read is quarantined."""
+    """Returns the schedule of a document; one that cannot be read is quarantined."""
+    schedules = {
+        name: _without_removed_fields(row.get(key))
+        for name, key in (("schedule", "spec"), ("configured", "configured"))
+    }
     try:
-        return msgspec.convert(
-            {**row, "id": row["_id"], "schedule": row.get("spec")}, StoredSchedule
-        )
+        return msgspec.convert({**row, "id": row["_id"], **schedules}, StoredSchedule)
     except msgspec.ValidationError as error:
         return StoredSchedule(
             id=row["_id"],
@@ -213,3 +218,9 @@ def from_document(row: Document) -> StoredSchedule:
             quarantined=f"it cannot be read: {error}",
             unreadable=True,
         )
+
+
+def _without_removed_fields(schedule: Any) -> Any:
+    if not isinstance(schedule, Mapping):
+        return schedule
+    return {name: value for name, value in schedule.items() if name not in _REMOVED_FIELDS}

@@ -190,3 +190,22 @@ async def test_what_was_done_to_a_schedule_is_remembered(contexts: Any) -> None:
         await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
         found = await schedule_admin.resume_schedule(ctx.worker, await load_schedule(ctx))
     assert len(found.history) == 50
+
+
+async def test_a_stored_schedule_of_an_earlier_version_is_read_without_the_removed_fields(
+    contexts: Any, db: Any
+) -> None:
+    ctx = await contexts(Clock(NOON))
+    await schedule_admin.sync_from_config(ctx.worker)
+    before = await schedule_admin.all_schedules(ctx.worker)
+    removed = {"gap": "skip", "fold": "both"}
+    document = db.schedules.find_one({"_id": before[0].id})
+    db.schedules.update_one(
+        {"_id": before[0].id},
+        {"$set": {"spec": document["spec"] | removed, "configured": document["spec"] | removed}},
+    )
+
+    after = await schedule_admin.all_schedules(ctx.worker)
+
+    assert after[0] == replace(before[0], configured=before[0].schedule)
+    assert after[0].state == "active"
