@@ -7,6 +7,7 @@
     │   └── SetupError           the database is not prepared; exit code 2
     ├── StoreUnavailable         MongoDB does not answer; exit code 1
     ├── StoreFailed              MongoDB refused an operation
+    │   └── DuplicateDocument    a unique index has the document's key already
     ├── ListenError              an address of `[web]` cannot be used; exit code 1
     ├── LeaseHeld                another run of the job holds its lease; exit code 75
     ├── LeaseLost                another process may hold our lease: stop at once
@@ -50,6 +51,10 @@ class StoreUnavailable(ChesscoachError):
 
 class StoreFailed(ChesscoachError):
     """MongoDB refused an operation; the message has the error's kind and code only."""
+
+
+class DuplicateDocument(StoreFailed):
+    """A document would have the key of another one in a unique index."""
 
 
 class ListenError(ChesscoachError):

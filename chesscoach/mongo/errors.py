@@ -11,6 +11,7 @@ from bson.errors import BSONError
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
+    DuplicateKeyError,
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
@@ -18,7 +19,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from chesscoach.errors import ChesscoachError, StoreFailed, StoreUnavailable
+from chesscoach.errors import ChesscoachError, DuplicateDocument, StoreFailed, StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +36,8 @@ def translate(error: PyMongoError) -> ChesscoachError:
     code = error.code if isinstance(error, OperationFailure) else None
     if code == _UNAUTHORIZED:
         return StoreFailed(f"the user of MONGO_URL has not the right to it ({kind}, code {code})")
-    return StoreFailed(f"MongoDB refused an operation ({kind}, code {code})")
+    refusal = DuplicateDocument if isinstance(error, DuplicateKeyError) else StoreFailed
+    return refusal(f"MongoDB refused an operation ({kind}, code {code})")
 
 
 def translates_errors(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:

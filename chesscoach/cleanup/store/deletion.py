@@ -11,13 +11,13 @@ from typing import Any
 
 from msgspec import Struct
 from pymongo import UpdateOne
-from pymongo.errors import AutoReconnect
 
 from chesscoach.cleanup.rules import Rule
 from chesscoach.cleanup.store import filters
+from chesscoach.errors import StoreUnavailable
 from chesscoach.mongo import timestamps
-from chesscoach.mongo.client import Collection, Database, Document
-from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.collection import MongoCollection
 
 _BY_ID = {"_id": 1}
 _DISPLAY_LENGTH = 8
@@ -60,7 +60,6 @@ class Deleter:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @translates_errors
     async def page(self, rule: Rule, after: PageKey | None, size: int) -> CandidatePage:
         """The next rows of a rule, from the first with None."""
         rows = await self._find(rule, rule.match, rule.fields, after, size)
@@ -74,7 +73,6 @@ class Deleter:
                 over.append(_to_expired(rule, row, field, at))
         return CandidatePage(expired=over, invalid_ids=strays, next=_next(rows, size))
 
-    @translates_errors
     async def texts(self, rule: Rule, after: PageKey | None, size: int) -> CandidatePage:
         """The next rows whose field is a text that should be a date; live ones, too."""
         field = rule.repairs or ""
@@ -83,14 +81,12 @@ class Deleter:
         readable = [_to_expired(rule, row, field, at) for row, at in found if at is not None]
         return CandidatePage(expired=readable, invalid_ids=(), next=_next(rows, size))
 
-    @translates_errors
     async def count_remaining(self, rule: Rule, after: PageKey) -> int:
         """How many rows are still to be judged behind a place."""
         stages: list[Document] = [{"$match": _after_key(rule.match, after)}, {"$count": "n"}]
-        counted = await self._collection(rule).aggregate(stages).to_list(1)
+        counted = await self._collection(rule).aggregate(stages)
         return int(counted[0]["n"]) if counted else 0
 
-    @translates_errors
     async def delete(self, rule: Rule, rows: Sequence[ExpiredDocument]) -> int:
         """Deletes rows that are still over; returns how many that were.
 
@@ -100,13 +96,11 @@ class Deleter:
         collection, deleted = self._collection(rule), 0
         for query in _unchanged_filters(rows):
             try:
-                result = await collection.delete_many(query, hint=_BY_ID)
-            except AutoReconnect:
-                result = await collection.delete_many(query, hint=_BY_ID)
-            deleted += result.deleted_count
+                deleted += await collection.delete_many(query, hint=_BY_ID)
+            except StoreUnavailable:
+                deleted += await collection.delete_many(query, hint=_BY_ID)
         return deleted
 
-    @translates_errors
     async def requeue(self, rule: Rule, rows: Sequence[ExpiredDocument], now: datetime) -> int:
         """Makes stale queue items pending again; returns how many were."""
         pending = {
@@ -122,11 +116,8 @@ class Deleter:
             put_back += result.modified_count
         return put_back
 
-    @translates_errors
     async def repair(self, rule: Rule, rows: Sequence[ExpiredDocument]) -> int:
         """Turns texts that are as they were read into dates; returns how many that were."""
-        if not rows:
-            return 0
         updates = [
             UpdateOne(
                 {"_id": {"$eq": row.id}, row.field: row.value},
@@ -135,8 +126,7 @@ class Deleter:
             )
             for row in rows
         ]
-        result = await self._collection(rule).bulk_write(updates, ordered=False)
-        return int(result.modified_count)
+        return await self._collection(rule).bulk_update(updates)
 
     async def _find(
         self, rule: Rule, match: Document, fields: Sequence[str], after: PageKey | None, size: int
@@ -147,11 +137,10 @@ class Deleter:
             {"$limit": size},
             {"$project": dict.fromkeys(fields, 1)},
         ]
-        rows: list[Document] = await self._collection(rule).aggregate(stages).to_list(None)
-        return rows
+        return await self._collection(rule).aggregate(stages)
 
-    def _collection(self, rule: Rule) -> Collection:
-        return self._database[rule.collection]
+    def _collection(self, rule: Rule) -> MongoCollection:
+        return MongoCollection(self._database, rule.collection)
 
 
 def display_id(rule: Rule, id: Any) -> str:

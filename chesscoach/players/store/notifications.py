@@ -6,20 +6,17 @@ The application's own unique index on `notification_id` is not relied on: the id
 from collections.abc import Mapping
 from datetime import datetime
 
-from pymongo.errors import DuplicateKeyError
-
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database
-from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.collection import MongoCollection
 
 
 class Notifications:
     """The `notifications` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["notifications"]
+        self._collection = MongoCollection(database, "notifications")
 
-    @translates_errors
     async def add(
         self,
         notification_id: str,
@@ -32,20 +29,16 @@ class Notifications:
         now: datetime,
     ) -> bool:
         """Adds a notification; False if the user has it already."""
-        try:
-            await self._collection.insert_one(
-                {
-                    "_id": notification_id,
-                    "notification_id": notification_id,
-                    "user_id": user_id,
-                    "type": kind,
-                    "title": title,
-                    "message": message,
-                    "data": dict(data),
-                    "read": False,
-                    "created_at": timestamps.format_instant(now),
-                }
-            )
-        except DuplicateKeyError:
-            return False
-        return True
+        return await self._collection.insert_if_new(
+            {
+                "_id": notification_id,
+                "notification_id": notification_id,
+                "user_id": user_id,
+                "type": kind,
+                "title": title,
+                "message": message,
+                "data": dict(data),
+                "read": False,
+                "created_at": timestamps.format_instant(now),
+            }
+        )

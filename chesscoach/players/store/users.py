@@ -7,12 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError
 
-from chesscoach.errors import ConfigError
+from chesscoach.errors import ConfigError, DuplicateDocument
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.sources.game import Platform
 from chesscoach.worker.shard import ALL_USERS, Shard
 
@@ -42,7 +41,7 @@ class Users:
     """The `users` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["users"]
+        self._collection = MongoCollection(database, "users")
 
     async def linked_users(
         self, user_id: str | None = None, shard: Shard = ALL_USERS
@@ -54,30 +53,24 @@ class Users:
                 yield mine
             after = page[-1]["user_id"]
 
-    @translates_errors
     async def _page(self, user_id: str | None, after: str, size: int) -> list[Document]:
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
             "$or": _LINKED_FILTER,
         }
         project = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1) | {"_id": 0}
-        return (
-            await self._collection.find(query, project).sort("user_id", 1).limit(size).to_list(size)
-        )
+        return await self._collection.find(query, project, sort=[("user_id", 1)], limit=size)
 
-    @translates_errors
     async def with_accounts(self, user_ids: Collection[str]) -> set[str]:
         """Which of these users there are and have linked something."""
         query = {"user_id": {"$in": list(user_ids)}, "$or": _LINKED_FILTER}
-        rows = self._collection.find(query, {"_id": 0, "user_id": 1})
-        return {row["user_id"] for row in await rows.to_list(None)}
+        users = await self._collection.find(query, {"_id": 0, "user_id": 1})
+        return {user["user_id"] for user in users}
 
-    @translates_errors
     async def exists(self, user_id: str) -> bool:
         """Whether the application has that user."""
         return await self._collection.find_one({"user_id": user_id}, {"_id": 1}) is not None
 
-    @translates_errors
     async def find_by_name(self, name: str) -> list[UserNames]:
         """Users of that user_id, or who have linked that name in whatever case; at most 20.
 
@@ -91,28 +84,21 @@ class Users:
                 *({field: spelled} for field in _FIELDS),
             ],
         }
-        rows = self._collection.find(
-            query, dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1)
-        )
-        return [_to_user(row) for row in await rows.limit(20).to_list(20)]
+        fields = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1)
+        return [_to_user(user) for user in await self._collection.find(query, fields, limit=20)]
 
-    @translates_errors
     async def set_last_sync(self, instants: Mapping[str, datetime]) -> None:
         """Writes `last_game_sync` as the application does, as an ISO string."""
-        if not instants:
-            return
-        await self._collection.bulk_write(
+        await self._collection.bulk_update(
             [
                 UpdateOne(
                     {"user_id": user_id},
                     {"$set": {"last_game_sync": timestamps.format_instant(instant)}},
                 )
                 for user_id, instant in instants.items()
-            ],
-            ordered=False,
+            ]
         )
 
-    @translates_errors
     async def rename(self, platform: Platform, user_id: str, old: str, new: str) -> None:
         """Writes a user's new name on a site where the old one, in whatever case, stands."""
         for field in _NAME_FIELDS[platform]:
@@ -129,7 +115,6 @@ class Users:
                 {"$set": {field: new}},
             )
 
-    @translates_errors
     async def link(self, user_id: str, names: Mapping[Platform, str | None]) -> None:
         """Sets (or with None removes) names of a user, and makes the user if there is none.
 
@@ -150,7 +135,7 @@ class Users:
         update |= {"$unset": gone} if gone else {}
         try:
             await self._collection.update_one({"user_id": user_id}, update, upsert=bool(kept))
-        except DuplicateKeyError:
+        except DuplicateDocument:
             msg = "the application's users must differ in more: make the user there, then link him"
             raise ConfigError(msg) from None
 
