@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from typing import get_args
 
 from msgspec.structs import replace
-from pymongo import InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo import UpdateOne
 
 from chesscoach.errors import LeaseLost
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.store import account_documents
@@ -40,9 +39,8 @@ class Accounts:
     """The linked accounts of a database."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["sync_accounts"]
+        self._collection = MongoCollection(database, "sync_accounts")
 
-    @translates_errors
     async def find_for_users(
         self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = ALL_USERS
     ) -> list[Account]:
@@ -51,10 +49,7 @@ class Accounts:
             "$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]
         }
         query = {**find_by_name, **account_documents.shard_filter(shard)}
-        return [
-            account_documents.to_account(row)
-            for row in await self._collection.find(query).to_list(None)
-        ]
+        return [account_documents.to_account(row) for row in await self._collection.find(query)]
 
     async def links(
         self, user_id: str | None = None, shard: Shard = ALL_USERS
@@ -70,7 +65,6 @@ class Accounts:
             ]
             after = page[-1]["_id"]
 
-    @translates_errors
     async def _links_page(self, user_id: str | None, shard: Shard, after: str) -> list[Document]:
         query: Document = {
             "_id": {"$gt": after},
@@ -79,10 +73,10 @@ class Accounts:
         }
         if user_id is not None:
             query["links.user_id"] = user_id
-        rows = self._collection.find(query, {"links.user_id": 1}).sort("_id", 1)
-        return await rows.limit(_LINKS_PAGE_SIZE).to_list(_LINKS_PAGE_SIZE)
+        return await self._collection.find(
+            query, {"links.user_id": 1}, sort=[("_id", 1)], limit=_LINKS_PAGE_SIZE
+        )
 
-    @translates_errors
     async def ensure(
         self,
         new: Iterable[Account],
@@ -95,9 +89,9 @@ class Accounts:
         A new account is due since it was made, one that somebody joins at once. One that another
         has made meanwhile is joined.
         """
-        made = list(new)
-        writes: list[InsertOne[Document] | UpdateOne] = [
-            InsertOne(
+        accounts = list(new)
+        inserted = await self._collection.insert_new(
+            [
                 {
                     **account_documents.document_fields(account),
                     "_id": account.key,
@@ -105,32 +99,24 @@ class Accounts:
                     "due_at": account.created_at,
                     "fence": 0,
                 }
-            )
-            for account in made
+                for account in accounts
+            ]
+        )
+        joined = [
+            (account.key, replace(link, backfilled=False))
+            for account, is_new in zip(accounts, inserted, strict=True)
+            if not is_new
+            for link in account.links
         ]
-        writes += [account_documents.add_link_update(key, link, joined_at) for key, link in joining]
-        writes += [
+        updates = [
+            account_documents.add_link_update(key, link, joined_at)
+            for key, link in (*joining, *joined)
+        ]
+        updates += [
             UpdateOne({"_id": key}, {"$pull": {"links": {"user_id": user_id}}})
             for key, user_id in leaving
         ]
-        if not writes:
-            return
-        try:
-            await self._collection.bulk_write(writes, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(error):
-                raise
-            there = [made[each["index"]] for each in error.details["writeErrors"]]
-            await self._collection.bulk_write(
-                [
-                    account_documents.add_link_update(
-                        account.key, replace(link, backfilled=False), joined_at
-                    )
-                    for account in there
-                    for link in account.links
-                ],
-                ordered=False,
-            )
+        await self._collection.bulk_update(updates)
 
     async def due_accounts(self, wanted: AccountQuery) -> AsyncIterator[list[Account]]:
         """Pages of the accounts that are wanted, stalest first."""
@@ -139,7 +125,6 @@ class Accounts:
             yield [account_documents.to_account(row) for row in page]
             after = (page[-1]["due_at"], page[-1]["_id"])
 
-    @translates_errors
     async def _due_page(
         self, wanted: AccountQuery, after: tuple[datetime, str] | None
     ) -> list[Document]:
@@ -147,31 +132,23 @@ class Accounts:
         if after is not None:
             at, key = after
             query["$or"] = [{"due_at": {"$gt": at}}, {"due_at": at, "_id": {"$gt": key}}]
-        rows = self._collection.find(query).sort([("due_at", 1), ("_id", 1)])
-        return await rows.limit(PAGE_SIZE).to_list(PAGE_SIZE)
+        return await self._collection.find(query, sort=[("due_at", 1), ("_id", 1)], limit=PAGE_SIZE)
 
-    @translates_errors
     async def count(self, wanted: AccountQuery) -> int:
         """How many accounts `due` would yield."""
-        return await self._collection.count_documents(account_documents.due_query(wanted))
+        return await self._collection.count(account_documents.due_query(wanted))
 
-    @translates_errors
     async def save(self, saved: Sequence[AccountState], fence: int) -> None:
         """Moves cursors; to be called after the writes that they stand for.
 
         Raises:
             LeaseLost: another holder of the lane has written one of these rows since.
         """
-        if not saved:
-            return
-        result = await self._collection.bulk_write(
-            [account_documents.save_update(item, fence) for item in saved], ordered=False
-        )
-        if result.matched_count < len(saved):
+        updates = [account_documents.save_update(item, fence) for item in saved]
+        if await self._collection.bulk_update(updates) < len(saved):
             msg = "a newer holder of the lane has moved these cursors"
             raise LeaseLost(msg)
 
-    @translates_errors
     async def record_failure(
         self, key: str, error: str, at: datetime, *, patience: int, aside_until: datetime
     ) -> None:
@@ -196,13 +173,12 @@ class Accounts:
             ],
         )
 
-    @translates_errors
     async def find_by_name(self, name: str) -> list[AccountDocument]:
         """The accounts of a name on either site or of a key, in any case, or of a user_id."""
         lower = name.lower()
         keys = [lower, *(f"{site}:{lower}" for site in get_args(Platform))]
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
-        rows = await self._collection.find(query).sort("_id", 1).to_list(None)
+        rows = await self._collection.find(query, sort=[("_id", 1)])
         return [
             AccountDocument(
                 account=account_documents.to_account(row),
@@ -213,7 +189,6 @@ class Accounts:
             for row in rows
         ]
 
-    @translates_errors
     async def any_healthy(self, platform: Platform) -> Account | None:
         """A linked account of a site whose last check did not fail; None if there is none.
 
@@ -226,15 +201,13 @@ class Accounts:
             "standing": "active",
             "failures": {"$not": {"$gt": 0}},
         }
-        rows = await self._collection.find(query).sort("due_at", -1).limit(1).to_list(1)
-        return account_documents.to_account(rows[0]) if rows else None
+        row = await self._collection.find_one(query, sort=[("due_at", -1)])
+        return account_documents.to_account(row) if row else None
 
-    @translates_errors
     async def remove(self, key: str, fence: int) -> None:
         """Takes an account out of the walk for good; its users have gone on to another."""
         await self._collection.delete_one({"_id": key, "fence": {"$lte": fence}})
 
-    @translates_errors
     async def oldest_success(self, user_ids: Sequence[str]) -> dict[str, datetime]:
         """For users whose every account was checked: the oldest of their last checks."""
         rows = await self._collection.aggregate(
@@ -250,5 +223,5 @@ class Accounts:
                     }
                 },
             ]
-        ).to_list(None)
+        )
         return {r["_id"]: r["oldest"] for r in rows if r["oldest"] > _NEVER and r["joined"]}

@@ -3,33 +3,30 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from pymongo.errors import BulkWriteError
-
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database
-from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.mongo.collection import MongoCollection
 
 
 class AnalysisQueue:
     """The `analysis_queue` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["analysis_queue"]
+        self._collection = MongoCollection(database, "analysis_queue")
 
-    @translates_errors
     async def remaining_today(self, user_id: str, now: datetime, allowance: int) -> int:
         """How many more items a user may get on the UTC day of `now`."""
         day = timestamps.format_instant(now)[:10]
         query = {"user_id": user_id, "created_at": {"$gte": day, "$lt": day + "~"}}
-        return allowance - await self._collection.count_documents(query, limit=max(allowance, 1))
+        return allowance - await self._collection.count(query, limit=max(allowance, 1))
 
-    @translates_errors
     async def find_queued(self, queue_ids: Sequence[str]) -> set[str]:
         """Which of these items there are."""
-        rows = self._collection.find({"queue_id": {"$in": queue_ids}}, {"_id": 0, "queue_id": 1})
-        return {row["queue_id"] for row in await rows.to_list(None)}
+        items = await self._collection.find(
+            {"queue_id": {"$in": queue_ids}}, {"_id": 0, "queue_id": 1}
+        )
+        return {item["queue_id"] for item in items}
 
-    @translates_errors
     async def oldest_pending(self) -> datetime | None:
         """Since when the item waits that has waited longest; of those whose time can be read."""
         found = []
@@ -41,11 +38,8 @@ class AnalysisQueue:
             found.append(timestamps.parse_instant(row["created_at"]) if row else None)
         return min((at for at in found if at is not None), default=None)
 
-    @translates_errors
     async def add(self, user_id: str, games: Mapping[str, str], now: datetime) -> None:
         """Queues games, given as item id to game id; an item that is there stays as it is."""
-        if not games:
-            return
         items = [
             {
                 "queue_id": queue_id,
@@ -60,8 +54,4 @@ class AnalysisQueue:
             }
             for queue_id, game_id in games.items()
         ]
-        try:
-            await self._collection.insert_many(items, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(error):
-                raise
+        await self._collection.insert_new(items)

@@ -7,14 +7,14 @@ own; they are known by their `url`.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from itertools import compress
 
 from msgspec import Struct
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError
 
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.sources.game import Colour, Game
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -66,9 +66,8 @@ class Games:
     """The `games` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["games"]
+        self._collection = MongoCollection(database, "games")
 
-    @translates_errors
     async def insert_new(self, batch: Iterable[UserGame], now: datetime) -> InsertResult:
         """Inserts the games that are not there yet, and adds to those of ours what they lack.
 
@@ -76,32 +75,32 @@ class Games:
         """
         wanted = {item.game_id: item for item in batch}
         known, imported = await self._find_existing(wanted.values())
-        new = [
+        missing = [
             item
             for item in wanted.values()
             if item.game_id not in known and (item.user_id, item.game.url) not in imported
         ]
         imported_at = timestamps.format_instant(now)
-        if new:
-            taken = await self._insert([_document(item, imported_at) for item in new])
-            if taken:  # by a rival, by another batch of ours, or under another address
-                known |= await self._known([new[place].game_id for place in taken])
-                new = [item for place, item in enumerate(new) if place not in taken]
+        inserted = await self._collection.insert_new(
+            [_document(item, imported_at) for item in missing]
+        )
+        if not all(inserted):  # a rival, another batch of ours, or an import with another URL
+            known |= await self._known(
+                [item.game_id for item, is_new in zip(missing, inserted, strict=True) if not is_new]
+            )
         patches = {
             game_id: patch
             for game_id, row in known.items()
             if (patch := _patch(wanted[game_id], row))
         }
-        if patches:
-            await self._collection.bulk_write(
-                [
-                    UpdateOne({"user_id": wanted[key].user_id, "game_id": key}, {"$set": patch})
-                    for key, patch in patches.items()
-                ],
-                ordered=False,
-            )
+        await self._collection.bulk_update(
+            [
+                UpdateOne({"user_id": wanted[key].user_id, "game_id": key}, {"$set": patch})
+                for key, patch in patches.items()
+            ]
+        )
         return InsertResult(
-            new=new,
+            new=list(compress(missing, inserted)),
             known={game_id: row.imported_at for game_id, row in known.items()},
             completed=[wanted[game_id] for game_id, patch in patches.items() if "pgn" in patch],
         )
@@ -118,8 +117,8 @@ class Games:
         ids = {item.game_id for item in items}
         for user_id in {item.user_id for item in items}:
             urls = [item.game.url for item in items if item.user_id == user_id]
-            rows = self._collection.find({"user_id": user_id, "url": {"$in": urls}}, _PROJECTION)
-            for row in await rows.to_list(None):
+            query = {"user_id": user_id, "url": {"$in": urls}}
+            for row in await self._collection.find(query, _PROJECTION):
                 if row.get("game_id") in ids:
                     known[row["game_id"]] = _known(row)
                 else:
@@ -127,22 +126,9 @@ class Games:
         return known, imported
 
     async def _known(self, ids: list[str]) -> dict[str, _StoredGame]:
-        rows = self._collection.find({"game_id": {"$in": ids}}, _PROJECTION)
-        return {row["game_id"]: _known(row) for row in await rows.to_list(None)}
+        games = await self._collection.find({"game_id": {"$in": ids}}, _PROJECTION)
+        return {game["game_id"]: _known(game) for game in games}
 
-    async def _insert(self, documents: list[Document]) -> set[int]:
-        """Inserts what is not there yet; returns the places of those that are."""
-        try:
-            await self._collection.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(
-                error
-            ):  # a rival's insert of the same game is as good as ours
-                raise
-            return {int(item["index"]) for item in error.details["writeErrors"]}
-        return set()
-
-    @translates_errors
     async def count_by_user(self, user_ids: list[str]) -> dict[tuple[str, str], int]:
         """The number of stored games by (user, platform)."""
         rows = await self._collection.aggregate(
@@ -150,7 +136,7 @@ class Games:
                 {"$match": {"user_id": {"$in": user_ids}}},
                 {"$group": {"_id": {"u": "$user_id", "p": "$platform"}, "n": {"$sum": 1}}},
             ]
-        ).to_list(None)
+        )
         return {(row["_id"]["u"], row["_id"]["p"]): row["n"] for row in rows}
 
 

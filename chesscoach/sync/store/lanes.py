@@ -16,12 +16,11 @@ from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct
-from pymongo import ReturnDocument
 
 from chesscoach import log
 from chesscoach.errors import LeaseLost, SourceUnavailable
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.worker.store.lease import Lease
 from chesscoach.worker.store.leases import Leases
 
@@ -66,7 +65,7 @@ class SourceLane:
     """Implements `sources.client.Lane` on a leased row, one of as many as the site has `lanes`."""
 
     def __init__(self, database: Database, leases: Leases, site: str, lanes: int = 1) -> None:
-        self._collection = database["job_leases"]
+        self._collection = MongoCollection(database, "job_leases")
         self._leases = leases
         self._site = site
         self._key = f"lane:{site}"
@@ -88,7 +87,6 @@ class SourceLane:
             raise LeaseLost(msg)
         return self._fence
 
-    @translates_errors
     async def status(self) -> LaneStatus:
         """How the lane stands, on the server's clock, without taking it."""
         rows = await self._collection.aggregate(
@@ -104,7 +102,7 @@ class SourceLane:
                     }
                 },
             ]
-        ).to_list(None)
+        )
         first: Document = rows[0] if rows else {}
         held = next((row["holder"] for row in rows if row["holder"] is not None), None)
         return LaneStatus(**{**first, "holder": held})
@@ -141,18 +139,15 @@ class SourceLane:
                 told = True
             await asyncio.sleep(min(self._leases.ttl_s / 5, 1.0))
 
-    @translates_errors
     async def _next_fence(self, lease: Lease) -> int:
         """Greater than that of everybody who has had a lane of the site before."""
         if lease.key == self._key:
             return lease.fence
-        row: Document = await self._collection.find_one_and_update(
-            {"_id": self._key}, {"$inc": {"fence": 1}}, return_document=ReturnDocument.AFTER
+        row: Any = await self._collection.find_one_and_update(
+            {"_id": self._key}, {"$inc": {"fence": 1}}
         )
-        fence: int = row["fence"]
-        return fence
+        return int(row["fence"])
 
-    @translates_errors
     async def _load_state(self) -> None:
         rows = await self._collection.aggregate(
             [
@@ -167,7 +162,7 @@ class SourceLane:
                     }
                 },
             ]
-        ).to_list(1)
+        )
         row = rows[0] if rows else {}
         self.pauses = row.get("pauses", 0)
         self.closings = row.get("closings", 0)
@@ -228,7 +223,6 @@ class SourceLane:
         self.pauses = self.closings = 0
         await self._update_state({"pauses": 0, "closings": 0})
 
-    @translates_errors
     async def _update_state(self, fields: Document) -> Document | None:
         key = self._lease.key if self._lease else self._key
         ours = {"_id": key, "owner": self._lease.owner if self._lease else None}
@@ -236,10 +230,7 @@ class SourceLane:
             if await self._collection.find_one(ours, {"_id": 1}) is None:
                 return None
             ours = {"_id": self._key}
-        row: Document | None = await self._collection.find_one_and_update(
-            ours, [{"$set": fields}], return_document=ReturnDocument.AFTER
-        )
-        return row
+        return await self._collection.find_one_and_update(ours, [{"$set": fields}])
 
     async def consume(self, amount: int, limit: int) -> None:
         """Takes `amount` out of the site's allowance of `limit` in any ten minutes, or waits.
@@ -255,7 +246,6 @@ class SourceLane:
             log.get_logger().info("allowance_waiting", lane=self._key, wait_s=round(wait, 1))
             await asyncio.sleep(wait)
 
-    @translates_errors
     async def _try_consume(self, amount: int, limit: int) -> float:
         """Seconds to wait before the next try; 0 if it is spent."""
         token = uuid4().hex
@@ -275,7 +265,7 @@ class SourceLane:
                 },
             ]
         }
-        row: Document = await self._collection.find_one_and_update(
+        row: Any = await self._collection.find_one_and_update(
             {"_id": self._key},
             [
                 {"$set": {"spent": today, "asked_at": "$$NOW"}},
@@ -286,7 +276,6 @@ class SourceLane:
                     }
                 },
             ],
-            return_document=ReturnDocument.AFTER,
         )
         if any(item["token"] == token for item in row["spent"]):
             return 0.0
