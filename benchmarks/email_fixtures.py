@@ -1,4 +1,4 @@
-"""What the mails' tables stand on: a stand-in for SendGrid in a process of its own, and runs."""
+"""Runs of the weekly emails, and a fake SendGrid as a process of its own."""
 
 import asyncio
 import json
@@ -20,13 +20,13 @@ _PROFILE_BYTES = 64 * 1024 * 1024
 
 
 class FakeSendGridProcess(Struct, frozen=True, kw_only=True):
-    """Where a stand-in answers, and the file in which each mail that it takes is a line."""
+    """The URL of a fake SendGrid, and the file with a line for each email that it accepted."""
 
     url: str
     record: Path
 
     def accepted_count(self) -> int:
-        """How many mails it has taken."""
+        """The number of emails that it has accepted."""
         return self.record.read_bytes().count(b"\n") if self.record.exists() else 0
 
 
@@ -46,16 +46,14 @@ class EmailRun(Struct, frozen=True, kw_only=True):
 async def start_fake_sendgrid(
     folder: Path, name: str, delay_s: float
 ) -> AsyncIterator[FakeSendGridProcess]:
-    """SendGrid for the time that it is entered; each of its replies takes so long."""
-    record = folder / f"{name}.taken"
+    """Start a fake SendGrid while it is entered; each of its responses takes `delay_s`."""
+    record = folder / f"{name}.accepted"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "chesscoach.demo.fake_sendgrid",
-        "--delay", str(delay_s), "--record", str(record),
-        stdout=PIPE,
-    )  # fmt: skip
+        sys.executable, "-m", "benchmarks.sendgrid", str(delay_s), str(record), stdout=PIPE
+    )
     try:
         if process.stdout is None:
-            raise SystemExit("the stand-in for SendGrid tells nothing")
+            raise SystemExit("the fake SendGrid printed no URL")
         url = (await process.stdout.readline()).decode().strip()
         yield FakeSendGridProcess(url=url, record=record)
     finally:
@@ -69,7 +67,7 @@ def environment(url: str, name: str, sendgrid: str = "http://127.0.0.1") -> dict
     return {
         "MONGO_URL": url,
         "DB_NAME": name,
-        "SENDGRID_API_KEY": "SG.stand-in",
+        "SENDGRID_API_KEY": "SG.benchmark",
         "SENDER_EMAIL": "coach@example.org",
         "CHESSCOACH_EMAILS__PUBLIC_URL": "https://coach.example.org",
         "CHESSCOACH_EMAILS__SIGNING_KEY": "a benchmark's own",

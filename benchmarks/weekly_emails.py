@@ -1,7 +1,7 @@
 """The Monday mail in figures, beside the plain loop.
 
 Two tables, each with what is demanded of it; the exit code is 1 if one is missed. MongoDB, the
-stand-in for SendGrid and each client are processes of their own on this machine.
+fake SendGrid and each client are processes of their own on this machine.
 
 - plain: for each player the week's analyses, those of the week before and the profile, then a mail
   of a few lines, one player after another, as the application's documentation has it. It takes as

@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 
 from chesscoach.context import Context, utc_now
-from chesscoach.demo.fake_sendgrid import FakeSendGrid, SendGridFault
 from chesscoach.doctor import emails, secrets
 from chesscoach.emails.sending import week_zone
 from chesscoach.schedules import week_bounds
@@ -24,6 +23,7 @@ from tests.doctor.test_checks import (
     run_checks,
     run_doctor,
 )
+from tests.support.fake_sendgrid import FakeSendGrid, SendGridFault
 
 KEY = "SG.stand-in-for-tests"
 SIGNING = "k" * 32
@@ -78,7 +78,7 @@ async def test_where_all_is_set_sendgrid_is_asked_once_and_sent_nothing(
     assert levels_by_check(found) == {}
     assert found["mail"].what == "by SendGrid"
     assert found["sendgrid"].what == "takes the key, which may send mail"
-    assert (sendgrid.asked, sendgrid.requests, sendgrid.accepted) == (1, 0, [])
+    assert (sendgrid.scope_requests, sendgrid.requests, sendgrid.accepted) == (1, 0, [])
 
 
 @pytest.mark.usefixtures("ctx")
@@ -222,7 +222,7 @@ async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(
 
     found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**given)))
 
-    assert (found.level, sendgrid.asked) == ("fail", 0)
+    assert (found.level, sendgrid.scope_requests) == ("fail", 0)
 
 
 async def test_a_key_is_not_sent_across_a_network_in_the_clear(production: dict[str, str]) -> None:

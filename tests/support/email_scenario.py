@@ -7,15 +7,15 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
-from chesscoach.demo.fake_sendgrid import FakeSendGrid
 from chesscoach.jobs import weekly_emails
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.runner import result, runner
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock
+from tests.support.fake_sendgrid import FakeSendGrid
 
-KEY = "SG.stand-in"
+KEY = "SG.fake"
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """When the mail of 2026-W47 is due in UTC."""
 

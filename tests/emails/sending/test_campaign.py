@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from chesscoach import config
 from chesscoach.config import Settings
 from chesscoach.context import open_context, utc_now
-from chesscoach.demo.fake_sendgrid import FakeSendGrid
 from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.sending.audience import Audience
 from chesscoach.emails.sending.composition import (
@@ -34,6 +33,7 @@ from chesscoach.worker.shard import Shard
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock
 from tests.support.email_scenario import KEY, MONDAY, EmailScenario, email_id
+from tests.support.fake_sendgrid import FakeSendGrid
 from tests.support.processes import run
 
 JOB = "chesscoach.jobs.weekly_emails"

@@ -13,11 +13,11 @@ import pytest
 
 import chesscoach
 from chesscoach.context import Context
-from chesscoach.demo.fake_sendgrid import FakeSendGrid
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
 from tests.conftest import scaled_rounds
 from tests.support.email_scenario import KEY
+from tests.support.fake_sendgrid import FakeSendGrid
 from tests.support.processes import kill, line_with, run, start, wait_for_end
 
 JOB = "chesscoach.jobs.weekly_emails"
@@ -136,7 +136,7 @@ async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent
     assert unknown, "no kill has struck: this shows nothing"
 
     # With events, late, twice and in disorder: none is missing, and still nobody twice.
-    events = [sendgrid.event("processed", mail) for mail in sendgrid.accepted]
+    events = [sendgrid.processed_event(mail) for mail in sendgrid.accepted]
     told = events + events[::3]
     random.shuffle(told)
     with_events = {
@@ -181,7 +181,7 @@ async def test_kills_with_events_on_all_along_double_and_lose_nothing(
             await asyncio.sleep(0.3)
             batch = sendgrid.accepted[max(told - 5, 0) :]
             told = len(sendgrid.accepted)
-            events = [sendgrid.event("processed", mail) for mail in batch]
+            events = [sendgrid.processed_event(mail) for mail in batch]
             if events:
                 assert await sendgrid.report(f"{url}/events/sendgrid", events) == 204
 

@@ -30,7 +30,7 @@ async def main(order: str, url: str, collection: str) -> None:
     async for row in rows.find({"sent": False}, {"_id": 1}).sort("_id", 1):
         names.put_nowait(row["_id"])
     print("ready", flush=True)  # noqa: T201  # whoever starts it may wait for that
-    headers = {"Authorization": "Bearer SG.stand-in", "Accept": "*/*"}
+    headers = {"Authorization": "Bearer SG.fake", "Accept": "*/*"}
 
     async def send(name: str) -> None:
         to = {"to": [{"email": f"{name}@example.org"}], "custom_args": {"outbox_id": name}}

@@ -1,7 +1,6 @@
 """What is posted to SendGrid, held to the schema that it publishes."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,13 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from chesscoach.demo.fake_sendgrid.validation import field_errors
 from chesscoach.emails.transports.sendgrid_request import request_body
 from chesscoach.emails.weekly.values import Message
+from tests.support.fake_sendgrid.validation import PUBLISHED, SCHEMA, field_errors
 
-# Read here, for reading a file would block a test's loop.
-PUBLISHED = json.loads(Path(__file__).with_name("sendgrid_mail_send.json").read_text("utf-8"))
-SCHEMA = Draft202012Validator(PUBLISHED)
 SENDER = "coach@example.org"
 ADDRESS = "ann@example.org"
 UNSUBSCRIBE = {

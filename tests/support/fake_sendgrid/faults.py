@@ -1,4 +1,4 @@
-"""What the stand-in answers in place of taking a mail."""
+"""The responses of the fake that replace an accepted email."""
 
 import asyncio
 import math
@@ -7,27 +7,26 @@ from typing import Literal, NoReturn
 
 from aiohttp import web
 
-from chesscoach.demo.fake_sendgrid.validation import FieldError
+from tests.support.fake_sendgrid.validation import FieldError
 
 SendGridFault = Literal[
     "400", "401", "403", "404", "413", "429", "500", "503", "302", "credits", "html", "garbage",
     "reset", "cut", "hang", "lost", "late",
 ]  # fmt: skip
-"""What can go wrong with one request.
+"""The faults of one request.
 
-- a status: that reply, in SendGrid's form (413 as a page of HTML, as the proxy before it does)
-- credits: the 401 that says that they are used up
+- a status: that response, in SendGrid's form (413 as a page of HTML, as the proxy before it does)
+- credits: the 401 of an account without credits
 - html: 200 and a page; garbage: no HTTP at all
 - reset: the connection is cut before the body is read; cut: after it; nothing is accepted
-- hang: no reply, nothing is accepted
-- lost: accepted, and the connection is cut instead of a reply; late: accepted, and no reply
+- hang: no response, nothing is accepted
+- lost: accepted, and the connection is cut instead of a response; late: accepted, and no response
 """
 
 REVOKED = "The provided authorization grant is invalid, expired, or revoked"
-UNVERIFIED = "The from address does not match a verified Sender Identity."
 _ERROR_MESSAGES = {
     "401": REVOKED,
-    "403": UNVERIFIED,
+    "403": "The from address does not match a verified Sender Identity.",
     "404": "The resource you are trying to locate does not exist.",
     "429": "too many requests",
     "500": "An error occurred on our side.",
@@ -40,26 +39,26 @@ _PAGE_TEMPLATE = (
 
 
 def error_response(status: int, wrong: list[FieldError]) -> web.Response:
-    """A reply in SendGrid's form."""
+    """A response in SendGrid's form."""
     listed = [{"message": message, "field": field, "help": None} for message, field in wrong]
     return web.json_response({"errors": listed}, status=status)
 
 
 def proxy_error_page(status: int, title: str) -> web.Response:
-    """A reply of the proxy before it."""
+    """A response of the proxy before it."""
     return web.Response(status=status, text=_PAGE_TEMPLATE.format(title), content_type="text/html")
 
 
 async def inject_fault(
     request: web.Request, fault: SendGridFault | None, *, to: str, reset_s: float
 ) -> web.Response | None:
-    """What happens in place of taking a mail, if something does.
+    """Return the response of a fault; None without one, or if the email is accepted first.
 
     Args:
         request: whose body has been read.
         fault: one of the above, if any.
-        to: the recipient, whom a 400 quotes, as the real one may.
-        reset_s: how far off the reset of a 429 is.
+        to: the recipient, which a 400 quotes, as the real one may.
+        reset_s: seconds until the reset of a 429.
     """
     if fault in (None, "lost", "late"):
         return None
@@ -93,13 +92,15 @@ def _fault_response(fault: str, to: str, reset_s: float) -> web.Response:
 
 
 async def wait_for_disconnect(request: web.Request) -> None:
-    """Waits until the client has gone."""
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  # a transport sets no event
+    """Wait until the client has disconnected."""
+    while (
+        request.transport is not None and not request.transport.is_closing()
+    ):  # a transport has no event
         await asyncio.sleep(0.02)
 
 
 def reset_connection(request: web.Request) -> NoReturn:
-    """Resets the connection."""
+    """Reset the connection."""
     if request.transport is not None:
         request.transport.abort()
     raise ConnectionResetError
