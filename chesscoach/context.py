@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from typing import get_args
 
 from msgspec import Struct
 
@@ -117,7 +118,7 @@ class Context(Struct, frozen=True, kw_only=True):
             analysis_queue=AnalysisQueue(database),
             lichess=self.lichess,
             chesscom=self.chesscom,
-            lanes=_lanes(self.config, self.mongo, self.leases),
+            lanes=_lanes(self.mongo, self.leases),
         )
 
     @property
@@ -176,7 +177,7 @@ async def open_context(
     async with AsyncExitStack() as stack:
         mongo = await stack.enter_async_context(open_database(config, settings.process, metrics))
         leases = Leases(mongo.database, config.runner.lease_s)
-        lanes = _lanes(config, mongo, leases)
+        lanes = _lanes(mongo, leases)
         lichess = await stack.enter_async_context(
             SourceClient("lichess", sources.lichess.base_url, lanes["lichess"], sources, metrics)
         )
@@ -197,13 +198,7 @@ async def open_context(
         )
 
 
-def _lanes(config: Config, mongo: OpenDatabase, leases: Leases) -> dict[Platform, SourceLane]:
-    sources = config.sources
-    counts: dict[Platform, int] = {
-        "lichess": sources.lichess.lanes,
-        "chess.com": sources.chesscom.lanes,
-    }
+def _lanes(mongo: OpenDatabase, leases: Leases) -> dict[Platform, SourceLane]:
     return {
-        platform: SourceLane(mongo.database, leases, platform, count)
-        for platform, count in counts.items()
+        platform: SourceLane(mongo.database, leases, platform) for platform in get_args(Platform)
     }

@@ -39,14 +39,10 @@ class RunnerSettings(Section, frozen=True, kw_only=True):
     takeover_delay_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
 
 
-LaneCount = Annotated[int, Meta(ge=1, le=100)]
-
-
 class LichessSettings(UpstreamSettings, frozen=True, kw_only=True):
     """`[sources.lichess]`."""
 
     base_url: Url = "https://lichess.org"
-    lanes: LaneCount = 1
     users_per_10min: PositiveInt = 8000
 
 
@@ -54,7 +50,6 @@ class ChesscomSettings(UpstreamSettings, frozen=True, kw_only=True):
     """`[sources.chesscom]`."""
 
     base_url: Url = "https://api.chess.com/pub"
-    lanes: LaneCount = 1
 
 
 class SourceSettings(Section, frozen=True, kw_only=True):

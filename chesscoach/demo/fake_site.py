@@ -38,10 +38,10 @@ class FakeSite:
     """A site on loopback.
 
     `seen` is every request, `violations` each breach of the site's rules, `most_in_flight` the
-    largest number of requests at a time, of which so many are `granted`. `faults` are used up one a
-    request; one that is a handler answers it instead. `ailing` strikes every request whose path has
-    that word in it; `delay_s` is what each reply takes. After a 429 nobody may ask for `pause_s`,
-    after a 403 or a third 429 in a row for `breaker_s`.
+    largest number of requests at a time. `faults` are used up one a request; one that is a handler
+    answers it instead. `ailing` strikes every request whose path has that word in it; `delay_s` is
+    what each reply takes. After a 429 nobody may ask for `pause_s`, after a 403 or a third 429 in a
+    row for `breaker_s`.
     """
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
@@ -50,7 +50,6 @@ class FakeSite:
         self.faults: deque[SiteFault | Handler | None] = deque()
         self.ailing: dict[str, SiteFault] = {}
         self.delay_s = delay_s
-        self.granted = 1
         self.pause_s = 0.0
         self.breaker_s = 0.0
         self.in_flight = 0
@@ -127,7 +126,7 @@ class FakeSite:
         self._quiet_until = time.time() + (self.breaker_s if closed else self.pause_s)
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self.in_flight > self.granted:
+        if self.in_flight > 1:
             self.violations.append(f"{time.time():.3f} {self.in_flight} in flight: {request.path}")
             return self.concurrency_error()
         if self.delay_s:

@@ -1,11 +1,8 @@
-"""The lane of a site: one request in flight across the cluster, and what the site asked us to mind.
+"""The lane of a source: one request in flight in the cluster, and the limits that it set.
 
-A lane is the lease `lane:{site}`. Its row also holds the pause that a site asked for, how long the
-site is closed for, and how many accounts were asked about in the last ten minutes; whoever takes
-the lane next, in whatever process, minds them too.
-
-A site that has granted more requests at a time has further lanes, `lane:{site}#1` and on. What is
-to be minded, and the count of fences, stand in the first one's row for all of them.
+A lane is the lease `lane:{source}`. Its document also holds the pause that the source asked for,
+until when its breaker is open, and how many accounts were asked about in the last ten minutes. The
+next holder of the lane, in any process, respects them too.
 """
 
 import asyncio
@@ -35,25 +32,20 @@ def _in_seconds(seconds: float) -> Document:
     return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": amount}}
 
 
-def _max_instant(field: str, seconds: float) -> Document:
-    """The instant in so many seconds, or that of the field if it comes after it."""
-    return {"$max": [f"${field}", _in_seconds(seconds)]}
-
-
 def _seconds_until(field: str) -> Document:
     return {"$divide": [{"$subtract": [{"$ifNull": [field, "$$NOW"]}, "$$NOW"]}, 1000]}
 
 
 def _if_future(field: str, value: object) -> Document:
-    """A value as long as an instant has not come; null after it, and where there is none."""
+    """A value while an instant lies in the future; null after it, and where there is no instant."""
     return {"$cond": [{"$gt": [field, "$$NOW"]}, value, None]}
 
 
 class LaneStatus(Struct, frozen=True, kw_only=True):
-    """What a site's rows say now: who has a lane, and until when the site is to be left alone.
+    """Who holds the lane of a source now, and until when the source must be left alone.
 
-    `holder` is what the holder says of himself (of several, that of the first lane that is held),
-    None if nobody has one; the instants are None where their time has passed.
+    `holder` is how the holder describes itself, None if the lane is free. The instants are None
+    where their time has passed.
     """
 
     holder: dict[str, Any] | None = None
@@ -62,64 +54,62 @@ class LaneStatus(Struct, frozen=True, kw_only=True):
 
 
 class SourceLane:
-    """Implements `sources.client.Lane` on a leased row, one of as many as the site has `lanes`."""
+    """Implements `sources.client.Lane` on a lease."""
 
-    def __init__(self, database: Database, leases: Leases, site: str, lanes: int = 1) -> None:
+    def __init__(self, database: Database, leases: Leases, source: str) -> None:
         self._collection = MongoCollection(database, "job_leases")
         self._leases = leases
-        self._site = site
-        self._key = f"lane:{site}"
-        self._keys = [self._key, *(f"{self._key}#{number}" for number in range(1, lanes))]
-        self._here = asyncio.Lock()
-        self._one = asyncio.Lock()
+        self._source = source
+        self._key = f"lane:{source}"
+        self._process_lock = asyncio.Lock()
+        self._request_lock = asyncio.Lock()
         self._lease: Lease | None = None
-        self._fence = 0
         self._paused_until = 0.0
-        self._closed: datetime | None = None
+        self._closed_until: datetime | None = None
         self.pauses = 0
         self.closings = 0
 
     @property
     def fence(self) -> int:
         """Grows with each holder; what is written under the lane carries it."""
+        return self._held_lease().fence
+
+    def _held_lease(self) -> Lease:
         if self._lease is None:
-            msg = f"the lane of {self._site} is not held"
+            msg = f"the lane of {self._source} is not held"
             raise LeaseLost(msg)
-        return self._fence
+        return self._lease
 
     async def status(self) -> LaneStatus:
-        """How the lane stands, on the server's clock, without taking it."""
-        rows = await self._collection.aggregate(
-            [
-                {"$match": {"_id": {"$in": self._keys}}},
-                {"$sort": {"_id": 1}},
+        """The status of the lane on the server's clock; does not take it."""
+        return LaneStatus(
+            **await self._project(
                 {
-                    "$project": {
-                        "_id": 0,
-                        "holder": _if_future("$expires_at", {"$ifNull": ["$holder", {}]}),
-                        "paused_until": _if_future("$paused_until", "$paused_until"),
-                        "closed_until": _if_future("$closed_until", "$closed_until"),
-                    }
-                },
-            ]
+                    "holder": _if_future("$expires_at", {"$ifNull": ["$holder", {}]}),
+                    "paused_until": _if_future("$paused_until", "$paused_until"),
+                    "closed_until": _if_future("$closed_until", "$closed_until"),
+                }
+            )
         )
-        first: Document = rows[0] if rows else {}
-        held = next((row["holder"] for row in rows if row["holder"] is not None), None)
-        return LaneStatus(**{**first, "holder": held})
+
+    async def _project(self, fields: Document) -> Document:
+        """Fields of the lane's document, on the server's clock; none if there is no document."""
+        documents = await self._collection.aggregate(
+            [{"$match": {"_id": self._key}}, {"$project": {"_id": 0, **fields}}]
+        )
+        return documents[0] if documents else {}
 
     @asynccontextmanager
     async def acquire(self, holder: dict[str, Any]) -> AsyncIterator[None]:
-        """Takes the lane, waiting for whoever has it, and gives it back at the end.
+        """Waits until the lane is free, holds it, and releases it at the end.
 
         Raises:
-            SourceUnavailable: the site is closed for a time that has not passed.
+            SourceUnavailable: the breaker of the source is open.
         """
-        async with self._here:
-            for key in self._keys:  # also where somebody has deleted the rows since
-                await self._leases.ensure(key)
+        async with self._process_lock:
+            await self._leases.ensure(self._key)  # also after its document was deleted
             lease = await self._wait(holder)
             try:
-                self._fence = await self._next_fence(lease)
                 await self._load_state()
                 self._raise_if_closed()
                 self._lease = lease
@@ -129,167 +119,122 @@ class SourceLane:
                 await self._leases.release(lease)
 
     async def _wait(self, holder: dict[str, Any]) -> Lease:
-        told = False
-        while True:
-            for key in self._keys:
-                if (lease := await self._leases.acquire(key, holder)) is not None:
-                    return lease
-            if not told:
+        logged = False
+        while (lease := await self._leases.acquire(self._key, holder)) is None:
+            if not logged:
                 log.get_logger().info("lane_waiting", lane=self._key)
-                told = True
+                logged = True
             await asyncio.sleep(min(self._leases.ttl_s / 5, 1.0))
-
-    async def _next_fence(self, lease: Lease) -> int:
-        """Greater than that of everybody who has had a lane of the site before."""
-        if lease.key == self._key:
-            return lease.fence
-        row: Any = await self._collection.find_one_and_update(
-            {"_id": self._key}, {"$inc": {"fence": 1}}
-        )
-        return int(row["fence"])
+        return lease
 
     async def _load_state(self) -> None:
-        rows = await self._collection.aggregate(
-            [
-                {"$match": {"_id": self._key}},
-                {
-                    "$project": {
-                        "pauses": 1,
-                        "closings": 1,
-                        "closed_until": 1,
-                        "pause_s": _seconds_until("$paused_until"),
-                        "closed_s": _seconds_until("$closed_until"),
-                    }
-                },
-            ]
+        state = await self._project(
+            {
+                "pauses": 1,
+                "closings": 1,
+                "closed_until": _if_future("$closed_until", "$closed_until"),
+                "pause_s": _seconds_until("$paused_until"),
+            }
         )
-        row = rows[0] if rows else {}
-        self.pauses = row.get("pauses", 0)
-        self.closings = row.get("closings", 0)
-        self._paused_until = asyncio.get_running_loop().time() + row.get("pause_s", 0)
-        self._closed = row["closed_until"] if row.get("closed_s", 0) > 0 else None
+        self.pauses = state.get("pauses", 0)
+        self.closings = state.get("closings", 0)
+        self._paused_until = asyncio.get_running_loop().time() + state.get("pause_s", 0)
+        self._closed_until = state.get("closed_until")
 
     def _raise_if_closed(self) -> None:
-        if self._closed is not None:
-            msg = f"{self._site} is left alone until {self._closed:%Y-%m-%dT%H:%M:%SZ}"
+        if self._closed_until is not None:
+            msg = f"{self._source} is left alone until {self._closed_until:%Y-%m-%dT%H:%M:%SZ}"
             raise SourceUnavailable(msg)
 
     @asynccontextmanager
     async def request_slot(self) -> AsyncIterator[None]:
-        """The time of one request: after any pause, and only while the lane is ours.
+        """The time of one request: after any pause, and only while the lane is held.
 
         Raises:
-            SourceUnavailable: the site has been closed under this holder.
-            LeaseLost: the lane could not be kept; the request was broken off.
+            SourceUnavailable: the breaker of the source has opened since the lane was taken.
+            LeaseLost: the lane could not be kept; the request was cancelled.
         """
-        if self._lease is None:
-            msg = f"the lane of {self._site} is not held"
-            raise LeaseLost(msg)
-        async with self._one:
-            if len(self._keys) > 1:  # what another lane's holder has heard counts for us
-                await self._load_state()
+        lease = self._held_lease()
+        async with self._request_lock:
             self._raise_if_closed()
             await asyncio.sleep(self._paused_until - asyncio.get_running_loop().time())
-            async with self._lease.scope():
+            async with lease.scope():
                 yield
 
     async def pause(self, seconds: float) -> None:
-        """Lets nobody ask the site for so long; counts the pauses in a row.
-
-        A longer pause that another lane was told of meanwhile stands.
-        """
+        """Delays the next request, of any process; counts the pauses in a row."""
         self.pauses += 1
-        until = asyncio.get_running_loop().time() + seconds
-        self._paused_until = max(self._paused_until, until)
-        await self._update_state(
-            {"pauses": self.pauses, "paused_until": _max_instant("paused_until", seconds)}
-        )
+        self._paused_until = asyncio.get_running_loop().time() + seconds
+        await self._update_state({"pauses": self.pauses, "paused_until": _in_seconds(seconds)})
 
     async def open_breaker(self, seconds: float) -> datetime:
-        """Closes the site for so long, for everybody; returns until when."""
+        """Ends all requests of all processes for a time; returns until when."""
         self.pauses, self.closings = 0, self.closings + 1
-        row = await self._update_state(
-            {
-                "pauses": 0,
-                "closings": self.closings,
-                "closed_until": _max_instant("closed_until", seconds),
-            }
+        document = await self._update_state(
+            {"pauses": 0, "closings": self.closings, "closed_until": _in_seconds(seconds)}
         )
-        self._closed = row["closed_until"] if row else datetime.now(UTC)
-        return self._closed
+        self._closed_until = document["closed_until"] if document else datetime.now(UTC)
+        return self._closed_until
 
     async def reset(self) -> None:
-        """The site answered as it should: past pauses and closings no longer count."""
+        """The source answered as it should: past pauses and closings no longer count."""
         self.pauses = self.closings = 0
         await self._update_state({"pauses": 0, "closings": 0})
 
     async def _update_state(self, fields: Document) -> Document | None:
-        key = self._lease.key if self._lease else self._key
-        ours = {"_id": key, "owner": self._lease.owner if self._lease else None}
-        if key != self._key:
-            if await self._collection.find_one(ours, {"_id": 1}) is None:
-                return None
-            ours = {"_id": self._key}
-        return await self._collection.find_one_and_update(ours, [{"$set": fields}])
+        """Changes the lane's document; None if the lane is lost."""
+        owner = self._lease.owner if self._lease else None
+        return await self._collection.find_one_and_update(
+            {"_id": self._key, "owner": owner}, [{"$set": fields}]
+        )
 
     async def consume(self, amount: int, limit: int) -> None:
-        """Takes `amount` out of the site's allowance of `limit` in any ten minutes, or waits.
+        """Takes `amount` out of the source's allowance of `limit` in any ten minutes, or waits.
 
         Raises:
-            SourceUnavailable: a day's allowance, 15 times that, is spent.
+            SourceUnavailable: the day's allowance, 15 times that, is spent.
         """
         while (wait := await self._try_consume(amount, limit)) > 0:
             if wait > _WINDOW_S:
                 until = datetime.now(UTC) + timedelta(seconds=wait)
-                msg = f"{self._site}: the day's allowance is spent until {until:%Y-%m-%dT%H:%M:%SZ}"
+                msg = (
+                    f"{self._source}: the day's allowance is spent until {until:%Y-%m-%dT%H:%M:%SZ}"
+                )
                 raise SourceUnavailable(msg)
             log.get_logger().info("allowance_waiting", lane=self._key, wait_s=round(wait, 1))
             await asyncio.sleep(wait)
 
     async def _try_consume(self, amount: int, limit: int) -> float:
-        """Seconds to wait before the next try; 0 if it is spent."""
+        """Seconds to wait before the next attempt; 0 if the amount was taken."""
         token = uuid4().hex
-        today = {
-            "$filter": {"input": {"$ifNull": ["$spent", []]}, "cond": _younger_than(_DAY_S)},
-        }
-        lately = {"$filter": {"input": "$spent", "cond": _younger_than(_WINDOW_S)}}
         entry = {"at": "$$NOW", "amount": {"$literal": amount}, "token": token}
+        daily_limit = limit * _DAILY_LIMIT_FACTOR
         fits = {
             "$and": [
                 {"$lte": [{"$add": [{"$sum": "$lately.amount"}, amount]}, limit]},
-                {
-                    "$lte": [
-                        {"$add": [{"$sum": "$spent.amount"}, amount]},
-                        limit * _DAILY_LIMIT_FACTOR,
-                    ]
-                },
+                {"$lte": [{"$add": [{"$sum": "$spent.amount"}, amount]}, daily_limit]},
             ]
         }
-        row: Any = await self._collection.find_one_and_update(
+        taken = {"$cond": [fits, {"$concatArrays": ["$spent", [entry]]}, "$spent"]}
+        document: Any = await self._collection.find_one_and_update(
             {"_id": self._key},
             [
-                {"$set": {"spent": today, "asked_at": "$$NOW"}},
-                {"$set": {"lately": lately}},
-                {
-                    "$set": {
-                        "spent": {"$cond": [fits, {"$concatArrays": ["$spent", [entry]]}, "$spent"]}
-                    }
-                },
+                {"$set": {"spent": _entries_younger_than(_DAY_S), "asked_at": "$$NOW"}},
+                {"$set": {"lately": _entries_younger_than(_WINDOW_S)}},
+                {"$set": {"spent": taken}},
             ],
         )
-        if any(item["token"] == token for item in row["spent"]):
+        spent, lately = document["spent"], document["lately"]
+        if any(item["token"] == token for item in spent):
             return 0.0
-        spent = sum(item["amount"] for item in row["spent"])
-        window_s, items = (
-            (_DAY_S, row["spent"])
-            if spent + amount > limit * _DAILY_LIMIT_FACTOR
-            else (_WINDOW_S, row["lately"])
-        )
-        oldest = min((item["at"] for item in items), default=row["asked_at"])
-        waited = float((row["asked_at"] - oldest).total_seconds())
-        return max(window_s - waited, 0.1)
+        day_is_spent = sum(item["amount"] for item in spent) + amount > daily_limit
+        window_s, items = (_DAY_S, spent) if day_is_spent else (_WINDOW_S, lately)
+        oldest = min((item["at"] for item in items), default=document["asked_at"])
+        waited_s: float = (document["asked_at"] - oldest).total_seconds()
+        return max(window_s - waited_s, 0.1)
 
 
-def _younger_than(seconds: int) -> Document:
+def _entries_younger_than(seconds: int) -> Document:
     since = {"$dateSubtract": {"startDate": "$$NOW", "unit": "second", "amount": seconds}}
-    return {"$gt": ["$$this.at", since]}
+    entries = {"$ifNull": ["$spent", []]}
+    return {"$filter": {"input": entries, "cond": {"$gt": ["$$this.at", since]}}}

@@ -297,113 +297,12 @@ async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> No
     assert db.sync_accounts.find_one()["cursor"] == NOON - timedelta(days=1)
 
 
-# More than one at a time, where the site has granted it
-
-
-@pytest.fixture
-async def three_lanes(contexts: Any) -> list[SourceLane]:
-    """Three processes' ways to a site that has granted two requests at a time."""
-    each = [await contexts() for _ in range(3)]
-    return [SourceLane(ctx.mongo.database, ctx.leases, "lichess", 2) for ctx in each]
-
-
-async def test_as_many_hold_lanes_of_a_site_as_it_has_granted(
-    three_lanes: list[SourceLane],
-) -> None:
-    one, two, three = three_lanes
-    said: list[int] = []
-    async with one.acquire(ME):
-        async with two.acquire(ME):
-            said += [one.fence, two.fence]
-            waiting = asyncio.create_task(acquire_once(three, said))
-            await asyncio.sleep(0.6)
-            assert len(said) == 2
-        await asyncio.wait_for(waiting, 5)
-    await acquire_once(one, said)
-    assert said == sorted(set(said))
-
-
-async def test_a_pause_that_one_lane_is_told_of_is_minded_by_the_others_at_once(
-    three_lanes: list[SourceLane],
-) -> None:
-    one, two, _ = three_lanes
-    clock = asyncio.get_running_loop().time
-    async with one.acquire(ME), two.acquire(ME):
-        for told, other in ((one, two), (two, one)):
-            begun = clock()
-            await told.pause(0.5)
-            async with other.request_slot():
-                assert clock() - begun >= 0.45
-            await other.reset()
-            async with told.request_slot():
-                assert told.pauses == 0
-        await two.open_breaker(60)
-        with pytest.raises(SourceUnavailable):
-            async with one.request_slot():
-                pytest.fail("a closed site was asked")
-
-
-async def test_whoever_looks_sees_the_holder_of_any_lane(three_lanes: list[SourceLane]) -> None:
-    one, two, three = three_lanes
-    async with two.acquire({"host": "there"}):
-        async with one.acquire(ME):
-            await one.pause(60)
-        seen = await three.status()
-        assert (seen.holder, seen.paused_until is None) == ({"host": "there"}, False)
-    async with one.acquire(ME), two.acquire({"host": "there"}):
-        assert (await three.status()).holder == ME
-    assert (await three.status()).holder is None
-
-
-async def test_of_what_two_lanes_are_told_at_a_time_the_longer_counts(
-    three_lanes: list[SourceLane], db: Any
-) -> None:
-    one, two, _ = three_lanes
-    clock = asyncio.get_running_loop().time
-    async with one.acquire(ME), two.acquire(ME):
-        begun = clock()
-        async with one.request_slot(), two.request_slot():
-            await one.pause(0.8)
-            await two.pause(0.1)
-        for each in (one, two):
-            async with each.request_slot():
-                assert clock() - begun >= 0.75
-        until = await one.open_breaker(60)
-        assert await two.open_breaker(1) == until
-    assert lane_document(db)["closed_until"] == until
-
-
-async def test_lanes_of_a_site_share_its_allowance(three_lanes: list[SourceLane], db: Any) -> None:
-    one, two, _ = three_lanes
-    async with one.acquire(ME), two.acquire(ME):
-        await one.consume(5, 8)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await two.consume(5, 8)
-        await two.consume(3, 8)
-    assert [each["amount"] for each in lane_document(db)["spent"]] == [5, 3]
-
-
-async def test_one_who_lost_a_further_lane_cannot_close_the_site(
-    three_lanes: list[SourceLane], db: Any
-) -> None:
-    one, two, _ = three_lanes
-    async with one.acquire(ME), two.acquire(ME):
-        db.job_leases.update_one({"_id": f"{KEY}#1"}, {"$set": {"owner": "another"}})
-        before = lane_document(db)
-        await two.pause(60)
-        await two.open_breaker(60)
-        assert lane_document(db) == before
-
-
-async def test_lanes_whose_rows_are_deleted_are_there_again(
-    three_lanes: list[SourceLane], db: Any
-) -> None:
-    said: list[int] = []
-    await acquire_once(three_lanes[0], said)
+async def test_a_lane_whose_document_was_deleted_is_there_again(ctx: Context, db: Any) -> None:
+    fences: list[int] = []
+    await acquire_once(open_lane(ctx), fences)
     db.job_leases.delete_many({})
     await asyncio.sleep(1.1)
 
-    await asyncio.wait_for(acquire_once(three_lanes[0], said), 5)
+    await asyncio.wait_for(acquire_once(open_lane(ctx), fences), 5)
 
-    assert said[1] > said[0]
+    assert fences[1] > fences[0]
