@@ -13,8 +13,7 @@ from datetime import datetime
 
 import msgspec
 from bson import Binary
-from pymongo import InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo import UpdateOne
 
 from chesscoach.emails.store.outbox_values import (
     OPEN_STATES,
@@ -28,7 +27,7 @@ from chesscoach.emails.store.outbox_values import (
 )
 from chesscoach.emails.weekly.values import Message
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.schedules.iso_week import Week
 
 _PROJECTION = {"letter": 0}
@@ -38,28 +37,16 @@ class Outbox:
     """The `email_outbox` collection."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["email_outbox"]
+        self._collection = MongoCollection(database, "email_outbox")
 
-    @translates_errors
     async def enqueue(self, owed: Sequence[NewEmail], now: datetime) -> int:
         """Puts mails into the outbox that are not there yet; returns how many are new."""
-        if not owed:
-            return 0
-        rows = [InsertOne(new_document(each, now)) for each in owed]
-        try:
-            await self._collection.bulk_write(rows, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(error):
-                raise
-            return int(error.details["nInserted"])
-        return len(rows)
+        return sum(await self._collection.insert_new([new_document(email, now) for email in owed]))
 
-    @translates_errors
     async def find_many(self, ids: Collection[str]) -> dict[str, OutboxEntry]:
         """The rows of these names, as far as there are any."""
         return await self._find({"_id": {"$in": list(ids)}}, len(ids))
 
-    @translates_errors
     async def find_open(self, week: Week, after: str, limit: int) -> dict[str, OutboxEntry]:
         """A page of a week's rows that are not at their end, by name."""
         query = {"week": week.key, "state": {"$in": list(OPEN_STATES)}, "_id": {"$gt": after}}
@@ -73,82 +60,68 @@ class Outbox:
             {"$set": {"frozen": {"$eq": [{"$type": "$letter"}, "binData"]}}},
             {"$project": _PROJECTION},
         ]
-        rows = await self._collection.aggregate(pipeline).to_list(None)
+        rows = await self._collection.aggregate(pipeline)
         return {row["_id"]: from_document(row) for row in rows}
 
-    @translates_errors
     async def frozen_message(self, id: str) -> Message | None:
         """What was frozen at a row's last claim."""
         row = await self._collection.find_one({"_id": id}, {"letter": 1})
         return _thaw(row["letter"]) if row and row.get("letter") else None
 
-    @translates_errors
     async def claim(self, claims: Sequence[EmailClaim]) -> set[str]:
         """Begins attempts; returns the names of those that are ours.
 
         One that has moved since it was read is another's.
         """
-        result = await self._collection.bulk_write(
-            [_claim_update(each) for each in claims], ordered=False
-        )
-        if result.matched_count == len(claims):
-            return {each.entry.id for each in claims}
+        matched = await self._collection.bulk_update([_claim_update(claim) for claim in claims])
+        if matched == len(claims):
+            return {claim.entry.id for claim in claims}
         # After a repeated write our own claim does not match any more; the token tells.
-        tokens = {each.entry.id: each.token for each in claims}
-        rows = self._collection.find({"_id": {"$in": list(tokens)}}, {"claim": 1})
-        return {row["_id"] async for row in rows if row.get("claim") == tokens[row["_id"]]}
+        tokens = {claim.entry.id: claim.token for claim in claims}
+        emails = await self._collection.find({"_id": {"$in": list(tokens)}}, {"claim": 1})
+        return {email["_id"] for email in emails if email.get("claim") == tokens[email["_id"]]}
 
-    @translates_errors
     async def record(self, results: Sequence[AttemptResult]) -> None:
         """Writes how attempts ended; what has been heard of since stays as it was heard."""
-        await self._collection.bulk_write([_result_update(each) for each in results], ordered=False)
+        await self._collection.bulk_update([_result_update(result) for result in results])
 
-    @translates_errors
     async def skip(self, reasons: Mapping[str, str], now: datetime) -> None:
         """Ends pending rows without a mail, each for a reason, by name."""
-        if reasons:
-            await self._collection.bulk_write(
-                [
-                    UpdateOne(
-                        {"_id": key, "state": "pending"},
-                        {"$set": {"state": "skipped", "reason": reason, "finished_at": now}},
-                    )
-                    for key, reason in reasons.items()
-                ],
-                ordered=False,
-            )
+        await self._collection.bulk_update(
+            [
+                UpdateOne(
+                    {"_id": key, "state": "pending"},
+                    {"$set": {"state": "skipped", "reason": reason, "finished_at": now}},
+                )
+                for key, reason in reasons.items()
+            ]
+        )
 
-    @translates_errors
     async def mark_unknown(self, rows: Sequence[OutboxEntry], state: State, reason: str) -> None:
         """Moves rows whose attempt has died to what is known of them now.
 
         A resend that died is none: if no event tells of it, the mail may be sent again.
         """
-        if rows:
-            await self._collection.bulk_write(
-                [
-                    UpdateOne(
-                        {"_id": row.id, "state": "sending", "claim": row.claim},
-                        {
-                            "$set": {"state": state, "reason": reason},
-                            "$inc": {"resends": -min(row.resends, 1)},
-                        },
-                    )
-                    for row in rows
-                ],
-                ordered=False,
-            )
+        await self._collection.bulk_update(
+            [
+                UpdateOne(
+                    {"_id": row.id, "state": "sending", "claim": row.claim},
+                    {
+                        "$set": {"state": state, "reason": reason},
+                        "$inc": {"resends": -min(row.resends, 1)},
+                    },
+                )
+                for row in rows
+            ]
+        )
 
-    @translates_errors
     async def confirm_accepted(self, accepted: Mapping[str, datetime]) -> int:
         """Settles mails that the provider says it has taken, and when; returns how many.
 
         A mail that is `sending` may have been left by a process that died; its own attempt, if it
         lives, comes to the same.
         """
-        if not accepted:
-            return 0
-        result = await self._collection.bulk_write(
+        return await self._collection.bulk_update(
             [
                 UpdateOne(
                     {
@@ -165,12 +138,9 @@ class Outbox:
                     },
                 )
                 for key, at in accepted.items()
-            ],
-            ordered=False,
+            ]
         )
-        return int(result.matched_count)
 
-    @translates_errors
     async def requeue(self, id: str) -> bool:
         """Makes a mail pending that failed, was skipped or is unknown; False if it is none such."""
         result = await self._collection.update_one(
@@ -179,40 +149,36 @@ class Outbox:
         )
         return bool(result.matched_count)
 
-    @translates_errors
     async def recent(
         self, *, state: str | None, week: str | None, user_id: str | None, limit: int
     ) -> list[OutboxEntry]:
         """Rows of a state, a week, a user, the newest weeks first."""
         given = {"state": state, "week": week, "user_id": user_id}
         query = {key: value for key, value in given.items() if value is not None}
-        rows = (
-            self._collection.find(query, _PROJECTION).sort([("week", -1), ("_id", 1)]).limit(limit)
+        emails = await self._collection.find(
+            query, _PROJECTION, sort=[("week", -1), ("_id", 1)], limit=limit
         )
-        return [from_document(row) for row in await rows.to_list(limit)]
+        return [from_document(email) for email in emails]
 
-    @translates_errors
     async def count_by_state(
         self, week: Week | None = None, user_id: str | None = None
     ) -> dict[str, int]:
         """How many rows are in each state, of a week, of a user, or of all."""
         match: Document = {"week": week.key if week else {"$gt": ""}}
         match |= {"user_id": user_id} if user_id is not None else {}
-        rows = self._collection.aggregate(
+        states = await self._collection.aggregate(
             [{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}]
         )
-        return {row["_id"]: row["n"] async for row in rows}
+        return {state["_id"]: state["n"] for state in states}
 
-    @translates_errors
     async def oldest_pending(self, since: Week) -> datetime | None:
         """Since when the oldest pending mail waits, of a week and those after it."""
-        rows = self._collection.aggregate(
+        found = await self._collection.aggregate(
             [
                 {"$match": {"week": {"$gte": since.key}, "state": "pending"}},
                 {"$group": {"_id": None, "at": {"$min": "$created_at"}}},
             ]
         )
-        found = await rows.to_list(1)
         at = found[0]["at"] if found else None
         return at if isinstance(at, datetime) else None
 

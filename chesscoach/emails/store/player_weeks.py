@@ -19,7 +19,7 @@ from chesscoach.emails.store.week_game_parser import non_negative_int, parse_wee
 from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek, Swing
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.schedules.iso_week import Week
 
 MAX_PLAYERS = 500
@@ -50,9 +50,8 @@ class PlayerWeeks:
     """What several collections of the application tell of a week."""
 
     def __init__(self, database: Database) -> None:
-        self._games = database["games"]
+        self._games = MongoCollection(database, "games")
 
-    @translates_errors
     async def read(
         self, user_ids: Sequence[str], week: Week, zone: ZoneInfo
     ) -> dict[str, PlayerWeek]:
@@ -73,7 +72,7 @@ class PlayerWeeks:
         )
         stages = week_pipeline.pipeline(user_ids, edges.before, edges.start, edges.end)
         # As much in a reply as fits; by itself the server begins with 101.
-        rows = await self._games.aggregate(stages, batchSize=1_000_000).to_list(None)
+        rows = await self._games.aggregate(stages, batchSize=1_000_000)
         found: defaultdict[str, _PlayerData] = defaultdict(_PlayerData)
         for count, row in enumerate(rows, 1):
             user_id = row.get("user_id")

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from chesscoach.emails.weekly.values import EmailKind, Recipient
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.worker.shard import ALL_USERS, Shard
 
 PAGE_SIZE = 500
@@ -26,7 +26,7 @@ class Recipients:
     """The `users` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["users"]
+        self._collection = MongoCollection(database, "users")
 
     async def subscribers(
         self,
@@ -43,7 +43,6 @@ class Recipients:
                 yield mine[start : start + PAGE_SIZE]
             after = page[-1]["user_id"]
 
-    @translates_errors
     async def _page(
         self,
         kind: EmailKind,
@@ -60,19 +59,16 @@ class Recipients:
             of_zones: list[Document] = [{"timezone": {"$in": list(zones.wanted)}}]
             of_zones += [{"timezone": {"$nin": list(zones.known)}}] if zones.rest else []
             query["$and"] = [{"$or": of_zones}]
-        rows = self._collection.find(query, _PROJECTION).sort("user_id", 1).limit(size)
-        return await rows.to_list(size)
+        return await self._collection.find(query, _PROJECTION, sort=[("user_id", 1)], limit=size)
 
-    @translates_errors
     async def find_subscribed(
         self, kind: EmailKind, user_ids: Collection[str]
     ) -> dict[str, Recipient]:
         """Those of some users who have it switched on, by user_id."""
         query = {"user_id": {"$in": list(user_ids)}, "$or": _subscribed_filter(kind)}
-        rows = await self._collection.find(query, _PROJECTION).to_list(None)
+        rows = await self._collection.find(query, _PROJECTION)
         return {row["user_id"]: _recipient(row) for row in rows}
 
-    @translates_errors
     async def find(self, user_id: str) -> Recipient | None:
         """A user, whatever he wants."""
         row = await self._collection.find_one({"user_id": user_id}, _PROJECTION)

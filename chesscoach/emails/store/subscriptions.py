@@ -9,7 +9,7 @@ from typing import Any
 
 from chesscoach.emails.weekly.values import EmailKind
 from chesscoach.mongo.client import Database
-from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.collection import MongoCollection
 
 _FIELD = "$email_notifications"
 _APPLICATION_KINDS = ("game_analyzed", "weakness_alert")
@@ -19,9 +19,8 @@ class Subscriptions:
     """The setting in the `users` collection, which belongs to the application."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["users"]
+        self._collection = MongoCollection(database, "users")
 
-    @translates_errors
     async def unsubscribe(self, user_id: str, kind: EmailKind) -> bool | None:
         """Turns a kind off; whether that changed anything, or None if there is no such user.
 
@@ -53,7 +52,6 @@ class Subscriptions:
         )
         return done.modified_count == 1 if done.matched_count else None
 
-    @translates_errors
     async def subscribed(self, user_ids: Collection[str], kind: EmailKind) -> set[str]:
         """Which of these users want a kind now: exactly `true`, for the kind or for all."""
         query = {
@@ -61,5 +59,5 @@ class Subscriptions:
             # As expressions, for a query would look into arrays too.
             "$expr": {"$or": [{"$eq": [_FIELD, True]}, {"$eq": [f"{_FIELD}.{kind}", True]}]},
         }
-        rows = self._collection.find(query, {"_id": 0, "user_id": 1})
-        return {row["user_id"] for row in await rows.to_list(None)}
+        users = await self._collection.find(query, {"_id": 0, "user_id": 1})
+        return {user["user_id"] for user in users}

@@ -6,12 +6,9 @@ Addresses are compared in lower case, without space around them. The first reaso
 from collections.abc import Collection
 from datetime import datetime
 
-from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError
-
 from chesscoach.emails.suppression import Suppression
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.mongo.collection import MongoCollection
 
 
 def normalize_address(address: str) -> str:
@@ -27,89 +24,57 @@ class Suppressions:
     """
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["email_suppressions"]
-        self._events = database["email_events"]
+        self._collection = MongoCollection(database, "email_suppressions")
+        self._events = MongoCollection(database, "email_events")
 
-    @translates_errors
     async def suppress(self, items: Collection[Suppression]) -> int:
         """Suppresses addresses; the number of those that were not before."""
         first: dict[str, Suppression] = {}
         for item in sorted(items, key=lambda item: item.at):
             first.setdefault(normalize_address(item.address), item)
-        if not first:
-            return 0
-        writes = [
-            UpdateOne(
-                {"_id": address},
-                {
-                    "$setOnInsert": {
-                        "reason": item.reason,
-                        "at": item.at,
-                        "event_id": item.event_id,
-                    }
-                },
-                upsert=True,
-            )
-            for address, item in first.items()
-        ]
-        try:
-            return (await self._collection.bulk_write(writes, ordered=False)).upserted_count
-        except BulkWriteError as error:
-            if not is_duplicates_only(
-                error
-            ):  # else somebody has suppressed them at this very moment
-                raise
-            return int(error.details["nUpserted"])
+        new = await self._collection.insert_new(
+            [
+                {"_id": address, "reason": item.reason, "at": item.at, "event_id": item.event_id}
+                for address, item in first.items()
+            ]
+        )
+        return sum(new)
 
-    @translates_errors
     async def find_suppressed(self, addresses: Collection[str]) -> set[str]:
         """Which of these addresses are suppressed, in lower case."""
         query = {"_id": {"$in": sorted({normalize_address(address) for address in addresses})}}
-        return {row["_id"] for row in await self._collection.find(query, {"_id": 1}).to_list(None)}
+        return {row["_id"] for row in await self._collection.find(query, {"_id": 1})}
 
-    @translates_errors
     async def find(self, address: str) -> Suppression | None:
         """Why an address gets no mail any more, if so."""
         row = await self._collection.find_one({"_id": normalize_address(address)})
         return _suppression(row) if row else None
 
-    @translates_errors
     async def list_newest(self, limit: int) -> list[Suppression]:
         """The newest of them first."""
-        rows = self._collection.find().sort([("at", -1), ("_id", 1)]).limit(limit)
-        return [_suppression(row) for row in await rows.to_list(limit)]
+        newest = await self._collection.find({}, sort=[("at", -1), ("_id", 1)], limit=limit)
+        return [_suppression(document) for document in newest]
 
-    @translates_errors
     async def count(self) -> int:
         """About how many there are."""
-        return await self._collection.estimated_document_count()
+        return await self._collection.estimate_count()
 
-    @translates_errors
     async def remove(self, address: str) -> bool:
         """Lets an address get mail again; whether it was suppressed."""
-        return (
-            await self._collection.delete_one({"_id": normalize_address(address)})
-        ).deleted_count == 1
+        return await self._collection.delete_one({"_id": normalize_address(address)})
 
-    @translates_errors
     async def unseen_events(self, ids: Collection[str]) -> set[str]:
         """Which of these events are not remembered."""
         wanted = set(ids)
         query = {"_id": {"$in": sorted(wanted)}}
-        seen = await self._events.find(query, {"_id": 1}).to_list(None)
+        seen = await self._events.find(query, {"_id": 1})
         return wanted - {row["_id"] for row in seen}
 
-    @translates_errors
     async def mark_events_seen(self, ids: Collection[str], now: datetime) -> None:
         """Remembers events; some may be remembered already."""
-        if not ids:
-            return
-        rows = [{"_id": event_id, "at": now} for event_id in sorted(set(ids))]
-        try:
-            await self._events.insert_many(rows, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(error):
-                raise
+        await self._events.insert_new(
+            [{"_id": event_id, "at": now} for event_id in sorted(set(ids))]
+        )
 
 
 def _suppression(row: Document) -> Suppression:
