@@ -1,4 +1,4 @@
-"""`chesscoach deploy`: what Kubernetes, systemd and cron need to wake us."""
+"""`chesscoach deploy`: the configured schedules as files for Kubernetes, systemd and cron."""
 
 import sys
 from collections.abc import Callable
@@ -11,48 +11,51 @@ import click
 from chesscoach import process
 from chesscoach.cli import invocation
 from chesscoach.config import Settings
-from chesscoach.deploy import host, kubernetes, rendering
-from chesscoach.deploy.host import InstallPaths
-from chesscoach.deploy.rendering import RenderedFiles
+from chesscoach.deploy import crontab as crontab_file
+from chesscoach.deploy import kubernetes, rendering
+from chesscoach.deploy import systemd as systemd_units
+from chesscoach.deploy.rendering import InstallPaths, RenderedFiles
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog
 from chesscoach.worker.runner import result
 
 _DEFAULT_PATHS = InstallPaths()
 _EXIT_CODES_HELP = (
-    "Exit codes: 0 all schedules are there; 1 some are left out; 2 wrong usage or configuration."
+    "Exit codes: 0 all schedules are rendered; 1 some are left to the daemon; 2 wrong usage or "
+    "configuration."
 )
 
 _out_option = click.option(
-    "--out", metavar="DIR", help="Write files there instead of printing them."
+    "--out", metavar="DIR", help="Folder for the files (default: print them)."
 )
 _prefix_option = click.option(
     "--prefix",
     default=_DEFAULT_PATHS.prefix,
     show_default=True,
-    help="The virtual environment that has chesscoach.",
+    help="Virtual environment that has chesscoach.",
 )
 _etc_option = click.option(
     "--etc",
     default=_DEFAULT_PATHS.etc,
     show_default=True,
-    help="Where config.toml and secrets/ are.",
+    help="Folder of config.toml and secrets/.",
 )
 _user_option = click.option(
-    "--user", default=_DEFAULT_PATHS.user, show_default=True, help="Who runs it."
+    "--user", default=_DEFAULT_PATHS.user, show_default=True, help="User that runs the jobs."
 )
 
 
 @click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
-    """Put it where it is to run."""
+    """Files for running chesscoach in production."""
 
 
 @group.group(cls=invocation.OneLineErrorGroup)
 def render() -> None:
-    """Write the schedules of the configuration for somebody else who keeps time.
+    """Render the configured schedules for Kubernetes, systemd or cron.
 
-    What a home cannot express is left out and said; a daemon works it all the same.
+    Only plain cron expressions of five fields, with their time zone, are rendered. Every other
+    schedule is left to the daemon and named.
     """
 
 
@@ -60,7 +63,7 @@ def render() -> None:
 @_out_option
 @invocation.config_option
 def k8s(out: str | None, config: str | None) -> None:
-    """Write a CronJob per schedule."""
+    """Render a CronJob per schedule."""
     _render_files(out, config, lambda loaded, now: kubernetes.render(loaded.config, now))
 
 
@@ -71,11 +74,11 @@ def k8s(out: str | None, config: str | None) -> None:
 @_user_option
 @invocation.config_option
 def systemd(out: str | None, prefix: str, etc: str, user: str, config: str | None) -> None:
-    """Write the daemon's service and a timer per schedule."""
-    places = InstallPaths(
+    """Render the daemon's service and a timer per schedule."""
+    paths = InstallPaths(
         prefix=_parse_path(prefix), etc=_parse_path(etc), user=_parse_user_name(user)
     )
-    _render_files(out, config, lambda loaded, now: host.units(loaded.config, places, now))
+    _render_files(out, config, lambda loaded, now: systemd_units.render(loaded.config, paths, now))
 
 
 @render.command(epilog=_EXIT_CODES_HELP)
@@ -84,12 +87,15 @@ def systemd(out: str | None, prefix: str, etc: str, user: str, config: str | Non
 @_etc_option
 @_user_option
 @click.option(
-    "--state", default=_DEFAULT_PATHS.state, show_default=True, help="A directory of that user's."
+    "--state",
+    default=_DEFAULT_PATHS.state,
+    show_default=True,
+    help="Working directory, owned by that user.",
 )
 @click.option(
     "--server-timezone",
     metavar="ZONE",
-    help="The zone of the server's clock, by which cron goes; by default this machine's.",
+    help="Time zone of the server's clock (default: this machine's).",
 )
 @invocation.config_option
 def crontab(
@@ -101,17 +107,21 @@ def crontab(
     server_timezone: str | None,
     config: str | None,
 ) -> None:
-    """Write a line per schedule."""
-    places = InstallPaths(
+    """Render a crontab with a line per schedule."""
+    paths = InstallPaths(
         prefix=_parse_path(prefix),
         etc=_parse_path(etc),
         state=_parse_path(state),
         user=_parse_user_name(user),
-        timezone=_parse_timezone(server_timezone)
-        if server_timezone
-        else _local_timezone(Path("/etc/localtime")),
     )
-    _render_files(out, config, lambda loaded, now: host.crontab(loaded.config, places, now))
+    timezone = (
+        _parse_timezone(server_timezone)
+        if server_timezone
+        else _local_timezone(Path("/etc/localtime"))
+    )
+    _render_files(
+        out, config, lambda loaded, now: crontab_file.render(loaded.config, paths, timezone, now)
+    )
 
 
 def _render_files(
@@ -121,29 +131,29 @@ def _render_files(
     try:
         loaded = process.load_settings(config, stream="stderr")
         catalog.check_schedules(loaded.config)
-        made = make(loaded, clock() if clock else datetime.now(UTC))
+        rendered = make(loaded, clock() if clock else datetime.now(UTC))
         if out is None:
-            _print_files(made)
+            _print_files(rendered)
         else:
-            _write_files(made, Path(out))
+            _write_files(rendered, Path(out))
     except ConfigError as error:
         invocation.print_error(str(error))
         sys.exit(result.EXIT_USAGE)
-    for each in made.skipped:
-        invocation.print_error(f"left out: {each.id}, for {each.reason}; the daemon works it")
-    sys.exit(result.EXIT_FAILED if made.skipped else result.EXIT_DONE)
+    for schedule in rendered.skipped:
+        invocation.print_error(f"left to the daemon: {schedule.id}, because {schedule.reason}")
+    sys.exit(result.EXIT_FAILED if rendered.skipped else result.EXIT_DONE)
 
 
-def _print_files(made: RenderedFiles) -> None:
-    """One after another: YAML remains YAML, and units are shown as by `systemctl cat`."""
-    for name, text in made.files.items():
-        if len(made.files) > 1:
+def _print_files(rendered: RenderedFiles) -> None:
+    """Prints files one after another: YAML stays YAML, and units look as by `systemctl cat`."""
+    for name, text in rendered.files.items():
+        if len(rendered.files) > 1:
             click.echo("---" if name.endswith(".yaml") else f"# {name}")
         click.echo(text, nl=False)
 
 
-def _write_files(made: RenderedFiles, folder: Path) -> None:
-    """Writes the files, and removes those of ours that are none any more.
+def _write_files(rendered: RenderedFiles, folder: Path) -> None:
+    """Writes the files, and deletes earlier rendered files that have no schedule any more.
 
     Raises:
         ConfigError: the folder cannot be written to.
@@ -152,10 +162,10 @@ def _write_files(made: RenderedFiles, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for old in sorted([*folder.glob("*"), *folder.glob("*.d/*")]):
             name = str(old.relative_to(folder))
-            if old.is_file() and name not in made.files and _is_generated(made, old):
+            if old.is_file() and name not in rendered.files and _is_generated(rendered, old):
                 old.unlink()
                 click.echo(f"removed {old}")
-        for name, text in made.files.items():
+        for name, text in rendered.files.items():
             path = folder / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8")
@@ -165,13 +175,13 @@ def _write_files(made: RenderedFiles, folder: Path) -> None:
         raise ConfigError(msg) from None
 
 
-def _is_generated(made: RenderedFiles, file: Path) -> bool:
+def _is_generated(rendered: RenderedFiles, file: Path) -> bool:
     with file.open("rb") as lines:
-        return rendering.generated_header(made.target).encode() in lines.readline(400)
+        return rendering.generated_header(rendered.target).encode() in lines.readline(400)
 
 
 def _local_timezone(link: Path) -> str:
-    """The zone of this machine's clock; UTC where it does not say."""
+    """Returns the time zone of this machine's clock; UTC if it is not known."""
     _, _, name = str(link.resolve()).partition("/zoneinfo/")
     return name if name in available_timezones() else "UTC"
 
@@ -186,10 +196,10 @@ def _parse_timezone(name: str) -> str:
 
 
 def _parse_path(text: str) -> str:
-    """A path that neither a unit nor a shell reads as something else."""
+    """Checks that neither a unit nor a shell reads a path as something else."""
     plain = text.replace("/", "").replace(".", "").replace("-", "").replace("_", "")
     if not text.startswith("/") or not (plain.isascii() and plain.isalnum()):
-        msg = f"{text[:80]!r} is no absolute path of letters, digits, dots, dashes and underscores"
+        msg = f"{text[:80]!r} is not an absolute path of letters, digits, '.', '-' and '_'"
         raise click.BadParameter(msg)
     return text.rstrip("/")
 
@@ -197,6 +207,6 @@ def _parse_path(text: str) -> str:
 def _parse_user_name(text: str) -> str:
     plain = text.replace("-", "").replace("_", "")
     if not (plain.isascii() and plain.isalnum()) or text.startswith("-"):
-        msg = f"{text[:80]!r} is no user's name"
+        msg = f"{text[:80]!r} is not a user name"
         raise click.BadParameter(msg)
     return text

@@ -1,1 +1,1 @@
-"""WHO WAKES US: the schedules of the configuration as Kubernetes, systemd and cron read them."""
+"""The configured schedules as files for Kubernetes, systemd and cron."""

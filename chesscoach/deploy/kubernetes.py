@@ -1,82 +1,61 @@
-"""A CronJob per schedule.
+"""A Kubernetes CronJob per schedule.
 
-A Job's slot is in its name, and one that names no slot fails: only what Kubernetes can say exactly
-is written.
+A Job's slot is in its name, and a Job for an instant that is not a slot fails.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from datetime import datetime, timedelta
+from itertools import islice, pairwise, takewhile
 from zlib import crc32
 
 from msgspec.structs import replace
 
 from chesscoach.config import Config
-from chesscoach.deploy import fire_times, rendering, syntax
+from chesscoach.deploy import plain_cron, rendering
 from chesscoach.deploy.rendering import RenderedFiles, SkippedSchedule
 from chesscoach.schedules import slots
-from chesscoach.schedules.schedule import Schedule, Slot, format_rfc3339
+from chesscoach.schedules.schedule import Schedule, format_rfc3339
 
 _PREFIX = "chesscoach-"
 _MAX_NAME_LENGTH = 52
-"""Characters of a CronJob's name: eleven more make the name of a Job."""
+"""Maximum length of a CronJob's name; the name of a Job has eleven characters more."""
 
-_START_S = 600
-_SOON_S = 10
-"""Kubernetes looks every ten seconds, so a shorter deadline may pass unseen."""
+_MAX_START_DEADLINE_S = 600
+_MIN_START_DEADLINE_S = 10
+"""Kubernetes looks every ten seconds, so it may miss a shorter deadline."""
 
 
 def render(config: Config, now: datetime) -> RenderedFiles:
-    """The CronJobs of all schedules, and the kustomization that lists them."""
-    files, left = {}, []
+    """Returns the CronJobs of the plain cron schedules, and the kustomization that lists them."""
+    files, skipped = {}, []
     template = rendering.templates().get_template("cronjob.yaml.j2")
     for key, schedule in config.schedules.items():
-        if reason := _unsupported_reason(schedule):
-            left.append(SkippedSchedule(id=key, reason=reason))
+        reason = plain_cron.unsupported_reason(schedule)
+        if reason or schedule.cron is None:
+            skipped.append(SkippedSchedule(id=key, reason=reason))
             continue
         limits = rendering.time_limits(config, schedule)
-        files[f"{_file(key)}.yaml"] = template.render(
-            mark=rendering.generated_header("k8s"),
+        files[f"{_kubernetes_name(key)}.yaml"] = template.render(
+            header=rendering.generated_header("k8s"),
             id=key,
-            name=_PREFIX + _file(key),
+            name=_PREFIX + _kubernetes_name(key),
             schedule=schedule,
-            cron=syntax.to_cron(fire_times.fire_times(schedule).times[0]),
+            cron=plain_cron.parse(schedule.cron).five_fields,
             timezone="Etc/UTC" if schedule.timezone == "UTC" else schedule.timezone,
-            start_s=_starting_deadline_s(key, schedule, now),
+            start_deadline_s=_starting_deadline_s(key, schedule, now),
             limits=limits,
             attempts=config.runner.max_attempts,
-            clocks=_dst_note(key, schedule, now),
+            dst_note=_dst_note(key, schedule.cron, schedule, now),
         )
     listing = rendering.templates().get_template("kustomization.yaml.j2")
     files["kustomization.yaml"] = listing.render(
-        mark=rendering.generated_header("k8s"), names=sorted(files), left=left
+        header=rendering.generated_header("k8s"), names=sorted(files), skipped=skipped
     )
-    return RenderedFiles(target="k8s", files=files, skipped=tuple(left))
+    return RenderedFiles(target="k8s", files=files, skipped=tuple(skipped))
 
 
-def _unsupported_reason(schedule: Schedule) -> str:
-    """Why a schedule can be no CronJob, if it cannot."""
-    if not schedule.enabled:
-        return "it is disabled"
-    found = fire_times.fire_times(schedule)
-    if found.reason:
-        return found.reason
-    first = found.times[0]
-    if any(wake.seconds != {0} for wake in found.times):
-        return "a CronJob knows no seconds"
-    if schedule.at is not None:
-        return "a CronJob knows no year"
-    if not found.exact:
-        return "five plain fields cannot say it exactly"
-    if len(found.times) > 1:
-        return "it takes more than one line of five fields"
-    if first.days.restricts_both and not first.days.either:
-        return "of date and weekday Kubernetes takes either, not both"
-    return ""
-
-
-def _file(key: str) -> str:
-    """A name that Kubernetes takes; one that had to be changed much ends in its own digits."""
+def _kubernetes_name(key: str) -> str:
+    """Returns a name that Kubernetes accepts; a hash makes one distinct that had to be changed."""
     name = key.replace("_", "-")
     if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) and len(_PREFIX + name) <= _MAX_NAME_LENGTH:
         return name
@@ -86,31 +65,27 @@ def _file(key: str) -> str:
 
 
 def _starting_deadline_s(key: str, schedule: Schedule, now: datetime) -> int:
-    """Seconds that a Job may be made late: never so many that a hundred slots fit into them."""
+    """Returns how late Kubernetes may create a Job; a hundred slots never fit into it."""
     near = list(islice(slots.slots_after(key, schedule, now), 200))
-    periods = [(b.at - a.at) / timedelta(seconds=1) for a, b in pairwise(near)]
-    grace = schedule.misfire_grace_s or _START_S
-    return max(_SOON_S, round(min([_START_S, grace, *periods])))
+    periods = [(later.at - slot.at) / timedelta(seconds=1) for slot, later in pairwise(near)]
+    grace = schedule.misfire_grace_s or _MAX_START_DEADLINE_S
+    return max(_MIN_START_DEADLINE_S, round(min([_MAX_START_DEADLINE_S, grace, *periods])))
 
 
-def _dst_note(key: str, schedule: Schedule, now: datetime) -> str:
-    """What Kubernetes gets wrong when clocks change: it skips and doubles what they do."""
-    if schedule.cron is None or not slots.has_fixed_times(schedule.cron):
+def _dst_note(key: str, cron: str, schedule: Schedule, now: datetime) -> str:
+    """Returns what Kubernetes gets wrong when clocks change within a year, as a clause."""
+    if not slots.has_fixed_times(cron):
         return ""
-    until = now.astimezone(UTC) + timedelta(days=366)
     # With a field for seconds an expression follows the clock, as Kubernetes does.
-    theirs = _until(key, replace(schedule, cron=f"0 {schedule.cron}"), now, until)
-    ours = _until(key, schedule, now, until)
-    told = [f"has no Job for {format_rfc3339(at)}" for at in sorted(ours - theirs)[:1]]
-    told += [f"makes one for {format_rfc3339(at)}, which fails" for at in sorted(theirs - ours)[:1]]
-    return " and ".join(told)
+    follower = replace(schedule, cron=f"0 {cron}")
+    theirs, ours = _slots_of_year(key, follower, now), _slots_of_year(key, schedule, now)
+    missing, extra = sorted(ours - theirs), sorted(theirs - ours)
+    notes = [f"has no Job for {format_rfc3339(at)}" for at in missing[:1]]
+    notes += [f"makes one for {format_rfc3339(at)}, which fails" for at in extra[:1]]
+    return " and ".join(notes)
 
 
-def _until(key: str, schedule: Schedule, now: datetime, until: datetime) -> set[datetime]:
-    found: set[datetime] = set()
-    slot: Slot
-    for slot in slots.slots_after(key, schedule, now):
-        if slot.at > until:
-            break
-        found.add(slot.at)
-    return found
+def _slots_of_year(key: str, schedule: Schedule, now: datetime) -> set[datetime]:
+    until = now + timedelta(days=366)
+    near = takewhile(lambda slot: slot.at <= until, slots.slots_after(key, schedule, now))
+    return {slot.at for slot in near}

@@ -1,4 +1,4 @@
-"""What is written for a home: its files, and which schedules have no place there."""
+"""Rendered files, the schedules that are left to the daemon, and what all targets share."""
 
 from pathlib import Path
 from typing import Literal
@@ -12,20 +12,29 @@ from chesscoach.schedules.schedule import Schedule
 Target = Literal["k8s", "systemd", "crontab"]
 
 
-def generated_header(home: Target) -> str:
-    """Stands in the first line of every file that we write; one that has it may be removed."""
-    return f"Rendered by `chesscoach deploy render {home}`"
+def generated_header(target: Target) -> str:
+    """Returns the words in the first line of every file that the command may replace or delete."""
+    return f"Rendered by `chesscoach deploy render {target}`"
+
+
+class InstallPaths(Struct, frozen=True, kw_only=True):
+    """Places on a machine: virtual environment, settings with secrets, working directory; user."""
+
+    prefix: str = "/opt/chesscoach"
+    etc: str = "/etc/chesscoach"
+    state: str = "/var/lib/chesscoach"
+    user: str = "chesscoach"
 
 
 class SkippedSchedule(Struct, frozen=True, kw_only=True):
-    """A schedule that is not written, and why."""
+    """A schedule that is not rendered, and why, as a clause."""
 
     id: str
     reason: str
 
 
 class RenderedFiles(Struct, frozen=True, kw_only=True):
-    """Files by their names, and what is left out; the daemon works it all the same."""
+    """Files by name, and the schedules that are left to the daemon."""
 
     target: Target
     files: dict[str, str]
@@ -33,10 +42,10 @@ class RenderedFiles(Struct, frozen=True, kw_only=True):
 
 
 class TimeLimits(Struct, frozen=True, kw_only=True):
-    """How long a run of a schedule may take, in whole seconds.
+    """The time limits of a schedule's run, in whole seconds.
 
-    `run_timeout_s` until it receives a SIGTERM: it ends by itself before, at its job's `timeout_s`
-    after its jitter. `stop_timeout_s` from there to the SIGKILL.
+    SIGTERM comes after `run_timeout_s`, which is longer than the job's own `timeout_s` and its
+    jitter. SIGKILL comes `stop_timeout_s` later.
     """
 
     run_timeout_s: int
@@ -44,28 +53,28 @@ class TimeLimits(Struct, frozen=True, kw_only=True):
 
 
 _TIMEOUT_MARGIN_S = 60
-"""Seconds for a start, a connection and the last record."""
+"""Time for the start, the connection and the last record."""
 
 
 def time_limits(config: Config, schedule: Schedule) -> TimeLimits:
-    """The time that a schedule's runs are given from outside."""
+    """Returns the time limits of a schedule's runs."""
     limits: JobLimits = getattr(config.jobs, schedule.job, JobLimits())
-    leave = stop_timeout_s(config)
+    stop_s = stop_timeout_s(config)
     return TimeLimits(
-        run_timeout_s=round(limits.timeout_s + schedule.jitter_s) + leave, stop_timeout_s=leave
+        run_timeout_s=round(limits.timeout_s + schedule.jitter_s) + stop_s, stop_timeout_s=stop_s
     )
 
 
 def stop_timeout_s(config: Config) -> int:
-    """Seconds from a SIGTERM to the SIGKILL, longer than the drain takes."""
+    """Returns the seconds from SIGTERM to SIGKILL, longer than a drain takes."""
     return round(config.runner.grace_s) + _TIMEOUT_MARGIN_S // 2
 
 
 def templates() -> Environment:
-    """What the files are made from. Nothing is escaped: there is no HTML among them."""
+    """Returns the templates of the files. None is HTML, so nothing is escaped."""
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=False,  # noqa: S701  # units and YAML; what is put in is checked configuration
+        autoescape=False,  # noqa: S701  # units and YAML of checked configuration
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

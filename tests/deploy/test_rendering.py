@@ -1,4 +1,4 @@
-"""What each home is given, and what is said where it cannot have it."""
+"""What is rendered for each target, and which schedules are left to the daemon."""
 
 import re
 from pathlib import Path
@@ -72,10 +72,10 @@ def test_every_id_has_a_name_that_kubernetes_takes(key: str, name: str, render: 
     text = CRON.replace("schedules.sync", f"schedules.{key}")
     (found,) = cronjobs(render("k8s", schedules=text).stdout)
 
-    told = found["metadata"]["name"]
-    assert told.startswith(name)
-    assert len(told) <= 52
-    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", told)
+    kubernetes_name = found["metadata"]["name"]
+    assert kubernetes_name.startswith(name)
+    assert len(kubernetes_name) <= 52
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", kubernetes_name)
 
 
 def test_ids_that_differ_in_underscores_alone_have_two_names(render: Render) -> None:
@@ -87,67 +87,63 @@ def test_ids_that_differ_in_underscores_alone_have_two_names(render: Render) -> 
     )
 
 
-@pytest.mark.parametrize(
-    ("trigger", "reason"),
-    [
-        ('cron = "30 0 * * * *"', "no seconds"),
-        ('cron = "0 3 L * *"', "exactly"),
-        ('cron = "0 3 * * 5#2"', "exactly"),
-        ('cron = "0 0 */10 * 1"', "not both"),
-        ("at = 2026-12-24T18:00:00Z", "no year"),
-        ("every = { hours = 7 }", "makes a day"),
-        ("every = { minutes = 90 }", "more than one line"),
-        ("every = { weeks = 2 }", "exactly"),
-        ('cron = "0 3 * * *"\nenabled = false', "disabled"),
-    ],
-)
-def test_what_a_cronjob_cannot_say_is_left_out_and_said(
-    trigger: str, reason: str, render: Render
+@pytest.mark.parametrize("target", ["k8s", "systemd", "crontab"])
+def test_what_is_not_a_plain_cron_expression_is_left_to_the_daemon_by_name(
+    target: str, render: Render
 ) -> None:
-    result = render("k8s", schedules=SYNC + trigger, code=1)
-
-    assert cronjobs(result.stdout) == []
-    assert "# Left out: sync, for" in result.stdout
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("chesscoach: left out: sync, for")
-    assert reason in line
-
-
-@pytest.mark.parametrize(
-    ("trigger", "systemd", "cron"),
-    [
-        ("at = 2026-12-24T18:00:00Z", "OnCalendar=2026-12-24 18:00:00 UTC", "0 18 24 12 *"),
-        ('cron = "0 3 L * *"', "OnCalendar=*-*-28..31 03:00:00 UTC", "0 3 28-31 * *"),
-        ("every = { weeks = 2 }", "OnCalendar=Mon *-*-* 00:00:00 UTC", "0 0 * * 1"),
-    ],
-)
-def test_a_machine_is_woken_too_often_rather_than_never(
-    trigger: str, systemd: str, cron: str, render: Render
-) -> None:
-    given = ("--server-timezone", "UTC")
-
-    assert systemd in render("systemd", schedules=SYNC + trigger).stdout
-    told = render("crontab", *given, schedules=SYNC + trigger).stdout
-    assert f"\n{cron} cd " in told
-    assert "Wakes too often" in told
-
-
-def test_a_crontab_knows_no_seconds(render: Render) -> None:
-    result = render("crontab", schedules=SYNC + 'cron = "30 0 * * * *"\n', code=1)
-
-    assert "seconds" in result.stderr
-    assert (
-        "OnCalendar=*-*-* *:00:30 UTC"
-        in render("systemd", schedules=SYNC + 'cron = "30 0 * * * *"\n').stdout
+    triggers = {
+        "seconds": 'cron = "30 0 * * * *"',
+        "last_day": 'cron = "0 3 L * *"',
+        "second_friday": 'cron = "0 3 * * 5#2"',
+        "last_friday": 'cron = "0 3 * * 5L"',
+        "both_days": 'cron = "0 0 1,15 * 1"',
+        "star_days": 'cron = "0 0 */10 * 1"',
+        "date": "at = 2026-12-24T18:00:00Z",
+        "interval": "every = { hours = 6 }",
+        "off": 'cron = "0 3 * * *"\nenabled = false',
+    }
+    text = "".join(
+        SYNC.replace(".sync]", f".{key}]") + trigger + "\n" for key, trigger in triggers.items()
     )
 
+    result = render(target, schedules=text, code=1)
 
-def test_the_hours_of_a_crontab_are_the_servers_in_summer_and_in_winter(render: Render) -> None:
-    text = SYNC + 'cron = "0 1 * * 1"\ntimezone = "Europe/Berlin"\n'
+    lines = result.stderr.splitlines()
+    assert [line.partition(", because ")[0] for line in lines] == [
+        f"chesscoach: left to the daemon: {key}" for key in triggers
+    ]
+    reasons = dict(zip(triggers, (line.partition(", because ")[2] for line in lines), strict=True))
+    assert reasons["seconds"] == "its cron expression has a field for seconds"
+    assert reasons["date"] == reasons["interval"] == "it has no cron expression"
+    assert reasons["off"] == "it is disabled"
+    assert "jobs.sync_games" not in result.stdout
+    if target != "systemd":
+        assert "# Left to the daemon: both_days, because its cron exp" in result.stdout
 
-    told = render("crontab", "--server-timezone", "UTC", schedules=text).stdout
 
-    assert re.findall(r"^([0-9*].*) cd ", told, re.MULTILINE) == ["0 0 * * 1", "0 23 * * 0"]
+def crontab_lines(text: str) -> list[str]:
+    return re.findall(r"^([0-9*].*) cd ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("zone", "server", "line"),
+    [
+        ("Europe/Berlin", "Europe/Berlin", "15 1 * * 1"),
+        ("UTC", "Etc/UTC", "15 1 * * 1"),
+        ("Europe/Berlin", "UTC", "15 * * * *"),
+        ("UTC", "Asia/Kolkata", "45 * * * *"),
+        ("UTC", "Australia/Lord_Howe", "15,45 * * * *"),
+    ],
+)
+def test_a_server_in_another_zone_runs_a_schedule_every_hour(
+    zone: str, server: str, line: str, render: Render
+) -> None:
+    text = SYNC + f'cron = "15 1 * * 1"\ntimezone = "{zone}"\n'
+
+    crontab = render("crontab", "--server-timezone", server, schedules=text).stdout
+
+    assert crontab_lines(crontab) == [line]
+    assert ("# Comes every hour" in crontab) == ("* * * *" in line)
 
 
 def test_clocks_that_change_are_said_where_kubernetes_gets_them_wrong(render: Render) -> None:
