@@ -10,6 +10,7 @@ import click
 
 from chesscoach import process
 from chesscoach.cli import invocation
+from chesscoach.cli.options import config_option
 from chesscoach.config import Settings
 from chesscoach.deploy import crontab as crontab_file
 from chesscoach.deploy import kubernetes, rendering
@@ -61,7 +62,7 @@ def render() -> None:
 
 @render.command(epilog=_EXIT_CODES_HELP)
 @_out_option
-@invocation.config_option
+@config_option
 def k8s(out: str | None, config: str | None) -> None:
     """Render a CronJob per schedule."""
     _render_files(out, config, lambda loaded, now: kubernetes.render(loaded.config, now))
@@ -72,7 +73,7 @@ def k8s(out: str | None, config: str | None) -> None:
 @_prefix_option
 @_etc_option
 @_user_option
-@invocation.config_option
+@config_option
 def systemd(out: str | None, prefix: str, etc: str, user: str, config: str | None) -> None:
     """Render the daemon's service and a timer per schedule."""
     paths = InstallPaths(
@@ -97,7 +98,7 @@ def systemd(out: str | None, prefix: str, etc: str, user: str, config: str | Non
     metavar="ZONE",
     help="Time zone of the server's clock (default: this machine's).",
 )
-@invocation.config_option
+@config_option
 def crontab(
     out: str | None,
     prefix: str,

@@ -1,4 +1,4 @@
-"""`chesscoach emails preview`: a player's weekly mail as files; nothing is stored, nothing sent."""
+"""`chesscoach emails preview`: a player's weekly email as files, neither stored nor sent."""
 
 import asyncio
 import webbrowser
@@ -9,6 +9,7 @@ import click
 from msgspec import Struct
 
 from chesscoach.cli import invocation
+from chesscoach.cli.invocation import Output
 from chesscoach.context import Context
 from chesscoach.emails.sending import campaign, composition, week_zone
 from chesscoach.emails.sending.audience import parse_week_option
@@ -18,13 +19,12 @@ from chesscoach.emails.weekly import summary
 from chesscoach.emails.weekly.values import Message
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import week_bounds
-from chesscoach.worker.shutdown import ShutdownRequest
 
 _DEFAULT_FOLDER = ".chesscoach/preview"
 
 
 class EmailPreview(Struct, frozen=True, kw_only=True):
-    """A mail as it would be written now; `remarks` say why it would not be sent."""
+    """An email as a run would compose it now; `notes` say why a run would not send it."""
 
     due: DueEmail
     message: Message
@@ -33,96 +33,93 @@ class EmailPreview(Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.argument("user_id", metavar="USER_ID")
-@click.option("--week", metavar="WEEK", help="The ISO week, as 2026-W47; else the last.")
+@click.option("--week", metavar="WEEK", help="ISO week, as 2026-W47 (default: the last one).")
 @click.option("--open", "show", is_flag=True, help="Open the HTML in a browser.")
 @click.option(
-    "--out", metavar="DIR", default=_DEFAULT_FOLDER, show_default=True, help="Where the files go."
+    "--out", metavar="DIR", default=_DEFAULT_FOLDER, show_default=True, help="Folder of the files."
 )
-@invocation.config_option
-@invocation.json_option
-def preview(
-    user_id: str, week: str | None, show: bool, out: str, config: str | None, as_json: bool
-) -> None:
-    """Write a player's weekly mail into files, as HTML and as text.
+@invocation.database_command
+async def preview(ctx: Context, user_id: str, week: str | None, show: bool, out: str) -> Output:
+    """Write a player's weekly email into files, as HTML and as text.
 
-    Nothing is stored or sent, and its link to unsubscribe leads nowhere. A user who would get no
-    mail is previewed all the same, with the reason.
+    The command stores and sends nothing, and the email's unsubscribe link does not work. If the
+    user would get no email, the command writes one all the same and says why.
     """
-
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        sample = await _build_preview(ctx, user_id, week)
-        html, text = await asyncio.to_thread(_write_files, Path(out), sample)
-        opened = show and await asyncio.to_thread(_open_in_browser, html)
-        told = {
-            "user_id": user_id,
-            "week": sample.due.week.key,
-            "timezone": sample.due.zone.key,
-            "subject": sample.message.subject,
-            "html": str(html),
-            "text": str(text),
-        }
-        if as_json:
-            invocation.print_json({**told, "remarks": list(sample.notes), "opened": opened})
-            return
-        for name, value in told.items():
-            click.echo(f"{name:<8}  {value}")
-        for remark in sample.notes:
-            click.echo(f"{'note':<8}  {remark}")
-        if show and not opened:
-            click.echo(f"{'note':<8}  no browser could be opened here: open the HTML yourself")
-
-    invocation.run_with_context(config, body)
+    sample = await _build_preview(ctx, user_id, week)
+    html, text = await asyncio.to_thread(_write_files, Path(out), sample)
+    opened = show and await asyncio.to_thread(_open_in_browser, html)
+    fields = {
+        "user_id": user_id,
+        "week": sample.due.week.key,
+        "timezone": sample.due.zone.key,
+        "subject": sample.message.subject,
+        "html": str(html),
+        "text": str(text),
+    }
+    notes = list(sample.notes)
+    if show and not opened:
+        notes.append("no browser can be opened here: open the HTML yourself")
+    return Output(
+        data={**fields, "remarks": list(sample.notes), "opened": opened},
+        text=[f"{name:<8}  {value}" for name, value in fields.items()]
+        + [f"{'note':<8}  {note}" for note in notes],
+    )
 
 
 async def _build_preview(ctx: Context, user_id: str, week: str | None) -> EmailPreview:
     named = parse_week_option(week, ctx.now(), ctx.config.cleanup.keep_outbox_days)
     recipient = await ctx.emails.recipients.find(user_id)
     if recipient is None:
-        msg = f"there is no user with the user_id {user_id[:120]!r}"
+        msg = f"user {user_id[:120]!r} does not exist: see `chesscoach accounts list`"
         raise ConfigError(msg)
     emails = ctx.config.emails
     zone = week_zone.week_zone(recipient, emails, await week_zone.schedule_zone(ctx.emails))
     due = DueEmail(
         recipient=recipient, week=named or week_bounds.last_closed_week(ctx.now(), zone), zone=zone
     )
-    found = await ctx.emails.player_weeks.read([user_id], due.week, zone)
-    told = summary.summarise(found[user_id])
+    player_weeks = await ctx.emails.player_weeks.read([user_id], due.week, zone)
+    week_summary = summary.summarise(player_weeks[user_id])
     renderer = await asyncio.to_thread(campaign.load_renderer, ctx.emails)
-    # It looks like one, but was never signed: whoever follows it is told that it is none.
-    nowhere = f"{(emails.public_url or campaign.PLACEHOLDER_URL).rstrip('/')}/unsubscribe/preview"
+    # It has the form of an unsubscribe link but no signature, so the server refuses it.
+    unsigned_link = (
+        f"{(emails.public_url or campaign.PLACEHOLDER_URL).rstrip('/')}/unsubscribe/preview"
+    )
     return EmailPreview(
         due=due,
-        message=composition.render_message(renderer, due, told, nowhere),
-        notes=tuple([remark async for remark in _send_notes(ctx, due, empty=told.is_empty)]),
+        message=composition.render_message(renderer, due, week_summary, unsigned_link),
+        notes=tuple([note async for note in _send_notes(ctx, due, empty=week_summary.is_empty)]),
     )
 
 
 async def _send_notes(ctx: Context, due: DueEmail, *, empty: bool) -> AsyncIterator[str]:
-    """What keeps this mail from being sent, and what has become of it."""
+    """Why a run would not send this email, and its state in the outbox."""
     user_id, address = due.recipient.user_id, due.recipient.email
     if not await ctx.emails.subscriptions.subscribed([user_id], KIND):
-        yield "the user does not want this mail (email_notifications): none is sent"
+        yield "the user does not want this email (email_notifications): a run does not send it"
     if not address:
-        yield "the user has no address: no mail is sent"
+        yield "the user has no address: a run does not send the email"
     elif composition.ADDRESS_PATTERN.fullmatch(address) is None:
-        yield "the user's address is none that mail can be sent to"
+        yield "the user's address is not a valid email address: a run does not send the email"
     elif await ctx.emails.suppressions.find_suppressed([address]):
-        yield "the user's address is suppressed: none is sent (chesscoach emails suppressed)"
+        yield (
+            "the user's address is suppressed: a run does not send the email "
+            "(see `chesscoach emails suppressed`)"
+        )
     if empty and not ctx.config.emails.no_games_note:
         yield (
-            "there is nothing to tell of this week: no mail is sent; this is the note that "
-            "[emails] no_games_note would send"
+            "the player has no activity in this week: a run does not send the email; with [emails] "
+            "no_games_note, it sends this note"
         )
-    if row := (await ctx.emails.outbox.find_many([due.outbox_id])).get(due.outbox_id):
-        reason = f" ({row.reason})" if row.reason else ""
-        yield f"in the outbox the mail of this week is {row.state}{reason}"
+    if entry := (await ctx.emails.outbox.find_many([due.outbox_id])).get(due.outbox_id):
+        reason = f" ({entry.reason})" if entry.reason else ""
+        yield f"in the outbox, the email of this week is {entry.state}{reason}"
 
 
 def _write_files(where: Path, sample: EmailPreview) -> tuple[Path, Path]:
-    """The absolute paths of the two files; a second preview takes their places.
+    """Writes the two files over those of an earlier preview; returns their absolute paths.
 
     Raises:
-        ConfigError: they cannot be written there.
+        ConfigError: the folder or a file cannot be written.
     """
     due = sample.due
     stem = folder.file_name(f"{due.recipient.user_id}_{due.week.key}").removesuffix(".eml")

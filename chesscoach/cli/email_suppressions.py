@@ -1,78 +1,59 @@
-"""`chesscoach emails suppressed` and `unsuppress`: addresses that get no mail any more."""
+"""`chesscoach emails suppressed` and `unsuppress`: addresses that get no email any more."""
 
 import click
 
-from chesscoach.cli import formatting, invocation
+from chesscoach.cli import invocation
+from chesscoach.cli.invocation import Output
+from chesscoach.cli.options import limit_option
 from chesscoach.context import Context
 from chesscoach.emails.store.suppressions import normalize_address
 from chesscoach.emails.suppression import Suppression
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import format_rfc3339
-from chesscoach.worker.shutdown import ShutdownRequest
 
 
 @click.command()
 @click.argument("address", metavar="[ADDRESS]", required=False)
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many."
-)
-@invocation.config_option
-@invocation.json_option
-def suppressed(address: str | None, limit: int, config: str | None, as_json: bool) -> None:
-    """Show which addresses get no mail any more, the newest first, or whether ADDRESS does.
+@limit_option
+@invocation.database_command
+async def suppressed(ctx: Context, address: str | None, limit: int) -> Output:
+    """Show the suppressed addresses, the newest first, or whether ADDRESS is suppressed.
 
-    SendGrid's events say so: it bounced, its owner complained or unsubscribed there, or SendGrid
-    would not send to it.
+    A suppressed address gets no email. SendGrid's events suppress an address: it bounced, its owner
+    complained or unsubscribed there, or SendGrid refuses to send to it.
     """
-
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        if address is not None:
-            found = await ctx.emails.suppressions.find(address)
-            if as_json:
-                invocation.print_json(
-                    {"address": normalize_address(address), "suppressed": formatting.to_json(found)}
-                )
-            elif found is None:
-                click.echo(f"{normalize_address(address)} is not suppressed")
-            else:
-                click.echo("  ".join(_cells(found)))
-            return
-        count = await ctx.emails.suppressions.count()
-        newest = await ctx.emails.suppressions.list_newest(limit)
-        if as_json:
-            invocation.print_json(
-                {"count": count, "newest": [formatting.to_json(each) for each in newest]}
-            )
-            return
-        invocation.print_table(("address", "reason", "since"), [_cells(each) for each in newest])
-        click.echo(f"suppressed: {count}")
-
-    invocation.run_with_context(config, body)
+    if address is not None:
+        suppression = await ctx.emails.suppressions.find(address)
+        normal = normalize_address(address)
+        line = "  ".join(_cells(suppression)) if suppression else f"{normal} is not suppressed"
+        return Output(data={"address": normal, "suppressed": suppression}, text=[line])
+    count = await ctx.emails.suppressions.count()
+    newest = await ctx.emails.suppressions.list_newest(limit)
+    rows = [_cells(suppression) for suppression in newest]
+    return Output(
+        data={"count": count, "newest": newest},
+        text=[invocation.table(("address", "reason", "since"), rows), f"suppressed: {count}"],
+    )
 
 
-def _cells(found: Suppression) -> list[str]:
-    return [found.address, found.reason, format_rfc3339(found.at)]
+def _cells(suppression: Suppression) -> list[str]:
+    return [suppression.address, suppression.reason, format_rfc3339(suppression.at)]
 
 
 @click.command()
 @click.argument("address", metavar="ADDRESS")
-@invocation.config_option
-@invocation.json_option
-def unsuppress(address: str, config: str | None, as_json: bool) -> None:
-    """Let ADDRESS get mail again, from the next week on.
+@invocation.database_command
+async def unsuppress(ctx: Context, address: str) -> Output:
+    """Let ADDRESS get email again, from the next week on.
 
-    SendGrid keeps a list of its own: take the address off that too, or it drops the mail.
+    SendGrid keeps a list of its own: remove the address from that list too, or SendGrid drops the
+    email.
     """
-
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        if not await ctx.emails.suppressions.remove(address):
-            msg = "ADDRESS: it is not suppressed: see `chesscoach emails suppressed`"
-            raise ConfigError(msg)
-        if as_json:
-            invocation.print_json({"unsuppressed": normalize_address(address)})
-        else:
-            click.echo(
-                f"{normalize_address(address)} gets mail again; take it off SendGrid's own list too"
-            )
-
-    invocation.run_with_context(config, body)
+    if not await ctx.emails.suppressions.remove(address):
+        msg = "ADDRESS is not suppressed: see `chesscoach emails suppressed`"
+        raise ConfigError(msg)
+    normal = normalize_address(address)
+    return Output(
+        data={"unsuppressed": normal},
+        text=[f"{normal} gets email again; remove it from SendGrid's own list too"],
+    )

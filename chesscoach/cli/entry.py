@@ -1,14 +1,14 @@
-"""The `chesscoach` command: the other commands' imports take longer than `healthcheck`'s work."""
+"""The entry point of `chesscoach`: `healthcheck` starts without the imports of other commands."""
 
 import sys
 
 
 def main() -> None:
-    """Runs it."""
+    """Runs the command that the arguments name."""
     if sys.argv[1:2] == ["healthcheck"]:
         from chesscoach.cli.healthcheck import healthcheck
 
-        healthcheck.main(sys.argv[2:], prog_name="chesscoach healthcheck")  # leaves by sys.exit
+        healthcheck.main(sys.argv[2:], prog_name="chesscoach healthcheck")  # ends by sys.exit
     from chesscoach.cli.main import main as command
 
     command.main(prog_name="chesscoach")

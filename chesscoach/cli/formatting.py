@@ -1,6 +1,6 @@
 """Values as commands print them: as JSON with stable names, and as words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +29,12 @@ def _to_json_value(value: Any) -> Any:
             return value.isoformat()
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return value
+
+
+def aligned(fields: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines of a name and its value each, the values below one another."""
+    width = max(len(name) for name, _ in fields)
+    return [f"{name:<{width}}  {value}" for name, value in fields]
 
 
 def schedule_json(stored: StoredSchedule) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""`chesscoach healthcheck`: asks a process of ours how it is, for a container's HEALTHCHECK.
+"""`chesscoach healthcheck`: asks a running process for its health, for a container's HEALTHCHECK.
 
-It is started every few seconds, so it imports next to nothing, and asks by the standard library.
+A container runs it every few seconds, so it imports next to nothing and uses the standard library.
 """
 
 import http.client
@@ -13,6 +13,7 @@ import click
 from msgspec import Struct
 
 from chesscoach import config as settings
+from chesscoach.cli.options import config_option
 from chesscoach.config import ListenAddress
 from chesscoach.errors import ConfigError
 
@@ -21,39 +22,41 @@ _MAX_TEXT_LENGTH = 300
 
 
 class HealthResult(Struct, frozen=True, kw_only=True):
-    """Whether it is well, and what is told of it in a line."""
+    """Whether the process is healthy, and a line about it."""
 
     healthy: bool
     text: str
 
 
-@click.command(epilog="Exit codes: 0 it is well; 1 it is not, or could not be asked.")
+@click.command(epilog="Exit codes: 0 healthy; 1 not healthy, or no response.")
 @click.option(
-    "--url", metavar="URL", help="Ask this one; without a path its /healthz (or /readyz)."
+    "--url",
+    metavar="URL",
+    help="Address to ask (default: the configured one); without a path, /healthz or /readyz.",
 )
 @click.option("--ready", is_flag=True, help="Ask /readyz instead of /healthz.")
-@click.option("--config", metavar="PATH", help="Another config.toml.")
+@config_option
 def healthcheck(url: str | None, ready: bool, config: str | None) -> None:
-    """Ask the process on [web] public, else on [web] admin, how it is; 3 seconds at most."""
+    """Ask the process on [web] public, else on [web] admin, for its health (timeout: 3 s)."""
     path = "/readyz" if ready else "/healthz"
     try:
-        finding = _ask(url, path) if url else _ask(f"http://{_configured_address(config)}", path)
+        health = _ask(url, path) if url else _ask(f"http://{_configured_address(config)}", path)
     except ConfigError as error:
-        finding = HealthResult(healthy=False, text=str(error))
-    click.echo(finding.text, err=not finding.healthy)
-    sys.exit(0 if finding.healthy else 1)
+        health = HealthResult(healthy=False, text=str(error))
+    click.echo(health.text, err=not health.healthy)
+    sys.exit(0 if health.healthy else 1)
 
 
 def _configured_address(path: str | None) -> ListenAddress:
-    """Where the configuration says that we listen.
+    """The address on which the configuration lets the process listen.
 
     Raises:
-        ConfigError: nowhere, or on a port that it does not tell.
+        ConfigError: it names no listener, or any free port.
     """
     web = settings.load(path).config.web
     address = web.address("public") or web.address("admin")
     if address is None:
-        msg = "web: neither admin nor public is set: there is nothing to ask"
+        msg = "web: neither admin nor public is set: give --url"
         raise ConfigError(msg)
     if address.port == 0:
         msg = f"web.{'public' if web.public else 'admin'}: the port is any free one: give --url"
@@ -62,7 +65,7 @@ def _configured_address(path: str | None) -> ListenAddress:
 
 
 def _ask(url: str, path: str) -> HealthResult:
-    """In a thread, for a name that is not resolved cannot be timed out."""
+    """Asks in a thread, because resolving a name has no timeout."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -72,19 +75,23 @@ def _ask(url: str, path: str) -> HealthResult:
         msg = "--url: expected http://host:port"
         raise ConfigError(msg)
     kind = http.client.HTTPConnection if parts.scheme == "http" else http.client.HTTPSConnection
-    asked = parts.path if parts.path not in ("", "/") else path
-    name = f"{parts.scheme}://{ListenAddress(host=host, port=port or kind.default_port)}{asked}"
-    found = [HealthResult(healthy=False, text=f"{name}: no answer within {_TIMEOUT_S:g} s")]
+    asked_path = parts.path if parts.path not in ("", "/") else path
+    name = (
+        f"{parts.scheme}://{ListenAddress(host=host, port=port or kind.default_port)}{asked_path}"
+    )
+    results = [HealthResult(healthy=False, text=f"{name}: no response within {_TIMEOUT_S:g} s")]
     thread = threading.Thread(
-        target=lambda: found.append(_answer(kind(host, port, timeout=_TIMEOUT_S), name, asked)),
+        target=lambda: results.append(
+            _request(kind(host, port, timeout=_TIMEOUT_S), name, asked_path)
+        ),
         daemon=True,
     )
     thread.start()
     thread.join(_TIMEOUT_S)
-    return found[-1]
+    return results[-1]
 
 
-def _answer(connection: http.client.HTTPConnection, name: str, path: str) -> HealthResult:
+def _request(connection: http.client.HTTPConnection, name: str, path: str) -> HealthResult:
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         response = connection.getresponse()

@@ -1,39 +1,40 @@
-"""The way in for every command: its options, its context, one line where something is wrong."""
+"""How a command runs: its context, its output as JSON or text, its errors in one line."""
 
 import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, NoReturn
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
 from rich.table import Table
 
 from chesscoach import log, process
+from chesscoach.cli import formatting
+from chesscoach.cli.options import config_option, json_option
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.worker.runner import result
 from chesscoach.worker.shutdown import ShutdownRequest
 
-config_option = click.option("--config", metavar="PATH", help="Another config.toml.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
 _PLAIN_TEXT_WIDTH = 400
-"""Columns where nobody looks on: a line must not be broken for a script."""
+"""Columns of a file or a pipe: a script needs whole lines."""
 
 
 class OneLineErrorGroup(click.Group):
-    """A group of commands that says in one line what is wrong with how it is used."""
+    """A group that prints its usage errors, and those of its commands, in one line on stderr."""
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
-        """As click has it."""
+        """Parses the group's own options."""
         with _one_line_errors():
             return super().make_context(*args, **more)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click has it."""
+        """Parses and runs the command that is named."""
         with _one_line_errors(ctx.command_path):
             return super().invoke(ctx)
 
@@ -51,16 +52,53 @@ def _one_line_errors(group: str = "chesscoach") -> Iterator[None]:
 
 
 def print_error(text: str) -> None:
-    """Says on stderr, in one line, what is wrong."""
+    """Prints an error on stderr in one line, without secrets."""
     click.echo(f"chesscoach: {log.Redactor().scrub(' '.join(text.split()))}", err=True)
+
+
+class Output(Struct, frozen=True, kw_only=True):
+    """What a command prints, `data` with --json and else `text`, and its exit code."""
+
+    data: object
+    text: Sequence[str | ConsoleRenderable]
+    exit_code: int = result.EXIT_DONE
+
+
+def database_command(body: Callable[..., Awaitable[Output]]) -> Callable[..., None]:
+    """Returns the callback of a command whose `body` takes a context and its own parameters.
+
+    Adds --config and --json.
+    """
+
+    @wraps(body)
+    def callback(*, config: str | None, as_json: bool, **parameters: Any) -> None:
+        run_command(config, as_json, lambda ctx: body(ctx, **parameters))
+
+    return config_option(json_option(callback))
+
+
+def run_command(
+    path: str | None, as_json: bool, body: Callable[[Context], Awaitable[Output]]
+) -> NoReturn:
+    """Opens a context, prints what `body` returns, and ends the process with its exit code."""
+
+    async def inside(ctx: Context, _: ShutdownRequest) -> int:
+        output = await body(ctx)
+        if as_json:
+            click.echo(json.dumps(formatting.to_json(output.data)))
+        else:
+            _print_text(output.text)
+        return output.exit_code
+
+    run_with_context(path, inside)
 
 
 def run_with_context(
     path: str | None, body: Callable[[Context, ShutdownRequest], Awaitable[int | None]]
 ) -> NoReturn:
-    """Opens a context for a command and ends the process with its exit code, 0 by default.
+    """Opens a context for a command and ends the process with its exit code (default: 0).
 
-    The `obj` of the click command may be a clock; by default it is the wall's.
+    The `obj` of the click command may be a clock; the default is the system's.
     """
     clock: Callable[[], Any] | None = click.get_current_context().obj
     try:
@@ -79,15 +117,19 @@ def run_with_context(
     sys.exit(process.execute(lambda: loaded, inside))
 
 
-def print_json(value: object) -> None:
-    """Prints what a script is to read."""
-    click.echo(json.dumps(value))
-
-
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints what people are to read; whole lines where it goes into a file or a pipe."""
-    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Returns a table without lines."""
+    made = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
-        table.add_row(*row)
+        made.add_row(*row)
+    return made
+
+
+def _print_text(parts: Sequence[str | ConsoleRenderable]) -> None:
     width = None if sys.stdout.isatty() else _PLAIN_TEXT_WIDTH
-    Console(width=width, highlight=False, markup=False, emoji=False).print(table)
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
+    for part in parts:
+        if isinstance(part, str):
+            click.echo(part)
+        else:
+            console.print(part)

@@ -1,4 +1,4 @@
-"""`chesscoach runs`: what ran, and what became of it."""
+"""`chesscoach runs`: the records of runs."""
 
 from typing import get_args
 
@@ -6,77 +6,58 @@ import click
 
 from chesscoach import log
 from chesscoach.cli import formatting, invocation
+from chesscoach.cli.invocation import Output
+from chesscoach.cli.options import limit_option
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import format_rfc3339
-from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.run_documents import RunRecord
 
 
 @click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
-    """Runs: what ran, and what became of it."""
+    """Runs: list and show their records."""
 
 
 @group.command("list")
-@click.option("--job", metavar="NAME", help="Only of that job.")
-@click.option("--schedule", metavar="ID", help="Only of that schedule.")
-@click.option("--outcome", type=click.Choice(get_args(Outcome)), help="Only of that outcome.")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many."
-)
-@invocation.config_option
-@invocation.json_option
-def list_runs(
-    job: str | None,
-    schedule: str | None,
-    outcome: str | None,
-    limit: int,
-    config: str | None,
-    as_json: bool,
-) -> None:
-    """Show the newest runs, the newest first."""
-
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        found = await ctx.worker.runs.recent(
-            job=job, schedule=schedule, outcome=outcome, limit=limit
-        )
-        if as_json:
-            invocation.print_json([_redacted_json(ctx, record) for record in found])
-            return
-        columns = ("run", "outcome", "begun", "took", "done", "failed", "by")
-        invocation.print_table(columns, [_cells(record) for record in found])
-
-    invocation.run_with_context(config, body)
+@click.option("--job", metavar="NAME", help="Only runs of this job.")
+@click.option("--schedule", metavar="ID", help="Only runs of this schedule.")
+@click.option("--outcome", type=click.Choice(get_args(Outcome)), help="Only runs that ended so.")
+@limit_option
+@invocation.database_command
+async def list_runs(
+    ctx: Context, job: str | None, schedule: str | None, outcome: str | None, limit: int
+) -> Output:
+    """Show runs, the newest first."""
+    records = await ctx.worker.runs.recent(job=job, schedule=schedule, outcome=outcome, limit=limit)
+    columns = ("run", "outcome", "started", "took", "done", "failed", "source")
+    return Output(
+        data=[_redacted_json(ctx, record) for record in records],
+        text=[invocation.table(columns, [_cells(record) for record in records])],
+    )
 
 
 @group.command()
 @click.argument("run_id", metavar="RUN_ID")
-@invocation.config_option
-@invocation.json_option
-def show(run_id: str, config: str | None, as_json: bool) -> None:
-    """Show all of one run: its counts, its errors, its earlier attempts."""
-
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        record = await ctx.worker.runs.find(run_id)
-        if record is None:
-            msg = f"there is no run {run_id[:120]!r}: see `chesscoach runs list`"
-            raise ConfigError(msg)
-        fields = _redacted_json(ctx, record)
-        if as_json:
-            invocation.print_json(fields)
-            return
-        wide = max(len(name) for name in fields)
-        for name, value in fields.items():
-            for part in value if isinstance(value, list) else [value]:
-                click.echo(f"{name:<{wide}}  {_format_value(part)}")
-
-    invocation.run_with_context(config, body)
+@invocation.database_command
+async def show(ctx: Context, run_id: str) -> Output:
+    """Show one run in full: its counts, its errors, its earlier attempts."""
+    record = await ctx.worker.runs.find(run_id)
+    if record is None:
+        msg = f"run {run_id[:120]!r} does not exist: see `chesscoach runs list`"
+        raise ConfigError(msg)
+    fields = _redacted_json(ctx, record)
+    lines = [
+        (name, _format_value(item))
+        for name, value in fields.items()
+        for item in (value if isinstance(value, list) else [value])
+    ]
+    return Output(data=fields, text=formatting.aligned(lines))
 
 
 def _redacted_json(ctx: Context, record: RunRecord) -> dict[str, object]:
-    """A record; what it says of errors is held to the same rules as the log."""
+    """A record; its errors are redacted as in the log."""
     return dict(log.Redactor(ctx.process.secrets())(None, "", formatting.run_json(record)))
 
 

@@ -1,4 +1,4 @@
-"""`chesscoach schedule`: what is kept, and what is to come."""
+"""`chesscoach schedules`: the schedules and their next slots."""
 
 from datetime import datetime
 from itertools import islice
@@ -7,21 +7,21 @@ from typing import Any
 import click
 
 from chesscoach.cli import formatting, invocation, schedule_edit, schedule_parsing, slots
+from chesscoach.cli.invocation import Output
 from chesscoach.context import Context
 from chesscoach.schedules import preview
 from chesscoach.schedules.schedule import Slot, format_rfc3339
 from chesscoach.worker.scheduler import schedule_admin, upcoming
-from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
 
 
 @click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
-    """Schedules: what runs when, and why it did or did not.
+    """Schedules: show and change when jobs run, and explain why a slot ran or did not.
 
-    They are kept in the database, where the daemon lays in those of the configuration when it
-    starts. What is changed here counts at once, for daemons and one-shots alike.
+    The database keeps the schedules. When the daemon starts, it stores those of the configuration
+    there. A change here takes effect at once, for daemons and one-shots alike.
     """
 
 
@@ -39,30 +39,21 @@ for _command in (
 
 
 @group.command("list")
-@invocation.config_option
-@invocation.json_option
-def list_schedules(config: str | None, as_json: bool) -> None:
+@invocation.database_command
+async def list_schedules(ctx: Context) -> Output:
     """Show every schedule, its last slot and its next."""
-
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        found = await schedule_admin.all_schedules(ctx.worker)
-        newest = await ctx.worker.runs.newest_slots()
-        keys = [Slot(schedule=key, at=at).key for key, at in newest.items()]
-        records = {
-            record.schedule: record for record in (await ctx.worker.runs.find_many(keys)).values()
-        }
-        rows = []
-        for each in found:
-            nearest = next(upcoming.upcoming_slots(each, newest.get(each.id), ctx.now()), None)
-            coming = nearest.slot.at if nearest is not None and each.is_active else None
-            rows.append(_to_json(each, records.get(each.id), coming))
-        if as_json:
-            invocation.print_json(rows)
-            return
-        columns = ("id", "job", "when", "state", "last slot", "next slot")
-        invocation.print_table(columns, [_cells(row) for row in rows])
-
-    invocation.run_with_context(config, body)
+    newest = await ctx.worker.runs.newest_slots()
+    keys = [Slot(schedule=key, at=at).key for key, at in newest.items()]
+    records = {
+        record.schedule: record for record in (await ctx.worker.runs.find_many(keys)).values()
+    }
+    rows = []
+    for stored in await schedule_admin.all_schedules(ctx.worker):
+        nearest = next(upcoming.upcoming_slots(stored, newest.get(stored.id), ctx.now()), None)
+        coming = nearest.slot.at if nearest is not None and stored.is_active else None
+        rows.append(_to_json(stored, records.get(stored.id), coming))
+    columns = ("id", "job", "when", "state", "last slot", "next slot")
+    return Output(data=rows, text=[invocation.table(columns, [_cells(row) for row in rows])])
 
 
 def _to_json(
@@ -90,8 +81,8 @@ def _last_run(record: RunRecord | None) -> dict[str, Any] | None:
 def _cells(row: dict[str, Any]) -> list[str]:
     state = row["state"] + ("" if row["stored"] else ", not stored yet")
     state += ", edited" if row["edited"] else ""
-    told = (row["id"], row["job"], row["trigger"], state, _format_last_run(row["last"]))
-    return [*told, row["next"] or "none"]
+    last = _format_last_run(row["last"])
+    return [row["id"], row["job"], row["trigger"], state, last, row["next"] or "none"]
 
 
 def _format_last_run(last: dict[str, Any] | None) -> str:
@@ -100,46 +91,36 @@ def _format_last_run(last: dict[str, Any] | None) -> str:
 
 @group.command()
 @click.argument("schedule_id", metavar="ID", type=schedule_parsing.parse_identifier)
-@invocation.config_option
-@invocation.json_option
-def show(schedule_id: str, config: str | None, as_json: bool) -> None:
-    """Show all of one schedule, and its next slots."""
-
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        stored = await schedule_admin.find_schedule(ctx.worker, schedule_id)
-        last = await ctx.worker.runs.newest(schedule_id)
-        due = await schedule_admin.unrecorded_slot(ctx.worker, stored)
-        newest = last.slot if last is not None else None
-        coming = list(islice(upcoming.upcoming_slots(stored, newest, ctx.now()), 5))
-        if as_json:
-            following = [formatting.upcoming_slot(each, stored.is_active) for each in coming]
-            more = {
-                "last": _last_run(last),
-                "due": format_rfc3339(due) if due else None,
-                "next": following,
-            }
-            invocation.print_json({**formatting.schedule_json(stored), **more})
-            return
-        told = [*_details(stored), *formatting.schedule_fields(stored.schedule)]
-        if stored.edited and stored.configured is not None:
-            told.append(("configured", "the configuration says otherwise:"))
-            told += [(f"  {name}", value) for name, value in _configured_differences(stored)]
-        told.append(("last slot", _format_last_run(_last_run(last))))
-        told += [("due", f"{format_rfc3339(due)}, and not begun yet")] if due else []
-        off = "" if stored.is_active else f" (not worked while {stored.state})"
-        told += [("next slot", f"{slots.slot_line(each)}{off}") for each in coming]
-        told += [
-            (format_rfc3339(c.at), f"{c.what}: {c.state}, {c.trigger}") for c in stored.history
-        ]
-        wide = max(len(name) for name, _ in told)
-        for name, value in told:
-            click.echo(f"{name:<{wide}}  {value}")
-
-    invocation.run_with_context(config, body)
+@invocation.database_command
+async def show(ctx: Context, schedule_id: str) -> Output:
+    """Show one schedule in full, and its next slots."""
+    stored = await schedule_admin.find_schedule(ctx.worker, schedule_id)
+    last = await ctx.worker.runs.newest(schedule_id)
+    due = await schedule_admin.unrecorded_slot(ctx.worker, stored)
+    newest = last.slot if last is not None else None
+    coming = list(islice(upcoming.upcoming_slots(stored, newest, ctx.now()), 5))
+    lines = [*_details(stored), *formatting.schedule_fields(stored.schedule)]
+    if stored.edited and stored.configured is not None:
+        lines.append(("configured", "the configuration says otherwise:"))
+        lines += [(f"  {name}", value) for name, value in _configured_differences(stored)]
+    lines.append(("last slot", _format_last_run(_last_run(last))))
+    lines += [("due", f"{format_rfc3339(due)}, not begun yet")] if due else []
+    off = "" if stored.is_active else f" (skipped while {stored.state})"
+    lines += [("next slot", f"{slots.slot_line(slot)}{off}") for slot in coming]
+    lines += [(format_rfc3339(c.at), f"{c.what}: {c.state}, {c.trigger}") for c in stored.history]
+    return Output(
+        data={
+            **formatting.schedule_json(stored),
+            "last": _last_run(last),
+            "due": format_rfc3339(due) if due else None,
+            "next": [formatting.upcoming_slot(slot, stored.is_active) for slot in coming],
+        },
+        text=formatting.aligned(lines),
+    )
 
 
 def _details(stored: StoredSchedule) -> list[tuple[str, str]]:
-    told = [
+    return [
         ("id", stored.id),
         ("in words", preview.describe(stored.schedule)),
         ("state", stored.state + (f": {stored.quarantined}" if stored.quarantined else "")),
@@ -148,12 +129,12 @@ def _details(stored: StoredSchedule) -> list[tuple[str, str]]:
         ("edited", "yes" if stored.edited else "no"),
         ("since", format_rfc3339(stored.effective_since)),
     ]
-    return told
 
 
 def _configured_differences(stored: StoredSchedule) -> list[tuple[str, str]]:
     """What the configuration says that an operator has changed."""
     if stored.configured is None:
         return []
-    ours = set(formatting.schedule_fields(stored.schedule))
-    return [each for each in formatting.schedule_fields(stored.configured) if each not in ours]
+    stored_fields = set(formatting.schedule_fields(stored.schedule))
+    configured_fields = formatting.schedule_fields(stored.configured)
+    return [field for field in configured_fields if field not in stored_fields]

@@ -8,6 +8,8 @@ import click
 from msgspec.structs import replace
 
 from chesscoach.cli import formatting, invocation, schedule_parsing
+from chesscoach.cli.invocation import Output
+from chesscoach.cli.options import config_option, json_option
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog, command
@@ -37,51 +39,42 @@ def _local_time(each: UpcomingSlot) -> str:
 @click.option(
     "--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many."
 )
-@invocation.config_option
-@invocation.json_option
-def next_slots(schedule_id: str | None, count: int, config: str | None, as_json: bool) -> None:
-    """Show the next slots of a schedule, or of all.
+@invocation.database_command
+async def next_slots(ctx: Context, schedule_id: str | None, count: int) -> Output:
+    """Show the next slots of a schedule, or of all active ones in order of time.
 
-    Of all that are active in order of time. In UTC and in the schedule's own zone, with the delay
-    of its jitter. Days on which clocks change are marked, and times that this moves, skips or
-    doubles.
+    Each is in UTC and in the schedule's own zone, with the delay of its jitter. The table marks
+    days on which clocks change, and the times that this moves, skips or doubles.
     """
-
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        if schedule_id is not None:
-            found = [await schedule_admin.find_schedule(ctx.worker, schedule_id)]
-        else:
-            found = [
-                each for each in await schedule_admin.all_schedules(ctx.worker) if each.is_active
-            ]
-        newest = await ctx.worker.runs.newest_slots()
-        coming = list(islice(upcoming.merge_upcoming(found, newest, ctx.now()), count))
-        active = all(each.is_active for each in found)
-        if as_json:
-            invocation.print_json([formatting.upcoming_slot(each, active) for each in coming])
-            return
-        rows = [
-            (
-                each.slot.schedule,
-                format_rfc3339(each.slot.at),
-                _local_time(each),
-                formatting.slot_notes(each),
-            )
-            for each in coming
-        ]
-        invocation.print_table(("schedule", "UTC", "in its zone", ""), rows)
-        if not active:
-            click.echo(f"{schedule_id} is {found[0].state}: none of them is worked")
-        if not coming:
-            click.echo("there is no slot to come")
-
-    invocation.run_with_context(config, body)
+    if schedule_id is not None:
+        schedules = [await schedule_admin.find_schedule(ctx.worker, schedule_id)]
+    else:
+        every = await schedule_admin.all_schedules(ctx.worker)
+        schedules = [stored for stored in every if stored.is_active]
+    newest = await ctx.worker.runs.newest_slots()
+    coming = list(islice(upcoming.merge_upcoming(schedules, newest, ctx.now()), count))
+    active = all(stored.is_active for stored in schedules)
+    rows = [
+        (
+            slot.slot.schedule,
+            format_rfc3339(slot.slot.at),
+            _local_time(slot),
+            formatting.slot_notes(slot),
+        )
+        for slot in coming
+    ]
+    lines = [] if active else [f"{schedule_id} is {schedules[0].state}: these slots do not run"]
+    lines += [] if coming else ["there is no next slot"]
+    return Output(
+        data=[formatting.upcoming_slot(slot, active) for slot in coming],
+        text=[invocation.table(("schedule", "UTC", "in its zone", ""), rows), *lines],
+    )
 
 
 @click.command("run-now", epilog=command.EXIT_CODES_HELP)
 @click.argument("schedule_id", metavar="ID", type=schedule_parsing.parse_identifier)
-@invocation.config_option
-@invocation.json_option
+@config_option
+@json_option
 def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
     """Run a schedule's job here and at once, by hand.
 
@@ -118,8 +111,8 @@ def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
 @click.command("explain")
 @click.argument("slot", metavar="SLOT")
 @click.argument("instant", metavar="[INSTANT]", type=schedule_parsing.parse_instant, required=False)
-@invocation.config_option
-@invocation.json_option
+@config_option
+@json_option
 def explain_slot(slot: str, instant: datetime | None, config: str | None, as_json: bool) -> None:
     """Say why a slot was worked, or was not.
 
@@ -128,16 +121,14 @@ def explain_slot(slot: str, instant: datetime | None, config: str | None, as_jso
     """
     schedule_id, at = _parse_slot(slot, instant)
 
-    async def body(ctx: Context, _: ShutdownRequest) -> None:
-        found = await explained(ctx.worker, schedule_id, at)
-        if as_json:
-            invocation.print_json(formatting.explanation_json(found))
-        else:
-            click.echo(f"{found.slot.key}: {found.verdict}")
-            for sentence in found.sentences:
-                click.echo(sentence)
+    async def body(ctx: Context) -> Output:
+        explanation = await explained(ctx.worker, schedule_id, at)
+        return Output(
+            data=formatting.explanation_json(explanation),
+            text=[f"{explanation.slot.key}: {explanation.verdict}", *explanation.sentences],
+        )
 
-    invocation.run_with_context(config, body)
+    invocation.run_command(config, as_json, body)
 
 
 def _parse_slot(slot: str, instant: datetime | None) -> tuple[str, datetime]:

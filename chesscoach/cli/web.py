@@ -1,10 +1,11 @@
-"""`chesscoach web`: the listeners without the scheduler, beside CronJobs or timers."""
+"""`chesscoach web`: the web listeners without the scheduler, beside CronJobs or timers."""
 
 import sys
 
 import click
 
 from chesscoach import process
+from chesscoach.cli.options import config_option
 from chesscoach.config import LISTENERS, Settings
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
@@ -13,16 +14,16 @@ from chesscoach.worker.shutdown import ShutdownRequest
 
 
 @click.command()
-@click.option("--config", metavar="PATH", help="Another config.toml.")
+@config_option
 def web(config: str | None) -> None:
-    """Answer on the listeners of [web], scheduling nothing, until SIGTERM or SIGINT."""
+    """Serve the listeners of [web] without scheduling anything, until SIGTERM or SIGINT."""
     sys.exit(process.execute(lambda: _settings(config), _serve))
 
 
 def _settings(path: str | None) -> Settings:
     loaded = process.load_settings(path, stream="stdout")
     if not any(loaded.config.web.address(listener) for listener in LISTENERS):
-        msg = "web: neither admin nor public is set: there is nothing to listen on"
+        msg = "web: neither admin nor public is set: set one of them to listen on"
         raise ConfigError(msg)
     return loaded
 

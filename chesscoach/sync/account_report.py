@@ -1,15 +1,12 @@
-"""What an operator is shown of an account: how it stands, how far it is, what comes next.
+"""The report on an account: its status, its progress and what comes next.
 
-The fields of `Portrait` are what scripts read: they stay.
+Scripts read the fields of `AccountReport`: they stay.
 """
 
 from datetime import datetime
 from typing import Any, get_args
 
 from msgspec import Struct
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
 
 from chesscoach.errors import ConfigError
 from chesscoach.players.store.users import UserNames
@@ -44,7 +41,7 @@ class ReportedError(Struct, frozen=True, kw_only=True):
 
 
 class SourceStatus(Struct, frozen=True, kw_only=True):
-    """How the account's site may be asked now; `held_by` is whoever is asking it."""
+    """Whether the account's source can be asked now; `held_by` is the run that is asking it."""
 
     paused_until: datetime | None = None
     closed_until: datetime | None = None
@@ -55,10 +52,10 @@ class SourceStatus(Struct, frozen=True, kw_only=True):
 class AccountReport(Struct, frozen=True, kw_only=True):
     """One account. Instants are UTC, and None where there is none yet.
 
-    `cursor` is the start of the newest Lichess game that is stored. `open_months` are Chess.com's
-    that may still change, `sealed_months` those that are looked at again now and then,
-    `gone_months` those that the site wants never to be asked for again. `absent` counts checks in
-    a row in which the site did not know the name, `failures` those that failed.
+    `cursor` is the start of the newest Lichess game that is stored. `open_months` are the months
+    of Chess.com that can still change. `sealed_months` are checked again from time to time.
+    `gone_months` must never be requested again. `absent` counts consecutive checks in which the
+    source did not know the name, `failures` consecutive checks that failed.
     """
 
     key: str
@@ -84,10 +81,10 @@ class AccountReport(Struct, frozen=True, kw_only=True):
 
 
 async def account_reports(ctx: SyncContext, name: str) -> list[AccountReport]:
-    """The accounts of a name on either site, of a user_id, or of a key such as `lichess:ann`.
+    """The accounts of a name on either source, of a user_id, or of a key such as `lichess:ann`.
 
     Raises:
-        ConfigError: there is none; the message says what was looked for and what to do.
+        ConfigError: no account is found; the message says what to do.
     """
     name = name.strip()
     rows = await ctx.accounts.find_by_name(name)
@@ -105,7 +102,7 @@ async def account_reports(ctx: SyncContext, name: str) -> list[AccountReport]:
 
 
 def account_report(row: AccountDocument, site: SourceStatus, now: datetime) -> AccountReport:
-    """What a row says at an instant."""
+    """The report on a stored account at an instant."""
     account = row.account
     return AccountReport(
         key=account.key,
@@ -130,7 +127,7 @@ def account_report(row: AccountDocument, site: SourceStatus, now: datetime) -> A
         checked_at=account.checked_at,
         failures=row.failures,
         set_aside_until=polling.backoff_until(row.failures, row.due_at, now),
-        errors=[ReportedError(at=each.at, error=each.error) for each in row.errors],
+        errors=[ReportedError(at=error.at, error=error.error) for error in row.errors],
         due_at=row.due_at,
         due=bool(account.links) and row.due_at <= now,
         site=site,
@@ -157,108 +154,20 @@ def _source_status(outlook: LaneStatus, may_be_asked: bool) -> SourceStatus:
 
 
 def _not_found_message(name: str, users: list[UserNames]) -> str:
-    """Why there is nothing to show: the user is unknown, or no run has met his account yet."""
+    """Says that the user is unknown, or that no run has checked the account yet."""
     for user in users:
         for site, names in user.names.items():
-            if any(usernames.normalize_username(site, each) is not None for each in names):
+            if any(usernames.normalize_username(site, linked) is not None for linked in names):
                 return (
-                    f"{user.user_id!r} has linked a name on {site}, but no run has met it yet: "
-                    f"`python -m chesscoach.jobs.sync_games --user {user.user_id}`"
+                    f"{user.user_id!r} has linked a name on {site}, but no run has checked it yet: "
+                    f"run `python -m chesscoach.jobs.sync_games --user {user.user_id}`"
                 )
     if users:
         return (
-            f"{users[0].user_id!r} has linked nothing that could be a name on a site: "
-            "`chesscoach accounts list` shows it"
+            f"{users[0].user_id!r} has linked no name that a source can have: "
+            "see `chesscoach accounts list`"
         )
     return (
-        f"no account {name[:80]!r}: looked for a name on Lichess or Chess.com, a user_id, and a "
-        "key such as lichess:ann; `chesscoach accounts list` shows who has linked what"
+        f"account {name[:80]!r} does not exist: give a name on Lichess or Chess.com, a user_id, "
+        "or a key such as lichess:ann; see `chesscoach accounts list`"
     )
-
-
-def to_panel(shown: AccountReport) -> Panel:
-    """An account for people: a line for each thing worth knowing."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for label, value in _lines(shown):
-        grid.add_row(label, Text(value))
-    return Panel(grid, title=Text(shown.key), title_align="left", expand=False)
-
-
-def _lines(shown: AccountReport) -> list[tuple[str, str]]:
-    lines = [("site", shown.platform), ("name", shown.name), ("standing", _status_text(shown))]
-    lines += [("linked by", _user_text(user)) for user in shown.users] or [("linked by", "nobody")]
-    if shown.platform == "lichess":
-        lines.append(
-            (
-                "newest game",
-                f"began {_format_instant(shown.cursor)}" if shown.cursor else "none yet",
-            )
-        )
-        lines += [
-            ("unfinished", f"{game.id}, since {_format_instant(game.started_at)}")
-            for game in shown.unfinished_games
-        ] or [("unfinished", "no game is followed")]
-    else:
-        lines.append(("open months", ", ".join(shown.open_months) or "none yet: a first sync"))
-        lines.append(("sealed months", ", ".join(shown.sealed_months) or "none"))
-        lines += [("gone months", ", ".join(shown.gone_months))] if shown.gone_months else []
-    lines.append(
-        ("checked", f"{shown.tier}; last active {_format_instant(shown.active_at, 'unknown')}")
-    )
-    lines.append(("last check", _format_instant(shown.checked_at, "never")))
-    lines.append(("failures", _failures_text(shown)))
-    lines += [
-        ("error", f"{_format_instant(each.at)}: {each.error}") for each in reversed(shown.errors)
-    ]
-    lines.append(("next due", _due_text(shown)))
-    lines += [("site now", said) for said in _source_lines(shown.site)]
-    return lines
-
-
-def _status_text(shown: AccountReport) -> str:
-    absent = f"; not known at the last {shown.absent} checks" if shown.absent else ""
-    return shown.standing + absent
-
-
-def _user_text(user: LinkedUser) -> str:
-    return (
-        f"{user.user_id} as {user.name}, {'joined' if user.joined else 'waits for his back-fill'}"
-    )
-
-
-def _failures_text(shown: AccountReport) -> str:
-    aside = (
-        f"; set aside until {_format_instant(shown.set_aside_until)}"
-        if shown.set_aside_until
-        else ""
-    )
-    return f"{shown.failures} in a row{aside}" if shown.failures else "none"
-
-
-def _due_text(shown: AccountReport) -> str:
-    if not shown.users:
-        return "never: nobody links it"
-    return (
-        f"now (since {_format_instant(shown.due_at)})"
-        if shown.due
-        else _format_instant(shown.due_at)
-    )
-
-
-def _source_lines(site: SourceStatus) -> list[str]:
-    said = []
-    if site.contact_missing:
-        said.append("not asked: it wants [sources] contact to be set")
-    if site.closed_until:
-        said.append(f"closed: left alone until {_format_instant(site.closed_until)}")
-    if site.paused_until:
-        said.append(f"paused until {_format_instant(site.paused_until)}")
-    if site.held_by is not None:
-        said.append(f"being asked by {site.held_by.get('run_id', 'a run')}")
-    return said
-
-
-def _format_instant(instant: datetime | None, otherwise: str = "") -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC" if instant else otherwise

@@ -70,7 +70,7 @@ def test_an_account_is_linked_listed_and_unlinked(
     [
         (("accounts", "link", "ann", "--lichess", "a/b"), "'a/b' cannot be a name on lichess"),
         (("accounts", "link", "ann"), "nothing to link"),
-        (("accounts", "unlink", "nobody"), "no user with the user_id 'nobody'"),
+        (("accounts", "unlink", "nobody"), "user 'nobody' does not exist"),
         (("db", "frobnicate"), "frobnicate"),
     ],
 )
@@ -83,7 +83,7 @@ async def test_bad_input_of_a_process_is_one_line(environment: dict[str, str]) -
     done = await run_process(environment, "accounts", "unlink", "nobody")
 
     assert done.code == 2
-    assert done.err.splitlines()[-1].endswith("no user with the user_id 'nobody'")
+    assert done.err.splitlines()[-1].startswith("chesscoach: user 'nobody' does not exist")
     assert "Traceback" not in done.err
 
 
@@ -152,8 +152,8 @@ async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
     }
     assert drawn.code == 0
     for said in (
-        "ann as Ann, joined",
-        "bob as aNN, waits for his back-fill",
+        "ann as Ann, backfill done",
+        "bob as aNN, backfill pending",
         f"{playing.id}, since 20",
         "every run; last active 20",
         "now (since 20",
@@ -209,13 +209,13 @@ async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_
     )
     assert (site["held_by"]["run_id"], site["contact_missing"]) == ("sync_games:manual:1", True)
     for said in (
-        "active; not known at the last 2 checks",
+        "active; not found at the last 2 checks",
         "[red]ann as Ann",
-        "3 in a row; set aside until 20",
+        "3 in a row; next try at 20",
         "UTC: fault 2",
-        "closed: left alone until 20",
+        "breaker open until 20",
         "paused until 20",
-        "being asked by sync_games:manual:1",
+        "in use by sync_games:manual:1",
         "[sources] contact",
     ):
         assert said in drawn.out, drawn.out
@@ -229,12 +229,12 @@ async def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
     for name, said in (
         (
             "zoe",
-            "no account 'zoe': looked for a name on Lichess or Chess.com, a user_id, and a key",
+            "account 'zoe' does not exist: give a name on Lichess or Chess.com, a user_id,",
         ),
         ("zoe", "`chesscoach accounts list`"),
-        ("ann", "no run has met it yet: `python -m chesscoach.jobs.sync_games --user ann`"),
-        ("lichess:ANN", "no run has met it yet"),
-        ("bob", "'bob' has linked nothing that could be a name on a site"),
+        ("ann", "no run has checked it yet: run `python -m chesscoach.jobs.sync_games --user ann`"),
+        ("lichess:ANN", "no run has checked it yet"),
+        ("bob", "'bob' has linked no name that a source can have"),
     ):
         done = await run_process(environment, "accounts", "show", name, "--json")
         assert (done.code, done.out) == (2, ""), done

@@ -201,13 +201,16 @@ def test_what_only_the_database_knows_is_refused_in_one_line_too(run_cli: RunCli
         (("schedules", "remove", "sync_games"), "sync_games is in the configuration"),
         (
             ("schedules", "pause", "mine", "--revision", "7"),
-            "--revision: somebody has changed mine",
+            "--revision: mine has changed since, to revision",
         ),
         (("schedules", "edit", "mine", "--unset", "cron"), "--cron, --every, --at: one of them"),
         (("schedules", "edit", "mine", "--timezone", "Mars/X"), "--timezone: not in the IANA"),
         (("schedules", "explain", "yours:2026-10-21T12:00:00Z"), "there is no schedule yours"),
         (("schedules", "run-now", "yours"), "there is no schedule yours"),
-        (("runs", "show", "mine:2026-10-21T12:00:00Z"), "there is no run 'mine:2026-10-21T12"),
+        (
+            ("runs", "show", "mine:2026-10-21T12:00:00Z"),
+            "run 'mine:2026-10-21T12:00:00Z' does not exist",
+        ),
     ):
         done = run_cli(*args, code=2)
         (line,) = done.stderr.splitlines()

@@ -93,9 +93,9 @@ def test_mails_are_listed_with_a_tally_and_by_what_one_looks_for(
     lines = run_cli("emails", "list", "--week", WEEK).stdout.splitlines()
     assert lines[1].split() == [ann, "sent", "event", "2", "2026-10-21T12:00:00Z"]
     assert lines[2].endswith("2026-10-21T10:00:00Z")
-    assert lines[-1] == f"mails of {WEEK}: 1 sent, 1 unknown"
+    assert lines[-1] == f"emails of {WEEK}: 1 sent, 1 unknown"
     assert run_cli("emails", "list", "--user", "eve").stdout.splitlines()[-1] == (
-        "mails to eve: none"
+        "emails to eve: none"
     )
 
 
@@ -109,7 +109,7 @@ def test_a_mail_that_did_not_arrive_is_owed_again(
 
     assert told.startswith(f"{key} is pending; it was {state}\n")
     assert f"`python -m chesscoach.jobs.weekly_emails --owed --week {WEEK}`" in told
-    assert ("it comes a second time" in told) is (state == "unknown")
+    assert ("the player gets it twice" in told) is (state == "unknown")
     (mail,) = run_cli_json("emails", "list", "--state", "pending")["mails"]
     assert (mail["id"], mail["reason"], mail["finished_at"]) == (key, "by hand", None)
 
@@ -124,8 +124,7 @@ def test_a_mail_that_is_on_its_way_or_has_arrived_is_not_owed_again(
     done = run_cli("emails", "resend", key, code=2)
 
     assert done.stderr.strip() == (
-        f"chesscoach: {key} is {state}: only what failed, was skipped or is unknown can be owed "
-        "again"
+        f"chesscoach: {key} is {state}: only a failed, skipped or unknown email can be resent"
     )
     assert database_digest(db) == before
 
@@ -133,7 +132,7 @@ def test_a_mail_that_is_on_its_way_or_has_arrived_is_not_owed_again(
 def test_a_mail_that_there_is_not_is_refused(run_cli: RunCli) -> None:
     done = run_cli("emails", "resend", "weekly_summary:eve:2026-W42", code=2)
 
-    assert "there is no mail 'weekly_summary:eve:2026-W42'" in done.stderr
+    assert "email 'weekly_summary:eve:2026-W42' does not exist" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -193,10 +192,10 @@ def test_an_address_gets_mail_again(run_cli: RunCli, run_cli_json: RunCliJson, d
 
     told = run_cli("emails", "unsuppress", "Ann@example.org").stdout
 
-    assert told.startswith("ann@example.org gets mail again")
+    assert told.startswith("ann@example.org gets email again")
     assert run_cli_json("emails", "suppressed")["count"] == 0
     done = run_cli("emails", "unsuppress", "ann@example.org", code=2)
-    assert "it is not suppressed" in done.stderr
+    assert "ADDRESS is not suppressed" in done.stderr
 
 
 # The preview
@@ -239,10 +238,10 @@ def test_the_link_to_unsubscribe_in_a_preview_is_none(
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"email_notifications": False}, "does not want this mail"),
-        ({"email_notifications": {"weekly_summary": "yes"}}, "does not want this mail"),
+        ({"email_notifications": False}, "does not want this email"),
+        ({"email_notifications": {"weekly_summary": "yes"}}, "does not want this email"),
         ({"email": None}, "has no address"),
-        ({"email": "nowhere"}, "is none that mail can be sent to"),
+        ({"email": "nowhere"}, "is not a valid email address"),
         ({"email": "Bounced@example.org"}, "is suppressed"),
     ],
 )
@@ -268,7 +267,7 @@ def test_a_week_without_anything_to_tell_shows_the_note_and_says_so(
     found = run_cli_json("emails", "preview", "ann")
 
     (remark,) = found["remarks"]
-    assert "there is nothing to tell of this week" in remark
+    assert "the player has no activity in this week" in remark
     assert "no games" in found["subject"]
     environment["CHESSCOACH_EMAILS__NO_GAMES_NOTE"] = "true"
     assert run_cli_json("emails", "preview", "ann")["remarks"] == []
@@ -283,7 +282,7 @@ def test_what_has_become_of_the_mail_is_told_with_its_preview(
 
     (remark,) = run_cli_json("emails", "preview", "ann")["remarks"]
 
-    assert remark == "in the outbox the mail of this week is skipped (no_games)"
+    assert remark == "in the outbox, the email of this week is skipped (no_games)"
 
 
 def test_the_week_is_that_of_the_schedules_zone_or_of_the_players_own(
@@ -307,7 +306,7 @@ def test_the_week_is_that_of_the_schedules_zone_or_of_the_players_own(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("eve",), "there is no user with the user_id 'eve'"),
+        (("eve",), "user 'eve' does not exist"),
         (("ann", "--week", "2026-W54"), "--week: there is no such ISO week"),
         (("ann", "--week", "2026-W43"), "--week: 2026-W43 is not over yet"),
         (("ann", "--out", "taken"), "--out: taken cannot be written"),
@@ -362,4 +361,4 @@ async def test_where_there_is_no_browser_it_says_so_and_leaves_with_0(
     done = await run(nothing, "chesscoach.cli", "emails", "preview", "ann", "--open")
 
     assert (done.code, done.err) == (0, "")
-    assert "no browser could be opened here" in done.out
+    assert "no browser can be opened here" in done.out

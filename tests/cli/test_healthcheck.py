@@ -102,7 +102,7 @@ async def test_it_waits_three_seconds_and_no_longer() -> None:
         )
 
     assert done.code == 1
-    assert "no answer within 3 s" in done.err or "TimeoutError" in done.err
+    assert "no response within 3 s" in done.err or "TimeoutError" in done.err
     assert 2.5 < loop.time() - begun < 10
 
 

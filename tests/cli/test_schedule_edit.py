@@ -30,7 +30,7 @@ def test_an_edit_says_which_slots_it_drops_and_adds(
     done = run_cli("schedules", "edit", "six", "--disabled")
     assert "and 990 more" in done.stdout
     assert "added until 2026-10-22T04:40:00Z: no slot" in done.stdout
-    assert "it is disabled: none of them is worked" in done.stdout
+    assert "six is disabled: these slots do not run" in done.stdout
 
 
 def test_what_is_due_at_an_edit_stays_due(
@@ -116,7 +116,7 @@ def test_of_two_who_change_it_the_second_is_told_and_changes_nothing(
 
     for args in (("edit", "six", "--cron", "0 4 * * *"), ("pause", "six"), ("remove", "six")):
         told = run_cli("schedules", *args, "--revision", seen, code=2).stderr
-        assert "somebody has changed six meanwhile, it is at 2: look at it again" in told
+        assert "six has changed since, to revision 2: see `chesscoach schedules show six`" in told
 
     found = run_cli_json("schedules", "show", "six")
     assert (found["revision"], found["schedule"]["cron"]) == (2, "0 3 * * *")

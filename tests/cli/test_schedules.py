@@ -189,14 +189,14 @@ def test_slots_of_what_is_paused_are_shown_as_not_worked(
         False
     ] * 5
     shown = run_cli("schedules", "next", "sync_games").stdout
-    assert "sync_games is paused: none of them is worked" in shown
+    assert "sync_games is paused: these slots do not run" in shown
 
 
 @pytest.mark.usefixtures("one_configured")
 def test_where_all_are_paused_there_is_nothing_to_come(run_cli: RunCli) -> None:
     run_cli("schedules", "pause", "sync_games")
 
-    assert run_cli("schedules", "next").stdout.endswith("there is no slot to come\n")
+    assert run_cli("schedules", "next").stdout.endswith("there is no next slot\n")
 
 
 def test_show_tells_an_operators_edit_from_the_configuration(
@@ -213,7 +213,7 @@ def test_show_tells_an_operators_edit_from_the_configuration(
     assert ["edited", "yes"] in lines
     assert ["configured", "the configuration says otherwise:"] in lines
     assert [value for name, value in lines if name == "cron"] == ["0 */4 * * *", "0 */6 * * *"]
-    assert ["due", "2026-10-21T16:00:00Z, and not begun yet"] in lines
+    assert ["due", "2026-10-21T16:00:00Z, not begun yet"] in lines
     shown = run_cli_json("schedules", "show", "sync_games")
     assert (shown["edited"], shown["due"]) == (True, "2026-10-21T16:00:00Z")
     assert shown["configured"]["cron"] == "0 */6 * * *"
