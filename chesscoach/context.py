@@ -42,7 +42,6 @@ from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
 from chesscoach.worker.store.leases import Leases
 from chesscoach.worker.store.runs import Runs
 from chesscoach.worker.store.schedules import Schedules
-from chesscoach.worker.store.shards import Shards
 from chesscoach.worker.worker import Worker
 
 INDEXES = (
@@ -98,7 +97,6 @@ class Context(Struct, frozen=True, kw_only=True):
             runs=Runs(database, self.config.runner.lease_s),
             leases=self.leases,
             schedules=Schedules(database),
-            shards=Shards(database),
             require_indexes=self.indexes.require_unique,
         )
 

@@ -30,8 +30,8 @@ EXIT_CODES_HELP = (
 _SHARD = click.Option(
     ["--shard"],
     metavar="I/N",
-    help="Work part I, from 0, of N parts of the users; each in a process of its own. "
-    "N alone takes I from JOB_COMPLETION_INDEX, as an Indexed Job sets it.",
+    help="Process shard I (from 0) of N shards of the users, each in a process of its own. "
+    "N alone takes I from JOB_COMPLETION_INDEX, which an Indexed Job sets.",
 )
 
 
@@ -117,22 +117,22 @@ async def _run(
     shard: str | None,
     stop: ShutdownRequest,
 ) -> int:
-    part = _parse_shard(ctx, shard)
-    if part.of > 1 and "user" in given:
-        msg = "--shard: one user is no part of them: leave out --user"
+    users = _parse_shard(ctx, shard)
+    if users.of > 1 and "user" in given:
+        msg = "--shard: a shard has many users: leave out --user"
         raise ConfigError(msg)
     if scheduled is not None and (given or dry_run):
         msg = "--scheduled takes its arguments from the schedule: leave the other flags out"
         raise ConfigError(msg)
     with progress_bar(job.name) as observe:
         if scheduled is not None:
-            ending = await one_shot.run_scheduled(ctx.worker, job, scheduled, stop, observe, part)
+            ending = await one_shot.run_scheduled(ctx.worker, job, scheduled, stop, observe, users)
         elif dry_run:
             args = job.check(given, strict=False)
-            ending = await runner.dry_run(ctx.worker, job, args, stop, part)
+            ending = await runner.dry_run(ctx.worker, job, args, stop, users)
         else:
             args = job.check(given, strict=False)
-            ending = await runner.run_manually(ctx.worker, job, args, stop, observe, shard=part)
+            ending = await runner.run_manually(ctx.worker, job, args, stop, observe, shard=users)
     if as_json:
         click.echo(record_json(ctx, ending))
     return ending.exit_code

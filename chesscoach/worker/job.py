@@ -30,11 +30,13 @@ class Run:
         manual: bool,
         dry_run: bool,
         stop: ShutdownRequest,
+        lease: str | None = None,
         fence: int = 0,
         shard: Shard = ALL_USERS,
     ) -> None:
         self.id = run_id
         self.slot = slot
+        self.lease = lease
         self.fence = fence
         self.shard = shard
         self.manual = manual

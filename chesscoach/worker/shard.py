@@ -68,4 +68,14 @@ class Shard(Struct, frozen=True, kw_only=True):
 
 
 ALL_USERS = Shard(index=0, of=1)
-"""All users: the one part where there are no parts."""
+"""The one shard of a run that is not divided."""
+
+
+def record_shard(name: str | None) -> Shard:
+    """The shard that a run record names."""
+    return Shard.parse(name) if name is not None else ALL_USERS
+
+
+def shard_name(shard: Shard) -> str | None:
+    """`I/N`; None for all users."""
+    return str(shard) if shard.of > 1 else None

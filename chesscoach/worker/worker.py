@@ -11,7 +11,6 @@ from chesscoach.metrics import Metrics
 from chesscoach.worker.store.leases import Leases
 from chesscoach.worker.store.runs import Runs
 from chesscoach.worker.store.schedules import Schedules
-from chesscoach.worker.store.shards import Shards
 
 
 class Worker(Struct, frozen=True, kw_only=True):
@@ -29,5 +28,4 @@ class Worker(Struct, frozen=True, kw_only=True):
     runs: Runs
     leases: Leases
     schedules: Schedules
-    shards: Shards
     require_indexes: Callable[..., Awaitable[None]]

@@ -242,7 +242,7 @@ async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured
         (["--shard", "0/4", "--user", "ann"], "", "leave out --user"),
     ],
 )
-async def test_a_part_that_makes_no_sense_is_wrong_usage(
+async def test_a_shard_that_makes_no_sense_is_wrong_usage(
     args: list[str], index: str, said: str, environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     done = await run({**environment, "JOB_COMPLETION_INDEX": index}, JOB, *args)
@@ -251,15 +251,16 @@ async def test_a_part_that_makes_no_sense_is_wrong_usage(
     assert db.job_runs.count_documents({}) == 0
 
 
-async def test_a_part_is_told_in_what_is_printed_and_in_the_log(
+async def test_a_shard_is_named_in_the_run_record_and_in_its_id(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     done = await run(environment, JOB, "--scheduled", "--shard", "1/2", "--json")
 
-    slot = db.job_runs.find_one({"part": None})
+    stored = db.job_runs.find_one()
     assert (done.code, done.record["shard"], done.record["outcome"]) == (0, "1/2", "succeeded")
-    assert done.record["run_id"] == f"{slot['_id']}#1/2"
-    assert (slot["parts"], slot["outcome"]) == (2, "running")
+    assert done.record["run_id"] == stored["_id"]
+    assert stored["_id"].endswith("Z#1/2")
+    assert stored["shard"] == "1/2"
     sandboxed = await run(environment, JOB, "--dry-run", "--shard", "0/2", "--json")
     assert (sandboxed.code, sandboxed.record["outcome"]) == (0, "dry_run")
     whole = await run(environment, JOB, "--json")

@@ -1,4 +1,4 @@
-"""A sync in parts, each a process of its own, as an Indexed Job would run them."""
+"""A sync in shards, each a process of its own, as an Indexed Job runs them."""
 
 import asyncio
 import signal
@@ -98,7 +98,7 @@ def cluster(environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-async def test_four_parts_of_which_one_is_killed_sync_everybody_once(
+async def test_four_shards_of_which_one_is_killed_sync_each_user_once(
     cluster: Cluster, db: Any
 ) -> None:
     pods = [await cluster.start(index, 4, cluster.newest) for index in range(4)]
@@ -116,42 +116,34 @@ async def test_four_parts_of_which_one_is_killed_sync_everybody_once(
     assert sent.keys() == set(cluster.users)
     assert all(killed.contains(user) for user in twice), "only what the killed one had not saved"
     assert len(twice) < len(cluster.users) / 10
-    slot = db.job_runs.find_one({"_id": f"sync_games:{format_rfc3339(cluster.newest)}"})
-    assert (slot["parts"], slot["outcome"]) == (4, "succeeded")
+    runs = {run["shard"]: run["outcome"] for run in db.job_runs.find()}
+    assert runs == dict.fromkeys(("0/4", "1/4", "2/4", "3/4"), "succeeded")
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-async def test_a_change_from_four_parts_to_six_in_mid_cycle_loses_nobody(
+async def test_a_change_from_four_shards_to_six_within_a_slot_loses_no_user(
     cluster: Cluster, db: Any
 ) -> None:
-    """Two parts are done, one is killed at work, one never began; then there are six."""
-    before, after = cluster.newest - MINUTE, cluster.newest
-    done = await asyncio.gather(*(cluster.run(index, 4, before) for index in (0, 1)))
+    """Two shards are done, one is killed, one never began; then there are six of the same slot."""
+    slot, later = cluster.newest - MINUTE, cluster.newest
+    done = await asyncio.gather(*(cluster.run(index, 4, slot) for index in (0, 1)))
     assert [each.code for each in done] == [0, 0], done
-    third = await cluster.start(2, 4, before)
+    third = await cluster.start(2, 4, slot)
     await cluster.wait_until_running(int(len(cluster.users) * 0.55))
     await kill(third)
 
-    late = await cluster.run(4, 6, before)
-    assert (late.code, late.record["event"]) == (0, "nothing_to_run")
-    assert late.record["reason"].startswith("it is worked in 4 parts")
-    six = await asyncio.gather(*(cluster.run(index, 6, after) for index in range(6)))
+    six = await asyncio.gather(*(cluster.run(index, 6, slot) for index in range(6)))
 
     assert [each.code for each in six] == [0] * 6, six
     cluster.assert_complete()
     sent, killed = cluster.sent_games(), Shard(index=2, of=4)
     assert sent.keys() == set(cluster.users)
     assert all(killed.contains(user) for user, times in sent.items() if times > 1)
-    gone = await cluster.run(2, 4, before)
+    for index in range(6):
+        assert (await cluster.run(index, 6, later)).code == 0
+    gone = await cluster.run(2, 4, slot)
     assert (gone.code, gone.record["reason"]) == (0, "coalesced")
-    outcomes = {
-        row["_id"]: (row["parts"], row["outcome"]) for row in db.job_runs.find({"part": None})
-    }
-    assert outcomes == {
-        f"sync_games:{format_rfc3339(before)}": (4, "coalesced"),
-        f"sync_games:{format_rfc3339(after)}": (6, "succeeded"),
-    }
 
 
 @pytest.mark.long

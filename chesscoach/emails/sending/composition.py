@@ -107,12 +107,7 @@ class EmailComposer:
         self, rows: list[OutboxEntry], now: datetime
     ) -> dict[str, OutboxEntry]:
         """What processes have left that died while they were sending."""
-        left = [
-            row
-            for row in rows
-            if row.state == "sending"
-            and (row.fence < self._run.fence or (row.until is not None and row.until < now))
-        ]
+        left = [row for row in rows if row.state == "sending" and self._is_orphaned(row, now)]
         if not left or self._run.dry_run:
             return {}
         reason = "the process that was sending it died"
@@ -122,6 +117,14 @@ class EmailComposer:
             row.id: msgspec.structs.replace(row, state="unknown", resends=max(row.resends - 1, 0))
             for row in left
         }
+
+    def _is_orphaned(self, row: OutboxEntry, now: datetime) -> bool:
+        """Whether the process that was sending an email has died.
+
+        Fences of different leases, such as those of two shards, say nothing about each other.
+        """
+        superseded = row.lease == self._run.lease and row.fence < self._run.fence
+        return superseded or (row.until is not None and row.until < now)
 
     async def _is_sendable(self, row: OutboxEntry) -> bool:
         """Whether a mail is to be sent now; counts what is neither that nor at its end."""

@@ -199,6 +199,7 @@ class EmailSender:
         claim = EmailClaim(
             entry=letter.entry,
             token=uuid4().hex,
+            lease=self._run.lease,
             fence=self._run.fence,
             at=now,
             until=now + timedelta(seconds=2 * lease_s),

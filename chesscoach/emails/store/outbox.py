@@ -3,8 +3,8 @@
 A row's `_id` is `{kind}:{user_id}:{week}`, so that nobody is owed the same mail twice. It goes
 pending → sending → sent | failed | unknown, or pending → skipped. `claim` is the token of one
 attempt; what an attempt was to send is frozen in `letter` until it is known to have arrived. A row
-found `sending` under an older fence was left by a process that died: whether its mail was taken is
-unknown.
+found `sending` under an older fence of the same lease was left by a process that died: whether its
+mail was taken is unknown. Under another lease, as that of a shard, `until` decides.
 """
 
 import zlib
@@ -189,6 +189,7 @@ def _claim_update(claim: EmailClaim) -> UpdateOne:
         "state": "sending",
         "reason": None,
         "claim": claim.token,
+        "lease": claim.lease,
         "fence": claim.fence,
         "claimed_at": claim.at,
         "until": claim.until,

@@ -46,6 +46,7 @@ class OutboxEntry(Struct, frozen=True, kw_only=True):
     reason: str | None
     attempts: int
     resends: int
+    lease: str | None
     fence: int
     claim: str | None
     created_at: datetime | None
@@ -61,6 +62,7 @@ class EmailClaim(Struct, frozen=True, kw_only=True):
 
     entry: OutboxEntry
     token: str
+    lease: str | None
     fence: int
     at: datetime
     until: datetime
@@ -112,6 +114,7 @@ def from_document(row: dict[str, Any]) -> OutboxEntry:
         reason=row.get("reason"),
         attempts=row.get("attempts", 0),
         resends=row.get("resends", 0),
+        lease=row.get("lease"),
         fence=row.get("fence", 0),
         claim=row.get("claim"),
         created_at=row.get("created_at"),

@@ -2,8 +2,6 @@
 
 import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -18,31 +16,11 @@ from chesscoach.worker.worker import Worker
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """The right to work: a run that is ours, and the lease that goes with it.
-
-    A part of a slot has `group` as well: the job's lease, together with the other parts.
-    """
+    """The right to run: a run record that is ours, and the lease that goes with it."""
 
     run: NewRun
     number: int
     lease: Lease
-    group: Lease | None = None
-
-    @property
-    def shard(self) -> Shard:
-        """Which users are its."""
-        return ALL_USERS if self.run.part is None else Shard(index=self.run.part, of=self.run.parts)
-
-    @property
-    def fence(self) -> int:
-        """Grows with each holder of the job's lease, alone or in a group."""
-        return (self.group or self.lease).fence
-
-    @asynccontextmanager
-    async def scope(self) -> AsyncIterator[None]:
-        """A context in which work may count on both leases."""
-        async with self.lease.scope(), self.group.scope() if self.group else nullcontext():
-            yield
 
 
 class SlotUnavailable(Struct, frozen=True, kw_only=True):
@@ -80,7 +58,7 @@ def holder_info(new: NewRun) -> dict[str, Any]:
 
 
 def shard_key(key: str, shard: Shard) -> str:
-    """What a part of something with a name is called; the whole has the name itself."""
+    """The key of a slot or a lease for a shard; that of all users is the key itself."""
     return key if shard.of == 1 else f"{key}#{shard}"
 
 
@@ -100,9 +78,9 @@ def new_run(
     run_id: str,
     key: str,
     source: str,
-    shard: Shard | None = None,
+    shard: Shard = ALL_USERS,
 ) -> NewRun:
-    """What is written of a run, of one part where it has any."""
+    """What a claim writes of a run."""
     return NewRun(
         id=run_id,
         job=job.name,
@@ -112,6 +90,5 @@ def new_run(
         lease=key,
         started_at=worker.now(),
         slot=slot,
-        parts=shard.of if shard else 1,
-        part=shard.index if shard else None,
+        shard=shard,
     )

@@ -26,7 +26,9 @@ from chesscoach.worker.runner.attempts import (
     lease_key,
     lease_keys,
     new_run,
+    shard_key,
 )
+from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.store.lease import Lease, LeaseStatus
 from chesscoach.worker.store.run_documents import NewRun, RunRecord
 from chesscoach.worker.worker import Worker
@@ -41,7 +43,11 @@ _MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 
 async def claim_manual_run(
-    worker: Worker, job: Job, run_id: str, schedule: Schedule | None = None
+    worker: Worker,
+    job: Job,
+    run_id: str,
+    schedule: Schedule | None = None,
+    shard: Shard = ALL_USERS,
 ) -> Attempt:
     """Claims a run that belongs to no slot, under the lease of a schedule, by default its own.
 
@@ -49,17 +55,9 @@ async def claim_manual_run(
         LeaseHeld: another run of the job is at work, or as many as the schedule allows.
     """
     own = schedule or await job_schedule(worker, job)
-    keys = lease_keys(lease_key(worker, job, own), schedule.max_instances if schedule else 1)
-    new = new_run(worker, job, None, run_id, keys[0], worker.process.source)
-    return await lease_manual_run(worker, job, new, keys)
-
-
-async def lease_manual_run(worker: Worker, job: Job, new: NewRun, keys: Sequence[str]) -> Attempt:
-    """Takes one of some leases for a run by hand, and records it.
-
-    Raises:
-        LeaseHeld: others have them all.
-    """
+    key = shard_key(lease_key(worker, job, own), shard)
+    keys = lease_keys(key, schedule.max_instances if schedule else 1)
+    new = new_run(worker, job, None, run_id, key, worker.process.source, shard)
     await worker.leases.ensure_many(keys)
     while True:
         for key in keys:
@@ -92,17 +90,22 @@ async def release_on_cancel(worker: Worker, new: NewRun) -> AsyncIterator[None]:
 
 
 async def claim_slot(
-    worker: Worker, job: Job, schedule: Schedule, slot: Slot, source: str
+    worker: Worker,
+    job: Job,
+    schedule: Schedule,
+    slot: Slot,
+    source: str,
+    shard: Shard = ALL_USERS,
 ) -> Attempt | SlotUnavailable:
-    """Claims a slot, as its first or its next attempt.
+    """Claims a slot or a shard of it, as its first or its next attempt.
 
     Raises:
         ConfigError: the instant is none at which the schedule is due, or has not come yet.
     """
-    await validate_slot(worker, schedule, slot)
-    key = lease_key(worker, job, schedule)
-    new = new_run(worker, job, slot, slot.key, key, source)
-    given_up = await skip_outcome(worker, schedule, slot)
+    key = shard_key(lease_key(worker, job, schedule), shard)
+    new = new_run(worker, job, slot, shard_key(slot.key, shard), key, source, shard)
+    await validate_slot(worker, schedule, slot, new.id)
+    given_up = await skip_outcome(worker, schedule, slot, shard)
     if given_up is not None:
         new = msgspec.structs.replace(new, outcome=given_up)
     async with release_on_cancel(worker, new):
@@ -115,7 +118,7 @@ async def claim_slot(
         return await _lease_or_wait(worker, job, schedule, new, claimed)
 
 
-async def validate_slot(worker: Worker, schedule: Schedule, slot: Slot) -> None:
+async def validate_slot(worker: Worker, schedule: Schedule, slot: Slot, run_id: str) -> None:
     """Refuses what is no slot, or none yet; what is recorded, or still owed, was one.
 
     Since then the schedule may have been changed, or a clock set back.
@@ -128,15 +131,17 @@ async def validate_slot(worker: Worker, schedule: Schedule, slot: Slot) -> None:
         return
     stored = await worker.schedules.get(slot.schedule)
     owed = stored is not None and stored.pending_slot == slot.at
-    if not owed and await worker.runs.find(slot.key) is None:
+    if not owed and await worker.runs.find(run_id) is None:
         raise ConfigError(msg)
 
 
-async def skip_outcome(worker: Worker, schedule: Schedule, slot: Slot) -> Outcome | None:
+async def skip_outcome(
+    worker: Worker, schedule: Schedule, slot: Slot, shard: Shard
+) -> Outcome | None:
     """Why a slot that nobody has worked is not worked any more, if so."""
     if due.is_too_late(schedule, slot, worker.now()):
         return "missed"
-    if schedule.coalesce and await worker.runs.is_superseded(slot):
+    if schedule.coalesce and await worker.runs.is_superseded(slot, shard):
         return "coalesced"
     return None
 
@@ -145,7 +150,7 @@ async def acquire_slot(worker: Worker, new: NewRun) -> RunRecord | SlotUnavailab
     """Makes a slot ours, also one that another had; or says why it is not to be had."""
     record = await worker.runs.claim(new)
     while record.claim != new.claim:
-        if (settled := unavailable_reason(worker, record, new)) is not None:
+        if (settled := unavailable_reason(worker, record)) is not None:
             return settled
         if record.outcome == "running":
             verdict = await liveness.watch_run(worker, record)
@@ -167,16 +172,11 @@ async def acquire_slot(worker: Worker, new: NewRun) -> RunRecord | SlotUnavailab
     return record
 
 
-def unavailable_reason(worker: Worker, record: RunRecord, new: NewRun) -> SlotUnavailable | None:
-    """Why a slot is nothing for a contender: it is done, or divided in another way."""
+def unavailable_reason(worker: Worker, record: RunRecord) -> SlotUnavailable | None:
+    """Why a contender leaves a slot alone: it is closed."""
     if record.closed(worker.config.runner.max_attempts):
         code = record.exit_code or 0
         return SlotUnavailable(record=record, exit_code=code, reason=f"closed: {record.outcome}")
-    if record.parts != new.parts:
-        so = f"in {record.parts} parts" if record.parts > 1 else "as a whole"
-        return SlotUnavailable(
-            record=record, exit_code=0, reason=f"it is worked {so}: {record.owner}"
-        )
     return None
 
 
@@ -198,7 +198,7 @@ async def _lease_or_wait(
         outcome: Outcome | None = "skipped_overlap"
         reason = f"skipped_overlap: {lease_held_message(job, found)}"
         if schedule.overlap == "queue_one" and new.slot is not None:
-            outcome = await skip_outcome(worker, schedule, new.slot)
+            outcome = await skip_outcome(worker, schedule, new.slot, new.shard)
             reason = SKIP_REASONS.get(outcome or "", "")
         if outcome is not None:
             await finish_unrun(worker, new, outcome, reason)

@@ -16,7 +16,7 @@ from chesscoach.config import JobLimits
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.worker.job import Job, Run
-from chesscoach.worker.runner import result, shards
+from chesscoach.worker.runner import result
 from chesscoach.worker.runner.attempts import Attempt
 from chesscoach.worker.shutdown import ShutdownRequest, guard_exit
 from chesscoach.worker.worker import Worker
@@ -53,8 +53,9 @@ class Execution:
             manual=new.slot is None,
             dry_run=False,
             stop=stop,
-            fence=attempt.fence,
-            shard=attempt.shard,
+            lease=attempt.lease.key,
+            fence=attempt.lease.fence,
+            shard=new.shard,
         )
 
     async def execute(self, args: Struct) -> result.RunResult:
@@ -95,7 +96,7 @@ class Execution:
         return self._outcome_of(error, cut)
 
     async def _under_lease(self, args: Struct) -> None:
-        async with self._attempt.scope():
+        async with self._attempt.lease.scope():
             await guard_exit(self._job.run(self._worker.app, self._run, args))
 
     async def _wait(self, work: asyncio.Task[None]) -> Outcome | None:
@@ -169,7 +170,7 @@ class Execution:
         return cut or "failed", None
 
     async def _report(self) -> None:
-        new, fence = self._attempt.run, self._attempt.fence
+        new, fence = self._attempt.run, self._attempt.lease.fence
         try:
             await self._worker.runs.report(new.id, new.claim, self._run.counts, fence)
         except ChesscoachError as error:
@@ -194,11 +195,6 @@ class Execution:
         return False
 
     async def _release(self) -> None:
-        """A lease that cannot be given back runs out by itself, a slot's end is made up for."""
-        new, group = self._attempt.run, self._attempt.group
-        if group is not None:
-            self._worker.leases.leave_group(group)
+        """Releases the lease; one that cannot be released expires by itself."""
         with suppress(ChesscoachError):
             await self._worker.leases.release(self._attempt.lease)
-            if group is not None and new.slot is not None:
-                await shards.close_slot(self._worker, new.slot, new.parts)

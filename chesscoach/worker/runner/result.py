@@ -10,7 +10,8 @@ from chesscoach.config import JobLimits
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.job import Job
-from chesscoach.worker.runner.attempts import Attempt
+from chesscoach.worker.runner.attempts import Attempt, shard_key
+from chesscoach.worker.shard import ALL_USERS, Shard, shard_name
 from chesscoach.worker.shutdown import ShutdownRequest
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_HELD = 0, 1, 2, 75
@@ -61,7 +62,7 @@ def run_record(
         "run_id": attempt.run.id,
         "schedule": slot.schedule if slot else None,
         "slot": slot.name if slot else None,
-        "shard": str(attempt.shard) if attempt.group else None,
+        "shard": shard_name(attempt.run.shard),
         "attempt": attempt.number,
         "outcome": outcome,
         "source": attempt.run.source,
@@ -73,14 +74,21 @@ def run_record(
     }
 
 
-def not_run_record(job: Job, outcome: str, reason: str, slot: Slot | None = None) -> dict[str, Any]:
-    """What is told where there was nothing to work."""
+def not_run_record(
+    job: Job,
+    outcome: str,
+    reason: str,
+    slot: Slot | None = None,
+    shard: Shard = ALL_USERS,
+) -> dict[str, Any]:
+    """The record of a process that ran nothing."""
     return {
         "event": "nothing_to_run",
         "job": job.name,
-        "run_id": slot.key if slot else None,
+        "run_id": shard_key(slot.key, shard) if slot else None,
         "schedule": slot.schedule if slot else None,
         "slot": slot.name if slot else None,
+        "shard": shard_name(shard),
         "outcome": outcome,
         "reason": reason,
     }

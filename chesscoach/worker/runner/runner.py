@@ -9,7 +9,7 @@ from chesscoach.errors import LeaseHeld
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
-from chesscoach.worker.runner import attempts, bulk_claim, claim, result, shards
+from chesscoach.worker.runner import attempts, bulk_claim, claim, result
 from chesscoach.worker.runner.execution import Execution, ProgressCallback
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shard import ALL_USERS, Shard
@@ -34,13 +34,10 @@ async def run_manually(
     await worker.require_indexes(*job.writes)
     run_id = attempts.manual_id(job)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
-        claiming = (
-            claim.claim_manual_run(worker, job, run_id, schedule)
-            if shard.of == 1
-            else shards.claim_manual_shard(worker, job, run_id, schedule, shard)
-        )
         try:
-            attempt = await stop.run_interruptible(claiming)
+            attempt = await stop.run_interruptible(
+                claim.claim_manual_run(worker, job, run_id, schedule, shard)
+            )
         except LeaseHeld as error:
             log.get_logger().warning("run_refused", reason=str(error))
             return RunResult(
@@ -72,19 +69,16 @@ async def run_slot(
     await worker.require_indexes(*job.writes)
     run_id = attempts.shard_key(slot.key, shard)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
-        claiming = (
-            claim.claim_slot(worker, job, schedule, slot, source)
-            if shard.of == 1
-            else shards.claim_slot_shard(worker, job, schedule, slot, source, shard)
-        )
         try:
-            claimed = await stop.run_interruptible(claiming)
+            claimed = await stop.run_interruptible(
+                claim.claim_slot(worker, job, schedule, slot, source, shard)
+            )
         except Interrupted:
-            return _stopped_result(job, stop, slot)
+            return _stopped_result(job, stop, slot, shard)
         if isinstance(claimed, attempts.SlotUnavailable):
             log.get_logger().info("slot_skipped", reason=claimed.reason)
-            told = result.not_run_record(job, claimed.record.outcome, claimed.reason, slot)
-            return RunResult(exit_code=claimed.exit_code, record=told)
+            record = result.not_run_record(job, claimed.record.outcome, claimed.reason, slot, shard)
+            return RunResult(exit_code=claimed.exit_code, record=record)
     return await Execution(worker, job, claimed, stop, observe).execute(args)
 
 
@@ -124,7 +118,9 @@ async def dry_run(
     return RunResult(exit_code=code, record={**told, "job": job.name, "run_id": run.id})
 
 
-def _stopped_result(job: Job, stop: ShutdownRequest, slot: Slot | None = None) -> RunResult:
-    """Stopped before there was anything to work: while watching whether another lives."""
-    told = result.not_run_record(job, "cancelled", "stopped before it began", slot)
-    return RunResult(exit_code=128 + (stop.signal or 0), record=told)
+def _stopped_result(
+    job: Job, stop: ShutdownRequest, slot: Slot | None = None, shard: Shard = ALL_USERS
+) -> RunResult:
+    """The result of a process that was stopped while it waited for its claim."""
+    record = result.not_run_record(job, "cancelled", "stopped before it began", slot, shard)
+    return RunResult(exit_code=128 + (stop.signal or 0), record=record)

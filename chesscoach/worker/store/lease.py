@@ -26,16 +26,12 @@ class Lease:
 
     The deadline is counted from before the claim was sent, so it is never later than the server's.
     Work under a lease is done inside `scope()`, which ends with LeaseLost when the deadline passes
-    without a renewal. `token` is what we know it by: its owner, unless that is a group of which
-    this process may be more than one.
+    without a renewal.
     """
 
-    def __init__(
-        self, key: str, owner: str, fence: int, deadline: float, token: str | None = None
-    ) -> None:
+    def __init__(self, key: str, owner: str, fence: int, deadline: float) -> None:
         self.key = key
         self.owner = owner
-        self.token = token or owner
         self.fence = fence
         self.deadline = deadline
         self._scopes: set[asyncio.Timeout] = set()

@@ -1,9 +1,8 @@
 """Leases: who may work on something, decided on the server's clock.
 
 A lease is a document `{_id, owner, fence, expires_at}` in `job_leases`. `owner` is a token of one
-claim, never of a process, or the name of a group that has the lease together; `fence` grows with
-each claim, so that writes of a former holder can be refused. Rows exist before they are taken,
-since `$expr` is not allowed in an upsert.
+claim, never of a process; `fence` grows with each claim, so that writes of a former holder can be
+refused. Documents exist before they are taken, since `$expr` is not allowed in an upsert.
 """
 
 import asyncio
@@ -73,26 +72,6 @@ class Leases:
         self._held[owner] = lease
         return lease
 
-    @translates_errors
-    async def join_group(self, key: str, group: str, holder: Document) -> Lease | None:
-        """Takes a lease that is free, or that others have under the same name of a group.
-
-        Each of them renews it. It is free again when the group is disbanded, or all have left and
-        its time has run out.
-        """
-        begun = asyncio.get_running_loop().time()
-        free: Document = {"$or": [_IS_FREE, {"$eq": ["$owner", group]}]}
-        row = await self._claim(key, group, holder, free)
-        if row is None:
-            return None
-        lease = Lease(key, group, row["fence"], begun + self._ttl_s, token=uuid4().hex)
-        self._held[lease.token] = lease
-        return lease
-
-    def leave_group(self, lease: Lease) -> None:
-        """Renews a lease no more that others may have as well."""
-        self._held.pop(lease.token, None)
-
     async def _claim(
         self, key: str, owner: str, holder: Document, free: Document
     ) -> Document | None:
@@ -110,7 +89,7 @@ class Leases:
                 wanted, [{"$set": claim}], return_document=after
             )
         except ConnectionFailure:
-            # Whether it was applied is unknown. A group is joined again; else the token tells.
+            # Whether it was applied is unknown: the token says whether the lease is ours.
             row = await self._collection.find_one_and_update(
                 wanted, [{"$set": claim}], return_document=after
             ) or await self._collection.find_one({"_id": key, "owner": owner})
@@ -247,7 +226,7 @@ class Leases:
             if lease.owner in kept:
                 lease.extend(begun + self._ttl_s)
             else:
-                self._held.pop(lease.token, None)
+                self._held.pop(lease.owner, None)
                 lease.extend(begun)
 
     async def release(self, lease: Lease) -> None:

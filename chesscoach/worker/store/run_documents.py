@@ -10,8 +10,11 @@ from msgspec import Struct
 from chesscoach.mongo.client import Document
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.shard import ALL_USERS, Shard, shard_name
 
-_CLOSED_OUTCOMES = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
+CLOSED_OUTCOMES = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
+"""Outcomes that close a slot."""
+
 FAILED_OUTCOMES = ("failed", "timed_out")
 """Outcomes that close a slot once its attempts are used up."""
 
@@ -66,8 +69,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     `lateness_s` is how long after its slot it began. A record of several slots that were not worked
     has the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
     claimed, in seconds on the server's clock. `earlier` are the attempts before this one.
-    A slot in `parts` has a record of its own, which is at work while any of them is, and one for
-    each `part` that was begun.
+    `shard` is `I/N` for a shard of the users, None for all of them.
     """
 
     id: str
@@ -94,15 +96,14 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     first: datetime | None = None
     count: int = 1
-    parts: int = 1
-    part: int | None = None
+    shard: str | None = None
     age_s: float = 0.0
     earlier: tuple[PreviousAttempt, ...] = ()
 
     def closed(self, max_attempts: int) -> bool:
         """Whether the slot is done with: nobody may work it again."""
         spent = self.outcome in FAILED_OUTCOMES and self.attempt >= max_attempts
-        return self.outcome in _CLOSED_OUTCOMES or spent
+        return self.outcome in CLOSED_OUTCOMES or spent
 
 
 class NewRun(Struct, frozen=True, kw_only=True):
@@ -116,8 +117,7 @@ class NewRun(Struct, frozen=True, kw_only=True):
     lease: str
     started_at: datetime
     slot: Slot | None = None
-    parts: int = 1
-    part: int | None = None
+    shard: Shard = ALL_USERS
     outcome: Outcome = "running"
 
 
@@ -168,8 +168,7 @@ def new_document(run: NewRun) -> Document:
         "job": run.job,
         "schedule": slot.schedule if slot else None,
         "slot": slot.at if slot else None,
-        "parts": run.parts,
-        "part": run.part,
+        "shard": shard_name(run.shard),
         "outcome": run.outcome,
         "attempt": 1,
         "source": run.source,

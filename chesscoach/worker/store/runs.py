@@ -2,8 +2,8 @@
 
 A scheduled run is the document `{schedule}:{slot}` in `job_runs`, inserted before any work: who
 inserts it works the slot. A run by hand is `{job}:manual:{uuid}`. `claim` is the token of the
-attempt that owns the document; only that attempt may write to it. Of a slot in parts it is the
-name that its parts have in common, and each part has the document `{schedule}:{slot}#{I}/{N}`.
+attempt that owns the document; only that attempt may write to it. A shard of a slot is a run of its
+own, `{schedule}:{slot}#{I}/{N}`.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,6 +16,7 @@ from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.errors import is_duplicates_only, translates_errors
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.schedules.schedule import Slot
+from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.store import run_documents
 from chesscoach.worker.store.run_documents import NewRun, OpenRun, RunRecord, SkippedRange
 
@@ -77,14 +78,17 @@ class Runs:
     @translates_errors
     async def newest_slots(self) -> dict[str, datetime]:
         """The newest recorded slot of each schedule."""
-        rows = self._collection.aggregate(
-            [
-                {"$match": {"schedule": {"$type": "string"}}},
-                {"$sort": {"schedule": 1, "slot": -1}},
-                {"$group": {"_id": "$schedule", "slot": {"$first": "$slot"}}},
-            ]
-        )
-        return {row["_id"]: row["slot"] async for row in rows}
+        return {row["_id"]: row["newest"] for row in await self._newest_documents("slot")}
+
+    async def _newest_documents(self, field: str) -> list[Document]:
+        """A field of the newest record of each schedule, as `newest`."""
+        pipeline: list[Document] = [
+            {"$match": {"schedule": {"$type": "string"}}},
+            {"$sort": {"schedule": 1, "slot": -1}},
+            {"$group": {"_id": "$schedule", "newest": {"$first": f"${field}"}}},
+        ]
+        documents: list[Document] = await self._collection.aggregate(pipeline).to_list(None)
+        return documents
 
     @translates_errors
     async def find_open(
@@ -125,9 +129,8 @@ class Runs:
         return bool(result.matched_count)
 
     async def newest_ids(self) -> list[str]:
-        """The names of those records: what is due follows from them, so they stay."""
-        newest = await self.newest_slots()
-        return [Slot(schedule=key, at=at).key for key, at in newest.items()]
+        """The id of a record of each schedule's newest slot: what is due follows from it."""
+        return [row["newest"] for row in await self._newest_documents("_id")]
 
     @translates_errors
     async def delete_older_than(self, before: datetime) -> int:
@@ -155,18 +158,21 @@ class Runs:
 
     @translates_errors
     async def find_covering(self, schedule: str, at: datetime) -> RunRecord | None:
-        """The record that accounts for a slot: its own, or that of a range in which it lies."""
+        """The record that accounts for a slot: its own, or that of a range in which it lies.
+
+        A slot that ran in shards alone is as far as the shard that is least far.
+        """
         return await self._find_first(
             [
                 {
                     "$match": {
                         "schedule": schedule,
                         "slot": {"$gte": at},
-                        "part": None,
                         "$or": [{"slot": at}, {"first": {"$lte": at}}],
                     }
                 },
-                {"$sort": {"slot": 1}},
+                {"$set": {"done_with": {"$in": ["$outcome", run_documents.CLOSED_OUTCOMES]}}},
+                {"$sort": {"slot": 1, "done_with": 1}},
             ]
         )
 
@@ -177,20 +183,21 @@ class Runs:
         return {record.id: record for record in found}
 
     @translates_errors
-    async def is_superseded(self, slot: Slot) -> bool:
-        """Whether a newer slot of the schedule has been worked, or will be.
+    async def is_superseded(self, slot: Slot, shard: Shard = ALL_USERS) -> bool:
+        """Whether a newer slot of the schedule has run, or will run, for the users of a shard.
 
-        One that was itself passed over (perhaps because of this very slot's run) stands for none.
+        A newer slot that was itself skipped (perhaps because of this slot's run) does not count.
+        Nor does another shard of as many: it has other users.
         """
-        row = await self._collection.find_one(
-            {
-                "schedule": slot.schedule,
-                "slot": {"$gt": slot.at},
-                "outcome": {"$nin": list(_SKIP_OUTCOMES)},
-            },
-            {"_id": 1},
-        )
-        return row is not None
+        query: Document = {
+            "schedule": slot.schedule,
+            "slot": {"$gt": slot.at},
+            "outcome": {"$nin": list(_SKIP_OUTCOMES)},
+        }
+        if shard.of > 1:
+            siblings = {"$not": {"$regex": f"/{shard.of}$"}}
+            query["$or"] = [{"shard": str(shard)}, {"shard": siblings}]
+        return await self._collection.find_one(query, {"_id": 1}) is not None
 
     @translates_errors
     async def confirm_claim(self, run: NewRun) -> bool:
@@ -253,7 +260,7 @@ class Runs:
         """The newest recorded slot of a schedule."""
         return await self._find_first(
             [
-                {"$match": {"schedule": schedule, "part": None}},
+                {"$match": {"schedule": schedule}},
                 {"$sort": {"slot": -1}},
                 {"$limit": 1},
             ]

@@ -1,5 +1,6 @@
 """What the run records and schedules say, whichever process wrote them, for metrics and doctor."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -9,10 +10,14 @@ from pymongo.asynchronous.database import AsyncDatabase
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.errors import translates_errors
 from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
+from chesscoach.worker.shard import record_shard
 from chesscoach.worker.store import run_documents, schedules
 from chesscoach.worker.store.schedules import StoredSchedule
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+
+_MAX_SUCCESSES_READ = 2000
+"""Documents that are read for the last success of a job in shards; 1 is enough for other jobs."""
 
 
 class RunStatistics(Struct, frozen=True, kw_only=True):
@@ -47,23 +52,38 @@ class StatisticsReader:
         )
 
     async def _last_success(self, jobs: Sequence[str]) -> dict[str, datetime]:
-        """When each job's newest run with exit code 0 ended, whoever is missing had none."""
-        found = {}
-        for job in jobs:
-            row = await self._runs.find_one(
-                {
-                    "job": job,
-                    "outcome": {"$in": ["succeeded", "partial"]},
-                    "finished_at": {"$gt": _EPOCH},  # the index has nothing else
-                    "exit_code": 0,
-                    "part": None,
-                },
-                {"finished_at": 1},
-                sort=[("finished_at", -1)],
-            )
-            if row is not None:
-                found[job] = row["finished_at"]
-        return found
+        """When each job last succeeded for all users; a job that never did is missing."""
+        instants = {job: await self._last_success_of(job) for job in jobs}
+        return {job: at for job, at in instants.items() if at is not None}
+
+    async def _last_success_of(self, job: str) -> datetime | None:
+        """When a job's newest run of all users ended with exit code 0.
+
+        N shards count as one run, which ended when the first of their newest successes did. Of more
+        successes than are read, none newer than the oldest one read is complete.
+        """
+        successes = self._runs.find(
+            {
+                "job": job,
+                "outcome": {"$in": ["succeeded", "partial"]},
+                "finished_at": {"$gt": _EPOCH},  # the index has nothing else
+                "exit_code": 0,
+            },
+            {"finished_at": 1, "shard": 1},
+            sort=[("finished_at", -1)],
+            limit=_MAX_SUCCESSES_READ,
+        )
+        seen: dict[int, set[int]] = defaultdict(set)
+        number = 0
+        ended_at: datetime | None = None
+        async for document in successes:
+            number += 1
+            ended_at = document["finished_at"]
+            shard = record_shard(document.get("shard"))
+            seen[shard.of].add(shard.index)
+            if len(seen[shard.of]) == shard.of:
+                return ended_at
+        return ended_at if number == _MAX_SUCCESSES_READ else None
 
     async def _running_since(self, jobs: Sequence[str]) -> dict[str, datetime]:
         rows = await self._runs.aggregate(

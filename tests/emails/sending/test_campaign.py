@@ -527,9 +527,18 @@ async def test_a_resend_is_the_very_mail(emails: EmailScenario) -> None:
     assert first.payload == second.payload
 
 
-async def test_a_mail_that_a_dead_process_was_sending_is_unknown_at_once(
-    emails: EmailScenario,
+@pytest.mark.parametrize(
+    ("lease", "late", "state"),
+    [
+        ("weekly_emails", False, "unknown"),
+        ("weekly_emails#0/4", False, "sending"),
+        ("weekly_emails#0/4", True, "unknown"),
+    ],
+)
+async def test_an_email_that_a_dead_process_was_sending_is_unknown_under_its_lease_at_once(
+    lease: str, late: bool, state: str, emails: EmailScenario
 ) -> None:
+    """Under the lease of a shard, whose process may live, when the attempt must have ended."""
     emails.add_user("ann")
     emails.add_user("bob")
     await emails.run(user="bob")
@@ -540,15 +549,17 @@ async def test_a_mail_that_a_dead_process_was_sending_is_unknown_at_once(
             "user_id": "ann",
             "week": "2026-W47",
             "state": "sending",
+            "lease": lease,
             "fence": 1,
             "claim": "another's",
             "claimed_at": MONDAY,
-            "until": MONDAY + timedelta(hours=1),
+            "until": MONDAY + timedelta(hours=-1 if late else 1),
         }
     )
     ending = await emails.run()
-    assert emails.states()["ann"] == "unknown"
-    assert ending.record["notes"]["mails_still_unknown"] == 1
+    assert emails.states()["ann"] == state
+    note = "mails_still_unknown" if state == "unknown" else "emails_in_progress"
+    assert ending.record["notes"][note] == 1
     assert emails.accepted_ids == [email_id("bob")]
 
 

@@ -40,6 +40,7 @@ def make_claim(row: OutboxEntry, text: str = "Hello", fence: int = 1) -> EmailCl
     return EmailClaim(
         entry=row,
         token=uuid4().hex,
+        lease="weekly_emails",
         fence=fence,
         at=NOW,
         until=NOW + timedelta(minutes=1),

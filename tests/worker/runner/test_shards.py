@@ -1,4 +1,4 @@
-"""A slot in parts: each once, closed with the last, and no other work of the job between them."""
+"""Shards: each a claim of its own, and every user in exactly one."""
 
 import asyncio
 from collections import Counter
@@ -6,35 +6,34 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bson import Timestamp
 from msgspec.structs import replace
 
 from chesscoach.context import Context
-from chesscoach.errors import LeaseHeld
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import attempts, claim, runner
-from chesscoach.worker.runner import shards as shards_module
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.scheduler import recovery
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.shutdown import ShutdownRequest
+from chesscoach.worker.store.statistics import StatisticsReader
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import Args
 
+HOUR = timedelta(hours=1)
 HOURLY = Schedule(job="walker", cron="0 * * * *")
 SLOT = Slot(schedule="walker", at=NOON)
+NEXT_SLOT = Slot(schedule="walker", at=NOON + HOUR)
 USERS = [f"u{number}" for number in range(200)]
 
 
 class ShardedJob:
-    """A job that walks its users: `seen` is who was walked; held until it is let go."""
+    """A job that walks its users: `user_ids` counts them; it waits for `release` if `held`."""
 
     def __init__(self, *, held: bool = False) -> None:
         self.user_ids: Counter[str] = Counter()
-        self.fences: list[int] = []
         self.running: list[str] = []
         self.fail: set[Shard] = set()
         self.release = asyncio.Event()
@@ -43,19 +42,17 @@ class ShardedJob:
         self.job = Job(name="walker", run=self._run, args=Args, help="Walks.", walks_users=True)
 
     async def _run(self, ctx: Context, run: Run, args: Args) -> Counts:
-        mine = [user for user in USERS if run.shard.contains(user)]
-        self.fences.append(run.fence)
+        users = [user for user in USERS if run.shard.contains(user)]
         self.running.append(str(run.shard))
         try:
             await self.release.wait()
             if run.shard in self.fail:
-                msg = "this part cannot be done"
+                msg = "this shard cannot be done"
                 raise RuntimeError(msg)
         finally:
             self.running.remove(str(run.shard))
-        self.user_ids.update(mine)
-        run.counts.candidates = run.counts.done = len(mine)
-        run.counts.note("walked", len(mine))
+        self.user_ids.update(users)
+        run.counts.candidates = run.counts.done = len(users)
         return run.counts
 
 
@@ -92,413 +89,234 @@ async def run_shard(
     )
 
 
+async def run_manual_shard(ctx: Context, walker: ShardedJob, shard: Shard) -> RunResult:
+    return await runner.run_manually(ctx.worker, walker.job, Args(), ShutdownRequest(), shard=shard)
+
+
+async def claim_shard(ctx: Context, walker: ShardedJob, shard: Shard) -> attempts.Attempt:
+    """A shard that a process claims before it dies."""
+    claimed = await claim.claim_slot(ctx.worker, walker.job, HOURLY, SLOT, "cli", shard)
+    assert isinstance(claimed, attempts.Attempt), claimed
+    return claimed
+
+
 async def wait_until_running(walker: ShardedJob, count: int) -> None:
-    """Until so many are at work."""
+    """Until `count` shards are running."""
     async with asyncio.timeout(10):
         while len(walker.running) < count:
             await asyncio.sleep(0.01)
 
 
-async def test_parts_side_by_side_walk_everybody_once_and_the_last_closes_the_slot(
+async def test_shards_side_by_side_walk_every_user_once_each_as_a_run_of_its_own(
     new_context: Any, db: Any
 ) -> None:
-    walker, each = ShardedJob(held=True), [await new_context() for _ in range(4)]
-    working = [
+    walker, contexts = ShardedJob(held=True), [await new_context() for _ in range(4)]
+    running = [
         asyncio.create_task(run_shard(ctx, walker, shard))
-        for ctx, shard in zip(each, all_shards(4), strict=True)
+        for ctx, shard in zip(contexts, all_shards(4), strict=True)
     ]
     await wait_until_running(walker, 4)
-    slot = db.job_runs.find_one({"_id": SLOT.key})
-    assert (slot["parts"], slot["outcome"]) == (4, "running")
-    assert len(set(walker.fences)) == 4
+    leases = {lease["_id"] for lease in db.job_leases.find({"owner": {"$ne": None}})}
+    assert leases == {f"walker#{shard}" for shard in all_shards(4)}
     walker.release.set()
 
-    endings = await asyncio.gather(*working)
+    results = await asyncio.gather(*running)
 
-    assert [ending.exit_code for ending in endings] == [0] * 4
+    assert [result.exit_code for result in results] == [0] * 4
+    assert [result.record["shard"] for result in results] == ["0/4", "1/4", "2/4", "3/4"]
     assert walker.user_ids == Counter(USERS)
-    slot = db.job_runs.find_one({"_id": SLOT.key})
-    assert (slot["outcome"], slot["exit_code"], slot["done"]) == ("succeeded", 0, len(USERS))
-    assert slot["notes"] == {"walked": len(USERS)}
-    rows = list(db.job_runs.find({"part": {"$ne": None}}).sort("part"))
-    assert [row["_id"] for row in rows] == [f"{SLOT.key}#{shard}" for shard in all_shards(4)]
+    runs = {run["_id"]: (run["shard"], run["outcome"]) for run in db.job_runs.find()}
+    assert runs == {f"{SLOT.key}#{shard}": (str(shard), "succeeded") for shard in all_shards(4)}
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
 
 
-async def test_a_part_that_comes_again_finds_itself_done_and_one_at_work_is_left_alone(
+async def test_a_running_shard_is_left_alone_and_a_finished_one_is_closed(
     new_context: Any, db: Any
 ) -> None:
     walker, (first, second) = ShardedJob(held=True), all_shards(2)
     ctx, other = await new_context(), await new_context()
-    working = asyncio.create_task(run_shard(ctx, walker, first))
+    running = asyncio.create_task(run_shard(ctx, walker, first))
     await wait_until_running(walker, 1)
 
     beside = await run_shard(other, walker, first)
     assert (beside.exit_code, beside.record["reason"][:8]) == (0, "at work:")
     walker.release.set()
-    await working
+    await running
     again = await run_shard(other, walker, first)
     assert (again.exit_code, again.record["reason"]) == (0, "closed: succeeded")
+    assert (again.record["run_id"], again.record["shard"]) == (f"{SLOT.key}#0/2", "0/2")
     await run_shard(other, walker, second)
-    after = await run_shard(ctx, walker, second)
-    assert after.record["reason"] == "closed: succeeded"
     assert walker.user_ids == Counter(USERS)
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "said"),
-    [
-        (Shard(index=0, of=4), Shard(index=0, of=6), "it is worked in 4 parts"),
-        (Shard(index=0, of=4), ALL_USERS, "it is worked in 4 parts"),
-        (ALL_USERS, Shard(index=1, of=4), "it is worked as a whole"),
-    ],
-)
-async def test_who_comes_with_another_number_of_parts_leaves_and_says_so(
-    first: Shard, second: Shard, said: str, new_context: Any, db: Any
+async def test_a_slot_in_four_shards_and_in_six_and_whole_loses_no_user(
+    new_context: Any, db: Any
 ) -> None:
-    walker, ctx, other = ShardedJob(held=True), await new_context(), await new_context()
-    working = asyncio.create_task(run_shard(ctx, walker, first))
-    await wait_until_running(walker, 1)
+    """Half of the four have run when another process divides the slot by six, and one by none."""
+    walker, ctx = ShardedJob(), await new_context()
 
-    left = await run_shard(other, walker, second)
+    for shard in (*all_shards(4)[:2], *all_shards(6), ALL_USERS):
+        assert (await run_shard(ctx, walker, shard)).exit_code == 0
 
-    assert left.exit_code == 0
-    assert left.record["reason"].startswith(said)
-    walker.release.set()
-    await working
-    assert walker.user_ids.keys() == {user for user in USERS if first.contains(user)}
-    assert db.job_runs.find_one({"_id": SLOT.key})["parts"] == first.of
+    half = {user for user in USERS if any(s.contains(user) for s in all_shards(4)[:2])}
+    assert walker.user_ids == Counter(USERS) + Counter(USERS) + Counter(half)
+    assert db.job_runs.count_documents({"outcome": "succeeded"}) == 9
 
 
-async def test_the_part_of_a_dead_process_is_taken_over_and_no_other_is_disturbed(
+async def test_the_shard_of_a_dead_process_is_taken_over_and_no_other_is_disturbed(
     new_context: Any, db: Any
 ) -> None:
     walker, (first, second) = ShardedJob(held=True), all_shards(2)
-    lost, ctx, heir = await new_context(), await new_context(), await new_context()
-    group = await _claim_shard(lost, walker, first)
-    working = asyncio.create_task(run_shard(ctx, walker, second))
+    dead, ctx, heir = await new_context(), await new_context(), await new_context()
+    lost = await claim_shard(dead, walker, first)
+    running = asyncio.create_task(run_shard(ctx, walker, second))
     await wait_until_running(walker, 1)
 
-    heirs = asyncio.create_task(run_shard(heir, walker, first))
+    inherited = asyncio.create_task(run_shard(heir, walker, first))
     await wait_until_running(walker, 2)
+    assert db.job_leases.find_one({"_id": "walker#0/2"})["fence"] > lost.lease.fence
     walker.release.set()
-    endings = await asyncio.gather(working, heirs)
+    results = await asyncio.gather(running, inherited)
 
-    assert [ending.record["attempt"] for ending in endings] == [1, 2]
+    assert [result.record["attempt"] for result in results] == [1, 2]
     assert walker.user_ids == Counter(USERS)
-    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "succeeded"
-    assert walker.fences[1] > group.fence
 
 
-async def _claim_shard(ctx: Context, walker: ShardedJob, shard: Shard) -> attempts.Attempt:
-    """A part that a process has claimed before it died."""
-    found = await shards_module.claim_slot_shard(ctx.worker, walker.job, HOURLY, SLOT, "cli", shard)
-    assert isinstance(found, attempts.Attempt), found
-    return found
-
-
-async def test_a_part_that_fails_for_good_closes_the_slot_as_partly_done(
-    new_context: Any, db: Any
-) -> None:
+async def test_a_shard_that_fails_for_good_closes_itself_alone(new_context: Any, db: Any) -> None:
     walker, (first, second), ctx = ShardedJob(), all_shards(2), await new_context()
     walker.fail = {first}
+
+    codes = [(await run_shard(ctx, walker, first)).exit_code for _ in range(3)]
+
+    assert codes == [1, 1, 1]
+    assert db.job_runs.find_one({"_id": f"{SLOT.key}#0/2"})["attempt"] == 2
     assert (await run_shard(ctx, walker, second)).exit_code == 0
-    assert (await run_shard(ctx, walker, first)).exit_code == 1
-    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running"
-
-    assert (await run_shard(ctx, walker, first)).exit_code == 1
-
-    slot = db.job_runs.find_one({"_id": SLOT.key})
-    assert (slot["outcome"], slot["exit_code"], slot["done"]) == (
-        "partial",
-        1,
-        walker.user_ids.total(),
-    )
-    assert slot["errors"] == [{"error": "RuntimeError"}]
-    assert (await run_shard(ctx, walker, second)).exit_code == 1  # the slot's own
 
 
-async def test_a_part_that_is_stopped_leaves_the_slot_open_for_the_next(
-    new_context: Any, db: Any
-) -> None:
+async def test_a_shard_that_is_stopped_stays_open_and_runs_again(new_context: Any, db: Any) -> None:
     walker, (first, second) = ShardedJob(held=True), all_shards(2)
     ctx, stop = await new_context(), ShutdownRequest()
-    working = asyncio.create_task(run_shard(ctx, walker, first, stop=stop))
+    running = asyncio.create_task(run_shard(ctx, walker, first, stop=stop))
     await wait_until_running(walker, 1)
     stop.request()
     stop.request()
-    assert (await working).record["outcome"] == "cancelled"
+    assert (await running).record["outcome"] == "cancelled"
     walker.release.set()
 
     for shard in (second, first):
         assert (await run_shard(ctx, walker, shard)).exit_code == 0
     assert walker.user_ids == Counter(USERS)
-    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "succeeded"
 
 
-async def test_no_other_slot_and_no_run_by_hand_comes_between_parts(
+async def test_the_next_slot_is_skipped_for_a_shard_that_still_runs_and_for_no_other(
     new_context: Any, db: Any
 ) -> None:
-    walker, ctx, other = (
-        ShardedJob(held=True),
-        await new_context(),
-        await new_context(NOON + timedelta(hours=1)),
-    )
-    working = asyncio.create_task(run_shard(ctx, walker, Shard(index=0, of=2)))
+    walker, (first, second) = ShardedJob(held=True), all_shards(2)
+    ctx, other = await new_context(), await new_context(NOON + HOUR)
+    running = asyncio.create_task(run_shard(ctx, walker, first))
     await wait_until_running(walker, 1)
 
-    with pytest.raises(LeaseHeld, match="walker is at work already"):
-        await claim.claim_manual_run(other.worker, walker.job, attempts.manual_id(walker.job))
-    for shard in (Shard(index=0, of=2), Shard(index=1, of=2), ALL_USERS):
-        later = Slot(schedule="walker", at=NOON + timedelta(hours=1))
-        skipped = await run_shard(other, walker, shard, later)
-        assert skipped.exit_code == 0
-        said = "closed" if shard != Shard(index=0, of=2) else "skipped_overlap: walker is at work"
-        assert said in skipped.record["reason"]
+    skipped = await run_shard(other, walker, first, NEXT_SLOT)
     walker.release.set()
-    await working
-    assert db.job_runs.find_one({"_id": later.key})["outcome"] == "skipped_overlap"
+    beside = await run_shard(other, walker, second, NEXT_SLOT)
+    await running
 
-
-async def test_with_queue_one_parts_wait_for_the_run_by_hand_that_is_at_work(
-    new_context: Any, db: Any
-) -> None:
-    walker, ctx, each = (
-        ShardedJob(held=True),
-        await new_context(),
-        [await new_context() for _ in range(2)],
-    )
-    patient = replace(HOURLY, overlap="queue_one")
-    by_hand = asyncio.create_task(
-        runner.run_manually(ctx.worker, walker.job, Args(), ShutdownRequest())
-    )
-    await wait_until_running(walker, 1)
-    waiting = [
-        asyncio.create_task(
-            runner.run_slot(
-                one.worker,
-                walker.job,
-                patient,
-                SLOT,
-                source="cli",
-                stop=ShutdownRequest(),
-                shard=shard,
-            )
-        )
-        for one, shard in zip(each, all_shards(2), strict=True)
-    ]
-    await asyncio.sleep(1.5 * ctx.leases.ttl_s)
-    assert walker.running == ["0/1"]
-    walker.release.set()
-
-    endings = await asyncio.gather(by_hand, *waiting)
-
-    assert [ending.exit_code for ending in endings] == [0, 0, 0]
-    assert set(walker.user_ids.values()) == {2}
-    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "succeeded"
-
-
-async def test_parts_by_hand_run_beside_each_other_and_beside_nothing_else(
-    new_context: Any, db: Any
-) -> None:
-    walker, each = ShardedJob(held=True), [await new_context() for _ in range(4)]
-
-    async def hand(ctx: Context, shard: Shard) -> RunResult:
-        return await runner.run_manually(
-            ctx.worker, walker.job, Args(), ShutdownRequest(), shard=shard
-        )
-
-    working = [asyncio.create_task(hand(each[n], Shard(index=n, of=3))) for n in range(3)]
-    await wait_until_running(walker, 3)
-    for shard in (Shard(index=1, of=3), Shard(index=0, of=2), ALL_USERS):
-        refused = await hand(each[3], shard)
-        assert refused.exit_code == 75, shard
-    skipped = await run_shard(each[3], walker, Shard(index=0, of=3))
-    assert "skipped_overlap" in skipped.record["reason"]
-    walker.release.set()
-
-    endings = await asyncio.gather(*working)
-
-    assert [ending.exit_code for ending in endings] == [0] * 3
+    assert skipped.record["reason"].startswith("skipped_overlap: walker is at work")
+    assert beside.record["outcome"] == "succeeded"
     assert walker.user_ids == Counter(USERS)
-    assert {row["part"] for row in db.job_runs.find({"source": "cli", "slot": None})} == {0, 1, 2}
 
 
-async def test_a_slot_too_late_or_overtaken_is_recorded_so_as_a_whole(
+async def test_manual_shards_run_beside_each_other_and_not_twice(new_context: Any, db: Any) -> None:
+    walker, contexts = ShardedJob(held=True), [await new_context() for _ in range(4)]
+    running = [
+        asyncio.create_task(run_manual_shard(ctx, walker, shard))
+        for ctx, shard in zip(contexts, all_shards(3), strict=False)
+    ]
+    await wait_until_running(walker, 3)
+    refused = await run_manual_shard(contexts[3], walker, Shard(index=1, of=3))
+    assert refused.exit_code == 75
+    walker.release.set()
+
+    results = await asyncio.gather(*running)
+
+    assert [result.exit_code for result in results] == [0] * 3
+    assert walker.user_ids == Counter(USERS)
+    assert {run["shard"] for run in db.job_runs.find({"slot": None})} == {"0/3", "1/3", "2/3"}
+
+
+async def test_an_older_slot_is_coalesced_for_the_shards_whose_users_a_newer_one_has(
     new_context: Any, db: Any
 ) -> None:
-    walker, ctx = ShardedJob(), await new_context(NOON + timedelta(hours=2))
-    newer = Slot(schedule="walker", at=NOON + timedelta(hours=1))
-    for shard in all_shards(2):
-        await run_shard(ctx, walker, shard, newer)
-    walker.user_ids.clear()
+    walker, (first, second) = ShardedJob(), all_shards(2)
+    ctx = await new_context(NOON + HOUR)
+    await run_shard(ctx, walker, first, NEXT_SLOT)
 
-    first = await run_shard(ctx, walker, Shard(index=0, of=2))
-    second = await run_shard(ctx, walker, Shard(index=1, of=2))
+    older = [await run_shard(ctx, walker, shard) for shard in (first, second, *all_shards(3)[:1])]
 
-    assert (first.record["reason"], second.record["reason"]) == ("coalesced", "closed: coalesced")
-    assert walker.user_ids == Counter()
-    row = db.job_runs.find_one({"_id": SLOT.key})
-    assert (row["outcome"], row["parts"]) == ("coalesced", 2)
-    assert db.job_runs.count_documents({"slot": NOON}) == 1
+    assert [result.record["outcome"] for result in older] == ["coalesced", "succeeded", "coalesced"]
+    assert walker.user_ids == Counter(USERS)
 
 
-async def test_a_part_that_loses_the_jobs_lease_is_cancelled(new_context: Any, db: Any) -> None:
-    walker, ctx = ShardedJob(held=True), await new_context()
-    working = asyncio.create_task(run_shard(ctx, walker, Shard(index=0, of=2)))
-    await wait_until_running(walker, 1)
-
-    db.job_leases.update_one({"_id": "walker"}, {"$set": {"owner": "another"}})
-
-    assert (await working).record["outcome"] == "abandoned"
-    assert walker.user_ids == Counter()
-
-
-async def test_a_daemon_takes_on_parts_that_died_and_those_that_nobody_began(
-    new_context: Any, db: Any
-) -> None:
-    """Three of four pods never came, or not back; the daemon that stands by is no part itself."""
-    walker, ctx, lost = (
-        ShardedJob(),
-        await new_context(NOON + timedelta(minutes=1)),
-        await new_context(),
-    )
-    all_four = all_shards(4)
-    await run_shard(lost, walker, all_four[0])
-    await _claim_shard(lost, walker, all_four[1])
+async def test_a_daemon_takes_over_a_shard_whose_process_died(new_context: Any, db: Any) -> None:
+    walker, (first, second) = ShardedJob(), all_shards(2)
+    dead, ctx = await new_context(), await new_context(NOON + timedelta(minutes=1))
+    await run_shard(dead, walker, first)
+    await claim_shard(dead, walker, second)
 
     async with Scheduler(ctx.worker, ShutdownRequest(), {"walker": walker.job}) as scheduler:
         async with asyncio.timeout(30):
-            while db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running":
+            while db.job_runs.find_one({"_id": f"{SLOT.key}#1/2"})["outcome"] == "running":
                 await scheduler.refresh()
                 await asyncio.sleep(0.05)
 
     assert walker.user_ids == Counter(USERS)
-    rows = {row["part"]: row for row in db.job_runs.find({"part": {"$ne": None}})}
-    assert [rows[part]["attempt"] for part in range(4)] == [1, 2, 1, 1]
-    assert {rows[part]["source"] for part in (1, 2, 3)} == {"daemon"}
-    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "succeeded"
+    taken = db.job_runs.find_one({"_id": f"{SLOT.key}#1/2"})
+    assert (taken["outcome"], taken["attempt"], taken["source"]) == ("succeeded", 2, "daemon")
 
 
-async def test_a_slot_whose_last_part_died_before_it_closed_it_is_closed_by_a_daemon(
+async def test_a_shard_of_a_schedule_that_is_gone_is_closed(new_context: Any, db: Any) -> None:
+    walker, ctx = ShardedJob(), await new_context()
+    lost = await claim_shard(ctx, walker, Shard(index=0, of=2))
+    db.job_leases.update_many({}, {"$set": {"expires_at": NOON - timedelta(days=300)}})
+
+    assert [left async for left in recovery.open_slots(ctx.worker, {})] == []
+
+    assert db.job_runs.find_one({"_id": lost.run.id})["outcome"] == "abandoned"
+
+
+async def test_the_newest_slot_of_a_schedule_that_runs_in_shards_alone_counts_and_stays(
     new_context: Any, db: Any
 ) -> None:
-    walker, ctx = ShardedJob(), await new_context(NOON + timedelta(minutes=1))
+    walker, ctx = ShardedJob(), await new_context()
     for shard in all_shards(2):
         await run_shard(ctx, walker, shard)
-    db.job_runs.update_one({"_id": SLOT.key}, {"$set": {"outcome": "running"}})
-    walker.user_ids.clear()
+    runs = ctx.worker.runs
 
-    async with Scheduler(ctx.worker, ShutdownRequest(), {"walker": walker.job}) as scheduler:
-        async with asyncio.timeout(30):
-            while db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running":
-                await scheduler.refresh()
-                await asyncio.sleep(0.05)
-
-    assert walker.user_ids == Counter()
+    assert await runs.newest_slots() == {"walker": NOON}
+    newest = await runs.newest("walker")
+    assert newest is not None
+    assert newest.slot == NOON
+    assert await runs.delete_older_than(NOON + timedelta(days=99)) == 1
+    assert await runs.newest_slots() == {"walker": NOON}
 
 
-def _expire_leases(db: Any) -> None:
-    """As if all processes had died a while ago."""
-    long_ago = NOON - timedelta(days=300)
-    db.job_leases.update_many({}, {"$set": {"expires_at": long_ago}})
-    db.job_runs.update_many({}, {"$set": {"claimed_at": Timestamp(1, 1)}})
-
-
-async def test_a_slot_begun_before_a_pause_is_at_work_again_after_it_and_closes(
+async def test_a_job_in_shards_has_succeeded_when_each_of_them_has(
     new_context: Any, db: Any
 ) -> None:
-    walker, (first, second), ctx = ShardedJob(held=True), all_shards(2), await new_context()
-    walker.release.set()
-    await run_shard(ctx, walker, first)
-    _expire_leases(db)
-    assert [left async for left in recovery.open_slots(ctx.worker, {})] == []
-    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "abandoned"
-
-    walker.release.clear()
-    working = asyncio.create_task(run_shard(ctx, walker, second))
-    await wait_until_running(walker, 1)
-    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running"
-    walker.release.set()
-    await working
-
-    slot = db.job_runs.find_one({"_id": SLOT.key})
-    assert (slot["outcome"], slot["reason"], slot["done"]) == ("succeeded", None, len(USERS))
-
-
-async def test_a_slot_abandoned_and_then_too_late_is_not_worked(new_context: Any, db: Any) -> None:
     walker, (first, second), ctx = ShardedJob(), all_shards(2), await new_context()
+
+    async def last_success() -> Any:
+        async with ctx.mongo.open_probe() as probe:
+            reader = StatisticsReader(probe.database, ctx.leases.ttl_s)
+            return (await reader.read(["walker"], NOON)).last_success.get("walker")
+
     await run_shard(ctx, walker, first)
-    _expire_leases(db)
-    assert [left async for left in recovery.open_slots(ctx.worker, {})] == []
-    db.job_runs.insert_one({"schedule": "walker", "slot": NOON + timedelta(hours=1)})
-
-    assert (await run_shard(ctx, walker, second)).record["reason"] == "coalesced"
-
-    assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "coalesced"
-    assert walker.user_ids.total() < len(USERS)
-
-
-@pytest.mark.parametrize("newer", [False, True])
-async def test_a_slot_whose_parts_have_ended_tells_of_them_whoever_closes_it_and_when(
-    newer: bool, new_context: Any, db: Any
-) -> None:
-    """The process of its last part died before it closed the slot."""
-    walker, (first, second), ctx = ShardedJob(), all_shards(2), await new_context()
-    for sweeping in (True, False):
-        for shard in (first, second):
-            await run_shard(ctx, walker, shard)
-        db.job_runs.update_one(
-            {"_id": SLOT.key}, {"$set": {"outcome": "running", "finished_at": None}}
-        )
-        _expire_leases(db)
-        if newer and sweeping:
-            db.job_runs.insert_one({"schedule": "walker", "slot": NOON + timedelta(hours=1)})
-
-        if sweeping:
-            assert [left async for left in recovery.open_slots(ctx.worker, {})] == []
-        else:
-            again = await run_shard(ctx, walker, second)
-            assert again.record["reason"] == "closed: succeeded"
-
-        assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "succeeded"
-    assert walker.user_ids == Counter(USERS)
-
-
-async def test_who_comes_too_late_works_nothing_of_a_slot_closed_while_he_looks(
-    new_context: Any, db: Any
-) -> None:
-    """Another, who came too late as well, has found before him that nobody lives."""
-    walker, ctx, late = ShardedJob(), await new_context(), await new_context()
-    await run_shard(ctx, walker, Shard(index=0, of=3))
-    db.job_runs.insert_one({"schedule": "walker", "slot": NOON + timedelta(hours=1)})
-    walker.user_ids.clear()
-
-    looking = asyncio.create_task(run_shard(late, walker, Shard(index=1, of=3)))
-    await asyncio.sleep(0.3)
-    closed = {"outcome": "coalesced", "finished_at": NOON}
-    db.job_runs.update_one({"_id": SLOT.key}, {"$set": closed})
-
-    assert (await looking).record["reason"] == "closed: coalesced"
-    assert walker.user_ids == Counter()
-
-
-async def test_a_slot_of_which_a_part_was_not_worked_is_no_success(
-    new_context: Any, db: Any
-) -> None:
-    """A part died, and is too late to be worked again while another one still is at work."""
-    walker, (first, second), ctx = ShardedJob(held=True), all_shards(2), await new_context()
-    working = asyncio.create_task(run_shard(ctx, walker, first))
-    await wait_until_running(walker, 1)
-    lost = await _claim_shard(ctx, walker, second)
-    await ctx.leases.release(lost.lease)
-    died = await ctx.worker.runs.find(lost.run.id)
-    assert died is not None
-    await ctx.worker.runs.close_orphaned(
-        died, "missed", "it could not be finished within 60 s", NOON
-    )
-    walker.release.set()
-    await working
-
-    slot = db.job_runs.find_one({"_id": SLOT.key})
-    assert (slot["outcome"], slot["exit_code"]) == ("partial", 1)
+    assert await last_success() is None, "the users of the second shard have had no run"
+    await run_shard(ctx, walker, second)
+    db.job_runs.update_one({"shard": "0/2"}, {"$set": {"finished_at": NOON + timedelta(minutes=3)}})
+    assert await last_success() == NOON
+    later = await new_context(NOON + HOUR)
+    await run_shard(later, walker, first, NEXT_SLOT)
+    assert await last_success() == NOON
+    await run_shard(later, walker, second, NEXT_SLOT)
+    assert await last_success() == NOON + HOUR

@@ -12,7 +12,7 @@ from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule, Slot
-from chesscoach.worker.runner import attempts, claim, shards
+from chesscoach.worker.runner import attempts, claim
 from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.explain.explain import explain_slot
@@ -419,33 +419,23 @@ async def test_neither_a_schedule_nor_a_record_is_an_error(new_context: NewConte
         await explain_slot(ctx.worker, "t", datetime.fromisoformat("2026-10-21T12:00:00Z"))
 
 
-async def test_a_slot_in_parts_tells_how_far_each_is(
-    new_context: NewContext, clock: Clock, chore: RecordingJob, db: Any
+async def test_a_slot_that_ran_in_shards_alone_is_as_far_as_the_one_that_is_least_far(
+    new_context: NewContext, clock: Clock, chore: RecordingJob
 ) -> None:
     ctx = await new_context()
     clock.move(hours=1)
     slot, job = Slot(schedule="s", at=ONE_O_CLOCK), chore.job
 
-    def part(index: int) -> Shard:
-        return Shard(index=index, of=4)
+    async def run_shard(index: int) -> None:
+        shard = Shard(index=index, of=2)
+        await runner_module.run_slot(
+            ctx.worker, job, HOURLY, slot, source="cli", stop=ShutdownRequest(), shard=shard
+        )
 
-    await runner_module.run_slot(
-        ctx.worker, job, HOURLY, slot, source="cli", stop=ShutdownRequest(), shard=part(0)
-    )
+    await run_shard(0)
     async with ctx.leases.renewing():
-        for index in (1, 2):
-            await shards.claim_slot_shard(ctx.worker, job, HOURLY, slot, "cli", part(index))
-        db.job_leases.update_one({"_id": "chore#2/4"}, {"$set": {"expires_at": NOON - HOUR * 9999}})
+        await claim.claim_slot(ctx.worker, job, HOURLY, slot, "cli", Shard(index=1, of=2))
         found = await explain_at(ctx)
-    assert (found.verdict, found.sentences[0]) == ("running", "It is at work now.")
-    told = found.sentences[1:]
-    assert told[0] == "Part 0/4 succeeded with 0 done, 0 failed."
-    assert told[1].startswith(f"Part 1/4 is at work: pid {os.getpid()} on ")
-    assert told[2].endswith("its lease has run out.")
-    assert told[3] == "Part 3/4 has not been begun."
-
-    db.job_leases.update_one({"_id": "chore"}, {"$set": {"expires_at": NOON - HOUR * 9999}})
-    found = await explain_at(ctx)
-    assert (found.verdict, found.sentences[0]) == ("open", "None is at work now.")
-    assert found.sentences[1:5] == tuple(told)
-    assert "A running daemon takes it on" in found.sentences[5]
+    assert (found.verdict, found.sentences[0]) == ("running", "This is shard 1/2 of the slot.")
+    await run_shard(1)
+    assert (await explain_at(ctx)).verdict == "worked"

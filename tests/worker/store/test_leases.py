@@ -231,66 +231,6 @@ async def work_under(lease: Lease) -> None:
         await asyncio.sleep(30)
 
 
-async def test_a_group_has_a_lease_together_and_nobody_else_meanwhile(
-    contexts: Any, db: Any
-) -> None:
-    ours, theirs = (await contexts()).leases, (await contexts()).leases
-    await ours.ensure("job")
-
-    first = await ours.join_group("job", "night", {"host": "one"})
-    second = await theirs.join_group("job", "night", {"host": "two"})
-
-    assert first is not None
-    assert second is not None
-    assert second.fence == first.fence + 1
-    assert await ours.acquire("job", {}) is None
-    assert await theirs.join_group("job", "day", {}) is None
-    await ours.release_token("job", "night")
-    alone = await theirs.acquire("job", {})
-    assert alone is not None
-    assert alone.fence == second.fence + 1
-    assert await ours.join_group("job", "night", {}) is None
-
-
-async def test_a_lease_of_a_group_lives_while_one_of_it_renews_it_and_not_longer(
-    contexts: Any, db: Any
-) -> None:
-    ours, theirs = (await contexts()).leases, (await contexts()).leases
-    await ours.ensure("job")
-    first = await ours.join_group("job", "night", {})
-    twin = await ours.join_group("job", "night", {})
-    second = await theirs.join_group("job", "night", {})
-    assert first is not None
-    assert twin is not None
-    assert second is not None
-
-    async with ours.renewing():
-        ours.leave_group(twin)
-        await asyncio.sleep(1.5 * ours.ttl_s)
-        async with first.scope():
-            pass
-        with pytest.raises(LeaseLost):
-            async with second.scope():
-                pass
-        assert await theirs.acquire("job", {}) is None
-        ours.leave_group(first)
-        await asyncio.sleep(1.1 * ours.ttl_s)
-        assert await theirs.acquire("job", {}) is not None
-
-
-async def test_a_group_that_has_lost_its_lease_hears_of_it(contexts: Any, db: Any) -> None:
-    ours = (await contexts()).leases
-    await ours.ensure("job")
-    first = await ours.join_group("job", "night", {})
-    assert first is not None
-
-    async with ours.renewing():
-        with pytest.raises(LeaseLost):
-            async with first.scope():
-                db.job_leases.update_one({"_id": "job"}, {"$set": {"owner": "another"}})
-                await asyncio.sleep(30)
-
-
 class _FlakyCollection:
     """A collection of a database whose connection fails twice: then the driver gives up."""
 
@@ -312,19 +252,13 @@ class _FlakyCollection:
         return await self._rows.find_one_and_update(*args, **more)
 
 
-async def test_who_joins_over_a_failing_connection_has_the_lease_for_as_long_as_he_thinks(
-    ctx: Context, db: Any
+async def test_a_lease_taken_over_a_failing_connection_lasts_as_long_as_its_holder_thinks(
+    short_leases: Leases, ctx: Context, db: Any
 ) -> None:
-    dead = ctx.leases
     flaky: Any = _FlakyCollection(ctx.mongo.database["job_leases"])
-    heir = Leases(flaky, 30.0)
-    await dead.ensure("job")
-    first = await dead.join_group("job", "night", {})
-    assert first is not None
 
-    second = await heir.join_group("job", "night", {})
+    lease = await acquire_lease(Leases(flaky, 30.0))
 
-    assert second is not None
-    assert second.fence > first.fence
-    lasts = db.job_leases.find_one({"_id": "job"})["expires_at"] - datetime.now(UTC)
+    assert lease_document(db)["owner"] == lease.owner
+    lasts = lease_document(db)["expires_at"] - datetime.now(UTC)
     assert lasts > timedelta(seconds=20)

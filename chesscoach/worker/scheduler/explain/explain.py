@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.scheduler import schedule_admin
@@ -35,7 +37,11 @@ async def explain_slot(worker: Worker, schedule_id: str, at: datetime) -> Explan
         return _explain_no_slot(slot, stored)
     found = await worker.runs.find_covering(schedule_id, at)
     if found is not None:
-        return await recorded.explain_recorded(worker, slot, found, stored)
+        explained = await recorded.explain_recorded(worker, slot, found, stored)
+        if found.shard is None:
+            return explained
+        which = f"This is shard {found.shard} of the slot."
+        return replace(explained, sentences=(which, *explained.sentences))
     return await unrecorded.explain_unrecorded(worker, slot, stored)
 
 

@@ -2,7 +2,6 @@
 
 from chesscoach.schedules import due
 from chesscoach.schedules.schedule import Slot, format_rfc3339
-from chesscoach.worker.scheduler.explain import shards
 from chesscoach.worker.scheduler.explain.verdict import (
     Explanation,
     Verdict,
@@ -12,6 +11,7 @@ from chesscoach.worker.scheduler.explain.verdict import (
     inactive_explanation,
 )
 from chesscoach.worker.scheduler.recovery import RETRY_DELAY
+from chesscoach.worker.shard import record_shard
 from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
 from chesscoach.worker.worker import Worker
@@ -49,16 +49,9 @@ async def explain_recorded(
             record=record,
         )
     if record.outcome == "running":
-        told_parts = (
-            await shards.shard_sentences(worker, slot, record.parts) if record.parts > 1 else []
-        )
         holding = await worker.leases.status(record.lease)
         has = holding is not None and holding.owner == record.claim
         if holding is not None and has and holding.alive:
-            if told_parts:
-                return explanation(
-                    slot, "running", "It is at work now.", *told_parts, record=record
-                )
             told = (
                 f"It is at work now, as attempt {record.attempt}: {describe_process(record.owner)},"
             )
@@ -72,10 +65,6 @@ async def explain_recorded(
             held_by = await describe_holders(worker, stored.schedule) if stored is not None else ()
             told += f", which is held by {' and '.join(held_by)}." if held_by else " next."
             return explanation(slot, "running", told, record=record, holders=held_by)
-        if told_parts:
-            return await _explain_open(
-                worker, slot, record, stored, "None is at work now.", *told_parts
-            )
         told = f"{describe_process(record.owner)} is gone without a word: its lease has run out."
         return await _explain_open(worker, slot, record, stored, told)
     return await _explain_open(
@@ -137,7 +126,9 @@ async def _explain_open(
         then = "Its schedule is gone, so nobody works it again."
     elif not stored.is_active:
         then = " ".join(inactive_explanation(slot, stored).sentences)
-    elif stored.schedule.coalesce and await worker.runs.is_superseded(slot):
+    elif stored.schedule.coalesce and await worker.runs.is_superseded(
+        slot, record_shard(record.shard)
+    ):
         then = "A newer slot stands for it: it is closed as coalesced."
     elif due.is_too_late(stored.schedule, slot, now):
         then = "It is too late by now: whoever comes next records it as missed."
