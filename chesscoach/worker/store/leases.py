@@ -14,12 +14,10 @@ from contextvars import Context
 from datetime import datetime
 from uuid import uuid4
 
-from pymongo import ReturnDocument
-from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
-
 from chesscoach import log
+from chesscoach.errors import StoreFailed, StoreUnavailable
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.worker.store.lease import Lease, LeaseStatus
 
 _IS_FREE = {"$lte": ["$expires_at", "$$NOW"]}
@@ -30,7 +28,7 @@ class Leases:
     """The leases in a database, and those that this process holds."""
 
     def __init__(self, database: Database, ttl_s: float) -> None:
-        self._collection = database["job_leases"]
+        self._collection = MongoCollection(database, "job_leases")
         self._ttl_s = ttl_s
         self._held: dict[str, Lease] = {}
         self._renewing_count = 0
@@ -42,15 +40,10 @@ class Leases:
         """Seconds that a lease lives without being renewed."""
         return self._ttl_s
 
-    @translates_errors
     async def ensure(self, key: str) -> None:
         """Makes the row of a lease unless it exists."""
-        try:
-            await self._collection.insert_one(self._new_document(key))
-        except DuplicateKeyError:
-            return
+        await self._collection.insert_if_new(self._new_document(key))
 
-    @translates_errors
     async def acquire(self, key: str, holder: Document, owner: str | None = None) -> Lease | None:
         """Takes a lease if it is free, else None.
 
@@ -82,55 +75,40 @@ class Leases:
             "expires_at": self._new_expiry(),
             "holder": {"$literal": holder},
         }
-        after = ReturnDocument.AFTER
-        row: Document | None
         try:
-            row = await self._collection.find_one_and_update(
-                wanted, [{"$set": claim}], return_document=after
-            )
-        except ConnectionFailure:
+            return await self._collection.find_one_and_update(wanted, [{"$set": claim}])
+        except StoreUnavailable:
             # Whether it was applied is unknown: the token says whether the lease is ours.
-            row = await self._collection.find_one_and_update(
-                wanted, [{"$set": claim}], return_document=after
+            return await self._collection.find_one_and_update(
+                wanted, [{"$set": claim}]
             ) or await self._collection.find_one({"_id": key, "owner": owner})
-        return row
 
-    @translates_errors
     async def status(self, key: str) -> LeaseStatus | None:
         """What the row says now, judged on the server's clock; None if there is no row."""
         return (await self.statuses([key])).get(key)
 
-    @translates_errors
     async def statuses(self, keys: Iterable[str]) -> dict[str, LeaseStatus]:
         """The same of several, by key."""
-        rows = self._collection.aggregate(
+        leases = await self._collection.aggregate(
             [{"$match": {"_id": {"$in": list(keys)}}}, {"$set": {"free": _IS_FREE}}]
         )
         return {
-            row["_id"]: LeaseStatus(
-                owner=row["owner"],
-                alive=not row["free"],
-                expires_at=row["expires_at"],
-                holder=row.get("holder") or {},
+            lease["_id"]: LeaseStatus(
+                owner=lease["owner"],
+                alive=not lease["free"],
+                expires_at=lease["expires_at"],
+                holder=lease.get("holder") or {},
             )
-            async for row in rows
+            for lease in leases
         }
 
-    @translates_errors
     async def ensure_many(self, keys: Iterable[str]) -> None:
         """Makes the rows of leases that do not exist."""
         if not (wanted := set(keys) - self._known):
             return
-        there = {
-            row["_id"] async for row in self._collection.find({"_id": {"$in": list(wanted)}}, {})
-        }
-        rows = [self._new_document(key) for key in sorted(wanted - there)]
-        try:
-            if rows:
-                await self._collection.insert_many(rows, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(error):
-                raise
+        existing = await self._collection.find({"_id": {"$in": list(wanted)}}, {"_id": 1})
+        missing = wanted - {lease["_id"] for lease in existing}
+        await self._collection.insert_new([self._new_document(key) for key in sorted(missing)])
         self._known |= wanted
 
     @staticmethod
@@ -139,7 +117,6 @@ class Leases:
         fence = int(time.time())
         return {"_id": key, "owner": None, "fence": fence, "expires_at": _EPOCH, "holder": {}}
 
-    @translates_errors
     async def acquire_many(self, wanted: Mapping[str, tuple[str, Document]]) -> dict[str, Lease]:
         """Takes those that are free of some leases, by key: the claim's token and its holder.
 
@@ -164,12 +141,12 @@ class Leases:
         free = {"_id": {"$in": list(wanted)}, "$expr": _IS_FREE}
         try:
             await self._collection.update_many(free, update)
-        except ConnectionFailure:  # not repeated by the driver; what it did shows below
+        except StoreUnavailable:  # not repeated by the driver; what it did shows below
             await self._collection.update_many(free, update)
         owners = [owner for owner, _ in wanted.values()]
         taken = {}
         ours = {"_id": {"$in": list(wanted)}, "owner": {"$in": owners}}
-        async for row in self._collection.find(ours, {"owner": 1, "fence": 1}):
+        for row in await self._collection.find(ours, {"owner": 1, "fence": 1}):
             lease = Lease(row["_id"], row["owner"], row["fence"], begun + self._ttl_s)
             self._held[lease.owner] = taken[lease.key] = lease
         return taken
@@ -200,9 +177,9 @@ class Leases:
             await asyncio.sleep(self._ttl_s / 6)
             try:
                 await self._renew()
-            except PyMongoError as error:
+            except (StoreUnavailable, StoreFailed) as error:
                 log.get_logger().warning(
-                    "lease_renewal_failed", leases=len(self._held), error=type(error).__name__
+                    "lease_renewal_failed", leases=len(self._held), error=str(error)
                 )
 
     async def _renew(self) -> None:
@@ -221,7 +198,7 @@ class Leases:
         )
         kept = set(owners)
         if result.matched_count < len(owners):
-            kept = {row["owner"] async for row in self._collection.find(ours, {"owner": 1})}
+            kept = {row["owner"] for row in await self._collection.find(ours, {"owner": 1})}
         for lease in due:
             if lease.owner in kept:
                 lease.extend(begun + self._ttl_s)
@@ -233,7 +210,6 @@ class Leases:
         """Gives a lease back; one that is not ours any more is left alone."""
         await self.release_token(lease.key, lease.owner)
 
-    @translates_errors
     async def release_token(self, key: str, owner: str) -> None:
         """Gives back what the claim of that token holds, if it holds anything."""
         self._held.pop(owner, None)

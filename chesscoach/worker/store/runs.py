@@ -7,13 +7,11 @@ own, `{schedule}:{slot}#{I}/{N}`.
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from datetime import datetime
-
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from itertools import compress
 
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.schedules.outcome import Counts, Outcome
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.shard import ALL_USERS, Shard
@@ -28,54 +26,36 @@ class Runs:
     """The run records of a database."""
 
     def __init__(self, database: Database, ttl_s: float) -> None:
-        self._collection = database["job_runs"]
+        self._collection = MongoCollection(database, "job_runs")
         self._ttl_s = ttl_s
 
-    @translates_errors
     async def claim(self, run: NewRun) -> RunRecord:
         """Inserts the run, or returns the one that stands; ours is the one with our claim."""
-        with suppress(DuplicateKeyError):  # another's, or our own insert repeated by the driver
-            await self._collection.insert_one(run_documents.new_document(run))
+        await self._collection.insert_if_new(run_documents.new_document(run))
         found = await self.find(run.id)
         if found is None:  # deleted in between: by retention, so it was old and closed
             return await self.claim(run)
         return found
 
-    @translates_errors
     async def claim_many(self, runs: Sequence[NewRun]) -> set[str]:
         """Inserts runs; the ids of those that are ours."""
-        rows = [run_documents.new_document(run) for run in runs]
-        claims = {run.id: run.claim for run in runs}
-        try:
-            await self._collection.insert_many(rows, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(error):
-                raise
-            taken = {runs[item["index"]].id for item in error.details["writeErrors"]}
-        else:
-            return set(claims)
-        # After a repeated write a duplicate may be our own.
-        found = self._collection.find({"_id": {"$in": list(taken)}}, {"claim": 1})
-        return (set(claims) - taken) | {
-            row["_id"] async for row in found if row["claim"] == claims[row["_id"]]
-        }
+        inserted = await self._collection.insert_new(
+            [run_documents.new_document(run) for run in runs]
+        )
+        ours = {run.id for run in compress(runs, inserted)}
+        claims = {run.id: run.claim for run in runs if run.id not in ours}
+        if claims:  # after a repeated write, a duplicate may be our own
+            taken = await self._collection.find({"_id": {"$in": list(claims)}}, {"claim": 1})
+            ours |= {run["_id"] for run in taken if run["claim"] == claims[run["_id"]]}
+        return ours
 
-    @translates_errors
     async def record_skipped(self, spans: Sequence[SkippedRange]) -> list[SkippedRange]:
         """Records slots that are not worked; returns those that nobody else had recorded."""
-        if not spans:
-            return []
-        rows = [run_documents.skipped_document(span) for span in spans]
-        try:
-            await self._collection.insert_many(rows, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(error):
-                raise
-            taken = {item["index"] for item in error.details["writeErrors"]}
-            return [span for number, span in enumerate(spans) if number not in taken]
-        return list(spans)
+        inserted = await self._collection.insert_new(
+            [run_documents.skipped_document(span) for span in spans]
+        )
+        return list(compress(spans, inserted))
 
-    @translates_errors
     async def newest_slots(self) -> dict[str, datetime]:
         """The newest recorded slot of each schedule."""
         return {row["_id"]: row["newest"] for row in await self._newest_documents("slot")}
@@ -87,10 +67,9 @@ class Runs:
             {"$sort": {"schedule": 1, "slot": -1}},
             {"$group": {"_id": "$schedule", "newest": {"$first": f"${field}"}}},
         ]
-        documents: list[Document] = await self._collection.aggregate(pipeline).to_list(None)
+        documents: list[Document] = await self._collection.aggregate(pipeline)
         return documents
 
-    @translates_errors
     async def find_open(
         self, schedules: Sequence[str], max_attempts: int, limit: int = 500
     ) -> list[OpenRun]:
@@ -108,7 +87,7 @@ class Runs:
                 {"$limit": limit},
                 *run_documents.LEASE_STAGES,
             ]
-        ).to_list(None)
+        )
         return [
             OpenRun(
                 record=run_documents.to_record(row),
@@ -117,7 +96,6 @@ class Runs:
             for row in rows
         ]
 
-    @translates_errors
     async def close_orphaned(
         self, old: RunRecord, outcome: Outcome, reason: str, at: datetime
     ) -> bool:
@@ -132,20 +110,17 @@ class Runs:
         """The id of a record of each schedule's newest slot: what is due follows from it."""
         return [row["newest"] for row in await self._newest_documents("_id")]
 
-    @translates_errors
     async def delete_older_than(self, before: datetime) -> int:
         """Deletes the records of runs that ended before an instant, but each schedule's newest."""
         keep = await self.newest_ids()
-        result = await self._collection.delete_many(
+        return await self._collection.delete_many(
             {
                 "started_at": {"$lt": before},
                 "finished_at": {"$lt": before},
                 "_id": {"$nin": keep},
             }
         )
-        return int(result.deleted_count)
 
-    @translates_errors
     async def recent(
         self, *, job: str | None, schedule: str | None, outcome: str | None, limit: int
     ) -> list[RunRecord]:
@@ -156,7 +131,6 @@ class Runs:
             [{"$match": query}, {"$sort": {"started_at": -1}}, {"$limit": limit}]
         )
 
-    @translates_errors
     async def find_covering(self, schedule: str, at: datetime) -> RunRecord | None:
         """The record that accounts for a slot: its own, or that of a range in which it lies.
 
@@ -176,13 +150,11 @@ class Runs:
             ]
         )
 
-    @translates_errors
     async def find_many(self, run_ids: Collection[str]) -> dict[str, RunRecord]:
         """Runs by their ids; those that there are not are left out."""
         found = await self._find_all([{"$match": {"_id": {"$in": list(run_ids)}}}])
         return {record.id: record for record in found}
 
-    @translates_errors
     async def is_superseded(self, slot: Slot, shard: Shard = ALL_USERS) -> bool:
         """Whether a newer slot of the schedule has run, or will run, for the users of a shard.
 
@@ -199,7 +171,6 @@ class Runs:
             query["$or"] = [{"shard": str(shard)}, {"shard": siblings}]
         return await self._collection.find_one(query, {"_id": 1}) is not None
 
-    @translates_errors
     async def confirm_claim(self, run: NewRun) -> bool:
         """Says that an attempt lives, and which lease it has or waits for.
 
@@ -215,7 +186,6 @@ class Runs:
         )
         return bool(result.matched_count)
 
-    @translates_errors
     async def reclaim(self, old: RunRecord, run: NewRun) -> bool:
         """Takes an open or orphaned slot over as its next attempt; False if another was faster."""
         result = await self._collection.update_one(
@@ -250,12 +220,10 @@ class Runs:
         now = await self.find(old.id)  # a repeated update finds its own work
         return now is not None and now.claim == run.claim
 
-    @translates_errors
     async def find(self, run_id: str) -> RunRecord | None:
         """A run by its id."""
         return await self._find_first([{"$match": {"_id": run_id}}])
 
-    @translates_errors
     async def newest(self, schedule: str) -> RunRecord | None:
         """The newest recorded slot of a schedule."""
         return await self._find_first(
@@ -271,10 +239,9 @@ class Runs:
         return found[0] if found else None
 
     async def _find_all(self, pipeline: list[Document]) -> list[RunRecord]:
-        rows = await self._collection.aggregate([*pipeline, run_documents.AGE_STAGE]).to_list(None)
+        rows = await self._collection.aggregate([*pipeline, run_documents.AGE_STAGE])
         return [run_documents.to_record(row) for row in rows]
 
-    @translates_errors
     async def report(self, run_id: str, claim: str, counts: Counts, fence: int) -> bool:
         """Writes how far an attempt has come; False if the run is no longer its own."""
         result = await self._collection.update_one(
@@ -288,7 +255,6 @@ class Runs:
         )
         return bool(result.matched_count)
 
-    @translates_errors
     async def finish(
         self,
         run_id: str,

@@ -11,12 +11,10 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
-from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
 from chesscoach.errors import ConfigError
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.collection import MongoCollection
 from chesscoach.schedules.schedule import Schedule
 
 ScheduleOrigin = Literal["config", "user"]
@@ -112,9 +110,8 @@ class Schedules:
     """The `schedules` collection."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = database["schedules"]
+        self._collection = MongoCollection(database, "schedules")
 
-    @translates_errors
     async def changes(self) -> int:
         """A number that grows with every change, so that nobody has to read them all to know."""
         row = await self._collection.find_one({"_id": _CHANGES_ID})
@@ -123,19 +120,16 @@ class Schedules:
     async def _count_change(self) -> None:
         await self._collection.update_one({"_id": _CHANGES_ID}, {"$inc": {"count": 1}}, upsert=True)
 
-    @translates_errors
     async def all(self) -> list[StoredSchedule]:
         """Every schedule there is or was, by id."""
-        rows = self._collection.find(SCHEDULES_ONLY).sort("_id", 1)
-        return [from_document(row) for row in await rows.to_list(None)]
+        documents = await self._collection.find(SCHEDULES_ONLY, sort=[("_id", 1)])
+        return [from_document(document) for document in documents]
 
-    @translates_errors
     async def get(self, schedule_id: str) -> StoredSchedule | None:
         """One schedule."""
         row = await self._collection.find_one({"_id": schedule_id})
         return from_document(row) if row else None
 
-    @translates_errors
     async def add(self, stored: StoredSchedule) -> None:
         """Makes a new one.
 
@@ -143,16 +137,12 @@ class Schedules:
             ConfigError: there is one of that id.
         """
         added = stored.change_entry("added", stored.effective_since)
-        try:
-            await self._collection.insert_one(
-                _to_document(msgspec.structs.replace(stored, history=(added,)))
-            )
-        except DuplicateKeyError:
+        document = _to_document(msgspec.structs.replace(stored, history=(added,)))
+        if not await self._collection.insert_if_new(document):
             msg = f"there is a schedule {stored.id} already"
-            raise ConfigError(msg) from None
+            raise ConfigError(msg)
         await self._count_change()
 
-    @translates_errors
     async def change(
         self, schedule_id: str, revision: int, note: ScheduleChange | None = None, **fields: Any
     ) -> StoredSchedule | None:
@@ -161,23 +151,19 @@ class Schedules:
         if note is not None:
             kept = {"$each": [_fields({"note": note})["note"]], "$slice": -_HISTORY_LIMIT}
             update["$push"] = {"history": kept}
-        row: Document | None = await self._collection.find_one_and_update(
-            {"_id": schedule_id, "revision": revision},
-            update,
-            return_document=ReturnDocument.AFTER,
+        row = await self._collection.find_one_and_update(
+            {"_id": schedule_id, "revision": revision}, update
         )
         await self._count_change()
         return from_document(row) if row else None
 
-    @translates_errors
     async def remove(self, schedule_id: str, revision: int | None = None) -> bool:
         """Deletes one, or only that revision of it; its run records stay."""
         which = {"_id": schedule_id} | ({} if revision is None else {"revision": revision})
-        removed = (await self._collection.delete_one(which)).deleted_count
+        removed = await self._collection.delete_one(which)
         await self._count_change()
-        return bool(removed)
+        return removed
 
-    @translates_errors
     async def clear_owed(self, schedule_id: str, owed: datetime) -> None:
         """Notes that a slot of before an edit is owed no more."""
         await self._collection.update_one(
