@@ -1,1 +1,1 @@
-"""What is wrong with this installation, and what to do about it: one line for each check."""
+"""Checks of an installation: one line each, with what is wrong and what to do about it."""

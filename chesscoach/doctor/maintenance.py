@@ -1,4 +1,4 @@
-"""Whether the database is kept well: clocks, what cannot be judged, what waits, what has run."""
+"""Checks of the maintenance: clocks, invalid timestamps, the analysis queue, the jobs."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -14,35 +14,37 @@ from chesscoach.worker.store.schedules import StoredSchedule
 from chesscoach.worker.store.statistics import StatisticsReader
 
 _WARN_SKEW_S, _MAX_SKEW_S = 2.0, 300.0
-"""Leases go by the server's clock and slots by ours, which may not be five minutes ahead of it."""
+"""Leases use the server's clock, slots ours, which may be at most five minutes ahead of it."""
 
 _SCAN_LIMIT = 1000
-"""So many suspect rows of a collection are looked at for strays: more than a healthy one has."""
+"""Documents of a collection that the check reads: a healthy one has fewer invalid timestamps."""
 
 _MAX_QUEUE_WAIT = timedelta(hours=24)
 _NAME_LIMIT = 3
 
 
 async def clock(ctx: Context) -> Finding:
-    """How far our clock is from the server's."""
+    """Compares our clock with the server's."""
     loop = asyncio.get_running_loop()
     begun, before = loop.time(), ctx.now()
     server = await server_time(ctx.mongo.database)
     took_s = loop.time() - begun
     apart_s = (server - before).total_seconds() - took_s / 2
-    # A server tells milliseconds, and the way to it is not known to be as long as that back.
-    told = f"{apart_s:+.3f} s from ours, give or take {took_s / 2 + 0.001:.3f} s"
+    # A server reports milliseconds, and the request may take longer than the response.
+    text = (
+        f"the server's clock is {apart_s:+.3f} s from ours, give or take {took_s / 2 + 0.001:.3f} s"
+    )
     if abs(apart_s) > _MAX_SKEW_S:
-        return fail(f"the server's clock is {told}", "let both follow a time server")
+        return fail(text, "synchronise both clocks with a time server")
     if abs(apart_s) > _WARN_SKEW_S + took_s:
-        return warn(f"the server's clock is {told}", "let both follow a time server")
-    return ok(f"the server's clock is {told}")
+        return warn(text, "synchronise both clocks with a time server")
+    return ok(text)
 
 
 async def timestamps(ctx: Context) -> Finding:
-    """Timestamps that mean nothing: their rows are never deleted."""
+    """Finds timestamps that cannot be read: the cleanup never deletes their documents."""
     now, limits = ctx.now(), ctx.config.cleanup
-    told, of_sessions = [], 0
+    invalid, text_dates = [], 0
     for rule in (
         rules.sessions(now),
         rules.notifications(now, limits),
@@ -51,42 +53,42 @@ async def timestamps(ctx: Context) -> Finding:
         page = await ctx.cleanup.deleter.page(rule, None, _SCAN_LIMIT)
         texts = await ctx.cleanup.deleter.texts(rule, None, _SCAN_LIMIT) if rule.repairs else None
         if page.invalid_ids:
-            ids = ", ".join(str(each)[:40] for each in page.invalid_ids[:_NAME_LIMIT])
-            told.append(f"{rule.collection} {len(page.invalid_ids)} ({ids})")
-        of_sessions += len(texts.expired) if texts is not None else 0
-    if told:
+            ids = ", ".join(str(key)[:40] for key in page.invalid_ids[:_NAME_LIMIT])
+            invalid.append(f"{rule.collection} {len(page.invalid_ids)} ({ids})")
+        text_dates += len(texts.expired) if texts is not None else 0
+    if invalid:
         return warn(
-            f"timestamps that are none, whose rows stay for ever: {'; '.join(told)}",
-            "look at these rows, and at who writes them",
+            f"invalid timestamps, so the cleanup never deletes: {'; '.join(invalid)}",
+            "check these documents, and the program that writes them",
         )
-    if of_sessions:
-        many = f"{_SCAN_LIMIT} or more" if of_sessions >= _SCAN_LIMIT else str(of_sessions)
+    if text_dates:
+        many = f"{_SCAN_LIMIT} or more" if text_dates >= _SCAN_LIMIT else str(text_dates)
         return warn(
-            f"{many} sessions expire by a text, which a TTL index passes over",
+            f"{many} sessions have their expiry as text, which a TTL index ignores",
             "run `python -m chesscoach.jobs.cleanup --repair-dates`",
         )
-    return ok("every timestamp that was looked at can be read")
+    return ok("every timestamp that was checked can be read")
 
 
 async def queue(ctx: Context) -> Finding:
-    """Whether somebody works the application's analysis queue."""
+    """Checks that the application's analysis worker takes items from its queue."""
     oldest = await ctx.sync.analysis_queue.oldest_pending()
     if oldest is None:
-        return ok("no item waits")
-    told = f"the oldest item waits since {oldest:%Y-%m-%dT%H:%M:%SZ}"
+        return ok("no item is pending")
+    text = f"the oldest item is pending since {oldest:%Y-%m-%dT%H:%M:%SZ}"
     if ctx.now() - oldest > _MAX_QUEUE_WAIT:
-        return warn(told, "look whether the application's analysis worker runs")
-    return ok(told)
+        return warn(text, "check that the application's analysis worker runs")
+    return ok(text)
 
 
 async def jobs(ctx: Context) -> Finding:
-    """When each job last succeeded, and which should have since."""
+    """Says when each job last succeeded, and which jobs are overdue."""
     names = list(catalog.JOBS)
     async with ctx.mongo.open_probe() as probe, time_limit():
         reader = StatisticsReader(probe.database, ctx.leases.ttl_s)
         ledger = await reader.read(names, ctx.now())
     last = ledger.last_success
-    told = [f"{name} {_when(last.get(name))}" for name in names]
+    successes = [f"{name} {_when(last.get(name))}" for name in names]
     overdue = sorted(
         {
             stored.schedule.job
@@ -96,10 +98,10 @@ async def jobs(ctx: Context) -> Finding:
     )
     if overdue:
         return warn(
-            f"no success for two slots or more: {', '.join(overdue)}; last: {'; '.join(told)}",
+            f"no success for two slots or more: {', '.join(overdue)}; last: {'; '.join(successes)}",
             "see `chesscoach runs list`, and `chesscoach schedules explain`",
         )
-    return ok("; ".join(told))
+    return ok("; ".join(successes))
 
 
 def _when(at: datetime | None) -> str:
@@ -107,7 +109,7 @@ def _when(at: datetime | None) -> str:
 
 
 def _overdue(now: datetime, stored: StoredSchedule, last: datetime | None) -> bool:
-    """Whether a schedule has had two slots without a success since the first of them."""
+    """Whether a schedule has had two slots with no success since the first of them."""
     newest = slots.latest_slot(stored.id, stored.schedule, now)
     if newest is None:
         return False

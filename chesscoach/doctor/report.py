@@ -1,4 +1,4 @@
-"""What an operator sees of the findings: a line each, or one JSON object for scripts."""
+"""The findings as lines for people, or as one JSON object for scripts."""
 
 import json
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ _MARKS: dict[Level, tuple[str, str]] = {
 }
 
 
-def finding_line(found: Finding) -> str:
-    """How it stands, which check, what there is, and what to do about it."""
-    mark, colour = _MARKS[found.level]
-    do = f" -> {found.do}" if found.do else ""
-    return f"{click.style(mark, fg=colour)}  {found.check:<13}  {found.what}{do}"
+def finding_line(finding: Finding) -> str:
+    """The level, the name of the check, what it found, and what to do about it."""
+    mark, colour = _MARKS[finding.level]
+    do = f" -> {finding.do}" if finding.do else ""
+    return f"{click.style(mark, fg=colour)}  {finding.check:<13}  {finding.what}{do}"
 
 
 def to_json(findings: Sequence[Finding]) -> str:
-    """The same for scripts: the exit code and, of each check, its name, level, what and do."""
+    """The exit code and, for each check, its name, level, `what` and `do`."""
     checks = [
-        {"check": found.check, "level": found.level, "what": found.what, "do": found.do}
-        for found in findings
+        {name: getattr(finding, name) for name in ("check", "level", "what", "do")}
+        for finding in findings
     ]
     return json.dumps({"exit_code": exit_code(findings), "checks": checks})

@@ -1,4 +1,4 @@
-"""The secrets: where they come from, who else can read them, and whether lines would show them."""
+"""Checks of the secrets: their origin, their files, TLS, and redaction in logs."""
 
 import asyncio
 import ipaddress
@@ -12,63 +12,63 @@ from chesscoach.mongo import client
 SIGNING_KEY = "CHESSCOACH_EMAILS__SIGNING_KEY"
 
 
-async def origin(patient: CheckContext) -> Finding:
-    """Where each secret comes from: the database's address, SendGrid's key, the signing key."""
-    settings = patient.settings
-    found = [_place(patient, "MONGO_URL") or "MONGO_URL"]
+async def secrets_origin(ctx: CheckContext) -> Finding:
+    """Names the origin of each secret: the database's address, SendGrid's key, the signing key."""
+    settings = ctx.settings
+    origins = [_place(ctx, "MONGO_URL") or "MONGO_URL"]
     if settings.process.mongo_url is None:
-        found = ["no MONGO_URL: the embedded MongoDB has no secret, any local user can reach it"]
+        origins = ["no MONGO_URL: the embedded MongoDB has no password; any local user can use it"]
     if settings.process.sendgrid_key is not None:
-        found.append(_place(patient, "SENDGRID_API_KEY") or "SENDGRID_API_KEY")
+        origins.append(_place(ctx, "SENDGRID_API_KEY") or "SENDGRID_API_KEY")
     if settings.config.emails.signing_keys:
-        found.append(_place(patient, SIGNING_KEY) or f"signing_key in {settings.origin.file}")
-    return ok("; ".join(found))
+        origins.append(_place(ctx, SIGNING_KEY) or f"signing_key in {settings.origin.file}")
+    return ok("; ".join(origins))
 
 
-def _place(patient: CheckContext, name: str) -> str | None:
-    """Where a variable stands that counts, if one does."""
-    variables = patient.settings.origin.variables
-    for spelled, what in ((name, ""), (f"{name}_FILE", ", from the file that it names")):
+def _place(ctx: CheckContext, name: str) -> str | None:
+    """Where a variable is set; None if it is not."""
+    variables = ctx.settings.origin.variables
+    for spelled, what in ((name, ""), (f"{name}_FILE", ", which names a file")):
         if place := variables.get(spelled):
             where = "the environment" if place == "environment" else place
             return f"{spelled} in {where}{what}"
     return None
 
 
-async def files(patient: CheckContext) -> Finding:
-    """Whether others on this machine can read the files that hold secrets."""
-    found = patient.settings.origin
-    paths = [*found.secret_files, *([found.dotenv] if found.dotenv else [])]
-    in_toml = patient.settings.config.emails.signing_keys and not _place(patient, SIGNING_KEY)
-    paths += [found.file] if found.file and in_toml else []
+async def files(ctx: CheckContext) -> Finding:
+    """Checks that other users of this machine cannot read the files with secrets."""
+    origin = ctx.settings.origin
+    paths = [*origin.secret_files, *([origin.dotenv] if origin.dotenv else [])]
+    in_toml = ctx.settings.config.emails.signing_keys and not _place(ctx, SIGNING_KEY)
+    paths += [origin.file] if origin.file and in_toml else []
     if not paths:
-        return ok("no secret stands in a file")
+        return ok("no secret is in a file")
     open_to_all = [path for path in paths if await asyncio.to_thread(_others_read, Path(path))]
     if open_to_all:
         return warn(
-            f"others on this machine can read {', '.join(open_to_all)}",
+            f"other users of this machine can read {', '.join(open_to_all)}",
             "chmod 600 (in Kubernetes: defaultMode 0400)",
         )
-    return ok(f"others cannot read {', '.join(paths)}")
+    return ok(f"other users cannot read {', '.join(paths)}")
 
 
 def _others_read(path: Path) -> bool:
     return bool(path.stat().st_mode & stat.S_IROTH)
 
 
-async def tls(patient: CheckContext) -> Finding:
-    """Whether a password crosses a network in the clear."""
-    url = patient.settings.process.mongo_url
-    said = client.parse_connection(url) if url else None
-    if said is None or not said.password:
-        return ok("no password is given")
-    if said.tls:
-        return ok("the password in MONGO_URL goes by TLS")
-    if all(is_local_host(host) for host in said.hosts):
+async def tls(ctx: CheckContext) -> Finding:
+    """Checks that no password crosses a network in plain text."""
+    url = ctx.settings.process.mongo_url
+    connection = client.parse_connection(url) if url else None
+    if connection is None or not connection.password:
+        return ok("MONGO_URL has no password")
+    if connection.tls:
+        return ok("TLS protects the password in MONGO_URL")
+    if all(is_local_host(host) for host in connection.hosts):
         return ok("the password in MONGO_URL stays on this machine")
     return warn(
         "MONGO_URL has a password, a host that is not this machine, and no TLS",
-        "add tls=true to it",
+        "add tls=true to MONGO_URL",
     )
 
 
@@ -82,15 +82,15 @@ def is_local_host(host: str) -> bool:
         return False
 
 
-async def redaction(patient: CheckContext) -> Finding:
-    """Whether each secret would be masked in a line of the log, as it is set up now."""
-    secrets = {secret for secret in patient.settings.process.secrets() if secret}
+async def redaction(ctx: CheckContext) -> Finding:
+    """Checks that the log, as it is set up now, masks each secret."""
+    secrets = {secret for secret in ctx.settings.process.secrets() if secret}
     shown = [secret for secret in secrets if not log.is_masked(secret)]
     if any(len(secret) >= log.MIN_SECRET_LENGTH for secret in shown):
-        return fail("logs would show a secret", "report it, and keep the logs to yourself")
+        return fail("logs would show a secret", "report this, and share no logs")
     if shown:
         return warn(
-            "a secret (MongoDB's password, a key) is too short to be masked wherever it stands",
-            f"take one of {log.MIN_SECRET_LENGTH} characters or more",
+            "a secret (MongoDB's password, a key) is too short to be masked everywhere",
+            f"use one of {log.MIN_SECRET_LENGTH} characters or more",
         )
-    return ok("every secret is masked in logs" if secrets else "no secret to be masked")
+    return ok("every secret is masked in logs" if secrets else "no secret to mask")

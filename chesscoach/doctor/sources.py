@@ -1,8 +1,8 @@
-"""The sites: each is asked one thing, in its lane's turn, as a sync would ask it.
+"""Checks of the sources: one request each, through the lane, as a sync sends it.
 
-A site that is closed or paused is not asked, nor one whose lane somebody has: then a run is asking
-it. What a request meets is minded as in a run, for it goes through the same client: after a 403 the
-site is closed for all, after a 429 its lane is paused.
+A check sends no request while the source's breaker is open, its lane is paused, or a run holds the
+lane. The request goes through the client of a run, so it has the same effects: a 403 opens the
+breaker for all processes, a 429 pauses the lane.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from chesscoach.sync.store.lanes import LaneStatus
 from chesscoach.worker.runner import attempts
 
 RESPONSE_TIMEOUT_S = 10.0
-"""So long at most a reply is waited for; twice that for lane, allowance and reply together."""
+"""Timeout of a response; the lane, the allowance and the response together may take twice that."""
 
 WELL_KNOWN_PLAYER = "lichess"
-"""Lichess's own account, asked about where nobody has linked one."""
+"""Lichess's own account, for an installation without linked accounts."""
 
 NONEXISTENT_PLAYER = "chesscoach-asks-whether-you-answer"
 """A name on Chess.com that no player has: theirs have at most 25 characters."""
@@ -38,11 +38,11 @@ ProbeRequest = Callable[[SourceClient], Awaitable[None]]
 
 
 class SecondRequestBlocked(Exception):
-    """A second request would be sent."""
+    """The client is about to send a second request."""
 
 
 class SingleRequestLane:
-    """A lane with one turn: the client would ask again after a pause, or for a second thing."""
+    """A lane for one request: the client alone would repeat it after a pause, or send another."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
@@ -50,7 +50,7 @@ class SingleRequestLane:
 
     @property
     def pauses(self) -> int:
-        """The lane's own, as all below."""
+        """Consecutive pauses of the lane."""
         return self._lane.pauses
 
     @pauses.setter
@@ -59,7 +59,7 @@ class SingleRequestLane:
 
     @property
     def closings(self) -> int:
-        """In a row."""
+        """Consecutive openings of the breaker."""
         return self._lane.closings
 
     @closings.setter
@@ -68,7 +68,7 @@ class SingleRequestLane:
 
     @property
     def fence(self) -> int:
-        """The holder's number."""
+        """The holder's fence."""
         return self._lane.fence
 
     def acquire(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
@@ -77,7 +77,7 @@ class SingleRequestLane:
 
     @asynccontextmanager
     async def request_slot(self) -> AsyncIterator[None]:
-        """The one turn; Enough instead of a second."""
+        """Waits for the turn of the one request; raises SecondRequestBlocked for another."""
         if self._used:
             raise SecondRequestBlocked
         async with self._lane.request_slot():
@@ -85,15 +85,15 @@ class SingleRequestLane:
             yield
 
     async def pause(self, seconds: float) -> None:
-        """Puts off everybody's next turn."""
+        """Pauses the lane for all processes."""
         await self._lane.pause(seconds)
 
     async def open_breaker(self, seconds: float) -> datetime:
-        """Ends everybody's turns for so long."""
+        """Opens the breaker for all processes."""
         return await self._lane.open_breaker(seconds)
 
     async def reset(self) -> None:
-        """Forgets past pauses and closings."""
+        """Resets the counts of pauses and openings."""
         await self._lane.reset()
 
     async def consume(self, amount: int, limit: int) -> None:
@@ -102,22 +102,22 @@ class SingleRequestLane:
 
 
 async def lichess(ctx: Context) -> Finding:
-    """A bulk request for one linked name, or the site's own account."""
+    """Sends a bulk request for one linked name, or for Lichess's own account."""
     settings = ctx.config.sources.lichess
     account = await ctx.sync.accounts.any_healthy("lichess")
     name = account.name if account else WELL_KNOWN_PLAYER
 
-    async def ask(site: SourceClient) -> None:
-        await Lichess(site, settings.users_per_10min).players([name])
+    async def ask(client: SourceClient) -> None:
+        await Lichess(client, settings.users_per_10min).players([name])
 
     return await _probe_source(ctx, "lichess", settings.base_url, ask, name)
 
 
 async def chesscom(ctx: Context) -> Finding:
-    """This month of one linked account, if it changed, or of a name that nobody has."""
+    """Requests the current month of one linked account, if it changed, or of an unused name."""
     if not ctx.config.sources.contact.strip():
         return fail(
-            "not asked: it refuses requests that name no contact",
+            "not asked: Chess.com refuses requests without a contact",
             "set [sources] contact to an address or a page where its operators reach you",
         )
     account = await ctx.sync.accounts.any_healthy("chess.com")
@@ -127,16 +127,16 @@ async def chesscom(ctx: Context) -> Finding:
     )
     etag = account.etags.get(month) if account else None
 
-    async def ask(site: SourceClient) -> None:
+    async def ask(client: SourceClient) -> None:
         try:
-            await Chesscom(site).month(name, month, etag)
+            await Chesscom(client).month(name, month, etag)
         except AccountRenamed:
             return
-        except SecondRequestBlocked:  # after "not found" it would ask for the profile
-            if site.troubles["429"]:
+        except SecondRequestBlocked:  # after "not found" the client requests the profile
+            if client.troubles["429"]:
                 raise
 
-    about = name if account else "a name that nobody has"
+    about = name if account else "an unused name"
     return await _probe_source(ctx, "chess.com", ctx.config.sources.chesscom.base_url, ask, about)
 
 
@@ -144,93 +144,97 @@ async def _probe_source(
     ctx: Context, platform: Platform, base_url: str, ask: ProbeRequest, about: str
 ) -> Finding:
     lane = ctx.sync.lanes[platform]
-    if (said := unavailable_finding(await lane.status())) is not None:
-        return said
+    if (finding := unavailable_finding(await lane.status())) is not None:
+        return finding
     sources: SourceSettings = ctx.config.sources
-    hasty = replace(sources, timeout_s=min(sources.timeout_s, RESPONSE_TIMEOUT_S))
-    visit_s = 2 * hasty.timeout_s
+    impatient = replace(sources, timeout_s=min(sources.timeout_s, RESPONSE_TIMEOUT_S))
+    probe_s = 2 * impatient.timeout_s
     holder = {**attempts.owner_info(), "run_id": "chesscoach doctor"}
     clock = asyncio.get_running_loop().time
     async with SourceClient(
-        platform, base_url, SingleRequestLane(lane), hasty, ctx.metrics
-    ) as site:
+        platform, base_url, SingleRequestLane(lane), impatient, ctx.metrics
+    ) as client:
         try:
             kept = ctx.leases.renewing()
-            async with asyncio.timeout(visit_s), kept, lane.acquire(holder):
-                begun = clock()
-                await ask(site)
-                return ok(f"answered about {about} in {(clock() - begun) * 1000:.0f} ms")
+            async with asyncio.timeout(probe_s), kept, lane.acquire(holder):
+                started = clock()
+                await ask(client)
+                return ok(f"responded about {about} in {(clock() - started) * 1000:.0f} ms")
         except SecondRequestBlocked:
             until = _until((await lane.status()).paused_until)
             return warn(
-                f"answered 429: too many requests from this address{until}",
-                "nothing; if it repeats, look who else uses your address",
+                f"responded 429: too many requests from this address{until}",
+                "nothing; if it happens again, check what else uses your address",
             )
         except SourceError as error:
             until = _until((await lane.status()).closed_until)
-            return _error_finding(site, error, until, hasty.timeout_s)
+            return _error_finding(client, error, until, impatient.timeout_s)
         except LeaseLost:
-            return warn("the lane was lost while it was asked", "repeat; look at MongoDB")
+            return warn("the lane was lost during the request", "run doctor again; check MongoDB")
         except TimeoutError:
-            if site.requests:
-                return fail(f"its reply did not end within {visit_s:g} s", "repeat later")
+            if client.requests:
+                return fail(
+                    f"the response did not end within {probe_s:g} s", "run doctor again later"
+                )
         return unavailable_finding(await lane.status()) or warn(
-            f"not asked: neither lane nor allowance were to be had within {visit_s:g} s",
-            "repeat in ten minutes",
+            f"not asked: no free lane and allowance within {probe_s:g} s",
+            "run doctor again in ten minutes",
         )
 
 
-def unavailable_finding(outlook: LaneStatus) -> Finding | None:
-    """Why a site is not to be asked now; None if it may be."""
-    if outlook.closed_until is not None:
+def unavailable_finding(status: LaneStatus) -> Finding | None:
+    """Why the check may not send a request now; None if it may."""
+    if status.closed_until is not None:
         return fail(
-            f"closed until {_at(outlook.closed_until)}: it refused or failed us",
-            "read `reason` of the last source_breaker_opened in the log; then it is asked again by "
-            "itself",
+            f"breaker open until {_at(status.closed_until)}: the source refused requests or failed",
+            "read `reason` of the last source_breaker_opened in the log; runs then continue by "
+            "themselves",
         )
-    if outlook.paused_until is not None:
+    if status.paused_until is not None:
         return warn(
-            f"not asked: it wanted a pause, until {_at(outlook.paused_until)}",
-            "nothing; if it repeats, look who else uses your address",
+            f"not asked: the source wants a pause until {_at(status.paused_until)}",
+            "nothing; if it happens again, check what else uses your address",
         )
-    if outlook.holder is not None:
-        who = outlook.holder
+    if status.holder is not None:
+        holder = status.holder
+        name, host, pid = holder.get("run_id", "a run"), holder.get("host"), holder.get("pid")
         return warn(
-            f"not asked: {who.get('run_id', 'a run')} on {who.get('host')}, pid {who.get('pid')}, "
-            "is asking it now",
-            "repeat when that is over, or look at its log",
+            f"not asked: {name} on {host}, pid {pid}, uses the lane now",
+            "run doctor again after that run, or read its log",
         )
     return None
 
 
-def _error_finding(site: SourceClient, error: SourceError, until: str, timeout_s: float) -> Finding:
-    """What went wrong with the request, in words."""
-    (kind,) = list(site.troubles)[-1:] or [""]
-    key = f"[sources.{site.platform.replace('.', '')}] base_url"
+def _error_finding(
+    client: SourceClient, error: SourceError, until: str, timeout_s: float
+) -> Finding:
+    """Describes why the request failed."""
+    (kind,) = list(client.troubles)[-1:] or [""]
+    key = f"[sources.{client.platform.replace('.', '')}] base_url"
     if kind == "403":
         return fail(
-            f"refused us (403){until}",
-            "check [sources] contact, and whether your address is blocked there",
+            f"refused the request (403){until}",
+            "check [sources] contact, and whether the source blocks your address",
         )
     if kind == "429":
         return fail(
-            f"answered 429, the third time in a row{until}",
-            "look who else uses your address",
+            f"responded 429, the third time in a row{until}",
+            "check what else uses your address",
         )
     if isinstance(error, SourceUnavailable):
-        return fail(str(error), "nothing: it is asked again by itself then")
+        return fail(str(error), "nothing: runs continue by themselves then")
     if kind == "no_reply" and isinstance(error.__context__, TimeoutError):
-        return fail(f"no answer within {timeout_s:g} s", f"repeat; check the network and {key}")
+        return fail(f"no response within {timeout_s:g} s", f"check the network and {key}")
     if kind == "no_reply":
         return fail(f"cannot be reached: {error}", f"check the network, the DNS and {key}")
     if kind == "html":
-        what = "a page of HTML came instead of data: something stands between us and the site"
-        return fail(what, f"open it in a browser from here; check a proxy and {key}")
+        what = "the response is a page of HTML: something is between this machine and the source"
+        return fail(what, f"open {key} in a browser on this machine; check proxies")
     if kind == "cut":
-        return fail(f"the answer broke off: {error}", "repeat; check the network")
+        return fail(f"the response broke off: {error}", "run doctor again; check the network")
     if kind.isdigit():
-        return fail(f"answered {kind}: it has trouble of its own", "repeat later")
-    return fail(f"answered what we do not understand: {error}", f"repeat later; check {key}")
+        return fail(f"responded {kind}: the source has a problem", "run doctor again later")
+    return fail(f"the response is not valid: {error}", f"run doctor again later; check {key}")
 
 
 def _at(instant: datetime) -> str:
@@ -238,4 +242,4 @@ def _at(instant: datetime) -> str:
 
 
 def _until(instant: datetime | None) -> str:
-    return f", so it is left alone until {_at(instant)}" if instant else ""
+    return f", so no request is sent until {_at(instant)}" if instant else ""

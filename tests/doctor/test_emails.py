@@ -1,6 +1,5 @@
-"""What the doctor finds out about mail."""
+"""The checks of the emails and their secrets."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -15,11 +14,11 @@ from chesscoach.doctor import emails, secrets
 from chesscoach.emails.sending import week_zone
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
-from tests.doctor.test_checks import (
+from tests.support.doctor import (
     check_context,
+    failed_line,
     http_server,
-    levels_by_check,
-    load_settings,
+    problems,
     run_checks,
     run_doctor,
 )
@@ -46,7 +45,7 @@ async def sendgrid() -> AsyncIterator[FakeSendGrid]:
 
 @pytest.fixture
 def production(environment: dict[str, str], sendgrid: FakeSendGrid) -> dict[str, str]:
-    """Settings with which mail goes by the stand-in and nothing is amiss."""
+    """Settings with which emails go through the fake, without a problem."""
     return {
         **environment,
         **PRODUCTION,
@@ -59,25 +58,25 @@ def production(environment: dict[str, str], sendgrid: FakeSendGrid) -> dict[str,
 
 
 @pytest.mark.usefixtures("ctx")
-async def test_without_a_key_mail_goes_into_the_folder_and_that_is_well(
+async def test_without_a_key_emails_go_into_the_folder(
     environment: dict[str, str],
 ) -> None:
-    found = await run_checks(await load_settings(environment))
+    findings = await run_checks(environment)
 
-    assert levels_by_check(found) == {}
-    assert "written to .chesscoach/outbox and sent to nobody" in found["mail"].what
-    assert "no SENDGRID_API_KEY" in found["sendgrid"].what
+    assert problems(findings) == {}
+    assert "written to .chesscoach/outbox and not sent" in findings["email"].what
+    assert "SENDGRID_API_KEY is not set" in findings["sendgrid"].what
 
 
 @pytest.mark.usefixtures("ctx")
-async def test_where_all_is_set_sendgrid_is_asked_once_and_sent_nothing(
+async def test_with_all_settings_sendgrid_gets_one_request_and_no_email(
     production: dict[str, str], sendgrid: FakeSendGrid
 ) -> None:
-    found = await run_checks(await load_settings(production))
+    findings = await run_checks(production)
 
-    assert levels_by_check(found) == {}
-    assert found["mail"].what == "by SendGrid"
-    assert found["sendgrid"].what == "takes the key, which may send mail"
+    assert problems(findings) == {}
+    assert findings["email"].what == "by SendGrid"
+    assert findings["sendgrid"].what == "accepts the key, which may send email"
     assert (sendgrid.scope_requests, sendgrid.requests, sendgrid.accepted) == (1, 0, [])
 
 
@@ -91,28 +90,28 @@ async def test_what_is_missing_beside_the_key_is_named_and_the_exit_code_is_2(
     done = await run_doctor(production)
 
     assert done.code == 2
-    (line,) = [line for line in done.out.splitlines() if line.startswith("FAIL")]
-    assert "SENDER_EMAIL, [emails] signing_key: needed with SENDGRID_API_KEY" in line
+    line = failed_line(done)
+    assert "SENDER_EMAIL, [emails] signing_key: set with SENDGRID_API_KEY" in line
     assert KEY not in done.out + done.err
 
 
 @pytest.mark.usefixtures("ctx")
-async def test_a_rehearsal_that_was_left_on_is_worth_a_warning(production: dict[str, str]) -> None:
+async def test_the_sandbox_is_a_warning(production: dict[str, str]) -> None:
     sandbox = {"CHESSCOACH_EMAILS__SENDGRID__SANDBOX": "true"}
 
-    found = await run_checks(await load_settings({**production, **sandbox}))
+    findings = await run_checks({**production, **sandbox})
 
-    assert levels_by_check(found) == {"mail": "warn"}
+    assert problems(findings) == {"email": "warn"}
 
 
-async def test_a_catalog_that_cannot_be_used_is_found_before_the_first_mail(tmp_path: Path) -> None:
+async def test_a_catalog_that_cannot_be_used_fails_before_the_first_email(tmp_path: Path) -> None:
     (tmp_path / "de.po").write_text('msgid "Hello %(name)s,"\nmsgstr "Hallo %(nome)s,"\n')
     given = {"CHESSCOACH_EMAILS__LOCALES_DIR": str(tmp_path)}
 
-    found = await emails.transport(await asyncio.to_thread(lambda: check_context(**given)))
+    finding = await emails.transport(await check_context(**given))
 
-    assert (found.level, found.unusable) == ("fail", True)
-    assert "de.po" in found.what
+    assert (finding.level, finding.unusable) == ("fail", True)
+    assert "de.po" in finding.what
 
 
 # Links and events
@@ -121,44 +120,44 @@ async def test_a_catalog_that_cannot_be_used_is_found_before_the_first_mail(tmp_
 @pytest.mark.parametrize(
     ("changed", "level", "said"),
     [
-        ({}, "ok", "they lead to https://chess.example.org"),
+        ({}, "ok", "public_url is https://chess.example.org"),
         ({"CHESSCOACH_EMAILS__PUBLIC_URL": "http://chess.example.org"}, "warn", "is not https"),
-        ({"CHESSCOACH_EMAILS__SIGNING_KEY": "k" * 15}, "warn", "shorter than 16 characters"),
-        ({"CHESSCOACH_EMAILS__SIGNING_KEY": f"{SIGNING},k"}, "warn", "shorter than 16 characters"),
+        ({"CHESSCOACH_EMAILS__SIGNING_KEY": "k" * 15}, "warn", "fewer than 16 characters"),
+        ({"CHESSCOACH_EMAILS__SIGNING_KEY": f"{SIGNING},k"}, "warn", "fewer than 16 characters"),
         ({"CHESSCOACH_EMAILS__SIGNING_KEY": f"{'k' * 16},{SIGNING}"}, "ok", ""),
         ({"CHESSCOACH_WEB__PUBLIC": ""}, "warn", "[web] public is empty"),
         ({"SENDGRID_API_KEY": "", "CHESSCOACH_EMAILS__PUBLIC_URL": "http://here"}, "ok", ""),
         ({"SENDGRID_API_KEY": "", "CHESSCOACH_EMAILS__SIGNING_KEY": ""}, "ok", "no signing_key"),
     ],
 )
-async def test_links_that_players_could_not_trust_or_follow_are_told(
+async def test_links_that_players_cannot_trust_or_follow_are_a_warning(
     changed: dict[str, str], level: str, said: str
 ) -> None:
     given = {**PRODUCTION, **changed}
 
-    found = await emails.links(await asyncio.to_thread(lambda: check_context(**given)))
+    finding = await emails.links(await check_context(**given))
 
-    assert (found.level, bool(found.do)) == (level, level == "warn")
-    assert said in found.what
+    assert (finding.level, bool(finding.do)) == (level, level == "warn")
+    assert said in finding.what
 
 
-async def test_without_events_it_is_told_what_that_costs(production: dict[str, str]) -> None:
+async def test_without_events_it_says_what_that_costs(production: dict[str, str]) -> None:
     del production["CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY"]
 
-    found = await emails.events(await asyncio.to_thread(lambda: check_context(**production)))
+    finding = await emails.events(await check_context(**production))
 
-    assert found.level == "warn"
-    assert "mails that are unknown stay so" in found.what
+    assert finding.level == "warn"
+    assert "unknown emails stay unknown" in finding.what
 
 
 @pytest.mark.parametrize("key", ["no key", "TUZrd0V3WUhLb1pJemowQ0FRWUk=", SIGNING])
-async def test_an_events_key_that_is_none_fails(production: dict[str, str], key: str) -> None:
+async def test_an_invalid_events_key_fails(production: dict[str, str], key: str) -> None:
     given = {**production, "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": key}
 
-    found = await emails.events(await asyncio.to_thread(lambda: check_context(**given)))
+    finding = await emails.events(await check_context(**given))
 
-    assert (found.level, found.unusable) == ("fail", True)
-    assert "emails.sendgrid.events_key" in found.what
+    assert (finding.level, finding.unusable) == ("fail", True)
+    assert "emails.sendgrid.events_key" in finding.what
 
 
 # SendGrid
@@ -170,7 +169,7 @@ async def test_a_key_that_sendgrid_does_not_know_fails_and_is_not_shown(
     done = await run_doctor({**production, "SENDGRID_API_KEY": "SG.another-key"})
 
     assert done.code == 1
-    (line,) = [line for line in done.out.splitlines() if line.startswith("FAIL")]
+    line = failed_line(done)
     assert "refuses the key (401)" in line
     assert "another-key" not in done.out + done.err
 
@@ -180,25 +179,25 @@ async def test_a_key_that_may_not_send_fails(
 ) -> None:
     sendgrid.scopes = ["templates.read"]
 
-    found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**production)))
+    finding = await emails.sendgrid(await check_context(**production))
 
-    assert found.level == "fail"
-    assert "Mail Send" in found.do
+    assert finding.level == "fail"
+    assert "Mail Send" in finding.do
 
 
 @pytest.mark.parametrize(
     ("fault", "level", "said"),
     [
         ("403", "fail", "refuses the key (403)"),
-        ("500", "warn", "do not understand (500)"),
-        ("302", "warn", "do not understand (302)"),
-        ("429", "warn", "do not understand (429)"),
+        ("500", "warn", "is not valid (500)"),
+        ("302", "warn", "is not valid (302)"),
+        ("429", "warn", "is not valid (429)"),
         ("html", "warn", "200 with a text that is none of SendGrid's"),
         ("cut", "fail", "cannot be reached"),
         ("garbage", "fail", "cannot be reached"),
     ],
 )
-async def test_what_sendgrid_answers_instead_is_said_in_words(
+async def test_another_response_of_sendgrid_is_described(
     production: dict[str, str],
     sendgrid: FakeSendGrid,
     fault: SendGridFault,
@@ -207,11 +206,11 @@ async def test_what_sendgrid_answers_instead_is_said_in_words(
 ) -> None:
     sendgrid.faults.extend([fault, fault])  # aiohttp repeats a GET whose connection is cut
 
-    found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**production)))
+    finding = await emails.sendgrid(await check_context(**production))
 
-    assert found.level == level
-    assert said in found.what
-    assert found.do
+    assert finding.level == level
+    assert said in finding.what
+    assert finding.do
 
 
 @pytest.mark.parametrize("key", ["SG.\nX-Other: 1", "SG.schlüssel"])
@@ -220,21 +219,21 @@ async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(
 ) -> None:
     given = {**production, "SENDGRID_API_KEY": key}
 
-    found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**given)))
+    finding = await emails.sendgrid(await check_context(**given))
 
-    assert (found.level, sendgrid.scope_requests) == ("fail", 0)
+    assert (finding.level, sendgrid.scope_requests) == ("fail", 0)
 
 
-async def test_a_key_is_not_sent_across_a_network_in_the_clear(production: dict[str, str]) -> None:
+async def test_a_key_is_not_sent_across_a_network_in_plain_text(production: dict[str, str]) -> None:
     given = {**production, "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": "http://sendgrid.invalid"}
 
-    found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**given)))
+    finding = await emails.sendgrid(await check_context(**given))
 
-    assert found.level == "fail"
-    assert "base_url is not https" in found.what
+    assert finding.level == "fail"
+    assert "base_url is not https" in finding.what
 
 
-async def test_an_answer_that_never_ends_is_cut_off(production: dict[str, str]) -> None:
+async def test_a_response_that_never_ends_is_cut_off(production: dict[str, str]) -> None:
     async def flood(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -243,16 +242,16 @@ async def test_an_answer_that_never_ends_is_cut_off(production: dict[str, str]) 
 
     async with http_server(flood) as url:
         given = {**production, "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": url}
-        found = await emails.sendgrid(await asyncio.to_thread(lambda: check_context(**given)))
+        finding = await emails.sendgrid(await check_context(**given))
 
-    assert found.level == "warn"
+    assert finding.level == "warn"
 
 
 # The outbox
 
 
 def insert_email(db: Any, week: Week, state: str, hours: float) -> None:
-    """A mail that was put into the outbox so many hours ago."""
+    """An email that was created that many hours ago."""
     db.email_outbox.insert_one(
         {
             "_id": f"weekly_summary:{state}:{week.key}", "kind": "weekly_summary", "state": state,
@@ -271,43 +270,39 @@ def insert_email(db: Any, week: Week, state: str, hours: float) -> None:
         ("unknown", 1, "warn"),
     ],
 )
-async def test_mails_that_wait_or_whose_fate_nobody_knows_are_told(
+async def test_emails_that_are_pending_for_long_or_unknown_are_a_warning(
     ctx: Context, db: Any, state: str, hours: float, level: str
 ) -> None:
-    async def look() -> tuple[str, str]:
-        found = await emails.outbox(ctx)
-        return found.level, found.what
-
     week = week_bounds.last_closed_week(ctx.now(), await week_zone.schedule_zone(ctx.emails))
-    assert await look() == ("ok", f"{week.key}: no mail yet")
     insert_email(db, week.before, "unknown", 200)
-    assert await look() == ("ok", f"{week.key}: no mail yet")
+    finding = await emails.outbox(ctx)
+    assert (finding.level, finding.what) == ("ok", f"{week.key}: no email yet")
 
     insert_email(db, week, state, hours)
 
-    found, told = await look()
-    assert found == level
-    assert told.startswith(f"{week.key}: 1 {state}")
+    finding = await emails.outbox(ctx)
+    assert finding.level == level
+    assert finding.what.startswith(f"{week.key}: 1 {state}")
 
 
 # Secrets
 
 
-async def test_it_says_where_each_secret_comes_from_and_shows_none(tmp_path: Path) -> None:
+async def test_it_names_the_origin_of_each_secret_and_shows_none(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(KEY)
     (tmp_path / "config.toml").write_text(f"[emails]\nsigning_key = '{SIGNING}'")
     given = {"MONGO_URL": "mongodb://h/", "SENDGRID_API_KEY_FILE": str(tmp_path / "key")}
 
-    seen = await asyncio.to_thread(lambda: check_context(**given))
-    said = (await secrets.origin(seen)).what
+    seen = await check_context(**given)
+    said = (await secrets.secrets_origin(seen)).what
 
     assert said == (
         "MONGO_URL in the environment; "
-        "SENDGRID_API_KEY_FILE in the environment, from the file that it names; "
+        "SENDGRID_API_KEY_FILE in the environment, which names a file; "
         f"signing_key in {tmp_path / 'config.toml'}"
     )
     named = {**given, "CHESSCOACH_EMAILS__SIGNING_KEY": SIGNING}
-    said = (await secrets.origin(await asyncio.to_thread(lambda: check_context(**named)))).what
+    said = (await secrets.secrets_origin(await check_context(**named))).what
     assert said.endswith("; CHESSCOACH_EMAILS__SIGNING_KEY in the environment")
 
 
@@ -318,16 +313,16 @@ async def test_a_config_toml_with_a_signing_key_is_a_file_with_a_secret(tmp_path
     (tmp_path / "config.toml").chmod(0o644)
     given = {"SENDGRID_API_KEY_FILE": str(tmp_path / "key")}
 
-    found = await secrets.files(await asyncio.to_thread(lambda: check_context(**given)))
-    assert found.level == "warn"
-    assert str(tmp_path / "config.toml") in found.what
-    assert str(tmp_path / "key") not in found.what
+    finding = await secrets.files(await check_context(**given))
+    assert finding.level == "warn"
+    assert str(tmp_path / "config.toml") in finding.what
+    assert str(tmp_path / "key") not in finding.what
 
     (tmp_path / "key").chmod(0o644)
     (tmp_path / "config.toml").write_text("")
-    found = await secrets.files(await asyncio.to_thread(lambda: check_context(**given)))
-    assert str(tmp_path / "key") in found.what
-    assert str(tmp_path / "config.toml") not in found.what
+    finding = await secrets.files(await check_context(**given))
+    assert str(tmp_path / "key") in finding.what
+    assert str(tmp_path / "config.toml") not in finding.what
 
 
 async def test_keys_are_masked_in_logs_and_in_findings(
@@ -338,6 +333,6 @@ async def test_keys_are_masked_in_logs_and_in_findings(
     done = await run_doctor({**production, **strange}, "--json")
 
     report = json.loads(done.out)
-    masking = next(check for check in report["checks"] if check["check"] == "masking")
-    assert (masking["level"], masking["what"]) == ("ok", "every secret is masked in logs")
+    redaction = next(check for check in report["checks"] if check["check"] == "redaction")
+    assert (redaction["level"], redaction["what"]) == ("ok", "every secret is masked in logs")
     assert not any(value in done.out + done.err for value in strange.values())

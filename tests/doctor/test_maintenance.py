@@ -21,42 +21,44 @@ def instant_at(ctx: Context, now: datetime = NOW) -> Context:
 @pytest.mark.parametrize(
     ("ahead_s", "level"), [(0, "ok"), (1, "ok"), (60, "warn"), (-60, "warn"), (400, "fail")]
 )
-async def test_clocks_that_differ_are_told(ctx: Context, ahead_s: int, level: str) -> None:
+async def test_clocks_that_differ_are_a_warning_or_a_failure(
+    ctx: Context, ahead_s: int, level: str
+) -> None:
     ours = replace(ctx, now=lambda: utc_now() + timedelta(seconds=ahead_s))
-    found = await maintenance.clock(ours)
-    assert found.level == level
+    finding = await maintenance.clock(ours)
+    assert finding.level == level
     assert (
-        found.what.startswith("the server's clock is " + ("-" if ahead_s > 0 else "+"))
+        finding.what.startswith("the server's clock is " + ("-" if ahead_s > 0 else "+"))
         or not ahead_s
     )
 
 
-async def test_an_empty_database_has_nothing_to_complain_of(ctx: Context) -> None:
-    for look in (maintenance.timestamps, maintenance.queue, maintenance.jobs):
-        assert (await look(ctx)).level == "ok"
+async def test_an_empty_database_has_no_problem(ctx: Context) -> None:
+    for check in (maintenance.timestamps, maintenance.queue, maintenance.jobs):
+        assert (await check(ctx)).level == "ok"
 
 
-async def test_timestamps_that_are_none_are_counted_with_their_ids(ctx: Context, db: Any) -> None:
+async def test_invalid_timestamps_are_counted_with_their_ids(ctx: Context, db: Any) -> None:
     db.user_sessions.insert_many(
         [{"_id": "s1", "expires_at": "soon"}, {"_id": "s2"}, {"_id": "s3", "expires_at": NOW}]
     )
     db.notifications.insert_one({"_id": "n1", "read": True, "created_at": 20261121})
-    found = await maintenance.timestamps(instant_at(ctx))
-    assert found.level == "warn"
-    assert "user_sessions 2 (s1, s2)" in found.what
-    assert "notifications 1 (n1)" in found.what
+    finding = await maintenance.timestamps(instant_at(ctx))
+    assert finding.level == "warn"
+    assert "user_sessions 2 (s1, s2)" in finding.what
+    assert "notifications 1 (n1)" in finding.what
 
 
-async def test_sessions_whose_end_is_a_text_are_told_with_the_way_out(
+async def test_sessions_whose_expiry_is_a_text_are_a_warning_with_the_way_out(
     ctx: Context, db: Any
 ) -> None:
     db.user_sessions.insert_one({"expires_at": format_instant(NOW + timedelta(days=1))})
-    found = await maintenance.timestamps(instant_at(ctx))
-    assert (found.level, "--repair-dates" in found.do) == ("warn", True)
+    finding = await maintenance.timestamps(instant_at(ctx))
+    assert (finding.level, "--repair-dates" in finding.do) == ("warn", True)
 
 
 @pytest.mark.parametrize("form", [format_instant, lambda instant: instant])
-async def test_an_item_that_waits_for_more_than_a_day_is_told(
+async def test_an_item_that_is_pending_for_more_than_a_day_is_a_warning(
     ctx: Context, db: Any, form: Any
 ) -> None:
     db.analysis_queue.insert_many(
@@ -67,21 +69,21 @@ async def test_an_item_that_waits_for_more_than_a_day_is_told(
             {"queue_id": "q4", "status": "pending", "created_at": None},
         ]
     )
-    found = await maintenance.queue(instant_at(ctx))
-    assert (found.level, "2026-11-20T11:00:00Z" in found.what) == ("warn", True)
+    finding = await maintenance.queue(instant_at(ctx))
+    assert (finding.level, "2026-11-20T11:00:00Z" in finding.what) == ("warn", True)
     db.analysis_queue.delete_one({"queue_id": "q2"})
     assert (await maintenance.queue(instant_at(ctx))).level == "ok"
 
 
-async def test_a_job_without_a_success_for_two_slots_is_told(ctx: Context, db: Any) -> None:
+async def test_a_job_without_a_success_for_two_slots_is_a_warning(ctx: Context, db: Any) -> None:
     hourly = Schedule(job="sync_games", cron="0 * * * *")
     config = replace(ctx.config, schedules={"sync_games": hourly})
     began = instant_at(replace(ctx, config=config), NOW - timedelta(hours=5))
     await schedule_admin.sync_from_config(began.worker)
-    found = await maintenance.jobs(instant_at(ctx))
-    assert found.level == "warn"
-    assert found.what.startswith("no success for two slots or more: sync_games;")
-    assert "cleanup never" in found.what
+    finding = await maintenance.jobs(instant_at(ctx))
+    assert finding.level == "warn"
+    assert finding.what.startswith("no success for two slots or more: sync_games;")
+    assert "cleanup never" in finding.what
     success = {
         "job": "sync_games",
         "outcome": "succeeded",
@@ -89,5 +91,5 @@ async def test_a_job_without_a_success_for_two_slots_is_told(ctx: Context, db: A
         "finished_at": NOW - timedelta(minutes=50),
     }
     db.job_runs.insert_one(success)
-    found = await maintenance.jobs(instant_at(ctx))
-    assert (found.level, "sync_games 2026-11-21T11:10:00Z" in found.what) == ("ok", True)
+    finding = await maintenance.jobs(instant_at(ctx))
+    assert (finding.level, "sync_games 2026-11-21T11:10:00Z" in finding.what) == ("ok", True)
