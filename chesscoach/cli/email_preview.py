@@ -15,8 +15,8 @@ from chesscoach.emails.sending import campaign, composition, week_zone
 from chesscoach.emails.sending.audience import parse_week_option
 from chesscoach.emails.sending.composition import KIND, DueEmail
 from chesscoach.emails.transports import folder
+from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly import summary
-from chesscoach.emails.weekly.values import Message
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import week_bounds
 

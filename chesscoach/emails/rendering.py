@@ -12,10 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from chesscoach.config import EmailSettings
 from chesscoach.emails.i18n.catalogs import Catalogs
 from chesscoach.emails.i18n.localizer import Localizer
+from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.sanitize import sanitize, to_single_line
+from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly import game_links
 from chesscoach.emails.weekly.content import WeeklyContent, compose, greeting
-from chesscoach.emails.weekly.values import Message, Recipient, Summary
+from chesscoach.emails.weekly.values import Summary
 from chesscoach.schedules.iso_week import Week
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -16,7 +16,7 @@ from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 from msgspec import Struct
 
-from chesscoach.emails.weekly.values import EmailKind
+from chesscoach.emails.recipient import EmailKind
 from chesscoach.errors import ConfigError, InvalidLink
 
 _SIGNING_SALT = "unsubscribe.v1"

@@ -1,9 +1,9 @@
-"""The Monday mail: one summary per player and week, to those who want it.
+"""The weekly emails: one summary per subscribed player and ISO week.
 
-Mondays at nine, for the last ISO week that is over in the schedule's zone. Writes `email_outbox`,
-where a row per player and week is claimed before its mail leaves; so a second run, by whomever and
-whenever, sends only what is still owed. A mail whose fate nobody knows is not sent again, unless
-the provider's events are on and have told of none.
+It runs on Mondays at nine, for the last week that is over in the schedule's zone. It writes
+`email_outbox`: one document per player and week, claimed before its email leaves. So a second run
+sends only what the first has left. An email with an unknown result is sent again only if SendGrid's
+events are switched on and report none for it.
 """
 
 from typing import Annotated
@@ -18,21 +18,17 @@ from chesscoach.worker.job import Job, Run
 
 
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run can be told."""
+    """The arguments of a run."""
 
-    user: Annotated[
-        str | None, Meta(description="Only this user (user_id), if he wants the mail.")
-    ] = None
+    user: Annotated[str | None, Meta(description="Only this user (user_id), if subscribed.")] = None
     week: Annotated[
-        str | None, Meta(description="The ISO week to tell of, such as 2026-W47; else the last.")
+        str | None, Meta(description="ISO week, such as 2026-W47 (default: the last one).")
     ] = None
-    owed: Annotated[
-        bool, Meta(description="Only what the outbox still owes; nobody new is looked for.")
-    ] = False
+    owed: Annotated[bool, Meta(description="Only emails that are already in the outbox.")] = False
 
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
-    """Sends what is owed for a week."""
+    """Send the emails of a week."""
     await send_weekly(ctx.emails, run, user_id=args.user, week_name=args.week, owed=args.owed)
     return run.counts
 
@@ -41,7 +37,7 @@ JOB = Job(
     name="weekly_emails",
     run=run,
     args=Args,
-    help="Send the weekly summary to players who want it.",
+    help="Send the weekly summary to subscribed players.",
     walks_users=True,
 )
 

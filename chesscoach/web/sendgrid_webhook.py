@@ -115,7 +115,7 @@ class SendGridWebhook:
             log.get_logger().warning("events_skipped", count=batch.unreadable)
         if dropped := [event for event in events if event.dropped_for_content]:
             reasons = sorted({event.reason for event in dropped})
-            log.get_logger().warning("mails_dropped", count=len(dropped), reasons=reasons[:5])
+            log.get_logger().warning("emails_dropped", count=len(dropped), reasons=reasons[:5])
 
 
 async def _read_body(request: web.Request, within_s: float) -> bytes:

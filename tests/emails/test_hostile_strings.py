@@ -5,17 +5,11 @@ import unicodedata
 
 import pytest
 
+from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.sanitize import label_words, sanitize
-from chesscoach.emails.weekly.values import (
-    Highlight,
-    Message,
-    Recipient,
-    ResultsBySpeed,
-    Summary,
-    Swing,
-    WeekAccuracy,
-)
+from chesscoach.emails.transports.transport import Message
+from chesscoach.emails.weekly.values import Highlight, ResultsBySpeed, Summary, Swing, WeekAccuracy
 from tests.emails.hostile_strings import hostile_strings
 from tests.support.parse_email import ParsedHtml, parse_email
 from tests.support.week_factory import EMAILS, UNSUBSCRIBE, WEEK, full_summary, make_game

@@ -14,15 +14,10 @@ from babel.messages.pofile import read_po
 
 import chesscoach
 from chesscoach.emails.i18n import catalogs
+from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.rendering import Renderer
-from chesscoach.emails.weekly.values import (
-    Highlight,
-    Message,
-    Recipient,
-    ResultsBySpeed,
-    Swing,
-    WeekAccuracy,
-)
+from chesscoach.emails.transports.transport import Message
+from chesscoach.emails.weekly.values import Highlight, ResultsBySpeed, Swing, WeekAccuracy
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.iso_week import Week
 from tests.support.parse_email import parse_email

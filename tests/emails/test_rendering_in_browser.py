@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Route, sync_playwright
 
 import chesscoach
 from chesscoach.emails.rendering import Renderer
-from chesscoach.emails.weekly.values import Highlight, Message, Swing
+from chesscoach.emails.transports.transport import Message
+from chesscoach.emails.weekly.values import Highlight, Swing
 from tests.support.browser import find_chromium
 from tests.support.week_factory import (
     EMAILS,

@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-from chesscoach.emails.weekly.values import Message
+from chesscoach.emails.transports.transport import Message
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from chesscoach.config import EmailSettings
+from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.rendering import Renderer
+from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly.values import (
     Highlight,
-    Message,
     PlayedGame,
-    Recipient,
     ResultsBySpeed,
     Summary,
     Swing,

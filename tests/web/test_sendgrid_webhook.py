@@ -257,7 +257,7 @@ async def test_mails_that_sendgrid_did_not_send_are_told_to_operators_without_an
         event_payload("dropped", "e3", reason="Bounced Address"),
     )
 
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "mails_dropped" in line]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "emails_dropped" in line]
     assert '"count": 2' in line
     assert "Spam Content" in line
     assert "ann@example.org" not in line

@@ -1,4 +1,4 @@
-"""Who is owed the mail: those who want it, by page, and the week that each is owed."""
+"""The audience of a campaign: pages of recipients, each with the week of their email."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,24 +8,24 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 from chesscoach.emails.context import EmailContext
+from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.sending import delivery_time, week_zone
 from chesscoach.emails.sending.composition import KIND, DueEmail
 from chesscoach.emails.store.recipients import PAGE_SIZE, TimezoneFilter
-from chesscoach.emails.weekly.values import Recipient
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
 from chesscoach.worker.job import Run
 
 _EARLIEST_ZONE, _LATEST_ZONE = ZoneInfo("Pacific/Kiritimati"), ZoneInfo("Etc/GMT+12")
-"""Between them lie all the weeks that are closed somewhere as the last one."""
+"""Every zone's last closed week is between those of these two."""
 
 
 class Audience:
-    """Whom a run is for.
+    """The recipients of a run.
 
-    With a time of day in `[emails] deliver_at` each player's week is that of his own zone; else
-    all share the zone of the schedule. A run by hand takes everybody, however late it is.
+    With a time of day in `[emails] deliver_at`, each player's week is in their own zone; otherwise
+    all share the schedule's zone. A manual run includes every subscriber, however late it is.
     """
 
     def __init__(
@@ -41,44 +41,51 @@ class Audience:
         self._now: datetime = run.slot.at if run.slot is not None else ctx.now()
 
     async def subscribers(self) -> AsyncIterator[Sequence[DueEmail]]:
-        """Pages of those who want the mail; without an address nothing can be sent to them."""
-        due = await self._zones()
-        if due is not None and not (due.wanted or due.rest):
+        """Yield pages of subscribers; count and skip those without an address."""
+        zones = await self._zones()
+        if zones is not None and not (zones.wanted or zones.rest):
             return
         async for page in self._ctx.recipients.subscribers(
-            KIND, self._user_id, due, self._run.shard
+            KIND, self._user_id, zones, self._run.shard
         ):
             if self._run.stopping:
                 self._run.incomplete = True
                 return
-            reachable = [each for each in page if each.email]
+            reachable = [recipient for recipient in page if recipient.email]
             if missing := len(page) - len(reachable):
                 self._run.counts.candidates += missing
                 self._run.counts.skipped += missing
                 self._run.counts.note("skipped_no_address", missing)
-            yield [self._due(each) for each in reachable]
+            yield [self._due(recipient) for recipient in reachable]
 
     async def unsent(self) -> AsyncIterator[Sequence[DueEmail]]:
-        """Pages of those whom the outbox still owes a mail of the last closed week."""
+        """Yield pages of recipients with an open outbox entry of the last closed week."""
         for week in self._weeks():
             after = ""
-            while rows := await self._ctx.outbox.find_open(week, after, PAGE_SIZE):
-                after = max(rows)
-                mine = [row for row in rows.values() if self._run.shard.contains(row.user_id)]
-                kept = [row for row in mine if not self._is_stale(row.created_at)]
-                ids = [row.user_id for row in kept]
-                found = await self._ctx.recipients.find_subscribed(KIND, ids)
-                gone = {row.id: "unsubscribed" for row in kept if row.user_id not in found}
+            while entries := await self._ctx.outbox.find_open(week, after, PAGE_SIZE):
+                after = max(entries)
+                kept = [
+                    entry
+                    for entry in entries.values()
+                    if self._run.shard.contains(entry.user_id)
+                    and not self._is_stale(entry.created_at)
+                ]
+                subscribed = await self._ctx.recipients.find_subscribed(
+                    KIND, [entry.user_id for entry in kept]
+                )
+                gone = [entry.id for entry in kept if entry.user_id not in subscribed]
                 if not self._run.dry_run:
-                    await self._ctx.outbox.skip(gone, self._ctx.now())
+                    await self._ctx.outbox.skip(
+                        dict.fromkeys(gone, "unsubscribed"), self._ctx.now()
+                    )
                 yield [
-                    msgspec.structs.replace(self._due(found[row.user_id]), week=week)
-                    for row in kept
-                    if row.user_id in found
+                    msgspec.structs.replace(self._due(subscribed[entry.user_id]), week=week)
+                    for entry in kept
+                    if entry.user_id in subscribed
                 ]
 
     def _is_stale(self, created_at: datetime | None) -> bool:
-        """Nobody wants Monday's mail on Friday, unless an operator says so."""
+        """Whether an email is too late to be useful; never in a manual run."""
         late = timedelta(seconds=self._emails.max_late_s)
         return not self._run.manual and (created_at is None or created_at + late < self._now)
 
@@ -100,7 +107,7 @@ class Audience:
         return DueEmail(recipient=recipient, week=week, zone=zone)
 
     async def _zones(self) -> TimezoneFilter | None:
-        """The zones in which it is time; None for all."""
+        """The zones in which the email is due now; None for all."""
         if self._at is None or self._run.manual:
             return None
         known = await asyncio.to_thread(available_timezones)
@@ -113,11 +120,11 @@ class Audience:
 
 
 def parse_week_option(text: str | None, now: datetime, keep_days: int) -> Week | None:
-    """The week that `--week` names, if it does.
+    """Parse the value of `--week`, if given.
 
     Raises:
-        ConfigError: it names none, one that is not over anywhere yet, or one whose mails the
-            outbox may have forgotten: it keeps them for so many days.
+        ConfigError: it is not a week, the week is not over in any zone, or its outbox entries may
+            have been deleted (they are kept for `keep_days`).
     """
     if text is None:
         return None
@@ -129,8 +136,8 @@ def parse_week_option(text: str | None, now: datetime, keep_days: int) -> Week |
     if week > week_bounds.last_closed_week(now, _EARLIEST_ZONE):
         msg = f"--week: {week.key} is not over yet"
         raise ConfigError(msg)
-    # A day less, so that no row goes while a run goes by it.
+    # One day less, so that no entry is deleted during a run.
     if week.after.start_in(_EARLIEST_ZONE) < now - timedelta(days=keep_days - 1):
-        msg = f"--week: {week.key} is too long ago to know who has had its mail (keep_outbox_days)"
+        msg = f"--week: {week.key} is too long ago to know who got its email (keep_outbox_days)"
         raise ConfigError(msg)
     return week

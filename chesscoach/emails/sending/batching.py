@@ -1,4 +1,4 @@
-"""Writes that are made together: what comes while one is on its way goes with the next."""
+"""Batching of writes: the items that arrive during one write go together with the next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ class Batcher(Generic[T, R]):
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
 
     async def __call__(self, item: T) -> R:
-        """The result for an item; an error of the work is everybody's."""
+        """Return the result for an item; an error is raised for every item of its batch."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         async with self._turn:

@@ -1,4 +1,4 @@
-"""The weekly email for all who want it: who gets one, through which transport."""
+"""The campaign of a week: its audience, composer, transport and sender."""
 
 import asyncio
 import secrets
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chesscoach.emails.rendering import Renderer
 
 PLACEHOLDER_URL = "http://localhost:8081"
-"""What links begin with while nothing is sent to anybody."""
+"""The start of links while emails are only written into a folder."""
 
 
 async def send_weekly(
@@ -34,40 +34,40 @@ async def send_weekly(
     week_name: str | None = None,
     owed: bool = False,
 ) -> None:
-    """Sends what is owed for a week."""
+    """Send the emails of a week."""
     week = parse_week_option(week_name, ctx.now(), ctx.keep_outbox_days)
     if user_id is not None and await ctx.recipients.find(user_id) is None:
         msg = f"--user: there is no user with the user_id {user_id!r}"
         raise ConfigError(msg)
     if user_id is not None and owed:
-        msg = "--owed: it is for everybody: leave out --user"
+        msg = "--owed: it includes every user; leave out --user"
         raise ConfigError(msg)
     schedule = run.slot.schedule if run.slot is not None else week_zone.SCHEDULE_ID
-    who = Audience(ctx, run, await week_zone.schedule_zone(ctx, schedule), week, user_id)
-    pages = who.unsent() if owed else who.subscribers()
+    audience = Audience(ctx, run, await week_zone.schedule_zone(ctx, schedule), week, user_id)
+    pages = audience.unsent() if owed else audience.subscribers()
     if run.dry_run:
-        async for letters in EmailComposer(ctx, run, None).batches(pages):
-            async for _ in letters:
+        async for emails in EmailComposer(ctx, run, None).batches(pages):
+            async for _ in emails:
                 pass
         return
     async with _transport(ctx) as transport:
         log.get_logger().info("email_transport", transport=transport.describe())
-        desk = ComposerDependencies(
+        dependencies = ComposerDependencies(
             renderer=await asyncio.to_thread(load_renderer, ctx),
             links=_links(ctx),
             repeatable=transport.repeatable,
         )
-        postman = EmailSender(ctx, run, KIND, transport)
-        await postman.deliver(EmailComposer(ctx, run, desk).batches(pages))
+        sender = EmailSender(ctx, run, KIND, transport)
+        await sender.deliver(EmailComposer(ctx, run, dependencies).batches(pages))
 
 
-# Every command reads the list of jobs, and with it this module. Templates, languages, the inliner
-# and SendGrid's library take a tenth of a second to import: that is done where they are needed, and
-# in a thread, since they are read from the disk.
+# Every command imports the list of jobs, and so this module. Templates, languages, the inliner and
+# SendGrid's library take a tenth of a second to import from the disk. They are imported where they
+# are needed, in a thread.
 
 
 def load_renderer(ctx: EmailContext) -> "Renderer":
-    """Reads all that mails are made with; blocks."""
+    """Read the templates and languages; blocks."""
     from chesscoach.emails.rendering import Renderer
 
     return Renderer(ctx.settings)
@@ -77,7 +77,7 @@ def _sendgrid(ctx: EmailContext, key: str, sender: str) -> Transport:
     from chesscoach.emails.transports.sendgrid import SendGridTransport
 
     emails, lease_s = ctx.settings, ctx.lease_s
-    # When to try again is said by the provider's clock: by the wall's, whatever the context's is.
+    # The provider says by real time when to try again.
     return SendGridTransport(
         emails.sendgrid, key, sender, emails.sender_name, lease_s, ctx.wall_clock
     )
@@ -85,7 +85,7 @@ def _sendgrid(ctx: EmailContext, key: str, sender: str) -> Transport:
 
 def _links(ctx: EmailContext) -> UnsubscribeLinks:
     emails = ctx.settings
-    keys = emails.signing_keys or (secrets.token_urlsafe(),)  # nobody is sent anything without one
+    keys = emails.signing_keys or (secrets.token_urlsafe(),)  # without a key nothing is sent
     return UnsubscribeLinks(
         emails.public_url or PLACEHOLDER_URL, keys, emails.link_valid_days, ctx.now
     )
@@ -93,10 +93,10 @@ def _links(ctx: EmailContext) -> UnsubscribeLinks:
 
 @asynccontextmanager
 async def _transport(ctx: EmailContext) -> AsyncIterator[Transport]:
-    """SendGrid where there is a key, else the folder.
+    """Open SendGrid if there is a key, otherwise the folder.
 
     Raises:
-        ConfigError: there is a key, but not all that goes with it.
+        ConfigError: there is a key, and another setting is missing.
     """
     emails, process = ctx.settings, ctx.process
     if process.sendgrid_key is None:
@@ -106,7 +106,7 @@ async def _transport(ctx: EmailContext) -> AsyncIterator[Transport]:
             yield by_folder
         return
     if missing := emails.missing_for_sendgrid(process.sender_email):
-        msg = f"{', '.join(missing)}: needed for mail by SendGrid (SENDGRID_API_KEY is set)"
+        msg = f"{', '.join(missing)}: needed to send emails by SendGrid (SENDGRID_API_KEY is set)"
         raise ConfigError(msg)
     sender = process.sender_email or ""
     async with await asyncio.to_thread(_sendgrid, ctx, process.sendgrid_key, sender) as by_sendgrid:

@@ -1,4 +1,4 @@
-"""From those who want the mail, or what the outbox still owes, to letters that can be sent."""
+"""Composes the emails of recipients, or of open outbox entries."""
 
 import re
 from collections import defaultdict
@@ -12,13 +12,15 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.emails.context import EmailContext
+from chesscoach.emails.recipient import EmailKind, Recipient
 from chesscoach.emails.sending import delivery_time
-from chesscoach.emails.sending.sender import OutgoingEmail
+from chesscoach.emails.sending.attempts import OutgoingEmail
 from chesscoach.emails.store import outbox_values
 from chesscoach.emails.store.outbox_values import NewEmail, OutboxEntry
+from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 from chesscoach.emails.weekly import summary
-from chesscoach.emails.weekly.values import EmailKind, Message, Recipient, Summary
+from chesscoach.emails.weekly.values import Summary
 from chesscoach.errors import ChesscoachError
 from chesscoach.schedules.iso_week import Week
 from chesscoach.worker.job import Run
@@ -28,11 +30,11 @@ if TYPE_CHECKING:  # else every command would import templates, languages and th
 
 KIND: EmailKind = "weekly_summary"
 ADDRESS_PATTERN = re.compile(r"[^\s@,;<>\"\x00-\x20\x7f]{1,64}@[^\s@,;<>\"\x00-\x20\x7f]{1,255}")
-"""What can be sent to; the rest is `bad_address`."""
+"""The addresses that can be sent to; the others are `bad_address`."""
 
 
 class DueEmail(Struct, frozen=True, kw_only=True):
-    """Somebody who is owed the mail of a week, as that week was in a time zone."""
+    """A recipient and the week of their email, in the time zone of that week."""
 
     recipient: Recipient
     week: Week
@@ -40,25 +42,25 @@ class DueEmail(Struct, frozen=True, kw_only=True):
 
     @property
     def outbox_id(self) -> str:
-        """The mail's name in the outbox."""
+        """The id of the email in the outbox."""
         return outbox_values.outbox_id(KIND, self.recipient.user_id, self.week)
 
 
 def render_message(
-    renderer: "Renderer", due: DueEmail, told: Summary, unsubscribe_url: str
+    renderer: "Renderer", due: DueEmail, week_summary: Summary, unsubscribe_url: str
 ) -> Message:
-    """The mail that tells of a week; where there is nothing to tell, the note that says so."""
-    if told.is_empty:
+    """Render the summary of a week, or the note about a week without games."""
+    if week_summary.is_empty:
         return renderer.render_no_games_note(
             due.week, due.recipient, outbox_id=due.outbox_id, unsubscribe_url=unsubscribe_url
         )
     return renderer.render_summary(
-        told, due.recipient, outbox_id=due.outbox_id, unsubscribe_url=unsubscribe_url
+        week_summary, due.recipient, outbox_id=due.outbox_id, unsubscribe_url=unsubscribe_url
     )
 
 
 class ComposerDependencies(Struct, frozen=True, kw_only=True):
-    """What letters are written with; `repeatable` is the transport's word that a second is none."""
+    """What composing needs; `repeatable` is the transport's."""
 
     renderer: "Renderer"
     links: UnsubscribeLinks
@@ -66,144 +68,154 @@ class ComposerDependencies(Struct, frozen=True, kw_only=True):
 
 
 class EmailComposer:
-    """One run's way through those who are owed a mail."""
+    """Composes the emails of one run; without dependencies it only counts them (dry run)."""
 
-    def __init__(self, ctx: EmailContext, run: Run, desk: ComposerDependencies | None) -> None:
+    def __init__(
+        self, ctx: EmailContext, run: Run, dependencies: ComposerDependencies | None
+    ) -> None:
         self._ctx = ctx
         self._run = run
-        self._dependencies = desk
+        self._dependencies = dependencies
         self._emails = ctx.settings
 
     async def batches(
         self, pages: AsyncIterator[Sequence[DueEmail]]
     ) -> AsyncIterator[AsyncIterator[OutgoingEmail]]:
-        """A batch of letters for each page: read when it is asked for, written letter by letter.
-
-        In a rehearsal there are no letters, for everything is only counted.
-        """
+        """Yield a batch of emails for each page; each email is composed when it is requested."""
         async for page in pages:
             by_id = {due.outbox_id: due for due in page}
-            rows = await self._outbox_entries(by_id)
-            still = [row for row in rows.values() if await self._is_sendable(row)]
-            self._run.counts.candidates += len(still)
-            yield self._compose(await self._to_compose(by_id, still))
+            entries = await self._outbox_entries(by_id)
+            sendable = [entry for entry in entries.values() if await self._is_sendable(entry)]
+            self._run.counts.candidates += len(sendable)
+            yield self._compose(await self._to_compose(by_id, sendable))
 
     async def _outbox_entries(self, by_id: Mapping[str, DueEmail]) -> dict[str, OutboxEntry]:
-        """The rows of a page; those that there are not yet are made, unless it is a rehearsal."""
+        """Read the entries of a page; create the missing ones, except in a dry run."""
         now = self._ctx.now()
-        rows = await self._ctx.outbox.find_many(by_id)
+        entries = await self._ctx.outbox.find_many(by_id)
         new = [
             NewEmail(kind=KIND, user_id=due.recipient.user_id, week=due.week)
             for key, due in by_id.items()
-            if key not in rows
+            if key not in entries
         ]
         if not self._run.dry_run:
             await self._ctx.outbox.enqueue(new, now)
-        rows |= {owed.id: outbox_values.new_value(owed, now) for owed in new}
-        settled = await self._mark_orphaned(list(rows.values()), now)
-        return rows | settled
+        entries |= {email.id: outbox_values.new_value(email, now) for email in new}
+        return entries | await self._mark_orphaned(list(entries.values()), now)
 
     async def _mark_orphaned(
-        self, rows: list[OutboxEntry], now: datetime
+        self, entries: list[OutboxEntry], now: datetime
     ) -> dict[str, OutboxEntry]:
-        """What processes have left that died while they were sending."""
-        left = [row for row in rows if row.state == "sending" and self._is_orphaned(row, now)]
-        if not left or self._run.dry_run:
+        """Mark the entries as unknown whose process died while it was sending them."""
+        orphaned = [
+            entry for entry in entries if entry.state == "sending" and self._is_orphaned(entry, now)
+        ]
+        if not orphaned or self._run.dry_run:
             return {}
         reason = "the process that was sending it died"
-        await self._ctx.outbox.mark_unknown(left, "unknown", reason)
-        log.get_logger().warning("emails_unknown", count=len(left), first=left[0].id)
+        await self._ctx.outbox.mark_unknown(orphaned, "unknown", reason)
+        log.get_logger().warning("emails_unknown", count=len(orphaned), first=orphaned[0].id)
         return {
-            row.id: msgspec.structs.replace(row, state="unknown", resends=max(row.resends - 1, 0))
-            for row in left
+            entry.id: msgspec.structs.replace(
+                entry, state="unknown", resends=max(entry.resends - 1, 0)
+            )
+            for entry in orphaned
         }
 
-    def _is_orphaned(self, row: OutboxEntry, now: datetime) -> bool:
+    def _is_orphaned(self, entry: OutboxEntry, now: datetime) -> bool:
         """Whether the process that was sending an email has died.
 
         Fences of different leases, such as those of two shards, say nothing about each other.
         """
-        superseded = row.lease == self._run.lease and row.fence < self._run.fence
-        return superseded or (row.until is not None and row.until < now)
+        superseded = entry.lease == self._run.lease and entry.fence < self._run.fence
+        return superseded or (entry.until is not None and entry.until < now)
 
-    async def _is_sendable(self, row: OutboxEntry) -> bool:
-        """Whether a mail is to be sent now; counts what is neither that nor at its end."""
-        if row.state == "pending":
+    async def _is_sendable(self, entry: OutboxEntry) -> bool:
+        """Whether to send an email now; count it by its state if not."""
+        if entry.state == "pending":
             return True
-        if row.state == "unknown":
-            if self._may_resend(row):
+        if entry.state == "unknown":
+            if self._may_resend(entry):
                 return True
-            self._run.counts.note("mails_still_unknown")
-        elif row.state == "sending":
+            self._run.counts.note("emails_still_unknown")
+        elif entry.state == "sending":
             self._run.counts.note("emails_in_progress")
         else:
-            self._run.counts.note(f"mails_{row.state}_before")
+            self._run.counts.note(f"emails_{entry.state}_before")
         return False
 
-    def _may_resend(self, row: OutboxEntry) -> bool:
-        """Whether an unknown mail may be sent again: it is no second mail, or none was heard of."""
+    def _may_resend(self, entry: OutboxEntry) -> bool:
+        """Whether an unknown email may be sent again: repeatable, or without an event in time."""
         if self._dependencies is None or self._dependencies.repeatable:
             return self._dependencies is not None
         settings = self._emails.sendgrid
         if (
             not settings.events_key
-            or row.resends >= delivery_time.RESENDS
-            or row.claimed_at is None
+            or entry.resends >= delivery_time.RESENDS
+            or entry.claimed_at is None
         ):
             return False
-        return row.claimed_at + timedelta(seconds=settings.resend_after_s) <= self._ctx.now()
+        return entry.claimed_at + timedelta(seconds=settings.resend_after_s) <= self._ctx.now()
 
     async def _to_compose(
-        self, by_id: Mapping[str, DueEmail], rows: Sequence[OutboxEntry]
+        self, by_id: Mapping[str, DueEmail], entries: Sequence[OutboxEntry]
     ) -> list[tuple[OutboxEntry, DueEmail, Summary | None]]:
-        """The rows that are to become letters, with the week's numbers unless one is frozen."""
-        bad = {
-            row.id for row in rows if not ADDRESS_PATTERN.fullmatch(by_id[row.id].recipient.email)
+        """Skip the entries that get no email; return the others, with a summary unless frozen."""
+        skipped = {
+            entry.id
+            for entry in entries
+            if not ADDRESS_PATTERN.fullmatch(by_id[entry.id].recipient.email)
         }
-        await self._skip(dict.fromkeys(bad, "bad_address"))
-        fresh = [row for row in rows if not row.frozen and row.id not in bad]
-        told = await self._summaries([by_id[row.id] for row in fresh])
+        await self._skip(dict.fromkeys(skipped, "bad_address"))
+        fresh = [entry for entry in entries if not entry.frozen and entry.id not in skipped]
+        summaries = await self._summaries([by_id[entry.id] for entry in fresh])
         if not self._emails.no_games_note:
-            empty = [row.id for row in fresh if told[row.id].is_empty]
+            empty = [entry.id for entry in fresh if summaries[entry.id].is_empty]
             await self._skip(dict.fromkeys(empty, "no_games"))
-            bad |= set(empty)
-        return [(row, by_id[row.id], told.get(row.id)) for row in rows if row.id not in bad]
+            skipped |= set(empty)
+        return [
+            (entry, by_id[entry.id], summaries.get(entry.id))
+            for entry in entries
+            if entry.id not in skipped
+        ]
 
     async def _compose(
         self, owed: Sequence[tuple[OutboxEntry, DueEmail, Summary | None]]
     ) -> AsyncIterator[OutgoingEmail]:
-        """The letters of rows: as they were frozen, else made of the week's numbers."""
-        for row, due, told in owed:
+        """Yield the frozen message of an entry, or one rendered from its summary."""
+        for entry, due, week_summary in owed:
             if self._dependencies is None:
                 self._run.counts.note("would_send")
                 continue
             message = (
-                await self._ctx.outbox.frozen_message(row.id)
-                if told is None
-                else self._message(self._dependencies, due, told)
+                await self._ctx.outbox.frozen_message(entry.id)
+                if week_summary is None
+                else self._message(self._dependencies, due, week_summary)
             )
             if message is not None:
-                yield OutgoingEmail(entry=row, user_id=due.recipient.user_id, message=message)
+                yield OutgoingEmail(entry=entry, user_id=due.recipient.user_id, message=message)
 
-    async def _summaries(self, due: Sequence[DueEmail]) -> dict[str, Summary]:
-        """The weeks of some players in numbers, by the mail's name: one read for each zone."""
-        together: dict[tuple[Week, str], list[DueEmail]] = defaultdict(list)
-        for each in due:
-            together[each.week, each.zone.key].append(each)
-        told = {}
-        for (week, _), group in together.items():
-            ids = [each.recipient.user_id for each in group]
-            found = await self._ctx.player_weeks.read(ids, week, group[0].zone)
-            for each in group:
-                told[each.outbox_id] = summary.summarise(found[each.recipient.user_id])
-        return told
+    async def _summaries(self, emails: Sequence[DueEmail]) -> dict[str, Summary]:
+        """Read the summaries of some emails, by outbox id: one read for each zone and week."""
+        groups: dict[tuple[Week, str], list[DueEmail]] = defaultdict(list)
+        for due in emails:
+            groups[due.week, due.zone.key].append(due)
+        summaries = {}
+        for (week, _), group in groups.items():
+            ids = [due.recipient.user_id for due in group]
+            weeks = await self._ctx.player_weeks.read(ids, week, group[0].zone)
+            for due in group:
+                summaries[due.outbox_id] = summary.summarise(weeks[due.recipient.user_id])
+        return summaries
 
-    def _message(self, desk: ComposerDependencies, due: DueEmail, told: Summary) -> Message | None:
-        """The letter; one that cannot be written hinders no other."""
-        url = desk.links.url(due.recipient.user_id, KIND)
+    def _message(
+        self, dependencies: ComposerDependencies, due: DueEmail, week_summary: Summary
+    ) -> Message | None:
+        """Render a message; None, counted as failed, if rendering fails."""
+        url = dependencies.links.url(due.recipient.user_id, KIND)
         try:
-            return render_message(desk.renderer, due, told, url)
-        except Exception as error:  # noqa: BLE001  # as it says
+            return render_message(dependencies.renderer, due, week_summary, url)
+        except Exception as error:  # noqa: BLE001  # one bad email must not stop the others
             ours = isinstance(error, ChesscoachError)
             reason = str(error) if ours else type(error).__name__
             self._run.counts.failed += 1

@@ -1,4 +1,4 @@
-"""When a weekly mail is due to a player, and whether it is still worth sending."""
+"""When a player's weekly email is due, and until when it is still sent."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 from chesscoach.schedules.iso_week import Week
 
 RESENDS = 1
-"""A mail of which nothing was heard is sent again so often."""
+"""How often an email without any event is sent again."""
 
 
 def local_time(deliver_at: str) -> time | None:
-    """The time of day that `local 09:00` names; None for the schedule's own."""
+    """Parse `local 09:00`; None means the schedule's own time."""
     return time.fromisoformat(deliver_at.removeprefix("local ")) if deliver_at else None
 
 
@@ -23,12 +23,12 @@ def is_due(now: datetime, zone: ZoneInfo, at: time, late_s: float) -> bool:
 
 
 def zones_due(now: datetime, names: Iterable[str], at: time, late_s: float) -> list[str]:
-    """The time zones in which it is due."""
+    """The time zones in which an email is due."""
     return sorted(name for name in names if is_due(now, ZoneInfo(name), at, late_s))
 
 
 def zone_of(name: str | None, default: ZoneInfo) -> ZoneInfo:
-    """A user's own zone; the default where he has none, or one that is none."""
+    """A user's own zone; the default if it is missing or invalid."""
     try:
         return ZoneInfo(name) if name else default
     except (KeyError, ValueError, OSError):

@@ -1,59 +1,33 @@
-"""Hands letters over, so many at a time, and keeps the outbox true to what became of them.
+"""Sends a run's emails: the order, the retries, and when to stop.
 
-For each: claim, screen, post, record. The claim is written before the first byte leaves, so that
-no crash sends a mail twice; what a crash leaves is unknown, and is never sent again blindly. The
-first mail of a run goes alone: a bad key must not burn ten thousand attempts.
-
-The provider is not kept waiting by the database: while a batch of letters is queued the next one is
-read, and while some mails are on their way others are claimed and recorded.
+The first email of a run goes alone: a bad key must not use up ten thousand attempts. While a batch
+of emails is queued the next one is read, and while some emails are on their way others are claimed
+and recorded, so that the provider does not wait for the database.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from math import ceil
-from uuid import uuid4
 
 import msgspec
-from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.emails.context import EmailContext
-from chesscoach.emails.sending.batching import Batcher
-from chesscoach.emails.store.outbox_values import AttemptResult, EmailClaim, OutboxEntry, State
-from chesscoach.emails.store.suppressions import normalize_address
-from chesscoach.emails.transports.transport import Transport
-from chesscoach.emails.weekly.values import EmailKind, Message, SendResult
+from chesscoach.emails.recipient import EmailKind
+from chesscoach.emails.sending.attempts import STATES, Attempts, OutgoingEmail
+from chesscoach.emails.transports.transport import SendResult, Transport
 from chesscoach.errors import ChesscoachError, EmailSuspended
 from chesscoach.worker.job import Run
 
 _MAX_CONSECUTIVE_FAILURES = 10
-"""So many mails one after another that were not taken are not the mails' fault."""
+"""After this many failures in a row the emails are not the cause."""
 
 _SENDERS_PER_CONNECTION = 1.5
-"""For each mail that may be on its way: some are being claimed or recorded meanwhile."""
+"""More than one, because some emails are claimed or recorded while others are on their way."""
 
 _MAX_TRIES = 6
-"""A mail that is throttled, or does not get out, so often in a row ends the run."""
-
-_STATES: dict[str, State] = {
-    "accepted": "sent",
-    "sandboxed": "skipped",
-    "refused": "failed",
-    "throttled": "pending",
-    "not_sent": "pending",
-    "stopped": "pending",
-    "unknown": "unknown",
-}
-
-
-class OutgoingEmail(Struct, frozen=True, kw_only=True):
-    """A mail that is owed: its row, whose it is, and what is to be sent."""
-
-    entry: OutboxEntry
-    user_id: str
-    message: Message
+"""An email that is throttled or not sent this often in a row stops the run."""
 
 
 class EmailSender:
@@ -62,13 +36,10 @@ class EmailSender:
     def __init__(self, ctx: EmailContext, run: Run, kind: EmailKind, transport: Transport) -> None:
         self._ctx = ctx
         self._run = run
-        self._kind: EmailKind = kind
-        self._transport = transport
-        self._claim = Batcher(self._claim_all)
-        self._record = Batcher(self._record_all)
+        self._in_flight = transport.in_flight
+        self._attempts = Attempts(ctx, run, kind, transport, self._may_send)
         self._queue: asyncio.Queue[OutgoingEmail | None] = asyncio.Queue(transport.in_flight)
         self._batch: AsyncIterator[OutgoingEmail] | None = None
-        self._slots = asyncio.Semaphore(transport.in_flight)
         self._proven = asyncio.Event()
         self._canary = asyncio.Lock()
         self._resume_at = 0.0
@@ -77,22 +48,23 @@ class EmailSender:
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing more is to be begun."""
+        """Whether no further attempt may begin."""
         return self._run.stopping or self.stop_reason is not None
 
+    def _may_send(self) -> bool:
+        return not self.stopped and asyncio.get_running_loop().time() >= self._resume_at
+
     def _mark_unfinished(self) -> None:
-        """Something stays owed: because we were asked to stop, unless there is trouble."""
+        """Mark the run as incomplete, unless an error is the reason."""
         self._run.incomplete = self.stop_reason is None
 
     async def deliver(self, batches: AsyncIterator[AsyncIterator[OutgoingEmail]]) -> None:
-        """Sends all of them; what is begun is brought to its end whatever happens.
+        """Send all emails; finish every attempt that has begun, whatever happens.
 
         Raises:
-            EmailSuspended: no mail can be sent for now; what is left is still owed.
+            EmailSuspended: no email can be sent for now; the rest stays in the outbox.
         """
-        senders = [
-            self._send() for _ in range(ceil(_SENDERS_PER_CONNECTION * self._transport.in_flight))
-        ]
+        senders = [self._send() for _ in range(ceil(_SENDERS_PER_CONNECTION * self._in_flight))]
         await self._run.run_concurrently(self._feed(batches, len(senders)), *senders)
         if self.stop_reason is not None:
             raise self.stop_reason
@@ -107,7 +79,7 @@ class EmailSender:
                     self._mark_unfinished()
                     break
                 await self._run.run_concurrently(self._enqueue(self._batch), self._read(batches))
-        except ChesscoachError as error:  # those that are on their way come to their end first
+        except ChesscoachError as error:  # the attempts that have begun finish first
             self.stop_reason = self.stop_reason or error
         for _ in range(senders):
             await self._queue.put(None)
@@ -115,51 +87,49 @@ class EmailSender:
     async def _read(self, batches: AsyncIterator[AsyncIterator[OutgoingEmail]]) -> None:
         self._batch = await anext(batches, None)
 
-    async def _enqueue(self, letters: AsyncIterator[OutgoingEmail]) -> None:
-        async for letter in letters:
+    async def _enqueue(self, emails: AsyncIterator[OutgoingEmail]) -> None:
+        async for email in emails:
             if self.stopped:
                 self._mark_unfinished()
                 return
-            await self._queue.put(letter)
-            await asyncio.sleep(0)  # writing one takes a millisecond: others have their turn
+            await self._queue.put(email)
+            await asyncio.sleep(0)  # composing an email takes a millisecond; let others run
 
     async def _send(self) -> None:
-        while (letter := await self._queue.get()) is not None:
+        while (email := await self._queue.get()) is not None:
             if self.stopped:
                 self._mark_unfinished()
                 continue
             try:
-                await self._deliver_with_retries(letter)
+                await self._deliver_with_retries(email)
             except ChesscoachError as error:
                 self.stop_reason = self.stop_reason or error
 
-    async def _deliver_with_retries(self, letter: OutgoingEmail) -> None:
-        """Tries until it is taken, or known not to be."""
+    async def _deliver_with_retries(self, email: OutgoingEmail) -> None:
+        """Try until the email is accepted or cannot be."""
         for number in range(_MAX_TRIES):
             async with self._canary_only():
-                delivery = await self._try_once(letter)
-            if delivery is None or delivery.verdict not in ("throttled", "not_sent"):
+                result = await self._try_once(email)
+            if result is None or result.verdict not in ("throttled", "not_sent"):
                 return
             if self.stopped:
                 self._mark_unfinished()
                 return
-            wait_s = delivery.wait_s if delivery.verdict == "throttled" else 0.5 * 2**number
+            wait_s = result.wait_s if result.verdict == "throttled" else 0.5 * 2**number
             self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + wait_s)
             log.get_logger().warning(
-                "email_retry_scheduled", reason=delivery.reason, wait_s=round(wait_s, 1)
+                "email_retry_scheduled", reason=result.reason, wait_s=round(wait_s, 1)
             )
-            rows = await self._ctx.outbox.find_many([letter.entry.id])
-            if letter.entry.id not in rows:
+            entries = await self._ctx.outbox.find_many([email.entry.id])
+            if email.entry.id not in entries:
                 return
-            letter = msgspec.structs.replace(letter, entry=rows[letter.entry.id])
+            email = msgspec.structs.replace(email, entry=entries[email.entry.id])
             if number == _MAX_TRIES - 1:
-                self._suspend(
-                    f"a mail was not handed over in {_MAX_TRIES} tries: {delivery.reason}"
-                )
+                self._suspend(f"an email was not sent in {_MAX_TRIES} tries: {result.reason}")
 
     @asynccontextmanager
     async def _canary_only(self) -> AsyncIterator[None]:
-        """Until one mail has been accepted they go one after another."""
+        """Let one email through at a time until one has been accepted."""
         if self._proven.is_set():
             yield
             return
@@ -174,65 +144,26 @@ class EmailSender:
             self._canary.release()
 
     async def _pause(self) -> None:
-        """Waits until the provider wants to hear of us again, or we are to stop."""
+        """Wait until the provider accepts requests again, or the run stops."""
         while not self.stopped:
             left = self._resume_at - asyncio.get_running_loop().time()
             if left <= 0:
                 return
             await asyncio.sleep(min(left, 0.5))
 
-    async def _try_once(self, letter: OutgoingEmail) -> SendResult | None:
-        """One try; None if it was not ours to make."""
+    async def _try_once(self, email: OutgoingEmail) -> SendResult | None:
+        """Make one attempt; None if there was none to make."""
         await self._pause()
         if self.stopped:
             self._mark_unfinished()
             return None
-        claim, delivery = await self._claim_and_send(letter)
-        if delivery is not None:
-            await self._record_result(letter, claim, delivery)
-        return delivery
+        result = await self._attempts.make(email)
+        if result is not None:
+            self._count(email, result)
+        return result
 
-    async def _claim_and_send(self, letter: OutgoingEmail) -> tuple[EmailClaim, SendResult | None]:
-        """Claims a mail and hands it over, if it is ours."""
-        loop, now = asyncio.get_running_loop(), self._ctx.now()
-        lease_s = self._ctx.lease_s
-        claim = EmailClaim(
-            entry=letter.entry,
-            token=uuid4().hex,
-            lease=self._run.lease,
-            fence=self._run.fence,
-            at=now,
-            until=now + timedelta(seconds=2 * lease_s),
-            message=letter.message,
-        )
-        begun = loop.time()
-        if not await self._claim(claim):
-            return claim, None
-        async with self._slots:
-            if loop.time() - begun > lease_s / 3:  # it may have become another's meanwhile
-                return claim, SendResult(verdict="not_sent", reason="its turn came too late")
-            if self.stopped or loop.time() < self._resume_at:
-                return claim, SendResult(verdict="not_sent", reason="no mail is to leave for now")
-            return claim, await self._transport.send(letter.message)
-
-    async def _record_result(
-        self, letter: OutgoingEmail, claim: EmailClaim, delivery: SendResult
-    ) -> None:
-        await self._record(
-            AttemptResult(
-                id=letter.entry.id,
-                token=claim.token,
-                state=_STATES[delivery.verdict],
-                at=self._ctx.now(),
-                reason=delivery.reason or None,
-                message_id=delivery.message_id,
-            )
-        )
-        self._ctx.metrics.emails.labels(self._kind, delivery.verdict).inc()
-        self._count(letter, delivery)
-
-    def _count(self, letter: OutgoingEmail, delivery: SendResult) -> None:
-        counts, verdict = self._run.counts, delivery.verdict
+    def _count(self, email: OutgoingEmail, result: SendResult) -> None:
+        counts, verdict = self._run.counts, result.verdict
         if verdict in ("accepted", "sandboxed"):
             self._proven.set()
             self._consecutive_failures = 0
@@ -244,47 +175,21 @@ class EmailSender:
             return
         if verdict in ("refused", "unknown"):
             counts.failed += 1
-            counts.note(f"mails_{_STATES[verdict]}")
-            counts.add_error(user_id=letter.user_id, error=delivery.reason)
+            counts.note(f"emails_{STATES[verdict]}")
+            counts.add_error(user_id=email.user_id, error=result.reason)
             self._consecutive_failures += 1
             log.get_logger().warning(
-                "mail_failed",
-                outbox_id=letter.entry.id,
-                state=_STATES[verdict],
-                reason=delivery.reason,
+                "email_failed",
+                outbox_id=email.entry.id,
+                state=STATES[verdict],
+                reason=result.reason,
             )
         if verdict == "stopped":
-            self._suspend(delivery.reason)
+            self._suspend(result.reason)
         elif self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
-            self._suspend(
-                f"{self._consecutive_failures} mails in a row were not taken: {delivery.reason}"
-            )
+            self._suspend(f"{self._consecutive_failures} emails in a row failed: {result.reason}")
 
     def _suspend(self, reason: str) -> None:
         if self.stop_reason is None:
-            self.stop_reason = EmailSuspended(f"no mail is sent for now: {reason}")
+            self.stop_reason = EmailSuspended(f"no email is sent for now: {reason}")
             log.get_logger().error("email_sending_stopped", reason=reason)
-
-    async def _claim_all(self, claims: Sequence[EmailClaim]) -> Sequence[bool]:
-        """Claims what may still be sent; the rest is skipped, for whom it is for says so now."""
-        ctx, kind = self._ctx, self._kind
-        wanted = await ctx.subscriptions.subscribed([each.entry.user_id for each in claims], kind)
-        suppressed = await ctx.suppressions.find_suppressed([each.message.to for each in claims])
-        unwanted = {}
-        for each in claims:
-            if each.entry.user_id not in wanted:
-                unwanted[each.entry.id] = "unsubscribed"
-            elif normalize_address(each.message.to) in suppressed:
-                unwanted[each.entry.id] = "suppressed"
-        if unwanted:
-            await ctx.outbox.skip(unwanted, ctx.now())
-            for reason in unwanted.values():
-                self._run.counts.skipped += 1
-                self._run.counts.note(f"skipped_{reason}")
-        wished = [each for each in claims if each.entry.id not in unwanted]
-        ours = await ctx.outbox.claim(wished) if wished else set()
-        return [each.entry.id in ours for each in claims]
-
-    async def _record_all(self, results: Sequence[AttemptResult]) -> Sequence[None]:
-        await self._ctx.outbox.record(results)
-        return [None] * len(results)

@@ -25,7 +25,7 @@ from chesscoach.emails.store.outbox_values import (
     from_document,
     new_document,
 )
-from chesscoach.emails.weekly.values import Message
+from chesscoach.emails.transports.transport import Message
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.schedules.iso_week import Week

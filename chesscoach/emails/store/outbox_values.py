@@ -5,7 +5,8 @@ from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
-from chesscoach.emails.weekly.values import EmailKind, Message
+from chesscoach.emails.recipient import EmailKind
+from chesscoach.emails.transports.transport import Message
 from chesscoach.mongo.client import Document
 from chesscoach.schedules.iso_week import Week
 

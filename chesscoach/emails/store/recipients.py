@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chesscoach.emails.weekly.values import EmailKind, Recipient
+from chesscoach.emails.recipient import EmailKind, Recipient
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.worker.shard import ALL_USERS, Shard

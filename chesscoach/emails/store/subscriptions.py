@@ -7,7 +7,7 @@ application's, so what is not about the kind in question is kept as it is or as 
 from collections.abc import Collection
 from typing import Any
 
-from chesscoach.emails.weekly.values import EmailKind
+from chesscoach.emails.recipient import EmailKind
 from chesscoach.mongo.client import Database
 from chesscoach.mongo.collection import MongoCollection
 

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from chesscoach.emails.weekly.values import Message, SendResult
+from chesscoach.emails.transports.transport import Message, SendResult
 
 # Folded at the usual 78 characters, a long List-Unsubscribe would be encoded, and so be no link.
 _ASCII = policy.SMTP.clone(max_line_length=998)

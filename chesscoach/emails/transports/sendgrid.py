@@ -20,7 +20,7 @@ from chesscoach import __version__
 from chesscoach.config import SendGridSettings
 from chesscoach.emails.transports.sendgrid_request import request_body
 from chesscoach.emails.transports.sendgrid_response import interpret_response
-from chesscoach.emails.weekly.values import Message, SendResult
+from chesscoach.emails.transports.transport import Message, SendResult
 
 PATH = "/v3/mail/send"
 MAX_RESPONSE_BYTES = 64 * 1024

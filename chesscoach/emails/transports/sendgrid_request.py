@@ -23,7 +23,7 @@ from sendgrid.helpers.mail import (
 )
 from sendgrid.helpers.mail.exceptions import ApiKeyIncludedException
 
-from chesscoach.emails.weekly.values import Message
+from chesscoach.emails.transports.transport import Message
 
 
 def request_body(

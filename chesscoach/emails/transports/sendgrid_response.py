@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from chesscoach.emails.weekly.values import SendResult
+from chesscoach.emails.transports.transport import SendResult
 
 DEFAULT_WAIT_S = 60.0
 TIMEOUT_WAIT_S = 2.0

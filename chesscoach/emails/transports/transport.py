@@ -1,29 +1,63 @@
-"""What every way out for mail has in common."""
+"""What every transport has in common: the message that it gets, and the result that it returns."""
 
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
-from chesscoach.emails.weekly.values import Message, SendResult
+from msgspec import Struct
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A rendered email; `outbox_id` is its identity, also at the provider.
+
+    `headers` are those beside From, To and Subject. Only the bodies have line breaks.
+    """
+
+    outbox_id: str
+    to: str
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str] = {}
+
+
+class SendResult(Struct, frozen=True, kw_only=True):
+    """The result of one attempt to send an email.
+
+    - accepted: the provider has it, under `message_id`
+    - sandboxed: the provider checked it and dropped it (sandbox mode)
+    - refused: the provider will never accept this email; it may accept the next one
+    - throttled: not accepted; try again after `wait_s` seconds
+    - not_sent: no byte of it has left this process
+    - stopped: not accepted, and no other email will be: bad key, unknown sender, no credits
+    - unknown: it may have been accepted
+
+    `reason` is for operators: it quotes no address and no key.
+    """
+
+    verdict: Literal[
+        "accepted", "sandboxed", "refused", "throttled", "not_sent", "stopped", "unknown"
+    ]
+    reason: str = ""
+    message_id: str | None = None
+    wait_s: float = 0.0
 
 
 class Transport(Protocol):
-    """A way out for mail, entered while it is used.
-
-    `repeatable` says whether handing the same mail over twice is as good as once; if not, a mail
-    whose fate is unknown must not be handed over again blindly. `in_flight` is how many mails it
-    takes at a time.
-    """
+    """A way to send emails, entered while it is used."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether a second time does no harm."""
+        """Whether sending the same email twice has the same effect as once.
+
+        If not, an email whose result is unknown must not be sent again blindly.
+        """
 
     @property
     def in_flight(self) -> int:
-        """How many at a time."""
+        """How many emails it sends at a time."""
 
     async def __aenter__(self) -> Self:
-        """Opens what it needs."""
+        """Open what it needs."""
 
     async def __aexit__(
         self,
@@ -31,10 +65,10 @@ class Transport(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Closes it."""
+        """Close it."""
 
     async def send(self, message: Message) -> SendResult:
-        """Hands a mail over, once; whatever goes wrong is told by the verdict, not raised."""
+        """Try once to send an email; a failure is a verdict, not an exception."""
 
     def describe(self) -> str:
-        """Where mail goes, for people; no credentials."""
+        """Name the destination of emails for operators, without credentials."""

@@ -8,12 +8,13 @@ from msgspec import Struct
 
 from chesscoach.config import EmailSettings
 from chesscoach.emails.i18n.localizer import Localizer
+from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.sanitize import label_words, sanitize
 from chesscoach.emails.weekly import charts, phrases
 from chesscoach.emails.weekly.charts import Accuracy, BarSegment, Metric
 from chesscoach.emails.weekly.highlights import HighlightCard, best_game, critical_move
 from chesscoach.emails.weekly.results_table import ResultsRow, results_table
-from chesscoach.emails.weekly.values import Recipient, Summary
+from chesscoach.emails.weekly.values import Summary
 
 
 class LabelledValue(Struct, frozen=True, kw_only=True):

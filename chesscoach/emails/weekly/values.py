@@ -1,4 +1,4 @@
-"""A player's week as it is read, what is made of it, and the mail that tells of it."""
+"""The values of the weekly summary: a player's week as it is read, and the summary of it."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,12 +9,10 @@ from chesscoach.schedules.iso_week import Week
 from chesscoach.sources.game import Colour, GameResult
 
 Trend = Literal["improving", "declining", "stable"]
-EmailKind = Literal["weekly_summary"]
-"""What a mail is about: a name in `email_notifications`, in the outbox and in links."""
 
 
 class PlayedGame(Struct, frozen=True, kw_only=True):
-    """A game of the week; ratings are the player's own, where they are known."""
+    """A game of the week; ratings are the player's, if they are known."""
 
     game_id: str
     platform: str
@@ -39,7 +37,7 @@ class Swing(Struct, frozen=True, kw_only=True):
 class AnalysedGame(Struct, frozen=True, kw_only=True):
     """A proper analysis: accuracy in per cent, and counts from its move evaluations.
 
-    `game` is what it is an analysis of, where that is there still.
+    `game` is the analysed game, unless it has been deleted.
     """
 
     game_id: str
@@ -53,12 +51,12 @@ class AnalysedGame(Struct, frozen=True, kw_only=True):
 
 
 class PlayerWeek(Struct, frozen=True, kw_only=True):
-    """What the store knows of a player for one mail.
+    """The stored data of one player for one email.
 
     `played` are the games that ended in the week; `analysed` those that were analysed in it, and
-    `analysed_before` in the week before, as the application counts: by when the analysis was made.
-    `reflections` and `reflections_right` are his answers of the week. `points` are those of the
-    week, where they are counted.
+    `analysed_before` in the week before. As in the application, the time of the analysis counts.
+    `reflections` are the player's answers of the week, `reflections_right` the right ones.
+    `points` are those of the week, if points are counted.
     """
 
     user_id: str
@@ -77,9 +75,9 @@ class PlayerWeek(Struct, frozen=True, kw_only=True):
 
 
 class ResultsBySpeed(Struct, frozen=True, kw_only=True):
-    """Games of one platform and speed; those without a known result are in `played` alone.
+    """Games of one platform and speed; a game without a known result counts only in `played`.
 
-    The ratings are the first known of the week and the last.
+    The ratings are the first and the last known ones of the week.
     """
 
     platform: str
@@ -93,7 +91,7 @@ class ResultsBySpeed(Struct, frozen=True, kw_only=True):
 
 
 class WeekAccuracy(Struct, frozen=True, kw_only=True):
-    """How a week's analysed games were played; `accuracy` is their mean, in per cent."""
+    """Mean accuracy (in per cent) and counts of a week's analysed games."""
 
     games: int = 0
     accuracy: float | None = None
@@ -102,12 +100,12 @@ class WeekAccuracy(Struct, frozen=True, kw_only=True):
     best_moves: int = 0
 
     def per_game(self, count: int) -> float:
-        """One of the counts for each game; 0.0 where there were none."""
+        """Divide a count by the number of games; 0.0 without games."""
         return count / self.games if self.games else 0.0
 
 
 class Highlight(Struct, frozen=True, kw_only=True):
-    """A game worth looking at again: the best by accuracy, or where the largest swing was."""
+    """A game to look at again: the most accurate one, or the one with the largest swing."""
 
     game_id: str
     accuracy: float
@@ -116,10 +114,10 @@ class Highlight(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """What a weekly mail says, in numbers; words are made of it when it is rendered.
+    """The content of a weekly email in numbers; rendering turns it into words.
 
     `focus` is what to work on next week: the weakness from the profile, or what the week's counts
-    point at; None if nothing does.
+    point at.
     """
 
     user_id: str
@@ -144,56 +142,10 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     @property
     def played(self) -> int:
-        """Games played in the week, on all sites."""
-        return sum(tally.played for tally in self.results_by_speed)
+        """Games played in the week, on all sources."""
+        return sum(results.played for results in self.results_by_speed)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to say: nothing was played and nothing analysed."""
+        """Whether no game was played and none analysed."""
         return self.played == 0 and self.accuracy.games == 0
-
-
-class Recipient(Struct, frozen=True, kw_only=True):
-    """Whom a mail is for; `timezone` and `language` are unchecked and may be missing."""
-
-    user_id: str
-    email: str
-    name: str = ""
-    timezone: str | None = None
-    language: str | None = None
-
-
-class Message(Struct, frozen=True, kw_only=True):
-    """A mail as it leaves; `outbox_id` is its identity, also at the provider.
-
-    `headers` are those beside From, To and Subject. No value has a line break but the bodies.
-    """
-
-    outbox_id: str
-    to: str
-    subject: str
-    text: str
-    html: str
-    headers: dict[str, str] = {}
-
-
-class SendResult(Struct, frozen=True, kw_only=True):
-    """What became of one attempt to hand a mail over.
-
-    - accepted: it is the provider's now, under `message_id`
-    - sandboxed: it was checked and thrown away (sandbox mode)
-    - refused: this mail will never be taken, the next one may be
-    - throttled: not taken; to be tried again after `wait_s` seconds
-    - not_sent: nothing of it has left us
-    - stopped: not taken, and no other will be: a bad key, a sender unknown, credits used up
-    - unknown: it may have been taken
-
-    `reason` is for people: it quotes no address and no key.
-    """
-
-    verdict: Literal[
-        "accepted", "sandboxed", "refused", "throttled", "not_sent", "stopped", "unknown"
-    ]
-    reason: str = ""
-    message_id: str | None = None
-    wait_s: float = 0.0

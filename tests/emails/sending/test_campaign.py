@@ -558,7 +558,7 @@ async def test_an_email_that_a_dead_process_was_sending_is_unknown_under_its_lea
     )
     ending = await emails.run()
     assert emails.states()["ann"] == state
-    note = "mails_still_unknown" if state == "unknown" else "emails_in_progress"
+    note = "emails_still_unknown" if state == "unknown" else "emails_in_progress"
     assert ending.record["notes"][note] == 1
     assert emails.accepted_ids == [email_id("bob")]
 

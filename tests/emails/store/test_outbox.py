@@ -17,7 +17,7 @@ from chesscoach.emails.store.outbox_values import (
     State,
     outbox_id,
 )
-from chesscoach.emails.weekly.values import Message
+from chesscoach.emails.transports.transport import Message
 from chesscoach.schedules.iso_week import Week
 from tests.conftest import scaled_rounds
 from tests.support.processes import start, wait_for_end

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from chesscoach.emails.transports.folder import FolderTransport, file_name
-from chesscoach.emails.transports.transport import Transport
-from chesscoach.emails.weekly.values import Message
+from chesscoach.emails.transports.transport import Message, Transport
 from tests.emails.transports.test_sendgrid_request import SENDER, UNSUBSCRIBE, make_message
 
 SENT_AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

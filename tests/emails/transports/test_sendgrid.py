@@ -15,8 +15,7 @@ from aiohttp import web
 from chesscoach import __version__, config, log
 from chesscoach.config import SendGridSettings
 from chesscoach.emails.transports.sendgrid import SendGridTransport
-from chesscoach.emails.transports.transport import Transport
-from chesscoach.emails.weekly.values import SendResult
+from chesscoach.emails.transports.transport import SendResult, Transport
 from tests.emails.transports.test_sendgrid_request import ADDRESS, SENDER, make_message
 from tests.support.fake_sendgrid import FakeSendGrid, SendGridFault
 from tests.support.scripted_server import read_request, scripted_server

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from chesscoach.emails.transports.sendgrid_request import request_body
-from chesscoach.emails.weekly.values import Message
+from chesscoach.emails.transports.transport import Message
 from tests.support.fake_sendgrid.validation import PUBLISHED, SCHEMA, field_errors
 
 SENDER = "coach@example.org"
