@@ -1,7 +1,7 @@
-"""Schedules that are over: dates that have been worked, and what left the configuration long ago.
+"""Deletes finished schedules: dates that have run, and schedules retired long ago.
 
-Never one that the configuration has, since it would be laid in anew and run again, and never one
-whose slot could still be worked by whoever comes next.
+A configured schedule stays, since the next start would add it and run it again. A schedule with a
+slot that a process may still run stays as well.
 """
 
 from datetime import datetime, timedelta
@@ -16,25 +16,25 @@ _MAX_SAMPLES = 3
 
 
 async def remove_finished(ctx: CleanupContext, run: Run) -> None:
-    """Removes schedules that were over more than `keep_schedules_days` ago."""
+    """Deletes schedules that were finished more than `keep_schedules_days` ago."""
     cutoff = ctx.now() - timedelta(days=ctx.settings.keep_schedules_days)
-    found = []
+    finished = []
     for stored in await ctx.schedules.all():
         if stored.id not in ctx.configured_schedules and _can_be_finished(stored):
             newest = await ctx.runs.newest(stored.id)
             at = finished_at(stored, newest, ctx.runner.max_attempts)
             if at is not None and at < cutoff:
-                found.append(stored)
+                finished.append(stored)
     if run.dry_run:
-        ids = [stored.id for stored in found]
+        ids = [stored.id for stored in finished]
         report_dry_run(
             run, "schedules", "delete", Affected(count=len(ids), samples=ids[:_MAX_SAMPLES])
         )
         return
     run.counts.note("deleted_schedules", 0)
-    for number, stored in enumerate(found):
+    for number, stored in enumerate(finished):
         if number == ctx.settings.max_deletes_per_run:
-            run.counts.note("remaining_schedules", len(found) - number)
+            run.counts.note("remaining_schedules", len(finished) - number)
             return
         if run.stopping:
             run.incomplete = True
@@ -44,7 +44,7 @@ async def remove_finished(ctx: CleanupContext, run: Run) -> None:
 
 
 def _can_be_finished(stored: StoredSchedule) -> bool:
-    """One that cannot be read may be anything, so it stays."""
+    """Whether a schedule can be finished; one that cannot be read stays."""
     if stored.unreadable:
         return False
     return stored.retired or (stored.origin == "user" and stored.schedule.at is not None)
@@ -53,10 +53,10 @@ def _can_be_finished(stored: StoredSchedule) -> bool:
 def finished_at(
     stored: StoredSchedule, newest: RunRecord | None, max_attempts: int
 ) -> datetime | None:
-    """Since when none of its slots will be worked any more; None if one may be.
+    """Since when none of its slots will run any more; None if one may still run.
 
-    `newest` is the record of its newest slot. A slot of a pause, or of before the last edit, is not
-    worked later; one that nobody has come for yet is.
+    `newest` is the record of its newest slot. A slot that passed in a pause or before the last edit
+    does not run later; a slot that no process has claimed yet does.
     """
     changed = max([stored.effective_since, *(change.at for change in stored.history)])
     if newest is not None and newest.outcome == "running":

@@ -1,4 +1,4 @@
-"""The rules: whose rows are over, by which instant, and what must not have changed meanwhile."""
+"""The rules: which documents expire, by which instant, and which fields must not have changed."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,21 +14,22 @@ from chesscoach.mongo.client import Document
 _DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def _no_conditions(row: Document) -> Document:
+def _no_conditions(document: Document) -> Document:
     return {}
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """One kind of rows and their end.
+    """Which documents of a collection expire, and when.
 
-    `match` is what the database selects beforehand, too much rather than too little. `by` names the
-    field that a row is judged by, `instant` reads it: None if it holds none; such a row is a stray
-    and stays. A row is over before `cutoff` (with `inclusive` at it, too), to the microsecond for
-    texts and to the millisecond for dates, which hold no more. `holds` are the other fields that
-    the judgement rests on, as they are.
+    `match` is the database's filter, which may select too much but never too little. `by` names the
+    field that decides about a document, and `instant` reads it. A document without an instant stays
+    and is counted. A document expires before `cutoff` (if `inclusive`, also at it), to the
+    microsecond for texts and to the millisecond for dates, which hold no more. `conditions` are the
+    other fields that must not have changed.
 
-    `repairs` is a field in which a text is to become a date, since a TTL index passes texts over.
-    `again` is a field that counts how often a row was put back; `secret` says that ids may be such.
+    `repairs` is a field in which a text should be a date, since a TTL index skips texts.
+    `requeues_as` is a field that counts how often a document was put back. `secret`: ids may be
+    secrets.
     """
 
     name: str
@@ -45,12 +46,12 @@ class Rule(Struct, frozen=True, kw_only=True):
     secret: bool = False
 
     def is_expired(self, at: datetime) -> bool:
-        """Whether a row of that instant is over."""
+        """Whether a document of that instant has expired."""
         return at < self.cutoff or (self.inclusive and at == self.cutoff)
 
 
 def sessions(now: datetime) -> Rule:
-    """Sessions that have expired: `expires_at` is now or before, as a TTL index has it."""
+    """Sessions whose `expires_at` is now or before, as a TTL index deletes them."""
     return Rule(
         name="sessions",
         collection="user_sessions",
@@ -65,7 +66,7 @@ def sessions(now: datetime) -> Rule:
 
 
 def notifications(now: datetime, limits: CleanupSettings) -> Rule:
-    """Notifications that were read, and made more than so many days ago."""
+    """Notifications that were read, and added more than `read_notifications_days` ago."""
     cutoff = now - timedelta(days=limits.read_notifications_days)
     return Rule(
         name="notifications",
@@ -79,9 +80,9 @@ def notifications(now: datetime, limits: CleanupSettings) -> Rule:
 
 
 def queue(now: datetime, limits: CleanupSettings) -> Rule:
-    """Items that have waited, or been worked, for more than so many hours.
+    """Items that have been pending or processing for more than `queue_hours`.
 
-    One that is `processing` counts from its `started_at`, where it has one.
+    The age of a `processing` item counts from its `started_at`, if it has one.
     """
     cutoff = now - timedelta(hours=limits.queue_hours)
     waiting = filters.instants("created_at", cutoff, status="pending")
@@ -92,7 +93,7 @@ def queue(now: datetime, limits: CleanupSettings) -> Rule:
         collection="analysis_queue",
         match={"$or": [*waiting["$or"], *begun["$or"], *undated["$or"]]},
         fields=("status", "created_at", "started_at", "requeued"),
-        by=lambda row: "started_at" if _is_started(row) else "created_at",
+        by=lambda item: "started_at" if _is_started(item) else "created_at",
         conditions=_item_conditions,
         cutoff=cutoff,
         requeues_as="requeued" if limits.requeue_stale else None,
@@ -100,7 +101,7 @@ def queue(now: datetime, limits: CleanupSettings) -> Rule:
 
 
 def runs(before: datetime, keep: Sequence[str]) -> Rule:
-    """Records of runs that began and ended before an instant, but those of `keep`."""
+    """Records of runs that began and ended before an instant, except those in `keep`."""
     early = {"$lt": before}
     return Rule(
         name="runs",
@@ -113,7 +114,7 @@ def runs(before: datetime, keep: Sequence[str]) -> Rule:
 
 
 def outbox(now: datetime, limits: CleanupSettings) -> Rule:
-    """Mails that came to their end more than so many days ago; what is still owed stays."""
+    """Emails that were finished more than `keep_outbox_days` ago; open ones stay."""
     cutoff = now - timedelta(days=limits.keep_outbox_days)
     final = {"$in": ["sent", "skipped", "failed"]}
     return Rule(
@@ -122,13 +123,13 @@ def outbox(now: datetime, limits: CleanupSettings) -> Rule:
         match=filters.instants("finished_at", cutoff, state=final),
         fields=("state", "finished_at"),
         by=lambda _: "finished_at",
-        conditions=lambda row: {"state": row["state"]},
+        conditions=lambda email: {"state": email["state"]},
         cutoff=cutoff,
     )
 
 
 def snapshots(now: datetime, limits: CleanupSettings) -> Rule:
-    """Daily snapshots of days before the UTC day that was so many days ago."""
+    """Daily snapshots of days before the UTC day `keep_snapshots_days` ago."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     cutoff = today - timedelta(days=limits.keep_snapshots_days)
     return Rule(
@@ -147,13 +148,13 @@ def _is_started(item: Document) -> bool:
 
 
 def _item_conditions(item: Document) -> Document:
-    """What else an item's judgement rests on: that it has no beginning, where it has none."""
+    """The fields that must not change: its status, and that it has no `started_at` if so."""
     undated = item["status"] == "processing" and not _is_started(item)
     return {"status": item["status"], **({"started_at": None} if undated else {})}
 
 
 def _parse_day(value: object) -> datetime | None:
-    """The midnight, in UTC, of a day as it is written."""
+    """The midnight, in UTC, of a day in the form `YYYY-MM-DD`; else None."""
     if not isinstance(value, str) or not _DAY_PATTERN.fullmatch(value):
         return None
     try:

@@ -16,7 +16,7 @@ RULES = (SESSIONS, "notifications", "queue", "runs", "outbox", SCHEDULES, "snaps
 async def clean(
     ctx: CleanupContext, run: Run, *, only: str | None = None, repair_dates: bool = False
 ) -> None:
-    """Works one rule after another."""
+    """Runs one rule after another; the failure of one stops no other."""
     names = _selected_rules(only, repair_dates=repair_dates)
     run.counts.candidates = len(names)
     for name in names:
@@ -36,7 +36,7 @@ def _selected_rules(only: str | None, *, repair_dates: bool) -> tuple[str, ...]:
         msg = f"--rule: there is no rule {only!r}; there are {', '.join(RULES)}"
         raise ConfigError(msg)
     if repair_dates and only not in (None, SESSIONS):
-        msg = f"--repair-dates: it is for {SESSIONS}, and --rule leaves them out"
+        msg = f"--repair-dates is for {SESSIONS}, and --rule leaves them out"
         raise ConfigError(msg)
     return RULES if only is None else (only,)
 
@@ -57,9 +57,9 @@ async def _build_rule(ctx: CleanupContext, name: str) -> Rule:
     if name == SESSIONS:
         return rules.sessions(now)
     if name == "runs":
-        stored = [each.schedule for each in await ctx.schedules.all()]
-        known = [*stored, *ctx.configured_schedules.values()]
-        before = retention.runs_before(now, ctx.runner.keep_runs_days, known)
+        stored = [known.schedule for known in await ctx.schedules.all()]
+        schedules = [*stored, *ctx.configured_schedules.values()]
+        before = retention.runs_before(now, ctx.runner.keep_runs_days, schedules)
         return rules.runs(before, await ctx.runs.newest_ids())
     by_limits = {
         "notifications": rules.notifications,

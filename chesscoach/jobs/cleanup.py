@@ -1,9 +1,10 @@
-"""Takes away what is over, every night at three: the backup to the TTL indexes, and retention.
+"""Deletes expired documents every night at three: a backup to the TTL indexes, and retention.
 
-Deletes expired sessions, old notifications that were read, stale queue items, and what is past its
-time of our own run records, mails, schedules and snapshots; each by a named rule, with its limit in
-`[cleanup]`. A re-run is safe at any point: a row goes only while it is as it was judged, and what a
-stopped run leaves is found by the next. One rule's failure stops no other.
+It deletes expired sessions, old notifications that were read, stale queue items, and our own old
+run records, emails, schedules and snapshots. Each kind has a named rule with its limit in
+`[cleanup]`.
+A re-run is safe at any point: a document is deleted only if it has not changed since it was read,
+and the next run finds what a stopped run has left. The failure of one rule stops no other.
 """
 
 from typing import Annotated
@@ -18,17 +19,17 @@ from chesscoach.worker.job import Job, Run
 
 
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a run can be told."""
+    """The arguments of a run."""
 
     rule: Annotated[str | None, Meta(description=f"Only this rule, of: {', '.join(RULES)}.")] = None
     repair_dates: Annotated[
         bool,
-        Meta(description="Make dates of sessions' expires_at that are texts: TTL passes texts by."),
+        Meta(description="Convert texts in the sessions' expires_at into dates: TTL skips texts."),
     ] = False
 
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
-    """Works one rule after another."""
+    """Runs one rule after another."""
     await clean(ctx.cleanup, run, only=args.rule, repair_dates=args.repair_dates)
     return run.counts
 
@@ -37,7 +38,7 @@ JOB = Job(
     name="cleanup",
     run=run,
     args=Args,
-    help="Take away what is over: sessions, notifications, queue items, and old records of ours.",
+    help="Delete expired sessions, old notifications, stale queue items and our own old records.",
 )
 
 if __name__ == "__main__":

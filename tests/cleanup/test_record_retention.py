@@ -1,4 +1,4 @@
-"""Retention of what the scheduler keeps: run records, and schedules that are over."""
+"""Retention of the scheduler's documents: run records and finished schedules."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ async def fixed_context(settings: Settings) -> AsyncIterator[Context]:
 async def insert_run(
     ctx: Context, key: str, slot: datetime, outcome: Outcome = "succeeded", ended: Any = ...
 ) -> str:
-    """The record of a slot, by default worked and ended at once; its id."""
+    """Inserts the record of a slot that by default ran and ended at once; returns its id."""
     span = SkippedRange(
         job="sync_games",
         first=Slot(schedule=key, at=slot),
@@ -46,13 +46,13 @@ async def insert_run(
     )
     await ctx.worker.runs.record_skipped([span])
     if ended is not ...:
-        rows = ctx.mongo.database["job_runs"]
-        await rows.update_one({"_id": span.last.key}, {"$set": {"finished_at": ended}})
+        job_runs = ctx.mongo.database["job_runs"]
+        await job_runs.update_one({"_id": span.last.key}, {"$set": {"finished_at": ended}})
     return span.last.key
 
 
 async def add_schedule(ctx: Context, key: str, at: datetime, **fields: Any) -> StoredSchedule:
-    """A schedule of an operator's own for one date, made the day before."""
+    """Adds an operator's schedule for one date, added the day before."""
     schedule = Schedule(job="sync_games", at=at)
     values: dict[str, Any] = {
         "origin": "user",
@@ -66,13 +66,13 @@ async def add_schedule(ctx: Context, key: str, at: datetime, **fields: Any) -> S
 
 
 async def remaining_schedules(ctx: Context) -> set[str]:
-    """The schedules that are left after a run."""
+    """The schedules that a run leaves."""
     counts, _ = await run_cleanup(ctx, rule="schedules")
     assert counts.failed == 0
     return {stored.id for stored in await ctx.worker.schedules.all()}
 
 
-async def test_run_records_go_but_the_newest_of_each_schedule_and_what_is_at_work(
+async def test_run_records_are_deleted_except_the_newest_of_each_schedule_and_running_ones(
     fixed_context: Context, db: Any
 ) -> None:
     ninety = NOW - 90 * DAY
@@ -88,15 +88,15 @@ async def test_run_records_go_but_the_newest_of_each_schedule_and_what_is_at_wor
     }
     await insert_run(fixed_context, "busy", ninety - timedelta(milliseconds=1))
 
-    sandboxed, _ = await run_cleanup(fixed_context, rule="runs", dry_run=True)
+    planned, _ = await run_cleanup(fixed_context, rule="runs", dry_run=True)
     counts, _ = await run_cleanup(fixed_context, rule="runs")
 
-    assert sandboxed.notes["would_delete_runs"] == 30
+    assert planned.notes["would_delete_runs"] == 30
     assert counts.notes == {"deleted_runs": 30}
-    assert {row["_id"] for row in db.job_runs.find()} == kept
+    assert {run["_id"] for run in db.job_runs.find()} == kept
 
 
-async def test_run_records_stay_as_long_as_a_late_slot_could_be_judged_by_them(
+async def test_run_records_stay_as_long_as_a_late_slot_depends_on_them(
     fixed_context: Context, db: Any
 ) -> None:
     await insert_run(fixed_context, "patient", NOW - 1 * DAY)
@@ -106,20 +106,20 @@ async def test_run_records_stay_as_long_as_a_late_slot_could_be_judged_by_them(
     assert (await run_cleanup(fixed_context, rule="runs"))[0].notes == {"deleted_runs": 0}
 
 
-async def test_a_date_that_was_worked_long_ago_goes(fixed_context: Context) -> None:
-    await add_schedule(fixed_context, "worked", LONG_AGO)
-    await insert_run(fixed_context, "worked", LONG_AGO)
+async def test_a_date_that_ran_long_ago_is_deleted(fixed_context: Context) -> None:
+    await add_schedule(fixed_context, "ran", LONG_AGO)
+    await insert_run(fixed_context, "ran", LONG_AGO)
     await add_schedule(fixed_context, "just_now", NOW - DAY)
     await insert_run(fixed_context, "just_now", NOW - DAY)
     assert await remaining_schedules(fixed_context) == {"just_now"}
 
 
-async def test_a_date_that_may_still_be_worked_stays(fixed_context: Context) -> None:
-    await add_schedule(fixed_context, "nobody_came", LONG_AGO)
+async def test_a_date_that_may_still_run_stays(fixed_context: Context) -> None:
+    await add_schedule(fixed_context, "unclaimed", LONG_AGO)
     await add_schedule(fixed_context, "failed_once", LONG_AGO)
     await insert_run(fixed_context, "failed_once", LONG_AGO, "failed")
-    await add_schedule(fixed_context, "at_work", LONG_AGO)
-    await insert_run(fixed_context, "at_work", LONG_AGO, "running", None)
+    await add_schedule(fixed_context, "running_now", LONG_AGO)
+    await insert_run(fixed_context, "running_now", LONG_AGO, "running", None)
     await add_schedule(fixed_context, "abandoned", LONG_AGO)
     await insert_run(fixed_context, "abandoned", LONG_AGO, "abandoned")
     await add_schedule(
@@ -129,11 +129,11 @@ async def test_a_date_that_may_still_be_worked_stays(fixed_context: Context) -> 
     await add_schedule(
         fixed_context, "to_come_paused", NOW + DAY, effective_since=LONG_AGO, paused=True
     )
-    everyone = {each.id for each in await fixed_context.worker.schedules.all()}
-    assert await remaining_schedules(fixed_context) == everyone
+    before = {stored.id for stored in await fixed_context.worker.schedules.all()}
+    assert await remaining_schedules(fixed_context) == before
 
 
-async def test_a_date_that_passed_in_a_pause_or_before_it_was_made_goes(
+async def test_a_date_that_passed_in_a_pause_or_before_its_creation_is_deleted(
     fixed_context: Context,
 ) -> None:
     await add_schedule(fixed_context, "paused", LONG_AGO, paused=True)
@@ -141,7 +141,7 @@ async def test_a_date_that_passed_in_a_pause_or_before_it_was_made_goes(
     assert await remaining_schedules(fixed_context) == set()
 
 
-async def test_what_is_configured_and_what_recurs_stays_and_what_was_retired_long_ago_goes(
+async def test_configured_and_recurring_schedules_stay_and_those_retired_long_ago_are_deleted(
     fixed_context: Context, db: Any
 ) -> None:
     then = replace(fixed_context, now=Clock(LONG_AGO))
@@ -165,7 +165,7 @@ async def test_what_is_configured_and_what_recurs_stays_and_what_was_retired_lon
         "nightly",
         "mine",
     }
-    # Whose configuration has it would lay it in again.
+    # A process whose configuration has the schedule would add it again.
     assert await remaining_schedules(replace(kept, now=Clock(NOW))) == {
         "christmas",
         "nightly",
@@ -173,15 +173,15 @@ async def test_what_is_configured_and_what_recurs_stays_and_what_was_retired_lon
     }
     before = await fixed_context.worker.schedules.changes()
     assert await remaining_schedules(replace(retiring, now=Clock(NOW))) == {"christmas", "mine"}
-    assert await fixed_context.worker.schedules.changes() > before, "daemons are told"
+    assert await fixed_context.worker.schedules.changes() > before, "daemons see the change"
 
 
-async def test_one_that_cannot_be_read_stays(fixed_context: Context, db: Any) -> None:
+async def test_a_schedule_that_cannot_be_read_stays(fixed_context: Context, db: Any) -> None:
     db.schedules.insert_one({"_id": "odd", "spec": {"job": 5}, "origin": "user", "retired": True})
     assert await remaining_schedules(fixed_context) == {"odd"}
 
 
-async def test_schedules_that_would_go_are_shown_in_a_rehearsal(fixed_context: Context) -> None:
+async def test_a_dry_run_shows_the_schedules_that_would_be_deleted(fixed_context: Context) -> None:
     await add_schedule(fixed_context, "paused", LONG_AGO, paused=True)
     counts, _ = await run_cleanup(fixed_context, rule="schedules", dry_run=True)
     assert counts.notes == {
@@ -191,8 +191,8 @@ async def test_schedules_that_would_go_are_shown_in_a_rehearsal(fixed_context: C
     assert [stored.id for stored in await fixed_context.worker.schedules.all()] == ["paused"]
 
 
-async def test_one_rules_failure_stops_no_other(fixed_context: Context, db: Any) -> None:
-    """A collection that cannot be deleted from: it is a view."""
+async def test_the_failure_of_one_rule_stops_no_other(fixed_context: Context, db: Any) -> None:
+    """Nothing can be deleted from a view."""
     db.user_sessions.drop()
     db.command("create", "user_sessions", viewOn="elsewhere", pipeline=[])
     db.elsewhere.insert_one({"expires_at": NOW - DAY})

@@ -54,40 +54,42 @@ async def fixed_context(settings: Settings) -> Any:
 
 
 def insert_cases(db: Any, kind: RuleCase) -> tuple[set[object], set[object]]:
-    """Rows around the limit in every form: the ids of those that are over, and of the others."""
-    over: set[object] = set()
+    """Documents around the limit in every form: the ids of expired ones, and of the others."""
+    expired: set[object] = set()
     kept: set[object] = set()
+    documents = []
     limit = NOW - kind.age
     near = (-366 * DAY, -DAY, -MS, -US, 0 * US, US, MS, DAY, 366 * DAY)
     for name, form in TIMESTAMP_FORMATS.items():
         for delta in near:
             value = form(limit + delta)
-            # What a form cannot hold it cuts off: then a row may be a little older than it was.
+            # A form cuts off what it cannot hold, so a document may seem a little older.
             exact = limit + delta
             if name in ("date", "milliseconds"):
                 exact = exact.replace(microsecond=exact.microsecond // 1000 * 1000)
-            gone = exact < limit or (kind.inclusive and exact == limit)
-            (over if gone else kept).add(f"{name} {delta}")
-            db[kind.collection].insert_one({"_id": f"{name} {delta}", **kind.document(value)})
-    return over, kept
+            is_expired = exact < limit or (kind.inclusive and exact == limit)
+            (expired if is_expired else kept).add(f"{name} {delta}")
+            documents.append({"_id": f"{name} {delta}", **kind.document(value)})
+    db[kind.collection].insert_many(documents)
+    return expired, kept
 
 
 def stored_ids(db: Any, kind: RuleCase) -> set[object]:
-    return {row["_id"] for row in db[kind.collection].find({}, {"_id": 1})}
+    return {document["_id"] for document in db[kind.collection].find({}, {"_id": 1})}
 
 
 @pytest.mark.parametrize("name", RULE_CASES)
-async def test_exactly_what_is_over_goes_in_whatever_form_it_is_written(
+async def test_exactly_the_expired_documents_are_deleted_in_every_form(
     fixed_context: Context, db: Any, name: str
 ) -> None:
     kind = RULE_CASES[name]
-    over, kept = insert_cases(db, kind)
-    assert len(over) >= 40
+    expired, kept = insert_cases(db, kind)
+    assert len(expired) >= 40
     assert len(kept) >= 40
 
     first, _ = await run_cleanup(fixed_context, rule=kind.rule)
     assert stored_ids(db, kind) == kept
-    assert first.notes == {f"deleted_{kind.rule}": len(over)}
+    assert first.notes == {f"deleted_{kind.rule}": len(expired)}
     assert (first.candidates, first.done, first.failed) == (1, 1, 0)
 
     second, _ = await run_cleanup(fixed_context, rule=kind.rule)
@@ -96,7 +98,7 @@ async def test_exactly_what_is_over_goes_in_whatever_form_it_is_written(
 
 
 @pytest.mark.parametrize("name", RULE_CASES)
-async def test_garbage_is_never_deleted_and_told_once(
+async def test_invalid_timestamps_are_never_deleted_and_logged_once(
     fixed_context: Context, db: Any, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kind = RULE_CASES[name]
@@ -120,7 +122,7 @@ async def test_garbage_is_never_deleted_and_told_once(
     assert len(lines) == 1
 
 
-async def test_what_is_live_of_other_kinds_stays(fixed_context: Context, db: Any) -> None:
+async def test_documents_that_no_rule_is_for_stay(fixed_context: Context, db: Any) -> None:
     old = "2020-01-01T00:00:00Z"
     db.notifications.insert_many(
         [{"read": value, "created_at": old} for value in (False, None, "true", 1)]
@@ -142,21 +144,21 @@ async def test_what_is_live_of_other_kinds_stays(fixed_context: Context, db: Any
     assert db.email_outbox.count_documents({}) == 3
 
 
-async def test_an_item_at_work_without_a_beginning_counts_from_when_it_was_made(
+async def test_a_processing_item_without_a_start_counts_from_its_creation(
     fixed_context: Context, db: Any
 ) -> None:
-    made = (NOW - timedelta(hours=24), NOW - timedelta(hours=24) - US)
+    limit = NOW - timedelta(hours=24)
     db.analysis_queue.insert_many(
         [
-            queue_item(_id=n, status="processing", created_at=at.isoformat())
-            for n, at in enumerate(made)
+            queue_item(_id=number, status="processing", created_at=at.isoformat())
+            for number, at in enumerate((limit, limit - US))
         ]
-    )  # fmt: skip
+    )
     await run_cleanup(fixed_context, rule="queue")
-    assert [row["_id"] for row in db.analysis_queue.find()] == [0]
+    assert [item["_id"] for item in db.analysis_queue.find()] == [0]
 
 
-async def test_rows_with_ids_of_several_types_are_all_visited(
+async def test_documents_with_ids_of_several_types_are_all_visited(
     fixed_context: Context, db: Any
 ) -> None:
     keys: list[Any] = [
@@ -176,7 +178,7 @@ async def test_rows_with_ids_of_several_types_are_all_visited(
     assert db.user_sessions.count_documents({}) == 25
 
 
-async def test_the_budget_leaves_the_rest_to_the_next_run_and_says_so(
+async def test_the_limit_leaves_the_rest_to_the_next_run_and_notes_it(
     fixed_context: Context, db: Any
 ) -> None:
     db.user_sessions.insert_many([{"expires_at": NOW} for _ in range(47)])
@@ -187,7 +189,7 @@ async def test_the_budget_leaves_the_rest_to_the_next_run_and_says_so(
     assert second.notes == {"deleted_sessions": 22}
 
 
-async def test_a_rehearsal_shows_what_would_go_and_changes_nothing(
+async def test_a_dry_run_shows_what_would_be_deleted_and_changes_nothing(
     fixed_context: Context, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for kind in RULE_CASES.values():
@@ -223,13 +225,11 @@ async def test_an_id_that_may_be_a_token_is_not_shown(
     assert token not in capsys.readouterr().out + str(counts.notes)
 
 
-async def test_texts_become_dates_where_ttl_needs_them_and_only_on_demand(
-    fixed_context: Context, db: Any
-) -> None:
+async def test_texts_become_dates_only_on_demand(fixed_context: Context, db: Any) -> None:
     live = NOW + DAY
     for name, form in TIMESTAMP_FORMATS.items():
         db.user_sessions.insert_one({"_id": name, "expires_at": form(live)})
-    db.user_sessions.insert_one({"_id": "over", "expires_at": (NOW - DAY).isoformat()})
+    db.user_sessions.insert_one({"_id": "expired", "expires_at": (NOW - DAY).isoformat()})
     for number, value in enumerate(INVALID_TIMESTAMPS):
         db.user_sessions.insert_one({"_id": number, "expires_at": value})
     garbage = list(db.user_sessions.find({"_id": {"$type": "int"}}))
@@ -241,8 +241,8 @@ async def test_texts_become_dates_where_ttl_needs_them_and_only_on_demand(
     counts, _ = await run_cleanup(fixed_context, rule="sessions", repair_dates=True)
     assert counts.notes["repaired_sessions"] == len(TIMESTAMP_FORMATS) - 1
     assert counts.notes["deleted_sessions"] == 0
-    for row in db.user_sessions.find({"_id": {"$type": "string"}}):
-        assert timedelta(milliseconds=-1) < row["expires_at"] - live < MS, row
+    for session in db.user_sessions.find({"_id": {"$type": "string"}}):
+        assert timedelta(milliseconds=-1) < session["expires_at"] - live < MS, session
     assert list(db.user_sessions.find({"_id": {"$type": "int"}})) == garbage
 
 
@@ -264,8 +264,8 @@ async def test_a_stale_item_is_put_back_once_and_the_next_time_deleted(
             "error": None,
         }
     )
-    sandboxed, _ = await run_cleanup(ctx, rule="queue", dry_run=True)
-    assert sandboxed.notes["would_requeue_queue"] == 1
+    planned, _ = await run_cleanup(ctx, rule="queue", dry_run=True)
+    assert planned.notes["would_requeue_queue"] == 1
 
     first, _ = await run_cleanup(ctx, rule="queue")
     assert first.notes == {"requeued_queue": 1, "deleted_queue": 0}
@@ -290,7 +290,7 @@ async def test_a_stale_item_is_put_back_once_and_the_next_time_deleted(
     assert db.games.find_one()["is_analyzed"] is False
 
 
-async def test_snapshots_go_by_their_day(fixed_context: Context, db: Any) -> None:
+async def test_snapshots_are_deleted_by_their_day(fixed_context: Context, db: Any) -> None:
     first_kept = NOW.date() - 730 * DAY
     days: Mapping[str, object] = {
         "kept": first_kept.isoformat(),
@@ -304,11 +304,11 @@ async def test_snapshots_go_by_their_day(fixed_context: Context, db: Any) -> Non
     db.performance_snapshots.insert_many([{"_id": k, "local_date": v} for k, v in days.items()])
     counts, _ = await run_cleanup(fixed_context, rule="snapshots")
     assert counts.notes == {"deleted_snapshots": 2, "invalid_snapshots": 4}
-    left = {row["_id"] for row in db.performance_snapshots.find()}
-    assert left == {"kept", "no day", "an instant", "a date", "nothing"}
+    remaining = {snapshot["_id"] for snapshot in db.performance_snapshots.find()}
+    assert remaining == {"kept", "no day", "an instant", "a date", "nothing"}
 
 
-async def test_an_unknown_rule_is_refused_with_the_names_of_those_there_are(
+async def test_an_unknown_rule_is_refused_with_the_names_of_the_rules(
     fixed_context: Context,
 ) -> None:
     with pytest.raises(ConfigError, match=r"no rule 'sesions'; there are sessions, notif"):
@@ -317,7 +317,9 @@ async def test_an_unknown_rule_is_refused_with_the_names_of_those_there_are(
         await run_cleanup(fixed_context, rule="queue", repair_dates=True)
 
 
-async def test_a_wish_to_stop_is_heard_between_two_batches(fixed_context: Context, db: Any) -> None:
+async def test_a_stop_request_takes_effect_between_two_batches(
+    fixed_context: Context, db: Any
+) -> None:
     stop = ShutdownRequest()
     stop.request()
     db.user_sessions.insert_many([{"expires_at": NOW} for _ in range(30)])

@@ -19,9 +19,9 @@ def queue_item(**fields: Any) -> dict[str, Any]:
 
 
 class RuleCase(Struct, frozen=True, kw_only=True):
-    """A rule as a test needs it: its collection, its field, other fields, its limit before now.
+    """A rule for a test: its collection, its field, other fields, its limit before now.
 
-    `at_it` says whether a row at the limit itself is over.
+    `inclusive`: a document at the limit has expired.
     """
 
     rule: str
@@ -32,7 +32,7 @@ class RuleCase(Struct, frozen=True, kw_only=True):
     inclusive: bool = False
 
     def document(self, value: object) -> dict[str, Any]:
-        """A row with that value in its field."""
+        """A document with a value in the rule's field."""
         named = queue_item() if self.rule == "queue" else {}
         return {**named, **self.others, self.field: value}
 

@@ -1,8 +1,8 @@
-"""Taking away rows whose time is over, a page at a time, beside whoever else reads and writes.
+"""Finds and deletes expired documents, a page at a time, while other processes read and write.
 
-A page is found by keyset on `_id` and judged here. Then its rows are deleted in one command, which
-repeats the judgement: each only while the field that it was judged by still holds one of the values
-that were found to be over. A session that was refreshed in between holds another.
+A page is found by keyset on `_id`, and Python decides which of its documents have expired. One
+command then deletes those whose field still holds a value that was found to have expired. A session
+that was refreshed in between holds another value and stays.
 """
 
 from collections.abc import Sequence
@@ -24,9 +24,10 @@ _DISPLAY_LENGTH = 8
 
 
 class ExpiredDocument(Struct, frozen=True, kw_only=True):
-    """A row by its `_id`: the field that it was judged by, its value, and the instant in that.
+    """An expired document: the field that decided so, its value, and the instant in the value.
 
-    `held` are the other fields that the judgement rests on. `fresh`: it was never put back.
+    `conditions` are the other fields that must not have changed. `requeueable`: it was never put
+    back into the queue.
     """
 
     id: Any
@@ -34,13 +35,13 @@ class ExpiredDocument(Struct, frozen=True, kw_only=True):
     value: Any
     at: datetime
     conditions: dict[str, Any]
-    deletable: bool = True
+    requeueable: bool = True
 
 
 class CandidatePage(Struct, frozen=True, kw_only=True):
-    """What a page holds: rows that are `over`, and the ids of `strays`, which have no instant.
+    """The expired documents of a page, and the ids of those without a valid timestamp.
 
-    `next` is where the next page begins; None if this was the last.
+    `next` is where the next page begins; None if this was the last one.
     """
 
     expired: Sequence[ExpiredDocument]
@@ -49,82 +50,87 @@ class CandidatePage(Struct, frozen=True, kw_only=True):
 
 
 class PageKey(Struct, frozen=True, kw_only=True):
-    """A place in a walk: behind the row of that `_id`, of whatever type that is."""
+    """Where a page begins: after the document of that `_id`, which may have any type."""
 
     id: Any
 
 
 class Deleter:
-    """Pages of rows that are over, and what is done to them; in any collection."""
+    """Finds, deletes, requeues and repairs the documents of a rule's collection."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(self, rule: Rule, after: PageKey | None, size: int) -> CandidatePage:
-        """The next rows of a rule, from the first with None."""
-        rows = await self._find(rule, rule.match, rule.fields, after, size)
-        over, strays = [], []
-        for row in rows:
-            field = rule.by(row)
-            at = rule.instant(row.get(field))
+        """The next documents of a rule, from the first with None."""
+        documents = await self._find(rule, rule.match, rule.fields, after, size)
+        expired, invalid_ids = [], []
+        for document in documents:
+            field = rule.by(document)
+            at = rule.instant(document.get(field))
             if at is None:
-                strays.append(row["_id"])
+                invalid_ids.append(document["_id"])
             elif rule.is_expired(at):
-                over.append(_to_expired(rule, row, field, at))
-        return CandidatePage(expired=over, invalid_ids=strays, next=_next(rows, size))
+                expired.append(_to_expired(rule, document, field, at))
+        return CandidatePage(
+            expired=expired, invalid_ids=invalid_ids, next=_next_page(documents, size)
+        )
 
     async def texts(self, rule: Rule, after: PageKey | None, size: int) -> CandidatePage:
-        """The next rows whose field is a text that should be a date; live ones, too."""
+        """The next documents, expired or not, whose field is a text that should be a date."""
         field = rule.repairs or ""
-        rows = await self._find(rule, filters.texts(field), (field,), after, size)
-        found = [(row, timestamps.parse_instant(row.get(field))) for row in rows]
-        readable = [_to_expired(rule, row, field, at) for row, at in found if at is not None]
-        return CandidatePage(expired=readable, invalid_ids=(), next=_next(rows, size))
+        documents = await self._find(rule, filters.texts(field), (field,), after, size)
+        readable = [
+            _to_expired(rule, document, field, at)
+            for document in documents
+            if (at := timestamps.parse_instant(document.get(field))) is not None
+        ]
+        return CandidatePage(expired=readable, invalid_ids=(), next=_next_page(documents, size))
 
     async def count_remaining(self, rule: Rule, after: PageKey) -> int:
-        """How many rows are still to be judged behind a place."""
+        """The number of documents that a rule has not looked at, after a page."""
         stages: list[Document] = [{"$match": _after_key(rule.match, after)}, {"$count": "n"}]
         counted = await self._collection(rule).aggregate(stages)
         return int(counted[0]["n"]) if counted else 0
 
-    async def delete(self, rule: Rule, rows: Sequence[ExpiredDocument]) -> int:
-        """Deletes rows that are still over; returns how many that were.
+    async def delete(self, rule: Rule, expired: Sequence[ExpiredDocument]) -> int:
+        """Deletes the documents that have not changed; returns their number.
 
-        After a failover in the middle it is said again, which the driver does not do with deletes
-        of many; what the first one had deleted is not counted then.
+        The driver does not repeat a delete of many after a failover, so this does. What the first
+        command deleted is not counted then.
         """
         collection, deleted = self._collection(rule), 0
-        for query in _unchanged_filters(rows):
+        for query in _unchanged_filters(expired):
             try:
                 deleted += await collection.delete_many(query, hint=_BY_ID)
             except StoreUnavailable:
                 deleted += await collection.delete_many(query, hint=_BY_ID)
         return deleted
 
-    async def requeue(self, rule: Rule, rows: Sequence[ExpiredDocument], now: datetime) -> int:
-        """Makes stale queue items pending again; returns how many were."""
+    async def requeue(self, rule: Rule, stale: Sequence[ExpiredDocument], now: datetime) -> int:
+        """Makes stale queue items pending again; returns their number."""
         pending = {
             "status": "pending",
             "created_at": timestamps.format_instant(now),
             "started_at": None,
         }
-        update, put_back = {"$set": {**pending, str(rule.requeues_as): 1}}, 0
-        for query in _unchanged_filters(rows):
+        update, requeued = {"$set": {**pending, str(rule.requeues_as): 1}}, 0
+        for query in _unchanged_filters(stale):
             result = await self._collection(rule).update_many(
                 {**query, str(rule.requeues_as): None}, update
             )
-            put_back += result.modified_count
-        return put_back
+            requeued += result.modified_count
+        return requeued
 
-    async def repair(self, rule: Rule, rows: Sequence[ExpiredDocument]) -> int:
-        """Turns texts that are as they were read into dates; returns how many that were."""
+    async def repair(self, rule: Rule, texts: Sequence[ExpiredDocument]) -> int:
+        """Turns texts that have not changed into dates; returns their number."""
         updates = [
             UpdateOne(
-                {"_id": {"$eq": row.id}, row.field: row.value},
-                {"$set": {row.field: _not_before(row.at)}},
+                {"_id": {"$eq": text.id}, text.field: text.value},
+                {"$set": {text.field: _not_before(text.at)}},
                 hint=_BY_ID,
             )
-            for row in rows
+            for text in texts
         ]
         return await self._collection(rule).bulk_update(updates)
 
@@ -144,45 +150,44 @@ class Deleter:
 
 
 def display_id(rule: Rule, id: Any) -> str:
-    """A row's `_id` for people; of one that may be a secret itself no more than its beginning."""
+    """A document's `_id` for people; only its beginning if it may be a secret."""
     if rule.secret and isinstance(id, str | bytes):
         return f"{str(id)[:_DISPLAY_LENGTH]}…"
     return str(id)[:80]
 
 
 def _after_key(match: Document, after: PageKey) -> Document:
-    # A comparison in a plain filter keeps to one type of BSON; this one goes on to the next.
+    # A comparison in a plain filter stays within one BSON type; this one goes on to the next.
     return {"$and": [match, {"$expr": {"$gt": ["$_id", {"$literal": after.id}]}}]}
 
 
-def _next(rows: Sequence[Document], size: int) -> PageKey | None:
-    return PageKey(id=rows[-1]["_id"]) if len(rows) == size else None
+def _next_page(documents: Sequence[Document], size: int) -> PageKey | None:
+    return PageKey(id=documents[-1]["_id"]) if len(documents) == size else None
 
 
-def _to_expired(rule: Rule, row: Document, field: str, at: datetime) -> ExpiredDocument:
-    fresh = rule.requeues_as is None or row.get(rule.requeues_as) is None
+def _to_expired(rule: Rule, document: Document, field: str, at: datetime) -> ExpiredDocument:
     return ExpiredDocument(
-        id=row["_id"],
+        id=document["_id"],
         field=field,
-        value=row[field],
+        value=document[field],
         at=at,
-        conditions=rule.conditions(row),
-        deletable=fresh,
+        conditions=rule.conditions(document),
+        requeueable=rule.requeues_as is None or document.get(rule.requeues_as) is None,
     )
 
 
-def _unchanged_filters(rows: Sequence[ExpiredDocument]) -> list[Document]:
-    """Filters for rows that are still over: one for all that were judged in the same way."""
-    alike: dict[tuple[str, str], list[ExpiredDocument]] = {}
-    for row in rows:
-        alike.setdefault((row.field, str(row.conditions)), []).append(row)
+def _unchanged_filters(expired: Sequence[ExpiredDocument]) -> list[Document]:
+    """Filters for documents that have not changed: one for each field and conditions."""
+    groups: dict[tuple[str, str], list[ExpiredDocument]] = {}
+    for document in expired:
+        groups.setdefault((document.field, str(document.conditions)), []).append(document)
     return [
         {
             **group[0].conditions,
-            "_id": {"$in": [row.id for row in group]},
-            field: {"$in": [row.value for row in group]},
+            "_id": {"$in": [document.id for document in group]},
+            field: {"$in": [document.value for document in group]},
         }
-        for (field, _), group in alike.items()
+        for (field, _), group in groups.items()
     ]
 
 

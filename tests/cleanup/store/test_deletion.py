@@ -1,4 +1,4 @@
-"""A page and what is done to it, with somebody else at the rows in between."""
+"""Pages of expired documents, with changes by others before they are deleted."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -31,7 +31,7 @@ async def test_a_session_refreshed_between_page_and_delete_stays(ctx: Context, d
         value = LATER.isoformat() if number % 8 else LATER
         db.user_sessions.update_one({"_id": number}, {"$set": {"expires_at": value}})
     assert await ctx.cleanup.deleter.delete(rule, page.expired) == 30
-    assert {row["_id"] for row in db.user_sessions.find()} == set(range(0, 40, 4))
+    assert {session["_id"] for session in db.user_sessions.find()} == set(range(0, 40, 4))
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ async def test_a_session_refreshed_between_page_and_delete_stays(ctx: Context, d
         {"created_at": NOW.isoformat()},
     ],
 )
-@pytest.mark.parametrize("what", ["delete", "put_back"])
-async def test_an_item_that_a_worker_takes_meanwhile_is_his(
-    ctx: Context, db: Any, meanwhile: Document, what: str
+@pytest.mark.parametrize("action", ["delete", "requeue"])
+async def test_an_item_that_a_worker_takes_in_between_stays_with_that_worker(
+    ctx: Context, db: Any, meanwhile: Document, action: str
 ) -> None:
     item = {"status": "pending", "created_at": LONG_AGO, "started_at": None}
     db.analysis_queue.insert_many([{"_id": n, "queue_id": str(n), **item} for n in range(3)])
@@ -54,33 +54,33 @@ async def test_an_item_that_a_worker_takes_meanwhile_is_his(
     db.analysis_queue.update_one({"_id": 1}, {"$set": meanwhile})
     taken = db.analysis_queue.find_one({"_id": 1})
 
-    done = await (
+    changed = await (
         cleaning.delete(rule, page.expired)
-        if what == "delete"
+        if action == "delete"
         else cleaning.requeue(rule, page.expired, NOW)
     )
 
-    assert done == 2
+    assert changed == 2
     assert db.analysis_queue.find_one({"_id": 1}) == taken
 
 
-async def test_an_item_that_is_begun_meanwhile_is_no_longer_judged_by_when_it_was_made(
+async def test_an_item_that_is_started_in_between_no_longer_expires_by_its_creation(
     ctx: Context, db: Any
 ) -> None:
-    """Rows of both kinds in one page: a value of one field says nothing of the other."""
-    rows = [
+    """A page has items of both kinds: the value of one field says nothing about the other."""
+    items = [
         {"_id": 1, "status": "processing", "created_at": LONG_AGO, "started_at": None},
         {"_id": 2, "status": "processing", "created_at": LONG_AGO, "started_at": LONG_AGO},
         {"_id": 3, "status": "processing", "created_at": NOW.isoformat(), "started_at": OLD},
     ]
-    db.analysis_queue.insert_many([{"queue_id": str(row["_id"]), **row} for row in rows])
+    db.analysis_queue.insert_many([{"queue_id": str(item["_id"]), **item} for item in items])
     rule = rules.queue(NOW, CleanupSettings())
     page = await ctx.cleanup.deleter.page(rule, None, 100)
-    assert [row.id for row in page.expired] == [1, 2, 3]
+    assert [document.id for document in page.expired] == [1, 2, 3]
     for number in (1, 2):
         db.analysis_queue.update_one({"_id": number}, {"$set": {"started_at": NOW.isoformat()}})
     assert await ctx.cleanup.deleter.delete(rule, page.expired) == 1
-    assert {row["_id"] for row in db.analysis_queue.find()} == {1, 2}
+    assert {item["_id"] for item in db.analysis_queue.find()} == {1, 2}
 
 
 async def test_a_notification_that_is_unread_again_and_a_text_that_has_changed_stay(
@@ -102,7 +102,7 @@ async def test_a_notification_that_is_unread_again_and_a_text_that_has_changed_s
     assert db.user_sessions.find_one()["expires_at"] == LATER.isoformat()
 
 
-async def test_few_rows_among_many_are_found_by_an_index(ctx: Context, db: Any) -> None:
+async def test_few_documents_among_many_are_found_by_an_index(ctx: Context, db: Any) -> None:
     recent = [(NOW - timedelta(seconds=n)).isoformat() for n in range(5000)]
     db.notifications.insert_many(
         [
@@ -119,8 +119,8 @@ async def test_few_rows_among_many_are_found_by_an_index(ctx: Context, db: Any) 
     ):
         stages = [{"$match": rule.match}, {"$sort": {"_id": 1}}, {"$limit": 500}]
         command = {"aggregate": rule.collection, "pipeline": stages, "cursor": {}}
-        told = db.command("explain", command, verbosity="executionStats")
-        stats = told if "executionStats" in told else told["stages"][0]["$cursor"]
+        plan = db.command("explain", command, verbosity="executionStats")
+        stats = plan if "executionStats" in plan else plan["stages"][0]["$cursor"]
         assert stats["executionStats"]["totalDocsExamined"] <= most, rule.name
 
 
@@ -131,7 +131,7 @@ TIMESTAMP_FORMATS = st.sampled_from(
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    rows=st.lists(
+    timestamps_written=st.lists(
         st.tuples(
             st.one_of(
                 st.timedeltas(timedelta(milliseconds=-3), timedelta(milliseconds=3)),
@@ -145,39 +145,43 @@ TIMESTAMP_FORMATS = st.sampled_from(
         max_size=30,
     )
 )
-def test_whatever_the_instant_the_zone_and_the_form_exactly_what_is_over_is_found(
-    mongo: MongoClient[Document], database_name: str, rows: list[tuple[timedelta, int, str]]
+def test_exactly_the_expired_sessions_are_found_in_any_zone_and_form(
+    mongo: MongoClient[Document],
+    database_name: str,
+    timestamps_written: list[tuple[timedelta, int, str]],
 ) -> None:
-    rule, found = rules.sessions(NOW), mongo[database_name].user_sessions
-    found.drop()
-    values = [format_timestamp(NOW + delta, minutes, form) for delta, minutes, form in rows]
-    found.insert_many([{"_id": n, "expires_at": value} for n, value in enumerate(values)])
+    rule, sessions = rules.sessions(NOW), mongo[database_name].user_sessions
+    sessions.drop()
+    values = [
+        format_timestamp(NOW + delta, minutes, form) for delta, minutes, form in timestamps_written
+    ]
+    sessions.insert_many([{"_id": n, "expires_at": value} for n, value in enumerate(values)])
     expected = {
         n for n, value in enumerate(values) if (at := timestamps.parse_instant(value)) and at <= NOW
     }
 
-    selected = {row["_id"]: row["expires_at"] for row in found.find(rule.match)}
-    over = {
+    selected = {session["_id"]: session["expires_at"] for session in sessions.find(rule.match)}
+    expired = {
         n for n, value in selected.items() if (at := rule.instant(value)) and rule.is_expired(at)
     }
 
-    assert over == expected
-    for (delta, _, form), n in zip(rows, range(len(rows)), strict=True):
+    assert expired == expected
+    for (delta, _, form), n in zip(timestamps_written, range(len(values)), strict=True):
         if form not in ("date", "milliseconds"):
-            assert (n in over) == (delta <= timedelta()), values[n]
+            assert (n in expired) == (delta <= timedelta()), values[n]
 
 
 def format_timestamp(at: datetime, minutes: int, form: str) -> object:
-    """An instant in a form, in a zone so many minutes east; dates hold milliseconds."""
-    there = at.astimezone(timezone(timedelta(minutes=minutes)))
+    """An instant in a form, in a zone `minutes` east of UTC; dates hold milliseconds."""
+    local = at.astimezone(timezone(timedelta(minutes=minutes)))
     if form == "date":
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
     utc = at.replace(tzinfo=None).isoformat()
     return {
-        "iso": there.isoformat(),
+        "iso": local.isoformat(),
         "z": utc + "Z",
         "naive": utc,
         "space": utc.replace("T", " "),
-        "milliseconds": there.isoformat(timespec="milliseconds"),
-        "basic offset": there.strftime("%Y-%m-%dT%H:%M:%S.%f%z"),
+        "milliseconds": local.isoformat(timespec="milliseconds"),
+        "basic offset": local.strftime("%Y-%m-%dT%H:%M:%S.%f%z"),
     }[form]
