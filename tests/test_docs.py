@@ -21,7 +21,7 @@ from chesscoach.schedules.schedule import Schedule
 from chesscoach.sources.lichess import MAX_BULK_NAMES, MAX_PAGE_GAMES
 from chesscoach.sync import polling
 from chesscoach.web.metric_families import GapCache, outbox_metric, process_metrics, run_metrics
-from chesscoach.worker.scheduler.explain.verdict import Verdict
+from chesscoach.worker.scheduler.explanation import Verdict
 from chesscoach.worker.store.schedules import StoredSchedule
 from chesscoach.worker.store.statistics import RunStatistics
 from tests.conftest import NOON

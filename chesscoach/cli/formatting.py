@@ -9,7 +9,7 @@ import msgspec
 from chesscoach.schedules import preview
 from chesscoach.schedules.preview import UpcomingSlot
 from chesscoach.schedules.schedule import Schedule, format_rfc3339
-from chesscoach.worker.scheduler.explain.verdict import Explanation
+from chesscoach.worker.scheduler.explanation import Explanation
 from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
 

@@ -18,7 +18,7 @@ from chesscoach.schedules.schedule import format_rfc3339
 from chesscoach.worker.job import job_of
 from chesscoach.worker.runner import result, runner
 from chesscoach.worker.scheduler import schedule_admin, upcoming
-from chesscoach.worker.scheduler.explain.explain import explain_slot as explained
+from chesscoach.worker.scheduler.explanation import explain_slot as explained
 from chesscoach.worker.shutdown import ShutdownRequest
 
 

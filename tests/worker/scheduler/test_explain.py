@@ -15,8 +15,7 @@ from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.runner import attempts, claim
 from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler import schedule_admin
-from chesscoach.worker.scheduler.explain.explain import explain_slot
-from chesscoach.worker.scheduler.explain.verdict import Explanation
+from chesscoach.worker.scheduler.explanation import Explanation, explain_slot
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shard import Shard
 from chesscoach.worker.shutdown import ShutdownRequest
@@ -104,11 +103,11 @@ async def test_a_slot_that_failed_once_and_for_good(
     found = await explain_at(ctx)
     assert (found.verdict, found.attempts_left) == ("open", 1)
     assert found.again_at == ONE_O_CLOCK + timedelta(seconds=60)
-    assert "It is tried again from 2026-10-21T13:01:00Z on. Attempts left: 1." in found.sentences
+    assert "It runs again from 2026-10-21T13:01:00Z on. Attempts left: 1." in sentences(found)
     assert "Error: error no such thing." in found.sentences
 
     clock.move(seconds=61)
-    assert "A running daemon takes it on within seconds" in sentences(await explain_at(ctx))
+    assert "A daemon runs it within seconds" in sentences(await explain_at(ctx))
     await run_daemon(ctx, chore)
     found = await explain_at(ctx)
     assert found.verdict == "failed"
@@ -127,23 +126,23 @@ async def test_a_slot_at_work_and_one_whose_process_died(
         found = await explain_at(ctx)
     assert (found.verdict, found.sentences[0]) == (
         "running",
-        f"It is at work now, as attempt 1: pid {os.getpid()} on {mine.run.owner['host']},"
+        f"Attempt 1 is running: pid {os.getpid()} on {mine.run.owner['host']},"
         " since 2026-10-21T13:00:00Z.",
     )
 
     db.job_leases.update_one({"_id": "chore"}, {"$set": {"expires_at": NOON - HOUR * 24 * 365}})
     found = await explain_at(ctx)
     assert found.verdict == "open"
-    assert "is gone without a word: its lease has run out" in found.sentences[0]
-    assert "A running daemon takes it on" in found.sentences[1]
+    assert "died: its lease has expired" in found.sentences[0]
+    assert "A daemon runs it within seconds" in found.sentences[1]
 
     await ctx.leases.release(mine.lease)
-    assert "has claimed it and needs the lease chore next." in sentences(await explain_at(ctx))
+    assert "has claimed it and takes the lease chore next." in sentences(await explain_at(ctx))
     async with ctx.leases.renewing():
         other = await claim.claim_manual_run(ctx.worker, chore.job, attempts.manual_id(chore.job))
         found = await explain_at(ctx)
     assert found.verdict == "running"
-    assert f"needs the lease chore, which is held by {other.run.id} (pid" in sentences(found)
+    assert f"has claimed it; chore is held by {other.run.id} (pid" in sentences(found)
 
 
 async def test_an_open_slot_that_will_be_closed_or_waits(
@@ -157,9 +156,9 @@ async def test_an_open_slot_that_will_be_closed_or_waits(
         assert f"Its next attempt waits for {mine.run.id} (pid" in sentences(await explain_at(ctx))
     await ctx.leases.release(mine.lease)
     clock.move(hours=3)
-    assert "It is too late by now" in sentences(await explain_at(ctx))
+    assert "It is too late to run" in sentences(await explain_at(ctx))
     await start_slot(ctx, chore, ONE_O_CLOCK + HOUR)
-    assert "A newer slot stands for it: it is closed as coalesced." in sentences(
+    assert "A newer slot replaces it: it is recorded as coalesced." in sentences(
         await explain_at(ctx)
     )
     await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
@@ -168,7 +167,9 @@ async def test_an_open_slot_that_will_be_closed_or_waits(
     assert "The schedule is paused since 2026-10-21T16:00:00Z" in sentences(found)
     db.schedules.delete_one({"_id": "s"})
     gone = replace(ctx, config=replace(ctx.config, schedules={}))
-    assert "Its schedule is gone, so nobody works it again." in sentences(await explain_at(gone))
+    assert "Its schedule was deleted, so it does not run again." in sentences(
+        await explain_at(gone)
+    )
 
 
 async def test_a_slot_after_a_crash_with_attempts_before_it(
@@ -196,10 +197,10 @@ async def test_slots_that_nobody_was_there_for(
 
     late, before, latest = [await explain_at(ctx, NOON + hours * HOUR) for hours in (1, 4, 5)]
     assert {late.verdict, before.verdict, latest.verdict} == {"nobody_there"}
-    assert "not worked it within" not in sentences(latest)
-    assert "Nobody has worked it within its 9000.0 s of grace." in sentences(late)
-    assert "by now 2026-10-21T17:00:00Z stands for it" in sentences(before)
-    assert "It has been due for 30 min, nothing hinders it" in sentences(latest)
+    assert "No process ran it" not in sentences(latest)
+    assert "No process ran it within 9000.0 s" in sentences(late)
+    assert "By now 2026-10-21T17:00:00Z replaces it." in sentences(before)
+    assert "It has been due for 30 min, and no process has claimed it." in sentences(latest)
 
     await run_daemon(ctx, chore)
     late, before, latest = [await explain_at(ctx, NOON + hours * HOUR) for hours in (1, 4, 5)]
@@ -235,9 +236,9 @@ async def test_a_slot_that_overlapped_another_run(
 @pytest.mark.parametrize(
     ("fields", "then"),
     [
-        ({}, "Whoever comes next records it as skipped."),
-        ({"overlap": "queue_one"}, "It is worked after that."),
-        ({"coalesce": False}, "It is worked after that if it came before it"),
+        ({}, "The next process records it as skipped."),
+        ({"overlap": "queue_one"}, "It runs after that."),
+        ({"coalesce": False}, "It runs after a run of an earlier slot, else it is skipped."),
     ],
 )
 async def test_a_slot_whose_lease_is_held(
@@ -263,10 +264,10 @@ async def test_a_slot_that_a_daemon_leaves_to_others_first(
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
     clock.move(hours=1, minutes=2)
     assert sentences(await explain_at(ctx)).endswith(
-        "leaves it to others for another 3 min (takeover_delay_s)."
+        "leaves it to others for 3 min (takeover_delay_s)."
     )
     clock.move(minutes=3)
-    assert "A daemon does so within seconds of its start" in sentences(await explain_at(ctx))
+    assert "A daemon runs it within seconds of its start" in sentences(await explain_at(ctx))
 
 
 async def test_an_instant_that_is_no_slot(new_context: NewContext, clock: Clock) -> None:
@@ -275,14 +276,14 @@ async def test_an_instant_that_is_no_slot(new_context: NewContext, clock: Clock)
 
     assert (found.verdict, found.before, found.after) == ("not_a_slot", NOON, ONE_O_CLOCK)
     assert found.sentences == (
-        "2026-10-21T12:20:00Z is no slot of s, 0 * * * * (UTC).",
-        "Next to it are 2026-10-21T12:00:00Z and 2026-10-21T13:00:00Z.",
+        "2026-10-21T12:20:00Z is not a slot of s, 0 * * * * (UTC).",
+        "The nearest slots: 2026-10-21T12:00:00Z and 2026-10-21T13:00:00Z.",
     )
 
     clock.move(hours=5)
     daily = Schedule(job="sync_games", cron="30 3 * * *")
     await schedule_admin.edit_schedule(ctx.worker, JOBS, await load_schedule(ctx), daily)
-    assert "Its trigger was another then: 0 * * * * (UTC)." in sentences(await explain_at(ctx))
+    assert "Its trigger was different then: 0 * * * * (UTC)." in sentences(await explain_at(ctx))
 
 
 async def test_a_slot_that_is_owed_from_before_an_edit(
@@ -297,7 +298,7 @@ async def test_a_slot_that_is_owed_from_before_an_edit(
     found = await explain_at(ctx)
 
     assert found.verdict == "nobody_there"
-    assert found.sentences[0] == "It is owed from before the schedule was changed."
+    assert found.sentences[0] == "It was due before the schedule was changed."
 
 
 async def test_a_slot_that_is_not_due_yet(new_context: NewContext, clock: Clock) -> None:
@@ -311,10 +312,10 @@ async def test_a_slot_that_is_not_due_yet(new_context: NewContext, clock: Clock)
     clock.move(hours=1)
     found = await explain_at(ctx)
     assert found.verdict == "not_due_yet"
-    assert "by the jitter its work begins at 2026-10-21T13:" in sentences(found)
+    assert "its jitter delays the run until 2026-10-21T13:" in sentences(found)
 
     await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
-    assert "will not be worked while the schedule is paused" in sentences(
+    assert "does not run while the schedule is paused" in sentences(
         await explain_at(ctx, ONE_O_CLOCK + HOUR)
     )
 
@@ -333,17 +334,14 @@ async def test_a_slot_of_a_schedule_that_is_out_of_use(
     now = await explain_at(ctx)
     assert (now.verdict, now.state) == ("inactive", "paused")
     assert now.sentences[0] == (
-        "The schedule is paused since 2026-10-21T12:30:00Z: its slots are not worked."
+        "The schedule is paused since 2026-10-21T12:30:00Z: its slots do not run."
     )
 
     clock.move(hours=1)
     await schedule_admin.resume_schedule(ctx.worker, await load_schedule(ctx))
     then = await explain_at(ctx)
     assert (then.verdict, then.state) == ("inactive", "paused")
-    assert then.sentences == (
-        "The schedule was paused when it came, until it was resumed at 2026-10-21T14:30:00Z:"
-        " such slots are not worked later.",
-    )
+    assert then.sentences == ("It came while the schedule was paused, until 2026-10-21T14:30:00Z.",)
 
 
 @pytest.mark.parametrize(
@@ -383,7 +381,7 @@ async def test_a_slot_of_before_the_schedule_counted(new_context: NewContext, cl
     found = await explain_at(ctx, NOON - HOUR)
     assert (found.verdict, found.sentences) == (
         "before_since",
-        ("The schedule was added after it, at 2026-10-21T12:00:00Z, and counts from then.",),
+        ("The schedule was added at 2026-10-21T12:00:00Z and counts from then.",),
     )
 
     clock.move(hours=2, minutes=30)
@@ -391,7 +389,7 @@ async def test_a_slot_of_before_the_schedule_counted(new_context: NewContext, cl
     await schedule_admin.edit_schedule(ctx.worker, JOBS, await load_schedule(ctx), half_past)
     found = await explain_at(ctx, ONE_O_CLOCK + HOUR / 2)
     assert found.verdict == "before_since"
-    assert "was edited after it, at 2026-10-21T14:30:00Z" in sentences(found)
+    assert "was edited at 2026-10-21T14:30:00Z" in sentences(found)
 
 
 async def test_a_slot_that_was_passed_over(
@@ -405,11 +403,11 @@ async def test_a_slot_that_was_passed_over(
     found = await explain_at(ctx)
     assert (found.verdict, sentences(found)) == (
         "passed_over",
-        "Nobody recorded it before s:2026-10-21T15:00:00Z, and a schedule only goes forward.",
+        "Not recorded before s:2026-10-21T15:00:00Z; slots only go forward.",
     )
 
     clock.move(days=100)
-    assert "they are kept for 90 days" in sentences(await explain_at(ctx))
+    assert "Run records are kept for 90 days." in sentences(await explain_at(ctx))
 
 
 async def test_neither_a_schedule_nor_a_record_is_an_error(new_context: NewContext) -> None:

@@ -1,1 +1,0 @@
-"""Why a slot was worked, or was not."""
