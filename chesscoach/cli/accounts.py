@@ -149,7 +149,7 @@ def _status_lines(report: AccountReport) -> list[tuple[str, str]]:
     return [
         ("source", report.platform),
         ("name", report.name),
-        ("status", report.standing + absent),
+        ("status", report.status + absent),
         *_labelled("linked by", [_user_text(user) for user in report.users], "no user"),
     ]
 

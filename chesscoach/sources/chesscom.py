@@ -8,7 +8,7 @@ import re
 
 from chesscoach.errors import AccountClosed, AccountNotFound, AccountRenamed, BadResponse
 from chesscoach.sources import chesscom_payload as payload
-from chesscoach.sources.chesscom_payload import ArchiveMonth
+from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.response import error_message, read_body
 

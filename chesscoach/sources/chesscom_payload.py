@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from chesscoach.errors import BadResponse
 from chesscoach.sources import pgn as pgns
+from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.game import Game, GameResult, Side, plain_id
 from chesscoach.sources.response import lenient_decode, to_rating, truncate_word
 
@@ -34,19 +35,6 @@ _RULES = frozenset({"chess", "chess960", "bughouse", "kingofthehill", "threechec
 _MAX_GAME_BYTES = 1024 * 1024
 _STANDARD_FEN = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 _TAG_PATTERN = re.compile(r'^\[(\w+) "([^"]*)"\]', re.MULTILINE)
-
-
-class ArchiveMonth(Struct, frozen=True, kw_only=True):
-    """A month's reply; `changed` is False if it is still what the given ETag stands for.
-
-    `gone` says that the site wants never to be asked for it again.
-    """
-
-    changed: bool
-    gone: bool = False
-    etag: str | None = None
-    games: tuple[Game, ...] = ()
-    unreadable: tuple[str, ...] = ()
 
 
 class _ArchivedSide(Struct):

@@ -34,11 +34,8 @@ _NDJSON = {"Accept": "application/x-ndjson"}
 _EXPORT_PARAMS = {"pgnInJson": "true", "clocks": "true", "opening": "true"}
 
 
-class Truncated(Struct, frozen=True):
-    """The end of an export that has not been read to the end of the history.
-
-    All that began before `since` has been.
-    """
+class PageEnd(Struct, frozen=True):
+    """The end of one response of several: all games that began before `since` have been yielded."""
 
     since: datetime
 
@@ -72,19 +69,15 @@ class Lichess:
             return payload.parse_statuses(await read_body(response, _MAX_BULK_BYTES))
 
     async def games_since(
-        self, name: str, since: datetime, pages: int | None = None, *, now: datetime | None = None
-    ) -> AsyncGenerator[ExportItem | Truncated]:
+        self, name: str, since: datetime, *, now: datetime | None = None
+    ) -> AsyncGenerator[ExportItem | PageEnd]:
         """All games that began since an instant, finished or not, oldest first.
 
-        An export may be capped without a word, so one of a round number of games is followed by
-        another from its last game on, until there were so many `pages`; then a `More` comes last.
-        A game that began after `now`, as it says, is none to go on from.
+        Lichess may cap an export without saying so. So a response with a round number of games is
+        followed by a `PageEnd`, and by another request from its last game on. That is not a game
+        whose start, by its own word, lies after `now`.
         """
         while True:
-            if pages == 0:
-                yield Truncated(since)
-                return
-            pages = pages and pages - 1
             count, newest = 0, since
             params = {
                 "since": _ms(since),
@@ -105,6 +98,7 @@ class Lichess:
             if count % _BULK_ROUNDING or newest == since:
                 return
             since = newest
+            yield PageEnd(since)
 
     async def newest_games(
         self, name: str, since: datetime, limit: int

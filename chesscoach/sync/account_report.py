@@ -6,7 +6,7 @@ Scripts read the fields of `AccountReport`: they stay.
 from datetime import datetime
 from typing import Any, get_args
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chesscoach.errors import ConfigError
 from chesscoach.players.store.users import UserNames
@@ -61,7 +61,7 @@ class AccountReport(Struct, frozen=True, kw_only=True):
     key: str
     platform: Platform
     name: str
-    standing: AccountStatus
+    status: AccountStatus = field(name="standing")
     absent: int
     users: list[LinkedUser]
     cursor: datetime | None
@@ -108,7 +108,7 @@ def account_report(row: AccountDocument, site: SourceStatus, now: datetime) -> A
         key=account.key,
         platform=account.platform,
         name=account.name,
-        standing=account.standing,
+        status=account.status,
         absent=account.not_found_checks,
         users=[
             LinkedUser(user_id=link.user_id, name=link.name, joined=link.backfilled)

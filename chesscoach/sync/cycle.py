@@ -24,27 +24,34 @@ async def run_cycle(
     due_only = not (everyone or user_id is not None)
     begun = ctx.now()
     wanted = {
-        site: AccountQuery(
-            platform=site, run_started_at=begun, due_only=due_only, user_id=user_id, shard=run.shard
+        source: AccountQuery(
+            platform=source,
+            run_started_at=begun,
+            due_only=due_only,
+            user_id=user_id,
+            shard=run.shard,
         )
-        for site in PLATFORMS
+        for source in PLATFORMS
     }
     made = await link_accounts(ctx, run, user_id, begun)
     if not ctx.sources.contact:
         await _skip_chesscom_without_contact(ctx, run, wanted.pop("chess.com"))
     if run.dry_run:
-        for site, of_site in wanted.items():
-            due = made[site] + await ctx.accounts.count(of_site)
+        for source, query in wanted.items():
+            due = made[source] + await ctx.accounts.count(query)
             run.counts.candidates += due
-            run.counts.note(f"would_check_{site.replace('.', '')}", due)
+            run.counts.note(f"would_check_{source.replace('.', '')}", due)
         return
     fetchers: dict[Platform, Fetcher] = {
-        "lichess": LichessFetcher(ctx, run),
-        "chess.com": ChesscomFetcher(ctx, run),
+        "lichess": LichessFetcher(ctx),
+        "chess.com": ChesscomFetcher(ctx),
     }
     user_lock = asyncio.Lock()
     await run.run_concurrently(
-        *(SyncPipeline(ctx, run, fetchers[site], wanted[site], user_lock).run() for site in wanted)
+        *(
+            SyncPipeline(ctx, run, fetchers[source], query, user_lock).run()
+            for source, query in wanted.items()
+        )
     )
 
 

@@ -1,8 +1,8 @@
-"""Accounts that could not be checked: counted, told, and struck only where they are at fault.
+"""Accounts that could not be checked: counted, logged, and set aside only if they are at fault.
 
-A site that does not answer anybody says nothing of the accounts that happened to be asked about.
-So failures that may be the site's wait until it has answered for somebody in this walk; if it never
-does, they are the site's.
+A source that answers no request says nothing about the accounts that were asked for. So failures
+that may be the source's wait until it has answered for an account in this run. If it never does,
+they are the source's.
 """
 
 from chesscoach import log
@@ -15,13 +15,13 @@ from chesscoach.worker.job import Run
 
 
 class FailureTracker:
-    """The failed accounts of one walk."""
+    """The failed accounts of one source in a run."""
 
-    def __init__(self, ctx: SyncContext, run: Run, site: SourceClient) -> None:
+    def __init__(self, ctx: SyncContext, run: Run, source: SourceClient) -> None:
         self._ctx = ctx
         self._run = run
-        self._source = site
-        self._answered = site.answered
+        self._source = source
+        self._answered = source.answered
         self._recorded: set[str] = set()
         self._doubtful: list[tuple[Account, SourceError]] = []
 
@@ -48,7 +48,7 @@ class FailureTracker:
         elif already_reported or not self._doubtful:
             return
         elif len(self._doubtful) == 1 and not self._doubtful[0][1].source_wide:
-            await self._report_doubtful()  # it did reply, to the only one it was asked about
+            await self._report_doubtful()  # it did respond to its only request
         else:
             error = str(self._doubtful[0][1])
             self._run.counts.add_error(platform=self._source.platform, error=error)
@@ -65,22 +65,22 @@ class FailureTracker:
             await self._report(account, error)
 
     async def _report(self, account: Account, error: Exception) -> None:
-        """Says for whom a check failed, and why."""
+        """Logs and records whose check failed, and why."""
         ours = isinstance(error, ChesscoachError)
-        told = str(error) if ours else type(error).__name__
+        reason = str(error) if ours else type(error).__name__
         users = [link.user_id for link in account.links]
-        self._run.counts.add_error(account=account.key, user_id=", ".join(users), error=told)
+        self._run.counts.add_error(account=account.key, user_id=", ".join(users), error=reason)
         log.get_logger().warning(
             "account_failed",
             account=account.key,
             user_ids=users,
-            error=told,
+            error=reason,
             exc_info=None if ours else error,
         )
         now = self._ctx.now()
         await self._ctx.accounts.record_failure(
             account.key,
-            told,
+            reason,
             now,
             patience=polling.MAX_CONSECUTIVE_FAILURES,
             aside_until=now + polling.FAILURE_BACKOFF,

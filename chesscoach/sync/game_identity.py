@@ -1,4 +1,4 @@
-"""What a game is to a user: its identity, his colour, and whether it is worth an analysis."""
+"""What a game is to a user: its identity, their colour, and whether it is worth an analysis."""
 
 from collections.abc import Iterable
 from uuid import UUID, uuid5
@@ -11,14 +11,14 @@ _SPEEDS = frozenset({"rapid", "blitz", "classical", "daily", "correspondence"})
 
 
 def game_id(game: Game, user_id: str) -> str:
-    """The same for the same game and user, whoever stores it and however often."""
+    """The same for the same game and user, whichever process stores it and however often."""
     return str(uuid5(_NAMESPACE, f"{game.platform}:{game.external_id}:{user_id}"))
 
 
 def notification_id(account: Account, user_id: str) -> str:
-    """What a user is told of an account's standing: once for each time that it lapses."""
-    told = f"{account.key}:{account.standing}:{account.lapse_count}:{user_id}"
-    return str(uuid5(_NAMESPACE, f"notification:{told}"))
+    """The notification of an account's status: one per user for each time that it lapses."""
+    lapse = f"{account.key}:{account.status}:{account.lapse_count}:{user_id}"
+    return str(uuid5(_NAMESPACE, f"notification:{lapse}"))
 
 
 def queue_id(stored_game_id: str) -> str:

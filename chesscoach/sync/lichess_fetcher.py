@@ -1,4 +1,4 @@
-"""Lichess's lane: who has news is asked in bulk, games are exported for those who have."""
+"""Lichess: a bulk request says who has news, and their games are exported."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -6,259 +6,211 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from chesscoach import log
-from chesscoach.errors import AccountNotFound, SourceError, StreamTruncated
+from chesscoach.errors import AccountClosed, AccountNotFound, SourceError, StreamTruncated
 from chesscoach.sources.game import Game, Platform, UnfinishedGame
-from chesscoach.sources.lichess import Truncated
-from chesscoach.sources.lichess_payload import ExportItem
+from chesscoach.sources.lichess import PageEnd
+from chesscoach.sources.lichess_payload import ExportItem, UnreadableGame
 from chesscoach.sources.lichess_status import LichessStatus
-from chesscoach.sync import account_status, archive_months, linking, polling
+from chesscoach.sync import archive_months, polling
 from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.account_check import AccountCheck
 from chesscoach.sync.context import SyncContext
+from chesscoach.sync.facts import BackfillDone, CheckFinished, ExportFetched, Fact, MoreToCome
+from chesscoach.sync.game_store import WRITE_BATCH_SIZE
 from chesscoach.sync.store.account_documents import AccountQuery
-from chesscoach.sync.unfinished_games import follow_unfinished, with_unfinished
-from chesscoach.sync.writer import WRITE_BATCH_SIZE, AccountUpdate
-from chesscoach.worker.job import Run
+from chesscoach.sync.unfinished_games import FollowUp, follow_unfinished
 
 _MAX_PAGES = 3
 """Pages of games that are fetched of one account before others have their turn."""
 
 
 class LichessFetcher:
-    """A `walk.Fetcher`; it knows one batch of players at a time."""
+    """A `pipeline.Fetcher`; it knows the players of the last batch."""
 
     platform: Platform = "lichess"
 
-    def __init__(self, ctx: SyncContext, run: Run) -> None:
-        self._ctx = ctx
-        self._run = run
+    def __init__(self, ctx: SyncContext) -> None:
+        self._accounts = ctx.accounts
+        self._settings = ctx.settings
         self._lichess = ctx.lichess
         self.source = ctx.lichess.client
-        self.batch = ctx.lichess.bulk
-        self._started_at = ctx.now()
+        self.batch_size = ctx.lichess.bulk
         self._players: dict[str, LichessStatus] = {}
-        self._halfway: set[str] = set()
 
-    async def prefetch(self, wanted: AccountQuery) -> AsyncGenerator[AccountUpdate]:
+    async def prefetch(self, wanted: AccountQuery) -> AsyncGenerator[FollowUp]:
         """The games that were unfinished last time, of all wanted accounts together."""
-        pages = self._ctx.accounts.due_accounts(replace(wanted, unfinished_only=True))
-        async with aclosing(follow_unfinished(self._lichess, pages)) as followed:
-            async for settled in followed:
-                if settled.unreadable:
-                    self._run.counts.note("unreadable_games", settled.unreadable)
-                account = self._last_active(settled.account, settled.games)
-                yield AccountUpdate(
-                    account=account, links=account.backfilled_links, games=settled.games
-                )
+        pages = self._accounts.due_accounts(replace(wanted, unfinished_only=True))
+        async with aclosing(follow_unfinished(self._lichess, pages)) as follow_ups:
+            async for follow_up in follow_ups:
+                yield follow_up
 
     async def prepare(self, accounts: list[Account]) -> None:
-        """Learns who is there, and who has news."""
-        self._started_at = self._ctx.now()
+        """Asks in bulk which players exist and who has news."""
         self._players = await self._lichess.players([account.name for account in accounts])
 
-    async def check(self, account: Account) -> AsyncGenerator[AccountUpdate]:
-        """The games of one account since its cursor, and each newcomer's own back-fill."""
+    async def check(self, check: AccountCheck) -> AsyncGenerator[Fact]:
+        """The games of one account since its cursor, and each newcomer's own backfill."""
+        account = check.account
         player = self._players.get(account.name)
         if player is None:
-            account = account_status.after_not_found(account)
-            if account.standing == "missing":
-                yield self._inactive(account)
-                return
-            yield AccountUpdate(account=account)
             msg = "Lichess knows no such player"
             raise AccountNotFound(msg)
         if player.closed:
-            yield self._inactive(account_status.after_closed(account))
-            return
-        account = account_status.after_found(account)
-        newcomers = account.new_links
-        if self._has_news(account, player):
-            async with aclosing(self._games_since_cursor(account)) as news:
-                async for delivery in news:
-                    account = delivery.account
-                    yield delivery
-            if account.key in self._halfway:
-                return
-            account = replace(account, fingerprint_at=self._started_at)
-        for link in newcomers:
-            async with aclosing(self._backfill(account, link)) as back_fill:
-                async for delivery in back_fill:
-                    account = delivery.account
-                    yield delivery
-            if account.key in self._halfway:
-                return
-        yield self._finish_check(account, player)
-
-    def _has_news(self, account: Account, player: LichessStatus) -> bool:
-        if not account.backfilled_links or account.cursor is None:
-            return False
-        return account.key in self._halfway or polling.has_news(account, player, self._started_at)
-
-    async def _games_since_cursor(self, account: Account) -> AsyncGenerator[AccountUpdate]:
-        """An account's games since its cursor.
-
-        The second export after a take-over also seeks, once, the games that had begun before it.
-        """
-        joined, since = account.backfilled_links, account.cursor or self._started_at
-        pages: int | None = _MAX_PAGES
-        taken_over = [link.first_sync_from for link in joined if link.first_sync_from is not None]
-        seeks = account.fingerprint_at is not None and not account.backlog_checked
-        if seeks:
-            account = with_unfinished(account, await self._unfinished(account))
-            since, pages = min([since, *(at - polling.BACKLOG_WINDOW for at in taken_over)]), None
-        async with aclosing(self._new_games(account, joined, since, pages)) as news:
-            async for delivery in news:
-                account = delivery.account
-                yield delivery
-        if seeks:
-            yield AccountUpdate(account=replace(account, backlog_checked=True))
-
-    async def _unfinished(self, account: Account) -> list[UnfinishedGame]:
-        """What an account is playing now, however long ago it began."""
-        async with aclosing(self._lichess.unfinished_games(account.name)) as playing:
-            return [line async for line in playing]
-
-    async def _backfill(self, account: Account, link: AccountLink) -> AsyncGenerator[AccountUpdate]:
-        """A newcomer's back-fill: from where the application was, or the newest games.
-
-        The cursor is the other users', who get none of this: it stays, unless there was none.
-        """
-        cursor = account.cursor
-        known = (
-            self._new_games(account, (link,), link.first_sync_from, None)
-            if link.first_sync_from
-            else None
+            msg = "Lichess says that the account is closed"
+            raise AccountClosed(msg)
+        exported = _has_news(account, player, check.begun)
+        # The second export after a takeover also looks, once, for games that began before it.
+        seeks_backlog = (
+            exported and account.fingerprint_at is not None and not account.backlog_checked
         )
-        async with aclosing(known or self._first_sync(account, link)) as back_fill:
-            async for delivery in back_fill:
-                account = replace(delivery.account, cursor=cursor or delivery.account.cursor)
-                yield replace(delivery, account=account)
-        account = replace(account, cursor=account.cursor or link.first_sync_from)
-        yield AccountUpdate(account=linking.with_link(account, link, backfilled=True))
+        if exported:
+            async with aclosing(self._games_since_cursor(check, seeks_backlog)) as facts:
+                async for fact in facts:
+                    yield fact
+        for link in account.new_links:
+            async with aclosing(self._backfill(check, link)) as facts:
+                async for fact in facts:
+                    yield fact
+        yield CheckFinished(
+            fingerprint=player.fingerprint,
+            seen_at=player.seen_at,
+            exported=exported,
+            backlog_checked=seeks_backlog,
+        )
+
+    async def _games_since_cursor(
+        self, check: AccountCheck, seeks_backlog: bool
+    ) -> AsyncGenerator[Fact]:
+        """An account's games since its cursor."""
+        links, since = check.account.backfilled_links, check.account.cursor or check.begun
+        if seeks_backlog:
+            yield ExportFetched(links=(), unfinished=await self._unfinished(check.account))
+            takeovers = [link.first_sync_from for link in links if link.first_sync_from]
+            since = min([since, *(at - polling.BACKLOG_WINDOW for at in takeovers)])
+        async with aclosing(self._export(check, links, since, moves_cursor=True)) as facts:
+            async for fact in facts:
+                yield fact
+
+    async def _unfinished(self, account: Account) -> tuple[UnfinishedGame, ...]:
+        """What an account is playing now, however long ago it began."""
+        async with aclosing(self._lichess.unfinished_games(account.name)) as games:
+            return tuple([game async for game in games])
+
+    async def _backfill(self, check: AccountCheck, link: AccountLink) -> AsyncGenerator[Fact]:
+        """A newcomer's backfill: from where the application was, or the newest games.
+
+        The cursor belongs to the other users, who receive none of this: it stays, unless the
+        account had none.
+        """
+        moves_cursor = check.account.cursor is None
+        since = link.first_sync_from
+        if since is None:
+            async with aclosing(self._first_sync(check, link, moves_cursor)) as facts:
+                async for fact in facts:
+                    yield fact
+            return
+        async with aclosing(self._export(check, (link,), since, moves_cursor)) as facts:
+            async for fact in facts:
+                yield fact
+        yield BackfillDone(
+            user_id=link.user_id,
+            oldest_game_at=link.oldest_game_at,
+            cursor=since if moves_cursor else None,
+        )
 
     async def _first_sync(
-        self, account: Account, link: AccountLink
-    ) -> AsyncGenerator[AccountUpdate]:
-        """A first sync: the newest games, and those being played however long ago they began.
+        self, check: AccountCheck, link: AccountLink, moves_cursor: bool
+    ) -> AsyncGenerator[Fact]:
+        """The newest games, and those being played however long ago they began."""
+        name, limit = check.account.name, self._settings.first_games
+        start = archive_months.months_before(check.begun, self._settings.first_months)
+        # In this order: a game that ends in between is in both responses rather than in none.
+        unfinished = await self._unfinished(check.account)
+        async with aclosing(self._lichess.newest_games(name, start, limit)) as items:
+            fetched = _export_fact((link,), [item async for item in items], check.begun)
+        games = fetched.games
+        yield replace(fetched, first_sync=True, unfinished=())
+        yield BackfillDone(
+            user_id=link.user_id,
+            oldest_game_at=min(game.ended_at for game in games) if len(games) >= limit else start,
+            cursor=max([start, *_starts(games)]) if moves_cursor else None,
+            unfinished=unfinished,
+            backlog_checked=moves_cursor,
+        )
 
-        Its user joins in the same step: an unfinished game is followed for those who have joined.
+    async def _export(
+        self,
+        check: AccountCheck,
+        links: tuple[AccountLink, ...],
+        since: datetime,
+        moves_cursor: bool,
+    ) -> AsyncGenerator[Fact]:
+        """The games since an instant, in pieces that each may move the cursor.
+
+        Other accounts have their turn after some pages, and after a response that was cut; if it
+        had brought something new, the export then continues from there.
         """
-        settings = self._ctx.settings
-        start = archive_months.months_before(self._started_at, settings.first_months)
-        # In this order: a game that ends in between is in both answers rather than in none.
-        unfinished = await self._unfinished(account)
-        found = self._lichess.newest_games(account.name, start, settings.first_games)
-        async with aclosing(found) as lines:
-            games = self._readable_games(account, [line async for line in lines])
-        first = account.cursor is None
-        account = self._advance_cursor(replace(account, cursor=account.cursor or start), games)
-        account = replace(
-            with_unfinished(account, unfinished), backlog_checked=first or account.backlog_checked
-        )
-        full = len(games) >= settings.first_games
-        floor = min(game.ended_at for game in games) if full else start
-        account = linking.with_link(account, link, oldest_game_at=floor, backfilled=True)
-        yield AccountUpdate(account=account, links=(link,), games=games, first=True)
+        reached = since
+        while True:
+            begin, pages, error = reached, 0, None
+            pending: list[ExportItem] = []
+            items = self._lichess.games_since(
+                check.account.name, begin - polling.CURSOR_OVERLAP, now=check.begun
+            )
+            async with aclosing(items):
+                try:
+                    async for item in items:
+                        pages += isinstance(item, PageEnd)
+                        turn_ends = isinstance(item, PageEnd) and pages % _MAX_PAGES == 0
+                        if isinstance(item, PageEnd):
+                            reached = max(reached, item.since)
+                        else:
+                            pending.append(item)
+                        if turn_ends or len(pending) >= WRITE_BATCH_SIZE:
+                            fact = _export_fact(links, pending, check.begun)
+                            reached, pending = _newest_start(reached, fact, check.begun), []
+                            yield replace(fact, cursor=reached if moves_cursor else None)
+                        if turn_ends:
+                            yield MoreToCome()
+                except SourceError as source_error:
+                    error = source_error  # what came before it is whole lines
+            if pending:
+                fact = _export_fact(links, pending, check.begun)
+                reached = _newest_start(reached, fact, check.begun)
+                yield replace(fact, cursor=reached if moves_cursor else None)
+            if error is None:
+                return
+            if not isinstance(error, StreamTruncated) or reached <= begin:
+                raise error
+            yield MoreToCome()
 
-    async def _new_games(
-        self, account: Account, links: tuple[AccountLink, ...], since: datetime, pages: int | None
-    ) -> AsyncGenerator[AccountUpdate]:
-        """The games since an instant, in batches that each move the cursor.
 
-        An account of which more is to come is `_halfway`; so is one whose stream was cut after it
-        had moved the cursor on, if it is read by pages.
-        """
-        lines: list[ExportItem] = []
-        broken: SourceError | None = None
-        before = account.cursor
-        self._halfway.discard(account.key)
-        found = self._lichess.games_since(
-            account.name, since - polling.CURSOR_OVERLAP, pages, now=self._started_at
-        )
-        async with aclosing(found):
-            try:
-                async for line in found:
-                    if isinstance(line, Truncated):
-                        self._halfway.add(account.key)
-                        account = self._cursor_at(account, line.since)
-                        break
-                    lines.append(line)
-                    if len(lines) >= WRITE_BATCH_SIZE:
-                        delivery = self._batch(account, links, lines)
-                        account, lines = delivery.account, []
-                        yield delivery
-            except SourceError as error:
-                broken = error  # what came before it is whole lines
-        if lines or account.key in self._halfway:
-            delivery = self._batch(account, links, lines)
-            account = delivery.account
-            yield delivery
-        if isinstance(broken, StreamTruncated) and pages is not None and account.cursor != before:
-            self._halfway.add(account.key)
-        elif broken is not None:
-            raise broken
+def _has_news(account: Account, player: LichessStatus, begun: datetime) -> bool:
+    """Whether the games of the users who are up to date must be exported."""
+    if not account.backfilled_links or account.cursor is None:
+        return False
+    return polling.has_news(account, player, begun)
 
-    def _batch(
-        self, account: Account, links: tuple[AccountLink, ...], lines: list[ExportItem]
-    ) -> AccountUpdate:
-        games = self._readable_games(account, lines)
-        unfinished = [line for line in lines if isinstance(line, UnfinishedGame)]
-        # What could not be read is asked for again like a game that is not over.
-        unfinished += [
-            UnfinishedGame(external_id=line.external_id, started_at=self._started_at)
-            for line in lines
-            if not isinstance(line, Game | UnfinishedGame) and line.external_id
-        ]
-        account = with_unfinished(self._advance_cursor(account, games), unfinished)
-        return AccountUpdate(account=account, links=links, games=games)
 
-    def _readable_games(self, account: Account, lines: Iterable[ExportItem]) -> tuple[Game, ...]:
-        games: list[Game] = []
-        for line in lines:
-            if isinstance(line, Game):
-                games.append(line)
-            elif not isinstance(line, UnfinishedGame):
-                self._run.counts.note("unreadable_games")
-                log.get_logger().warning(
-                    "game_unreadable", account=account.key, game=line.external_id
-                )
-        return tuple(games)
+def _export_fact(
+    links: tuple[AccountLink, ...], items: list[ExportItem], begun: datetime
+) -> ExportFetched:
+    """A piece of an export; a game that cannot be read is followed like an unfinished one."""
+    unreadable = [item.external_id for item in items if isinstance(item, UnreadableGame)]
+    return ExportFetched(
+        links=links,
+        games=tuple(item for item in items if isinstance(item, Game)),
+        unreadable=tuple(unreadable),
+        unfinished=(
+            *(item for item in items if isinstance(item, UnfinishedGame)),
+            *(UnfinishedGame(external_id=id_, started_at=begun) for id_ in unreadable if id_),
+        ),
+    )
 
-    def _inactive(self, account: Account) -> AccountUpdate:
-        """The end of a check of an account that is closed or missing; its data stay."""
-        self._run.counts.note(f"{account.standing}_accounts")
-        account = replace(account, checked_at=self._started_at)
-        return AccountUpdate(
-            account=account, due_at=polling.due_at(account, self._started_at), skipped=True
-        )
 
-    def _finish_check(self, account: Account, player: LichessStatus) -> AccountUpdate:
-        """The end of a check: what is known now, and when to ask again."""
-        signs = [account.created_at, account.active_at, player.seen_at]
-        active = max(sign for sign in signs if sign is not None)
-        account = replace(
-            account,
-            fingerprint=player.fingerprint,
-            fingerprint_at=account.fingerprint_at or self._started_at,
-            active_at=min(active, self._started_at),
-            checked_at=self._started_at,
-        )
-        return AccountUpdate(account=account, due_at=polling.due_at(account, self._started_at))
+def _newest_start(reached: datetime, fact: ExportFetched, begun: datetime) -> datetime:
+    return max([reached, *(min(start, begun) for start in _starts(fact.games))])
 
-    def _advance_cursor(self, account: Account, games: tuple[Game, ...]) -> Account:
-        """The account with its cursor at the start of the newest of these games."""
-        starts = [game.started_at for game in games if game.started_at is not None]
-        return self._last_active(self._cursor_at(account, *starts), games)
 
-    def _cursor_at(self, account: Account, *starts: datetime) -> Account:
-        """The account with its cursor moved on to the latest of some instants.
-
-        Never ahead of now, whatever a game says: what comes later would be passed over.
-        """
-        cursor = max([*starts, *([account.cursor] if account.cursor else [])], default=None)
-        return replace(account, cursor=cursor and min(cursor, self._started_at))
-
-    def _last_active(self, account: Account, games: Iterable[Game]) -> Account:
-        ends = [game.ended_at for game in games]
-        active = max([*ends, account.active_at or account.created_at])
-        return replace(account, active_at=min(active, self._started_at))
+def _starts(games: Iterable[Game]) -> list[datetime]:
+    return [game.started_at for game in games if game.started_at is not None]

@@ -143,11 +143,3 @@ def new_account(account: Account, links: tuple[AccountLink, ...]) -> Account:
         if start and monthly
         else None,
     )
-
-
-def with_link(account: Account, link: AccountLink, **fields: bool | datetime | None) -> Account:
-    """The account with some fields of one of its links changed."""
-    links = tuple(
-        replace(each, **fields) if each.user_id == link.user_id else each for each in account.links
-    )
-    return replace(account, links=links)

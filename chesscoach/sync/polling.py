@@ -67,7 +67,7 @@ FULL_CHECK_INTERVAL = timedelta(days=7)
 
 def polling_tier(account: Account, at: datetime) -> Tier:
     """How often an account is checked, by how long ago its player was active."""
-    if account.standing != "active":
+    if account.status != "active":
         return LAPSED_TIER
     idle = at - (account.active_at or account.created_at)
     return next(tier for tier in TIERS if idle < tier.idle)

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.errors import BadResponse
-from chesscoach.sync import account_status, archive_months, usernames
+from chesscoach.sync import archive_months, usernames
 from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.account_progress import mark_found
 from chesscoach.sync.context import SyncContext
 
 
@@ -26,7 +27,7 @@ async def rename_account(ctx: SyncContext, account: Account, name: str, fence: i
         msg = "the site sends us to a name that no player can have"
         raise BadResponse(msg)
     fresh = replace(
-        account_status.after_found(account),
+        mark_found(account),
         key=f"{site}:{new}",
         name=new,
         links=tuple(replace(link, name=new, notified_status="active") for link in account.links),

@@ -1,8 +1,8 @@
 """Lichess games that were unfinished when they were last seen, followed by their ids.
 
-An export goes by a game's start, so a correspondence game that began before the cursor and ends
-after it is in none. It is therefore kept in its account and asked for again until it has ended:
-300 games a request, whoever's they are.
+An export goes by a game's start, so it does not have a correspondence game that began before the
+cursor and ends after it. The account keeps the id of such a game, and it is asked for until it has
+ended: 300 games a request, of all players together.
 """
 
 from collections import deque
@@ -18,39 +18,33 @@ from chesscoach.sources.game import Game, UnfinishedGame
 from chesscoach.sources.lichess import MAX_BULK_NAMES, Lichess
 from chesscoach.sources.lichess_payload import ExportItem
 from chesscoach.sync.account import Account
+from chesscoach.sync.facts import UnfinishedChecked
 
 _MAX_ABSENCES = 2
-"""A game that the site did not know so often in a row was aborted and deleted."""
+"""Checks in a row in which the source did not know a game, before it counts as aborted."""
 
-_MAX_UNFINISHED_GAMES = 1000
-"""Unfinished games of one account that are followed; nobody plays so many."""
+_Answers = dict[str, ExportItem | None]
+"""By id: the game, or None if the source does not have it."""
 
 
 class FollowUp(Struct, frozen=True):
-    """An account with its games that go on, those that have ended, how many cannot be read."""
+    """An account, and what became of its unfinished games."""
 
     account: Account
-    games: tuple[Game, ...]
-    unreadable: int
-
-
-def with_unfinished(account: Account, unfinished: Iterable[UnfinishedGame]) -> Account:
-    """The account with these games pending as well."""
-    pending = {game.external_id: game for game in (*account.unfinished_games, *unfinished)}
-    return replace(account, unfinished_games=tuple(pending.values())[:_MAX_UNFINISHED_GAMES])
+    fact: UnfinishedChecked
 
 
 async def follow_unfinished(
     lichess: Lichess, pages: AsyncIterator[list[Account]]
 ) -> AsyncGenerator[FollowUp]:
-    """How the unfinished games of some accounts stand now.
+    """What became of the unfinished games of some accounts.
 
-    If a request fails, its games wait for the next run and nobody fails with them.
+    If a request fails, its games wait for the next run, and no account fails with them.
     """
     waiting: deque[Account] = deque()
     ids: dict[str, None] = {}
     tried: set[str] = set()
-    answers: dict[str, ExportItem | None] = {}
+    answers: _Answers = {}
     async for page in pages:
         for account in page:
             waiting.append(account)
@@ -61,38 +55,34 @@ async def follow_unfinished(
             )
             while len(ids) >= MAX_BULK_NAMES:
                 await _ask(lichess, ids, tried, answers)
-            for settled in _follow_ups(waiting, tried, answers):
-                yield settled
+            for follow_up in _follow_ups(waiting, tried, answers):
+                yield follow_up
     if ids:
         await _ask(lichess, ids, tried, answers)
-    for settled in _follow_ups(waiting, tried, answers):
-        yield settled
+    for follow_up in _follow_ups(waiting, tried, answers):
+        yield follow_up
 
 
-async def _ask(
-    lichess: Lichess, ids: dict[str, None], tried: set[str], answers: dict[str, ExportItem | None]
-) -> None:
-    """Asks about the first of the ids and takes them out; an id without a game answers None."""
+async def _ask(lichess: Lichess, ids: dict[str, None], tried: set[str], answers: _Answers) -> None:
+    """Asks about the first of the ids and removes them; the answer to an unknown id is None."""
     batch = list(ids)[:MAX_BULK_NAMES]
-    for each in batch:
-        del ids[each]
+    for game_id in batch:
+        del ids[game_id]
     tried.update(batch)
-    found: dict[str, ExportItem | None] = dict.fromkeys(batch)
+    batch_answers: _Answers = dict.fromkeys(batch)
     try:
-        async with aclosing(lichess.games_by_id(batch)) as lines:
-            async for line in lines:
-                found[line.external_id] = line
+        async with aclosing(lichess.games_by_id(batch)) as items:
+            async for item in items:
+                batch_answers[item.external_id] = item
     except SourceUnavailable:
         raise
     except SourceError as error:
         log.get_logger().warning("unfinished_games_not_checked", games=len(batch), error=str(error))
-        found = {each: line for each, line in found.items() if line is not None}
-    answers |= found
+        batch_answers = {key: item for key, item in batch_answers.items() if item is not None}
+    answers |= batch_answers
 
 
-def _follow_ups(
-    waiting: deque[Account], tried: set[str], answers: dict[str, ExportItem | None]
-) -> Iterable[FollowUp]:
+def _follow_ups(waiting: deque[Account], tried: set[str], answers: _Answers) -> Iterable[FollowUp]:
     """The foremost accounts whose games have all been asked about."""
     while waiting and all(game.external_id in tried for game in waiting[0].unfinished_games):
         yield _apply_answers(waiting.popleft(), answers)
@@ -101,19 +91,27 @@ def _follow_ups(
         answers.clear()
 
 
-def _apply_answers(account: Account, answers: dict[str, ExportItem | None]) -> FollowUp:
+def _apply_answers(account: Account, answers: _Answers) -> FollowUp:
     games: list[Game] = []
-    pending: list[UnfinishedGame] = []
-    unreadable = 0
+    unfinished: list[UnfinishedGame] = []
+    unreadable: list[str] = []
     for game in account.unfinished_games:
-        line = answers.get(game.external_id, game)
-        if isinstance(line, Game):
-            games.append(line)
-        elif isinstance(line, UnfinishedGame):
-            pending.append(replace(line, absent=game.absent if line is game else 0))
-        elif line is not None:
-            unreadable += 1
-            pending.append(game)
+        answer = answers.get(game.external_id, game)
+        if isinstance(answer, Game):
+            games.append(answer)
+        elif isinstance(answer, UnfinishedGame):
+            unfinished.append(replace(answer, absent=game.absent if answer is game else 0))
+        elif answer is not None:
+            unreadable.append(game.external_id)
+            unfinished.append(game)
         elif game.absent + 1 < _MAX_ABSENCES:
-            pending.append(replace(game, absent=game.absent + 1))
-    return FollowUp(replace(account, unfinished_games=tuple(pending)), tuple(games), unreadable)
+            unfinished.append(replace(game, absent=game.absent + 1))
+    return FollowUp(
+        account,
+        UnfinishedChecked(
+            links=account.backfilled_links,
+            games=tuple(games),
+            unfinished=tuple(unfinished),
+            unreadable=tuple(unreadable),
+        ),
+    )

@@ -19,8 +19,8 @@ from chesscoach.errors import (
     SourceError,
     StreamTruncated,
 )
+from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.chesscom import Chesscom
-from chesscoach.sources.chesscom_payload import ArchiveMonth
 from chesscoach.sources.game import Game, Side
 from tests.sources.test_client import (
     Handler,

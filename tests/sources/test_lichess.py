@@ -16,7 +16,7 @@ from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.world import World, historical_games
 from chesscoach.errors import BadResponse, SourceError, StreamTruncated
 from chesscoach.sources.game import Game, Side, UnfinishedGame
-from chesscoach.sources.lichess import MAX_BULK_NAMES, MAX_PAGE_GAMES, Lichess, Truncated
+from chesscoach.sources.lichess import MAX_BULK_NAMES, MAX_PAGE_GAMES, Lichess, PageEnd
 from chesscoach.sources.lichess_payload import ExportItem, UnreadableGame
 from chesscoach.sources.lichess_status import LichessStatus
 from chesscoach.sources.pgn import count_plies
@@ -45,9 +45,9 @@ def unix_ms(instant: datetime) -> int:
 
 
 async def read_history(source: Lichess, since: datetime = BORN) -> AsyncIterator[ExportItem]:
-    async for each in source.games_since("ann", since):
-        assert not isinstance(each, Truncated)
-        yield each
+    async for item in source.games_since("ann", since):
+        if not isinstance(item, PageEnd):
+            yield item
 
 
 def make_line(**changes: Any) -> dict[str, Any]:
@@ -625,14 +625,16 @@ async def test_a_game_that_began_after_now_is_none_to_go_on_from() -> None:
     assert len({game.external_id for game in told}) == MAX_PAGE_GAMES + 20
 
 
-async def test_what_is_left_when_the_pages_are_over_is_told_by_its_start() -> None:
+async def test_the_end_of_a_page_says_from_where_the_next_one_goes_on() -> None:
     world = world_of("Ann")
     for n in range(MAX_PAGE_GAMES + 20):
         world.add_game("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS)
     async with open_fake_lichess(world) as (_, source):
-        *_, last = [each async for each in source.games_since("ann", BORN, pages=1)]
+        items = [item async for item in source.games_since("ann", BORN)]
 
-    assert last == Truncated(world.players["lichess"]["ann"].games[MAX_PAGE_GAMES - 1].started_at)
+    last = world.players["lichess"]["ann"].games[MAX_PAGE_GAMES - 1]
+    ends = [number for number, item in enumerate(items) if isinstance(item, PageEnd)]
+    assert (ends, items[MAX_PAGE_GAMES]) == ([MAX_PAGE_GAMES], PageEnd(last.started_at))
 
 
 async def test_a_history_that_is_exactly_one_page_ends() -> None:
@@ -657,9 +659,9 @@ async def test_a_site_that_always_answers_with_the_same_full_page_is_not_asked_f
         )
 
     async with http_server(handler) as url, open_lichess(url) as source:
-        told = [each async for each in source.games_since("ann", BEFORE)]
+        games = [item async for item in read_history(source, BEFORE)]
 
-    assert len(told) == 2 * MAX_PAGE_GAMES
+    assert len(games) == 2 * MAX_PAGE_GAMES
     assert asked == [str(unix_ms(BEFORE)), str(unix_ms(BORN))]
 
 
@@ -820,7 +822,7 @@ async def test_a_consumer_that_stops_early_gives_the_turn_back_and_closes_the_co
     lane = InMemoryLane()
     async with http_server(handler) as url, open_client(url, lane) as site:
         source = Lichess(site, 8000)
-        exports: list[AsyncGenerator[ExportItem | Truncated]] = [
+        exports: list[AsyncGenerator[ExportItem | PageEnd]] = [
             source.games_since("ann", BORN),
             source.newest_games("ann", BORN, 5),
             source.games_by_id(["q7ZQk1xY"]),

@@ -67,10 +67,10 @@ def test_accounts_that_were_checked_together_are_due_apart_and_always_at_the_sam
     assert len({polling.due_at(idle_account(HOUR, f"p{n}"), NOON) for n in range(200)}) == 1
 
 
-@pytest.mark.parametrize("standing", ["closed", "missing"])
-def test_an_account_that_lapsed_is_looked_for_once_a_week(standing: Any) -> None:
+@pytest.mark.parametrize("status", ["closed", "missing"])
+def test_an_account_that_lapsed_is_looked_for_once_a_week(status: Any) -> None:
     for idle in (HOUR, 400 * DAY):
-        account = replace(idle_account(idle), standing=standing)
+        account = replace(idle_account(idle), status=status)
         assert NOON + 6 * DAY < polling.due_at(account, NOON) < NOON + 7 * DAY
 
 

@@ -197,7 +197,7 @@ async def test_a_sample_is_linked_active_and_without_failures(ctx: Context) -> N
     made = [
         make_account("ann"),
         make_account("bob"),
-        make_account("cid", standing="closed"),
+        make_account("cid", status="closed"),
         make_account("dan", links=()),
         make_account("eve", key="chess.com:eve", platform="chess.com"),
     ]
