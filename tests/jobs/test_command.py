@@ -69,7 +69,7 @@ async def test_json_prints_the_record_alone_and_logs_to_stderr(
         ([], {"MONGO_URL": "localhost:27017"}, "MONGO_URL"),
         ([], {"MONGO_URL": "mongodb://127.0.0.1:1/?w=1"}, "w is not majority"),
         (["--scheduled"], {"CHESSCOACH_SLOT": "yesterday"}, "CHESSCOACH_SLOT"),
-        (["--scheduled"], {"CHESSCOACH_SLOT": "2025-11-21T05:00:00Z"}, "is no slot"),
+        (["--scheduled"], {"CHESSCOACH_SLOT": "2025-11-21T05:00:00Z"}, "is not a slot"),
     ],
 )
 async def test_bad_usage_leaves_with_2_and_one_line_that_says_what_and_why(

@@ -1,4 +1,4 @@
-"""An attempt at work: the run that is ours, its lease, and what both are called."""
+"""An attempt to run: the run record that is ours, its lease, and the keys of both."""
 
 import os
 import socket
@@ -7,11 +7,12 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.schedules.outcome import Outcome
+from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.job import Job
-from chesscoach.worker.shard import ALL_USERS, Shard
+from chesscoach.worker.shard import Shard
 from chesscoach.worker.store.lease import Lease, LeaseStatus
-from chesscoach.worker.store.run_documents import NewRun, RunRecord
+from chesscoach.worker.store.run_documents import NewRun
 from chesscoach.worker.worker import Worker
 
 
@@ -24,37 +25,41 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 class SlotUnavailable(Struct, frozen=True, kw_only=True):
-    """There is nothing to work: the slot is closed, or somebody has it in hand."""
+    """There is nothing to run: the slot is closed, or another process has it."""
 
-    record: RunRecord
-    exit_code: int
+    outcome: Outcome
     reason: str
+    exit_code: int = 0
 
 
 def owner_info() -> dict[str, Any]:
-    """Who we are, for people; identity is never decided by it."""
+    """This process, for people; no decision depends on it."""
     return {"host": socket.gethostname(), "pid": os.getpid()}
 
 
-def lease_key(worker: Worker, job: Job, schedule: Schedule | None) -> str:
-    """The lease of a run: the schedule's lock; by hand that of the schedule named like the job."""
-    schedule = schedule or worker.config.schedules.get(job.name)
-    return (schedule.lock if schedule else None) or job.name
+def holder_info(run: NewRun) -> dict[str, Any]:
+    """The holder of a lease, for people."""
+    return {
+        **run.owner,
+        "job": run.job,
+        "source": run.source,
+        "since": run.started_at,
+        "run_id": run.id,
+    }
+
+
+def lease_held_message(job: Job, holding: LeaseStatus | None) -> str:
+    """A sentence that names the run which has a lease."""
+    holder = holding.holder if holding else {}
+    return (
+        f"{job.name} is at work already: run {holder.get('run_id')} "
+        f"on {holder.get('host')}, pid {holder.get('pid')}, since {holder.get('since')}"
+    )
 
 
 def manual_id(job: Job) -> str:
-    """A new id for a run by hand."""
+    """A new id for a manual run."""
     return f"{job.name}:manual:{uuid4()}"
-
-
-def lease_keys(key: str, count: int) -> list[str]:
-    """The leases of which a run of a schedule needs one."""
-    return [key, *(f"{key}#{number}" for number in range(1, count))]
-
-
-def holder_info(new: NewRun) -> dict[str, Any]:
-    """Who has a lease, for people."""
-    return {**new.owner, "job": new.job, "source": new.source, "since": new.started_at}
 
 
 def shard_key(key: str, shard: Shard) -> str:
@@ -62,33 +67,12 @@ def shard_key(key: str, shard: Shard) -> str:
     return key if shard.of == 1 else f"{key}#{shard}"
 
 
-def lease_held_message(job: Job, holding: LeaseStatus | None) -> str:
-    """Who is at work, as a sentence for people."""
-    who = holding.holder if holding else {}
-    return (
-        f"{job.name} is at work already: run {who.get('run_id') or 'of a daemon'} "
-        f"on {who.get('host')}, pid {who.get('pid')}, since {who.get('since')}"
-    )
+def lease_key(worker: Worker, job: Job, schedule: Schedule | None) -> str:
+    """The lease of a run: the lock of its schedule, by default of the one named like the job."""
+    schedule = schedule or worker.config.schedules.get(job.name)
+    return (schedule.lock if schedule else None) or job.name
 
 
-def new_run(
-    worker: Worker,
-    job: Job,
-    slot: Slot | None,
-    run_id: str,
-    key: str,
-    source: str,
-    shard: Shard = ALL_USERS,
-) -> NewRun:
-    """What a claim writes of a run."""
-    return NewRun(
-        id=run_id,
-        job=job.name,
-        source=source,
-        claim=uuid4().hex,
-        owner=owner_info(),
-        lease=key,
-        started_at=worker.now(),
-        slot=slot,
-        shard=shard,
-    )
+def lease_keys(key: str, count: int) -> list[str]:
+    """The `count` leases of which a run needs one."""
+    return [key, *(f"{key}#{number}" for number in range(1, count))]

@@ -9,7 +9,8 @@ from chesscoach.errors import LeaseHeld
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
-from chesscoach.worker.runner import attempts, bulk_claim, claim, result
+from chesscoach.worker.runner import attempts, claim, result
+from chesscoach.worker.runner.acquisition import ClaimedRun
 from chesscoach.worker.runner.execution import Execution, ProgressCallback
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shard import ALL_USERS, Shard
@@ -77,29 +78,29 @@ async def run_slot(
             return _stopped_result(job, stop, slot, shard)
         if isinstance(claimed, attempts.SlotUnavailable):
             log.get_logger().info("slot_skipped", reason=claimed.reason)
-            record = result.not_run_record(job, claimed.record.outcome, claimed.reason, slot, shard)
+            record = result.not_run_record(job, claimed.outcome, claimed.reason, slot, shard)
             return RunResult(exit_code=claimed.exit_code, record=record)
     return await Execution(worker, job, claimed, stop, observe).execute(args)
 
 
 async def run_claimed(
-    worker: Worker, won: bulk_claim.ClaimedSlot, stop: ShutdownRequest
+    worker: Worker, claimed: ClaimedRun, stop: ShutdownRequest
 ) -> RunResult | None:
-    """Works a slot that has been claimed in bulk; None if it turned out to overlap."""
-    job, schedule, attempt = won.due.job, won.due.schedule, won.attempt
-    with structlog.contextvars.bound_contextvars(job=job.name, run_id=won.run.id):
+    """Runs a slot that a daemon has claimed; None if it overlaps with another run."""
+    job, run_id = claimed.claim.job, claimed.claim.run.id
+    attempt: attempts.Attempt | attempts.SlotUnavailable | None = claimed.attempt
+    with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
         if attempt is None:
             try:
-                claimed = await stop.run_interruptible(
-                    claim.lease_claimed_slot(worker, job, schedule, won.run)
-                )
+                attempt = await stop.run_interruptible(claim.wait_for_lease(worker, claimed.claim))
             except Interrupted:
                 return None
-            if isinstance(claimed, attempts.SlotUnavailable):
-                log.get_logger().warning("slot_skipped", reason=claimed.reason)
-                return None
-            attempt = claimed
-    return await Execution(worker, job, attempt, stop).execute(job.check(schedule.args))
+        if isinstance(attempt, attempts.SlotUnavailable):
+            log.get_logger().warning("slot_skipped", reason=attempt.reason)
+            return None
+    schedule = claimed.claim.schedule
+    args = job.check(schedule.args if schedule else {})
+    return await Execution(worker, job, attempt, stop).execute(args)
 
 
 async def dry_run(

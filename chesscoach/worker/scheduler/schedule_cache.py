@@ -12,7 +12,7 @@ from chesscoach.errors import ConfigError
 from chesscoach.schedules import due
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.job import Job, job_of
-from chesscoach.worker.runner import bulk_claim
+from chesscoach.worker.runner.skipping import DueSchedule
 from chesscoach.worker.store.schedules import StoredSchedule
 from chesscoach.worker.worker import Worker
 
@@ -32,7 +32,7 @@ class CachedSchedule(Struct):
     last_recorded: datetime
     next_check_at: datetime | None
     pending_slot: datetime | None = None
-    planned_ahead: tuple[datetime, bulk_claim.DueSchedule] | None = None
+    planned_ahead: tuple[datetime, DueSchedule] | None = None
 
 
 class ScheduleCache:
@@ -118,7 +118,7 @@ class ScheduleCache:
         changed = await self._worker.schedules.change(stored.id, stored.revision, note, **fields)
         return changed or stored
 
-    def plan(self, entry: CachedSchedule, now: datetime) -> bulk_claim.DueSchedule | None:
+    def plan(self, entry: CachedSchedule, now: datetime) -> DueSchedule | None:
         """What is to be done about a schedule; None if nothing but to wait."""
         ahead, entry.planned_ahead = entry.planned_ahead, None
         if ahead is not None:
@@ -140,7 +140,7 @@ class ScheduleCache:
                     if (planned := self._plan(entry, at)) is not None:
                         entry.planned_ahead = at, planned
 
-    def _plan(self, entry: CachedSchedule, now: datetime) -> bulk_claim.DueSchedule | None:
+    def _plan(self, entry: CachedSchedule, now: datetime) -> DueSchedule | None:
         stored = entry.stored
         found = due.due_slots(stored.id, stored.schedule, entry.last_recorded, now)
         if entry.pending_slot is not None:
@@ -150,14 +150,14 @@ class ScheduleCache:
         if found.slot is None and found.missed is None and found.coalesced is None:
             entry.next_check_at = found.next_check_at
             return None
-        return bulk_claim.DueSchedule(
+        return DueSchedule(
             job=self._jobs[stored.schedule.job],
             schedule_id=stored.id,
             schedule=stored.schedule,
             slots=found,
         )
 
-    async def mark_recorded(self, done: bulk_claim.DueSchedule) -> None:
+    async def mark_recorded(self, done: DueSchedule) -> None:
         """What was planned is recorded: the next look is for what comes after it."""
         entry = self.by_id.get(done.schedule_id)
         plan = done.slots

@@ -18,8 +18,10 @@ from chesscoach.errors import ChesscoachError, StoreUnavailable
 from chesscoach.schedules import retention
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job
-from chesscoach.worker.runner import attempts, bulk_claim
+from chesscoach.worker.runner import attempts, claim
 from chesscoach.worker.runner import runner as work
+from chesscoach.worker.runner.acquisition import ClaimedRun
+from chesscoach.worker.runner.skipping import DueSchedule
 from chesscoach.worker.scheduler import recovery, schedule_admin
 from chesscoach.worker.scheduler.schedule_cache import CachedSchedule, ScheduleCache
 from chesscoach.worker.scheduler.ticker import Ticker, Watchdog
@@ -129,16 +131,14 @@ class Scheduler:
         random.shuffle(wanted)  # daemons that meet at the same second do not all begin alike
         wanted = await self._without_blocked(wanted, now)
         for start in range(0, len(wanted), _CLAIM_CHUNK):
-            won: list[bulk_claim.ClaimedSlot] = []
+            won: list[ClaimedRun] = []
             try:
                 await self._claim(wanted[start : start + _CLAIM_CHUNK], won)
             finally:  # what is ours is worked, also if the store has failed since
                 for each in won:
-                    self._start_task(each.run.id, self._run_claimed(each))
+                    self._start_task(each.claim.run.id, self._run_claimed(each))
 
-    async def _claim(
-        self, wanted: list[bulk_claim.DueSchedule], won: list[bulk_claim.ClaimedSlot]
-    ) -> None:
+    async def _claim(self, wanted: list[DueSchedule], won: list[ClaimedRun]) -> None:
         """Claims in parts side by side, all before any is begun: work that ends needs the store."""
         if self._stop.requested.is_set():
             return
@@ -151,14 +151,12 @@ class Scheduler:
         for error in filter(None, ended):
             raise error
 
-    async def _claim_batch(
-        self, part: list[bulk_claim.DueSchedule], won: list[bulk_claim.ClaimedSlot]
-    ) -> None:
-        won += await bulk_claim.claim_slots(self._worker, part, "daemon")
+    async def _claim_batch(self, part: list[DueSchedule], won: list[ClaimedRun]) -> None:
+        won += await claim.claim_due(self._worker, part, "daemon")
         for each in part:
             await self._cache.mark_recorded(each)
 
-    def _plan(self, entry: CachedSchedule, now: datetime) -> bulk_claim.DueSchedule | None:
+    def _plan(self, entry: CachedSchedule, now: datetime) -> DueSchedule | None:
         """What is to be done about a schedule; one whose slots cannot be computed hinders none."""
         try:
             return self._cache.plan(entry, now)
@@ -167,12 +165,10 @@ class Scheduler:
             self._failed(entry.stored.id, error)
             return None
 
-    async def _without_blocked(
-        self, wanted: list[bulk_claim.DueSchedule], now: datetime
-    ) -> list[bulk_claim.DueSchedule]:
+    async def _without_blocked(self, wanted: list[DueSchedule], now: datetime) -> list[DueSchedule]:
         """Without those that wait for a run of their own job to end before they are claimed."""
         patient = {
-            each.schedule_id: bulk_claim.lease_keys(self._worker, each)
+            each.schedule_id: claim.leases_of(self._worker, each)
             for each in wanted
             if _may_wait(each)
         }
@@ -181,7 +177,7 @@ class Scheduler:
         held = await self._worker.leases.statuses(k for keys in patient.values() for k in keys)
         free, begun = [], Counter[str]()
         for each in wanted:
-            keys = bulk_claim.lease_keys(self._worker, each)
+            keys = claim.leases_of(self._worker, each)
             living = [found for key in keys if (found := held.get(key)) and found.alive]
             full = len(living) + begun[keys[0]] >= len(keys)
             if each.schedule_id in patient and full and _must_wait(each, living):
@@ -207,12 +203,12 @@ class Scheduler:
         self.running.pop(key, None)
         self._cache.on_run_ended(key.partition(":")[0])
 
-    async def _run_claimed(self, won: bulk_claim.ClaimedSlot) -> None:
+    async def _run_claimed(self, won: ClaimedRun) -> None:
         """Works a slot that is ours; its own trouble is no other's."""
         try:
             await work.run_claimed(self._worker, won, self._stop)
         except Exception as error:  # noqa: BLE001  # one schedule's trouble is no other's
-            self._failed(won.run.id, error)
+            self._failed(won.claim.run.id, error)
 
     async def _run_slot(self, schedule: Schedule, slot: Slot, shard: Shard) -> None:
         """Works an open slot; while the store is away it is tried again."""
@@ -244,13 +240,13 @@ class Scheduler:
         )
 
 
-def _may_wait(each: bulk_claim.DueSchedule) -> bool:
+def _may_wait(each: DueSchedule) -> bool:
     """Whether a slot may have to wait for a lease instead of being skipped for want of it."""
     patient = each.schedule.overlap == "queue_one" or not each.schedule.coalesce
     return patient and each.slots.slot is not None
 
 
-def _must_wait(each: bulk_claim.DueSchedule, living: list[LeaseStatus]) -> bool:
+def _must_wait(each: DueSchedule, living: list[LeaseStatus]) -> bool:
     """Whether it does: always with `queue_one`; else if it was due before those runs began."""
     if each.schedule.overlap == "queue_one":
         return True

@@ -1,4 +1,4 @@
-"""Run records: what a document of `job_runs` says, and how one is begun."""
+"""Run records: the documents of `job_runs` and their values."""
 
 from datetime import datetime
 from typing import Any
@@ -16,14 +16,14 @@ CLOSED_OUTCOMES = ("succeeded", "partial", "missed", "coalesced", "skipped_overl
 """Outcomes that close a slot."""
 
 FAILED_OUTCOMES = ("failed", "timed_out")
-"""Outcomes that close a slot once its attempts are used up."""
+"""Outcomes that close a slot when its attempts are used up."""
 
 AGE_STAGE = {
     "$set": {
         "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
     }
 }
-"""A stage that adds to a run's row how long ago it was claimed; `record` wants it."""
+"""A stage that adds how long ago a run was claimed; `to_record` needs it."""
 
 _HELD_LEASE = {"$first": "$held"}
 LEASE_STAGES: list[Document] = [
@@ -50,7 +50,7 @@ LEASE_STAGES: list[Document] = [
         }
     },
 ]
-"""Stages that add to a run's row what `is_dead` judges by."""
+"""Stages that add whether a run has its lease, and whether that has expired."""
 
 
 class PreviousAttempt(Struct, frozen=True, kw_only=True):
@@ -64,10 +64,10 @@ class PreviousAttempt(Struct, frozen=True, kw_only=True):
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):
-    """A run as it stands in the store; `id` names it in logs too.
+    """A run as the store has it; `id` names it in logs too.
 
-    `lateness_s` is how long after its slot it began. A record of several slots that were not worked
-    has the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
+    `lateness_s` is how long after its slot it began. A record of several slots that did not run has
+    the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
     claimed, in seconds on the server's clock. `earlier` are the attempts before this one.
     `shard` is `I/N` for a shard of the users, None for all of them.
     """
@@ -101,13 +101,13 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     earlier: tuple[PreviousAttempt, ...] = ()
 
     def closed(self, max_attempts: int) -> bool:
-        """Whether the slot is done with: nobody may work it again."""
+        """Whether the slot is closed: no process may run it again."""
         spent = self.outcome in FAILED_OUTCOMES and self.attempt >= max_attempts
         return self.outcome in CLOSED_OUTCOMES or spent
 
 
 class NewRun(Struct, frozen=True, kw_only=True):
-    """What a claim writes."""
+    """A run as a claim inserts it."""
 
     id: str
     job: str
@@ -122,9 +122,9 @@ class NewRun(Struct, frozen=True, kw_only=True):
 
 
 class SkippedRange(Struct, frozen=True, kw_only=True):
-    """Slots that are accounted for together without being worked: a record under the last one.
+    """Consecutive slots that do not run, in one record under the last of them.
 
-    `first` and `count` tell which they are; `reason` is for people.
+    `count` is their number; `reason` is for people.
     """
 
     job: str
@@ -138,30 +138,35 @@ class SkippedRange(Struct, frozen=True, kw_only=True):
 
 
 class OpenRun(Struct, frozen=True, kw_only=True):
-    """A run that is not over: `dead` says that nobody works it any more.
-
-    A run that is claimed takes its lease at once; one that has none twice a lease's life after its
-    claim will not take it any more.
-    """
+    """A run that is not closed; `orphaned` if no process holds it."""
 
     record: RunRecord
     orphaned: bool
 
 
-def is_orphaned(row: Document, ttl_s: float) -> bool:
-    """Whether nobody works a run any more, by its row `WITH_LEASE`."""
-    if row["outcome"] != "running":
+def is_orphaned(document: Document, ttl_s: float) -> bool:
+    """Whether no process holds a run, by its document with `LEASE_STAGES`.
+
+    A run takes its lease right after its claim; one without a lease for twice the life of a lease
+    will not take it any more.
+    """
+    if document["outcome"] != "running":
         return True
-    return bool(row["lapsed"] if row["has_lease"] else row["age_s"] > 2 * ttl_s)
+    return bool(document["lapsed"] if document["has_lease"] else document["age_s"] > 2 * ttl_s)
 
 
-def to_record(row: Document) -> RunRecord:
-    """A row with its age as a record."""
-    return msgspec.convert({**row, "id": row["_id"]}, RunRecord)
+def to_record(document: Document) -> RunRecord:
+    """A document with `AGE_STAGE` as a record."""
+    return msgspec.convert({**document, "id": document["_id"]}, RunRecord)
+
+
+def to_open_run(document: Document, ttl_s: float) -> OpenRun:
+    """A document with `LEASE_STAGES` as an open run."""
+    return OpenRun(record=to_record(document), orphaned=is_orphaned(document, ttl_s))
 
 
 def new_document(run: NewRun) -> Document:
-    """The document of a run that begins."""
+    """The document of a run that starts."""
     slot = run.slot
     return {
         "_id": run.id,
@@ -182,7 +187,7 @@ def new_document(run: NewRun) -> Document:
 
 
 def skipped_document(span: SkippedRange) -> Document:
-    """The document of slots that are not worked."""
+    """The document of slots that do not run."""
     return {
         "_id": span.last.key,
         "job": span.job,

@@ -11,6 +11,7 @@ from chesscoach.jobs.sync_games import JOB
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.runner import attempts, claim
+from chesscoach.worker.runner.acquisition import Claim
 from tests.conftest import NOON, Clock
 
 HOURLY = Schedule(job="sync_games", cron="0 * * * *")
@@ -202,7 +203,7 @@ async def test_a_schedules_lock_is_minded_by_runs_by_hand(settings: Any, ctx: Co
 
 
 async def test_an_instant_that_is_no_slot_is_refused(ctx: Context) -> None:
-    with pytest.raises(ConfigError, match="12:30:00Z is no slot of the schedule hourly"):
+    with pytest.raises(ConfigError, match="12:30:00Z is not a slot of the schedule hourly"):
         await claim_slot(ctx, Slot(schedule="hourly", at=NOON + timedelta(minutes=30)))
 
 
@@ -350,7 +351,8 @@ async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alo
     await ctx.leases.release(mine.lease)
     db.job_runs.update_one({}, {"$set": {"claim": "another", "attempt": 2}})
 
-    late = await claim.lease_claimed_slot(ctx.worker, JOB, HOURLY, mine.run)
+    waiting = Claim(job=JOB, schedule=HOURLY, run=mine.run, leases=[mine.lease.key])
+    late = await claim.wait_for_lease(ctx.worker, waiting)
 
     assert isinstance(late, attempts.SlotUnavailable)
     assert late.reason == "taken over by another"

@@ -160,7 +160,7 @@ async def test_a_slot_that_neither_the_stored_schedule_names_nor_anybody_began_i
     ctx, chore = await new_context(slot=NOON), RecordingJob()
     await store_schedule(ctx)
 
-    with pytest.raises(ConfigError, match="12:00:00Z is no slot of the schedule s"):
+    with pytest.raises(ConfigError, match="12:00:00Z is not a slot of the schedule s"):
         await run_scheduled(ctx, chore)
 
 

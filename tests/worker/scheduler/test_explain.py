@@ -206,7 +206,7 @@ async def test_slots_that_nobody_was_there_for(
     late, before, latest = [await explain_at(ctx, NOON + hours * HOUR) for hours in (1, 4, 5)]
     assert [each.verdict for each in (late, before, latest)] == ["missed", "coalesced", "worked"]
     assert "with 2 slots from 2026-10-21T13:00:00Z to 2026-10-21T14:00:00Z" in sentences(late)
-    assert "nobody worked it within 9000.0 s" in sentences(late)
+    assert "no process ran it within 9000.0 s" in sentences(late)
     assert "2026-10-21T17:00:00Z stands for it" in sentences(before)
     assert before.record is not None
     inner = (await explain_at(ctx, NOON + 3 * HOUR)).record

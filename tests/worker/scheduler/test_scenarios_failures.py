@@ -76,7 +76,7 @@ async def test_scenario_13_mongo_failover_in_a_run_leaves_it_one_ending(
     ]
 
 
-@pytest.mark.parametrize("lost", [b"insert", b"findAndModify"], ids=["claim", "lease"])
+@pytest.mark.parametrize("lost", [b"insert", b"update"], ids=["claim", "lease"])
 async def test_scenario_13_mongo_reply_that_is_lost_after_the_commit_is_known_as_ours(
     proxied_settings: Settings, proxy: TcpProxy, db: Any, lost: bytes
 ) -> None:

@@ -244,12 +244,12 @@ class _FlakyCollection:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rows, name)
 
-    async def find_one_and_update(self, *args: Any, **more: Any) -> Any:
+    async def update_many(self, *args: Any, **more: Any) -> Any:
         if self.broken:
             self.broken = False
             msg = "connection closed"
             raise AutoReconnect(msg)
-        return await self._rows.find_one_and_update(*args, **more)
+        return await self._rows.update_many(*args, **more)
 
 
 async def test_a_lease_taken_over_a_failing_connection_lasts_as_long_as_its_holder_thinks(
