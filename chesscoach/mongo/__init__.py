@@ -1,5 +1,5 @@
-"""The only room that speaks Mongo: one module per concern, documents in, values out.
+"""The driver: database, collections, indexes, the embedded server and the driver's errors.
 
-Motor is confined to this room, so that moving to pymongo's own asynchronous client stays a change
-of one room. Writes are acknowledged by a majority.
+Only this room and the stores import motor and pymongo, so that a move to pymongo's asynchronous
+client changes nothing else. Writes are acknowledged by a majority.
 """

@@ -1,4 +1,4 @@
-"""The connection to MongoDB: where it is, how writes are acknowledged, how long we wait."""
+"""The connection to MongoDB: URL, write concern and timeouts."""
 
 import asyncio
 from typing import Any, TypeAlias
@@ -26,19 +26,19 @@ def connect(
     loop: asyncio.AbstractEventLoop,
     listeners: list[DriverListener] | None = None,
 ) -> Client:
-    """A client for a URL, to be used in a loop; made in a thread, for a `+srv` URL asks the DNS.
+    """Makes a client for use in a loop; it blocks, since a `+srv` URL needs the DNS.
 
-    What the URL says of timeouts stands; the rest is ours: majority writes, aware datetimes.
+    Timeouts in the URL apply; all other options are ours: majority writes, aware datetimes.
 
     Raises:
-        ConfigError: a URL that cannot be read, or that asks for writes which a failover may lose.
+        ConfigError: the URL cannot be used, or asks for writes that a failover may lose.
         StoreUnavailable: the DNS does not know the servers of a `+srv` URL.
     """
     try:
         return _client(url, config, loop, listeners or [])
     except ConfigurationError as error:
         if url.startswith("mongodb+srv:") and not isinstance(error, InvalidURI):
-            msg = "MONGO_URL: the DNS does not tell where its servers are"
+            msg = "MONGO_URL: the DNS does not know the servers of this +srv URL"
             raise StoreUnavailable(msg) from None
         raise ConfigError(_unusable_reason(error)) from None
     except (PyMongoError, ValueError, OSError) as error:
@@ -46,7 +46,7 @@ def connect(
 
 
 class ConnectionInfo(Struct, frozen=True, kw_only=True):
-    """What a URL says of the way to the server: its hosts, whether it has a password, and TLS."""
+    """The hosts of a URL, whether it has a password, and whether it uses TLS."""
 
     hosts: tuple[str, ...]
     password: bool
@@ -54,17 +54,17 @@ class ConnectionInfo(Struct, frozen=True, kw_only=True):
 
 
 def parse_connection(url: str) -> ConnectionInfo | None:
-    """Reads a URL without asking the DNS; None if it cannot be read."""
+    """Parses a URL without the DNS; None if it cannot be parsed."""
     scheme, _, rest = url.partition("://")
     srv = scheme == "mongodb+srv"
     try:
-        said = parse_uri(f"mongodb://{rest}" if srv else url, warn=False)
+        uri = parse_uri(f"mongodb://{rest}" if srv else url, warn=False)
     except (PyMongoError, ValueError):
         return None
     return ConnectionInfo(
-        hosts=tuple(host for host, _ in said["nodelist"]),
-        password=bool(said["password"]),
-        tls=bool(said["options"].get("tls", srv)),
+        hosts=tuple(host for host, _ in uri["nodelist"]),
+        password=bool(uri["password"]),
+        tls=bool(uri["options"].get("tls", srv)),
     )
 
 
@@ -78,11 +78,11 @@ def _client(
     loop: asyncio.AbstractEventLoop,
     listeners: list[DriverListener],
 ) -> Client:
-    said = {key.lower(): value for key, value in parse_uri(url, warn=False)["options"].items()}
-    if said.get("w", "majority") != "majority" and not config.allow_weak_writes:
+    given = {key.lower(): value for key, value in parse_uri(url, warn=False)["options"].items()}
+    if given.get("w", "majority") != "majority" and not config.allow_weak_writes:
         msg = (
-            "MONGO_URL: w is not majority, so that a failover can lose what was reported as done; "
-            "take it out, or set [database] allow_weak_writes"
+            "MONGO_URL: w is not majority, so a failover can lose acknowledged writes; "
+            "remove it, or set [database] allow_weak_writes"
         )
         raise ConfigError(msg)
     timeout_ms = int(config.timeout_s * 1000)
@@ -97,10 +97,10 @@ def _client(
         url,
         io_loop=loop,
         tz_aware=True,
-        datetime_conversion="DATETIME_AUTO",  # what is no datetime is no reason to stop for
+        datetime_conversion="DATETIME_AUTO",  # a date out of range must not fail a read
         unicode_decode_error_handler="replace",
         event_listeners=listeners,
-        **{key: value for key, value in ours.items() if key not in said},
+        **{key: value for key, value in ours.items() if key not in given},
     )
 
 
@@ -113,7 +113,7 @@ async def wait_until_ready(client: Client) -> None:
     """Waits until the server can be used.
 
     Raises:
-        StoreUnavailable: it cannot within the configured time, or refuses us.
+        StoreUnavailable: the server cannot be used within the configured time, or refuses us.
     """
     try:
         await _ping(client)
@@ -121,5 +121,5 @@ async def wait_until_ready(client: Client) -> None:
         msg = "MongoDB does not answer: check MONGO_URL, the server and the network"
         raise StoreUnavailable(msg) from None
     except StoreFailed:
-        msg = "MongoDB refuses us: check the credentials in MONGO_URL"
+        msg = "MongoDB refuses the connection: check the credentials in MONGO_URL"
         raise StoreUnavailable(msg) from None

@@ -1,8 +1,8 @@
-"""A collection as the stores use it: documents in, documents out, errors of ours.
+"""A collection as the stores use it: it takes and returns documents and raises our errors.
 
 Each method raises StoreUnavailable or StoreFailed, as `mongo.errors.translate` maps the driver's
-errors. Lists are read whole, so that no server cursor stays open: whoever reads many documents
-reads them in pages.
+errors. A read returns a whole list, so that no server cursor stays open. A store therefore reads
+many documents in pages.
 """
 
 from collections.abc import Mapping, Sequence

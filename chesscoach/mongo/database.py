@@ -1,4 +1,4 @@
-"""The database of this process: how it is opened and closed."""
+"""Opens and closes the database of this process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,14 +17,14 @@ from chesscoach.mongo.retry_metrics import RetryCounter
 
 
 class OpenDatabase(Struct, frozen=True, kw_only=True):
-    """A database that is open; `place` says where it is, without credentials."""
+    """An open database; `place` says where it is, without credentials."""
 
     database: Database
     place: str
     url: str
 
     def open_probe(self) -> AbstractAsyncContextManager[Probe]:
-        """Opens another connection to the same database, which waits for no other operation."""
+        """Opens another connection to the database, which waits for no other operation."""
         return open_probe(self.url, self.database.name)
 
 
@@ -41,7 +41,7 @@ async def open_database(
 
     Raises:
         StoreUnavailable: no server can be used within the configured time.
-        ConfigError: a URL that cannot be used.
+        ConfigError: the URL cannot be used.
     """
     all_listeners = [RetryCounter(metrics), *listeners]
     name = config.database.name
@@ -70,7 +70,7 @@ async def _connected(
     client = await asyncio.to_thread(connect, url, config.database, loop, listeners)
     try:
         await wait_until_ready(client)
-        # A claim read from a secondary would be an old one, whatever the URL prefers.
+        # A secondary may return an old claim, so the URL's read preference does not apply.
         yield client.get_database(config.database.name, read_preference=ReadPreference.PRIMARY)
     finally:
         await asyncio.to_thread(client.close)

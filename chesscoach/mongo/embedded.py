@@ -1,10 +1,10 @@
 """The embedded server: a real mongod that all processes on one data folder share.
 
-The last one out turns off the light. Presence is a lock, never a number: every process holds a
-shared flock on `users.lock`, which the kernel drops however the process ends. Entering, reviving
-and leaving pass an exclusive flock on `start.lock`, one at a time. Who leaves and can take
-`users.lock` exclusively is the last, and stops mongod. There is no owner, count or pid file: a
-mongod whose users were all killed is adopted by the next to enter.
+Each process that uses the server holds a shared flock on `users.lock`, which the kernel releases
+however the process ends. To enter, restart mongod or leave, a process takes an exclusive flock on
+`start.lock`. A leaving process that can take `users.lock` exclusively is the last one, and stops
+mongod. There is no owner, count or pid file: the next process to enter adopts a mongod whose users
+were all killed.
 """
 
 import contextlib
@@ -24,31 +24,31 @@ from chesscoach.mongo.mongod import HOST, Mongod, find_mongod, try_lock
 if sys.platform != "win32":
     import fcntl
 
-_START_LOCK_TIMEOUT_S = 60.0  # longer than the one inside may take to bring mongod up, or down
+_START_LOCK_TIMEOUT_S = 60.0  # longer than another process may take to start or stop mongod
 
 
 class EmbeddedServer:
-    """A process's part in the mongod of a data folder; methods block and may run in any thread.
+    """A process's use of the mongod of a data folder; methods block and may run in any thread.
 
-    A forked child has no part in it; it may enter for itself.
+    A forked child does not use it; the child may enter itself.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
         self._mongod = Mongod(self._folder)
         self._port = 0
-        self._users = -1  # the descriptor of our presence: we are in while `_locks` has it
+        self._users = -1  # the descriptor of users.lock; we use the server while `_locks` has it
         self._locks: set[int] = set()
         if sys.platform != "win32":
-            # A forked child shares our flocks: if it outlived us, we would seem present.
+            # A forked child shares our flocks: if it outlived us, we would seem to use the server.
             os.register_at_fork(after_in_child=functools.partial(_forget, self._locks))
 
     def start_or_join(self) -> str:
-        """Takes part: starts mongod or adopts it, waits for the primary and returns its URI.
+        """Starts or adopts mongod, waits until it is primary and returns its URI.
 
         Raises:
-            StoreUnavailable: there is no mongod, it does not come up within 45 s, the folder cannot
-                be used, or others kept the door shut for 60 s. We are out then.
+            StoreUnavailable: there is no mongod, it does not start within 45 s, the folder cannot
+                be used, or other processes held the lock for 60 s.
         """
         find_mongod()
         try:
@@ -62,10 +62,11 @@ class EmbeddedServer:
         return f"mongodb://{HOST}:{self._port}/?directConnection=true"
 
     def restart_if_dead(self) -> None:
-        """Revives a mongod that was killed, on its port; does nothing once we began to leave.
+        """Restarts a mongod that was killed, on its port; does nothing after `leave` has begun.
 
         Raises:
-            StoreUnavailable: it does not come up, or only on another port, where newcomers find it.
+            StoreUnavailable: it does not start, or only on another port, where new processes
+                find it.
         """
         if self._users not in self._locks:
             return
@@ -78,10 +79,10 @@ class EmbeddedServer:
             raise StoreUnavailable(msg)
 
     def leave(self) -> None:
-        """Takes part no more; the last one out stops mongod. Idempotent.
+        """Ends the use of the server; the last process stops mongod. Idempotent.
 
         Raises:
-            StoreUnavailable: others kept the door shut for 60 s. We are out all the same.
+            StoreUnavailable: other processes held the lock for 60 s. The use has ended even so.
         """
         users, self._users = self._users, -1
         if users not in self._locks:
@@ -98,11 +99,11 @@ class EmbeddedServer:
         try:
             if make:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            door = self._lock("start.lock", fcntl.LOCK_EX)
+            start_lock = self._lock("start.lock", fcntl.LOCK_EX)
             try:
                 yield
             finally:
-                self._release(door)
+                self._release(start_lock)
         except OSError as error:
             msg = f"{self._folder} cannot be used for the embedded MongoDB: {error}"
             raise StoreUnavailable(msg) from error
@@ -126,27 +127,29 @@ class EmbeddedServer:
 
     def _release(self, fd: int) -> None:
         self._locks.discard(fd)
-        fcntl.flock(fd, fcntl.LOCK_UN)  # closing is not enough while a child about to exec has it
+        fcntl.flock(
+            fd, fcntl.LOCK_UN
+        )  # closing is not enough: a child before its exec may have the descriptor
         os.close(fd)
 
 
 class EmbeddedServerRestarter(monitoring.ServerHeartbeatListener):
-    """Revives a killed mongod as soon as a client misses its heartbeat.
+    """Restarts a killed mongod as soon as a client misses its heartbeat.
 
-    For Motor and MongoClient, which call it in a thread; AsyncMongoClient would block its loop.
+    Motor and MongoClient call it in a thread; AsyncMongoClient would block its loop.
     """
 
     def __init__(self, embedded: EmbeddedServer) -> None:
         self._embedded = embedded
 
     def started(self, event: monitoring.ServerHeartbeatStartedEvent) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def succeeded(self, event: monitoring.ServerHeartbeatSucceededEvent) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def failed(self, event: monitoring.ServerHeartbeatFailedEvent) -> None:
-        """Revives mongod; the driver's next heartbeat, which follows at once, finds it."""
+        """Restarts mongod; the driver's next heartbeat, which follows at once, finds it."""
         try:
             self._embedded.restart_if_dead()
         except StoreUnavailable as error:

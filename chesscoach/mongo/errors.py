@@ -1,6 +1,6 @@
-"""Turns the driver's errors into ours, so that no other room has to know the driver.
+"""Translates the driver's errors into ours, so that no other room has to know the driver.
 
-The driver's texts are left behind: they quote documents and addresses.
+The driver's texts are dropped: they quote documents and addresses.
 """
 
 from collections.abc import Awaitable, Callable
@@ -35,13 +35,13 @@ def translate(error: PyMongoError) -> ChesscoachError:
         return StoreUnavailable(f"MongoDB does not answer ({kind})")
     code = error.code if isinstance(error, OperationFailure) else None
     if code == _UNAUTHORIZED:
-        return StoreFailed(f"the user of MONGO_URL has not the right to it ({kind}, code {code})")
+        return StoreFailed(f"the user in MONGO_URL has no right to do this ({kind}, code {code})")
     refusal = DuplicateDocument if isinstance(error, DuplicateKeyError) else StoreFailed
     return refusal(f"MongoDB refused an operation ({kind}, code {code})")
 
 
 def translates_errors(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """For methods that talk to the server: they raise StoreUnavailable or StoreFailed."""
+    """Makes a method that uses the driver raise StoreUnavailable or StoreFailed instead."""
 
     @wraps(method)
     async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -57,7 +57,7 @@ def translates_errors(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitabl
 
 
 def is_duplicates_only(error: BulkWriteError) -> bool:
-    """Whether all that failed in a bulk of writes is that some documents were there already."""
+    """Whether a bulk write failed only because some documents existed already."""
     details = error.details
     codes = {item["code"] for item in details["writeErrors"]}
     return codes <= {_DUPLICATE_KEY} and not details.get("writeConcernErrors")

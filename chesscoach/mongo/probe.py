@@ -1,7 +1,7 @@
 """A second connection to the database, for probes and metrics.
 
-It has a client of its own, with two seconds for everything: Motor's threads wait for a server that
-does not answer, and a probe would wait behind them for as long as they do. It only reads.
+It has its own client with a limit of two seconds: Motor's threads wait for a server that does not
+answer, and a probe would wait behind them. It only reads.
 """
 
 import asyncio
@@ -31,24 +31,24 @@ _CLIENT_OPTIONS: dict[str, Any] = {
 
 
 class Probe:
-    """Asks the server; `time_limit` and `ping` raise StoreUnavailable within two seconds."""
+    """Queries the server; `time_limit` and `ping` raise StoreUnavailable within two seconds."""
 
     def __init__(self, database: "AsyncDatabase[Document]") -> None:
         self.database = database
 
     @translates_errors
     async def ping(self) -> None:
-        """Returns when a server that takes writes has answered."""
+        """Returns when a server that accepts writes has answered."""
         async with time_limit():
             await self.database.command("ping")
 
 
 @asynccontextmanager
 async def time_limit() -> AsyncIterator[None]:
-    """Limits all that is asked inside; the driver's own limit is for one operation.
+    """Limits all operations inside; the driver's own limit applies to one operation.
 
     Raises:
-        StoreUnavailable: the time is over.
+        StoreUnavailable: the time limit is reached.
     """
     try:
         async with asyncio.timeout(TIME_LIMIT_S):
@@ -60,10 +60,10 @@ async def time_limit() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def open_probe(url: str, database: str) -> AsyncIterator[Probe]:
-    """Opens a probe of a database; it connects when it is first asked.
+    """Opens a probe of a database; it connects at its first operation.
 
     Args:
-        url: as in `MONGO_URL`; its timeouts are overruled.
+        url: as in `MONGO_URL`; its timeouts are ignored.
         database: the name of the database.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Commands that failed in a way in which the driver sends them once more."""
+"""Counts failed commands that the driver repeats."""
 
 from pymongo import monitoring
 
@@ -8,29 +8,29 @@ _NETWORK_ERRORS = frozenset(
     {"AutoReconnect", "NetworkTimeout", "NotPrimaryError", "ConnectionFailure"}
 )
 _RETRYABLE_CODES = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
-"""The server's codes after which a read may be repeated: the drivers' specification of retryable
-reads. A write says so itself, by a label."""
+"""Error codes after which a read is repeated, from the drivers' specification of retryable reads. A
+write that is repeated has a label."""
 
 
 class RetryCounter(monitoring.CommandListener):
-    """Counts them; the driver calls it in its threads."""
+    """Counts such failures; the driver calls it in its threads."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Counts a failure, unless it is a verdict on what was asked."""
-        said = event.failure
-        labels = said.get("errorLabels", ())
+        """Counts a failure, unless the command itself is at fault."""
+        failure = event.failure
+        labels = failure.get("errorLabels", ())
         if (
-            said.get("errtype") in _NETWORK_ERRORS
-            or said.get("code") in _RETRYABLE_CODES
+            failure.get("errtype") in _NETWORK_ERRORS
+            or failure.get("code") in _RETRYABLE_CODES
             or "RetryableWriteError" in labels
         ):
             self._metrics.mongo_retries.inc()

@@ -1,4 +1,4 @@
-"""The server that we are connected to: its version, and what it does about failures."""
+"""The server that we are connected to: its version, kind and clock."""
 
 from datetime import UTC, datetime
 from typing import Literal, cast
@@ -10,9 +10,9 @@ from chesscoach.mongo.errors import translates_errors
 
 
 class ServerInfo(Struct, frozen=True, kw_only=True):
-    """A server: its version as it says it, and what it is part of.
+    """A server's version, and what it belongs to.
 
-    `members` counts those of a replica set that hold data; 1 elsewhere.
+    `members`: the members of a replica set that hold data; 1 elsewhere.
     """
 
     version: str
@@ -29,7 +29,7 @@ async def server_time(database: Database) -> datetime:
 
 @translates_errors
 async def server_info(database: Database) -> ServerInfo:
-    """Asks the server what it is; any user may."""
+    """Reads the server's version and kind; every user has the right to it."""
     admin = database.client.admin
     version = str((await admin.command("buildInfo"))["version"])
     hello = await admin.command("hello")

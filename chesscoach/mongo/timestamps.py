@@ -1,6 +1,6 @@
 """The application's timestamps: ISO strings in several forms, and dates.
 
-The one judge of what such a value means. Garbage is None, never a guess.
+Only this module decides what such a value means. An invalid value is None, never a guess.
 """
 
 import re
@@ -12,7 +12,7 @@ _TIMESTAMP_PATTERN = re.compile(
 
 
 def parse_instant(value: object) -> datetime | None:
-    """The instant that a stored value names, in UTC; without a zone it is UTC already."""
+    """The instant of a stored value, in UTC; a value without a zone is in UTC."""
     if isinstance(value, str) and _TIMESTAMP_PATTERN.fullmatch(value.strip()):
         try:
             value = datetime.fromisoformat(value.strip().upper())

@@ -194,14 +194,14 @@ async def test_missing_rights_are_reported_by_rule_and_the_other_rules_run(
         by_half = await run({**small_steps, "MONGO_URL": server.url("half")}, JOB)
 
         assert by_reader.code == 1
-        assert "has not the right to it (OperationFailure, code 13)" in by_reader.err
+        assert "has no right to do this (OperationFailure, code 13)" in by_reader.err
         assert "Traceback" not in by_reader.out + by_reader.err + by_half.out
         assert planned.code == 0
         assert planned.record["notes"]["would_delete_sessions"] == 30
         assert by_half.code == 1
         failed = [line for line in by_half.lines if line["event"] == "cleanup_rule_failed"]
         assert [line["rule"] for line in failed] == ["sessions"]
-        assert "has not the right" in failed[0]["error"]
+        assert "has no right" in failed[0]["error"]
         last = by_half.lines[-1]
         assert (last["outcome"], last["done"], last["failed"]) == ("partial", 6, 1)
         assert db.user_sessions.count_documents({}) == 35

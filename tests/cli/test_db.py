@@ -66,7 +66,7 @@ def test_a_drifting_index_is_named_and_all_others_are_made(run_cli: RunCli, db: 
     db.job_runs.create_index("other", name="chesscoach_schedule_slot")
     told = run_cli("db", "init", code=2).stderr
     assert "games: an index on (game_id) exists with other options" in told
-    assert "job_runs: the index chesscoach_schedule_slot is not on (schedule, slot)" in told
+    assert "job_runs: the index chesscoach_schedule_slot should be on (schedule, slot)" in told
     assert "chesscoach_user_id_url" in db.games.index_information()
     assert "unique" not in db.games.index_information()["chesscoach_game_id"]
     assert db.job_runs.index_information()["chesscoach_schedule_slot"]["key"] == [("other", 1)]
@@ -91,7 +91,7 @@ def test_who_may_not_make_indexes_is_told_so_in_one_line(
 ) -> None:
     result = run_as_user(server, user, "init")
     assert result.exit_code == 2
-    assert "the user in MONGO_URL may not make" in result.stderr
+    assert "the user in MONGO_URL may not create" in result.stderr
     assert "readWrite" in result.stderr
     assert result.stderr.count("\n") == 1
     assert "secret" not in result.output

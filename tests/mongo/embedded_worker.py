@@ -1,7 +1,7 @@
 """A user of the embedded server, for tests to start, watch and kill.
 
-It enters, writes with majority one document after the other and leaves on SIGTERM. On stdout it
-says `here`, `in`, `ack ID` for each acknowledged write, and `out`.
+It enters, writes one document after the other with majority, and leaves on SIGTERM. It prints
+`here`, `in`, `ack ID` for each acknowledged write, and `out`.
 
 Usage: python -m tests.mongo.embedded_worker FOLDER NAME [children]
 """
@@ -26,7 +26,7 @@ def _print_line(line: str) -> None:
 
 
 def _spawn_children() -> None:
-    """Leaves two children behind that would keep our locks if they had inherited them."""
+    """Starts two children that would keep our locks if they inherited them."""
     child = os.fork()
     if child == 0:
         time.sleep(60)
@@ -54,7 +54,7 @@ def main() -> None:
             time.sleep(0.01)
             if stops:
                 break
-            with contextlib.suppress(PyMongoError):  # not acknowledged, so nothing to answer for
+            with contextlib.suppress(PyMongoError):  # not acknowledged, so no promise
                 client.tests.acks.insert_one({"_id": f"{sys.argv[2]}-{number}"})
                 _print_line(f"ack {sys.argv[2]}-{number}")
     embedded.leave()

@@ -20,7 +20,7 @@ Connect: TypeAlias = Callable[..., Awaitable[Client]]
 
 @pytest.fixture
 async def connect_client() -> AsyncIterator[Connect]:
-    """Makes clients, in a thread as the store does, and closes them at the end."""
+    """Makes clients in a thread, as the package does, and closes them at the end."""
     async with AsyncExitStack() as stack:
 
         async def make(url: str, **database: Any) -> Client:
@@ -33,15 +33,15 @@ async def connect_client() -> AsyncIterator[Connect]:
 
 
 @pytest.mark.parametrize("weak", ["w=1", "w=0", "W=1", "w=2", "w=zoo", "w="])
-async def test_a_url_with_weak_writes_is_refused_unless_that_is_allowed(
+async def test_a_url_with_weak_writes_is_refused_unless_allowed(
     connect_client: Connect, weak: str
 ) -> None:
     with pytest.raises(ConfigError, match=r"MONGO_URL: w is not majority.*allow_weak_writes"):
         await connect_client(f"{UNREACHABLE_URL}/?{weak}")
     if weak != "w=":
         client = await connect_client(f"{UNREACHABLE_URL}/?{weak}", allow_weak_writes=True)
-        said = weak.partition("=")[2]
-        assert client.write_concern.document["w"] == (int(said) if said.isdigit() else said)
+        value = weak.partition("=")[2]
+        assert client.write_concern.document["w"] == (int(value) if value.isdigit() else value)
 
 
 @pytest.mark.parametrize("query", ["", "?w=majority"])
@@ -66,7 +66,7 @@ async def test_writes_are_acknowledged_by_a_majority_and_dates_are_aware(
         "mongodb://coach:hunter2@db.example/?noSuchOption=1",
         "mongodb://coach:hunter2@db.example/?serverSelectionTimeoutMS=soon",
         "mongodb://coach:hunter2@a,b/?directConnection=true",
-        # Read without a complaint, and refused only when the client is made:
+        # Parsed without an error, and refused only when the client is made:
         "mongodb://coach@db.example/",
         "mongodb://db.example/?authMechanism=SCRAM-SHA-256",
         "mongodb://coach:hunter2@db.example/?readPreference=primary&readPreferenceTags=a:hunter2",
@@ -83,13 +83,13 @@ async def test_a_url_that_cannot_be_used_is_named_without_its_password(
 
 
 def timeouts(client: Client) -> tuple[float, float | None, float | None]:
-    """Seconds for choosing a server, for connecting, for an answer; Motor's stubs know none."""
+    """Seconds to select a server, to connect and to respond; Motor's stubs lack them."""
     options: ClientOptions = cast("Any", client).options
     pool = options.pool_options
     return options.server_selection_timeout, pool.connect_timeout, pool.socket_timeout
 
 
-async def test_what_the_url_says_of_timeouts_stands_and_the_rest_is_ours(
+async def test_timeouts_in_the_url_take_precedence_over_ours(
     connect_client: Connect,
 ) -> None:
     ours = await connect_client(f"{UNREACHABLE_URL}/", timeout_s=7.0)
@@ -103,7 +103,7 @@ async def test_what_the_url_says_of_timeouts_stands_and_the_rest_is_ours(
 @pytest.mark.parametrize(
     ("query", "timeout_s"), [("", 0.3), ("?serverSelectionTimeoutMS=300", 30.0)]
 )
-async def test_a_server_that_cannot_be_reached_is_given_up_within_the_time(
+async def test_an_unreachable_server_is_reported_within_the_timeout(
     connect_client: Connect, query: str, timeout_s: float
 ) -> None:
     client = await connect_client(f"{UNREACHABLE_URL}/{query}", timeout_s=timeout_s)
@@ -113,7 +113,7 @@ async def test_a_server_that_cannot_be_reached_is_given_up_within_the_time(
     assert 0.2 < time.monotonic() - begun < 5
 
 
-async def test_a_server_that_refuses_us_is_not_to_be_used(
+async def test_a_server_that_refuses_our_credentials_cannot_be_used(
     connect_client: Connect, mongo_url: str
 ) -> None:
     client = await connect_client(mongo_url.replace("://", "://coach:hunter2@"), timeout_s=5.0)
@@ -122,18 +122,18 @@ async def test_a_server_that_refuses_us_is_not_to_be_used(
     assert "hunter2" not in str(caught.value)
 
 
-async def test_the_store_is_opened_by_its_url_and_tells_its_place_without_credentials(
+async def test_a_database_is_opened_by_its_url_and_names_its_place_without_credentials(
     mongo_url: str, database_name: str
 ) -> None:
     env = {"MONGO_URL": mongo_url, "DB_NAME": database_name}
     settings = await asyncio.to_thread(config.load, None, env)
-    async with open_database(settings.config, settings.process, Metrics()) as store:
-        assert store.database.name == database_name
-        assert store.place == f"MONGO_URL, database {database_name}"
-        assert await store.database.users.find_one() is None
+    async with open_database(settings.config, settings.process, Metrics()) as opened:
+        assert opened.database.name == database_name
+        assert opened.place == f"MONGO_URL, database {database_name}"
+        assert await opened.database.users.find_one() is None
 
 
-async def test_a_store_that_cannot_be_opened_says_so_in_our_terms() -> None:
+async def test_a_database_that_cannot_be_opened_raises_our_error() -> None:
     env = {"MONGO_URL": f"{UNREACHABLE_URL}/", "CHESSCOACH_DATABASE__TIMEOUT_S": "0.3"}
     settings = await asyncio.to_thread(config.load, None, env)
     with pytest.raises(StoreUnavailable):

@@ -35,10 +35,10 @@ def wait_until(happened: Callable[[], object], within_s: float = 30) -> None:
 
 
 def mongods(under: Path) -> list[int]:
-    """The pids of the mongods on data folders below a folder; a zombie is none."""
+    """The pids of the mongods on data folders below a folder, without zombies."""
     if not Path("/proc/self/cmdline").exists():  # macOS
-        found = subprocess.run(["/usr/bin/pgrep", "-f", f"--dbpath {under}"], capture_output=True)
-        return [int(pid) for pid in found.stdout.split()]
+        pgrep = subprocess.run(["/usr/bin/pgrep", "-f", f"--dbpath {under}"], capture_output=True)
+        return [int(pid) for pid in pgrep.stdout.split()]
     pids = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
@@ -55,7 +55,7 @@ def kill(pid: int) -> None:
 
 
 class EmbeddedWorker:
-    """A process that uses the embedded server; what it says is in a file and survives it."""
+    """A process that uses the embedded server; its output is in a file, which survives it."""
 
     def __init__(self, folder: Path, name: str, *options: str) -> None:
         self.output = folder.parent / f"{name}.out"
@@ -64,29 +64,29 @@ class EmbeddedWorker:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=stdout, stderr=stderr)
 
     def lines_of(self, word: str) -> list[str]:
-        """What followed this word, on each line that began with it."""
+        """The last word of each line that begins with a word."""
         lines = [line.split() for line in self.output.read_text().splitlines(keepends=False)]
         return [line[-1] for line in lines if line[:1] == [word]]
 
     def wait_until_started(self) -> None:
-        """Waits until it is about to enter."""
+        """Waits until the process is about to enter."""
         wait_until(lambda: self.lines_of("here"))
 
     def wait_for_write(self) -> "EmbeddedWorker":
-        """Waits until it is in and has one more write acknowledged."""
+        """Waits until the process has entered and one more write is acknowledged."""
         acks = len(self.lines_of("ack"))
         wait_until(lambda: len(self.lines_of("ack")) > acks or self.process.poll() is not None)
         assert self.process.poll() is None, self.output.with_suffix(".err").read_text()
         return self
 
     def kill(self) -> None:
-        """Kills it, whatever it does at the moment."""
+        """Kills the process."""
         self.process.kill()
         self.process.wait()
 
 
 def stop_cleanly(*workers: EmbeddedWorker) -> None:
-    """Lets workers leave at the same time, which they do cleanly."""
+    """Stops workers at the same time; each must leave cleanly."""
     for worker in workers:
         worker.process.terminate()
     for worker in workers:
@@ -107,7 +107,7 @@ def _folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(name="start_worker")
 def _start_worker(folder: Path) -> Iterator[StartWorker]:
-    """Makes workers on the folder; none survives the test, nor does any child of theirs."""
+    """Starts workers on the folder; no worker and no child of one survives the test."""
     workers: list[EmbeddedWorker] = []
     folder.parent.mkdir(exist_ok=True)
 
@@ -124,7 +124,7 @@ def _start_worker(folder: Path) -> Iterator[StartWorker]:
 
 @contextlib.contextmanager
 def joined_server(folder: Path) -> Iterator[tuple[EmbeddedServer, Client]]:
-    """This process takes part, with a client that revives mongod."""
+    """This process uses the server, with a client that restarts mongod."""
     embedded = EmbeddedServer(folder)
     uri = embedded.start_or_join()
     try:
@@ -145,7 +145,7 @@ def port_of(client: Client) -> int:
 
 @contextlib.contextmanager
 def occupied_port(port: int) -> Iterator[None]:
-    """Somebody else has the port of a mongod that may still be dying, and hangs up on everybody."""
+    """Occupies the port of a mongod that may still be stopping; closes each connection."""
     deadline = time.monotonic() + 5
     while True:
         with contextlib.suppress(OSError):
@@ -178,104 +178,71 @@ def fake_mongod(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> P
     return fake
 
 
-def test_it_starts_from_nothing_and_takes_a_majority_write(folder: Path) -> None:
-    with joined_server(folder) as (_, client):
+def test_it_starts_from_nothing_and_keeps_its_data_over_a_restart(folder: Path) -> None:
+    with joined_server(folder) as (first, client):
         assert client.tests.notes.insert_one({"_id": 1}).acknowledged
         assert len(mongods(folder)) == 1
         assert folder.stat().st_mode & 0o777 == 0o700
-
+        port = port_of(client)
     wait_until(lambda: not mongods(folder), 1)
 
+    first.leave()
+    first.restart_if_dead()  # does nothing after leaving
+    assert mongods(folder) == []
 
-def test_data_survive_a_clean_restart(folder: Path) -> None:
     with joined_server(folder) as (_, client):
-        client.tests.notes.insert_one({"_id": 1})
-    with joined_server(folder) as (_, client):
+        assert port_of(client) == port
         assert client.tests.notes.count_documents({}) == 1
 
 
-def test_it_needs_no_short_path_and_no_writable_working_directory(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    long = folder / ("long" * 40) / "mongo"
-    (folder / "closed").mkdir(mode=0o500, parents=True)
-    monkeypatch.chdir("/proc" if Path("/proc/self").exists() else folder / "closed")
-
-    with joined_server(long) as (_, client):
-        assert client.tests.notes.insert_one({"_id": 1}).acknowledged
-
-
-def test_a_relative_folder_stays_where_it_was_named(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder.mkdir()
-    monkeypatch.chdir(folder.parent)
-    embedded = EmbeddedServer(Path("mongo"))
-    monkeypatch.chdir("/")
-
-    embedded.start_or_join()
-    embedded.leave()
-
-    assert (folder / "port").exists()
-
-
-def test_the_second_attaches_and_the_last_one_out_stops_it(
-    folder: Path, start_worker: StartWorker
-) -> None:
-    first = start_worker().wait_for_write()
-    running = mongods(folder)
-
-    with joined_server(folder) as (_, client):
-        assert mongods(folder) == running
-        stop_cleanly(first)
-        assert mongods(folder) == running
-        client.tests.notes.insert_one({"_id": 1})
-
-    wait_until(lambda: not mongods(folder), 1)
-
-
-def test_leaving_twice_and_reviving_after_it_do_nothing(folder: Path) -> None:
+def test_nothing_happens_before_a_process_enters(folder: Path) -> None:
     embedded = EmbeddedServer(folder)
     embedded.restart_if_dead()
     embedded.leave()
     assert not folder.exists()
 
-    embedded.start_or_join()
-    embedded.leave()
-    embedded.leave()
-    embedded.restart_if_dead()
 
-    wait_until(lambda: not mongods(folder), 1)
+def test_a_long_relative_path_serves_from_any_working_directory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relative = Path("long" * 40) / "mongo"
+    (folder / "closed").mkdir(mode=0o500, parents=True)
+    monkeypatch.chdir(folder)
+    embedded = EmbeddedServer(relative)
+    monkeypatch.chdir("/proc" if Path("/proc/self").exists() else folder / "closed")
 
-
-def test_one_who_left_can_enter_again(folder: Path) -> None:
-    embedded = EmbeddedServer(folder)
-    first = embedded.start_or_join()
-    embedded.leave()
-
-    assert embedded.start_or_join() == first
+    with MongoClient[dict[str, object]](embedded.start_or_join(), w="majority") as client:
+        assert client.tests.notes.insert_one({"_id": 1}).acknowledged
     embedded.leave()
 
+    assert (folder / relative / "port").exists()
 
-def test_eight_at_once_share_one_mongod_and_leave_nothing_behind(
+
+def test_several_processes_share_one_mongod_and_the_last_one_stops_it(
     folder: Path, start_worker: StartWorker
 ) -> None:
-    workers = [start_worker() for _ in range(8)]
+    workers = [start_worker() for _ in range(3)]
     for worker in workers:
         worker.wait_for_write()
+    running = mongods(folder)
+    assert len(running) == 1
 
-    assert len(mongods(folder)) == 1
+    with joined_server(folder) as (_, client):
+        stop_cleanly(*workers)
+        assert mongods(folder) == running
+        client.tests.notes.insert_one({"_id": 1})
 
-    stop_cleanly(*workers)
     wait_until(lambda: not mongods(folder), 1)
 
 
-def test_an_orphan_is_adopted_by_the_next_who_stops_it_when_leaving(
+def test_the_next_process_adopts_the_mongod_of_a_killed_one_despite_its_children(
     folder: Path, start_worker: StartWorker
 ) -> None:
-    worker = start_worker().wait_for_write()
+    worker = start_worker("children").wait_for_write()
     orphan = mongods(folder)
     worker.kill()
+    for child in worker.lines_of("child"):
+        os.kill(int(child), 0)  # the children live on
     assert mongods(folder) == orphan
 
     with joined_server(folder) as (_, client):
@@ -285,21 +252,7 @@ def test_an_orphan_is_adopted_by_the_next_who_stops_it_when_leaving(
     wait_until(lambda: not mongods(folder), 1)
 
 
-def test_children_of_a_killed_user_do_not_keep_it_present(
-    folder: Path, start_worker: StartWorker
-) -> None:
-    worker = start_worker("children").wait_for_write()
-    worker.kill()
-    for child in worker.lines_of("child"):
-        os.kill(int(child), 0)  # they live on
-
-    with joined_server(folder):
-        pass
-
-    wait_until(lambda: not mongods(folder), 1)
-
-
-def test_a_mongod_killed_while_in_use_is_revived_and_all_clients_go_on(
+def test_a_mongod_killed_while_in_use_is_restarted_and_all_clients_continue(
     folder: Path, start_worker: StartWorker
 ) -> None:
     worker = start_worker().wait_for_write()
@@ -329,32 +282,26 @@ def test_another_mongod_on_the_port_is_not_taken_for_ours(folder: Path, tmp_path
         assert other.admin.command("ping")["ok"]
 
 
-def test_old_data_are_served_on_another_port_if_theirs_is_taken(folder: Path) -> None:
-    with joined_server(folder) as (_, client):
-        client.tests.notes.insert_one({"_id": 1})
-        port = port_of(client)
-
-    with occupied_port(port), joined_server(folder) as (_, client):
-        assert port_of(client) != port
-        assert client.tests.notes.count_documents({}) == 1
-        client.tests.notes.insert_one({"_id": 2})
-
-
-def test_a_mongod_that_had_to_move_is_reported_to_those_it_left(folder: Path) -> None:
+def test_a_mongod_whose_port_is_taken_moves_with_its_data_and_its_users_are_warned(
+    folder: Path,
+) -> None:
     with joined_server(folder) as (embedded, client):
+        client.tests.notes.insert_one({"_id": 1})
         port = port_of(client)
         client.close()
         kill(mongods(folder)[0])
         wait_until(lambda: not mongods(folder))
 
-        with (
-            occupied_port(port),
-            pytest.raises(StoreUnavailable, match=f"port {port} was taken.* restart"),
-        ):
-            embedded.restart_if_dead()
+        with occupied_port(port):
+            with pytest.raises(StoreUnavailable, match=f"port {port} was taken.* restart"):
+                embedded.restart_if_dead()
+            with joined_server(folder) as (_, newcomer):
+                assert port_of(newcomer) != port
+                assert newcomer.tests.notes.count_documents({}) == 1
+                newcomer.tests.notes.insert_one({"_id": 2})
 
 
-def test_without_any_mongod_it_says_both_ways_out(
+def test_without_any_mongod_the_error_names_both_ways_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -364,20 +311,20 @@ def test_without_any_mongod_it_says_both_ways_out(
         EmbeddedServer(folder).start_or_join()
 
 
-def test_on_windows_it_says_that_it_is_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_windows_the_error_names_the_supported_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
 
     with pytest.raises(StoreUnavailable, match="Linux and macOS"):
         find_mongod()
 
 
-def test_the_mongod_on_path_goes_before_the_wheel(
+def test_the_mongod_on_path_takes_precedence_over_the_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert find_mongod() != fake_mongod(tmp_path, "exit 1", monkeypatch) == find_mongod()
 
 
-def test_the_binary_of_the_wheel_is_found_without_an_import_and_made_executable(
+def test_the_binary_in_the_wheel_is_found_without_an_import_and_made_executable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     binary = tmp_path / "fiftyone" / "db" / "bin" / "mongod"
@@ -392,19 +339,16 @@ def test_the_binary_of_the_wheel_is_found_without_an_import_and_made_executable(
     assert os.access(binary, os.X_OK)
 
 
-def test_a_missing_library_is_named_with_the_ways_out(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    line = "mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object"
-    fake_mongod(folder.parent, f"echo '{line}' >&2; exit 127", monkeypatch)
-
-    with pytest.raises(StoreUnavailable, match=r"libcurl\.so\.4.* install libcurl4.* MONGO_URL"):
-        EmbeddedServer(folder).start_or_join()
+LIBRARY = "mongod: error while loading shared libraries: libcurl.so.4: cannot open shared object"
 
 
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
+        (
+            f"echo '{LIBRARY}' >&2; exit 127",
+            r"libcurl\.so\.4.* install libcurl4.* MONGO_URL",
+        ),
         ("echo 'GLIBC not found' >&2; exit 1", "GLIBC not found"),
         ("""for w; do [ "$p" = --logpath ] && echo '{"s":"F","x":"bad data"}' >>"$w"; p=$w; done
             exit 100""", "bad data"),
@@ -419,7 +363,7 @@ def test_a_mongod_that_cannot_start_is_an_error_with_its_reason(
         EmbeddedServer(folder).start_or_join()
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(folder: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error_that_names_it(folder: Path) -> None:
     folder.touch()
 
     with pytest.raises(StoreUnavailable, match=str(folder)):

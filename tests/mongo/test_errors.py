@@ -32,19 +32,18 @@ QUOTED = "mongodb://u:hunter2@db.example refused {'pgn': '1. e4'}"
         (errors.InvalidOperation(QUOTED), StoreFailed),
     ],
 )
-def test_an_error_of_the_driver_becomes_ours_and_its_text_stays_behind(
+def test_an_error_of_the_driver_becomes_ours_without_its_text(
     error: errors.PyMongoError, kind: type[ChesscoachError]
 ) -> None:
     ours = translate(error)
     assert type(ours) is kind
     assert type(error).__name__ in str(ours)
-    assert not {"hunter2", "pgn", "db.example"} & set(str(ours).replace("'", " ").split())
-    assert "hunter2" not in str(ours)
+    assert not any(word in str(ours) for word in ("hunter2", "pgn", "db.example"))
     if isinstance(error, errors.OperationFailure) and issubclass(kind, StoreFailed):
         assert f"code {error.code}" in str(ours)
 
 
-async def test_a_method_that_speaks_raises_ours_and_lets_others_pass(ctx: Context) -> None:
+async def test_a_decorated_method_raises_our_errors_and_passes_others_on(ctx: Context) -> None:
     @translates_errors
     async def refused() -> None:
         await ctx.mongo.database.command("noSuchCommand", "planted")
@@ -67,13 +66,13 @@ async def test_a_method_that_speaks_raises_ours_and_lets_others_pass(ctx: Contex
 
 
 @pytest.mark.parametrize("what", ["accounts.ensure", "accounts.save", "queue.add", "games.add"])
-async def test_a_write_that_no_majority_has_is_no_success(ctx: Context, what: str) -> None:
-    """Two members must have it and there is one: applied, and not acknowledged as asked."""
+async def test_a_write_without_a_majority_does_not_succeed(ctx: Context, what: str) -> None:
+    """Two members must acknowledge and there is only one: the write is applied and fails."""
     link = AccountLink(user_id="ann", name="Ann")
     account = Account(
         key="lichess:ann", platform="lichess", name="ann", links=(link,), created_at=NOON
     )
-    share = UserGame(game_id="g", user_id="ann", username="Ann", colour="white", game=make_game())
+    game = UserGame(game_id="g", user_id="ann", username="Ann", colour="white", game=make_game())
     if what == "accounts.save":
         await ctx.sync.accounts.ensure([account], [], [], NOON)
     unsafe = ctx.mongo.database.with_options(write_concern=WriteConcern(w=2, wtimeout=200))
@@ -86,4 +85,4 @@ async def test_a_write_that_no_majority_has_is_no_success(ctx: Context, what: st
             case "queue.add":
                 await AnalysisQueue(unsafe).add("ann", {"q": "g"}, NOON)
             case "games.add":
-                await Games(unsafe).insert_new([share], NOON)
+                await Games(unsafe).insert_new([game], NOON)

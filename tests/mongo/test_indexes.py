@@ -48,7 +48,7 @@ LABELS = {f"{collection}.{name}" for collection, names in OWN_INDEXES.items() fo
 
 @pytest.fixture
 def empty_database(ctx: Context, mongo: MongoClient[Document]) -> Database:
-    """The database of one's own, as it is before anything was prepared."""
+    """The test's database, with no collection and no index."""
     mongo.drop_database(ctx.mongo.database.name)
     return ctx.mongo.database
 
@@ -59,15 +59,13 @@ def wanted_indexes(database: Database) -> Indexes:
 
 def index_names(db: Any) -> dict[str, set[str]]:
     """The names of the indexes, by collection, without `_id_`."""
-    found = {
+    indexes = {
         name: set(db[name].index_information()) - {"_id_"} for name in db.list_collection_names()
     }
-    return {name: names for name, names in found.items() if names}
+    return {name: names for name, names in indexes.items() if names}
 
 
-async def test_an_empty_database_gets_all_and_a_second_time_nothing(
-    empty_database: Database, db: Any
-) -> None:
+async def test_an_empty_database_gets_all_indexes_once(empty_database: Database, db: Any) -> None:
     assert set(await wanted_indexes(empty_database).missing()) == LABELS
     first = await wanted_indexes(empty_database).create()
     assert (set(first.made), first.present) == (LABELS, [])
@@ -79,14 +77,14 @@ async def test_an_empty_database_gets_all_and_a_second_time_nothing(
     assert index_names(db) == OWN_INDEXES
 
 
-async def test_several_may_prepare_an_empty_database_at_once(
+async def test_several_processes_can_prepare_an_empty_database_at_once(
     empty_database: Database, db: Any
 ) -> None:
     await asyncio.gather(*(wanted_indexes(empty_database).create() for _ in range(3)))
     assert index_names(db) == OWN_INDEXES
 
 
-async def test_the_applications_own_indexes_serve_and_are_left_as_they_are(
+async def test_the_applications_own_indexes_serve_and_stay_as_they_are(
     empty_database: Database, db: Any
 ) -> None:
     db.users.create_index("user_id", unique=True, name="users_pk")
@@ -103,19 +101,19 @@ async def test_the_applications_own_indexes_serve_and_are_left_as_they_are(
         "analysis_queue.chesscoach_queue_id",
     }
     assert set(report.made) == LABELS - set(report.present)
-    for name, was in before.items():
-        now = db[name].index_information()
-        assert was.items() <= now.items()
-        keys = [(index["key"], bool(index.get("unique"))) for index in now.values()]
+    for name, old in before.items():
+        new = db[name].index_information()
+        assert old.items() <= new.items()
+        keys = [(index["key"], bool(index.get("unique"))) for index in new.values()]
         assert len(keys) == len({str(key) for key in keys})
-        assert set(now) - set(was) <= OWN_INDEXES[name] - {
+        assert set(new) - set(old) <= OWN_INDEXES[name] - {
             "chesscoach_game_id",
             "chesscoach_user_id",
         }
     await wanted_indexes(empty_database).require_unique("users", "games", "analysis_queue")
 
 
-async def test_the_sharded_form_of_the_key_of_games_serves_too(
+async def test_the_key_of_games_on_a_sharded_cluster_serves_too(
     empty_database: Database, db: Any
 ) -> None:
     db.games.create_index([("user_id", 1), ("game_id", 1)], unique=True)
@@ -135,7 +133,7 @@ async def test_the_sharded_form_of_the_key_of_games_serves_too(
         ([("game_id", 1), ("user_id", 1)], {"unique": True}),
     ],
 )
-async def test_an_index_that_does_not_keep_the_promise_is_left_alone_and_ours_made_beside(
+async def test_an_index_that_does_not_keep_the_promise_stays_and_ours_is_created_beside_it(
     empty_database: Database, db: Any, keys: list[tuple[str, Any]], options: Document
 ) -> None:
     db.games.create_index(keys, name="theirs", **options)
@@ -149,7 +147,7 @@ async def test_an_index_that_does_not_keep_the_promise_is_left_alone_and_ours_ma
         db.games.insert_one({"game_id": "g", "user_id": "b"})
 
 
-async def test_an_index_of_another_kind_under_our_name_is_reported_and_not_dropped(
+async def test_a_different_index_with_our_name_is_reported_and_not_dropped(
     empty_database: Database, db: Any
 ) -> None:
     db.games.create_index("game_id", name="chesscoach_game_id")
@@ -159,9 +157,7 @@ async def test_an_index_of_another_kind_under_our_name_is_reported_and_not_dropp
     assert not db.games.index_information()["chesscoach_game_id"].get("unique")
 
 
-async def test_an_index_that_forgets_after_its_time_is_not_taken_for_one_that_keeps(
-    empty_database: Database, db: Any
-) -> None:
+async def test_a_ttl_index_serves_only_with_our_time(empty_database: Database, db: Any) -> None:
     label = "email_events.chesscoach_at"
     for options in ({}, {"expireAfterSeconds": 60}):
         db.email_events.create_index("at", name="theirs", **options)
@@ -196,7 +192,9 @@ async def test_duplicates_in_the_data_are_reported_and_nothing_is_lost(
     )
 
 
-async def test_what_is_missing_is_named_with_the_way_out(empty_database: Database, db: Any) -> None:
+async def test_a_missing_unique_index_is_named_with_the_command_that_creates_it(
+    empty_database: Database, db: Any
+) -> None:
     for collection, field in (
         ("users", "user_id"), ("games", "game_id"), ("analysis_queue", "queue_id"),
     ):  # fmt: skip

@@ -41,7 +41,7 @@ def instants(field: str, cutoff: datetime, **where: Any) -> Document:
 
 
 def days(field: str, cutoff: datetime) -> Document:
-    """Documents whose field is a date or text that may be before a cutoff, or has no instant.
+    """Documents whose field is a day that may be before a cutoff's, or is not a text.
 
     Texts that sort after it are left alone: looking at each takes too long.
     """

@@ -1,6 +1,7 @@
-"""The application's notifications: what we tell a user, once.
+"""The application's notifications to a user, each added once.
 
-The application's own unique index on `notification_id` is not relied on: the id is the `_id` too.
+The `_id` is the notification's id too, so this does not depend on the application's unique index on
+`notification_id`.
 """
 
 from collections.abc import Mapping

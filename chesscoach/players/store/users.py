@@ -1,4 +1,4 @@
-"""The application's users: who has linked which names, and when he was last synced."""
+"""The application's users: the names that they linked, and when they were last synced."""
 
 import re
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -27,9 +27,9 @@ _LINKED_FILTER = [{field: {"$ne": None}} for field in _FIELDS]
 
 
 class UserNames(Struct, frozen=True, kw_only=True):
-    """A user and the names that he linked, in each spelling of the field.
+    """A user and their linked names, in each spelling of the field.
 
-    They are unchecked and can be any value.
+    The names are unchecked and can be any value.
     """
 
     user_id: str
@@ -46,11 +46,11 @@ class Users:
     async def linked_users(
         self, user_id: str | None = None, shard: Shard = ALL_USERS
     ) -> AsyncIterator[list[UserNames]]:
-        """Pages of a part of the users who have linked something, or the one of that id."""
+        """Pages of a shard's users who have linked a name, or only the user of an id."""
         size, after = shard.page_size_for(PAGE_SIZE), ""
         while page := await self._page(user_id, after, size):
-            if mine := [_to_user(row) for row in page if shard.contains(row["user_id"])]:
-                yield mine
+            if users := [_to_user(user) for user in page if shard.contains(user["user_id"])]:
+                yield users
             after = page[-1]["user_id"]
 
     async def _page(self, user_id: str | None, after: str, size: int) -> list[Document]:
@@ -62,26 +62,26 @@ class Users:
         return await self._collection.find(query, project, sort=[("user_id", 1)], limit=size)
 
     async def with_accounts(self, user_ids: Collection[str]) -> set[str]:
-        """Which of these users there are and have linked something."""
+        """Those of some users who exist and have linked a name."""
         query = {"user_id": {"$in": list(user_ids)}, "$or": _LINKED_FILTER}
         users = await self._collection.find(query, {"_id": 0, "user_id": 1})
         return {user["user_id"] for user in users}
 
     async def exists(self, user_id: str) -> bool:
-        """Whether the application has that user."""
+        """Whether the application has a user."""
         return await self._collection.find_one({"user_id": user_id}, {"_id": 1}) is not None
 
     async def find_by_name(self, name: str) -> list[UserNames]:
-        """Users of that user_id, or who have linked that name in whatever case; at most 20.
+        """At most 20 users with this user_id, or with this linked name in any case.
 
         It reads the whole collection: no index serves names.
         """
-        spelled = {"$regex": rf"^\s*{re.escape(name)}\s*$", "$options": "i"}
+        any_case = {"$regex": rf"^\s*{re.escape(name)}\s*$", "$options": "i"}
         query = {
             "user_id": {"$type": "string"},
             "$or": [
                 {"user_id": name, "$or": _LINKED_FILTER},
-                *({field: spelled} for field in _FIELDS),
+                *({field: any_case} for field in _FIELDS),
             ],
         }
         fields = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1)
@@ -100,7 +100,7 @@ class Users:
         )
 
     async def rename(self, platform: Platform, user_id: str, old: str, new: str) -> None:
-        """Writes a user's new name on a site where the old one, in whatever case, stands."""
+        """Replaces a user's old name on a source, in any case, by the new one."""
         for field in _NAME_FIELDS[platform]:
             await self._collection.update_one(
                 {
@@ -116,38 +116,40 @@ class Users:
             )
 
     async def link(self, user_id: str, names: Mapping[Platform, str | None]) -> None:
-        """Sets (or with None removes) names of a user, and makes the user if there is none.
+        """Sets (or with None removes) names of a user; adds the user if there is none.
 
-        For those who have no application yet; the fields are the application's.
+        This serves installations without the application; the fields are the application's.
 
         Raises:
-            ConfigError: an index of the application's wants more of a user than we can give him.
+            ConfigError: an index of the application needs more fields than we can set.
         """
-        kept = {_NAME_FIELDS[site][0]: name for site, name in names.items() if name is not None}
-        gone = {
+        linked = {
+            _NAME_FIELDS[source][0]: name for source, name in names.items() if name is not None
+        }
+        removed = {
             field: ""
-            for site, name in names.items()
+            for source, name in names.items()
             if name is None
-            for field in _NAME_FIELDS[site]
+            for field in _NAME_FIELDS[source]
         }
         update: Document = {"$setOnInsert": {"name": user_id}}
-        update |= {"$set": kept} if kept else {}
-        update |= {"$unset": gone} if gone else {}
+        update |= {"$set": linked} if linked else {}
+        update |= {"$unset": removed} if removed else {}
         try:
-            await self._collection.update_one({"user_id": user_id}, update, upsert=bool(kept))
+            await self._collection.update_one({"user_id": user_id}, update, upsert=bool(linked))
         except DuplicateDocument:
-            msg = "the application's users must differ in more: make the user there, then link him"
+            msg = "the application's users need more fields: add the user there, then link the name"
             raise ConfigError(msg) from None
 
 
-def _to_user(row: Document) -> UserNames:
+def _to_user(user: Document) -> UserNames:
     names: dict[Platform, tuple[Any, ...]] = {}
-    for site, fields in _NAME_FIELDS.items():
-        given = tuple(row[field] for field in fields if row.get(field) is not None)
-        if given:
-            names[site] = given
+    for source, fields in _NAME_FIELDS.items():
+        linked = tuple(user[field] for field in fields if user.get(field) is not None)
+        if linked:
+            names[source] = linked
     return UserNames(
-        user_id=row["user_id"],
+        user_id=user["user_id"],
         names=names,
-        last_sync=timestamps.parse_instant(row.get("last_game_sync")),
+        last_sync=timestamps.parse_instant(user.get("last_game_sync")),
     )

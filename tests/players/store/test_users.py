@@ -75,7 +75,7 @@ async def test_linking_beside_an_index_that_wants_more_of_a_user_says_so(
     db.users.create_index("email", unique=True)
     await ctx.users.link("a", {"lichess": "ann"})
 
-    with pytest.raises(ConfigError, match="make the user there"):
+    with pytest.raises(ConfigError, match="add the user there"):
         await ctx.users.link("b", {"lichess": "bob"})
 
 
