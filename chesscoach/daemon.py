@@ -43,7 +43,11 @@ def _settings(path: str | None) -> Settings:
     epilog="Exit codes: 0 stopped when asked; 1 the database cannot be reached, or an address "
     "not be listened on; 2 wrong usage or configuration."
 )
-@click.option("--config", metavar="PATH", help="Another config.toml.")
+@click.option(
+    "--config",
+    metavar="PATH",
+    help="Configuration file (default: CHESSCOACH_CONFIG, else config.toml here).",
+)
 def main(config: str | None) -> None:
     """Run the scheduler and its jobs until SIGTERM or SIGINT."""
     sys.exit(process.execute(lambda: _settings(config), serve))

@@ -1,4 +1,4 @@
-"""Values as commands print them: as JSON with stable names, and as words."""
+"""Values as commands print them: as JSON with stable names, and as text."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from chesscoach.worker.store.schedules import StoredSchedule
 
 
 def to_json(value: object) -> Any:
-    """A value of JSON; instants are texts in UTC."""
+    """A value as JSON; instants are texts in UTC."""
     return _to_json_value(msgspec.to_builtins(value, builtin_types=(datetime,)))
 
 
@@ -38,7 +38,7 @@ def aligned(fields: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def schedule_json(stored: StoredSchedule) -> dict[str, Any]:
-    """A stored schedule, whole."""
+    """A stored schedule in full."""
     fields = {"id": stored.id, "state": stored.state, "stored": bool(stored.revision)}
     fields |= to_json(stored)
     del fields["unreadable"]
@@ -46,74 +46,75 @@ def schedule_json(stored: StoredSchedule) -> dict[str, Any]:
     return {**fields, **words}
 
 
-def upcoming_slot(each: UpcomingSlot, active: bool) -> dict[str, Any]:
-    """A slot that is to come; `worked` tells whether it will be."""
+def upcoming_slot(upcoming: UpcomingSlot, active: bool) -> dict[str, Any]:
+    """An upcoming slot; `worked` says whether it will run."""
     return {
-        "schedule": each.slot.schedule,
-        "slot": format_rfc3339(each.slot.at),
-        "local": each.local.isoformat(),
-        "timezone": str(each.local.tzinfo),
-        "begins_at": to_json(each.begins_at),
-        "delay_s": round((each.begins_at - each.slot.at).total_seconds(), 3),
+        "schedule": upcoming.slot.schedule,
+        "slot": format_rfc3339(upcoming.slot.at),
+        "local": upcoming.local.isoformat(),
+        "timezone": str(upcoming.local.tzinfo),
+        "begins_at": to_json(upcoming.begins_at),
+        "delay_s": round((upcoming.begins_at - upcoming.slot.at).total_seconds(), 3),
         "worked": active,
-        "clocks": each.clocks,
-        "twice": each.twice,
-        "moved": to_json(each.moved),
-        "left_out": to_json(each.left_out),
+        "clocks": upcoming.clocks,
+        "twice": upcoming.twice,
+        "moved": to_json(upcoming.moved),
+        "left_out": to_json(upcoming.left_out),
     }
 
 
-def slot_notes(each: UpcomingSlot) -> str:
-    """What is to be known of a slot that is to come."""
-    told = []
-    if each.begins_at > each.slot.at:
-        told.append(f"begins {(each.begins_at - each.slot.at).total_seconds():.0f} s later")
-    if each.clocks is not None:
-        told.append(f"clocks go {each.clocks} that day")
-    if each.moved:
-        told.append(f"moved: stands for {_join_times(each.moved)}, which never comes")
-    if each.left_out:
-        told.append(f"skipped before it: {_join_times(each.left_out)}, which never comes")
-    if each.twice == "once":
-        told.append("comes twice, the first counts")
-    elif each.twice is not None:
-        told.append(f"doubled: the {each.twice} of two passes")
-    return "; ".join(told)
+def slot_notes(upcoming: UpcomingSlot) -> str:
+    """What differs from the usual slot: its jitter, and what a change of clocks does to it."""
+    notes = []
+    if upcoming.begins_at > upcoming.slot.at:
+        delay_s = (upcoming.begins_at - upcoming.slot.at).total_seconds()
+        notes.append(f"begins {delay_s:.0f} s later")
+    if upcoming.clocks is not None:
+        notes.append(f"clocks go {upcoming.clocks} that day")
+    if upcoming.moved:
+        notes.append(f"runs in place of {_join_times(upcoming.moved)}, which the clocks skip")
+    if upcoming.left_out:
+        notes.append(f"the clocks skip {_join_times(upcoming.left_out)} before it")
+    if upcoming.twice == "once":
+        notes.append("the local time comes twice; runs the first time")
+    elif upcoming.twice is not None:
+        notes.append(f"the local time comes twice; this is the {upcoming.twice}")
+    return "; ".join(notes)
 
 
-def _join_times(found: tuple[datetime, ...]) -> str:
-    first = f"{found[0]:%Y-%m-%d %H:%M}"
-    if len(found) <= 3:
-        return " and ".join([first, *(f"{local:%H:%M}" for local in found[1:])])
-    return f"{first} to {found[-1]:%H:%M} ({len(found)} times)"
+def _join_times(times: tuple[datetime, ...]) -> str:
+    first = f"{times[0]:%Y-%m-%d %H:%M}"
+    if len(times) <= 3:
+        return " and ".join([first, *(f"{local:%H:%M}" for local in times[1:])])
+    return f"{first} to {times[-1]:%H:%M} ({len(times)} times)"
 
 
 def run_json(record: RunRecord) -> dict[str, Any]:
-    """A run's record, whole, without what only a claim needs."""
+    """A run record without the fields that only a claim needs."""
     fields: dict[str, Any] = to_json(record)
     for name in ("claim", "age_s"):
         del fields[name]
     return fields
 
 
-def explanation_json(found: Explanation) -> dict[str, Any]:
-    """A verdict and what it rests on."""
-    fields: dict[str, Any] = to_json(found)
-    fields |= {"schedule": found.slot.schedule, "slot": found.slot.name}
-    fields["text"] = " ".join(found.sentences)
-    fields["record"] = run_json(found.record) if found.record is not None else None
-    return fields
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
+    """A verdict, its sentences and the record that it rests on."""
+    slot, record = explanation.slot, explanation.record
+    return {
+        **to_json(explanation),
+        "schedule": slot.schedule,
+        "slot": slot.name,
+        "text": " ".join(explanation.sentences),
+        "record": run_json(record) if record is not None else None,
+    }
 
 
-def schedule_fields(found: Schedule) -> list[tuple[str, str]]:
-    """The fields that are set or have a default, and their values in words."""
-    values = {**to_json(found), "every": found.every.text if found.every else None}
-    aside = {"anchor"} if found.every is None else set[str]()
-    return [
-        (name, _format_value(value))
-        for name, value in values.items()
-        if value is not None and name not in aside
-    ]
+def schedule_fields(schedule: Schedule) -> list[tuple[str, str]]:
+    """The fields of a schedule that are set or have a default, with their values as text."""
+    values = {**to_json(schedule), "every": schedule.every.text if schedule.every else None}
+    if schedule.every is None:
+        del values["anchor"]
+    return [(name, _format_value(value)) for name, value in values.items() if value is not None]
 
 
 def _format_value(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from chesscoach.cli import formatting, invocation, schedule_edit, schedule_parsing, slots
+from chesscoach.cli import formatting, invocation, schedule_edit, schedule_options, slots
 from chesscoach.cli.invocation import Output
 from chesscoach.context import Context
 from chesscoach.schedules import preview
@@ -90,7 +90,7 @@ def _format_last_run(last: dict[str, Any] | None) -> str:
 
 
 @group.command()
-@click.argument("schedule_id", metavar="ID", type=schedule_parsing.parse_identifier)
+@click.argument("schedule_id", metavar="ID", type=schedule_options.parse_identifier)
 @invocation.database_command
 async def show(ctx: Context, schedule_id: str) -> Output:
     """Show one schedule in full, and its next slots."""

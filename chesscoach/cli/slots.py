@@ -1,4 +1,4 @@
-"""`chesscoach schedules next`, `explain` and `run-now`: what is to come, what was, and at once."""
+"""`chesscoach schedules next`, `explain` and `run-now`: the slots of a schedule."""
 
 import re
 from datetime import datetime
@@ -7,7 +7,7 @@ from itertools import islice
 import click
 from msgspec.structs import replace
 
-from chesscoach.cli import formatting, invocation, schedule_parsing
+from chesscoach.cli import formatting, invocation, schedule_options
 from chesscoach.cli.invocation import Output
 from chesscoach.cli.options import config_option, json_option
 from chesscoach.context import Context
@@ -22,22 +22,22 @@ from chesscoach.worker.scheduler.explanation import explain_slot as explained
 from chesscoach.worker.shutdown import ShutdownRequest
 
 
-def slot_line(each: UpcomingSlot) -> str:
-    """A slot in UTC and in its schedule's zone, with what is to be known of it."""
-    told = formatting.slot_notes(each)
-    return f"{format_rfc3339(each.slot.at)}  {_local_time(each)}{f'  {told}' if told else ''}"
+def slot_line(upcoming: UpcomingSlot) -> str:
+    """A slot in UTC and in its schedule's zone, with its notes."""
+    columns = (format_rfc3339(upcoming.slot.at), _local_time(upcoming))
+    return "  ".join(filter(None, (*columns, formatting.slot_notes(upcoming))))
 
 
-def _local_time(each: UpcomingSlot) -> str:
-    return f"{each.local:%a %Y-%m-%d %H:%M:%S %z} {each.local.tzinfo}"
+def _local_time(upcoming: UpcomingSlot) -> str:
+    return f"{upcoming.local:%a %Y-%m-%d %H:%M:%S %z} {upcoming.local.tzinfo}"
 
 
 @click.command("next")
 @click.argument(
-    "schedule_id", metavar="[ID]", type=schedule_parsing.parse_identifier, required=False
+    "schedule_id", metavar="[ID]", type=schedule_options.parse_identifier, required=False
 )
 @click.option(
-    "--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many."
+    "--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of slots."
 )
 @invocation.database_command
 async def next_slots(ctx: Context, schedule_id: str | None, count: int) -> Output:
@@ -72,15 +72,14 @@ async def next_slots(ctx: Context, schedule_id: str | None, count: int) -> Outpu
 
 
 @click.command("run-now", epilog=command.EXIT_CODES_HELP)
-@click.argument("schedule_id", metavar="ID", type=schedule_parsing.parse_identifier)
+@click.argument("schedule_id", metavar="ID", type=schedule_options.parse_identifier)
 @config_option
 @json_option
 def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
-    """Run a schedule's job here and at once, by hand.
+    """Run a schedule's job here and now, as a manual run with the schedule's arguments.
 
-    With the schedule's arguments. It belongs to no slot and changes nothing about those; it takes
-    the schedule's lease, and is refused while another has it. A schedule that is paused or disabled
-    can be run so too.
+    The run belongs to no slot and changes none. It takes the schedule's lease, and does not start
+    while another run holds it. The schedule may be paused or disabled.
     """
 
     async def body(ctx: Context, stop: ShutdownRequest) -> int:
@@ -92,32 +91,32 @@ def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
         args = job.check(stored.schedule.args)
         ours = replace(ctx, process=replace(ctx.process, source="cli"))
         with command.progress_bar(job.name) as observe:
-            ending = await runner.run_manually(
+            ended = await runner.run_manually(
                 ours.worker, job, args, stop, observe, stored.schedule
             )
-        told = ending.record
+        run = ended.record
         if as_json:
-            click.echo(command.record_json(ours, ending))
-        elif ending.exit_code == result.EXIT_HELD:
-            invocation.print_error(told["reason"])
+            click.echo(command.record_json(ours, ended))
+        elif ended.exit_code == result.EXIT_HELD:
+            invocation.print_error(run["reason"])
         else:
-            counts = f"{told['done']} done, {told['failed']} failed, {told['skipped']} skipped"
-            click.echo(f"{told['outcome']}: {counts} of {told['candidates']} ({told['run_id']})")
-        return ending.exit_code
+            counts = f"{run['done']} done, {run['failed']} failed, {run['skipped']} skipped"
+            click.echo(f"{run['outcome']}: {counts} of {run['candidates']} ({run['run_id']})")
+        return ended.exit_code
 
     invocation.run_with_context(config, body)
 
 
 @click.command("explain")
 @click.argument("slot", metavar="SLOT")
-@click.argument("instant", metavar="[INSTANT]", type=schedule_parsing.parse_instant, required=False)
+@click.argument("instant", metavar="[INSTANT]", type=schedule_options.parse_instant, required=False)
 @config_option
 @json_option
 def explain_slot(slot: str, instant: datetime | None, config: str | None, as_json: bool) -> None:
-    """Say why a slot was worked, or was not.
+    """Say why a slot ran, or did not.
 
-    SLOT is a run's id, as sync_games:2026-11-21T06:00:00Z; it may also be written with an @ in
-    place of the colon, or as two words, ID and INSTANT.
+    SLOT is a run's id, as sync_games:2026-11-21T06:00:00Z. It may also have an @ in place of the
+    colon, or be two words, ID and INSTANT.
     """
     schedule_id, at = _parse_slot(slot, instant)
 
@@ -135,10 +134,10 @@ def _parse_slot(slot: str, instant: datetime | None) -> tuple[str, datetime]:
     if instant is None:
         schedule_id, _, text = re.sub("[@:]", " ", slot, count=1).partition(" ")
         if text.startswith("manual:"):
-            msg = "SLOT: that is a run by hand: see it by `chesscoach runs show`"
+            msg = "SLOT: a manual run has no slot: see `chesscoach runs show`"
             raise click.UsageError(msg)
         if not text:
             msg = "SLOT: give ID:INSTANT, as sync_games:2026-11-21T06:00:00Z"
             raise click.UsageError(msg)
-        slot, instant = schedule_id, schedule_parsing.parse_instant(text)
-    return schedule_parsing.parse_identifier(slot), instant
+        slot, instant = schedule_id, schedule_options.parse_instant(text)
+    return schedule_options.parse_identifier(slot), instant

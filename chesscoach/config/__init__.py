@@ -1,4 +1,4 @@
-"""Settings: what can be set, and how it is read."""
+"""Settings: their values, and how they are read."""
 
 from chesscoach.config.cleanup import CleanupSettings
 from chesscoach.config.emails import EmailSettings, SendGridSettings

@@ -1,4 +1,4 @@
-"""`[cleanup]`: how long things are kept, and how gently they are deleted."""
+"""`[cleanup]`: how long documents are kept, and how fast they are deleted."""
 
 from typing import Annotated
 

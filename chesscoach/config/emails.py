@@ -1,4 +1,4 @@
-"""`[emails]`: how mail is made and how it leaves."""
+"""`[emails]`: how emails are composed and sent."""
 
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -23,8 +23,8 @@ class SendGridSettings(UpstreamSettings, frozen=True, kw_only=True):
 class EmailSettings(Section, frozen=True, kw_only=True):
     """`[emails]`.
 
-    `signing_key` is a secret, and its text form is hidden by whoever prints settings; the newest
-    key comes first, older ones that are still accepted after it, with commas between.
+    `signing_key` is a secret: code that prints settings must hide it. It holds keys separated by
+    commas: the newest first, then older ones that are still accepted.
     """
 
     public_url: UrlOrNone = ""
@@ -47,12 +47,12 @@ class EmailSettings(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("public_url", "app_url"):
             if (url := getattr(self, name)) and not host_of(url):
-                msg = f"{name}: no URL with a host"
+                msg = f"{name}: not a URL with a host"
                 raise ValueError(msg)
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError):
-            msg = "timezone: no IANA name of a time zone"
+            msg = "timezone: not an IANA name of a time zone"
             raise ValueError(msg) from None
 
     @property
@@ -61,7 +61,7 @@ class EmailSettings(Section, frozen=True, kw_only=True):
         return tuple(key for part in self.signing_key.split(",") if (key := part.strip()))
 
     def missing_for_sendgrid(self, sender: str | None) -> list[str]:
-        """The names of what mail by SendGrid needs and is not set; `sender` is SENDER_EMAIL."""
+        """The settings that SendGrid needs and that are not set; `sender` is SENDER_EMAIL."""
         needed = {
             "SENDER_EMAIL": sender,
             "[emails] public_url": self.public_url,
@@ -71,5 +71,5 @@ class EmailSettings(Section, frozen=True, kw_only=True):
 
     @property
     def application_url(self) -> str:
-        """Where the application's own pages are."""
+        """The base URL of the application's own pages."""
         return (self.app_url or self.public_url).rstrip("/")

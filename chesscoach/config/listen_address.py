@@ -1,4 +1,4 @@
-"""Where a listener listens: `host:port`, an IPv6 address in brackets."""
+"""The address of a listener: `host:port`, an IPv6 address in brackets."""
 
 import ipaddress
 import re
@@ -18,27 +18,27 @@ class ListenAddress(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, text: str) -> "ListenAddress":
-        """Reads it.
+        """Parses `host:port`.
 
         Raises:
-            ValueError: it is none; the text is not quoted.
+            ValueError: the text is not an address; the message does not quote it.
         """
-        found = _ADDRESS_PATTERN.fullmatch(text) if text.isascii() else None
-        if found is None or int(found["port"]) > 65_535:
+        match = _ADDRESS_PATTERN.fullmatch(text) if text.isascii() else None
+        if match is None or int(match["port"]) > 65_535:
             msg = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
             raise ValueError(msg)
-        host = found["ip6"] or found["host"]
-        if found["ip6"] or re.fullmatch(r"[0-9.]+", host):
+        host = match["ip6"] or match["host"]
+        if match["ip6"] or re.fullmatch(r"[0-9.]+", host):
             try:
                 ipaddress.ip_address(host)
             except ValueError:
-                msg = "its host is no IP address"
+                msg = "the host is not an IP address"
                 raise ValueError(msg) from None
-        return cls(host=host, port=int(found["port"]))
+        return cls(host=host, port=int(match["port"]))
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it; a name other than localhost may be any."""
+        """Whether only this machine can reach it; of names, only localhost counts."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -46,7 +46,7 @@ class ListenAddress(Struct, frozen=True, kw_only=True):
 
     @property
     def as_reached_locally(self) -> "ListenAddress":
-        """The same as seen from this machine: `0.0.0.0` and `::` are listened on, not asked."""
+        """The address for requests from this machine: `0.0.0.0` and `::` become loopback."""
         nearest = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # not bound here
         return ListenAddress(host=nearest.get(self.host, self.host), port=self.port)
 

@@ -1,15 +1,15 @@
 """How settings are read: a TOML file, the environment over it, a default for everything.
 
-The only file that reads the environment. These names count there: `MONGO_URL`, `DB_NAME`,
-`SENDGRID_API_KEY` and `SENDER_EMAIL`, `CHESSCOACH_CONFIG` and `CHESSCOACH_SLOT`, and settings
-spelled with `__`, such as `CHESSCOACH_SOURCES__CONTACT`. The first four, and the setting
-`CHESSCOACH_EMAILS__SIGNING_KEY`, count as `NAME_FILE` too, for secrets mounted as files. Other
-`CHESSCOACH_*` names are left alone: Kubernetes injects some for a Service of that name. The
-application's own `BACKGROUND_SYNC_INTERVAL_SECONDS` makes `sync_games` run in that period. A `.env`
-file beside the configuration is read too; the real environment wins over it.
+Only this module reads the environment. It reads `MONGO_URL`, `DB_NAME`, `SENDGRID_API_KEY`,
+`SENDER_EMAIL`, `CHESSCOACH_CONFIG`, `CHESSCOACH_SLOT`, and settings spelled with `__`, such as
+`CHESSCOACH_SOURCES__CONTACT`. The first four, and `CHESSCOACH_EMAILS__SIGNING_KEY`, may also be set
+as `NAME_FILE`, for secrets mounted as files. Other `CHESSCOACH_*` names are ignored, because
+Kubernetes injects some for a Service of that name. The application's own
+`BACKGROUND_SYNC_INTERVAL_SECONDS` makes `sync_games` run at that interval. A `.env` file beside the
+configuration is read too; the environment overrides it.
 
-Every mistake is a ConfigError that names the key and where it stands. Values are never quoted,
-for one of them may be a secret.
+Every mistake is a ConfigError that names the key and its place. Values are never quoted, because
+one of them may be a secret.
 """
 
 import os
@@ -49,7 +49,7 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
         environ: the environment; by default the process's own.
 
     Raises:
-        ConfigError: a file that cannot be read, or a key or value that cannot be used.
+        ConfigError: a file cannot be read, or a key or value cannot be used.
     """
     real = os.environ if environ is None else environ
     named = path or real.get("CHESSCOACH_CONFIG")
@@ -96,7 +96,7 @@ def _read_dotenv(file: Path) -> dict[str, str]:
 
 
 def _convert(table: Mapping[str, Any], where: str, *, strict: bool) -> Config:
-    """Checks a whole table; schedules go one by one, for msgspec hides the key of a dict."""
+    """Checks a whole table; schedules one by one, because msgspec hides the key of a dict."""
     rest = dict(table)
     schedules = rest.pop("schedules", None)
     try:
@@ -127,10 +127,10 @@ def _explain(message: str, prefix: str, where: str) -> str:
     """Turns msgspec's "… - at `$.a.b`" into "a.b: … (in …)"."""
     text, _, path = message.partition(" - at `$")
     key = ".".join(part for part in (prefix, path.strip("`.").replace("[...]", "")) if part)
-    if field := re.match(r"([a-z_]+): ", text):  # a table that has judged its fields by itself
+    if field := re.match(r"([a-z_]+): ", text):  # a table that checks its fields itself
         key, text = f"{key}.{field[1]}".strip("."), text[field.end() :]
     if text.startswith("Invalid enum value"):  # msgspec quotes it
-        text = "invalid value: none of those that it takes"
+        text = "invalid value: not one of the allowed values"
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
         key, text = f"{key}.{unknown[1]}".strip("."), "unknown setting"
     return f"{key or 'configuration'}: {text[:1].lower()}{text[1:]} (in {where})"
@@ -157,13 +157,13 @@ def _merge(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]) 
 
 
 def _apply_legacy_interval(table: dict[str, Any], seconds: str) -> None:
-    """Makes `sync_games` run in the period that the application's own setting tells."""
+    """Makes `sync_games` run at the interval of the application's own setting."""
     if not (seconds.isascii() and seconds.isdigit() and 0 < int(seconds) < 10**8):
         msg = f"{LEGACY_INTERVAL}: expected a positive number of whole seconds"
         raise ConfigError(msg)
     schedules = table.setdefault("schedules", msgspec.to_builtins(default_schedules()))
     if not isinstance(schedules, dict):
-        return  # which is told when it is converted
+        return  # the conversion reports it
     old = schedules.get("sync_games")
     kept = {
         key: value
@@ -177,18 +177,18 @@ def _apply_legacy_interval(table: dict[str, Any], seconds: str) -> None:
 
 
 def _hourly_if_local_delivery(config: Config) -> Config:
-    """Lets the weekly mail's own schedule run hourly where each player has a time of his own."""
+    """Makes the default schedule of the weekly email hourly if each player has a local time."""
     name = "weekly_emails"
-    usual = default_schedules()[name].cron
+    default_cron = default_schedules()[name].cron
     schedule = config.schedules.get(name)
-    if not config.emails.deliver_at or schedule is None or schedule.cron != usual:
+    if not config.emails.deliver_at or schedule is None or schedule.cron != default_cron:
         return config
     hourly = msgspec.structs.replace(schedule, cron="0 * * * *", misfire_grace_s=3600.0)
     return msgspec.structs.replace(config, schedules={**config.schedules, name: hourly})
 
 
 def _read_secret(name: str, *places: Mapping[str, str]) -> str | None:
-    """A value, or the content of the file that `NAME_FILE` names, from the first place to say."""
+    """A value, or the content of the file that `NAME_FILE` names, from the first place with one."""
     for env in places:
         if value := env.get(name):
             return value
@@ -228,13 +228,13 @@ def _settings_origin(
         for keys, _ in _environment_settings(env):
             variables.setdefault(PREFIX + "__".join(keys).upper(), place)
     for name in (*_SECRETS, _SIGNING_KEY):
-        found = [
+        candidates = [
             (spelled, place, env[spelled])
             for place, env in places.items()
             for spelled in (name, f"{name}_FILE")
             if env.get(spelled)
         ]
-        for spelled, place, value in found[:1]:  # as `_secret` chooses
+        for spelled, place, value in candidates[:1]:  # as `_read_secret` chooses
             variables[spelled] = place
             secret_files += [value] if spelled.endswith("_FILE") else []
     dotenv_file = file.parent / ".env"

@@ -1,4 +1,4 @@
-"""What the tables of `config.toml` have in common."""
+"""The types that the tables of `config.toml` share."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -16,18 +16,18 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class UpstreamSettings(Section, frozen=True, kw_only=True):
-    """What the tables of those whom we ask share."""
+    """A table for a server that gets our requests."""
 
     base_url: Url
 
     def __post_init__(self) -> None:
         if not host_of(self.base_url):
-            msg = "base_url is no URL with a host"
+            msg = "base_url is not a URL with a host"
             raise ValueError(msg)
 
 
 def host_of(url: str) -> str | None:
-    """The host that a URL names, if it does."""
+    """The host of a URL; None if it has none."""
     try:
         return urlsplit(url).hostname
     except ValueError:

@@ -1,6 +1,6 @@
-"""What can be set: every setting with its bounds and its default.
+"""Every setting with its bounds and its default.
 
-`config.toml` lists them with their units and reasons; a test holds it to this.
+`config.toml` lists them with their units and reasons; a test compares the two.
 """
 
 from datetime import datetime
@@ -53,7 +53,7 @@ class ChesscomSettings(UpstreamSettings, frozen=True, kw_only=True):
 
 
 class SourceSettings(Section, frozen=True, kw_only=True):
-    """`[sources]`: how the sites are asked."""
+    """`[sources]`: how the sources are asked."""
 
     contact: Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*$")] = ""
     timeout_s: Seconds = 30.0
@@ -64,7 +64,7 @@ class SourceSettings(Section, frozen=True, kw_only=True):
 
 
 class SyncSettings(Section, frozen=True, kw_only=True):
-    """`[sync]`: what is fetched of a player and what of it is analysed."""
+    """`[sync]`: which games of a player are fetched, and which are analysed."""
 
     first_months: Annotated[int, Meta(ge=1, le=120)] = 3
     first_games: PositiveInt = 500
@@ -74,7 +74,7 @@ class SyncSettings(Section, frozen=True, kw_only=True):
 
 
 class JobLimits(Section, frozen=True, kw_only=True):
-    """`[jobs.NAME]`: when a run of that job is stopped, and when it is complained about."""
+    """`[jobs.NAME]`: when a run of the job is stopped, reported as slow, or a failure."""
 
     timeout_s: Seconds = 20_000.0
     warn_after_s: Seconds = 300.0
@@ -90,7 +90,7 @@ class JobsSettings(Section, frozen=True, kw_only=True):
 
 
 class WebSettings(Section, frozen=True, kw_only=True):
-    """`[web]`: where we listen; an empty address is not listened on."""
+    """`[web]`: the addresses of the listeners; an empty address is off."""
 
     admin: str = "127.0.0.1:8080"
     public: str = ""
@@ -106,13 +106,13 @@ class WebSettings(Section, frozen=True, kw_only=True):
         admin = self.address("admin")
         if admin is not None and not admin.is_loopback and not self.allow_remote_admin:
             msg = (
-                "admin: other machines can reach it, and nobody is asked who he is; take "
+                "admin: other machines can reach the address, and it has no login; use "
                 "127.0.0.1, or set [web] allow_remote_admin"
             )
             raise ValueError(msg)
 
     def address(self, listener: Listener) -> ListenAddress | None:
-        """Where a listener listens, if it does."""
+        """The address of a listener; None if it is off."""
         text = self.admin if listener == "admin" else self.public
         return ListenAddress.parse(text) if text else None
 
@@ -125,7 +125,7 @@ class LogSettings(Section, frozen=True, kw_only=True):
 
 
 def default_schedules() -> dict[str, Schedule]:
-    """What runs when, where no file says."""
+    """The schedules of an installation without its own."""
     return {
         "sync_games": Schedule(job="sync_games", cron="0 */6 * * *"),
         "weekly_emails": Schedule(
@@ -142,7 +142,7 @@ def default_schedules() -> dict[str, Schedule]:
 
 
 class Config(Section, frozen=True, kw_only=True):
-    """All settings, checked."""
+    """All settings."""
 
     database: DatabaseSettings = DatabaseSettings()
     runner: RunnerSettings = RunnerSettings()
@@ -157,12 +157,12 @@ class Config(Section, frozen=True, kw_only=True):
 
 
 class ProcessEnvironment(Struct, frozen=True, kw_only=True):
-    """What this process was given besides settings.
+    """What the environment gives to this process besides settings.
 
-    `slot` comes from `CHESSCOACH_SLOT`; `kubernetes_job` is the pod's Job name, which ends in the
-    slot's Unix minutes when a CronJob made it; `completion_index` is the pod's place in an Indexed
-    Job, unchecked. `secret_settings` are the values of those settings
-    that must not be shown. Its text form hides the URL and the key.
+    `slot` comes from `CHESSCOACH_SLOT`. `kubernetes_job` is the name of the pod's Job; the name of
+    a CronJob's Job ends in the slot's Unix minutes. `completion_index` is the pod's index in an
+    Indexed Job, unchecked. `secret_settings` are the values of settings that are secret. The text
+    form hides the URL and the key.
     """
 
     mongo_url: str | None = None
@@ -175,24 +175,24 @@ class ProcessEnvironment(Struct, frozen=True, kw_only=True):
     source: Literal["cli", "kubernetes", "systemd"] = "cli"
 
     def secrets(self) -> list[str]:
-        """The texts that must not be logged: keys, the URL, its password as written and as read."""
-        found = [*self.secret_settings, *([self.sendgrid_key] if self.sendgrid_key else [])]
+        """The texts that must not be logged: keys, the URL, its password encoded and decoded."""
+        keys = [*self.secret_settings, *([self.sendgrid_key] if self.sendgrid_key else [])]
         if self.mongo_url is None:
-            return found
+            return keys
         netloc = self.mongo_url.partition("://")[2].partition("/")[0]
         password = netloc.rpartition("@")[0].partition(":")[2]
-        return [*found, self.mongo_url, password, unquote(password)]
+        return [*keys, self.mongo_url, password, unquote(password)]
 
     def __repr__(self) -> str:
-        return f"Process(slot={self.slot}, source={self.source!r})"
+        return f"ProcessEnvironment(slot={self.slot}, source={self.source!r})"
 
 
 class SettingsOrigin(Struct, frozen=True, kw_only=True):
-    """Where the settings came from, for people who look for a mistake: names and places, no values.
+    """Where the settings come from: names and places without values.
 
-    `file` and `dotenv` are the files that were read, if there are such; `variables` maps each
-    variable that counts to the place where it stands, "environment" or ".env"; `secret_files` are
-    the files that a `NAME_FILE` names.
+    `file` and `dotenv` are the files that were read; None if there is none. `variables` maps each
+    variable that counts to its place, "environment" or ".env". `secret_files` are the files that a
+    `NAME_FILE` names.
     """
 
     file: str | None = None
@@ -202,7 +202,7 @@ class SettingsOrigin(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """The configuration and the process it is for, as `load` returns them."""
+    """The configuration, the process environment and their origin, as `load` returns them."""
 
     config: Config
     process: ProcessEnvironment

@@ -1,4 +1,4 @@
-"""`python -m chesscoach.jobs.NAME`: the same flags, records and exit codes for every job."""
+"""The command line of every job, `python -m chesscoach.jobs.NAME`."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ from chesscoach.worker.shutdown import ShutdownRequest
 
 EXIT_CODES_HELP = (
     "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
-    "75 another run is at work; 143 or 130 stopped by a signal."
+    "75 another run holds the lease; 143 or 130 stopped by a signal."
 )
 
 _SHARD = click.Option(
@@ -54,11 +54,15 @@ def _common_options(job: Job) -> list[click.Parameter]:
             is_flag=False,
             flag_value=job.name,
             metavar="[SCHEDULE]",
-            help="Work this schedule's slot, once whoever else tries; by default "
-            f"{job.name}'s own.",
+            help="Run the slot of this schedule, unless another process has claimed it "
+            f"(default: {job.name}).",
         ),
         click.Option(["--dry-run"], is_flag=True, help="Change nothing; say what would change."),
-        click.Option(["--config"], metavar="PATH", help="Another config.toml."),
+        click.Option(
+            ["--config"],
+            metavar="PATH",
+            help="Configuration file (default: CHESSCOACH_CONFIG, else config.toml here).",
+        ),
         click.Option(
             ["--json"],
             is_flag=True,
@@ -157,7 +161,7 @@ def record_json(ctx: Context, ending: result.RunResult) -> str:
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[ProgressCallback | None]:
-    """A progress bar where somebody is looking."""
+    """A progress bar on a terminal."""
     if not sys.stderr.isatty():
         yield None
         return

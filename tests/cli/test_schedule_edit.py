@@ -133,7 +133,7 @@ def test_a_row_that_cannot_be_read_is_shown_made_anew_or_removed(
     assert "cannot be read" in shown["quarantined"]
     assert "cannot be read" in run_cli("schedules", "run-now", "odd", code=2).stderr
     assert (
-        "--job: none is given"
+        "--job: none given"
         in run_cli("schedules", "edit", "odd", "--cron", "0 3 * * *", code=2).stderr
     )
     whole = ("--job", "sync_games", "--cron", "0 3 * * *")

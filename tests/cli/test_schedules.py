@@ -141,7 +141,7 @@ def test_days_on_which_clocks_change_are_marked(
     assert autumn[0].split() == ["schedule", "UTC", "in", "its", "zone"]
     assert autumn[3].split() == ["nightly", "2026-10-24T00:30:00Z", "Sat", "2026-10-24", "02:30:00",
         "+0200", "Europe/Berlin"]  # fmt: skip
-    assert autumn[4].endswith("clocks go back that day; comes twice, the first counts")
+    assert autumn[4].endswith("the local time comes twice; runs the first time")
 
     run_cli("schedules", "edit", "nightly", "--cron", "0 30 2 * * *")
     both = run_cli_json("schedules", "next", "nightly")[3:]
@@ -150,16 +150,16 @@ def test_days_on_which_clocks_change_are_marked(
         ("2026-10-25T02:30:00+01:00", "second"),
     ]
     table = run_cli("schedules", "next", "nightly").stdout
-    assert "clocks go back that day; doubled: the second of two passes" in table
+    assert "clocks go back that day; the local time comes twice; this is the second" in table
 
     clock.move(days=157)  # the noon of 27 March
     (spring,) = run_cli_json("schedules", "next", "nightly", "--count", "1")
     assert (spring["slot"], spring["left_out"]) == ("2027-03-29T00:30:00Z", ["2027-03-28T02:30:00"])
     table = run_cli("schedules", "next", "nightly").stdout
-    assert "skipped before it: 2027-03-28 02:30, which never comes" in table
+    assert "the clocks skip 2027-03-28 02:30 before it" in table
     run_cli("schedules", "edit", "nightly", "--cron", "30 2 * * *")
     table = run_cli("schedules", "next", "nightly").stdout
-    assert "clocks go forward that day; moved: stands for 2027-03-28 02:30" in table
+    assert "clocks go forward that day; runs in place of 2027-03-28 02:30" in table
 
 
 def test_a_slot_that_waits_for_its_jitter_is_still_to_come(

@@ -174,12 +174,12 @@ def test_where_the_settings_came_from_is_kept_without_their_values(tmp_path: Pat
         ("[web]\nadmin = '::1:8080'", "web.admin: expected host:port, such as"),
         ("[web]\nadmin = '127.0.0.1:\u0663'", "web.admin: expected host:port, such as"),
         ("[web]\nadmin = 8080", "web.admin: expected `str`"),
-        ("[web]\nadmin = '0.0.0.0:8080'", "web.admin: other machines can reach it"),
-        ("[web]\nadmin = 'coach.example:8080'", "web.admin: other machines can reach it"),
-        ("[web]\nadmin = '[::]:8080'", "web.admin: other machines can reach it"),
-        ("[web]\npublic = '256.0.0.1:80'", "web.public: its host is no IP address"),
+        ("[web]\nadmin = '0.0.0.0:8080'", "web.admin: other machines can reach the address"),
+        ("[web]\nadmin = 'coach.example:8080'", "web.admin: other machines can reach the address"),
+        ("[web]\nadmin = '[::]:8080'", "web.admin: other machines can reach the address"),
+        ("[web]\npublic = '256.0.0.1:80'", "web.public: the host is not an IP address"),
         ("[web]\npublic = '[::g]:80'", "web.public: expected host:port, such as"),
-        ("[web]\npublic = '[:::]:80'", "web.public: its host is no IP address"),
+        ("[web]\npublic = '[:::]:80'", "web.public: the host is not an IP address"),
         ("[web]\npublic = 'http://0.0.0.0:80'", "web.public: expected host:port, such as"),
         ("[web]\nport = 80", "web.port: unknown setting"),
         ("schedules = 1", "schedules: expected a table"),
@@ -473,7 +473,7 @@ def test_the_text_form_of_a_process_hides_the_url(load: Loader) -> None:
     settings = load(None, {"MONGO_URL": SECRET})
     assert settings.process.mongo_url == SECRET
     for text in (repr(settings.process), str(settings.process), repr(settings), f"{settings}"):
-        assert "Process(" in text
+        assert "ProcessEnvironment(" in text
         assert "hunter2" not in text
         assert "db.example" not in text
 
