@@ -1,10 +1,10 @@
 """Fetches the new games of every linked player from Lichess and Chess.com, every six hours.
 
 Reads `users`; writes `games`, `analysis_queue`, `sync_accounts` and the users' `last_game_sync`.
-Per account: ask the site, write the games, queue the best of them for analysis, and only then move
-the account's cursor. A re-run is safe at any point: games and queue items have ids that follow from
-what they are, and a cursor never stands for something that is not written. The two sites are worked
-side by side, each by one request after another.
+For each account: ask the source, write the games, queue the best of them for analysis, and only
+then move the account's cursor. A re-run is safe at any point: games and queue items have ids that
+follow from what they are, and a cursor never stands for something that is not written. The two
+sources are synced side by side, each by one request after another.
 """
 
 from typing import Annotated

@@ -1,1 +1,1 @@
-"""Where games come from: the sites' replies in, `Game`s out; raw payloads stay in this room."""
+"""Where games come from: the sources' responses in, `Game`s out; raw payloads stay in this room."""

@@ -1,7 +1,7 @@
 """Chess.com: an account's archive months, asked for only if they changed.
 
 Facts behind it: addresses want lower-case names; a game's `uuid` is its identity, its `url` is
-not; a player may be renamed, his `uuid` in the games stays; `ETag` is echoed as it came.
+not; a renamed player keeps the `uuid` in the games; `ETag` is echoed as it came.
 """
 
 import re
@@ -53,7 +53,7 @@ class Chesscom:
             if response.status in _REDIRECT_STATUSES:
                 raise _renamed_error(response.headers.get("Location", ""), name)
             if response.status != 200:
-                msg = f"the site answered {response.status} to a request for a month"
+                msg = f"the source answered {response.status} to a request for a month"
                 raise BadResponse(msg)
             text = await read_body(response, _MAX_MONTH_BYTES)
             return payload.parse_month(text, response.headers.get("ETag"))
@@ -61,8 +61,8 @@ class Chesscom:
     async def _classify_not_found(self, name: str) -> None:
         """Asks for the profile of a player whose months are not found.
 
-        Returns if that is not found either; raises like `month` if there is more to be said, and
-        if the site has trouble of its own, which says nothing of the player.
+        Returns if that is not found either. Raises like `month` if the profile says more, and if
+        the source has a fault of its own, which says nothing about the player.
         """
         async with self.client.request("GET", f"/player/{name}", total_s=120.0) as response:
             if response.status in _REDIRECT_STATUSES:
@@ -72,7 +72,7 @@ class Chesscom:
             if response.status == 404 and not _is_transient(await error_message(response)):
                 return
             if response.status != 200:
-                msg = f"the site answered {response.status} to a request for a profile"
+                msg = f"the source answered {response.status} to a request for a profile"
                 raise BadResponse(msg)
             profile = payload.parse_profile(await read_body(response, _MAX_PROFILE_BYTES))
         if profile.username and profile.username.lower() != name:
@@ -80,26 +80,26 @@ class Chesscom:
         if profile.status.startswith("closed"):
             msg = "Chess.com says that the account is closed"
             raise AccountClosed(msg)
-        msg = "Chess.com knows the player, but not his months: most likely an error of its own"
+        msg = "Chess.com knows the player, but no month of theirs: most likely an error of its own"
         raise BadResponse(msg)
 
 
 def _renamed_error(location: str, name: str) -> AccountRenamed | BadResponse:
-    """What a redirect says: where the site's own address names another player, he is renamed."""
-    found = _PLAYER_PATTERN.search(location)
-    if found is None or found[1].lower() == name:
+    """What a redirect says: an address of the source that names another player has the new name."""
+    match = _PLAYER_PATTERN.search(location)
+    if match is None or match[1].lower() == name:
         return BadResponse("a redirect that leads to no other player")
-    return AccountRenamed(found[1])
+    return AccountRenamed(match[1])
 
 
 def _is_transient(message: str) -> bool:
-    """Whether an error is one of the site's own, which passes, although it calls it a 404."""
+    """Whether an error is one of the source's own, which passes, although it calls it a 404."""
     return "internal error" in message.lower()
 
 
 def _missing_month(message: str, month: str) -> ArchiveMonth:
     if "date cannot be set in the future" in message.lower():
-        return ArchiveMonth(changed=True)  # the site's clock has not reached that month
+        return ArchiveMonth(changed=True)  # the source's clock has not reached that month
     if message.lower().startswith("user ") and "not found" in message.lower():
         msg = "Chess.com knows no such player"
         raise AccountNotFound(msg)

@@ -87,7 +87,7 @@ _profile_decoder = msgspec.json.Decoder(Profile)
 
 
 def parse_month(text: bytes, etag: str | None) -> ArchiveMonth:
-    """A month's reply as values.
+    """A month's response as values.
 
     Raises:
         BadResponse: it is no archive of games.
@@ -185,7 +185,7 @@ def _accuracies(raw: _Accuracies | None) -> tuple[float, float] | None:
 
 
 def _unknown(white: str | None, black: str | None, rules: str, speed: str) -> list[str]:
-    """The names of the fields that hold words which the site's documentation does not list."""
+    """The names of the fields that hold words which the source's documentation does not list."""
     codes = _DRAWN | _LOST | {"win", None}
     known = (
         ("result", white, codes),
@@ -208,16 +208,16 @@ def _result(white: str | None, black: str | None, tags: dict[str, str]) -> GameR
         return "0-1"
     if white in _DRAWN or black in _DRAWN:
         return "1/2-1/2"
-    told = tags.get("Result", "*")
-    return told if told in ("1-0", "0-1", "1/2-1/2") else "*"  # type: ignore[return-value]  # mypy does not narrow by `in`
+    result = tags.get("Result", "*")
+    return result if result in ("1-0", "0-1", "1/2-1/2") else "*"  # type: ignore[return-value]  # mypy does not narrow by `in`
 
 
 def _started_at(raw: _ArchivedGame, tags: dict[str, str]) -> datetime | None:
     if raw.start_time is not None:
         return _instant(raw.start_time)
     try:
-        told = f"{tags['UTCDate']} {tags['UTCTime']}"
-        return datetime.strptime(told, "%Y.%m.%d %H:%M:%S").replace(tzinfo=UTC)
+        date_time = f"{tags['UTCDate']} {tags['UTCTime']}"
+        return datetime.strptime(date_time, "%Y.%m.%d %H:%M:%S").replace(tzinfo=UTC)
     except (KeyError, ValueError):
         return None
 

@@ -27,16 +27,16 @@ BREAKER_ESCALATION = (1, 2, 5, 15)
 """What the first pause or closing is multiplied by, the first to the fourth time in a row."""
 
 MAX_CONSECUTIVE_FAILURES = 3
-"""So many refusals or failures in a row close the site."""
+"""Refusals, or failures, in a row before the breaker opens."""
 
 _JITTER = 0.1
-"""A pause is longer by up to this share, so that all who were refused do not come back at once."""
+"""A pause is longer by up to this share, so that refused clients do not all return at once."""
 
 
 class Lane(Protocol):
-    """The right to ask a site, one request at a time, shared by all processes.
+    """The right to ask a source, one request at a time, shared by all processes.
 
-    `pauses` and `closings` count how often in a row the site had to be left alone; `fence` grows
+    `pauses` and `closings` count how often in a row the source had to be left alone; `fence` grows
     with each holder.
     """
 
@@ -48,7 +48,7 @@ class Lane(Protocol):
         """The holder's number."""
 
     def acquire(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
-        """Takes the lane for a time; SourceUnavailable while the site is left alone."""
+        """Takes the lane for a time; SourceUnavailable while the source is left alone."""
 
     def request_slot(self) -> AbstractAsyncContextManager[None]:
         """The time of one request."""
@@ -67,15 +67,15 @@ class Lane(Protocol):
 
 
 def user_agent(contact: str) -> str:
-    """Who we are, for a site's operators; Chess.com refuses requests without a contact."""
+    """Who we are, for a source's operators; Chess.com refuses requests without a contact."""
     product = f"chesscoach/{__version__}"
     return f"{product} (contact: {contact})" if contact else product
 
 
 class SourceClient:
-    """One site: its session, its lane, and what has been sent to it (`requests`).
+    """One source: its session, its lane, and what has been sent to it (`requests`).
 
-    `answered` counts replies that were read to their end, `troubles` what else came, by kind: a
+    `answered` counts responses that were read to their end, `troubles` what else came, by kind: a
     status, `cut`, `no_reply`, `html`, `unusable`, `repeated` (by the client, on a dropped
     connection). An asynchronous context manager that closes the session.
     """
@@ -123,11 +123,11 @@ class SourceClient:
         total_s: float | None = None,
         general: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Sends a request in a turn of the lane; the turn lasts while the reply is read.
+        """Sends a request in a turn of the lane; the turn lasts while the response is read.
 
-        Statuses that concern the site are dealt with here; all others come back. The connection is
-        closed if the reply was not read to its end: a stream left open counts against us for an
-        hour at Lichess.
+        This method handles the statuses that concern the source, and yields all others. The
+        connection is closed if the response was not read to its end: Lichess counts an open stream
+        for an hour.
 
         Args:
             method: GET or POST.
@@ -135,14 +135,14 @@ class SourceClient:
             headers: besides the User-Agent.
             params: the query.
             data: a text body.
-            total_s: seconds for the whole reply; `[sources] timeout_s` between two parts of it.
-            general: it concerns no single account, so that whatever is wrong with the reply is a
-                failure of the site.
+            total_s: seconds for the whole response; `[sources] timeout_s` between two parts of it.
+            general: it concerns no single account, so that whatever is wrong with the response is a
+                failure of the source.
 
         Raises:
-            SourceUnavailable: the site must be left alone.
-            SourceError: no reply, or one that speaks of a fault of the site.
-            StreamTruncated: the reply ended before its end.
+            SourceUnavailable: the source must be left alone.
+            SourceError: no response, or one that speaks of a fault of the source.
+            StreamTruncated: the response ended before its end.
         """
         timeout = aiohttp.ClientTimeout(
             total=total_s,
@@ -170,16 +170,16 @@ class SourceClient:
                             if not response.content.at_eof():
                                 response.close()
                 except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError) as error:
-                    cut = StreamTruncated(_describe("reply cut", error))
+                    cut = StreamTruncated(_describe("response cut", error))
                     raise await self._record_failure("cut", cut) from None
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    silent = SourceError(_describe("no reply", error))
+                    silent = SourceError(_describe("no response", error))
                     raise await self._record_failure("no_reply", silent) from None
                 except SourceError as error:
                     raise await self._classify(error, general) from None
 
     async def _handle_status(self, response: aiohttp.ClientResponse) -> bool:
-        """Whether the reply speaks of what was asked; False to ask again after a pause."""
+        """Whether the response speaks of what was asked; False to ask again after a pause."""
         status = response.status
         if status == 429:
             self.troubles["429"] += 1
@@ -187,12 +187,12 @@ class SourceClient:
             return False
         if status == 403:
             self.troubles["403"] += 1
-            raise await self._open_breaker("403: the site refuses us")
+            raise await self._open_breaker("403: the source refuses us")
         if status >= 500:
-            error = BadResponse(f"the site answered {status}")
+            error = BadResponse(f"the source answered {status}")
             raise await self._record_failure(str(status), error)
         if response.content_type == "text/html" and status == 200:
-            error = BadResponse("the site answered with a page of HTML")
+            error = BadResponse("the source answered with a page of HTML")
             raise await self._record_failure("html", error)
         return True
 
@@ -232,7 +232,7 @@ class SourceClient:
         return error
 
     async def _classify(self, error: SourceError, general: bool) -> SourceError:
-        """The error to raise for one that a reply led to: the site's, or one account's."""
+        """The error to raise for one that a response led to: the source's, or one account's."""
         if error.source_wide or isinstance(error, SourceUnavailable):
             return error
         if isinstance(error, StreamTruncated):
@@ -282,5 +282,5 @@ class SourceClient:
 
 
 def _describe(what: str, error: BaseException) -> str:
-    """An error without its text, which can quote the reply or the address."""
+    """An error without its text, which can quote the response or the address."""
     return f"{what} ({type(error).__name__})"

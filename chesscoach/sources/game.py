@@ -1,4 +1,4 @@
-"""Games as a site tells of them, and who played them."""
+"""Games as a source describes them, and who played them."""
 
 import re
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 Platform = Literal["lichess", "chess.com"]
-"""A site, spelled as the application spells it in `games`."""
+"""A source, spelled as the application spells it in `games`."""
 
 Colour = Literal["white", "black"]
 GameResult = Literal["1-0", "0-1", "1/2-1/2", "*"]
@@ -21,9 +21,9 @@ def plain_id(text: str) -> str:
 
 
 class Side(Struct, frozen=True, kw_only=True):
-    """One player of a game as the site shows him.
+    """One player of a game as the source shows them.
 
-    `key` is what identifies him on the site (Lichess: the lower-cased name; Chess.com: the uuid),
+    `key` is what identifies the player there (Lichess: the lower-cased name; Chess.com: the uuid),
     None for engines and anonymous players.
     """
 
@@ -35,11 +35,11 @@ class Side(Struct, frozen=True, kw_only=True):
 class Game(Struct, frozen=True, kw_only=True):
     """A finished game, independent of who of our users played it.
 
-    `plies` counts half-moves. `speed`, `variant` and `ending` are the site's own words (blitz,
+    `plies` counts half-moves. `speed`, `variant` and `ending` are the source's own words (blitz,
     daily …; standard, chess …; mate, resigned …). `standard` says that it began from the usual
     position under the usual rules; `initial_fen` is another position that it began from.
-    `accuracies` are White's and Black's, in per cent, where the site has judged the game. `unknown`
-    names the fields whose values we do not know or cannot read; the words are kept as they came.
+    `accuracies` are White's and Black's, in per cent, if the source has analysed the game.
+    `unknown` names the fields whose values we do not know or cannot read; their words are kept.
     """
 
     platform: Platform
@@ -65,7 +65,7 @@ class Game(Struct, frozen=True, kw_only=True):
 class UnfinishedGame(Struct, frozen=True, kw_only=True):
     """A Lichess game still being played: it must be asked for again by its id.
 
-    `absent` counts how often in a row the site did not know it; aborted games vanish.
+    `absent` counts how often in a row the source did not know it; aborted games vanish.
     """
 
     external_id: str

@@ -2,7 +2,7 @@
 
 Facts behind the form of the requests: the time filter works on a game's start; the filters
 `rated`, `perfType`, `color` and `analysed` go to a search index that misses games, so they are
-never sent; with `ongoing=true` unfinished and aborted games come too; a reply has no end marker,
+never sent; with `ongoing=true` unfinished and aborted games come too; a response has no end marker,
 so only whole lines count.
 """
 
@@ -21,7 +21,7 @@ from chesscoach.sources.lichess_status import LichessStatus
 from chesscoach.sources.response import read_body, read_lines
 
 MAX_BULK_NAMES = 300
-"""Accounts, or games, in one bulk request: the site's limit."""
+"""Accounts, or games, in one bulk request: the source's limit."""
 
 MAX_PAGE_GAMES = 1000
 """Games in one export; a longer history takes several."""
@@ -29,7 +29,7 @@ MAX_PAGE_GAMES = 1000
 _BULK_ROUNDING = 100
 _MAX_LINE_BYTES = 1024 * 1024
 _MAX_BULK_BYTES = 32 * 1024 * 1024
-_GAMES_PER_S = 10  # half of what the site promises to stream
+_GAMES_PER_S = 10  # half of what the source promises to stream
 _NDJSON = {"Accept": "application/x-ndjson"}
 _EXPORT_PARAMS = {"pgnInJson": "true", "clocks": "true", "opening": "true"}
 
@@ -53,7 +53,7 @@ class Lichess:
         return min(MAX_BULK_NAMES, self._users_per_10min)
 
     async def players(self, names: Sequence[str]) -> dict[str, LichessStatus]:
-        """What the site says of accounts, by name; names that it does not know are missing."""
+        """What the source says of accounts, by name; names that it does not know are missing."""
         await self.client.lane.consume(len(names), self._users_per_10min)
         async with self.client.request(
             "POST",
@@ -64,7 +64,7 @@ class Lichess:
             general=True,
         ) as response:
             if response.status != 200:
-                msg = f"the site answered {response.status} to a bulk request"
+                msg = f"the source answered {response.status} to a bulk request"
                 raise BadResponse(msg)
             return payload.parse_statuses(await read_body(response, _MAX_BULK_BYTES))
 
@@ -105,8 +105,8 @@ class Lichess:
     ) -> AsyncGenerator[Game | UnreadableGame]:
         """The newest finished games since an instant, newest first."""
         params = {"since": _ms(since), "sort": "dateDesc", "max": str(limit)}
-        async with aclosing(self._export(f"/api/games/user/{name}", params, limit)) as found:
-            async for line in found:
+        async with aclosing(self._export(f"/api/games/user/{name}", params, limit)) as items:
+            async for line in items:
                 if isinstance(line, Game | UnreadableGame):
                     yield line
 
@@ -115,23 +115,23 @@ class Lichess:
         params = {"ongoing": "true", "finished": "false", "max": str(MAX_BULK_NAMES)}
         async with aclosing(
             self._export(f"/api/games/user/{name}", params, MAX_BULK_NAMES)
-        ) as found:
-            async for line in found:
+        ) as items:
+            async for line in items:
                 if isinstance(line, UnfinishedGame):
                     yield line
 
     async def games_by_id(self, ids: Sequence[str]) -> AsyncGenerator[ExportItem]:
-        """Games by their ids, finished or not; the site leaves out those that it does not have."""
+        """Games by their ids, finished or not; without those that the source does not have."""
         path = "/api/games/export/_ids"
-        async with aclosing(self._export(path, {}, len(ids), data=",".join(ids))) as found:
-            async for line in found:
+        async with aclosing(self._export(path, {}, len(ids), data=",".join(ids))) as items:
+            async for line in items:
                 if not isinstance(line, AbortedGame):
                     yield line
 
     async def _export(
         self, path: str, params: Mapping[str, str], games: int, data: str | None = None
     ) -> AsyncGenerator[ExportItem | AbortedGame]:
-        """Every line of an export, of at most so many games; POSTed where there is data."""
+        """Every line of an export, of at most `games` games; a POST if there is data."""
         async with self.client.request(
             "POST" if data else "GET",
             path,
@@ -141,16 +141,16 @@ class Lichess:
             total_s=60.0 + games / _GAMES_PER_S,
             general=data is not None,
         ) as response:
-            # 404 to a player whom the bulk reply knew: he has just been closed, or it passes.
+            # 404 for a player in the bulk response: the account was closed just now, or it passes.
             if response.status != 200:
-                msg = f"the site answered {response.status} to an export"
+                msg = f"the source answered {response.status} to an export"
                 raise BadResponse(msg)
             async for line in read_lines(response, _MAX_LINE_BYTES):
                 yield payload.parse_item(line)
 
 
 def _ms(instant: datetime) -> str:
-    """Unix milliseconds, not before the least that the site takes.
+    """Unix milliseconds, not before the least that the source takes.
 
     Seconds would silently bring the whole history.
     """

@@ -1,7 +1,7 @@
 """What Lichess sends, and the values that it stands for.
 
 Shapes have only what we use; unknown fields are left alone. A published schema calls some fields
-required that real replies lack, so all but the least have defaults.
+required that real responses lack, so all but the least have defaults.
 """
 
 import re
@@ -51,7 +51,7 @@ class UnreadableGame(Struct, frozen=True, kw_only=True):
 
 
 class AbortedGame(Struct, frozen=True, kw_only=True):
-    """A game that was aborted: not to be stored, the site will delete it itself."""
+    """A game that was aborted: not to be stored, the source will delete it itself."""
 
     started_at: datetime
 
@@ -190,7 +190,7 @@ def _game(raw: _ExportedGame, unreadable: tuple[str, ...]) -> ExportItem | Abort
 
 
 def _unknown(status: str, variant: str, speed: str) -> list[str]:
-    """The names of the fields that hold words which the site's documentation does not list."""
+    """The names of the fields that hold words which the source's documentation does not list."""
     unknown = []
     if status not in _KNOWN_STATUSES:
         unknown.append("status")
@@ -250,17 +250,17 @@ def _side(raw: _ExportedSide) -> Side:
 
 
 def parse_statuses(text: bytes) -> dict[str, LichessStatus]:
-    """A bulk reply as values, by name.
+    """A bulk response as values, by name.
 
     Raises:
         BadResponse: it is no list of accounts.
     """
     try:
-        found = [_parse_status(raw) for raw in _list_decoder.decode(text)]
+        statuses = [_parse_status(raw) for raw in _list_decoder.decode(text)]
     except (msgspec.MsgspecError, RecursionError) as error:
-        msg = f"a bulk reply that cannot be read ({type(error).__name__})"
+        msg = f"a bulk response that cannot be read ({type(error).__name__})"
         raise BadResponse(msg) from None
-    return {player.name: player for player in found}
+    return {player.name: player for player in statuses}
 
 
 def _parse_status(raw: msgspec.Raw) -> LichessStatus:
@@ -270,7 +270,7 @@ def _parse_status(raw: msgspec.Raw) -> LichessStatus:
         seen_at = None if account.seen_at is None else _instant(account.seen_at)
     except (msgspec.MsgspecError, ValueError):
         if not (name := _id_decoder.decode(raw).id.lower()):
-            msg = "a bulk reply with an account that has no id"
+            msg = "a bulk response with an account that has no id"
             raise BadResponse(msg) from None
         return LichessStatus(name=name)
     games = sum(perf.games for name, perf in account.perfs.items() if name != "puzzle")

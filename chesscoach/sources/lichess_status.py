@@ -9,7 +9,7 @@ class LichessStatus(Struct, frozen=True, kw_only=True):
     """What Lichess's bulk request says of one account.
 
     `fingerprint` changes when the player was seen, or finished a clock game, or a rated one
-    (the reply's seenAt, playTime.total and the sum of perfs.*.games).
+    (the response's seenAt, playTime.total and the sum of perfs.*.games).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Reading a reply, within bounds: no site gets to fill our memory."""
+"""Reading a response within bounds, so that no source can fill our memory."""
 
 import json
 from collections.abc import AsyncIterator
@@ -14,11 +14,11 @@ T = TypeVar("T", bound=Struct)
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_WORD_LENGTH = 40
 _MAX_OVERLONG_FACTOR = 16
-"""A line of more than so many times its limit is read no further."""
+"""Times its limit that a line may have before the stream is given up."""
 
 
 async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The whole decoded reply.
+    """The whole decoded response.
 
     Raises:
         BadResponse: it has more than `limit` bytes.
@@ -27,7 +27,7 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     async for part in response.content.iter_any():
         parts += part
         if len(parts) > limit:
-            msg = f"reply of more than {limit} bytes"
+            msg = f"response of more than {limit} bytes"
             raise BadResponse(msg)
     return bytes(parts)
 
@@ -63,14 +63,14 @@ async def read_lines(response: aiohttp.ClientResponse, limit: int) -> AsyncItera
 
 
 async def error_message(response: aiohttp.ClientResponse) -> str:
-    """The `message` or `error` of a JSON error reply; empty for anything else. Not to be logged."""
+    """The `message` or `error` of a JSON error, or an empty text. It must not be logged."""
     try:
-        told = json.loads(await read_body(response, _MAX_ERROR_BYTES))
+        body = json.loads(await read_body(response, _MAX_ERROR_BYTES))
     except (ValueError, BadResponse, RecursionError):
         return ""
-    if not isinstance(told, dict):
+    if not isinstance(body, dict):
         return ""
-    return str(told.get("message") or told.get("error") or "")
+    return str(body.get("message") or body.get("error") or "")
 
 
 def to_rating(rating: float | None) -> int | None:
@@ -79,7 +79,7 @@ def to_rating(rating: float | None) -> int | None:
 
 
 def truncate_word(text: str | None, default: str = "") -> str:
-    """One of the site's words, at a length that a word has."""
+    """One of the source's words, at a length that a word has."""
     return (text or default)[:_MAX_WORD_LENGTH]
 
 
@@ -125,7 +125,7 @@ def _convert(raw: dict[Any, Any], kind: type[T], path: str, dropped: list[str]) 
 
 def _struct_in(annotation: Any) -> type[Struct] | None:
     """The struct of an annotation such as `_Side | None`."""
-    for each in (annotation, *get_args(annotation)):
-        if isinstance(each, type) and issubclass(each, Struct):
-            return each
+    for member in (annotation, *get_args(annotation)):
+        if isinstance(member, type) and issubclass(member, Struct):
+            return member
     return None

@@ -1,4 +1,4 @@
-"""Accounts on the sites, and the users who linked them."""
+"""Accounts on the sources, and the users who linked them."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,8 +9,8 @@ from chesscoach.sources.game import Platform, UnfinishedGame
 
 AccountStatus = Literal[
     "active",
-    "closed",  # the site says that the player has closed it, or that it was closed
-    "missing",  # the site did not know it, several checks in a row
+    "closed",  # the source says that the player has closed it, or that it was closed
+    "missing",  # the source did not know it, several checks in a row
 ]
 
 
@@ -39,7 +39,7 @@ class AccountLink(Struct, frozen=True, kw_only=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """What we know of one account on one source; `key` is `{platform}:{name}`.
+    """The state of one account on one source; `key` is `{platform}:{name}`.
 
     `cursor` is the start instant of the newest Lichess game that is stored, and `fingerprint_at`
     when `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com
@@ -79,10 +79,10 @@ class Account(Struct, frozen=True, kw_only=True):
 
     @property
     def backfilled_links(self) -> tuple[AccountLink, ...]:
-        """The users whose back-fill is complete: new games are theirs at once."""
+        """The users whose backfill is complete: new games are theirs at once."""
         return tuple(link for link in self.links if link.backfilled)
 
     @property
     def new_links(self) -> tuple[AccountLink, ...]:
-        """The users who still wait for their own back-fill."""
+        """The users who still wait for their own backfill."""
         return tuple(link for link in self.links if not link.backfilled)

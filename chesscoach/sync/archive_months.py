@@ -1,7 +1,7 @@
 """Chess.com's archive months, written `2026-11`, and how long they may still change.
 
 A month is asked for until one check has succeeded at least 72 hours after its end: games are
-listed late, and the zone in which the site's months turn is not documented.
+listed late, and the zone in which the source's months turn is not documented.
 """
 
 import calendar
@@ -35,7 +35,7 @@ def month_range(first: str, last: str) -> Iterator[str]:
 
 
 def months_before(instant: datetime, count: int) -> datetime:
-    """The same day and time so many months earlier, or that month's last day."""
+    """The same day and time `count` months earlier, or that month's last day."""
     years, month = divmod(instant.year * 12 + instant.month - 1 - count, 12)
     day = min(instant.day, calendar.monthrange(years, month + 1)[1])
     return instant.replace(year=years, month=month + 1, day=day)

@@ -27,7 +27,7 @@ def queue_id(stored_game_id: str) -> str:
 
 
 def colour_of(game: Game, account: Account) -> Colour | None:
-    """The account's side, by the site's own identity first and by name else; None if neither."""
+    """The account's side, by the source's own identity first and by name else; None if neither."""
     for key in (account.player_key, account.name):
         if key is not None:
             if game.white.key == key:

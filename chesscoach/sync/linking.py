@@ -1,7 +1,7 @@
-"""Whom we sync: the names that users have linked, as accounts of ours.
+"""The names that users have linked, as accounts.
 
-The application only writes names into its users. Here each becomes an account with its links; a
-name taken out or changed leaves its account; a name that no site could have is refused.
+The application only writes names into its users. Here each name becomes an account with its links.
+A user who removes or changes a name leaves its account. A name that no source can have is refused.
 """
 
 from datetime import datetime, timedelta
@@ -37,10 +37,10 @@ class LinkChanges(Struct, kw_only=True):
 async def link_accounts(
     ctx: SyncContext, run: Run, user_id: str | None, begun: datetime
 ) -> dict[Platform, int]:
-    """Brings the accounts in line with the users; returns how many were made, by site.
+    """Brings the accounts in line with the users; returns how many were made, by source.
 
     New accounts are due since `begun`: after those that have waited for longer, so that a crowd of
-    newcomers starves nobody. Refused names are counted as candidates that were skipped.
+    newcomers delays no other account. Refused names are counted as candidates that were skipped.
     """
     made = dict.fromkeys(PLATFORMS, 0)
     async for page in ctx.users.linked_users(user_id, run.shard):
@@ -65,21 +65,25 @@ async def _unlink_missing(ctx: SyncContext, run: Run, user_id: str | None, begun
 
 
 def _accounts_of(run: Run, user: UserNames) -> dict[str, tuple[Platform, str, str]]:
-    """The accounts that a user names: by key, the site, the name and his spelling of it."""
-    found: dict[str, tuple[Platform, str, str]] = {}
-    for site, given in user.names.items():
+    """The accounts that a user names: by key, the source, the name and how the user spells it."""
+    accounts: dict[str, tuple[Platform, str, str]] = {}
+    for source, given in user.names.items():
         name, spelling = next(
-            ((name, text) for text in given if (name := usernames.normalize_username(site, text))),
+            (
+                (name, text)
+                for text in given
+                if (name := usernames.normalize_username(source, text))
+            ),
             ("", ""),
         )
         if not name:
             run.counts.candidates += 1
             run.counts.skipped += 1
             run.counts.note("invalid_usernames")
-            log.get_logger().warning("username_invalid", user_id=user.user_id, platform=site)
+            log.get_logger().warning("username_invalid", user_id=user.user_id, platform=source)
         else:
-            found[f"{site}:{name}"] = (site, name, spelling.strip())
-    return found
+            accounts[f"{source}:{name}"] = (source, name, spelling.strip())
+    return accounts
 
 
 async def _link_changes(
@@ -89,49 +93,51 @@ async def _link_changes(
     begun: datetime,
 ) -> LinkChanges:
     keys = list({key for accounts in wanted.values() for key in accounts})
-    rows = {
+    known = {
         account.key: account for account in await ctx.accounts.find_for_users(keys, list(wanted))
     }
-    ours = {link.user_id for row in rows.values() if row.checked_at for link in row.links}
+    ours = {
+        link.user_id for account in known.values() if account.checked_at for link in account.links
+    }
     changes = LinkChanges(new={}, joining=[], leaving=[])
     for user in page:
-        # What the application fetched before counts only until we have synced him ourselves.
+        # What the application fetched before counts only until we have synced the user ourselves.
         since = None if user.user_id in ours else _plausible_last_sync(user.last_sync, begun)
-        for key, (site, name, spelling) in wanted[user.user_id].items():
-            link = new_link(site, user.user_id, spelling, since)
-            if key not in rows:
+        for key, (source, name, spelling) in wanted[user.user_id].items():
+            link = new_link(source, user.user_id, spelling, since)
+            if key not in known:
                 made = changes.new.get(key) or Account(
-                    key=key, platform=site, name=name, links=(), created_at=begun
+                    key=key, platform=source, name=name, links=(), created_at=begun
                 )
                 changes.new[key] = new_account(made, (*made.links, link))
-            elif all(there.user_id != link.user_id for there in rows[key].links):
+            elif all(there.user_id != link.user_id for there in known[key].links):
                 changes.joining.append((key, link))
-    for row in rows.values():
-        for link in row.links:
-            if link.user_id in wanted and row.key not in wanted[link.user_id]:
-                changes.leaving.append((row.key, link.user_id))
+    for account in known.values():
+        for link in account.links:
+            if link.user_id in wanted and account.key not in wanted[link.user_id]:
+                changes.leaving.append((account.key, link.user_id))
     return changes
 
 
 def _plausible_last_sync(last_sync: datetime | None, begun: datetime) -> datetime | None:
-    """When the application last synced a user: not before the sites were, and not in the future."""
+    """When the application last synced a user; None if the sources did not exist, or in future."""
     if last_sync is None or last_sync.year < _FIRST_YEAR or last_sync > begun + _MAX_CLOCK_SKEW:
         return None
     return last_sync
 
 
-def new_link(site: Platform, user_id: str, spelling: str, since: datetime | None) -> AccountLink:
-    """A user's link; games that ended before what he joins with are none of ours."""
+def new_link(source: Platform, user_id: str, spelling: str, since: datetime | None) -> AccountLink:
+    """A user's link; games that ended before its start are not stored."""
     floor = None
     if since is not None:
         floor = since - polling.CURSOR_OVERLAP
-        if site == "chess.com":
+        if source == "chess.com":
             floor = archive_months.month_start(archive_months.first_open_month(floor))
     return AccountLink(user_id=user_id, name=spelling, first_sync_from=since, oldest_game_at=floor)
 
 
 def new_account(account: Account, links: tuple[AccountLink, ...]) -> Account:
-    """A new account: users whose games were fetched by somebody else so far go on from there."""
+    """A new account: users whose games the application has fetched continue from there."""
     known = [link.first_sync_from for link in links if link.first_sync_from is not None]
     start = min(known) if known else None
     monthly = account.platform == "chess.com"

@@ -1,6 +1,6 @@
-"""When an account is to be asked about: whether it is due, and whether it has news.
+"""When an account must be checked: whether it is due, and whether it has news.
 
-Sources of the figures: Lichess sets a player's seenAt when he connects, at most every five
+Sources of the figures: Lichess sets seenAt when a player connects, at most every five
 minutes, and counts clock games in playTime and rated games in perfs; bots may move none of them.
 """
 
@@ -37,13 +37,13 @@ _JITTER = 0.1
 """Up to this share of a period an account is due early, so that those taken over together part."""
 
 RECENT_ACTIVITY = timedelta(minutes=15)
-"""A player seen so shortly before an export may have gone on playing unnoticed."""
+"""A player seen this shortly before an export may have gone on playing unnoticed."""
 
 MAX_CONSECUTIVE_FAILURES = 3
-"""So many failed checks in a row set an account aside."""
+"""Failed checks in a row before an account is set aside."""
 
 FAILURE_BACKOFF = timedelta(days=1)
-"""How long runs pass an account by that was set aside; `--all` and `--user` still take it."""
+"""How long runs skip an account that was set aside; `--all` and `--user` still check it."""
 
 CURSOR_OVERLAP = timedelta(minutes=10)
 """An export begins so long before the cursor: whether Lichess's `since` is inclusive is open."""
@@ -62,7 +62,7 @@ VERIFIED_MONTHS = 12
 """Sealed months that are verified; later changes in older ones pass unnoticed."""
 
 FULL_CHECK_INTERVAL = timedelta(days=7)
-"""After so long a player is exported whatever his fingerprint says."""
+"""A player is exported after this time, whatever the fingerprint says."""
 
 
 def polling_tier(account: Account, at: datetime) -> Tier:
@@ -102,8 +102,8 @@ def _stable_fraction(account: Account) -> float:
 def has_news(account: Account, player: LichessStatus, now: datetime) -> bool:
     """Whether a Lichess account's games must be exported.
 
-    `account.settled_at` is when its fingerprint was last accounted for; before that, on take-over,
-    a player who was not seen since the cursor has no new games.
+    `account.fingerprint_at` is when its fingerprint was last accounted for. Before that, on
+    takeover, a player who was not seen since the cursor has no new games.
     """
     if player.bot or player.seen_at is None:
         return True

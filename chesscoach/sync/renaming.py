@@ -1,8 +1,8 @@
-"""Following a player to his new name.
+"""Following a player to a new name.
 
 The application's users get the new name first, then the old account goes; the new one goes on where
 the old one was, without its ETags. Every step can be repeated, so a kill between two of them costs
-nothing. Games are known by the site's own ids, so none comes twice.
+nothing. Games are known by the source's own ids, so none comes twice.
 """
 
 from msgspec.structs import replace
@@ -21,20 +21,20 @@ async def rename_account(ctx: SyncContext, account: Account, name: str, fence: i
     Raises:
         BadResponse: no player can have that name.
     """
-    site, now = account.platform, ctx.now()
-    new = usernames.normalize_username(site, name)
+    platform, now = account.platform, ctx.now()
+    new = usernames.normalize_username(platform, name)
     if new is None or new == account.name:
-        msg = "the site sends us to a name that no player can have"
+        msg = "the source redirects to a name that no player can have"
         raise BadResponse(msg)
     fresh = replace(
         mark_found(account),
-        key=f"{site}:{new}",
+        key=f"{platform}:{new}",
         name=new,
         links=tuple(replace(link, name=new, notified_status="active") for link in account.links),
         created_at=now,
         etags={},
         sealed_months={
-            month: replace(each, etag="") for month, each in account.sealed_months.items()
+            month: replace(sealed, etag="") for month, sealed in account.sealed_months.items()
         },
         gone_months=(),
         lapse_count=0,
@@ -44,7 +44,7 @@ async def rename_account(ctx: SyncContext, account: Account, name: str, fence: i
     joining = [(fresh.key, _newcomer_link(account, link)) for link in fresh.links]
     await ctx.accounts.ensure([fresh], joining, [], now)
     for link in account.links:
-        await ctx.users.rename(site, link.user_id, account.name, new)
+        await ctx.users.rename(platform, link.user_id, account.name, new)
     await ctx.accounts.remove(account.key, fence)
     log.get_logger().warning(
         "account_renamed",

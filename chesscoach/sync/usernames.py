@@ -1,4 +1,4 @@
-"""Which names a site could have, so that no other text ever gets into a request."""
+"""Which names a source could have, so that no other text ever gets into a request."""
 
 import re
 
@@ -12,7 +12,7 @@ _USERNAME_PATTERNS: dict[Platform, re.Pattern[str]] = {
 
 
 def normalize_username(platform: Platform, name: object) -> str | None:
-    """The name as the site's addresses want it, lower-cased; None if no player can have it.
+    """The name as the source's addresses want it, lower-cased; None if no player can have it.
 
     Space around a name is forgiven, anything else is not.
     """

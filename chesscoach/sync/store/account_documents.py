@@ -1,4 +1,4 @@
-"""A linked account as a row: what is asked of it, written to it and read from it."""
+"""The document of an account: its queries, its updates, and its conversion."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from chesscoach.worker.shard import ALL_USERS, Shard
 
 
 class AccountState(Struct, frozen=True, kw_only=True):
-    """The state of an account after work, and when it is due again.
+    """The state of an account after a step, and when it is due again.
 
     Without a due time it is a step on the way: the account stays as due as it was.
     """
@@ -66,7 +66,7 @@ def add_link_update(key: str, link: AccountLink, at: datetime) -> UpdateOne:
 
 
 def shard_filter(shard: Shard) -> Document:
-    """Of a part's accounts; those without a number, which is new, are the first part's."""
+    """The accounts of a shard; those without a `number` belong to the first one."""
     if shard.of == 1:
         return {}
     mine: list[Document] = [{"number": {"$mod": [shard.of, shard.index]}}]
@@ -74,9 +74,10 @@ def shard_filter(shard: Shard) -> Document:
 
 
 def save_update(saved: AccountState, fence: int) -> UpdateOne:
-    """The state that was worked, but for who has joined or left since it was read.
+    """The new state, without the users who have left and with those who have joined meanwhile.
 
-    A part of the users may link what another one walks. With somebody new it stays as due as it is.
+    One shard may link users to an account that another shard checks. If a user has joined, the
+    account stays as due as it is.
     """
     fields = {**document_fields(saved.account), "fence": fence}
     links = fields.pop("links")
@@ -115,12 +116,12 @@ def to_bson(value: object) -> Document:
 
 
 def document_fields(account: Account) -> Document:
-    """The fields of an account's row but its `_id`."""
+    """The fields of an account's document but its `_id`."""
     fields = to_bson(account)
     del fields["key"]
     return fields
 
 
-def to_account(row: Document) -> Account:
-    """The account that a row describes."""
-    return msgspec.convert({**row, "key": row["_id"]}, Account)
+def to_account(document: Document) -> Account:
+    """The account that a document describes."""
+    return msgspec.convert({**document, "key": document["_id"]}, Account)

@@ -1,9 +1,9 @@
 """Sync accounts: what we know of each linked account, and which are due.
 
-`_id` is `{platform}:{name}`; an account that several users link has one row. Everything here is
-walked by key in pages, so no server cursor stays open. Rows are written under the fence of their
-site's lane: a holder that lost it cannot move a cursor. `number` is that of the user who linked the
-account first, and so says in which part of the users it is walked.
+`_id` is `{platform}:{name}`; an account that several users link has one document. All queries go by
+key in pages, so no server cursor stays open. Documents are written under the fence of their
+source's lane: a holder that lost it cannot move a cursor. `number` is the hash of the user who
+linked the account first, and says in which shard the account is checked.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -30,7 +30,7 @@ from chesscoach.worker.shard import ALL_USERS, Shard, shard_hash
 PAGE_SIZE = 300
 _LINKS_PAGE_SIZE = 1000
 _MAX_ERRORS = 5
-"""So many of an account's last errors are kept."""
+"""Last errors of an account that are kept."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -44,23 +44,26 @@ class Accounts:
     async def find_for_users(
         self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = ALL_USERS
     ) -> list[Account]:
-        """The rows of some accounts, and every row that some users are linked to; of a part."""
+        """Some accounts, and all to which some users are linked, as far as the shard has them."""
         find_by_name: Document = {
             "$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]
         }
         query = {**find_by_name, **account_documents.shard_filter(shard)}
-        return [account_documents.to_account(row) for row in await self._collection.find(query)]
+        return [
+            account_documents.to_account(document)
+            for document in await self._collection.find(query)
+        ]
 
     async def links(
         self, user_id: str | None = None, shard: Shard = ALL_USERS
     ) -> AsyncIterator[list[tuple[str, str]]]:
-        """Pages of (account key, user): the links of a part's accounts, or those of one user."""
+        """Pages of (account key, user): the links of a shard's accounts, or those of one user."""
         after = ""
         while page := await self._links_page(user_id, shard, after):
             yield [
-                (row["_id"], link["user_id"])
-                for row in page
-                for link in row["links"]
+                (document["_id"], link["user_id"])
+                for document in page
+                for link in document["links"]
                 if user_id in (None, link["user_id"])
             ]
             after = page[-1]["_id"]
@@ -84,10 +87,10 @@ class Accounts:
         leaving: Iterable[tuple[str, str]],
         joined_at: datetime,
     ) -> None:
-        """Makes rows, adds links, removes links (key, user).
+        """Inserts accounts, adds links, removes links (key, user).
 
-        A new account is due since it was made, one that somebody joins at once. One that another
-        has made meanwhile is joined.
+        A new account is due since it was made. One that a user joins is due at once. If another
+        process has inserted an account meanwhile, its users join it.
         """
         accounts = list(new)
         inserted = await self._collection.insert_new(
@@ -122,7 +125,7 @@ class Accounts:
         """Pages of the accounts that are wanted, stalest first."""
         after: tuple[datetime, str] | None = None
         while page := await self._due_page(wanted, after):
-            yield [account_documents.to_account(row) for row in page]
+            yield [account_documents.to_account(document) for document in page]
             after = (page[-1]["due_at"], page[-1]["_id"])
 
     async def _due_page(
@@ -142,7 +145,7 @@ class Accounts:
         """Moves cursors; to be called after the writes that they stand for.
 
         Raises:
-            LeaseLost: another holder of the lane has written one of these rows since.
+            LeaseLost: another holder of the lane has written one of these documents since.
         """
         updates = [account_documents.save_update(item, fence) for item in saved]
         if await self._collection.bulk_update(updates) < len(saved):
@@ -174,26 +177,25 @@ class Accounts:
         )
 
     async def find_by_name(self, name: str) -> list[AccountDocument]:
-        """The accounts of a name on either site or of a key, in any case, or of a user_id."""
+        """The accounts of a name on either source or of a key, in any case, or of a user_id."""
         lower = name.lower()
-        keys = [lower, *(f"{site}:{lower}" for site in get_args(Platform))]
+        keys = [lower, *(f"{source}:{lower}" for source in get_args(Platform))]
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
-        rows = await self._collection.find(query, sort=[("_id", 1)])
+        documents = await self._collection.find(query, sort=[("_id", 1)])
         return [
             AccountDocument(
-                account=account_documents.to_account(row),
-                due_at=row["due_at"],
-                failures=row.get("failures", 0),
-                errors=tuple(CheckError(**each) for each in row.get("errors", [])),
+                account=account_documents.to_account(document),
+                due_at=document["due_at"],
+                failures=document.get("failures", 0),
+                errors=tuple(CheckError(**error) for error in document.get("errors", [])),
             )
-            for row in rows
+            for document in documents
         ]
 
     async def any_healthy(self, platform: Platform) -> Account | None:
-        """A linked account of a site whose last check did not fail; None if there is none.
+        """A linked account of a source whose last check did not fail; None if there is none.
 
-        The one that is due last: its player is the least active, so that little is to be said of
-        him.
+        The one that is due last, because its player is the least active.
         """
         query: Document = {
             "platform": platform,
@@ -201,16 +203,16 @@ class Accounts:
             "standing": "active",
             "failures": {"$not": {"$gt": 0}},
         }
-        row = await self._collection.find_one(query, sort=[("due_at", -1)])
-        return account_documents.to_account(row) if row else None
+        document = await self._collection.find_one(query, sort=[("due_at", -1)])
+        return account_documents.to_account(document) if document else None
 
     async def remove(self, key: str, fence: int) -> None:
-        """Takes an account out of the walk for good; its users have gone on to another."""
+        """Deletes an account whose users have gone on to another."""
         await self._collection.delete_one({"_id": key, "fence": {"$lte": fence}})
 
     async def oldest_success(self, user_ids: Sequence[str]) -> dict[str, datetime]:
         """For users whose every account was checked: the oldest of their last checks."""
-        rows = await self._collection.aggregate(
+        users = await self._collection.aggregate(
             [
                 {"$match": {"links.user_id": {"$in": user_ids}}},
                 {"$unwind": "$links"},
@@ -224,4 +226,8 @@ class Accounts:
                 },
             ]
         )
-        return {r["_id"]: r["oldest"] for r in rows if r["oldest"] > _NEVER and r["joined"]}
+        return {
+            user["_id"]: user["oldest"]
+            for user in users
+            if user["oldest"] > _NEVER and user["joined"]
+        }

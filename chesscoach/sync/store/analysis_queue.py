@@ -29,14 +29,14 @@ class AnalysisQueue:
 
     async def oldest_pending(self) -> datetime | None:
         """Since when the item waits that has waited longest; of those whose time can be read."""
-        found = []
+        oldest = []
         for kind in ("string", "date"):
             query = {"status": "pending", "created_at": {"$type": kind}}
-            row = await self._collection.find_one(
+            item = await self._collection.find_one(
                 query, {"created_at": 1}, sort=[("created_at", 1)]
             )
-            found.append(timestamps.parse_instant(row["created_at"]) if row else None)
-        return min((at for at in found if at is not None), default=None)
+            oldest.append(timestamps.parse_instant(item["created_at"]) if item else None)
+        return min((at for at in oldest if at is not None), default=None)
 
     async def add(self, user_id: str, games: Mapping[str, str], now: datetime) -> None:
         """Queues games, given as item id to game id; an item that is there stays as it is."""

@@ -1,6 +1,6 @@
 """Games, in the application's own shape, each once per user.
 
-A game's `game_id` follows from the site, its id there and the user, so the application's unique
+A game's `game_id` follows from the source, its id there and the user, so the application's unique
 index makes a repeated write harmless. Games that the application imported itself have ids of its
 own; they are known by their `url`.
 """
@@ -43,7 +43,7 @@ class UserGame(Struct, frozen=True, kw_only=True):
 
 
 class InsertResult(Struct, frozen=True, kw_only=True):
-    """What became of a batch: the games that are new, and those of ours that stood already.
+    """What became of a batch: the games that are new, and those of ours that were stored already.
 
     `known` maps a game's id to when it was imported; `completed` are those that had come without
     their moves and have them now.
@@ -71,7 +71,7 @@ class Games:
     async def insert_new(self, batch: Iterable[UserGame], now: datetime) -> InsertResult:
         """Inserts the games that are not there yet, and adds to those of ours what they lack.
 
-        Nothing else of a stored game is changed, and none is ever deleted: a site's lists waver.
+        Nothing else of a stored game is changed, and none is ever deleted: a source's lists waver.
         """
         wanted = {item.game_id: item for item in batch}
         known, imported = await self._find_existing(wanted.values())
@@ -90,8 +90,8 @@ class Games:
             )
         patches = {
             game_id: patch
-            for game_id, row in known.items()
-            if (patch := _patch(wanted[game_id], row))
+            for game_id, document in known.items()
+            if (patch := _patch(wanted[game_id], document))
         }
         await self._collection.bulk_update(
             [
@@ -101,14 +101,14 @@ class Games:
         )
         return InsertResult(
             new=list(compress(missing, inserted)),
-            known={game_id: row.imported_at for game_id, row in known.items()},
+            known={game_id: document.imported_at for game_id, document in known.items()},
             completed=[wanted[game_id] for game_id, patch in patches.items() if "pgn" in patch],
         )
 
     async def _find_existing(
         self, items: Collection[UserGame]
     ) -> tuple[dict[str, _StoredGame], set[tuple[str, str]]]:
-        """The games that stand already: ours by id, the application's by (user, url).
+        """The games that are stored already: ours by id, the application's by (user, url).
 
         Both have their `url`, so that one look by the index on it finds either.
         """
@@ -118,11 +118,11 @@ class Games:
         for user_id in {item.user_id for item in items}:
             urls = [item.game.url for item in items if item.user_id == user_id]
             query = {"user_id": user_id, "url": {"$in": urls}}
-            for row in await self._collection.find(query, _PROJECTION):
-                if row.get("game_id") in ids:
-                    known[row["game_id"]] = _known(row)
+            for document in await self._collection.find(query, _PROJECTION):
+                if document.get("game_id") in ids:
+                    known[document["game_id"]] = _known(document)
                 else:
-                    imported.add((user_id, row["url"]))
+                    imported.add((user_id, document["url"]))
         return known, imported
 
     async def _known(self, ids: list[str]) -> dict[str, _StoredGame]:
@@ -131,20 +131,22 @@ class Games:
 
     async def count_by_user(self, user_ids: list[str]) -> dict[tuple[str, str], int]:
         """The number of stored games by (user, platform)."""
-        rows = await self._collection.aggregate(
+        documents = await self._collection.aggregate(
             [
                 {"$match": {"user_id": {"$in": user_ids}}},
                 {"$group": {"_id": {"u": "$user_id", "p": "$platform"}, "n": {"$sum": 1}}},
             ]
         )
-        return {(row["_id"]["u"], row["_id"]["p"]): row["n"] for row in rows}
+        return {
+            (document["_id"]["u"], document["_id"]["p"]): document["n"] for document in documents
+        }
 
 
-def _known(row: Document) -> _StoredGame:
+def _known(document: Document) -> _StoredGame:
     return _StoredGame(
-        imported_at=timestamps.parse_instant(row.get("imported_at")) or _EPOCH,
-        accuracies=row.get("accuracies"),
-        pgn=row["pgn"],
+        imported_at=timestamps.parse_instant(document.get("imported_at")) or _EPOCH,
+        accuracies=document.get("accuracies"),
+        pgn=document["pgn"],
     )
 
 
@@ -155,13 +157,13 @@ def _accuracies(game: Game) -> Document | None:
     return {"white": white, "black": black}
 
 
-def _patch(item: UserGame, row: _StoredGame) -> Document:
-    """What the site has added to a game since it was stored."""
+def _patch(item: UserGame, document: _StoredGame) -> Document:
+    """What the source has added to a game since it was stored."""
     patch: Document = {}
     accuracies = _accuracies(item.game)
-    if accuracies is not None and accuracies != row.accuracies:
+    if accuracies is not None and accuracies != document.accuracies:
         patch["accuracies"] = accuracies
-    if item.game.pgn and not row.pgn:
+    if item.game.pgn and not document.pgn:
         patch |= {"pgn": item.game.pgn, "analysable": item.analysable}
     return patch
 
@@ -182,7 +184,7 @@ def _document(item: UserGame, imported_at: str) -> Document:
         "imported_at": imported_at,
         "is_analyzed": False,
         "auto_synced": True,
-        # Ours, for summaries and for finding a game at its site again.
+        # Ours, for summaries and for finding a game at its source again.
         "external_id": game.external_id,
         "variant": game.variant,
         "initial_fen": game.initial_fen,
