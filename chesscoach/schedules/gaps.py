@@ -1,4 +1,4 @@
-"""How long a schedule may leave its job alone: the longest time between two of its slots."""
+"""The longest time between two slots of a schedule."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -13,11 +13,11 @@ _HOUR = timedelta(hours=1)
 
 
 def longest_gap(schedule: Schedule, instant: datetime) -> timedelta | None:
-    """The longest gap between slots after an instant; None where there are no two.
+    """Returns the longest gap between slots after an instant; None if there are not two.
 
-    Seen are the next 64 slots, or a year of them, and where those do not fill a week its every
-    hour, so that nights and weekends that are left out count. A gap of less than an hour that only
-    some later hour has is not seen.
+    It looks at the next 64 slots, at most a year of them. If those do not fill a week, it looks at
+    every hour of that week, so that nights and weekends without slots count. It does not see a gap
+    of less than an hour in a later hour.
     """
     if schedule.every is not None:
         return schedule.every.period
@@ -26,22 +26,22 @@ def longest_gap(schedule: Schedule, instant: datetime) -> timedelta | None:
         near.append(slot.at)
         if len(near) == _MAX_NEAR_SLOTS or (len(near) > 1 and slot.at - instant > _SEARCH_WINDOW):
             break
-    found = max((later - earlier for earlier, later in pairwise(near)), default=None)
-    if found is None:
+    longest = max((later - earlier for earlier, later in pairwise(near)), default=None)
+    if longest is None:
         return None
     probe = near[-1]
     while probe < near[0] + _WEEK:
         following = next(slots.slots_after("", schedule, probe), None)
         if following is None:
             break
-        if following.at - probe > found:
-            found = max(found, _gap_at(schedule, probe))
+        if following.at - probe > longest:
+            longest = max(longest, _gap_at(schedule, probe))
         probe += _HOUR
-    return found
+    return longest
 
 
 def _gap_at(schedule: Schedule, instant: datetime) -> timedelta:
-    """How long the gap is in which an instant lies that has a slot in the hour before it."""
+    """Returns the gap that contains an instant, if a slot is in the hour before it."""
     before = instant
     for slot in slots.slots_after("", schedule, instant - _HOUR):
         if slot.at > instant:

@@ -1,4 +1,4 @@
-"""ISO weeks: what a weekly mail is about, and what it is named after."""
+"""ISO weeks: the period and the key of a weekly email."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,14 +6,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-# Of other millennia some have no beginning in some zones: what is before year 1 is no date.
+# The first weeks of the calendar begin before year 1 in some zones, which is not a date.
 _KEY_PATTERN = re.compile(r"(2\d{3})-W(\d\d)", re.ASCII)
 
 
 class Week(Struct, frozen=True, order=True):
-    """An ISO week (ISO 8601): it begins on a Monday, and week 1 holds the year's first Thursday.
+    """An ISO week (ISO 8601): it begins on a Monday, and week 1 has the year's first Thursday.
 
-    The year is the week's own: 2027-01-01 lies in 2026-W53.
+    The year is the week's own: 2027-01-01 is in 2026-W53.
     """
 
     year: int
@@ -21,35 +21,35 @@ class Week(Struct, frozen=True, order=True):
 
     @classmethod
     def containing(cls, day: date) -> "Week":
-        """The week in which a day lies."""
+        """Returns the week that contains a day."""
         year, number, _ = day.isocalendar()
         return cls(year, number)
 
     @classmethod
     def parse(cls, text: str) -> "Week":
-        """The week that a key such as `2026-W47` names.
+        """Returns the week of a key such as `2026-W47`.
 
         Raises:
-            ValueError: it names none.
+            ValueError: the text is not the key of a week.
         """
-        found = _KEY_PATTERN.fullmatch(text)
-        if found is None:
+        match = _KEY_PATTERN.fullmatch(text)
+        if match is None:
             msg = "expected an ISO week, such as 2026-W47"
             raise ValueError(msg)
         try:
-            return cls.containing(date.fromisocalendar(int(found[1]), int(found[2]), 1))
+            return cls.containing(date.fromisocalendar(int(match[1]), int(match[2]), 1))
         except ValueError:
             msg = f"there is no such ISO week: {text}"
             raise ValueError(msg) from None
 
     @property
     def key(self) -> str:
-        """Its name, zero-padded so that names sort as weeks do."""
+        """The key, zero-padded so that keys sort as weeks do."""
         return f"{self.year:04}-W{self.number:02}"
 
     @property
     def monday(self) -> date:
-        """The day on which it begins."""
+        """The first day."""
         return date.fromisocalendar(self.year, self.number, 1)
 
     @property
@@ -63,9 +63,9 @@ class Week(Struct, frozen=True, order=True):
         return Week.containing(self.monday + timedelta(days=7))
 
     def start_in(self, zone: ZoneInfo) -> datetime:
-        """The instant, in UTC, at which it begins in a zone.
+        """Returns the instant, in UTC, at which the week begins in a zone.
 
-        A Monday whose midnight is left out by a change of clocks begins at the change; one that has
-        it twice begins with the first.
+        If a change of clocks skips Monday's midnight, the week begins at the change. If midnight
+        comes twice, it begins with the first.
         """
         return datetime.combine(self.monday, time.min, zone).astimezone(UTC)

@@ -1,11 +1,11 @@
-"""Runs: how they end, and what they count."""
+"""The outcomes of runs, and what runs count."""
 
 from typing import Literal
 
 from msgspec import Struct
 
 Outcome = Literal[
-    "running",  # somebody works it now, or died while working it
+    "running",  # a process runs it, or died while running it
     "succeeded",
     "partial",
     "failed",
@@ -26,13 +26,13 @@ RUN_OUTCOMES: tuple[Outcome, ...] = (
 )
 """How an attempt ends."""
 SKIP_OUTCOMES: tuple[Outcome, ...] = ("missed", "coalesced", "skipped_overlap")
-"""How a slot ends that nobody works."""
+"""How a slot ends that does not run."""
 
 
 class Counts(Struct, kw_only=True):
-    """What a run did, in the unit of the job (players, rows …); the one mutable value.
+    """What a run did, in the unit of the job (players, documents …); the one mutable value.
 
-    `notes` are counts and facts of the job's own; `errors` holds up to 20 samples.
+    `notes` are counts and facts of the job's own; `errors` has up to 20 samples.
     """
 
     candidates: int = 0
@@ -54,6 +54,6 @@ class Counts(Struct, kw_only=True):
             self.errors.append(fields)
 
     def success_rate(self) -> float:
-        """The share of finished items that succeeded; 1.0 when there was nothing to do."""
+        """Returns the share of finished items that succeeded; 1.0 if there were none."""
         finished = self.done + self.failed
         return self.done / finished if finished else 1.0

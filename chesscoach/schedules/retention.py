@@ -1,4 +1,4 @@
-"""How long records are kept."""
+"""How long run records are kept."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from chesscoach.schedules.schedule import Schedule
 
 
 def runs_before(now: datetime, keep_days: int, schedules: Iterable[Schedule]) -> datetime:
-    """The instant before which run records may go: none that a late slot could be judged by."""
+    """Returns the instant before which run records can be deleted: no late slot needs them."""
     kept = timedelta(days=keep_days)
     graces = (timedelta(seconds=schedule.misfire_grace_s or 0) for schedule in schedules)
     return now - max(kept, *graces, timedelta())

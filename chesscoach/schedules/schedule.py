@@ -18,35 +18,35 @@ _EARLIEST_INSTANT, _LATEST_INSTANT = (
     datetime(1970, 1, 1, tzinfo=UTC),
     datetime(2200, 1, 1, tzinfo=UTC),
 )
-"""What lies outside is a mistake, and arithmetic with it would leave the calendar."""
+"""An instant outside is a mistake, and arithmetic with it would leave the calendar."""
 
 _EXCLUDED_ZONES = ("localtime", "posixrules", "Factory", "posix", "right")
-"""What stands in a machine's own zone files: its local time, or zones that count leap seconds."""
+"""Names that differ by machine: its local time, and zones that count leap seconds."""
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """An instant in RFC 3339, as UTC.
+    """Returns an instant in RFC 3339 as UTC.
 
     Raises:
-        ValueError: the text is none, has no offset, or is not between 1970 and 2200.
+        ValueError: the text is not an instant, has no offset, or is not between 1970 and 2200.
     """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None or not _EARLIEST_INSTANT <= at < _LATEST_INSTANT:
-        msg = "no instant with an offset between 1970 and 2200"
+        msg = "not an instant with an offset between 1970 and 2200"
         raise ValueError(msg)
     return at.astimezone(UTC)
 
 
 def format_rfc3339(at: datetime) -> str:
-    """An instant in RFC 3339, in UTC and whole seconds."""
+    """Returns an instant in RFC 3339, in UTC and whole seconds."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A period of real elapsed time; clocks that change do not change it.
+    """A period of elapsed time, which does not depend on changes of clocks.
 
     Raises:
-        ValueError: it is shorter than a second or longer than ten years.
+        ValueError: the period is shorter than a second or longer than ten years.
     """
 
     weeks: Amount = 0
@@ -62,7 +62,7 @@ class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def period(self) -> timedelta:
-        """The whole of it."""
+        """The period as a time span."""
         return timedelta(
             weeks=self.weeks,
             days=self.days,
@@ -73,7 +73,7 @@ class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def text(self) -> str:
-        """The same in short: `1w 2d`."""
+        """The period in short: `1w 2d`."""
         amounts = (self.weeks, self.days, self.hours, self.minutes, self.seconds)
         return " ".join(
             f"{amount}{unit}" for amount, unit in zip(amounts, "wdhms", strict=True) if amount
@@ -138,7 +138,7 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def trigger(self) -> str:
-        """When it runs, in a line."""
+        """When the job runs, in one line."""
         if self.cron is not None:
             return f"{self.cron} ({self.timezone})"
         if self.every is not None:
@@ -154,7 +154,7 @@ class Slot(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The instant in RFC 3339, as run records, logs and `CHESSCOACH_SLOT` spell it."""
+        """The instant in RFC 3339, as in run records, logs and `CHESSCOACH_SLOT`."""
         return format_rfc3339(self.at)
 
     @property

@@ -1,8 +1,8 @@
 """Slot arithmetic: the instants at which a schedule is due.
 
-cronsim is only ever iterated forward: its reverse iteration disagrees with itself where a zone
-shifts by half an hour. Around the end of daylight saving it can also name an instant that has
-passed already, so results that do not move on in UTC are dropped here.
+cronsim is iterated forward only: its reverse iteration is inconsistent where a zone shifts by half
+an hour. At the end of daylight saving it can also return an earlier instant, so results that do not
+increase in UTC are dropped.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from cronsim import CronSim
 from chesscoach.schedules.schedule import Schedule, Slot
 
 _SEARCH_WINDOWS = tuple(timedelta(days=d) for d in (1 / 24, 1, 32, 366, 5 * 366, 29 * 366))
-"""How far back to look for the latest slot; 29 years hold every date, a 29 February on a given
-weekday too."""
+"""How far back to look for the latest slot. Every date occurs in 29 years, also a 29 February on a
+given weekday."""
 
 
 def slots_after(schedule_id: str, schedule: Schedule, instant: datetime) -> Iterator[Slot]:
-    """The slots later than an instant, strictly increasing; ends when the trigger does."""
+    """Yields the slots later than an instant, strictly increasing, until the trigger ends."""
     last = instant
     try:
         for at in _instants(schedule, instant):
@@ -58,7 +58,7 @@ def has_fixed_times(cron: str) -> bool:
 
 
 def latest_slot(schedule_id: str, schedule: Schedule, instant: datetime) -> Slot | None:
-    """The newest slot at or before an instant; None when there is none in 29 years."""
+    """Returns the newest slot at or before an instant; None if 29 years have none."""
     if schedule.at is not None:
         at = schedule.at.astimezone(UTC)
         return Slot(schedule=schedule_id, at=at) if at <= instant else None
@@ -67,13 +67,13 @@ def latest_slot(schedule_id: str, schedule: Schedule, instant: datetime) -> Slot
         number = (instant - anchor) // period
         return Slot(schedule=schedule_id, at=anchor + number * period) if number >= 0 else None
     for span in _SEARCH_WINDOWS:
-        found = None
+        latest = None
         for slot in slots_after(schedule_id, schedule, instant - span):
             if slot.at > instant:
                 break
-            found = slot
-        if found is not None:
-            return found
+            latest = slot
+        if latest is not None:
+            return latest
     return None
 
 
@@ -84,15 +84,15 @@ def is_slot(schedule_id: str, schedule: Schedule, instant: datetime) -> bool:
 
 
 def jitter(schedule: Schedule, slot: Slot) -> timedelta:
-    """How long after its instant work on a slot begins: the same on every machine.
+    """Returns how long after its slot a run begins: the same on every machine.
 
-    Never so long that the next slot would be due before it.
+    The run always begins before the next slot.
     """
     if schedule.jitter_s == 0:
         return timedelta(0)
     share = crc32(f"{schedule.job}:{slot.key}".encode()) / 2**32
-    most = timedelta(seconds=schedule.jitter_s)
+    longest = timedelta(seconds=schedule.jitter_s)
     following = next(slots_after(slot.schedule, schedule, slot.at), None)
     if following is not None:
-        most = min(most, following.at - slot.at)
-    return share * most
+        longest = min(longest, following.at - slot.at)
+    return share * longest

@@ -1,4 +1,4 @@
-"""Weeks on the clock: which one is closed, and from when to when it was."""
+"""The last closed week in a zone, and its first and last instant."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -7,10 +7,10 @@ from chesscoach.schedules.iso_week import Week
 
 
 def last_closed_week(now: datetime, zone: ZoneInfo) -> Week:
-    """The last week that is over in a zone: from Monday 0:00 on it is the one before."""
+    """Returns the last week that has ended in a zone: from Monday 0:00 on, the week before."""
     return Week.containing(now.astimezone(zone).date()).before
 
 
 def week_bounds(week: Week, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The instants at which a week begins and ends in a zone, in UTC; the end is not in it."""
+    """Returns the instants, in UTC, at which a week begins and ends in a zone."""
     return week.start_in(zone), week.after.start_in(zone)

@@ -1,7 +1,7 @@
-"""The stored schedules: what the configuration lays in at start, and what operators change.
+"""The stored schedules: those of the configuration, and the changes of operators.
 
-A change never loses a slot that was due and never makes one due that was not: it counts from its
-own instant, and the slot that was owed before it stays owed.
+A change never loses a slot that was due, and never makes an earlier slot due: it counts from its
+own instant, and a slot that was due before stays due.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ _TRIGGER_FIELDS = ("cron", "timezone", "every", "anchor", "at", "enabled")
 
 
 async def sync_from_config(worker: Worker) -> None:
-    """Brings the stored schedules in line with the configuration.
+    """Updates the stored schedules from the configuration.
 
-    An entry that is new is added, one that is gone is retired, one that has changed is changed,
-    unless an operator has edited it: then he is told what the configuration says by now. One that
-    he paused stays paused. Several processes may do this at once.
+    A new entry is added, and a changed one is changed. An entry that is gone is retired. If an
+    operator has edited a schedule, it stays, and the configuration's is stored beside it. A paused
+    schedule stays paused. Several processes can do this at once.
     """
-    stored = {each.id: each for each in await worker.schedules.all()}
+    stored = {schedule.id: schedule for schedule in await worker.schedules.all()}
     for key, schedule in worker.config.schedules.items():
         if key in stored:
             await _update_from_config(worker, stored[key], schedule)
@@ -41,9 +41,9 @@ async def sync_from_config(worker: Worker) -> None:
             except ConfigError:
                 continue  # another process was faster
             log.get_logger().info("schedule_added", schedule=key, trigger=schedule.trigger)
-    for key, each in stored.items():
-        if each.origin == "config" and key not in worker.config.schedules and not each.retired:
-            await _change_with_history(worker, each, "retired", {"retired": True})
+    for key, known in stored.items():
+        if known.origin == "config" and key not in worker.config.schedules and not known.retired:
+            await _change_with_history(worker, known, "retired", {"retired": True})
             log.get_logger().warning("schedule_retired", schedule=key)
 
 
@@ -74,12 +74,12 @@ async def _update_from_config(worker: Worker, stored: StoredSchedule, schedule: 
 async def _revised_fields(
     worker: Worker, stored: StoredSchedule, schedule: Schedule
 ) -> dict[str, Any]:
-    """What a change of a schedule makes of its row."""
+    """Returns the fields of the document that a change of a schedule sets."""
     fields: dict[str, Any] = {"schedule": schedule}
-    otherwise = any(
+    trigger_changed = any(
         getattr(schedule, name) != getattr(stored.schedule, name) for name in _TRIGGER_FIELDS
     )
-    if otherwise or stored.quarantined is not None:
+    if trigger_changed or stored.quarantined is not None:
         fields |= {
             "effective_since": worker.now(),
             "pending_slot": await unrecorded_slot(worker, stored),
@@ -88,17 +88,17 @@ async def _revised_fields(
 
 
 async def unrecorded_slot(worker: Worker, stored: StoredSchedule) -> datetime | None:
-    """The slot whose time has come, whatever its jitter, and that is not recorded yet."""
+    """Returns the slot that has come, whatever its jitter, and is not recorded yet."""
     if not stored.is_active:
         return None
     newest = await worker.runs.newest(stored.id)
     recorded = newest.slot if newest and newest.slot else stored.effective_since
     at_once = replace(stored.schedule, jitter_s=0.0)
-    work = due.due_slots(
+    slot = due.due_slots(
         stored.id, at_once, max(stored.effective_since, recorded), worker.now()
     ).slot
-    if work is not None:
-        return work.at
+    if slot is not None:
+        return slot.at
     return (
         stored.pending_slot
         if stored.pending_slot and (newest is None or recorded < stored.pending_slot)
@@ -107,24 +107,24 @@ async def unrecorded_slot(worker: Worker, stored: StoredSchedule) -> datetime | 
 
 
 async def all_schedules(worker: Worker) -> list[StoredSchedule]:
-    """All schedules by id: the stored ones, and those of the configuration that are not yet."""
-    found = {key: _from_config(worker, key) for key in worker.config.schedules}
-    found |= {stored.id: stored for stored in await worker.schedules.all()}
-    return [found[key] for key in sorted(found)]
+    """Returns all schedules by id: the stored ones, and those that are only configured."""
+    schedules = {key: _from_config(worker, key) for key in worker.config.schedules}
+    schedules |= {stored.id: stored for stored in await worker.schedules.all()}
+    return [schedules[key] for key in sorted(schedules)]
 
 
 async def find_schedule(worker: Worker, schedule_id: str) -> StoredSchedule:
-    """A stored schedule, else the configuration's.
+    """Returns a stored schedule, else the configured one.
 
     Raises:
-        ConfigError: there is neither.
+        ConfigError: there is no such schedule.
     """
     stored = await worker.schedules.get(schedule_id)
     if stored is not None:
         return stored
     if schedule_id in worker.config.schedules:
         return _from_config(worker, schedule_id)
-    known = ", ".join(each.id for each in await all_schedules(worker)) or "none"
+    known = ", ".join(stored.id for stored in await all_schedules(worker)) or "none"
     msg = f"there is no schedule {schedule_id}; there are: {known}"
     raise ConfigError(msg)
 
@@ -139,10 +139,10 @@ def _from_config(worker: Worker, schedule_id: str) -> StoredSchedule:
 async def add_schedule(
     worker: Worker, jobs: Mapping[str, Job], schedule_id: str, schedule: Schedule
 ) -> StoredSchedule:
-    """A schedule of an operator's own.
+    """Adds a schedule of an operator's own.
 
     Raises:
-        ConfigError: there is one of that id; or there is no such job, or it refuses the arguments.
+        ConfigError: the id exists, the job does not exist, or it refuses the arguments.
     """
     job_of(schedule_id, schedule, jobs)
     if schedule_id in worker.config.schedules:
@@ -158,15 +158,16 @@ async def add_schedule(
 async def edit_schedule(
     worker: Worker, jobs: Mapping[str, Job], stored: StoredSchedule, schedule: Schedule
 ) -> StoredSchedule:
-    """An operator's change of a schedule; one of the configuration's is marked as edited.
+    """Changes a schedule for an operator; a configured one is marked as edited.
 
     Raises:
-        ConfigError: as above, or somebody has changed it meanwhile.
+        ConfigError: the job does not exist or refuses the arguments, or the schedule has changed
+            meanwhile.
     """
     job_of(stored.id, schedule, jobs)
     fields = await _revised_fields(worker, stored, schedule)
     if stored.origin == "config":
-        # What the daemon laid in: the configuration of whoever edits may be another.
+        # What the daemon stored: the configuration of this process may differ.
         configured = stored.configured if stored.edited else stored.schedule
         if stored.unreadable:
             configured = worker.config.schedules.get(stored.id, schedule)
@@ -178,14 +179,14 @@ async def edit_schedule(
 
 
 async def pause_schedule(worker: Worker, stored: StoredSchedule) -> StoredSchedule:
-    """Works no further slots of a schedule until it is resumed; what runs goes on."""
+    """Pauses a schedule: no further slot runs until it is resumed; a run in progress continues."""
     if stored.paused:
         return stored
     return await _change(worker, stored, "paused", {"paused": True, "pending_slot": None})
 
 
 async def resume_schedule(worker: Worker, stored: StoredSchedule) -> StoredSchedule:
-    """Goes on from now: slots of the pause are not worked."""
+    """Resumes a schedule from now on: slots of the pause do not run."""
     if not stored.paused:
         return stored
     return await _change(
@@ -194,14 +195,13 @@ async def resume_schedule(worker: Worker, stored: StoredSchedule) -> StoredSched
 
 
 async def remove_schedule(worker: Worker, stored: StoredSchedule) -> None:
-    """Deletes an operator's own schedule, or one that is retired.
+    """Deletes an operator's own schedule, or a retired one.
 
     Raises:
-        ConfigError: the configuration has it, and would lay it in again; or somebody has changed
-            it meanwhile.
+        ConfigError: the schedule is configured, or has changed meanwhile.
     """
     if stored.origin == "config" and not stored.retired:
-        msg = f"{stored.id} is in the configuration: take it out there, or pause it"
+        msg = f"{stored.id} is in the configuration: delete it there, or pause it"
         raise ConfigError(msg)
     if not await worker.schedules.remove(stored.id, stored.revision):
         raise _conflict(stored)
@@ -227,4 +227,4 @@ async def _change_with_history(
 
 
 def _conflict(stored: StoredSchedule) -> ConfigError:
-    return ConfigError(f"somebody has changed {stored.id} meanwhile: look at it again")
+    return ConfigError(f"{stored.id} has changed meanwhile: look at it again")

@@ -1,4 +1,4 @@
-"""The schedules in memory: what the store holds of them, and how far each is accounted for."""
+"""The schedules in memory, and the newest recorded slot of each."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -36,37 +36,36 @@ class CachedSchedule(Struct):
 
 
 class ScheduleCache:
-    """All of them, by id; read from the store when it says that they have changed.
+    """All schedules by id, read from the database when they have changed.
 
-    All instants here are behind the clock by `standby`: what is due is so as seen from there.
+    All instants here are behind the clock by the takeover delay.
     """
 
     def __init__(
-        self, worker: Worker, jobs: Mapping[str, Job], standby: timedelta = timedelta()
+        self, worker: Worker, jobs: Mapping[str, Job], takeover_delay: timedelta = timedelta()
     ) -> None:
         self._worker = worker
         self._jobs = jobs
-        self._takeover_delay = standby
+        self._takeover_delay = takeover_delay
         self._refused: set[str] = set()
         self._changes = -1
         self.by_id: dict[str, CachedSchedule] = {}
 
     def now(self) -> datetime:
-        """The instant as of which schedules are looked at."""
+        """Returns the instant for which slots are due."""
         return self._worker.now() - self._takeover_delay
 
     def due(self, now: datetime) -> list[CachedSchedule]:
-        """Those that are to be looked at."""
-        return [
-            each for each in self.by_id.values() if each.next_check_at and each.next_check_at <= now
-        ]
+        """Returns the schedules that must be checked."""
+        entries = self.by_id.values()
+        return [entry for entry in entries if entry.next_check_at and entry.next_check_at <= now]
 
     async def is_outdated(self) -> bool:
-        """Whether schedules have changed in the store since they were read."""
+        """Whether schedules have changed in the database since they were read."""
         return await self._worker.schedules.changes() != self._changes
 
     async def refresh(self) -> None:
-        """Reads the schedules if they have changed; every one that is active is looked at then."""
+        """Reads the schedules if they have changed; every active one is then due for a check."""
         changes = await self._worker.schedules.changes()
         if changes != self._changes:
             await self._read()
@@ -91,10 +90,10 @@ class ScheduleCache:
         self.by_id = entries
 
     async def _quarantine(self, stored: StoredSchedule) -> StoredSchedule:
-        """Sets aside what no job would accept, and takes it back when one does.
+        """Quarantines a schedule that no job accepts, and releases it when one does.
 
-        A daemon says so once. If another one, of a newer version, takes the schedule back, the
-        older one leaves it to that: otherwise they would contradict each other without end.
+        A daemon logs and stores this once. If a daemon of a newer version then releases the
+        schedule, the older one leaves it so: otherwise each would undo the other's change.
         """
         if stored.retired:
             return stored
@@ -119,7 +118,7 @@ class ScheduleCache:
         return changed or stored
 
     def plan(self, entry: CachedSchedule, now: datetime) -> DueSchedule | None:
-        """What is to be done about a schedule; None if nothing but to wait."""
+        """Returns what to do about a schedule; None to wait."""
         ahead, entry.planned_ahead = entry.planned_ahead, None
         if ahead is not None:
             at, planned = ahead
@@ -130,35 +129,35 @@ class ScheduleCache:
         return self._plan(entry, now)
 
     def plan_ahead(self, now: datetime) -> None:
-        """Plans what falls due before the next tick: then many may do so, and each is late."""
+        """Plans what is due before the next tick, so that many slots can start on time."""
         for entry in self.by_id.values():
             at = entry.next_check_at
             if entry.planned_ahead is not None or entry.pending_slot is not None:
                 continue
             if at is not None and now < at <= now + _TICK_INTERVAL:
-                with suppress(Exception):  # it is planned again in its time, and told of
+                with suppress(Exception):  # it is planned again when due, and logged then
                     if (planned := self._plan(entry, at)) is not None:
                         entry.planned_ahead = at, planned
 
     def _plan(self, entry: CachedSchedule, now: datetime) -> DueSchedule | None:
         stored = entry.stored
-        found = due.due_slots(stored.id, stored.schedule, entry.last_recorded, now)
+        plan = due.due_slots(stored.id, stored.schedule, entry.last_recorded, now)
         if entry.pending_slot is not None:
-            found = due.DueSlots(
+            plan = due.DueSlots(
                 slot=Slot(schedule=stored.id, at=entry.pending_slot), next_check_at=now
             )
-        if found.slot is None and found.missed is None and found.coalesced is None:
-            entry.next_check_at = found.next_check_at
+        if plan.slot is None and plan.missed is None and plan.coalesced is None:
+            entry.next_check_at = plan.next_check_at
             return None
         return DueSchedule(
             job=self._jobs[stored.schedule.job],
             schedule_id=stored.id,
             schedule=stored.schedule,
-            slots=found,
+            slots=plan,
         )
 
     async def mark_recorded(self, done: DueSchedule) -> None:
-        """What was planned is recorded: the next look is for what comes after it."""
+        """Moves a schedule on after its planned slots are recorded."""
         entry = self.by_id.get(done.schedule_id)
         plan = done.slots
         spans = [span.last for span in (plan.missed, plan.coalesced) if span is not None]
@@ -172,7 +171,7 @@ class ScheduleCache:
         entry.next_check_at = plan.next_check_at
 
     def on_run_ended(self, schedule_id: str) -> None:
-        """A run of a schedule has ended: a slot may have waited for that."""
+        """Checks a schedule again after a run, because a slot may have waited for its end."""
         entry = self.by_id.get(schedule_id)
         if entry is not None and entry.next_check_at is not None and entry.stored.is_active:
             entry.next_check_at = min(entry.next_check_at, self.now())

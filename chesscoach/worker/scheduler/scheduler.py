@@ -1,9 +1,9 @@
-"""What is due, computed from the store and the clock, claimed in bulk and worked.
+"""The daemon's scheduler: it finds what is due, claims it in bulk and runs it.
 
-Each second the schedules in memory are compared with the clock; the store is read only when one is
-due, or to look whether they have changed. Any number of daemons may do this on one database: who
-inserts a slot's record works it. One that stands by sees a slot so much later, when others have
-had their chance. A store that fails costs a tick and nothing else.
+Each second it compares the schedules in memory with the clock. It reads the database only when a
+schedule is due, or to see whether schedules have changed. Several daemons can do this on one
+database: the one that inserts a slot's record runs it. A daemon with a takeover delay sees a slot
+later, so that others can claim it first. A database error costs one tick.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from chesscoach.schedules import retention
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job
 from chesscoach.worker.runner import attempts, claim
-from chesscoach.worker.runner import runner as work
+from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.runner.acquisition import ClaimedRun
 from chesscoach.worker.runner.skipping import DueSchedule
 from chesscoach.worker.scheduler import recovery, schedule_admin
@@ -31,16 +31,16 @@ from chesscoach.worker.store.lease import LeaseStatus
 from chesscoach.worker.worker import Worker
 
 _REFRESH_INTERVAL_S = 10.0
-"""So often the store is asked whether schedules have changed, also while nothing is due."""
+"""How often the scheduler checks whether schedules have changed, also while none is due."""
 
 _CLAIM_BATCH = 250
-"""Slots in one claim: daemons that share a second share its slots, too."""
+"""Maximum number of slots in one claim, so that several daemons share the slots of a second."""
 
 _CLAIM_CHUNK = 1000
-"""Slots that are claimed before the first of them is begun."""
+"""Maximum number of slots that are claimed before the first of them starts."""
 
 _RECOVERY_INTERVAL_S = 15.0
-"""So often runs are looked for that nobody works: half the life of a lease."""
+"""How often the scheduler looks for runs without a process: half the time of a lease."""
 
 _RETENTION_INTERVAL_S = 3600.0
 _RETRY_DELAY_S = 5.0
@@ -48,7 +48,7 @@ _ONE_SECOND, _BAD_SCHEDULE_RETRY = timedelta(seconds=1), timedelta(minutes=10)
 
 
 class Scheduler:
-    """Works the stored schedules from `__aenter__` on; `__aexit__` drains what runs."""
+    """Runs the stored schedules from `__aenter__` on; `__aexit__` drains the runs."""
 
     def __init__(self, worker: Worker, stop: ShutdownRequest, jobs: Mapping[str, Job]) -> None:
         self._worker = worker
@@ -73,7 +73,7 @@ class Scheduler:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if not self._stop.requested.is_set():  # a second wish would be an urgent one
+        if not self._stop.requested.is_set():  # a second request would be an urgent one
             self._stop.request()
         self._watchdog.stop()
         await self.ticker.stop()
@@ -83,7 +83,7 @@ class Scheduler:
         log.get_logger().info("scheduler_stopped")
 
     async def tick(self) -> None:
-        """Claims and starts what has fallen due; what a store error hinders is due again."""
+        """Claims and starts what is due; after a database error it is due again."""
         async with self._ticking:
             await self._tick()
 
@@ -94,7 +94,7 @@ class Scheduler:
         try:
             if self._cache.due(now):
                 if await self._cache.is_outdated():
-                    await self.refresh(sweep=False)  # an operator's change counts at once
+                    await self.refresh(sweep=False)  # an operator's change takes effect at once
                 await self._run_due(self._cache.due(now), now)
             now_s = asyncio.get_running_loop().time()
             if now_s - self._refreshed_at >= _REFRESH_INTERVAL_S:
@@ -106,7 +106,7 @@ class Scheduler:
             log.get_logger().error("tick_failed", error=str(error))
 
     async def refresh(self, *, sweep: bool = True) -> None:
-        """Reads the schedules if they have changed, and takes on runs that nobody works."""
+        """Reads the schedules if they have changed, and takes over runs that have no process."""
         self._refreshed_at = asyncio.get_running_loop().time()
         await self._cache.refresh()
         if sweep:
@@ -119,7 +119,7 @@ class Scheduler:
             await self._delete_old_runs()
 
     async def _delete_old_runs(self) -> None:
-        """Deletes old run records, but none that a late slot could still be judged by."""
+        """Deletes old run records, except those that decide about late slots."""
         known = [entry.stored.schedule for entry in self._cache.by_id.values()]
         kept_days = self._worker.config.runner.keep_runs_days
         before = retention.runs_before(self._worker.now(), kept_days, known)
@@ -127,37 +127,37 @@ class Scheduler:
             log.get_logger().info("runs_deleted", count=count, before=before.isoformat())
 
     async def _run_due(self, entries: list[CachedSchedule], now: datetime) -> None:
-        wanted = [found for entry in entries if (found := self._plan(entry, now)) is not None]
-        random.shuffle(wanted)  # daemons that meet at the same second do not all begin alike
+        wanted = [plan for entry in entries if (plan := self._plan(entry, now)) is not None]
+        random.shuffle(wanted)  # daemons of the same second do not all begin with the same slot
         wanted = await self._without_blocked(wanted, now)
         for start in range(0, len(wanted), _CLAIM_CHUNK):
             won: list[ClaimedRun] = []
             try:
                 await self._claim(wanted[start : start + _CLAIM_CHUNK], won)
-            finally:  # what is ours is worked, also if the store has failed since
-                for each in won:
-                    self._start_task(each.claim.run.id, self._run_claimed(each))
+            finally:  # what is claimed runs, also if the database has failed since
+                for claimed in won:
+                    self._start_task(claimed.claim.run.id, self._run_claimed(claimed))
 
     async def _claim(self, wanted: list[DueSchedule], won: list[ClaimedRun]) -> None:
-        """Claims in parts side by side, all before any is begun: work that ends needs the store."""
+        """Claims batches concurrently, all before a run starts and uses the database."""
         if self._stop.requested.is_set():
             return
-        parts = [
+        batches = [
             wanted[start : start + _CLAIM_BATCH] for start in range(0, len(wanted), _CLAIM_BATCH)
         ]
-        ended = await asyncio.gather(
-            *(self._claim_batch(part, won) for part in parts), return_exceptions=True
+        results = await asyncio.gather(
+            *(self._claim_batch(batch, won) for batch in batches), return_exceptions=True
         )
-        for error in filter(None, ended):
+        for error in filter(None, results):
             raise error
 
-    async def _claim_batch(self, part: list[DueSchedule], won: list[ClaimedRun]) -> None:
-        won += await claim.claim_due(self._worker, part, "daemon")
-        for each in part:
-            await self._cache.mark_recorded(each)
+    async def _claim_batch(self, batch: list[DueSchedule], won: list[ClaimedRun]) -> None:
+        won += await claim.claim_due(self._worker, batch, "daemon")
+        for planned in batch:
+            await self._cache.mark_recorded(planned)
 
     def _plan(self, entry: CachedSchedule, now: datetime) -> DueSchedule | None:
-        """What is to be done about a schedule; one whose slots cannot be computed hinders none."""
+        """Returns what to do about a schedule; an error in one schedule does not affect others."""
         try:
             return self._cache.plan(entry, now)
         except Exception as error:  # noqa: BLE001  # as it says
@@ -166,36 +166,36 @@ class Scheduler:
             return None
 
     async def _without_blocked(self, wanted: list[DueSchedule], now: datetime) -> list[DueSchedule]:
-        """Without those that wait for a run of their own job to end before they are claimed."""
+        """Leaves out slots that must wait for the end of another run before they are claimed."""
         patient = {
-            each.schedule_id: claim.leases_of(self._worker, each)
-            for each in wanted
-            if _may_wait(each)
+            planned.schedule_id: claim.leases_of(self._worker, planned)
+            for planned in wanted
+            if _may_wait(planned)
         }
         if not patient:
             return wanted
         held = await self._worker.leases.statuses(k for keys in patient.values() for k in keys)
         free, begun = [], Counter[str]()
-        for each in wanted:
-            keys = claim.leases_of(self._worker, each)
-            living = [found for key in keys if (found := held.get(key)) and found.alive]
+        for planned in wanted:
+            keys = claim.leases_of(self._worker, planned)
+            living = [lease for key in keys if (lease := held.get(key)) and lease.alive]
             full = len(living) + begun[keys[0]] >= len(keys)
-            if each.schedule_id in patient and full and _must_wait(each, living):
-                self._cache.by_id[each.schedule_id].next_check_at = now + _ONE_SECOND
+            if planned.schedule_id in patient and full and _must_wait(planned, living):
+                self._cache.by_id[planned.schedule_id].next_check_at = now + _ONE_SECOND
             else:
                 begun[keys[0]] += 1
-                free.append(each)
+                free.append(planned)
         return free
 
     def start_slot(self, schedule: Schedule, slot: Slot, shard: Shard = ALL_USERS) -> None:
-        """Starts work on a slot that may be somebody's, unless it is our own already."""
+        """Starts a slot that another process may hold, unless it runs here already."""
         key = attempts.shard_key(slot.key, shard)
         if key not in self.running:
             self._start_task(key, self._run_slot(schedule, slot, shard))
 
-    def _start_task(self, key: str, work: Coroutine[None, None, None]) -> None:
+    def _start_task(self, key: str, run: Coroutine[None, None, None]) -> None:
         """Keeps a run's task until it ends."""
-        task = asyncio.create_task(work, name=key)
+        task = asyncio.create_task(run, name=key)
         self.running[key] = task
         task.add_done_callback(lambda _: self._on_run_ended(key))
 
@@ -204,18 +204,18 @@ class Scheduler:
         self._cache.on_run_ended(key.partition(":")[0])
 
     async def _run_claimed(self, won: ClaimedRun) -> None:
-        """Works a slot that is ours; its own trouble is no other's."""
+        """Runs a claimed slot; an error in it does not affect others."""
         try:
-            await work.run_claimed(self._worker, won, self._stop)
-        except Exception as error:  # noqa: BLE001  # one schedule's trouble is no other's
+            await runner_module.run_claimed(self._worker, won, self._stop)
+        except Exception as error:  # noqa: BLE001  # an error in one schedule does not affect others
             self._failed(won.claim.run.id, error)
 
     async def _run_slot(self, schedule: Schedule, slot: Slot, shard: Shard) -> None:
-        """Works an open slot; while the store is away it is tried again."""
+        """Runs an open slot, and tries again while the database is unavailable."""
         job = self._jobs[schedule.job]
         while not self._stop.requested.is_set():
             try:
-                await work.run_slot(
+                await runner_module.run_slot(
                     self._worker, job, schedule, slot, source="daemon", stop=self._stop, shard=shard
                 )
             except StoreUnavailable as error:
@@ -240,15 +240,16 @@ class Scheduler:
         )
 
 
-def _may_wait(each: DueSchedule) -> bool:
-    """Whether a slot may have to wait for a lease instead of being skipped for want of it."""
-    patient = each.schedule.overlap == "queue_one" or not each.schedule.coalesce
-    return patient and each.slots.slot is not None
+def _may_wait(planned: DueSchedule) -> bool:
+    """Whether a slot waits for a held lease instead of being skipped."""
+    patient = planned.schedule.overlap == "queue_one" or not planned.schedule.coalesce
+    return patient and planned.slots.slot is not None
 
 
-def _must_wait(each: DueSchedule, living: list[LeaseStatus]) -> bool:
-    """Whether it does: always with `queue_one`; else if it was due before those runs began."""
-    if each.schedule.overlap == "queue_one":
+def _must_wait(planned: DueSchedule, living: list[LeaseStatus]) -> bool:
+    """Whether a patient slot waits for these runs: with `queue_one`, or if it came before them."""
+    if planned.schedule.overlap == "queue_one":
         return True
-    begun = [holding.holder.get("since") for holding in living]
-    return each.slots.slot is not None and any(at and each.slots.slot.at <= at for at in begun)
+    begun = [lease.holder.get("since") for lease in living]
+    slot = planned.slots.slot
+    return slot is not None and any(at and slot.at <= at for at in begun)

@@ -1,8 +1,8 @@
-"""The alarm clock: aiocron wakes us each second, and that is all it does.
+"""The wake-up timer: aiocron calls us each second.
 
 aiocron overlaps its own callbacks, bursts after a blocked loop, and reads the wall clock once, so a
-stepped clock would shift it for life. Hence one secondly cron, a tick that never runs twice at a
-time, and a fresh start of the cron whenever the wall clock has moved against the monotonic one.
+step of the clock would shift it for good. So there is one secondly cron, and a tick that never runs
+twice at a time. The cron restarts when the wall clock has moved against the monotonic one.
 """
 
 import asyncio
@@ -19,14 +19,13 @@ from chesscoach.metrics import Metrics
 CLOCK_STEP_S = 0.2
 MISSED_TICK_S = 2.5
 STALLED_AFTER_S = 30.0
-"""An alarm that has not rung for so long has stopped."""
+"""The loop has stalled if the timer has not woken for longer than this."""
 
 
 class Ticker:
-    """Calls `tick` about once a second, never twice at a time; `last` is when it last woke.
+    """Calls `tick` about once a second, never twice at a time.
 
-    `ringing` is whether it should: from its start until it is stopped. `ticked` is when a tick last
-    ended.
+    `running` is true from start to stop. `last_wake` and `last_tick_end` are monotonic.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Ticker:
         self._cron: Cron | None = None
 
     def start(self) -> None:
-        """Begins to ring; to be called inside the running loop, for aiocron binds to it."""
+        """Starts the timer in the running loop, to which aiocron binds."""
         loop = asyncio.get_running_loop()
         self._cron = Cron("* * * * * *", func=self.on_second, loop=loop, tz=UTC)
         self._cron.start()
@@ -56,16 +55,16 @@ class Ticker:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since it last woke."""
+        """Seconds since the timer last woke."""
         return self._mono() - self.last_wake
 
     @property
     def tick_age_s(self) -> float:
-        """Seconds since a tick last ended; a store that hangs makes it grow."""
+        """Seconds since a tick last ended; they grow while the database hangs."""
         return self._mono() - self.last_tick_end
 
     async def stop(self) -> None:
-        """Rings no more, and waits for a tick that is under way."""
+        """Stops the timer, and waits for a tick in progress."""
         self.running = False
         if self._cron is not None:
             self._cron.stop()
@@ -73,7 +72,7 @@ class Ticker:
             await asyncio.wait({self._task})
 
     async def on_second(self) -> None:
-        """What aiocron calls: looks at the clocks and starts a tick unless one is under way."""
+        """Compares the clocks, and starts a tick unless one is in progress; aiocron calls this."""
         now = self._mono()
         drift = self._wall() - now
         if abs(drift - self._drift) > CLOCK_STEP_S or now - self.last_wake > MISSED_TICK_S:
@@ -89,36 +88,36 @@ class Ticker:
     async def _guarded(self) -> None:
         try:
             await self._tick()
-        except Exception as error:  # noqa: BLE001  # nothing that a tick meets may end the ticking
+        except Exception as error:  # noqa: BLE001  # no error of a tick ends the ticking
             self._metrics.tick_errors.inc()
             log.get_logger().error("tick_failed", error=type(error).__name__, exc_info=error)
         self.last_tick_end = self._mono()
 
 
 class Watchdog:
-    """A thread that says so when the alarm has stopped ringing; it needs neither loop nor store."""
+    """A thread that logs when the timer has stopped; it needs neither the loop nor the database."""
 
     def __init__(
-        self, alarm: Ticker, stale_s: float = STALLED_AFTER_S, every_s: float = 5.0
+        self, ticker: Ticker, stale_s: float = STALLED_AFTER_S, every_s: float = 5.0
     ) -> None:
-        self._ticker = alarm
+        self._ticker = ticker
         self._stale_s = stale_s
         self._every_s = every_s
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begins to watch."""
+        """Starts the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Watches no more."""
-        self._over.set()
+        """Stops the thread."""
+        self._stopped.set()
 
     def _watch(self) -> None:
-        told = False
-        while not self._over.wait(self._every_s):
+        reported = False
+        while not self._stopped.wait(self._every_s):
             silent_s = time.monotonic() - self._ticker.last_wake
-            if silent_s > self._stale_s and not told:
+            if silent_s > self._stale_s and not reported:
                 log.get_logger().error("loop_stalled", silent_s=round(silent_s, 1))
-            told = silent_s > self._stale_s
+            reported = silent_s > self._stale_s

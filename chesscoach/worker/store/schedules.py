@@ -113,7 +113,7 @@ class Schedules:
         self._collection = MongoCollection(database, "schedules")
 
     async def changes(self) -> int:
-        """A number that grows with every change, so that nobody has to read them all to know."""
+        """A number that grows with every change, so that a process need not read them all."""
         row = await self._collection.find_one({"_id": _CHANGES_ID})
         return int(row["count"]) if row else 0
 

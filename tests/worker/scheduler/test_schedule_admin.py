@@ -127,7 +127,7 @@ async def test_of_two_who_change_one_revision_the_second_is_told(contexts: Any) 
     seen = await load_schedule(ctx)
     await schedule_admin.pause_schedule(ctx.worker, seen)
 
-    with pytest.raises(ConfigError, match="changed s meanwhile"):
+    with pytest.raises(ConfigError, match="s has changed meanwhile"):
         await schedule_admin.edit_schedule(ctx.worker, JOBS, seen, DAILY)
 
 

@@ -163,7 +163,7 @@ async def test_a_schedule_that_somebody_has_changed_is_not_removed(contexts: Any
     seen = await schedule_admin.add_schedule(ctx.worker, JOBS, "mine", DAILY)
     await schedule_admin.pause_schedule(ctx.worker, seen)
 
-    with pytest.raises(ConfigError, match="changed mine meanwhile"):
+    with pytest.raises(ConfigError, match="mine has changed meanwhile"):
         await schedule_admin.remove_schedule(ctx.worker, seen)
 
 
