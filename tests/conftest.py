@@ -116,7 +116,7 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         embedded.leave()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mongo(mongo_url: str) -> Iterator[MongoClient[Document]]:
     """A plain client, to look at what has been written."""
     with MongoClient[Document](mongo_url, tz_aware=True) as client:
@@ -124,23 +124,24 @@ def mongo(mongo_url: str) -> Iterator[MongoClient[Document]]:
 
 
 @pytest.fixture(scope="session")
-def database_pool() -> DatabasePool:
-    """The databases that are prepared and empty."""
-    return DatabasePool()
+def database_pool(mongo_url: str, mongo: MongoClient[Document]) -> DatabasePool:
+    """The initialised databases of this test process."""
+    return DatabasePool(mongo_url, mongo)
 
 
 @pytest.fixture
 def database_name(
     request: pytest.FixtureRequest, mongo: MongoClient[Document], database_pool: DatabasePool
 ) -> Iterator[str]:
-    """A database of one's own; for a test that prepares it, perhaps an earlier one's, emptied."""
-    prepared = bool({"ctx", "club", "post"} & set(request.fixturenames))
-    name = (database_pool.acquire() if prepared else None) or f"test_{uuid.uuid4().hex[:12]}"
-    yield name
-    if prepared:
-        database_pool.release(mongo, name)
-    else:
+    """A database of the test's own: initialised and empty, or new where the test is marked so."""
+    if request.node.get_closest_marker("new_database"):
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        yield name
         mongo.drop_database(name)
+    else:
+        name = database_pool.acquire()
+        yield name
+        database_pool.release(name)
 
 
 @pytest.fixture
@@ -220,9 +221,8 @@ def settings(environment: dict[str, str]) -> Settings:
 
 @pytest.fixture
 async def ctx(settings: Settings) -> AsyncIterator[Context]:
-    """A context on a prepared database and the stand-ins, with the real clock."""
+    """A context on an initialised database and the fake sources, with the real clock."""
     async with open_context(settings) as context:
-        await context.indexes.create()
         yield context
 
 
@@ -232,9 +232,7 @@ async def contexts(settings: Settings) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
 
         async def make(now: Clock | None = None) -> Context:
-            context = await stack.enter_async_context(open_context(settings, now or utc_now))
-            await context.indexes.create()
-            return context
+            return await stack.enter_async_context(open_context(settings, now or utc_now))
 
         yield make
 

@@ -125,6 +125,7 @@ async def test_bad_arguments_in_a_schedule_stop_it_at_its_start(
     assert "schedules.odd.args" in done.err
 
 
+@pytest.mark.new_database
 async def test_it_stops_at_its_start_when_the_database_was_never_prepared(
     environment: dict[str, str],
 ) -> None:

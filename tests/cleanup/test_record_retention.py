@@ -26,7 +26,6 @@ LONG_AGO = NOW - 200 * DAY
 @pytest.fixture
 async def fixed_context(settings: Settings) -> AsyncIterator[Context]:
     async with open_context(settings, Clock(NOW)) as ctx:
-        await ctx.indexes.create()
         yield with_limits(ctx, batch=10)
 
 

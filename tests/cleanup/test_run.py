@@ -49,7 +49,6 @@ def with_limits(ctx: Context, **limits: Any) -> Context:
 async def fixed_context(settings: Settings) -> Any:
     """A context on a prepared database whose clock stands at `NOW`."""
     async with open_context(settings, Clock(NOW)) as ctx:
-        await ctx.indexes.create()
         yield with_limits(ctx, batch=10)
 
 

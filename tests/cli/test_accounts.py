@@ -19,6 +19,7 @@ async def run_process(environment: dict[str, str], *args: str) -> FinishedProces
     return await run(environment, CLI, *args)
 
 
+@pytest.mark.new_database
 def test_db_init_makes_what_we_need_and_is_safe_to_repeat(run_cli_json: RunJson, db: Any) -> None:
     db.games.create_index("game_id", unique=True, name="theirs")
 
@@ -36,6 +37,7 @@ def test_db_init_makes_what_we_need_and_is_safe_to_repeat(run_cli_json: RunJson,
     assert {"job_runs", "job_leases", "sync_accounts"} <= set(db.list_collection_names())
 
 
+@pytest.mark.new_database
 def test_db_init_names_the_duplicates_and_changes_nothing(run_cli: RunCli, db: Any) -> None:
     db.games.insert_many([{"game_id": "same"}, {"game_id": "same"}])
 

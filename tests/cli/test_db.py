@@ -40,6 +40,7 @@ def create_application_indexes(db: Any) -> None:
 # init
 
 
+@pytest.mark.new_database
 def test_an_empty_database_is_prepared_and_a_second_time_nothing_is_made(run_cli: RunCli) -> None:
     first = run_cli("db", "init").stdout
     assert first.count("made ") == len(INDEXES)
@@ -47,6 +48,7 @@ def test_an_empty_database_is_prepared_and_a_second_time_nothing_is_made(run_cli
     assert (second.count("made "), second.count("present ")) == (0, len(INDEXES))
 
 
+@pytest.mark.new_database
 def test_the_applications_own_database_keeps_its_indexes_and_gets_what_it_lacks(
     run_cli: RunCli, db: Any
 ) -> None:
@@ -61,6 +63,7 @@ def test_the_applications_own_database_keeps_its_indexes_and_gets_what_it_lacks(
     run_cli("db", "check")
 
 
+@pytest.mark.new_database
 def test_a_drifting_index_is_named_and_all_others_are_made(run_cli: RunCli, db: Any) -> None:
     db.games.create_index("game_id", name="chesscoach_game_id")
     db.job_runs.create_index("other", name="chesscoach_schedule_slot")
@@ -72,6 +75,7 @@ def test_a_drifting_index_is_named_and_all_others_are_made(run_cli: RunCli, db: 
     assert db.job_runs.index_information()["chesscoach_schedule_slot"]["key"] == [("other", 1)]
 
 
+@pytest.mark.new_database
 def test_a_ttl_index_waits_while_it_would_delete_a_great_deal_at_once(
     run_cli: RunCli, db: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,12 +122,14 @@ def test_all_is_well_where_all_was_prepared(run_cli: RunCli, run_cli_json: Any) 
     assert run_cli_json("db", "check") == {"missing": [], "contradicting": []}
 
 
+@pytest.mark.new_database
 def test_it_names_what_is_missing_and_changes_nothing(run_cli: RunCli, db: Any) -> None:
     told = run_cli("db", "check", code=1).stdout
     assert "missing        users.chesscoach_user_id: run `chesscoach db init`" in told
     assert db.list_collection_names() == []
 
 
+@pytest.mark.new_database
 @pytest.mark.parametrize(
     ("collection", "keys", "options", "how"),
     [

@@ -49,6 +49,7 @@ async def test_a_database_that_accepts_a_connection_and_never_responds_has_a_dea
     assert "MongoDB does not answer" in failed_line(done)
 
 
+@pytest.mark.new_database
 async def test_an_empty_database_lacks_every_index(settings: Settings) -> None:
     findings = await run_checks(settings)
 
@@ -57,6 +58,7 @@ async def test_an_empty_database_lacks_every_index(settings: Settings) -> None:
     assert "job_runs.chesscoach_schedule_slot" in findings["indexes"].what
 
 
+@pytest.mark.new_database
 async def test_an_operation_that_the_server_refuses_hides_no_other_check(
     settings: Settings, db: Any
 ) -> None:

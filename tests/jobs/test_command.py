@@ -86,6 +86,7 @@ async def test_bad_usage_leaves_with_2_and_one_line_that_says_what_and_why(
     assert "Traceback" not in done.out + done.err
 
 
+@pytest.mark.new_database
 async def test_a_database_that_was_never_prepared_leaves_with_2(
     environment: dict[str, str],
 ) -> None:

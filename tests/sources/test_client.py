@@ -564,7 +564,6 @@ async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_pa
     patient = replace(settings, config=replace(settings.config, sources=sources))
     sites.lichess.faults.append("403")
     async with open_context(patient) as ctx, open_context(patient) as other:
-        await ctx.indexes.create()
         async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
             with pytest.raises(SourceUnavailable):
                 await ctx.lichess.players(["ann"])

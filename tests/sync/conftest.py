@@ -16,5 +16,4 @@ async def sync(
     """A club without users, on a prepared database, whose clock stands at `NOW`."""
     clock = Clock(NOW)
     async with open_context(long_lease_settings, clock) as ctx:
-        await ctx.indexes.create()
         yield SyncScenario(ctx, db, sites, clock)

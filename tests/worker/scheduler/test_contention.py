@@ -55,9 +55,7 @@ async def long_lease_contexts(settings: Settings) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
 
         async def make(now: Clock) -> Context:
-            context = await stack.enter_async_context(open_context(settings, now))
-            await context.indexes.create()
-            return context
+            return await stack.enter_async_context(open_context(settings, now))
 
         yield make
 

@@ -82,7 +82,6 @@ async def test_scenario_13_mongo_reply_that_is_lost_after_the_commit_is_known_as
 ) -> None:
     chore = RecordingJob()
     async with open_context(proxied_settings, Clock(NOON)) as ctx:
-        await ctx.indexes.create()
         slot = Slot(schedule="s", at=NOON)
         await ctx.leases.ensure("chore")
         await ctx.indexes.require_unique()
@@ -104,7 +103,6 @@ async def test_scenario_13_mongo_reply_to_a_bulk_claim_that_is_lost_begins_each_
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     async with open_context(proxied_settings, clock) as ctx:
-        await ctx.indexes.create()
         ctx = with_schedules(ctx, **{f"s{n}": hourly_schedule(lock=f"s{n}") for n in range(20)})
         async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
             clock.move(hours=1)
@@ -124,7 +122,6 @@ async def test_scenario_13_mongo_away_longer_than_a_lease_stops_the_run_and_anot
     """What the first still has to write when the store is back does not cover the second's."""
     clock, lost, taken = Clock(NOON), RecordingJob(held=True), RecordingJob()
     async with open_context(proxied_settings, clock) as ctx:
-        await ctx.indexes.create()
         ctx = with_schedules(ctx, s=hourly_schedule())
         async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": lost.job}) as scheduler:
             clock.move(hours=1)
@@ -150,7 +147,6 @@ async def test_scenario_13_mongo_that_hangs_holds_one_tick_and_the_alarm_goes_on
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     async with open_context(proxied_settings, clock) as ctx:
-        await ctx.indexes.create()
         ctx = with_schedules(ctx, s=hourly_schedule())
         async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
             proxy.connected.clear()
