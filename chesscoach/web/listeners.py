@@ -1,6 +1,6 @@
-"""The two listeners: the operators' own, and the one for others.
+"""The two listeners: `admin` for operators, `public` for everyone else.
 
-They are opened before the scheduler and closed after it, so that they answer while it drains.
+They open before the scheduler and close after it, so that they answer while it drains.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -19,29 +19,29 @@ from chesscoach.worker.shutdown import ShutdownRequest
 
 @asynccontextmanager
 async def open_web(
-    ctx: Context, stop: ShutdownRequest, alarm: Ticker | None = None
+    ctx: Context, stop: ShutdownRequest, ticker: Ticker | None = None
 ) -> AsyncIterator[Mapping[Listener, str]]:
-    """Listens where `[web]` says while it is entered; gives the URLs.
+    """Listens on the addresses of `[web]` while the context is open; yields the URLs.
 
     Args:
-        ctx: the context, of which the metrics are told.
-        stop: the wish to stop; once it is there we are not ready any more.
-        alarm: the scheduler's, where this process schedules.
+        ctx: the context whose metrics are served.
+        stop: the request to stop, after which the process is not ready any more.
+        ticker: the scheduler's ticker, if this process has a scheduler.
 
     Raises:
-        ListenError: an address cannot be had; the message names the setting.
-        ConfigError: SendGrid's verification key is none, or a catalog of words cannot be used.
+        ListenError: an address cannot be used; the message names the setting.
+        ConfigError: SendGrid's verification key or a message catalog cannot be used.
     """
     async with AsyncExitStack() as stack:
         probe = await stack.enter_async_context(ctx.mongo.open_probe())
-        health = Health(probe, stop, alarm, stack.enter_context(LoopLagMonitor(ctx.metrics)))
+        health = Health(probe, stop, ticker, stack.enter_context(LoopLagMonitor(ctx.metrics)))
         routes = {
-            "admin": [*health.routes(), *MetricsEndpoint(ctx, probe, alarm).routes()],
+            "admin": [*health.routes(), *MetricsEndpoint(ctx, probe, ticker).routes()],
             "public": [*health.routes(), *await public_routes(ctx)],
         }
         urls: dict[Listener, str] = {}
         for listener in LISTENERS:
             if (address := ctx.config.web.address(listener)) is not None:
-                one = start_listener(listener, address, routes[listener], ctx.metrics)
-                urls[listener] = await stack.enter_async_context(one)
+                server = start_listener(listener, address, routes[listener], ctx.metrics)
+                urls[listener] = await stack.enter_async_context(server)
         yield urls

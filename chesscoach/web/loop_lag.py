@@ -1,4 +1,4 @@
-"""How late the event loop is: a timer that fires each second and looks at the clock."""
+"""Measures how late the event loop is, by a timer that fires each second."""
 
 import asyncio
 

@@ -1,7 +1,7 @@
-"""Metrics that are looked up when they are asked for: of the run records, of the alarm.
+"""Metrics that are read at each scrape: from the run records and the ticker.
 
-What the records say is the same wherever it is asked, so it is a gauge: of several processes take
-the maximum. What a process counts itself stands in `metrics`: of several take the sum.
+The records are the same for every process, so their metrics are gauges: take the maximum over
+processes. `metrics` has what a process counts itself: take the sum over processes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,59 +20,59 @@ from chesscoach.worker.store.statistics import RunStatistics
 STATES = ("active", "paused", "disabled", "retired", "quarantined")
 
 
-def process_metrics(alarm: Ticker | None) -> Iterator[Metric]:
-    """The version, and how old the last tick is while there should be ticks."""
+def process_metrics(ticker: Ticker | None) -> Iterator[Metric]:
+    """The version, and the age of the last tick while the ticker runs."""
     build = GaugeMetricFamily("chesscoach_build_info", "1, by version.", labels=["version"])
     build.add_metric([__version__], 1)
     yield build
-    if alarm is not None and alarm.running:
+    if ticker is not None and ticker.running:
         yield GaugeMetricFamily(
             "chesscoach_scheduler_idle_seconds",
             "Since the scheduler last woke: once a second.",
-            alarm.idle_s,
+            ticker.idle_s,
         )
         yield GaugeMetricFamily(
             "chesscoach_tick_age_seconds",
             "Since a tick of the scheduler last ended; it grows while MongoDB hangs.",
-            alarm.tick_age_s,
+            ticker.tick_age_s,
         )
 
 
-def run_metrics(ledger: RunStatistics | None, gaps: "GapCache", now: datetime) -> Iterator[Metric]:
-    """What the run records and schedules say; None if they could not be read."""
+def run_metrics(runs: RunStatistics | None, gaps: "GapCache", now: datetime) -> Iterator[Metric]:
+    """The metrics of run records and schedules; `runs` is None if they could not be read."""
     yield GaugeMetricFamily(
         "chesscoach_store_up",
         "Whether the run records could be read for this answer, in time.",
-        float(ledger is not None),
+        float(runs is not None),
     )
-    if ledger is None:
+    if runs is None:
         return
     yield _job_gauge(
         "chesscoach_job_last_success_timestamp_seconds",
-        "When a run with exit code 0 last ended, whoever ran it.",
-        {job: at.timestamp() for job, at in ledger.last_success.items()},
+        "When a run with exit code 0 last ended, in any process.",
+        {job: at.timestamp() for job, at in runs.last_success.items()},
     )
     yield _job_gauge(
         "chesscoach_job_running_since_timestamp_seconds",
-        "When the oldest run that is at work began, whoever runs it.",
-        {job: at.timestamp() for job, at in ledger.running_since.items()},
+        "When the oldest running run began, in any process.",
+        {job: at.timestamp() for job, at in runs.running_since.items()},
     )
     yield _job_gauge(
         "chesscoach_job_period_seconds",
-        "The longest that an active schedule leaves its job alone; of several the shortest.",
-        _periods(ledger, gaps, now),
+        "Longest time between two slots of an active schedule; of several the shortest.",
+        _periods(runs, gaps, now),
     )
     recent = GaugeMetricFamily(
         "chesscoach_job_recent_runs",
-        "Runs (and slots not worked) recorded as ended within 24 hours, whoever ran them.",
+        "Runs and skipped slots that ended within 24 hours, in any process.",
         labels=["job_name", "outcome"],
     )
-    for (job, outcome), count in sorted(ledger.recent.items()):
+    for (job, outcome), count in sorted(runs.recent.items()):
         recent.add_metric([job, outcome], count)
     yield recent
     states = GaugeMetricFamily("chesscoach_schedules", "Schedules, by state.", labels=["state"])
     for state in STATES:
-        states.add_metric([state], sum(each.state == state for each in ledger.schedules))
+        states.add_metric([state], sum(stored.state == state for stored in runs.schedules))
     yield states
 
 
@@ -89,28 +89,28 @@ def outbox_metric(emails: Mapping[State, int]) -> Metric:
 
 
 class GapCache:
-    """The longest gaps of schedules; each trigger is looked at once a day."""
+    """The longest gaps of schedules; each trigger is computed once a day."""
 
     def __init__(self) -> None:
         self._day = ""
         self._known: dict[tuple[object, ...], float | None] = {}
 
     def longest_gap_s(self, stored: StoredSchedule, now: datetime) -> float | None:
-        """Seconds; None for a schedule that is due once."""
+        """The longest gap in seconds; None for a schedule with one slot."""
         day = f"{now:%F}"
         if day != self._day:
             self._day, self._known = day, {}
-        each = stored.schedule
-        key = (each.cron, each.timezone, each.every, each.at)
+        schedule = stored.schedule
+        key = (schedule.cron, schedule.timezone, schedule.every, schedule.at)
         if key not in self._known:
-            found = longest_gap(each, now)
-            self._known[key] = found.total_seconds() if found is not None else None
+            gap = longest_gap(schedule, now)
+            self._known[key] = gap.total_seconds() if gap is not None else None
         return self._known[key]
 
 
-def _periods(ledger: RunStatistics, gaps: GapCache, now: datetime) -> dict[str, float]:
+def _periods(runs: RunStatistics, gaps: GapCache, now: datetime) -> dict[str, float]:
     shortest: dict[str, float] = {}
-    for stored in ledger.schedules:
+    for stored in runs.schedules:
         seconds = gaps.longest_gap_s(stored, now) if stored.is_active else None
         if seconds is not None:
             job = stored.schedule.job
@@ -118,8 +118,8 @@ def _periods(ledger: RunStatistics, gaps: GapCache, now: datetime) -> dict[str, 
     return shortest
 
 
-def _job_gauge(name: str, told: str, values: dict[str, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, told, labels=["job_name"])
+def _job_gauge(name: str, documentation: str, values: dict[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, documentation, labels=["job_name"])
     for job, value in sorted(values.items()):
         family.add_metric([job], value)
     return family

@@ -1,7 +1,7 @@
-"""`/metrics`: what this process has counted, how it is, and what the run records say.
+"""`/metrics`: what this process has counted, its state, and what the run records say.
 
-One-shots end before anybody could scrape them; what they did is read from their records, within
-two seconds. Without them the rest still comes, and `chesscoach_store_up` is 0.
+One-shots end before a scrape, so their results are read from the run records within two seconds. If
+they cannot be read, `chesscoach_store_up` is 0 and all other metrics are served.
 """
 
 import asyncio
@@ -29,33 +29,33 @@ _EMAIL_PERIOD = timedelta(weeks=2)
 
 
 class MetricsEndpoint:
-    """What `/metrics` answers, in Prometheus's form or in OpenMetrics, as it is asked."""
+    """Serves `/metrics` in Prometheus's text format or OpenMetrics, as requested."""
 
-    def __init__(self, ctx: Context, probe: Probe, alarm: Ticker | None) -> None:
+    def __init__(self, ctx: Context, probe: Probe, ticker: Ticker | None) -> None:
         self._ctx = ctx
         self._probe = probe
-        self._ticker = alarm
+        self._ticker = ticker
         self._gaps = metric_families.GapCache()
         self._reading = asyncio.Lock()
-        for job in JOBS:  # a series that begins with its first event hides that one from rate()
+        for job in JOBS:  # rate() misses the first event of a series that begins with it
             for outcome in RUN_OUTCOMES:
                 ctx.metrics.job_runs.labels(job, outcome)
             for reason in SKIP_OUTCOMES:
                 ctx.metrics.job_skipped.labels(job, reason)
 
     def routes(self) -> list[web.RouteDef]:
-        """The handler."""
+        """The route."""
         return [web.get("/metrics", self._metrics)]
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        encode, form = choose_encoder(request.headers.get("Accept", ""))
-        found = _Collector(self._ctx, self._ticker, await self._statistics(), self._gaps)
-        # In a thread, for the process's own figures come from files of the system.
-        body = await asyncio.to_thread(encode, found)
-        return web.Response(body=body, headers={"Content-Type": form})
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        collector = _Collector(self._ctx, self._ticker, await self._statistics(), self._gaps)
+        # In a thread, since the process's own figures are read from files.
+        body = await asyncio.to_thread(encode, collector)
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _statistics(self) -> tuple[RunStatistics, dict[State, int] | None] | None:
-        """The records and the emails by state, read by one request at a time."""
+        """Run statistics and emails by state, read for one request at a time."""
         database = self._probe.database
         reader = StatisticsReader(database, self._ctx.leases.ttl_s)
         try:
@@ -70,17 +70,17 @@ class MetricsEndpoint:
 
 
 class _Collector:
-    """All that is told, as prometheus-client wants it."""
+    """All metrics, as prometheus-client collects them."""
 
     def __init__(
         self,
         ctx: Context,
-        alarm: Ticker | None,
+        ticker: Ticker | None,
         statistics: tuple[RunStatistics, dict[State, int] | None] | None,
         gaps: metric_families.GapCache,
     ) -> None:
         self._ctx = ctx
-        self._ticker = alarm
+        self._ticker = ticker
         self._statistics = statistics
         self._gaps = gaps
 

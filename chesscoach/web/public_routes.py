@@ -1,7 +1,7 @@
-"""What the public listener has besides health: links in mails, and SendGrid's events.
+"""The public listener's routes besides health: links in emails, and SendGrid's events.
 
-Each is there only with the key that it cannot do without, and imported only then: templates,
-languages and SendGrid's library take as long to import as a short command may run.
+Each route exists only if its key is set, and its code is imported only then: templates, languages
+and SendGrid's library take long to import.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 
 
 async def public_routes(ctx: Context) -> list[web.RouteDef]:
-    """The routes that the settings make possible.
+    """The routes whose keys are set.
 
     Raises:
-        ConfigError: `emails.sendgrid.events_key` is no key, or a catalog cannot be used.
+        ConfigError: `emails.sendgrid.events_key` or a message catalog cannot be used.
     """
-    found: list[web.RouteDef] = []
+    routes: list[web.RouteDef] = []
     if ctx.config.emails.signing_keys:
-        found += await asyncio.to_thread(_unsubscribe, ctx)
+        routes += await asyncio.to_thread(_unsubscribe, ctx)
     if ctx.config.emails.sendgrid.events_key:
-        found += await asyncio.to_thread(_events, ctx)
-    return found
+        routes += await asyncio.to_thread(_events, ctx)
+    return routes
 
 
 def _unsubscribe(ctx: Context) -> list[web.RouteDef]:

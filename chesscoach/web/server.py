@@ -1,7 +1,7 @@
-"""One listener: an address, its routes, and what holds for every request and every answer.
+"""One listener: an address, its routes, and the rules for every request and response.
 
-Nothing is written about requests but what goes wrong; they are counted by listener, route and
-status. Heads and bodies are small, answers are not to be kept, and tell of no versions.
+Requests are counted by listener, route and status; only failures are logged. Headers and bodies are
+limited; responses are not cached and name no version.
 """
 
 import asyncio
@@ -25,31 +25,31 @@ RequestCounter: TypeAlias = Callable[[str, int], None]
 
 _MAX_BODY_BYTES = 2**16
 _SHUTDOWN_TIMEOUT_S = 3.0
-"""What is being answered when we close may take so much longer: more than a probe's limit."""
+"""How long open requests may take after closing: longer than a probe's limit."""
 
 _HANDLER_OPTIONS: dict[str, Any] = {
     "access_log": None,
     "auto_decompress": False,
     "keepalive_timeout": 75.0,  # longer than the usual minute between two scrapes
-    "lingering_time": 1.0,  # for a body that nobody has asked for
+    "lingering_time": 1.0,  # to discard the body of a refused request
     "max_field_size": 4096,
     "max_headers": 64,
     "max_line_size": 2048,
 }
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Server": "chesscoach",  # else aiohttp tells its version and Python's
+    "Server": "chesscoach",  # else aiohttp names its version and Python's
     "X-Content-Type-Options": "nosniff",
 }
 _BIND_ERRORS = {
     errno.EADDRINUSE: "is in use by another process",
-    errno.EADDRNOTAVAIL: "is no address of this machine",
-    errno.EACCES: "is one that this user may not listen on",
+    errno.EADDRNOTAVAIL: "is not an address of this machine",
+    errno.EACCES: "is not allowed for this user",
 }
 
 
 class QuietRequestHandler(web.RequestHandler):
-    """aiohttp's, but for what it makes of a request that it cannot read."""
+    """aiohttp's handler with a short response to a request that cannot be parsed."""
 
     def __init__(self, server: web.Server, count: RequestCounter) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **_HANDLER_OPTIONS)
@@ -62,7 +62,7 @@ class QuietRequestHandler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """A short answer; a log line for each would be for whoever wants to fill our disk."""
+        """A short response without a log line, which could fill the disk."""
         self._count("other", status)
         response = _error(status)
         response.headers.update(_HEADERS)
@@ -74,10 +74,10 @@ class QuietRequestHandler(web.RequestHandler):
 async def start_listener(
     listener: Listener, address: ListenAddress, routes: Sequence[web.RouteDef], metrics: Metrics
 ) -> AsyncIterator[str]:
-    """Answers while it is entered; gives the URL.
+    """Serves the routes while the context is open; yields the URL.
 
     Raises:
-        ListenError: the address cannot be had.
+        ListenError: the address cannot be used.
     """
 
     def count(path: str, status: int) -> None:
@@ -89,10 +89,10 @@ async def start_listener(
     runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
-        assert runner.server is not None  # noqa: S101  # it is set up
+        assert runner.server is not None  # noqa: S101  # set up above
         server = await _bind(listener, address, partial(QuietRequestHandler, runner.server, count))
         try:
-            urls = [f"http://{_bound_address(each)}" for each in server.sockets]
+            urls = [f"http://{_bound_address(listening)}" for listening in server.sockets]
             log.get_logger().info("web_listening", listener=listener, urls=urls)
             yield urls[0]
         finally:
@@ -109,14 +109,14 @@ async def _bind(
         return await loop.create_server(connection, address.host, address.port)
     except OSError as error:
         unknown = isinstance(error, socket.gaierror)
-        why = (
+        reason = (
             "has an unknown host"
             if unknown
-            else _BIND_ERRORS.get(error.errno or 0, "cannot be had")
+            else _BIND_ERRORS.get(error.errno or 0, "cannot be used")
         )
         msg = (
-            f"web.{listener}: {address} {why}; set [web] {listener} to another (port 0: any free "
-            'one), or to "" for none'
+            f"web.{listener}: {address} {reason}; set [web] {listener} to another address "
+            '(port 0: any free port), or to "" for none'
         )
         raise ListenError(msg) from None
 
@@ -137,7 +137,7 @@ def _error(status: int) -> web.Response:
 def _middleware(count: RequestCounter) -> Middleware:
     @web.middleware
     async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Turns what is raised into JSON, and counts by route, never by what was asked for."""
+        """Turns errors into JSON responses, and counts by route, never by the requested path."""
         resource = request.match_info.route.resource
         response: web.StreamResponse
         try:
@@ -146,7 +146,7 @@ def _middleware(count: RequestCounter) -> Middleware:
             response = _error(error.status)
             if "Allow" in error.headers:
                 response.headers["Allow"] = error.headers["Allow"]
-        except Exception as error:  # noqa: BLE001  # one request's trouble is no other's
+        except Exception as error:  # noqa: BLE001  # one request's failure must not stop others
             log.get_logger().error("request_failed", error=type(error).__name__, exc_info=error)
             response = _error(500)
         count(resource.canonical if resource is not None else "other", response.status)

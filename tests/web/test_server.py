@@ -238,7 +238,7 @@ async def test_an_address_in_use_names_the_setting(ctx: Context, open_web_server
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        (ListenAddress(host="192.0.2.1", port=0), "is no address of this machine"),
+        (ListenAddress(host="192.0.2.1", port=0), "is not an address of this machine"),
         (ListenAddress(host="no.such.host.invalid", port=0), "has an unknown host"),
     ],
 )
