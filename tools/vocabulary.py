@@ -1,7 +1,7 @@
-"""Words that the prose of this project avoids, and where they occur.
+"""The words that the project's prose avoids, and where they occur.
 
-`python -m tools.vocabulary` names each line that has one and exits with 1 if there is any. It reads
-the package, README, CONTRIBUTING, docs/ and config.toml.
+`python -m tools.vocabulary` prints each occurrence and exits with 1 if there is one. It reads the
+package, README, CONTRIBUTING, docs/ and config.toml.
 """
 
 import re
@@ -19,6 +19,7 @@ INSTEAD = {
     "whoever": "name the actor: the process, the user, the scheduler",
     "nobody": "no process, no player; or say it positively",
     "somebody": "name the actor: another process, a person, the user",
+    "he": "they, it, or the player",
     "his": "their, its, or the player's",
     "him": "them, or the player",
     "anew": "again",
@@ -31,7 +32,8 @@ INSTEAD = {
 QUOTED: tuple[tuple[str, str], ...] = (("chesscoach/sync/account.py", 'name="told"'),)
 """Lines that quote data: a path below the root, and a part of the line."""
 
-_WORDS = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
+_WORDS = re.compile(rf"\b({'|'.join(INSTEAD)})\b".replace(" ", r"[\s#]+"), re.IGNORECASE)
+"""Two words may be on two lines, also of a comment."""
 
 
 def occurrences(root: Path) -> Iterator[tuple[str, int, str]]:
@@ -41,12 +43,12 @@ def occurrences(root: Path) -> Iterator[tuple[str, int, str]]:
         for path in sorted(start.rglob("*")) if start.is_dir() else [start]:
             if path.suffix not in SUFFIXES or not path.is_file():
                 continue
-            shown = str(path.relative_to(root))
-            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-                if any(shown == place and part in line for place, part in QUOTED):
-                    continue
-                for word in _WORDS.findall(line):
-                    yield shown, number, word.lower()
+            place, text = str(path.relative_to(root)), path.read_text("utf-8")
+            lines = text.splitlines()
+            for match in _WORDS.finditer(text):
+                number = text.count("\n", 0, match.start()) + 1
+                if not any(place == file and part in lines[number - 1] for file, part in QUOTED):
+                    yield place, number, re.sub(r"[\s#]+", " ", match[0]).lower()
 
 
 @click.command()
@@ -57,11 +59,11 @@ def occurrences(root: Path) -> Iterator[tuple[str, int, str]]:
     help="Checkout to read (default: ours).",
 )
 def main(root: Path) -> None:
-    """Name each line with a word that the prose avoids."""
-    found = [f"{path}:{n}: {word}: {INSTEAD[word]}" for path, n, word in occurrences(root)]
-    if found:
-        click.echo("\n".join(found))
-    sys.exit(1 if found else 0)
+    """Print each occurrence of a word that the prose avoids."""
+    lines = [f"{path}:{n}: {word}: {INSTEAD[word]}" for path, n, word in occurrences(root)]
+    if lines:
+        click.echo("\n".join(lines))
+    sys.exit(1 if lines else 0)
 
 
 if __name__ == "__main__":
