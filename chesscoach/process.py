@@ -23,7 +23,7 @@ _EXIT_TIMEOUT_S = 2.0
 def execute(
     load: Callable[[], Settings], body: Callable[[Context, ShutdownRequest], Awaitable[int]]
 ) -> int:
-    """Runs something that needs a context; returns its exit code, or that of our error."""
+    """Runs a function that needs a context; returns its exit code, or that of our error."""
 
     async def inside(settings: Settings, stop: ShutdownRequest) -> int:
         async with open_context(settings) as ctx:
@@ -36,7 +36,7 @@ def execute_alone(
     load: Callable[[], Settings],
     body: Callable[[Settings, ShutdownRequest], Coroutine[Any, Any, int]],
 ) -> int:
-    """The same for something that needs the settings alone."""
+    """Runs a function that needs only the settings, as `execute` does."""
     stop = ShutdownRequest()
     try:
         loaded = load()
@@ -48,8 +48,8 @@ def execute_alone(
 def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: ShutdownRequest) -> int:
     """Runs a coroutine function and turns our errors into exit codes.
 
-    SIGTERM and SIGINT ask it to stop; a second one breaks it off. Work that ignores its
-    cancellation does not keep the process from ending.
+    SIGTERM and SIGINT ask it to stop; a second signal interrupts it. The process ends even if a
+    task ignores its cancellation.
     """
 
     async def inside() -> int:
@@ -60,8 +60,8 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Shutdo
         await _exit_process(code)
         return code
 
-    # What the imports have made lasts; looked through by the collector of garbage each time, it
-    # holds everything up for a tenth of a second.
+    # The imported modules stay. Without this, the garbage collector looks through them each time
+    # and stops the process for a tenth of a second.
     gc.freeze()
     try:
         return asyncio.run(inside())
@@ -72,7 +72,7 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Shutdo
 
 
 async def _exit_process(code: int) -> None:
-    """Ends the process over tasks that ignore their cancellation: asyncio would wait for ever."""
+    """Ends the process despite tasks that ignore their cancellation; asyncio would wait."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
@@ -94,7 +94,7 @@ def _report_error(error: ChesscoachError, code: int) -> int:
 
 
 def load_settings(path: str | None, *, stream: Literal["stdout", "stderr"]) -> Settings:
-    """The settings, with logging set up by them; before that by the defaults."""
+    """Loads the settings and sets up logging by them; until then the defaults apply."""
     log.configure(config.LogSettings(), stream=stream)
     loaded = config.load(path)
     log.configure(loaded.config.log, secrets=loaded.process.secrets(), stream=stream)

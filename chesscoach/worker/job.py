@@ -1,4 +1,4 @@
-"""What a job is, and what it is given besides the context."""
+"""Jobs, and the run that a job receives besides the context."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -17,9 +17,9 @@ from chesscoach.worker.shutdown import Interrupted, ShutdownRequest, guard_exit
 class Run:
     """One run as the job sees it.
 
-    `fence` grows with each holder of the run's lease; 0 in a rehearsal, which holds none. `shard`
-    says which users are its. `counts` is filled in as the work goes on. A job that breaks off
-    because of `stopping` sets `unfinished`; the slot then stays open.
+    `fence` grows with each holder of `lease`; a dry run holds no lease and has the fence 0. `shard`
+    selects its users. The job fills in `counts` while it runs. A job that stops early because of
+    `stopping` sets `incomplete`; the slot then stays open.
     """
 
     def __init__(
@@ -47,36 +47,36 @@ class Run:
 
     @property
     def stopping(self) -> bool:
-        """Whether to begin nothing new."""
+        """Whether the job must start nothing new."""
         return self._stop.requested.is_set()
 
-    async def run_interruptible(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Does work that may be broken off at any point, and is when the run is to stop.
+    async def run_interruptible(self, step: Coroutine[Any, Any, None]) -> bool:
+        """Awaits a coroutine, and cancels it when the run must stop.
 
-        Returns whether it was done; if not, the run is `unfinished`.
+        Returns whether it finished; if not, the run is `incomplete`.
         """
         try:
-            await self._stop.run_interruptible(work)
+            await self._stop.run_interruptible(step)
         except Interrupted:
             self.incomplete = True
             return False
         return True
 
-    async def run_concurrently(self, *work: Coroutine[Any, Any, None]) -> None:
-        """Runs coroutines side by side; the first error ends them all and is raised."""
+    async def run_concurrently(self, *steps: Coroutine[Any, Any, None]) -> None:
+        """Runs coroutines concurrently; the first error cancels the others and is raised."""
         try:
             async with asyncio.TaskGroup() as group:
-                for coroutine in work:
+                for coroutine in steps:
                     group.create_task(guard_exit(coroutine), name=self.id)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """A job: its name, its work, its parameters, and the collections that it writes.
+    """A job: its name, its coroutine, its parameters, and the collections that it writes.
 
-    `writes` are the collections whose unique indexes its promises rest on. One that `walks_users`
-    can be worked in parts of them.
+    `writes` are the collections whose unique indexes it relies on. A job that `walks_users` can run
+    in shards.
     """
 
     name: str
@@ -87,10 +87,10 @@ class Job(Struct, frozen=True, kw_only=True):
     walks_users: bool = False
 
     def check(self, given: dict[str, Any], *, strict: bool = True) -> Struct:
-        """Arguments as the job's own value; `strict=False` takes the texts of a command line.
+        """Returns arguments as the job's own struct; `strict=False` converts texts of flags.
 
         Raises:
-            ConfigError: an unknown parameter, or a value of the wrong kind.
+            ConfigError: a parameter is unknown, or a value has the wrong type.
         """
         try:
             return msgspec.convert(given, self.args, strict=strict)
@@ -100,10 +100,10 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 def job_of(where: str, schedule: Schedule, jobs: Mapping[str, Job]) -> Job:
-    """The job of a schedule.
+    """Returns the job of a schedule.
 
     Raises:
-        ConfigError: there is none of that name, or it refuses the arguments.
+        ConfigError: the job does not exist, or refuses the arguments.
     """
     job = jobs.get(schedule.job)
     if job is None:

@@ -1,4 +1,4 @@
-"""A part of the users: what one of several processes works of a slot."""
+"""Shards of the users: each of several processes runs a slot for one of them."""
 
 import re
 from hashlib import sha256
@@ -6,28 +6,28 @@ from hashlib import sha256
 from msgspec import Struct
 
 _MAX_SHARDS = 1000
-"""More parts than this are a mistake: each reads all users to find its own."""
+"""More shards than this are a mistake: each reads all users to find its own."""
 
 _MAX_PAGE_SIZE = 20_000
-"""So many users are read at a time at most."""
+"""The largest number of users that are read at a time."""
 
 _HASH_MASK = 0x7FFF_FFFF
 
 
 def shard_hash(user_id: str) -> int:
-    """What decides on the part of a user, 31 bits wide; the same everywhere and for ever.
+    """Returns the number that decides on a user's shard, 31 bits wide; it never changes.
 
-    The first four bytes of the SHA-256 of his id in UTF-8, big-endian, without the first bit.
+    It is the first four bytes of the SHA-256 of the id in UTF-8, big-endian, without the first bit.
     """
     encoded = user_id.encode(errors="surrogatepass")
     return int.from_bytes(sha256(encoded).digest()[:4]) & _HASH_MASK
 
 
 class Shard(Struct, frozen=True, kw_only=True):
-    """Part `index`, counted from 0, of `of` parts; a user is in exactly one.
+    """Shard `index`, counted from 0, of `of` shards; a user is in exactly one.
 
     Raises:
-        ValueError: there is no such part.
+        ValueError: the index is not below `of`, or there are too many shards.
     """
 
     index: int
@@ -43,27 +43,27 @@ class Shard(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, text: str, index: str | None = None) -> "Shard":
-        """`2/4`, or `4` with the index from elsewhere.
+        """Reads `2/4`, or `4` with a separate index.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: the text has neither form, or the shard does not exist.
         """
-        found = re.fullmatch(r"(?:(\d{1,9})/)?(\d{1,9})", text, re.ASCII)
-        given = (found[1] or index) if found else None
-        if found is None or given is None or not re.fullmatch(r"\d{1,9}", given, re.ASCII):
+        numbers = re.fullmatch(r"(?:(\d{1,9})/)?(\d{1,9})", text, re.ASCII)
+        own = (numbers[1] or index) if numbers else None
+        if numbers is None or own is None or not re.fullmatch(r"\d{1,9}", own, re.ASCII):
             msg = f"{text!r} is not I/N, such as 0/4 (N alone takes I from JOB_COMPLETION_INDEX)"
             raise ValueError(msg)
-        return cls(index=int(given), of=int(found[2]))
+        return cls(index=int(own), of=int(numbers[2]))
 
     def __str__(self) -> str:
         return f"{self.index}/{self.of}"
 
     def contains(self, user_id: str) -> bool:
-        """Whether a user is in this part."""
+        """Whether a user is in this shard."""
         return self.of == 1 or shard_hash(user_id) % self.of == self.index
 
     def page_size_for(self, page: int) -> int:
-        """How many users to read for about a page of our own."""
+        """Returns how many users to read for about a page of the shard's own."""
         return min(page * self.of, max(page, _MAX_PAGE_SIZE))
 
 

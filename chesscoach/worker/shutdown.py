@@ -1,4 +1,4 @@
-"""A request to stop, and work that it may interrupt."""
+"""A request to stop, and what it interrupts."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
@@ -9,30 +9,30 @@ from chesscoach.errors import JobCalledExit
 T = TypeVar("T")
 
 
-async def guard_exit(work: Awaitable[T]) -> T:
-    """The result of work of a job's; no task of its may end the process.
+async def guard_exit(step: Awaitable[T]) -> T:
+    """Awaits a coroutine of a job, which must not end the process.
 
-    asyncio lets a SystemExit or KeyboardInterrupt that leaves a task end the loop, and with it
-    everybody's runs. Signals do not come this way: they ask to stop.
+    A SystemExit or KeyboardInterrupt that leaves a task ends asyncio's loop, and with it all runs.
+    Signals do not come this way: they ask to stop.
 
     Raises:
         JobCalledExit: in place of those.
     """
     try:
-        return await work
+        return await step
     except (SystemExit, KeyboardInterrupt) as error:
         msg = f"the job tried to end the process ({type(error).__name__})"
         raise JobCalledExit(msg) from error
 
 
 class Interrupted(Exception):
-    """Work was broken off because the process is to stop."""
+    """A coroutine was cancelled because the process must stop."""
 
 
 class ShutdownRequest:
-    """A wish to stop: `asked` to finish what is begun, `urgent` to break it off.
+    """A request to stop: `requested` to finish what has started, `urgent` to cancel it.
 
-    `signal` is the number of the signal that asked, for the exit code.
+    `signal` is the number of the signal that requested it, for the exit code.
     """
 
     def __init__(self) -> None:
@@ -42,29 +42,29 @@ class ShutdownRequest:
         self._waiters: set[asyncio.Future[None]] = set()
 
     def request(self, signal: int | None = None) -> None:
-        """Asks; asking a second time makes it urgent."""
+        """Requests the stop; the second request makes it urgent."""
         if self.requested.is_set():
             self.urgent.set()
         self.signal = self.signal or signal
         self.requested.set()
-        for ear in self._waiters:
-            if not ear.done():
-                ear.set_result(None)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def next_request(self) -> asyncio.Future[None]:
-        """A future that is done when somebody asks the next time; to be cancelled otherwise."""
-        ear = asyncio.get_running_loop().create_future()
-        self._waiters.add(ear)
-        ear.add_done_callback(self._waiters.discard)
-        return ear
+        """A future that the next request completes; the caller cancels it otherwise."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        waiter.add_done_callback(self._waiters.discard)
+        return waiter
 
-    async def run_interruptible(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of work that may be broken off at any point.
+    async def run_interruptible(self, step: Coroutine[Any, Any, T]) -> T:
+        """Awaits a coroutine, and cancels it when a stop is requested.
 
         Raises:
-            Stopped: it was, because somebody asked to stop before it was done.
+            Interrupted: it was cancelled before it finished.
         """
-        task = asyncio.create_task(guard_exit(work))
+        task = asyncio.create_task(guard_exit(step))
         asked = asyncio.create_task(self.requested.wait())
         try:
             await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,6 +72,6 @@ class ShutdownRequest:
                 return task.result()
             raise Interrupted
         finally:
-            for each in (task, asked):
-                each.cancel()
+            for pending in (task, asked):
+                pending.cancel()
             await asyncio.gather(task, asked, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What the worker receives: its collections, its settings, and the application of the jobs."""
+"""The worker's context: its collections, its settings, and the context of the jobs."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -14,9 +14,9 @@ from chesscoach.worker.store.schedules import Schedules
 
 
 class Worker(Struct, frozen=True, kw_only=True):
-    """The parts that run any job.
+    """Everything that running a job needs.
 
-    `app` is passed to each job as it is: the worker does not look into it. `require_indexes` raises
+    The worker passes `app` to each job and does not look into it. `require_indexes` raises
     SetupError unless the unique indexes of the named collections exist.
     """
 

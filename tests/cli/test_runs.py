@@ -59,7 +59,7 @@ async def test_run_now_beside_another_run_leaves_with_75_and_says_who(
         done = await run(environment, "chesscoach.cli", "schedules", "run-now", "sync_games")
 
     assert (done.code, done.out) == (75, "")
-    assert f"sync_games is at work already: run {mine.run.id}" in done.err.splitlines()[-1]
+    assert f"sync_games is already running: run {mine.run.id}" in done.err.splitlines()[-1]
 
 
 def insert_run(db: Any, hours: int, **fields: Any) -> str:

@@ -1,1 +1,1 @@
-"""How any job runs: claimed, leased, bounded in time, recorded, told in one line and one code."""
+"""How any job runs: claimed, leased, bounded in time, recorded, logged in one line."""

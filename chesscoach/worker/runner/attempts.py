@@ -52,7 +52,7 @@ def lease_held_message(job: Job, holding: LeaseStatus | None) -> str:
     """A sentence that names the run which has a lease."""
     holder = holding.holder if holding else {}
     return (
-        f"{job.name} is at work already: run {holder.get('run_id')} "
+        f"{job.name} is already running: run {holder.get('run_id')} "
         f"on {holder.get('host')}, pid {holder.get('pid')}, since {holder.get('since')}"
     )
 

@@ -1,6 +1,6 @@
-"""One attempt at work: under its lease, within its time, until it ends or has to.
+"""One attempt: the job runs under its lease and within its time limit.
 
-The task of the work is made here; it does not outlive the attempt, unless it ignores its
+The task of the job is created here; it does not outlive the attempt, unless it ignores its
 cancellation.
 """
 
@@ -22,7 +22,7 @@ from chesscoach.worker.shutdown import ShutdownRequest, guard_exit
 from chesscoach.worker.worker import Worker
 
 _CANCEL_TIMEOUT_S = 10.0
-"""So long after its cancellation a job may still tidy up; then it is left behind."""
+"""How long a job may tidy up after its cancellation; then the attempt ends without it."""
 
 _PROGRESS_INTERVAL_S = 0.25
 
@@ -30,7 +30,7 @@ ProgressCallback = Callable[[Counts], None]
 
 
 class Execution:
-    """An attempt being worked; `observe` is shown the counts a few times a second."""
+    """An attempt in progress; `observe` receives the counts a few times a second."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Execution:
         )
 
     async def execute(self, args: Struct) -> result.RunResult:
-        """Works the attempt, records it and gives its lease back."""
+        """Runs the attempt, records it and releases its lease."""
         new, counts = self._attempt.run, self._run.counts
-        begun = asyncio.get_running_loop().time()
+        began_at = asyncio.get_running_loop().time()
         bound = {"job": new.job, "run_id": new.id, "attempt": self._attempt.number}
         with structlog.contextvars.bound_contextvars(**bound):
             log.get_logger().info("job_started", source=new.source, lease=new.lease)
@@ -71,51 +71,51 @@ class Execution:
             outcome, code = await self._supervise(args)
             if code is None:
                 code = result.exit_code(outcome, counts, self._limits, self._stop)
-            duration_s = round(asyncio.get_running_loop().time() - begun, 3)
+            duration_s = round(asyncio.get_running_loop().time() - began_at, 3)
             if not await self._finish(outcome, code, duration_s):
                 outcome, code = "abandoned", result.EXIT_FAILED
             await self._release()
             now = self._worker.now()
-            told = result.run_record(self._attempt, outcome, code, counts, now, duration_s)
-            result.log_result(told, counts, self._limits)
+            record = result.run_record(self._attempt, outcome, code, counts, now, duration_s)
+            result.log_result(record, counts, self._limits)
         self._worker.metrics.job_runs.labels(new.job, outcome).inc()
         self._worker.metrics.job_duration.labels(new.job).observe(duration_s)
-        return result.RunResult(exit_code=code, record=told)
+        return result.RunResult(exit_code=code, record=record)
 
     async def _supervise(self, args: Struct) -> tuple[Outcome, int | None]:
-        """Lets the job work; returns the outcome, and an exit code where that does not tell it."""
-        work = asyncio.create_task(self._under_lease(args), name=self._run.id)
+        """Runs the job; returns the outcome, and its exit code unless the outcome decides it."""
+        task = asyncio.create_task(self._under_lease(args), name=self._run.id)
         try:
             async with self._worker.leases.renewing():
-                cut = await self._wait(work)
+                cut = await self._wait(task)
         finally:
-            work.cancel()
-        if cut is not None and (not work.done() or work.cancelled()):
+            task.cancel()
+        if cut is not None and (not task.done() or task.cancelled()):
             return cut, None
-        error = asyncio.CancelledError() if work.cancelled() else work.exception()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         return self._outcome_of(error, cut)
 
     async def _under_lease(self, args: Struct) -> None:
         async with self._attempt.lease.scope():
             await guard_exit(self._job.run(self._worker.app, self._run, args))
 
-    async def _wait(self, work: asyncio.Task[None]) -> Outcome | None:
-        """Waits for the work and reports how far it is; cancels it when its time is over.
+    async def _wait(self, task: asyncio.Task[None]) -> Outcome | None:
+        """Waits for the job and reports its progress; cancels it at its deadline.
 
-        Returns what the work was cancelled for, None if it was not.
+        Returns the outcome that the job was cancelled with, None if it was not cancelled.
         """
         loop = asyncio.get_running_loop()
         deadline, cut, stopping = loop.time() + self._limits.timeout_s, None, False
         report_s = self._worker.leases.ttl_s / 3
         report_at = loop.time() + report_s
-        while not work.done():
+        while not task.done():
             now = loop.time()
             if self._stop.requested.is_set() and not stopping:
                 stopping, deadline = True, min(deadline, now + self._worker.config.runner.grace_s)
                 log.get_logger().info("job_stopping", grace_s=self._worker.config.runner.grace_s)
             if cut is None and (now >= deadline or self._stop.urgent.is_set()):
                 cut, deadline = self._cancel_reason(stopping), now + _CANCEL_TIMEOUT_S
-                work.cancel()
+                task.cancel()
             elif cut is not None and now >= deadline:
                 log.get_logger().error("job_ignored_cancellation")
                 break
@@ -124,7 +124,7 @@ class Execution:
                 deadline - now,
                 _PROGRESS_INTERVAL_S if self._on_progress else report_s,
             )
-            await self._wait_for_event(work, max(pause, 0))
+            await self._wait_for_event(task, max(pause, 0))
             if self._on_progress:
                 self._on_progress(self._run.counts)
             if loop.time() >= report_at:
@@ -132,13 +132,15 @@ class Execution:
                 await self._report()
         return cut
 
-    async def _wait_for_event(self, work: asyncio.Task[None], seconds: float) -> None:
-        """Waits until the work ends, somebody wishes us to stop, or so long."""
-        ear = self._stop.next_request()
+    async def _wait_for_event(self, task: asyncio.Task[None], timeout_s: float) -> None:
+        """Waits until the job ends, the process is asked to stop, or the time is up."""
+        stop_request = self._stop.next_request()
         try:
-            await asyncio.wait({work, ear}, timeout=seconds, return_when="FIRST_COMPLETED")
+            await asyncio.wait(
+                {task, stop_request}, timeout=timeout_s, return_when="FIRST_COMPLETED"
+            )
         finally:
-            ear.cancel()
+            stop_request.cancel()
 
     @staticmethod
     def _cancel_reason(stopping: bool) -> Outcome:
@@ -147,10 +149,10 @@ class Execution:
     def _outcome_of(
         self, error: BaseException | None, cut: Outcome | None
     ) -> tuple[Outcome, int | None]:
-        """What became of work that ended by itself, or in its own way after it was cut short.
+        """The outcome and exit code of a job that ended by itself, or after it was cancelled.
 
-        How much of the latter is done nobody can tell, whatever it returned. Work that is cancelled
-        although we did not do that has failed: left open, it would be begun again without end.
+        What a cancelled job returns says nothing of how much it did. A job whose task was cancelled
+        by another task has failed: if the slot stayed open, it would run again without end.
         """
         counts = self._run.counts
         if error is None and cut is not None:
@@ -159,14 +161,14 @@ class Execution:
             if self._run.incomplete:
                 return "cancelled", None
             return ("partial" if counts.failed else "succeeded"), None
-        told = str(error) if isinstance(error, ChesscoachError) else type(error).__name__
-        counts.add_error(error=told)
+        reason = str(error) if isinstance(error, ChesscoachError) else type(error).__name__
+        counts.add_error(error=reason)
         if isinstance(error, LeaseLost):
-            log.get_logger().error("lease_lost", reason=told)
+            log.get_logger().error("lease_lost", reason=reason)
             return "abandoned", None
         if isinstance(error, ConfigError):
             return "failed", result.EXIT_USAGE
-        log.get_logger().error("job_failed", error=told, exc_info=error)
+        log.get_logger().error("job_failed", error=reason, exc_info=error)
         return cut or "failed", None
 
     async def _report(self) -> None:
@@ -177,7 +179,7 @@ class Execution:
             log.get_logger().warning("progress_not_written", error=str(error))
 
     async def _finish(self, outcome: Outcome, code: int, duration_s: float) -> bool:
-        """Writes the record; False if the run is another's by now, or the store is gone."""
+        """Writes the record; False if another attempt has the run, or the database is away."""
         new = self._attempt.run
         for last in (False, True):
             try:

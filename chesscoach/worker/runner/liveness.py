@@ -1,6 +1,6 @@
-"""Whether somebody works: never guessed, but watched on his lease.
+"""Whether the process of a run lives: its lease is watched, never guessed.
 
-A lease is watched until it is renewed, given back, or runs out.
+A lease is watched until it is renewed, released or expired.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from chesscoach.worker.worker import Worker
 async def watch_lease(
     worker: Worker, key: str
 ) -> tuple[LeaseStatus | None, Literal["free", "renewed", "released", "expired"]]:
-    """Watches a lease that another has until it is known whether he lives."""
+    """Watches a lease until it is known whether its holder lives."""
     first = await worker.leases.status(key)
-    if first is None:  # somebody has deleted the row that we made
+    if first is None:  # the document that we made was deleted
         await worker.leases.ensure(key)
     if first is None or first.owner is None:
         return first, "free"
@@ -38,8 +38,8 @@ async def watch_lease(
 async def watch_run(worker: Worker, record: RunRecord) -> Literal["alive", "dead", "moved"]:
     """Watches a run that is recorded as running until it is known whether its owner lives.
 
-    An attempt takes its lease right after its claim. One that has no lease twice the life of a
-    lease after its claim died in between, or after its lease was taken from it.
+    An attempt takes its lease right after its claim. If it has no lease at twice the life of a
+    lease after its claim, its process is dead or has lost the lease.
     """
     expires = None
     while True:
@@ -59,7 +59,7 @@ async def watch_run(worker: Worker, record: RunRecord) -> Literal["alive", "dead
 
 
 async def first_living_holder(worker: Worker, keys: Sequence[str]) -> LeaseStatus | None:
-    """Who has the first of some leases if all holders live; None as soon as one may be had."""
+    """The holder of the first of some leases if all holders live; None as soon as one is free."""
     watching = [asyncio.create_task(watch_lease(worker, key), name=f"watch {key}") for key in keys]
     try:
         for next_ in asyncio.as_completed(watching):

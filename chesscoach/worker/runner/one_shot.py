@@ -1,4 +1,4 @@
-"""What `--scheduled` works: the slot that a process is for, by the stored schedule first."""
+"""`--scheduled`: the slot that a process is for, by the stored schedule first."""
 
 from datetime import UTC, datetime
 
@@ -24,14 +24,14 @@ async def run_scheduled(
     observe: ProgressCallback | None = None,
     shard: Shard = ALL_USERS,
 ) -> RunResult:
-    """Works a slot of a schedule, or a part of it: the stored one, else the configured one.
+    """Runs a slot of a schedule, or a shard of it: of the stored schedule, else the configured one.
 
-    Of one that is paused, disabled, retired or quarantined no slot is worked. A Kubernetes Job
-    that somebody made by hand is a run by hand.
+    A schedule that is paused, disabled, retired or quarantined runs no slot. A Kubernetes Job that
+    an operator created is a manual run.
 
     Raises:
-        ConfigError: the job has no such schedule; an instant that is no slot of it.
-        SetupError: a database without the indexes that the job's promises rest on.
+        ConfigError: the job has no such schedule, or the instant is not a slot of it.
+        SetupError: the database lacks an index that the job relies on.
     """
     stored = await worker.schedules.get(schedule_id)
     schedule = stored.schedule if stored else worker.config.schedules.get(schedule_id)
@@ -56,15 +56,15 @@ async def run_scheduled(
 
 async def _known_schedules(worker: Worker, job: Job) -> list[str]:
     stored: list[StoredSchedule] = await worker.schedules.all()
-    found = {**worker.config.schedules, **{each.id: each.schedule for each in stored}}
-    return sorted(key for key, schedule in found.items() if schedule.job == job.name)
+    schedules = {**worker.config.schedules, **{one.id: one.schedule for one in stored}}
+    return sorted(key for key, schedule in schedules.items() if schedule.job == job.name)
 
 
-def _not_run(job: Job, schedule_id: str, state: str, why: str | None = None) -> RunResult:
-    reason = f"the schedule {schedule_id} is {state}" + (f": {why}" if why else "")
+def _not_run(job: Job, schedule_id: str, state: str, detail: str | None = None) -> RunResult:
+    reason = f"the schedule {schedule_id} is {state}" + (f": {detail}" if detail else "")
     log.get_logger().info("slot_skipped", job=job.name, schedule=schedule_id, reason=reason)
-    told = {**result.not_run_record(job, state, reason), "schedule": schedule_id}
-    return RunResult(exit_code=result.EXIT_DONE, record=told)
+    record = {**result.not_run_record(job, state, reason), "schedule": schedule_id}
+    return RunResult(exit_code=result.EXIT_DONE, record=record)
 
 
 def _is_manual_job(worker: Worker) -> bool:
@@ -80,7 +80,7 @@ def _unix_minutes_suffix(kubernetes_job: str) -> str:
 
 
 def _slot_instant(worker: Worker, schedule_id: str, schedule: Schedule) -> datetime:
-    """The slot that this process is for."""
+    """Returns the instant of the slot that this process is for."""
     if worker.process.slot is not None:
         return worker.process.slot
     if worker.process.kubernetes_job is not None:

@@ -1,4 +1,4 @@
-"""How a run is told: the record for people and scripts, the canonical line, the exit code."""
+"""The result of a run: the record for people and scripts, the canonical line, the exit code."""
 
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ _LEVELS = {"succeeded": "info", "partial": "warning", "cancelled": "warning"}
 
 
 class RunResult(Struct, frozen=True, kw_only=True):
-    """How it ended: the exit code, and the record as people and scripts get it."""
+    """The exit code of a run, and its record as people and scripts get it."""
 
     exit_code: int
     record: dict[str, Any]
@@ -54,7 +54,7 @@ def run_record(
     finished_at: datetime,
     duration_s: float,
 ) -> dict[str, Any]:
-    """The record of a run that was worked."""
+    """The record of a run that has ended."""
     slot = attempt.run.slot
     return {
         "event": "job_finished",
@@ -95,7 +95,7 @@ def not_run_record(
 
 
 def log_result(record: dict[str, Any], counts: Counts, limits: JobLimits) -> None:
-    """Logs the canonical line, and before it what an operator should look at."""
+    """Logs the canonical line, and before it each warning about the run."""
     logger = log.get_logger()
     if counts.success_rate() < limits.success_threshold:
         rate = round(counts.success_rate(), 3)

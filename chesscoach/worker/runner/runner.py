@@ -1,4 +1,4 @@
-"""Running a job: by hand, for a slot, or as a rehearsal."""
+"""Running a job: as a manual run, for a slot, or as a dry run."""
 
 import structlog
 from msgspec import Struct
@@ -27,10 +27,10 @@ async def run_manually(
     schedule: Schedule | None = None,
     shard: Shard = ALL_USERS,
 ) -> RunResult:
-    """Runs a job now, unless it is at work already; under a schedule's lease where one is given.
+    """Runs a job now unless it is running; under the lease of a schedule if one is given.
 
     Raises:
-        SetupError: a database without the indexes that the job's promises rest on.
+        SetupError: the database lacks an index that the job relies on.
     """
     await worker.require_indexes(*job.writes)
     run_id = attempts.manual_id(job)
@@ -60,11 +60,11 @@ async def run_slot(
     observe: ProgressCallback | None = None,
     shard: Shard = ALL_USERS,
 ) -> RunResult:
-    """Works a slot or a part of it, unless that is done or in somebody's hands.
+    """Runs a slot or a shard of it, unless it is closed or another process has it.
 
     Raises:
-        SetupError: as above.
-        ConfigError: an instant that is no slot; arguments that the job refuses.
+        SetupError: the database lacks an index that the job relies on.
+        ConfigError: the instant is not a slot, or the job refuses the arguments.
     """
     args = job.check(schedule.args)
     await worker.require_indexes(*job.writes)
@@ -111,12 +111,12 @@ async def dry_run(
     run = Run(name, slot=None, manual=True, dry_run=True, stop=stop, shard=shard)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run.id):
         counts = await job.run(worker.app, run, args)
-        told = {"event": "dry_run_finished", "outcome": "dry_run", **result.count_fields(counts)}
-        log.get_logger().info(**told)
+        line = {"event": "dry_run_finished", "outcome": "dry_run", **result.count_fields(counts)}
+        log.get_logger().info(**line)
     limits: JobLimits = getattr(worker.config.jobs, job.name, JobLimits())
     ended: Outcome = "partial" if counts.failed else "succeeded"
     code = result.exit_code("cancelled" if run.incomplete else ended, counts, limits, stop)
-    return RunResult(exit_code=code, record={**told, "job": job.name, "run_id": run.id})
+    return RunResult(exit_code=code, record={**line, "job": job.name, "run_id": run.id})
 
 
 def _stopped_result(

@@ -18,7 +18,7 @@ async def take_over(worker: Worker, run: NewRun) -> int | SlotUnavailable:
         if record.outcome == "running":
             verdict = await liveness.watch_run(worker, record)
             if verdict == "alive":
-                return SlotUnavailable(outcome="running", reason=f"at work: {record.owner}")
+                return SlotUnavailable(outcome="running", reason=f"running: {record.owner}")
             if verdict == "moved":
                 moved = await worker.runs.claim(run)
                 if (closed := _closed(worker, moved)) is not None:

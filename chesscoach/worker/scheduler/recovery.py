@@ -27,8 +27,8 @@ async def open_slots(
 ) -> AsyncIterator[tuple[Schedule, Slot, Shard]]:
     """Looks at every open run once; yields the slots, or shards of them, to run now."""
     active = [key for key, schedule in stored.items() if schedule.is_active]
-    found = await worker.runs.find_open(active, worker.config.runner.max_attempts)
-    for record in (run.record for run in found if run.orphaned):
+    open_runs = await worker.runs.find_open(active, worker.config.runner.max_attempts)
+    for record in (run.record for run in open_runs if run.orphaned):
         verdict = await _decide(worker, record, stored)
         if isinstance(verdict, StoredSchedule) and record.slot is not None:
             slot = Slot(schedule=verdict.id, at=record.slot)

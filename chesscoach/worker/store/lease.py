@@ -1,6 +1,6 @@
-"""A lease as its holder has it, and as others see it.
+"""A lease as its holder has it, and as other processes see it.
 
-Work that may only be done under a lease is done inside its scope, which ends when the lease does.
+Code that needs a lease runs inside its scope, which ends when the lease does.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from chesscoach.errors import LeaseLost
 
 
 class LeaseStatus(Struct, frozen=True, kw_only=True):
-    """What a lease's row says: who has it (`alive`: and has not let it run out), and until when."""
+    """A lease as its document says it: its owner, and whether it is `alive`, not expired."""
 
     owner: str | None
     alive: bool
@@ -25,8 +25,7 @@ class Lease:
     """A lease that we hold until `deadline`, on our own monotonic clock, in seconds.
 
     The deadline is counted from before the claim was sent, so it is never later than the server's.
-    Work under a lease is done inside `scope()`, which ends with LeaseLost when the deadline passes
-    without a renewal.
+    `scope()` ends with LeaseLost when the deadline passes without a renewal.
     """
 
     def __init__(self, key: str, owner: str, fence: int, deadline: float) -> None:
@@ -37,14 +36,14 @@ class Lease:
         self._scopes: set[asyncio.Timeout] = set()
 
     def extend(self, deadline: float) -> None:
-        """Moves the deadline of the lease and of all work under it."""
+        """Moves the deadline of the lease and of the scopes that are open."""
         self.deadline = deadline
         for scope in self._scopes:
             if not scope.expired():
                 scope.reschedule(deadline)
 
     def scope(self) -> "LeaseScope":
-        """An asynchronous context in which work may count on the lease."""
+        """An asynchronous context that holds as long as the lease does."""
         return LeaseScope(self)
 
     def enter(self, scope: asyncio.Timeout) -> None:
@@ -65,7 +64,7 @@ class LeaseScope:
 
     async def __aenter__(self) -> None:
         if self._lease.deadline <= asyncio.get_running_loop().time():
-            msg = f"the lease {self._lease.key} has run out"
+            msg = f"the lease {self._lease.key} has expired"
             raise LeaseLost(msg)
         await self._timeout.__aenter__()
         self._lease.enter(self._timeout)

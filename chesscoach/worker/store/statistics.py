@@ -1,4 +1,4 @@
-"""What the run records and schedules say, whichever process wrote them, for metrics and doctor."""
+"""Statistics of run records and schedules, for metrics and doctor."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ _MAX_SUCCESSES_READ = 2000
 
 
 class RunStatistics(Struct, frozen=True, kw_only=True):
-    """What the run records say by job, and all schedules.
+    """Facts of the run records by job, and all schedules.
 
-    `running_since` is when the oldest living run began. `recent` counts what ended since an
-    instant, by job and outcome (0 too); a record of several slots counts as so many.
+    `running_since` is when the oldest living run began. `recent` counts the runs that ended since
+    an instant, by job and outcome (0 too); a record of several slots counts as their number.
     """
 
     last_success: dict[str, datetime]
@@ -86,7 +86,7 @@ class StatisticsReader:
         return ended_at if number == _MAX_SUCCESSES_READ else None
 
     async def _running_since(self, jobs: Sequence[str]) -> dict[str, datetime]:
-        rows = await self._runs.aggregate(
+        documents = await self._runs.aggregate(
             [
                 {"$match": {"outcome": "running", "job": {"$in": list(jobs)}}},
                 {"$sort": {"started_at": -1}},
@@ -104,19 +104,19 @@ class StatisticsReader:
                 *run_documents.LEASE_STAGES,
             ]
         )
-        # The newest first, so that the oldest is what stays.
+        # The newest first, so that the oldest of a job is kept.
         return {
-            row["job"]: row["started_at"]
-            async for row in rows
-            if not run_documents.is_orphaned(row, self._lease_s)
+            document["job"]: document["started_at"]
+            async for document in documents
+            if not run_documents.is_orphaned(document, self._lease_s)
         }
 
     async def _recent(self, jobs: Sequence[str], since: datetime) -> dict[tuple[str, str], int]:
         outcomes: Sequence[str] = (*RUN_OUTCOMES, *SKIP_OUTCOMES)
-        found = {(job, outcome): 0 for job in jobs for outcome in outcomes}
+        counts = {(job, outcome): 0 for job in jobs for outcome in outcomes}
         for ended, count in ((RUN_OUTCOMES, 1), (SKIP_OUTCOMES, {"$ifNull": ["$count", 1]})):
-            # Without a look at the documents for the many: the index has all that is asked.
-            rows = await self._runs.aggregate(
+            # For outcomes of runs, the index has all fields: no document is read.
+            documents = await self._runs.aggregate(
                 [
                     {
                         "$match": {
@@ -133,10 +133,11 @@ class StatisticsReader:
                     },
                 ]
             )
-            async for row in rows:
-                found[row["_id"]["job"], row["_id"]["outcome"]] = int(row["count"])
-        return found
+            async for document in documents:
+                group = document["_id"]
+                counts[group["job"], group["outcome"]] = int(document["count"])
+        return counts
 
     async def _schedules(self) -> tuple[StoredSchedule, ...]:
-        rows = self._database["schedules"].find(schedules.SCHEDULES_ONLY)
-        return tuple([schedules.from_document(row) async for row in rows])
+        documents = self._database["schedules"].find(schedules.SCHEDULES_ONLY)
+        return tuple([schedules.from_document(document) async for document in documents])

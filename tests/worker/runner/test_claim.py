@@ -97,7 +97,7 @@ async def test_a_slot_in_living_hands_is_left_to_them(ctx: Context, contexts: An
         late = await unavailable_slot(other)
 
     assert late.exit_code == 0
-    assert late.reason.startswith("at work: ")
+    assert late.reason.startswith("running: ")
 
 
 async def test_a_slot_whose_owner_died_is_taken_over_after_the_lease(
@@ -323,7 +323,7 @@ async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead
 
     assert db.job_runs.find_one({"_id": SLOT.key})["claimed_at"] > row["claimed_at"]
     async with other.leases.renewing():
-        assert (await unavailable_slot(third)).reason.startswith("at work: ")
+        assert (await unavailable_slot(third)).reason.startswith("running: ")
     assert mine.number == 1
 
 

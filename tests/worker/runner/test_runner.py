@@ -277,7 +277,7 @@ async def test_a_run_by_hand_beside_another_leaves_with_75_and_says_who_has_it(
     second = await run_manually(other, counting_job(1, 0))
 
     assert second.exit_code == 75
-    assert "sync_games is at work already: run sync_games:manual:" in second.record["reason"]
+    assert "sync_games is already running: run sync_games:manual:" in second.record["reason"]
     assert (await first).exit_code == 0
 
 

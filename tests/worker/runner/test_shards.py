@@ -139,7 +139,7 @@ async def test_a_running_shard_is_left_alone_and_a_finished_one_is_closed(
     await wait_until_running(walker, 1)
 
     beside = await run_shard(other, walker, first)
-    assert (beside.exit_code, beside.record["reason"][:8]) == (0, "at work:")
+    assert (beside.exit_code, beside.record["reason"][:8]) == (0, "running:")
     walker.release.set()
     await running
     again = await run_shard(other, walker, first)
@@ -221,7 +221,7 @@ async def test_the_next_slot_is_skipped_for_a_shard_that_still_runs_and_for_no_o
     beside = await run_shard(other, walker, second, NEXT_SLOT)
     await running
 
-    assert skipped.record["reason"].startswith("skipped_overlap: walker is at work")
+    assert skipped.record["reason"].startswith("skipped_overlap: walker is already running")
     assert beside.record["outcome"] == "succeeded"
     assert walker.user_ids == Counter(USERS)
 

@@ -218,7 +218,7 @@ async def test_a_retried_pod_leaves_with_the_code_of_what_it_finds(
     spent = await run(pod, JOB, "--scheduled", "--json")
 
     assert (beside.code, by_hand.code, spent.code) == (0, 75, 1)
-    assert beside.record["reason"].startswith("at work: ")
+    assert beside.record["reason"].startswith("running: ")
     assert spent.record["reason"] == "closed: failed"
 
 

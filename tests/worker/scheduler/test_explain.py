@@ -230,7 +230,7 @@ async def test_a_slot_that_overlapped_another_run(
 
     found = await explain_at(ctx, ONE_O_CLOCK + HOUR)
     assert found.verdict == "skipped_overlap"
-    assert "chore is at work already" in sentences(found)
+    assert "chore is already running" in sentences(found)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ async def test_a_slot_that_meets_its_own_long_run_is_recorded_as_skipped(
 
     assert outcomes_by_hour(db) == {"13": "succeeded", "14": "skipped_overlap", "15": "succeeded"}
     assert chore.max_running == 1
-    assert "at work already" in db.job_runs.find_one({"outcome": "skipped_overlap"})["reason"]
+    assert "already running" in db.job_runs.find_one({"outcome": "skipped_overlap"})["reason"]
 
 
 async def test_with_queue_one_the_latest_slot_is_worked_right_after(contexts: Any, db: Any) -> None:

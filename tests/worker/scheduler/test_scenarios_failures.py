@@ -172,7 +172,7 @@ async def test_scenario_14_edit_or_pause_races_two_who_click_run_now(
     async def click(ctx: Any) -> int:
         ending = await runner.run_manually(ctx.worker, chore.job, Args(), ShutdownRequest())
         if ending.exit_code:
-            assert "chore is at work already: run chore:manual:" in ending.record["reason"]
+            assert "chore is already running: run chore:manual:" in ending.record["reason"]
             chore.release.set()
         return ending.exit_code
 
@@ -370,7 +370,7 @@ async def test_scenario_15_duplicates_cronjob_daemon_and_person_make_one_run(
         await wait_until_idle(scheduler)
         after = await of_slot()
 
-    assert (beside.exit_code, beside.record["reason"][:8]) == (0, "at work:")
+    assert (beside.exit_code, beside.record["reason"][:8]) == (0, "running:")
     assert by_hand.exit_code == 75
     assert (after.exit_code, after.record["reason"]) == (0, "closed: succeeded")
     assert len(chore.started) == 1

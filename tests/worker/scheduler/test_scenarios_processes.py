@@ -245,7 +245,7 @@ async def test_scenario_05_sigterm_keeps_the_lease_while_draining_and_a_second_b
             other.worker, chore.job, hourly_schedule(), slot, "kubernetes"
         )
         assert isinstance(late, attempts.SlotUnavailable)
-        assert late.reason.startswith("at work: ")
+        assert late.reason.startswith("running: ")
         stop.request(signal.SIGTERM)
 
     assert chore.ended

@@ -174,7 +174,7 @@ async def test_work_ends_when_renewals_stop(short_leases: Leases) -> None:
             await asyncio.sleep(30)
     assert loop.time() - begun < 5
     assert loop.time() >= lease.deadline
-    with pytest.raises(LeaseLost, match="job has run out"):
+    with pytest.raises(LeaseLost, match="job has expired"):
         async with lease.scope():
             pytest.fail("work was begun under a dead lease")
 
