@@ -10,7 +10,7 @@ from chesscoach.sync.account import Account, AccountLink, SealedMonth
 from tests.cli.conftest import RunCli, RunJson
 from tests.conftest import FakeSites
 from tests.support.processes import FinishedProcess, run
-from tests.sync.test_cycle import add_member, before_now, run_sync
+from tests.support.sync_members import add_member, before_now, run_sync
 
 CLI = "chesscoach.cli"
 

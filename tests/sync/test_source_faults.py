@@ -17,8 +17,7 @@ from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites
 from tests.support import processes
-from tests.support.time_travel import advance_time
-from tests.sync.test_cycle import (
+from tests.support.sync_members import (
     ANALYSABLE_GAME,
     add_member,
     before_now,
@@ -26,6 +25,7 @@ from tests.sync.test_cycle import (
     run_sync,
     stored_urls,
 )
+from tests.support.time_travel import advance_time
 from tests.sync.test_kills import JOB, PLATFORMS, missing_behind_cursors
 
 NAMES = ("Ann", "Bob", "Cid", "Dan")

@@ -25,7 +25,7 @@ from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON, Clock, FakeSites, scaled_rounds
 from tests.support.processes import FinishedProcess, kill, line_with, run, start
 from tests.support.recording_job import Args
-from tests.sync.test_cycle import add_member, before_now
+from tests.support.sync_members import add_member, before_now
 from tests.worker.scheduler.test_overlap import wait_until_idle
 from tests.worker.scheduler.test_scenarios_processes import SkewedClock, refresh_until
 

@@ -26,7 +26,7 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, FakeSites
 from tests.support.processes import kill, line_with, start
 from tests.support.recording_job import Args, RecordingJob
-from tests.sync.test_cycle import add_member, before_now
+from tests.support.sync_members import add_member, before_now
 from tests.worker.scheduler.test_overlap import (
     hourly_schedule,
     make_scheduler,

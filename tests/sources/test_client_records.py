@@ -1,0 +1,119 @@
+import contextlib
+import json
+import traceback
+
+import pytest
+
+from chesscoach.errors import (
+    SourceError,
+    SourceUnavailable,
+)
+from chesscoach.metrics import Metrics
+from tests.support.sources.server import (
+    CHUNKED,
+    ERROR_TEXT,
+    PASSWORD,
+    SETTINGS,
+    SHORT_TIMEOUT,
+    InMemoryLane,
+    fetch_body,
+    http_server,
+    open_client,
+    scripted_responses,
+    status_sequence,
+)
+
+# Counting
+
+
+async def test_requests_that_are_repeated_after_a_429_are_counted() -> None:
+    metrics = Metrics()
+    async with (
+        http_server(status_sequence(429, 200)) as url,
+        open_client(url, InMemoryLane(), SETTINGS, metrics) as s,
+    ):
+        await fetch_body(s)
+
+    assert s.requests == 2
+    assert requests_by_status(metrics) == {"429": 1, "200": 1}
+
+
+async def test_a_request_that_the_client_repeats_by_itself_is_counted() -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    metrics = Metrics()
+    async with (
+        scripted_responses([ok, b""], [ok]) as url,
+        open_client(url, InMemoryLane(), SETTINGS, metrics) as s,
+    ):
+        assert await fetch_body(s) == b"ok"
+        assert await fetch_body(s) == b"ok"  # on the kept connection, which is dropped
+
+    assert s.requests == 3
+    assert requests_by_status(metrics) == {"200": 2, "repeated": 1}
+    assert s.troubles == {"repeated": 1}
+
+
+async def test_a_request_without_a_reply_is_counted() -> None:
+    metrics = Metrics()
+    async with (
+        http_server(status_sequence("hang")) as url,
+        open_client(url, InMemoryLane(), SHORT_TIMEOUT, metrics) as site,
+    ):
+        with pytest.raises(SourceError):
+            await fetch_body(site)
+
+    assert site.requests == 1
+    assert requests_by_status(metrics) == {"error": 1}
+
+
+def requests_by_status(metrics: Metrics) -> dict[str, float]:
+    """The requests by status."""
+    (family,) = metrics.upstream_requests.collect()
+    samples = [sample for sample in family.samples if sample.name.endswith("_total")]
+    return {sample.labels["status"]: sample.value for sample in samples}
+
+
+# What is said
+
+
+@pytest.mark.parametrize("reply", [403, 429, 500, "reset", "hang", "cut", "garbage", "nobody"])
+async def test_no_error_and_no_log_tells_the_reply_or_the_credentials(
+    reply: str | int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wires = {
+        "cut": CHUNKED + b"fff\r\n" + ERROR_TEXT.encode(),
+        "garbage": f"HTTP/1.1 {ERROR_TEXT} 200\r\n{ERROR_TEXT}\r\n\r\n".encode(),
+        "nobody": b"",
+    }
+    if isinstance(reply, str) and reply in wires:
+        server = scripted_responses(*[[wires[reply]]] * 8)
+    else:
+        server = http_server(status_sequence(reply, text=ERROR_TEXT))
+    async with contextlib.AsyncExitStack() as stack:
+        url = await stack.enter_async_context(server)
+        if reply == "nobody":
+            await stack.aclose()
+        secret = url.replace("://", f"://ann:{PASSWORD}@") + "/base"
+        site = await stack.enter_async_context(open_client(secret, InMemoryLane(), SHORT_TIMEOUT))
+        told = []
+        for _ in range(3):
+            with pytest.raises(SourceError) as caught:
+                await fetch_body(site, "/path", params={"token": PASSWORD})
+            assert caught.value.__cause__ is None
+            told += traceback.format_exception(caught.value)
+
+    everything = "".join(told) + capsys.readouterr().out
+    assert ERROR_TEXT not in everything
+    assert PASSWORD not in everything
+
+
+async def test_a_pause_and_a_closing_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    async with http_server(status_sequence(429)) as url, open_client(url, InMemoryLane()) as site:
+        with pytest.raises(SourceUnavailable):
+            await fetch_body(site)
+
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    # On a busy machine asyncio has something to say, too.
+    ours = [event for event in events if event["event"] != "library_log"]
+    told = [(event["event"], event["platform"]) for event in ours]
+    assert told == [("source_rate_limited", "lichess")] * 2 + [("source_breaker_opened", "lichess")]
