@@ -1,4 +1,4 @@
-"""Everything that the program is made of, opened in order and closed in the reverse order."""
+"""Opens the parts of the program in order, and closes them in the reverse order."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -60,9 +60,9 @@ COLLECTIONS = (
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """What is open in this process, and what each slice and the worker receive of it.
+    """The open parts of this process, and what each slice and the worker receive of them.
 
-    `now` gives the current instant in UTC.
+    `now` returns the current instant in UTC.
     """
 
     config: Config
@@ -86,7 +86,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     @property
     def worker(self) -> Worker:
-        """What runs the jobs."""
+        """What the worker receives."""
         database = self.mongo.database
         return Worker(
             app=self,
@@ -164,11 +164,11 @@ def utc_now() -> datetime:
 async def open_context(
     settings: Settings, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[Context]:
-    """Opens a Context; there is no other way to one.
+    """Opens the only Context of a process.
 
     Raises:
         StoreUnavailable: MongoDB cannot be used within the configured time.
-        ConfigError: a setting that proves unusable only here.
+        ConfigError: a setting cannot be used, as only its use shows.
     """
     config, metrics = settings.config, Metrics()
     sources = config.sources

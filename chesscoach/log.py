@@ -1,13 +1,13 @@
-"""How this package logs: one JSON object per line, no secrets, no addresses.
+"""Logs one JSON object per line, without secrets and addresses.
 
 The event is a fixed snake_case word, everything else is a field. On a terminal the same lines are
-rendered for people. Lines of libraries, warnings and uncaught exceptions take the same road.
+rendered for people. Lines of libraries, warnings and uncaught exceptions are logged in the same
+way.
 
-Three things keep secrets out. Fields whose name says that they are secret are masked. Text is
-scrubbed of credentials in URLs, keys of SendGrid, bearer tokens, mail addresses and the very
-secrets that this process was given. Tracebacks carry neither local variables nor, unless the
-error is one of ours, the text of the exception, since other libraries quote replies and documents
-in theirs.
+Three things keep secrets out. Fields with the name of a secret are masked. Credentials in URLs,
+SendGrid keys, bearer tokens, email addresses and the secrets of this process are masked in texts.
+Tracebacks have no local variables. They have the text of an exception only if the error is ours,
+since libraries quote responses and documents in theirs.
 """
 
 import logging
@@ -28,7 +28,7 @@ from chesscoach.errors import ChesscoachError
 
 MASK = "***"
 MIN_SECRET_LENGTH = 4
-"""Characters that a secret has at least."""
+"""The minimum number of characters of a secret."""
 
 _SECRET_FIELD = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie|api_?key|email")
 _REDACTIONS = (
@@ -80,7 +80,7 @@ def configure(
     structlog.configure(
         processors=[*prepare, _service, *finish],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=target),  # type: ignore[arg-type]  # it needs write and flush alone
+        logger_factory=structlog.WriteLoggerFactory(file=target),  # type: ignore[arg-type]  # only write and flush are needed
         cache_logger_on_first_use=False,
     )
     _route_libraries([*prepare, _library, _service], finish, target)
@@ -91,9 +91,9 @@ def configure(
 
 
 class Redactor:
-    """The processor that masks what must not be logged; `secrets` are masked wherever they stand.
+    """The processor that masks secrets and addresses; `secrets` are masked everywhere.
 
-    Texts shorter than `MIN_SECRET_LENGTH` are not secrets: masking them would garble every line.
+    Texts shorter than `MIN_SECRET_LENGTH` are not masked: that would garble every line.
     """
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
@@ -130,7 +130,7 @@ class Redactor:
 
 
 def is_masked(secret: str) -> bool:
-    """Whether a line, as logging is set up now, would not show a text."""
+    """Whether the current configuration would mask a text."""
     event: EventDict = {"event": "probe", "text": f"<{secret}>"}
     for processor in structlog.get_config()["processors"]:
         if isinstance(processor, Redactor):
@@ -139,7 +139,7 @@ def is_masked(secret: str) -> bool:
 
 
 class _Stream:
-    """Looks the standard stream up at each write, for a progress bar may stand before it."""
+    """Looks the standard stream up at each write, since a progress bar may replace it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -158,7 +158,7 @@ def _service(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 
 
 def _library(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """A library's line: its text is a field (the first line of it, for others quote objects)."""
+    """A library's line: the first line of its text is a field, since others may quote objects."""
     text = str(event.get("event", "")).splitlines()
     event["message"] = text[0] if text else ""
     event["event"] = "library_log"
@@ -180,7 +180,7 @@ def _frames_only(exc_info: ExcInfo) -> list[dict[str, object]]:
 
 
 def _as_text(exc_info: ExcInfo) -> str:
-    """The same for people, innermost cause last."""
+    """The frames as text for people, innermost cause last."""
     lines: list[str] = []
     for stack in cast("list[dict[str, Any]]", _frames_only(exc_info)):
         lines.append(f"{stack['exc_type']}: {stack['exc_value']}".rstrip(": "))

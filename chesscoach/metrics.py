@@ -1,6 +1,6 @@
-"""What is counted, in Prometheus terms; one registry per context, so that tests do not share it.
+"""The Prometheus counters of a process; one registry per context, so that tests do not share it.
 
-The label is `job_name`, for a scrape adds a `job` of its own. No label holds a user.
+The label is `job_name`, since a scrape adds its own `job`. No label holds a user.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -11,8 +11,8 @@ from chesscoach.schedules.outcome import SKIP_OUTCOMES, Outcome
 class Metrics:
     """The counters of one process.
 
-    Durations are seconds. `upstream_requests` counts what went over the wire, by platform and
-    status (`error` where no reply came), including a request that the client repeated by itself.
+    Durations are seconds. `upstream_requests` counts requests that were sent, by platform and
+    status (`error` without a response), including those that the client repeated by itself.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Metrics:
         )
 
     def count_skipped(self, job_name: str, outcome: Outcome, slots: int = 1) -> None:
-        """Counts what ended without being worked: skipped slots, or an attempt."""
+        """Counts skipped slots, or an attempt that ended without a run."""
         if outcome in SKIP_OUTCOMES:
             self.job_skipped.labels(job_name, outcome).inc(slots)
         else:

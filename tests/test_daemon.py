@@ -65,7 +65,7 @@ async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
     async with asyncio.timeout(30):
         while len(sites.chesscom.requests) < 2:
             await asyncio.sleep(0.02)
-    await asyncio.sleep(0.2)  # the daemon has read the answer, and waits
+    await asyncio.sleep(0.2)  # the daemon has read the response, and waits
     begun = asyncio.get_running_loop().time()
 
     done = await kill(daemon, signal.SIGTERM)
@@ -76,7 +76,7 @@ async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
     assert db.job_runs.find_one()["outcome"] == "cancelled"
 
 
-async def test_a_slot_that_a_dead_daemon_left_open_is_worked_by_the_next(
+async def test_the_next_daemon_runs_a_slot_that_a_dead_one_left_open(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(20):
@@ -97,23 +97,23 @@ async def test_a_slot_that_a_dead_daemon_left_open_is_worked_by_the_next(
 
 
 @pytest.mark.parametrize(
-    ("environment_too", "said"),
+    ("changes", "setting"),
     [
         ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__JOB": "sing"}, "schedules.sync_games.job"),
         ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "61 * * * *"}, "schedules.sync_games"),
         ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__TIMEZONE": "Mars"}, "schedules.sync_games"),
     ],
 )
-async def test_a_bad_configuration_stops_it_at_its_start(
-    environment: dict[str, str], environment_too: dict[str, str], said: str
+async def test_the_daemon_refuses_a_bad_configuration_at_its_start(
+    environment: dict[str, str], changes: dict[str, str], setting: str
 ) -> None:
-    done = await run({**environment, **environment_too}, "chesscoach")
+    done = await run({**environment, **changes}, "chesscoach")
 
     assert done.code == 2
-    assert said in done.err
+    assert setting in done.err
 
 
-async def test_bad_arguments_in_a_schedule_stop_it_at_its_start(
+async def test_the_daemon_refuses_bad_arguments_of_a_schedule_at_its_start(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     text = '[schedules.odd]\njob = "sync_games"\ncron = "0 0 * * *"\nargs = {users = "all"}\n'
@@ -126,7 +126,7 @@ async def test_bad_arguments_in_a_schedule_stop_it_at_its_start(
 
 
 @pytest.mark.new_database
-async def test_it_stops_at_its_start_when_the_database_was_never_prepared(
+async def test_the_daemon_refuses_an_unprepared_database_at_its_start(
     environment: dict[str, str],
 ) -> None:
     done = await run(environment, "chesscoach")
@@ -138,7 +138,7 @@ async def test_it_stops_at_its_start_when_the_database_was_never_prepared(
 async def test_a_planted_secret_appears_in_no_line_of_any_command(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites, mongo_url: str
 ) -> None:
-    """In the database's URL, the environment, a site's URL, a reply, a document."""
+    """It is in MongoDB's URL, the environment, a source's URL, a response and a document."""
     db.users.insert_one({"user_id": "ann", "email": "ann-planted@example.org"})
     await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
     sites.world.add_game("lichess", "Ann", before_now(days=1)).status = "planted_reply"
@@ -159,10 +159,10 @@ async def test_a_planted_secret_appears_in_no_line_of_any_command(
         **planted,
         "MONGO_URL": "mongodb://planted_user:planted_pass@127.0.0.1:9/?timeoutMS=500",
     }
-    for each in (planted, refused, away):
-        each["CHESSCOACH_DATABASE__TIMEOUT_S"] = "1"
+    for settings in (planted, refused, away):
+        settings["CHESSCOACH_DATABASE__TIMEOUT_S"] = "1"
         for args in (("chesscoach.jobs.sync_games", "--json"), ("chesscoach.jobs.sync_games",)):
-            done = await run(each, *args)
+            done = await run(settings, *args)
             assert "planted" not in done.out + done.err, (args, done)
             for line in done.out.splitlines():
                 assert {"event", "level", "timestamp"} <= json.loads(line).keys()

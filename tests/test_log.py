@@ -18,25 +18,25 @@ Lines: TypeAlias = Callable[[], list[dict[str, Any]]]
 
 
 def parse_lines(text: str) -> list[dict[str, Any]]:
-    """Each line as the JSON object that it has to be; NaN is no JSON."""
+    """Each line as a JSON object; NaN is not JSON."""
 
     def refuse(word: str) -> NoReturn:
         raise ValueError(word)
 
-    found = [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
-    assert all(isinstance(line, dict) for line in found)
-    return found
+    lines = [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+    assert all(isinstance(line, dict) for line in lines)
+    return lines
 
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
-    """What has been logged since the last look, parsed."""
+    """Returns the lines logged since the last call, parsed."""
     return lambda: parse_lines(capsys.readouterr().out)
 
 
 @pytest.fixture
 def only_line(lines: Lines) -> Callable[[], dict[str, Any]]:
-    """The one line that has been logged since."""
+    """Returns the only line logged since the last call."""
 
     def _only() -> dict[str, Any]:
         (line,) = lines()
@@ -64,7 +64,7 @@ def test_an_event_is_one_json_object_with_its_fields(
     }
 
 
-def test_what_is_bound_in_the_context_stands_in_the_line(
+def test_values_bound_in_the_context_are_in_the_line(
     only_line: Callable[[], dict[str, Any]],
 ) -> None:
     with structlog.contextvars.bound_contextvars(job="sync_games", run_id="sync_games:1"):
@@ -73,38 +73,33 @@ def test_what_is_bound_in_the_context_stands_in_the_line(
     assert (line["level"], line["job"], line["run_id"]) == ("warning", "sync_games", "sync_games:1")
 
 
-def test_one_event_is_one_line_whatever_is_in_its_values(
-    only_line: Callable[[], dict[str, Any]],
-) -> None:
-    value = "a\nb\r\nc\u2028d\x85e\x00 \ud800 ♞"
-    log.get_logger().info("odd_value", value=value)
-    assert only_line()["value"] == value
-
-
-@pytest.mark.parametrize("value", [float("nan"), {("a", 1): 2}, b"\xff"])
-def test_no_value_can_spoil_a_line_or_break_the_caller(
-    value: object, only_line: Callable[[], dict[str, Any]]
-) -> None:
-    log.get_logger().info("odd_value", value=value)
-    assert only_line()["event"] == "odd_value"
-
-
-def test_values_of_other_kinds_are_written_as_texts(
-    only_line: Callable[[], dict[str, Any]],
-) -> None:
-    at = datetime(2026, 11, 21, tzinfo=UTC)
-    log.get_logger().info("kinds", at=at, names=("a", "b"), few={1}, error=ValueError("x"))
-    line = only_line()
-    assert (line["at"], line["names"], line["few"]) == (
-        "2026-11-21 00:00:00+00:00",
-        ["a", "b"],
-        [1],
-    )
-    assert line["error"] == "x"
+LINE_BREAKS = "a\nb\r\nc\u2028d\x85e\x00 \ud800 ♞"
 
 
 @pytest.mark.parametrize(
-    ("level", "told"),
+    ("value", "logged"),
+    [
+        (LINE_BREAKS, LINE_BREAKS),
+        (float("nan"), ...),
+        ({("a", 1): 2}, ...),
+        (b"\xff", ...),
+        (datetime(2026, 11, 21, tzinfo=UTC), "2026-11-21 00:00:00+00:00"),
+        (("a", "b"), ["a", "b"]),
+        ({1}, [1]),
+        (ValueError("x"), "x"),
+    ],
+)
+def test_any_value_is_logged_in_one_line(
+    value: object, logged: object, only_line: Callable[[], dict[str, Any]]
+) -> None:
+    log.get_logger().info("odd_value", value=value)
+    line = only_line()
+    assert line["event"] == "odd_value"
+    assert logged in (..., line["value"])
+
+
+@pytest.mark.parametrize(
+    ("level", "logged"),
     [
         ("debug", ["debug", "info", "warning", "error"]),
         ("info", ["info", "warning", "error"]),
@@ -112,34 +107,36 @@ def test_values_of_other_kinds_are_written_as_texts(
         ("error", ["error"]),
     ],
 )
-def test_less_than_the_level_is_left_out(level: Any, told: list[str], lines: Lines) -> None:
+def test_lines_below_the_level_are_left_out(level: Any, logged: list[str], lines: Lines) -> None:
     log.configure(LogSettings(level=level, format="json"))
     logger = log.get_logger()
     for method in (logger.debug, logger.info, logger.warning, logger.error):
-        method("said")
-    assert [line["level"] for line in lines()] == told
+        method("event")
+    assert [line["level"] for line in lines()] == logged
 
 
 def test_lines_go_to_stderr_when_stdout_carries_a_result(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log.configure(LogSettings(format="json"), stream="stderr")
-    log.get_logger().info("said")
-    logging.getLogger("pymongo").warning("said too")
-    caught = capsys.readouterr()
-    assert caught.out == ""
-    assert [line["event"] for line in parse_lines(caught.err)] == ["said", "library_log"]
+    log.get_logger().info("event")
+    logging.getLogger("pymongo").warning("text")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert [line["event"] for line in parse_lines(captured.err)] == ["event", "library_log"]
 
 
-def test_on_a_terminal_the_same_is_said_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_a_terminal_lines_are_text_with_the_same_masks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     log.configure(LogSettings(format="console"), secrets=[SECRETS])
     log.get_logger().info("games_stored", count=3, password="x1y2", url=f"mongodb://a:{SECRETS}@h/")
-    said = capsys.readouterr().out
-    assert "games_stored" in said
-    assert "x1y2" not in said
-    assert SECRETS not in said
+    output = capsys.readouterr().out
+    assert "games_stored" in output
+    assert "x1y2" not in output
+    assert SECRETS not in output
     with pytest.raises(json.JSONDecodeError):
-        json.loads(said)
+        json.loads(output)
 
 
 # No secrets, no addresses
@@ -152,16 +149,16 @@ def test_on_a_terminal_the_same_is_said_for_people(capsys: pytest.CaptureFixture
         "api_key", "sendgrid_apikey", "email", "sender_email",
     ],
 )  # fmt: skip
-def test_a_field_whose_name_says_that_it_is_secret_is_masked(name: str, lines: Lines) -> None:
-    log.get_logger().info("said", **{name: SECRETS})
-    log.get_logger().info("said", outer=[{"inner": {name: [SECRETS]}}])
+def test_a_field_with_the_name_of_a_secret_is_masked(name: str, lines: Lines) -> None:
+    log.get_logger().info("event", **{name: SECRETS})
+    log.get_logger().info("event", outer=[{"inner": {name: [SECRETS]}}])
     first, second = lines()
     assert first[name] == "***"
     assert second["outer"] == [{"inner": {name: "***"}}]
 
 
 @pytest.mark.parametrize(
-    ("text", "left"),
+    ("text", "masked"),
     [
         ("at mongodb://u:planted@h:1/db now", "at mongodb://***@h:1/db now"),
         ("mongodb+srv://u:planted%40@h/", "mongodb+srv://***@h/"),
@@ -177,30 +174,28 @@ def test_a_field_whose_name_says_that_it_is_secret_is_masked(name: str, lines: L
         ("<planted.o'brien@example.org>", "<***>"),
     ],
 )
-def test_text_is_scrubbed_of_what_looks_like_a_secret_or_an_address(
-    text: str, left: str, lines: Lines
-) -> None:
-    log.get_logger().info("said", why=text, nested={"deep": [(text,), {text}]})
+def test_secrets_and_addresses_in_texts_are_masked(text: str, masked: str, lines: Lines) -> None:
+    log.get_logger().info("event", why=text, nested={"deep": [(text,), {text}]})
     log.get_logger().info(text)
     first, second = lines()
     assert "planted" not in json.dumps([first, second])
-    assert first["why"] == left
-    assert first["nested"] == {"deep": [[left], [left]]}
-    assert second["event"] == left
+    assert first["why"] == masked
+    assert first["nested"] == {"deep": [[masked], [masked]]}
+    assert second["event"] == masked
 
 
 @pytest.mark.parametrize(
     "text",
     ["https://lichess.org/AbCd1234", "2026-11-21T06:00:00Z", "sync_games:manual:1@2", "1. e4 e5"],
 )
-def test_text_without_secrets_stays_as_it_is(
+def test_a_text_without_secrets_is_unchanged(
     text: str, only_line: Callable[[], dict[str, Any]]
 ) -> None:
-    log.get_logger().info("said", text=text)
+    log.get_logger().info("event", text=text)
     assert only_line()["text"] == text
 
 
-def test_the_secrets_of_the_process_are_masked_wherever_they_stand(
+def test_the_secrets_of_the_process_are_masked_everywhere(
     only_line: Callable[[], dict[str, Any]],
 ) -> None:
     log.configure(LogSettings(format="json"), secrets=[SECRETS, f"{SECRETS}-longer", "", "ab"])
@@ -210,35 +205,26 @@ def test_the_secrets_of_the_process_are_masked_wherever_they_stand(
         b=[{"c": (f"{SECRETS}-longer", f"{SECRETS}".encode())}],
         d=ValueError(SECRETS),
         e="abc",
+        sent={"ann@example.org": 1, SECRETS: 2},
     )
     line = only_line()
-    assert SECRETS not in json.dumps(line)
+    assert not any(secret in json.dumps(line) for secret in (SECRETS, "ann@"))
     assert (line["event"], line["a"]) == ("with ***", "x***y")
     assert line["b"] == [{"c": ["***", "b'***'"]}]
-    assert line["e"] == "abc"  # what is too short to be a secret does not garble lines
-
-
-def test_secrets_and_addresses_among_the_keys_of_a_value_are_masked_too(
-    only_line: Callable[[], dict[str, Any]],
-) -> None:
-    log.configure(LogSettings(format="json"), secrets=[SECRETS])
-    log.get_logger().info("said", sent={"ann@example.org": 1, SECRETS: 2})
-    said = json.dumps(only_line())
-    assert "ann@" not in said
-    assert SECRETS not in said
+    assert line["e"] == "abc"  # too short to be a secret
 
 
 # Errors
 
 
 def raise_error() -> NoReturn:
-    """Raises as a library does: its text quotes what it was given."""
+    """Raises as a library does: its text quotes its argument."""
     password = SECRETS  # a local variable that no traceback may show
     raise ValueError(f"refused {{'pgn': '{password}'}}")
 
 
 def raise_own_error() -> NoReturn:
-    """Raises one of our errors because of one of a library."""
+    """Raises one of our errors with a library's error as its cause."""
     try:
         raise_error()
     except ValueError as error:
@@ -253,11 +239,11 @@ def raise_group() -> NoReturn:
 
 
 def fail_in_a_handler() -> NoReturn:
-    """Raises while another error is dealt with."""
+    """Raises while another error is handled."""
     try:
         raise_error()
     except ValueError:
-        raise KeyError(SECRETS)  # noqa: B904  # the implicit chain is what is tried
+        raise KeyError(SECRETS)  # noqa: B904  # the implicit chain is under test
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
@@ -270,12 +256,12 @@ def test_neither_texts_of_foreign_errors_nor_local_variables_are_logged(
         raising()
     except Exception as error:  # noqa: BLE001  # each kind is logged in the same way
         log.get_logger().error("job_failed", exc_info=error)
-    said = capsys.readouterr().out
-    assert raising.__name__ in said
-    assert SECRETS not in said
+    output = capsys.readouterr().out
+    assert raising.__name__ in output
+    assert SECRETS not in output
 
 
-def test_an_error_is_told_by_its_kind_and_its_frames(
+def test_an_error_is_logged_with_its_kind_and_frames(
     only_line: Callable[[], dict[str, Any]],
 ) -> None:
     try:
@@ -293,7 +279,7 @@ def test_an_error_is_told_by_its_kind_and_its_frames(
 # Lines of others
 
 
-def test_a_library_speaks_in_our_form_and_only_with_its_first_line(
+def test_a_library_is_logged_in_our_form_with_the_first_line_of_its_text(
     only_line: Callable[[], dict[str, Any]],
 ) -> None:
     log.configure(LogSettings(format="json"), secrets=[SECRETS])
@@ -305,7 +291,7 @@ def test_a_library_speaks_in_our_form_and_only_with_its_first_line(
     assert "second line" not in json.dumps(line)
 
 
-def test_the_errors_of_a_library_are_stripped_likewise(
+def test_an_error_logged_by_a_library_is_masked(
     only_line: Callable[[], dict[str, Any]],
 ) -> None:
     try:
@@ -318,14 +304,14 @@ def test_the_errors_of_a_library_are_stripped_likewise(
 
 
 @pytest.mark.parametrize("name", ["pymongo", "pymongo.command", "motor", "aiohttp.client", "any"])
-def test_libraries_are_never_heard_below_warning(name: str, lines: Lines) -> None:
+def test_libraries_are_not_logged_below_warning(name: str, lines: Lines) -> None:
     log.configure(LogSettings(level="debug", format="json"))
     logging.getLogger(name).debug("commands with documents")
     logging.getLogger(name).info("chatter")
     assert lines() == []
 
 
-def test_configuring_again_takes_the_place_of_what_was(lines: Lines) -> None:
+def test_a_second_configuration_replaces_the_first(lines: Lines) -> None:
     log.configure(LogSettings(format="json"))
     log.configure(LogSettings(format="json"))
     logging.getLogger("pymongo").warning("once")
@@ -339,22 +325,22 @@ from chesscoach import log
 from chesscoach.config import LogSettings
 log.configure(LogSettings(format="json"))
 warnings.warn("sent to ann@example.org\\nplanted", UserWarning)
-what = sys.argv[1]
+end = sys.argv[1]
 def fail(planted="planted"):
     raise ValueError("planted text")
-if what == "crash":
+if end == "crash":
     fail()
-if what == "thread":
+if end == "thread":
     thread = threading.Thread(target=fail)
     thread.start()
     thread.join()
-if what == "interrupt":
+if end == "interrupt":
     raise KeyboardInterrupt
 """
 
 
 @pytest.mark.parametrize(
-    ("what", "codes", "events"),
+    ("end", "codes", "events"),
     [
         ("nothing", {0}, ["library_log"]),
         ("crash", {1}, ["library_log", "unhandled_exception"]),
@@ -362,26 +348,26 @@ if what == "interrupt":
         ("thread", {0}, ["library_log", "unhandled_exception"]),
     ],
 )
-def test_warnings_and_uncaught_errors_take_the_same_road(
-    what: str, codes: set[int], events: list[str]
+def test_warnings_and_uncaught_errors_are_logged_and_masked(
+    end: str, codes: set[int], events: list[str]
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, what], capture_output=True, text=True, timeout=60
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT, end], capture_output=True, text=True, timeout=60
     )
-    lines = parse_lines(done.stdout)
+    lines = parse_lines(process.stdout)
     assert [line["event"] for line in lines] == events
     assert "UserWarning: sent to ***" in lines[0]["message"]
-    assert "planted" not in done.stdout + done.stderr
-    assert "ann@" not in done.stdout + done.stderr
-    assert done.returncode in codes
-    if what == "crash":
+    assert "planted" not in process.stdout + process.stderr
+    assert "ann@" not in process.stdout + process.stderr
+    assert process.returncode in codes
+    if end == "crash":
         assert (lines[1]["error"], lines[1]["level"]) == ("ValueError", "error")
 
 
-def test_whether_a_text_would_be_shown_can_be_asked_beforehand() -> None:
+def test_is_masked_says_whether_a_text_would_be_hidden() -> None:
     log.configure(LogSettings(format="json"), secrets=["hunter2", "abc"])
 
     assert log.is_masked("hunter2")
-    assert log.is_masked("mongodb://coach:other@db.example/"), "it looks like one"
+    assert log.is_masked("mongodb://coach:other@db.example/"), "it looks like a secret"
     assert not log.is_masked("abc"), "too short"
     assert not log.is_masked("unknown")

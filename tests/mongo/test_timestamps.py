@@ -37,10 +37,10 @@ TEN = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
     ],
 )  # fmt: skip
 def test_every_form_of_an_instant_is_read_in_utc(value: object, instant: datetime) -> None:
-    found = timestamps.parse_instant(value)
-    assert found == instant
-    assert found is not None
-    assert found.utcoffset() == timedelta(0)
+    parsed = timestamps.parse_instant(value)
+    assert parsed == instant
+    assert parsed is not None
+    assert parsed.utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_form_of_an_instant_is_read_in_utc(value: object, instant: datetim
         datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
     ],
 )  # fmt: skip
-def test_garbage_is_nothing_and_never_a_guess(value: object) -> None:
+def test_an_invalid_value_is_none_and_never_a_guess(value: object) -> None:
     assert timestamps.parse_instant(value) is None
 
 
@@ -66,7 +66,7 @@ def test_garbage_is_nothing_and_never_a_guess(value: object) -> None:
     st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)),  # noqa: DTZ001  # hypothesis wants naive bounds
     st.integers(-14 * 60, 14 * 60),
 )
-def test_what_we_write_is_read_back_as_it_was(naive: datetime, offset_minutes: int) -> None:
+def test_a_written_instant_is_read_back_unchanged(naive: datetime, offset_minutes: int) -> None:
     at = naive.replace(tzinfo=timezone(timedelta(minutes=offset_minutes)))
     assert timestamps.parse_instant(timestamps.format_instant(at)) == at
     assert timestamps.format_instant(at).endswith("+00:00")
@@ -74,12 +74,12 @@ def test_what_we_write_is_read_back_as_it_was(naive: datetime, offset_minutes: i
 
 
 @given(st.one_of(st.text(max_size=40), st.integers(), st.floats(), st.binary(max_size=9)))
-def test_no_value_at_all_breaks_the_judge(value: Any) -> None:
-    found = timestamps.parse_instant(value)
-    assert found is None or found.tzinfo is UTC
+def test_any_value_can_be_parsed(value: Any) -> None:
+    parsed = timestamps.parse_instant(value)
+    assert parsed is None or parsed.tzinfo is UTC
 
 
-def test_we_write_as_the_application_does() -> None:
+def test_instants_are_written_as_the_application_writes_them() -> None:
     assert timestamps.format_instant(TEN) == "2026-11-21T10:00:00+00:00"
     berlin = timezone(timedelta(hours=1))
     at = datetime(2026, 11, 21, 11, 0, 0, 5, tzinfo=berlin)

@@ -14,7 +14,7 @@ async def linked_users(ctx: Context, user_id: str | None = None) -> list[UserNam
     return [user async for page in ctx.users.linked_users(user_id) for user in page]
 
 
-async def test_everyone_who_names_something_is_walked_once_page_by_page(
+async def test_every_user_with_a_linked_name_is_read_once_page_by_page(
     ctx: Context, db: Any
 ) -> None:
     count = 2 * PAGE_SIZE + 300
@@ -28,7 +28,7 @@ async def test_everyone_who_names_something_is_walked_once_page_by_page(
     assert await linked_users(ctx, "v1") == []
 
 
-async def test_names_come_in_every_spelling_of_the_field_and_of_any_kind(
+async def test_names_are_read_from_every_spelling_of_the_field_with_any_value(
     ctx: Context, db: Any
 ) -> None:
     both = {"chesscom_username": 7, "chess_com_username": "b", "lichess_username": ["x"]}
@@ -69,9 +69,7 @@ async def test_the_last_sync_is_written_as_the_application_writes_it(ctx: Contex
     assert db.users.count_documents({}) == 1
 
 
-async def test_linking_beside_an_index_that_wants_more_of_a_user_says_so(
-    ctx: Context, db: Any
-) -> None:
+async def test_linking_reports_an_index_that_needs_more_fields(ctx: Context, db: Any) -> None:
     db.users.create_index("email", unique=True)
     await ctx.users.link("a", {"lichess": "ann"})
 
@@ -79,19 +77,17 @@ async def test_linking_beside_an_index_that_wants_more_of_a_user_says_so(
         await ctx.users.link("b", {"lichess": "bob"})
 
 
-async def test_unlinking_takes_both_spellings_and_makes_nobody(ctx: Context, db: Any) -> None:
+async def test_unlinking_removes_both_spellings_and_adds_no_user(ctx: Context, db: Any) -> None:
     db.users.insert_one({"user_id": "a", "chesscom_username": "x", "chess_com_username": "y"})
 
     await ctx.users.link("a", {"chess.com": None})
-    await ctx.users.link("nobody", {"chess.com": None})
+    await ctx.users.link("unknown", {"chess.com": None})
 
-    assert await ctx.users.with_accounts({"a", "nobody"}) == set()
+    assert await ctx.users.with_accounts({"a", "unknown"}) == set()
     assert db.users.count_documents({}) == 1
 
 
-async def test_users_are_found_by_id_and_by_what_they_have_linked_in_any_case(
-    ctx: Context, db: Any
-) -> None:
+async def test_users_are_found_by_id_and_by_linked_name_in_any_case(ctx: Context, db: Any) -> None:
     db.users.insert_many(
         [
             {"user_id": "a", "lichess_username": " Ann.x "},
@@ -103,15 +99,15 @@ async def test_users_are_found_by_id_and_by_what_they_have_linked_in_any_case(
         ]
     )
 
-    async def found(name: str) -> list[str]:
+    async def find(name: str) -> list[str]:
         return [user.user_id for user in await ctx.users.find_by_name(name)]
 
-    assert await found("ann.X") == ["a", "b"]
-    assert await found("d") == ["d"]
-    assert await found("ann") == await found(".*") == []
+    assert await find("ann.X") == ["a", "b"]
+    assert await find("d") == ["d"]
+    assert await find("ann") == await find(".*") == []
 
 
-async def test_parts_meet_every_user_once_in_pages_of_about_the_usual_size(
+async def test_shards_read_every_user_once_in_pages_of_about_the_usual_size(
     ctx: Context, db: Any
 ) -> None:
     count = 2 * PAGE_SIZE + 300
@@ -122,6 +118,6 @@ async def test_parts_meet_every_user_once_in_pages_of_about_the_usual_size(
         for index in range(3)
     ]
 
-    met = [user.user_id for part in pages for page in part for user in page]
-    assert sorted(met) == [f"u{n:05}" for n in range(count)]
-    assert [len(part) for part in pages] == [1, 1, 1]
+    user_ids = [user.user_id for shard in pages for page in shard for user in page]
+    assert sorted(user_ids) == [f"u{n:05}" for n in range(count)]
+    assert [len(shard) for shard in pages] == [1, 1, 1]
