@@ -113,4 +113,4 @@ def test_the_drill_can_be_done_as_it_stands(tmp_path: Path) -> None:
     assert '"candidates": 0' in done.stdout
     assert '"emails_sent_before": 6' in done.stdout
     assert "Nothing new" in done.stdout
-    assert "0 new mails" in done.stdout
+    assert "0 new emails" in done.stdout

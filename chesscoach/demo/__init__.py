@@ -1,5 +1,5 @@
-"""Local stand-ins for Lichess and Chess.com, and a show of the main job on them.
+"""A guided demo of the jobs, on sample data and fakes of Lichess and Chess.com.
 
-Tests and benchmarks use the same stand-ins: real servers on loopback, faithful to what the sites
-document and do, with faults on demand.
+Tests and benchmarks use the same fakes: real servers on loopback that follow the sources'
+documentation and behaviour, with faults on demand.
 """

@@ -1,8 +1,8 @@
-"""`python -m chesscoach.demo`: sync and Monday's mail on embedded parts, from beginning to end.
+"""`python -m chesscoach.demo`: the sync and the weekly emails on embedded parts.
 
-Everything is on this machine: a MongoDB of our own, stand-ins for both sites, a small club of
-players. Mails are written into a folder and sent to nobody. What it stores stays in
-`.chesscoach/demo`, so that a second show finds nothing new.
+Everything is on this machine: a MongoDB of our own, fakes of both sources, six players. Emails are
+written into a folder, and nothing is sent. The data stays in `.chesscoach/demo`, so that a second
+demo finds nothing new.
 """
 
 import sys
@@ -42,14 +42,14 @@ _DELAY_S = 0.03
 
 
 async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
-    """Runs the demo; returns its exit code."""
+    """Run the demo; return its exit code."""
     world, members = sample_world(today)
     lichess = FakeLichess(world, delay_s=_DELAY_S)
     chesscom = FakeChesscom(world, delay_s=_DELAY_S)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
-        console.print("Starting MongoDB (our own, on 127.0.0.1) and stand-ins for both sites.")
+        console.print("Starting MongoDB (our own, on 127.0.0.1) and fakes of both sources.")
         settings = _settings(lichess.url, chesscom.url)
         ctx = await stack.enter_async_context(open_context(settings))
         await ctx.indexes.create()
@@ -69,14 +69,14 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         console.print(_table(members, before, after))
         _print_summary(console, ending, sum(after.values()) - sum(before.values()))
         await insert_sample_data(ctx.mongo.database, users, today)
-        console.print("Writing Monday's mails: `python -m chesscoach.jobs.weekly_emails`")
-        mailed = await runner.run_manually(
+        console.print("Writing the weekly emails: `python -m chesscoach.jobs.weekly_emails`")
+        emails = await runner.run_manually(
             ctx.worker, weekly_emails.JOB, weekly_emails.Args(), stop
         )
-        await _print_emails(console, ctx, mailed)
+        await _print_emails(console, ctx, emails)
         console.print(f"The data is in {_FOLDER}/mongo (database {ctx.config.database.name}).")
-        console.print(f"To begin anew: rm -r {_FOLDER}. Nothing has been left running.")
-        return ending.exit_code or mailed.exit_code
+        console.print(f"To begin again: rm -r {_FOLDER}. Nothing is left running.")
+        return ending.exit_code or emails.exit_code
 
 
 def _settings(lichess_url: str, chesscom_url: str) -> Settings:
@@ -103,13 +103,13 @@ def _table(
     before: dict[tuple[str, str], int],
     after: dict[tuple[str, str], int],
 ) -> Table:
-    table = Table("player", "site", "name", "new games", "games in all")
+    table = Table("player", "source", "name", "new games", "games in all")
     for user_id, *names in members:
-        for site, name in zip(("lichess", "chess.com"), names, strict=True):
-            key = (user_id, site)
+        for source, name in zip(("lichess", "chess.com"), names, strict=True):
+            key = (user_id, source)
             new = after.get(key, 0) - before.get(key, 0)
             if name:
-                table.add_row(user_id, site, name, str(new), str(after.get(key, 0)))
+                table.add_row(user_id, source, name, str(new), str(after.get(key, 0)))
     return table
 
 
@@ -129,18 +129,18 @@ def _print_summary(console: Console, ending: RunResult, new: int) -> None:
 
 
 async def _print_emails(console: Console, ctx: Context, ending: RunResult) -> None:
-    """Where the mails are that have been written, by this show or an earlier one."""
+    """Print the paths of the emails of this demo and of earlier ones."""
     week = week_bounds.last_closed_week(ctx.now(), ZoneInfo("UTC"))
-    rows = await ctx.emails.outbox.recent(state="sent", week=week.key, user_id=None, limit=100)
+    entries = await ctx.emails.outbox.recent(state="sent", week=week.key, user_id=None, limit=100)
     new = ending.record.get("done", 0)
-    console.print(f"{new} new mails of {week.key}, as files that a mail program opens:")
-    for row in rows:
-        console.print(f"  {_FOLDER}/outbox/{row.message_id}", soft_wrap=True, highlight=False)
+    console.print(f"{new} new emails of {week.key}, as files for a mail program:")
+    for entry in entries:
+        console.print(f"  {_FOLDER}/outbox/{entry.message_id}", soft_wrap=True, highlight=False)
 
 
 @click.command()
 def main() -> None:
-    """Show sync and mail on embedded parts: no account, no network, nothing left running."""
+    """Show sync and emails on embedded parts: no account, no network, nothing left running."""
     log.configure(config.LogSettings(level="warning"), stream="stderr")
     stop, console = ShutdownRequest(), Console()
     sys.exit(

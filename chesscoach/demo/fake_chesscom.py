@@ -1,4 +1,4 @@
-"""A stand-in for Chess.com's public API: the archive months of a player, and his profile."""
+"""A fake of Chess.com's public API: the profile and the archive months of a player."""
 
 import hashlib
 from collections.abc import Callable
@@ -18,11 +18,11 @@ _STANDARD_FEN = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 
 
 class FakeChesscom(FakeSite):
-    """Answers for the Chess.com half of a world, below `/pub`.
+    """The Chess.com half of a world, below `/pub`.
 
-    `now` is its clock, `ahead` how far the zone in which its months turn is ahead of UTC.
-    What it says of a name that a player has given up is not documented: it sends on from his
-    profile, and from his months too unless `months_move` is False; then they are not found.
+    `now` is its clock; `ahead` is how far the zone of its months is ahead of UTC. Its response for
+    a player's old name is not documented: it redirects the profile, and the months too unless
+    `months_move` is False; then they are not found.
     """
 
     def __init__(self, world: World, *, delay_s: float = 0.0) -> None:
@@ -33,18 +33,18 @@ class FakeChesscom(FakeSite):
         self.months_move = True
 
     def routes(self) -> list[web.RouteDef]:
-        """The paths that we ask."""
+        """The paths that we request."""
         return [
             web.get("/pub/player/{name}/games/{year:\\d+}/{month:\\d+}", self._month),
             web.get("/pub/player/{name}", self._profile),
         ]
 
     def concurrency_error(self) -> web.Response:
-        """As the site says it."""
+        """The source's own form."""
         return web.json_response({"code": 0, "message": "Rate limit exceeded"}, status=429)
 
     def _error_response(self, request: web.Request) -> web.Response | None:
-        """What is said of a request that cannot be answered with data."""
+        """The error or redirect of a request, if any."""
         if "contact" not in request.headers.get("User-Agent", ""):
             self.violations.append("no contact in the User-Agent")
             return web.Response(status=403, text="Please provide contact information")
@@ -63,8 +63,8 @@ class FakeChesscom(FakeSite):
         return None
 
     async def _profile(self, request: web.Request) -> web.StreamResponse:
-        if refused := self._error_response(request):
-            return refused
+        if error := self._error_response(request):
+            return error
         player = self.world.players["chess.com"][request.match_info["name"]]
         return web.json_response(
             {
@@ -81,8 +81,8 @@ class FakeChesscom(FakeSite):
         )
 
     async def _month(self, request: web.Request) -> web.StreamResponse:
-        if refused := self._error_response(request):
-            return refused
+        if error := self._error_response(request):
+            return error
         name = request.match_info["name"]
         month = f"{request.match_info['year']}-{request.match_info['month']}"
         if month in self.world.players["chess.com"][name].gone:
@@ -98,7 +98,7 @@ class FakeChesscom(FakeSite):
         return web.Response(body=text, content_type="application/json", headers=headers)
 
     def month(self, name: str, month: str) -> tuple[bytes, str]:
-        """A player's month as it stands: the reply's text and its ETag."""
+        """A player's month: the body of the response and its ETag."""
         games = [
             game
             for game in self.world.players["chess.com"][name].games
@@ -111,7 +111,7 @@ class FakeChesscom(FakeSite):
         return text, f'W/"{hashlib.md5(text, usedforsecurity=False).hexdigest()}"'
 
     def month_of(self, instant: datetime) -> str:
-        """The month in which the site lists a game that ended then."""
+        """The month in which the source lists a game that ended at an instant."""
         return f"{instant + self.ahead:%Y-%m}"
 
 
@@ -120,7 +120,7 @@ def _error(message: str) -> web.Response:
 
 
 def chesscom_json(game: SimulatedGame) -> dict[str, Any]:
-    """A game as a month lists it."""
+    """A game in the form of an archive month."""
     ended = game.ended_at or game.started_at
     lost = "checkmated" if game.historical.moves.endswith("#") else "resigned"
     white, black = {"1-0": ("win", lost), "0-1": (lost, "win")}.get(
@@ -133,7 +133,7 @@ def chesscom_json(game: SimulatedGame) -> dict[str, Any]:
         f'[UTCTime "{game.started_at:%H:%M:%S}"]\n[Link "{game.url}"]\n\n'
         f"{movetext(game, clocks=True)}\n"
     )
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "url": game.url,
         "pgn": pgn,
         "time_control": "1/259200" if game.speed == "daily" else "600",
@@ -150,10 +150,10 @@ def chesscom_json(game: SimulatedGame) -> dict[str, Any]:
         "eco": "https://www.chess.com/openings/" + game.historical.opening.replace(" ", "-"),
     }
     if game.speed == "daily":
-        said["start_time"] = int(game.started_at.timestamp())
+        fields["start_time"] = int(game.started_at.timestamp())
     if game.accuracies:
-        said["accuracies"] = dict(zip(("white", "black"), game.accuracies, strict=True))
-    return game.with_overrides(said)
+        fields["accuracies"] = dict(zip(("white", "black"), game.accuracies, strict=True))
+    return game.with_overrides(fields)
 
 
 def _side(name: str, key: str, rating: int, result: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A stand-in for Lichess: bulk users, exports as a stream, games by id."""
+"""A fake of Lichess: users in bulk, exports as a stream, games by id."""
 
 import asyncio
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _CHUNK = 100
 
 
 class FakeLichess(FakeSite):
-    """Answers for the Lichess half of a world."""
+    """The Lichess half of a world."""
 
     def __init__(self, world: World, *, delay_s: float = 0.0, users_per_10min: int = 8000) -> None:
         super().__init__(delay_s=delay_s)
@@ -25,7 +25,7 @@ class FakeLichess(FakeSite):
         self._asked: list[tuple[float, int]] = []
 
     def routes(self) -> list[web.RouteDef]:
-        """The three paths that we ask."""
+        """The three paths that we request."""
         return [
             web.post("/api/users", self._users),
             web.get("/api/games/user/{name}", self._games),
@@ -33,11 +33,11 @@ class FakeLichess(FakeSite):
         ]
 
     def concurrency_error(self) -> web.Response:
-        """As the site says it."""
+        """The source's own form."""
         return web.json_response({"error": "Please only run 1 request(s) at a time"}, status=429)
 
     def advance_time(self, seconds: float) -> None:
-        """As above; the allowance of ten minutes renews itself meanwhile."""
+        """Move the clocks; the allowance of ten minutes recovers too."""
         super().advance_time(seconds)
         self._asked = [(at - seconds, n) for at, n in self._asked]
 
@@ -53,8 +53,8 @@ class FakeLichess(FakeSite):
             return self.concurrency_error()
         self._asked.append((now, len(ids)))
         players = self.world.players["lichess"]
-        found = [_user(key, players[key]) for key in ids if key in players]
-        return await self.stream(request, [msgspec.json.encode(found)], "application/json")
+        users = [_user(key, players[key]) for key in ids if key in players]
+        return await self.stream(request, [msgspec.json.encode(users)], "application/json")
 
     async def _games(self, request: web.Request) -> web.StreamResponse:
         player = self.world.players["lichess"].get(request.match_info["name"].lower())
@@ -79,8 +79,8 @@ class FakeLichess(FakeSite):
         if len(ids) > 300:
             self.violations.append(f"{len(ids)} games in one request")
         games = [self.world.games.get(f"lichess:{game_id}") for game_id in ids]
-        found = [game for game in games if game is not None and game.status != "aborted"]
-        return await self._ndjson(request, found)
+        exported = [game for game in games if game is not None and game.status != "aborted"]
+        return await self._ndjson(request, exported)
 
     async def _ndjson(
         self, request: web.Request, games: Iterable[SimulatedGame]
@@ -91,7 +91,7 @@ class FakeLichess(FakeSite):
 
 
 def _is_exported(game: SimulatedGame, ongoing: bool) -> bool:
-    """Without `ongoing=true` only finished games come; with it also aborted ones."""
+    """Whether an export has a game: only finished ones, or with `ongoing=true` all."""
     return ongoing or game.is_listed
 
 
@@ -115,7 +115,7 @@ def _user(key: str, player: SimulatedPlayer) -> dict[str, Any]:
 
 
 def lichess_json(game: SimulatedGame) -> dict[str, Any]:
-    """A game as an export's line."""
+    """A game in the form of a line of an export."""
     done = game.ended_at is not None
     winner = {"1-0": "white", "0-1": "black"}.get(game.historical.result) if done else None
     status = game.status
@@ -163,7 +163,7 @@ def _side(name: str, rating: int) -> dict[str, Any]:
 
 
 def movetext(game: SimulatedGame, clocks: bool = False) -> str:
-    """The moves as PGN, each with a clock comment where the site writes one."""
+    """The moves as PGN, with clock comments if the source writes them."""
     words = []
     for ply, san in enumerate(game.historical.moves.split()):
         number = f"{ply // 2 + 1}." if ply % 2 == 0 else f"{ply // 2 + 1}..." if clocks else ""

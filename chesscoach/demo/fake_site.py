@@ -1,4 +1,4 @@
-"""What both stand-ins share: who asked for what, how many at a time, and faults on demand."""
+"""What both fakes share: recorded requests, the rules of the sources, and faults on demand."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ _CHALLENGE_PAGE = (
 class RecordedRequest(Struct, kw_only=True):
     """A request that came in at `at`, in Unix seconds.
 
-    `status` is 0 while, or if, it was not answered.
+    `status` is 0 until it is answered.
     """
 
     method: str
@@ -35,13 +35,15 @@ class RecordedRequest(Struct, kw_only=True):
 
 
 class FakeSite:
-    """A site on loopback.
+    """A source on loopback.
 
-    `seen` is every request, `violations` each breach of the site's rules, `most_in_flight` the
-    largest number of requests at a time. `faults` are used up one a request; one that is a handler
-    answers it instead. `ailing` strikes every request whose path has that word in it; `delay_s` is
-    what each reply takes. After a 429 nobody may ask for `pause_s`, after a 403 or a third 429 in a
-    row for `breaker_s`.
+    - `requests`: every request; `violations`: each breach of the source's rules
+    - `max_in_flight`: the largest number of requests at a time
+    - `faults`: each request uses one up; a handler among them answers the request
+    - `ailing`: faults of every request whose path contains a word
+    - `delay_s`: how long a response takes
+    - `pause_s`: how long no request may come after a 429
+    - `breaker_s`: the same after a 403, or after a third 429 in a row
     """
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
@@ -59,16 +61,16 @@ class FakeSite:
         self._quiet_until = 0.0
 
     def routes(self) -> list[web.RouteDef]:
-        """The site's own handlers."""
+        """The source's handlers."""
         raise NotImplementedError
 
     def concurrency_error(self) -> web.Response:
-        """The site's answer to a second request in flight."""
+        """The source's response to a second request in flight."""
         raise NotImplementedError
 
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[None]:
-        """Answers on 127.0.0.1 while it is entered; `url` tells where."""
+        """Serve on 127.0.0.1 while it is entered, at `url`."""
         app = web.Application(middlewares=[self._record_request], client_max_size=2**22)
         app.add_routes(self.routes())
         runner = web.AppRunner(
@@ -93,7 +95,7 @@ class FakeSite:
             at=time.time(),
         )
         if seen.at < self._quiet_until:
-            self.violations.append(f"{seen.at:.3f} not left alone: {request.path}")
+            self.violations.append(f"{seen.at:.3f} within a pause: {request.path}")
         self.requests.append(seen)
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
@@ -108,15 +110,15 @@ class FakeSite:
             self.in_flight -= 1
 
     def clear_penalty(self) -> None:
-        """Whoever was refused last has died, perhaps before he could note it."""
+        """End the pause: the process that was refused has died, perhaps before it noted that."""
         self._refusals, self._quiet_until = 0, 0.0
 
     def advance_time(self, seconds: float) -> None:
-        """Lets so much time seem to have passed."""
+        """Move the clock of the pause forward."""
         self._quiet_until -= seconds
 
     def _set_penalty(self, status: int) -> None:
-        """For how long nobody may ask after a reply."""
+        """Set how long no request may come after a status."""
         if status not in (429, 403):
             self._refusals = 0
             return
@@ -138,8 +140,8 @@ class FakeSite:
         request[FAULT] = fault or ""
         if fault == "429":
             return self.concurrency_error()
-        if refused := _fault_response(fault):
-            return refused
+        if error := _fault_response(fault):
+            return error
         if fault == "hang":
             await asyncio.sleep(3600)
         if fault == "reset":
@@ -149,7 +151,7 @@ class FakeSite:
     async def stream(
         self, request: web.Request, chunks: list[bytes], content_type: str
     ) -> web.StreamResponse:
-        """A chunked reply; "cut" breaks it off within a line of its last chunk, "short" ends it."""
+        """Stream a response; "cut" resets it within its last line, "short" ends it there."""
         response = web.StreamResponse()
         response.content_type = content_type
         await response.prepare(request)

@@ -1,7 +1,4 @@
-"""What the application itself would have written of the sample players.
-
-Their addresses and wishes, and what its engine and its coach make of their games.
-"""
+"""The sample players' data that the application writes: users, analyses, profiles, progress."""
 
 import random
 from datetime import datetime, timedelta
@@ -26,16 +23,16 @@ _CENTIPAWN_LOSSES = {"blunder": 310, "mistake": 150, "inaccuracy": 70, "good": 1
 async def insert_sample_data(
     database: Database, user_ids: list[str], now: datetime, seed: int = 7
 ) -> None:
-    """Writes all of it, unless it stands already."""
+    """Insert the data that is missing."""
     for place, user_id in enumerate(user_ids):
         chance = random.Random(seed + place)  # noqa: S311  # a sample world, no secrets
-        wishes = {"weekly_summary": True, "game_analyzed": False, "weakness_alert": False}
-        about = {
+        subscriptions = {"weekly_summary": True, "game_analyzed": False, "weakness_alert": False}
+        user = {
             "email": f"{user_id}@example.org",
             "name": user_id.title(),
-            "email_notifications": wishes,
+            "email_notifications": subscriptions,
         }
-        await database.users.update_one({"user_id": user_id}, {"$set": about})
+        await database.users.update_one({"user_id": user_id}, {"$set": user})
         await _insert_missing(database.player_profiles, {"user_id": user_id}, _profile(chance))
         await _insert_missing(database.user_progress, {"user_id": user_id}, _progress(chance))
         since = timestamps.format_instant(now - _RECENT)
@@ -46,8 +43,8 @@ async def insert_sample_data(
             await _insert_missing(database.game_analyses, key, analysis)
 
 
-async def _insert_missing(rows: Any, key: dict[str, Any], document: dict[str, Any]) -> None:
-    await rows.update_one(key, {"$setOnInsert": document}, upsert=True)
+async def _insert_missing(collection: Any, key: dict[str, Any], document: dict[str, Any]) -> None:
+    await collection.update_one(key, {"$setOnInsert": document}, upsert=True)
 
 
 def _profile(chance: random.Random) -> dict[str, Any]:
@@ -74,7 +71,7 @@ def _progress(chance: random.Random) -> dict[str, Any]:
 
 
 def _analysis(game: dict[str, Any], chance: random.Random) -> dict[str, Any]:
-    """An engine's view of a game, made an hour after it ended."""
+    """An engine's analysis of a game, made an hour after its end."""
     ended = timestamps.parse_instant(game["ended_at"])
     assert ended is not None  # noqa: S101  # our own sync has written it
     sharpness = chance.uniform(0.5, 1.5)

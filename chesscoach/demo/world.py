@@ -1,7 +1,7 @@
-"""What is true on the stand-ins: players and their games.
+"""The world of the fakes: players and their games.
 
-Games are historical ones (`famous.toml`), dealt out to sample players. Everything follows from the
-seed and the anchor, so that the same world can be built again by another process.
+The games are historical ones (`famous.toml`), assigned to sample players. Everything follows from
+the seed and the anchor, so that another process can build the same world.
 """
 
 import random
@@ -43,14 +43,14 @@ def historical_games() -> tuple[HistoricalGame, ...]:
 
 
 class SimulatedGame(Struct, kw_only=True):
-    """A game on one site, between two names there; `ended_at` None while it is being played.
+    """A game on one source, between two names there; `ended_at` is None while it is being played.
 
-    On Lichess nobody's name is that of an anonymous player, and `Stockfish level 5` is an engine's.
-    `status` is Lichess's word for how it stands or ended, `variant` the site's word for other rules
-    than the usual, `initial_fen` another position than the usual that it began from. Chess.com
-    knows its players by `keys` (White's and Black's), tells the `accuracies` of games that were
-    reviewed, and lists a game in `month` rather than in that of its end. `fields` are those that
-    the site tells otherwise than all this says; one that is None it does not tell.
+    - an empty name: an anonymous player of Lichess; `Stockfish level 5`: an engine
+    - `status`: Lichess's status; `variant`: the source's name of other rules than standard ones
+    - `initial_fen`: the initial position, if it is not the usual one
+    - `keys`: Chess.com's uuids of White and Black; `accuracies`: those of a reviewed game
+    - `month`: the archive month on Chess.com, if it is not that of the end
+    - `fields`: overrides of the source's own fields; None removes a field
     """
 
     number: int
@@ -72,16 +72,16 @@ class SimulatedGame(Struct, kw_only=True):
 
     @property
     def is_listed(self) -> bool:
-        """Whether it has ended and is among the site's finished games: aborted ones are in none."""
+        """Whether the source lists it among the finished games: not if it was aborted."""
         return self.ended_at is not None and self.status != "aborted"
 
-    def with_overrides(self, said: dict[str, Any]) -> dict[str, Any]:
-        """What the site tells of the game, from what it would say of any."""
-        return {key: value for key, value in (said | self.fields).items() if value is not None}
+    def with_overrides(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Apply `fields` to the source's document of the game."""
+        return {key: value for key, value in (document | self.fields).items() if value is not None}
 
     @property
     def id(self) -> str:
-        """Eight characters on Lichess, a uuid on Chess.com."""
+        """The source's id: eight characters on Lichess, a uuid on Chess.com."""
         if self.site == "chess.com":
             return str(uuid5(_NAMESPACE, f"game:{self.number}"))
         rest, text = uuid5(_NAMESPACE, f"lichess:{self.number}").int, ""
@@ -92,7 +92,7 @@ class SimulatedGame(Struct, kw_only=True):
 
     @property
     def url(self) -> str:
-        """Where the site shows it."""
+        """The URL of the game at its source."""
         if self.site == "lichess":
             return f"https://lichess.org/{self.id}"
         kind = "daily" if self.speed == "daily" else "live"
@@ -100,10 +100,10 @@ class SimulatedGame(Struct, kw_only=True):
 
 
 class SimulatedPlayer(Struct, kw_only=True):
-    """A player on one site; `seen_at` moves when he connects.
+    """A player on one source; `seen_at` is the last connection.
 
-    `key` is what Chess.com knows him by, whatever his name; `gone` are the months for which it
-    says that there will never be anything.
+    `key` is Chess.com's uuid of the player, whatever the name; `gone` are the months for which
+    Chess.com responds 410.
     """
 
     name: str
@@ -116,14 +116,14 @@ class SimulatedPlayer(Struct, kw_only=True):
 
 
 def player_uuid(name: str) -> str:
-    """The identity of the first Chess.com player of a name."""
+    """Chess.com's uuid of the first player with a name."""
     return str(uuid5(_NAMESPACE, f"player:{name.lower()}"))
 
 
 class World:
-    """The players of both sites, by lower-cased name.
+    """The players of both sources, by lower-cased name.
 
-    `renamed` leads from the names that Chess.com's players have given up to their new ones.
+    `renamed` maps old names of Chess.com's players to their new ones.
     """
 
     def __init__(self, seed: int = 7) -> None:
@@ -137,7 +137,7 @@ class World:
         self.renamed: dict[str, str] = {}
 
     def add_player(self, site: SourceName, name: str, seen_at: datetime) -> SimulatedPlayer:
-        """A new player without games; on Chess.com also one who takes a name that is free again."""
+        """Add a player without games; on Chess.com the name may be one that became free again."""
         key = player_uuid(name)
         if self.renamed.pop(name.lower(), None) is not None:
             key = str(uuid5(_NAMESPACE, f"player:{name.lower()}:{len(self.players[site])}"))
@@ -146,7 +146,7 @@ class World:
         return player
 
     def rename(self, old: str, new: str) -> None:
-        """Gives a Chess.com player another name; his games show it, also those he has played."""
+        """Rename a Chess.com player, also in the games played before."""
         player = self.players["chess.com"].pop(old.lower())
         for game in player.games:
             game.white = new if game.white == player.name else game.white
@@ -169,7 +169,7 @@ class World:
         status: str = "resign",
         **more: Any,
     ) -> SimulatedGame:
-        """Lets a player play a game, and connects him for it; `more` as in `Played`."""
+        """Add a game of a player, who is seen at its end; `more` as in `SimulatedGame`."""
         self._number += 1
         famous = famous or self._random.choice(historical_games())
         player = self.players[site][name.lower()]
@@ -189,10 +189,10 @@ class World:
             keys=(self._key(site, white), self._key(site, black)),
             **more,
         )
-        for each in (player, self.players[site].get(other.lower())):
-            if each is not None:
-                each.games.append(game)
-                each.seen_at = max(each.seen_at, ended_at or begun)
+        for side in (player, self.players[site].get(other.lower())):
+            if side is not None:
+                side.games.append(game)
+                side.seen_at = max(side.seen_at, ended_at or begun)
         self.games[f"{site}:{game.id}"] = game
         return game
 
@@ -201,16 +201,16 @@ class World:
         return known.key if known else player_uuid(name)
 
     def finished_games(self, site: SourceName, name: str) -> Iterator[SimulatedGame]:
-        """A player's finished games; aborted ones are none."""
+        """A player's finished games, without aborted ones."""
         return (game for game in self.players[site][name.lower()].games if game.is_listed)
 
 
 def sample_world(anchor: datetime, seed: int = 7) -> tuple[World, list[tuple[str, str, str]]]:
-    """A small club: its world, and its members as (user_id, name on Lichess, name on Chess.com).
+    """Build a world of six players, each as (user_id, name on Lichess, name on Chess.com).
 
     Args:
-        anchor: the instant before which everything has been played.
-        seed: for who plays what.
+        anchor: the end of all games.
+        seed: the seed of the games.
     """
     world = World(seed)
     chance = random.Random(seed + 1)  # noqa: S311  # as above

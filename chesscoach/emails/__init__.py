@@ -1,1 +1,1 @@
-"""How mail leaves: rendering, SendGrid, the outbox folder, signed links and signatures."""
+"""The weekly emails: content, sending, outbox, transports, unsubscription and webhook."""

@@ -1,7 +1,7 @@
-"""How a mail is made: a letter is set by templates, as HTML and as plain text.
+"""Rendering of emails and pages by templates, as HTML and as plain text.
 
-Templates, stylesheet and catalogs are read when a `Renderer` is made, and never again. All text is
-escaped where it is put into HTML, translations too; links come from `gamelinks`.
+A `Renderer` reads templates, stylesheet and catalogs once, when it is created. The templates escape
+all text in HTML, also translations; links come from `game_links`.
 """
 
 from pathlib import Path
@@ -25,10 +25,10 @@ _MAX_SUBJECT_LENGTH = 150
 
 
 class Renderer:
-    """Makes mails and the pages that their links lead to."""
+    """Renders emails, and the pages that their links open."""
 
     def __init__(self, emails: EmailSettings) -> None:
-        """Reads everything there is to read; blocks.
+        """Read all files; blocks.
 
         Raises:
             ConfigError: a catalog cannot be used.
@@ -56,66 +56,68 @@ class Renderer:
             load_remote_stylesheets=False,
             keep_at_rules=True,
             minify_css=True,
-            extra_css=self._templates.get_template("mail.css").render(start=start, end=end),
+            extra_css=self._templates.get_template("email.css").render(start=start, end=end),
         )
 
     def render_summary(
-        self, render_summary: Summary, recipient: Recipient, *, outbox_id: str, unsubscribe_url: str
+        self, summary: Summary, recipient: Recipient, *, outbox_id: str, unsubscribe_url: str
     ) -> Message:
-        """The weekly summary, in the recipient's language.
+        """Render the weekly summary in the recipient's language.
 
-        Without an `unsubscribe_url` (nothing is sent, mails are only written) it has no such link.
+        Without an `unsubscribe_url` (emails that are only written) it has no such link.
         """
-        tongue = self._catalogs.localizer_for(recipient.language)
-        letter = compose(render_summary, recipient, tongue, self._emails)
-        return self._render("weekly_summary", letter, recipient, tongue, outbox_id, unsubscribe_url)
+        localizer = self._catalogs.localizer_for(recipient.language)
+        content = compose(summary, recipient, localizer, self._emails)
+        return self._render(
+            "weekly_summary", content, recipient, localizer, outbox_id, unsubscribe_url
+        )
 
     def render_no_games_note(
         self, week: Week, recipient: Recipient, *, outbox_id: str, unsubscribe_url: str
     ) -> Message:
-        """A short note to somebody who neither played nor had a game analysed."""
-        tongue = self._catalogs.localizer_for(recipient.language)
-        letter = WeeklyContent(
-            subject=tongue.gettext("Your week in chess: no games this time"),
-            preheader=tongue.gettext("No game of yours in this week."),
-            greeting=greeting(recipient.name, tongue),
+        """Render the short note to a player without a game or an analysis in the week."""
+        localizer = self._catalogs.localizer_for(recipient.language)
+        content = WeeklyContent(
+            subject=localizer.gettext("Your week in chess: no games this time"),
+            preheader=localizer.gettext("No game of yours in this week."),
+            greeting=greeting(recipient.name, localizer),
             assessment=(),
-            days=tongue.days(week),
-            focus=tongue.gettext(
+            days=localizer.days(week),
+            focus=localizer.gettext(
                 "One game is enough to begin again: play it, have it analysed, and next Monday "
                 "there is something to tell."
             ),
         )
-        return self._render("note", letter, recipient, tongue, outbox_id, unsubscribe_url)
+        return self._render("note", content, recipient, localizer, outbox_id, unsubscribe_url)
 
-    def render_page(self, render_page: str, /, language: str | None = None, **values: str) -> str:
-        """A web page: `unsubscribe`, `unsubscribed`, `link_refused` or `user_gone`.
+    def render_page(self, page: str, /, language: str | None = None, **values: str) -> str:
+        """Render a web page: `unsubscribe`, `unsubscribed`, `link_refused` or `user_gone`.
 
-        `name` in the values (for `unsubscribe`) is whom to greet.
+        `name` in the values (for `unsubscribe`) is the name in the greeting.
         """
-        tongue = self._catalogs.localizer_for(language)
-        return self._templates.get_template(f"{render_page}.html").render(
+        localizer = self._catalogs.localizer_for(language)
+        return self._templates.get_template(f"{page}.html").render(
             values,
-            _=tongue.gettext,
-            tongue=tongue,
+            _=localizer.gettext,
+            localizer=localizer,
             sender=self._emails.sender_name,
-            greeting=greeting(values.get("name", ""), tongue),
+            greeting=greeting(values.get("name", ""), localizer),
         )
 
     def _render(
         self,
         template: str,
-        letter: WeeklyContent,
+        content: WeeklyContent,
         recipient: Recipient,
-        tongue: Localizer,
+        localizer: Localizer,
         outbox_id: str,
         unsubscribe_url: str,
     ) -> Message:
         unsubscribe_url = game_links.escape_url(unsubscribe_url)
         values = {
-            "_": tongue.gettext,
-            "tongue": tongue,
-            "letter": letter,
+            "_": localizer.gettext,
+            "localizer": localizer,
+            "content": content,
             "sender": self._emails.sender_name,
             "unsubscribe_url": unsubscribe_url,
         }
@@ -123,9 +125,9 @@ class Renderer:
         return Message(
             outbox_id=outbox_id,
             to=to_single_line(recipient.email),
-            subject=sanitize(letter.subject, _MAX_SUBJECT_LENGTH),
+            subject=sanitize(content.subject, _MAX_SUBJECT_LENGTH),
             text=self._templates.get_template(f"{template}.txt").render(values),
-            html=self._inliners[tongue.direction].inline(html),
+            html=self._inliners[localizer.direction].inline(html),
             headers=_headers(unsubscribe_url),
         )
 

@@ -1,4 +1,4 @@
-"""Addresses that get no mail any more."""
+"""The suppression of an address: it gets no emails any more."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,7 +9,7 @@ Reason = Literal["bounce", "spam_report", "unsubscribe", "drop"]
 
 
 class Suppression(Struct, frozen=True, kw_only=True):
-    """An address and why it gets no mail; `event_id` is the provider's event that told of it."""
+    """An address and why it gets no emails; `event_id` is the provider's event, if any."""
 
     address: str
     reason: Reason

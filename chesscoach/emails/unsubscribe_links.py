@@ -1,8 +1,8 @@
-"""Links that act for whoever holds them: signed, dated, and for one purpose.
+"""Signed unsubscribe links: they expire, and serve one purpose.
 
-A link in a mail is pressed by mail programs too, without cookie or login, so the link itself shows
-who is meant. Its token says nothing else. Each purpose has a salt of its own, so that a token for
-one is none for another.
+Mail programs also follow a link in an email, without cookie or login. So the link itself names the
+user, and its token holds nothing else. Each purpose has its own salt, so that a token is valid for
+one purpose only.
 """
 
 import hashlib
@@ -23,23 +23,23 @@ _SIGNING_SALT = "unsubscribe.v1"
 _TOKEN_PATTERN = re.compile(r"\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _MAX_TOKEN_LENGTH = 2000
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""The clock of the machine that signed may be so far ahead of ours."""
+"""How far the clock of the signing machine may be ahead of ours."""
 
 
 class UnsubscribeRequest(Struct, frozen=True, kw_only=True):
-    """Who wants which mail no more."""
+    """A user and the kind of emails that they no longer want."""
 
     user_id: str
     kind: EmailKind
 
 
 class UnsubscribeLinks:
-    """Makes links and reads what they hold.
+    """Creates links and parses their tokens.
 
     Args:
-        public_url: where our public listener is reached from outside.
-        keys: the newest, which signs, first; then older ones whose links still count.
-        max_age_days: so long a link counts.
+        public_url: the URL of our public listener from outside.
+        keys: the newest key, which signs, first; then older ones whose links are still valid.
+        max_age_days: how long a link is valid.
         now: the clock.
 
     Raises:
@@ -63,15 +63,15 @@ class UnsubscribeLinks:
         )
 
     def url(self, user_id: str, kind: EmailKind) -> str:
-        """The URL under which a user gets rid of a kind of mail."""
+        """The URL where a user unsubscribes from a kind of emails."""
         token = self._unsubscribe.dumps([user_id, kind])
         return f"{self._base}/unsubscribe/{token}"
 
     def parse(self, token: str) -> UnsubscribeRequest:
-        """What a token of `unsubscribe` says.
+        """Parse a token.
 
         Raises:
-            InvalidLink: it is none of ours, was altered, or is too old.
+            InvalidLink: it is malformed, was altered, or has expired.
         """
         if len(token) > _MAX_TOKEN_LENGTH or not _TOKEN_PATTERN.fullmatch(token):
             raise InvalidLink("malformed")
@@ -79,18 +79,18 @@ class UnsubscribeLinks:
             payload, signed_at = self._unsubscribe.loads(token, return_timestamp=True)
         except BadData:
             raise InvalidLink("tampered") from None
-        # Not left to the library, which refuses what was signed a second ahead of our clock.
+        # The library would refuse a token that was signed a second ahead of our clock.
         if not -_MAX_CLOCK_SKEW <= self._now() - signed_at <= self._max_age:
             raise InvalidLink("aged")
         try:
             user_id, kind = msgspec.convert(payload, tuple[str, EmailKind])
-        except msgspec.ValidationError:  # by another version of ours: the signature was right
+        except msgspec.ValidationError:  # signed by another version of ours
             raise InvalidLink("malformed") from None
         return UnsubscribeRequest(user_id=user_id, kind=kind)
 
 
 class _Signer(TimestampSigner):
-    """The library's, by our clock, and with one spelling for each signature."""
+    """The library's signer by our clock, with one spelling for each signature."""
 
     def __init__(self, *args: Any, now: Callable[[], datetime], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

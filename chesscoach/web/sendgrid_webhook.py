@@ -1,8 +1,8 @@
-"""`/events/sendgrid`: what SendGrid tells of our mails, in signed batches.
+"""`/events/sendgrid`: SendGrid's events about our emails, in signed batches.
 
-Effects come first, then the events' ids are remembered, then SendGrid gets its answer: after a
-crash in between it sends the batch again, and the same effects are no new ones. Events come twice
-and in any order, so nothing here rests on which was first.
+The handler applies the effects, then records the events' ids, then responds. After a crash in
+between, SendGrid sends the batch again, and the same effects change nothing. Events come twice and
+in any order, so nothing here depends on their order.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ _REJECTION_LOG_INTERVAL = timedelta(minutes=1)
 
 
 class OutboxUpdates(Protocol):
-    """Whom it concerns that SendGrid has our mails."""
+    """The outbox, which learns that SendGrid has our emails."""
 
     def confirm_accepted(self, accepted: Mapping[str, datetime]) -> Awaitable[int]:
-        """Takes in when SendGrid had which mail at the latest, by outbox id.
+        """Mark emails as sent, by outbox id, with the time of an event; return how many changed.
 
-        Some may be known already, or be no mails of ours. Returns how many that settled.
+        Some may be sent already, or may not be ours.
         """
 
 
 class SendGridWebhook:
-    """The handler of SendGrid's Event Webhook; a body is waited for `body_s`."""
+    """The handler of SendGrid's Event Webhook; `body_s` is the time limit of a body."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class SendGridWebhook:
         self._log_rejection_at = now()
 
     def routes(self) -> list[web.RouteDef]:
-        """The one route."""
+        """Return the route."""
         return [web.post("/events/sendgrid", self._receive)]
 
     async def _receive(self, request: web.Request) -> web.Response:
-        """204 once all is written; 403 for what is not signed, 503 to be sent it again."""
+        """Respond 204 once all is written, 403 without a signature, 503 to get the batch again."""
         body = await _read_body(request, self._body_s)
         headers = request.headers
         try:
@@ -79,7 +79,7 @@ class SendGridWebhook:
         return web.Response(status=204)
 
     def _reject(self, reason: str) -> None:
-        """Anybody can send what is refused: a line a minute, and the metric of requests for all."""
+        """Log a refused request at most once a minute, because everyone can send one."""
         now = self._now()
         if now >= self._log_rejection_at:
             self._log_rejection_at = now + _REJECTION_LOG_INTERVAL
@@ -91,26 +91,26 @@ class SendGridWebhook:
         suppressed = await self._suppressions.suppress(
             [item for event in events if (item := event.suppression) is not None]
         )
-        heard: dict[str, datetime] = {}
+        accepted: dict[str, datetime] = {}
         for event in events:
             if event.outbox_id is not None:
-                at = heard.setdefault(event.outbox_id, event.at)
-                heard[event.outbox_id] = min(at, event.at)
-        settled = await self._outbox.confirm_accepted(heard) if heard else 0
+                at = accepted.setdefault(event.outbox_id, event.at)
+                accepted[event.outbox_id] = min(at, event.at)
+        settled = await self._outbox.confirm_accepted(accepted) if accepted else 0
         await self._suppressions.mark_events_seen(fresh, self._now())
         self._log_batch(batch, events, suppressed, settled)
 
     def _log_batch(
         self, batch: WebhookBatch, events: Sequence[WebhookEvent], suppressed: int, settled: int
     ) -> None:
-        """Counts once all is done, for a batch may come again; no address is told."""
+        """Count and log after all is written, because a batch may come again; log no address."""
         kinds = Counter(event.kind for event in events)
         kinds["duplicate"] = batch.repeated + len(batch.events) - len(events)
         kinds["unreadable"] = batch.unreadable
         for kind, count in kinds.items():
             self._metrics.email_events.labels(kind).inc(count)
-        told = {kind: count for kind, count in kinds.items() if count}
-        log.get_logger().info("webhook_processed", suppressed=suppressed, settled=settled, **told)
+        counts = {kind: count for kind, count in kinds.items() if count}
+        log.get_logger().info("webhook_processed", suppressed=suppressed, settled=settled, **counts)
         if batch.unreadable:
             log.get_logger().warning("events_skipped", count=batch.unreadable)
         if dropped := [event for event in events if event.dropped_for_content]:
@@ -119,7 +119,7 @@ class SendGridWebhook:
 
 
 async def _read_body(request: web.Request, within_s: float) -> bytes:
-    """The body as it came; a batch of SendGrid's is larger than what others may send."""
+    """Read the body; a batch may be larger than the body of other requests."""
     body = bytearray()
     try:
         async with asyncio.timeout(within_s):
@@ -129,6 +129,6 @@ async def _read_body(request: web.Request, within_s: float) -> bytes:
                     raise web.HTTPRequestEntityTooLarge(_MAX_BODY_BYTES, len(body))
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
-    except (ConnectionError, web.RequestPayloadError):  # the sender's fault: nothing for our log
+    except (ConnectionError, web.RequestPayloadError):  # the sender's fault: not logged
         raise web.HTTPBadRequest from None
     return bytes(body)

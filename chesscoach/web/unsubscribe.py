@@ -1,8 +1,8 @@
-"""`/unsubscribe/{token}`: a player ends a kind of mail, as RFC 8058 has it.
+"""`/unsubscribe/{token}`: a player unsubscribes from a kind of emails (RFC 8058).
 
-A GET changes nothing, for mail scanners follow every link. A POST does it at once, with whatever
-body and without cookie or login: mail programs send it on a press of their own button. The signed
-link is all that it takes, and whoever has it can do no more than that.
+A GET changes nothing, because mail scanners follow every link. A POST unsubscribes at once, with
+any body and without cookie or login, because mail programs send it for their own button. The signed
+link is sufficient, and allows nothing else.
 """
 
 from aiohttp import web
@@ -17,7 +17,7 @@ from chesscoach.web.html import html_response
 
 
 class Unsubscribe:
-    """The handlers of the links in mails."""
+    """The handlers of the links in emails."""
 
     def __init__(
         self, links: UnsubscribeLinks, users: Users, subscriptions: Subscriptions, pages: Renderer
@@ -28,27 +28,27 @@ class Unsubscribe:
         self._pages = pages
 
     def routes(self) -> list[web.RouteDef]:
-        """The handlers of both methods."""
+        """Return the routes of both methods."""
         path = "/unsubscribe/{token}"
         return [web.get(path, self._show_form), web.post(path, self._unsubscribe)]
 
     async def _show_form(self, request: web.Request) -> web.Response:
-        """A page with a form; 404 where no mail goes anyway."""
+        """Show a page with a form; 404 if the user does not exist any more."""
         try:
-            wish = self._links.parse(request.match_info["token"])
-            if not await self._users.exists(wish.user_id):
+            link = self._links.parse(request.match_info["token"])
+            if not await self._users.exists(link.user_id):
                 return self._user_gone()
         except InvalidLink as error:
             return self._invalid_link(error)
         except (StoreUnavailable, StoreFailed) as error:
             raise _unavailable(error) from error
-        return html_response(self._pages.render_page("unsubscribe", kind=wish.kind))
+        return html_response(self._pages.render_page("unsubscribe", kind=link.kind))
 
     async def _unsubscribe(self, request: web.Request) -> web.Response:
-        """Turns the user's setting off; the same answer however often. The body is not read."""
+        """Switch the user's setting off; repeating it changes nothing. The body is not read."""
         try:
-            wish = self._links.parse(request.match_info["token"])
-            changed = await self._subscriptions.unsubscribe(wish.user_id, wish.kind)
+            link = self._links.parse(request.match_info["token"])
+            changed = await self._subscriptions.unsubscribe(link.user_id, link.kind)
         except InvalidLink as error:
             return self._invalid_link(error)
         except (StoreUnavailable, StoreFailed) as error:
@@ -56,8 +56,8 @@ class Unsubscribe:
         if changed is None:
             return self._user_gone()
         if changed:
-            log.get_logger().info("unsubscribed", user_id=wish.user_id, kind=wish.kind)
-        return html_response(self._pages.render_page("unsubscribed", kind=wish.kind))
+            log.get_logger().info("unsubscribed", user_id=link.user_id, kind=link.kind)
+        return html_response(self._pages.render_page("unsubscribed", kind=link.kind))
 
     def _user_gone(self) -> web.Response:
         return html_response(self._pages.render_page("user_gone"), 404)

@@ -31,7 +31,7 @@ async def test_the_demo_stores_games_writes_mails_and_a_second_one_finds_nothing
     assert "Nothing new" in second.out
     assert first.out.count("│ 12 ") == 20  # ten accounts, new and in all
     assert (first.err, second.err) == ("", "")
-    assert ("6 new mails" in first.out, "0 new mails" in second.out) == (True, True)
+    assert ("6 new emails" in first.out, "0 new emails" in second.out) == (True, True)
     for shown in (first, second):
         paths = [line.strip() for line in shown.out.splitlines() if line.endswith(".eml")]
         assert len(paths) == 6

@@ -192,7 +192,7 @@ async def test_a_key_that_may_not_send_fails(
         ("500", "warn", "is not valid (500)"),
         ("302", "warn", "is not valid (302)"),
         ("429", "warn", "is not valid (429)"),
-        ("html", "warn", "200 with a text that is none of SendGrid's"),
+        ("html", "warn", "200 with a body that is not SendGrid's"),
         ("cut", "fail", "cannot be reached"),
         ("garbage", "fail", "cannot be reached"),
     ],

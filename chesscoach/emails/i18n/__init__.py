@@ -1,1 +1,1 @@
-"""Languages of emails: catalogs, and values as a language spells them."""
+"""The languages of emails: catalogs and localizers."""

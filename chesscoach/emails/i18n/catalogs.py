@@ -1,4 +1,4 @@
-"""The languages that mails are written in: English, and a file `xx.po` for each other one."""
+"""The catalogs of languages: English, and a file `xx.po` for each other language."""
 
 import re
 from collections.abc import Iterable
@@ -20,17 +20,17 @@ BUILTIN_LOCALES = Path(__file__).parents[1] / "locales"
 _NAME = re.compile(r"([a-z]{2,3})(?:[_-]([A-Za-z]{2,4}))?", re.ASCII)
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _ENGLISH = {"en": "en_GB", "en_US": "en_US"}
-"""British by default: a week is 9-15 November to most of the world."""
+"""British by default: most of the world writes a week as 9-15 November."""
 
 
 class Catalogs:
-    """All languages there are, read once."""
+    """All languages, read once."""
 
     def __init__(self, emails: EmailSettings) -> None:
-        """Reads the package's catalogs and those of `[emails] locales_dir`, which win.
+        """Read the package's catalogs and those of `[emails] locales_dir`, which take precedence.
 
         Raises:
-            ConfigError: a file cannot be used, or the directory is not there.
+            ConfigError: a file is invalid, or the directory does not exist.
         """
         self._localizers = {
             name: Localizer(Locale.parse(locale), NullTranslations())
@@ -44,14 +44,14 @@ class Catalogs:
                 raise ConfigError(msg)
         for folder in folders:
             for path in sorted(folder.glob("*.po")):
-                name, tongue = _read(path)
-                self._localizers[name] = tongue
+                name, localizer = _read(path)
+                self._localizers[name] = localizer
         self._default = self._find(emails.language) or self._localizers["en"]
 
     def localizer_for(self, language: str | None) -> Localizer:
-        """The language asked for; without its catalog the configured one, else English.
+        """The requested language, otherwise the configured one, otherwise English.
 
-        A region that has no catalog of its own is spoken to in its language: de_AT in de.
+        A region without its own catalog gets that of its language: de_AT gets de.
         """
         return self._find(language) or self._default
 
@@ -63,7 +63,7 @@ class Catalogs:
 
 
 def _name(parts: re.Match[str]) -> str:
-    """The name of a locale as Babel writes it: zh_Hant, de_AT."""
+    """The name of a locale in Babel's form: zh_Hant, de_AT."""
     language, rest = parts[1], parts[2]
     if not rest:
         return language
@@ -87,14 +87,13 @@ def _read(path: Path) -> tuple[str, Localizer]:
         words = Translations(compiled)
         return name, Localizer(locale, words)
     except (PoFileError, UnknownLocaleError, ValueError, LookupError, TypeError, OSError) as error:
-        # Whatever the reason, the way out is the file: a translator's slip must not wait for the
-        # first mail to be found.
-        msg = f"{path}: no catalog that can be used: {str(error) or type(error).__name__}"
+        # A translator's mistake must be found at the start, not at the first email.
+        msg = f"{path}: the catalog is invalid: {str(error) or type(error).__name__}"
         raise ConfigError(msg) from error
 
 
 def _check(catalog: Catalog) -> None:
-    """Holds translations to their placeholders.
+    """Check the placeholders of translations.
 
     Raises:
         ValueError: a translation has one that is not in the English text, or a stray per cent.

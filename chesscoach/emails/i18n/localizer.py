@@ -1,4 +1,4 @@
-"""One language: its words, plurals, numbers and dates."""
+"""A localizer: the texts, plurals, numbers and dates of one language."""
 
 import copy
 import re
@@ -17,15 +17,12 @@ _CACHED_WEEKS = 1000
 
 
 class Localizer:
-    """What a mail needs of a language.
-
-    The words of the code are English, and a text that a catalog does not have stays English.
-    """
+    """The language of an email; a text that is missing in its catalog stays English."""
 
     def __init__(self, locale: Locale, words: NullTranslations) -> None:
         self._locale = locale
         self._words = words
-        # The same few numbers come again and again, and Babel takes its time for each.
+        # The same few numbers come often, and Babel is slow.
         self._decimal = lru_cache(_CACHED_WEEKS)(partial(format_decimal, locale=locale))
         self._days = lru_cache(_CACHED_WEEKS)(self._days_of)
         percent = copy.copy(locale.percent_formats[None])
@@ -36,33 +33,33 @@ class Localizer:
         self._warm_up()
 
     def gettext(self, message: str, **values: str) -> str:
-        """A text with its values put in."""
+        """Translate a text and insert its values."""
         text = self._words.gettext(message)
         return text % values if values else text
 
     def ngettext(self, one: str, many: str, count: int, **values: str) -> str:
-        """The form of a text that goes with a number; `%(count)s` in it is that number."""
+        """Translate a text in the plural form of a number, `%(count)s`."""
         text = self._words.ngettext(one, many, count)
         return text % {"count": self.number(count), **values}
 
     def number(self, value: int) -> str:
-        """A whole number, grouped as usual."""
+        """Format a whole number with its groups."""
         return self._decimal(value)
 
     def signed(self, value: int) -> str:
-        """A whole number with its sign."""
+        """Format a whole number with its sign."""
         return self._decimal(value, format=_SIGNED_FORMAT) if value else "0"
 
     def decimal(self, value: float) -> str:
-        """A number with one decimal."""
+        """Format a number with one decimal."""
         return self._decimal(value, format="#,##0.0")
 
     def percent(self, value: float) -> str:
-        """A percentage with one decimal; 100 is the whole."""
+        """Format a percentage with one decimal; 100 is the whole."""
         return str(self._percent.apply(value / 100, self._locale))
 
     def days(self, week: Week) -> str:
-        """A week's first and last day: 9-15 November 2026, in the language's own way."""
+        """Format a week's first and last day, such as 9-15 November 2026."""
         return self._days(week)
 
     def _days_of(self, week: Week) -> str:
@@ -78,7 +75,7 @@ class Localizer:
         )
 
     def _warm_up(self) -> None:
-        # Babel reads a locale's file when it is first used: here, and not in an event loop.
+        # Babel reads a locale's file at its first use; that must not happen in an event loop.
         self.percent(1)
         self.signed(1)
         self.days(Week.containing(date(2026, 1, 1)))

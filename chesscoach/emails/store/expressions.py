@@ -1,8 +1,8 @@
-"""Pieces of the pipelines that read the application's data: by time, and by sort of value.
+"""Expressions of the pipelines that read the application's data: by time, and by type of value.
 
-The database pre-selects by time: dates exactly; texts by their first characters, a day wider on
-either side for the offsets that they may have, and those beside that begin with white space. What
-comes back is judged in Python, which alone knows what a text means.
+The database pre-selects by time. It compares dates exactly, and texts by their first characters, a
+day wider on either side because of offsets. Texts that begin with white space are selected too.
+Python then decides, because only Python can parse a text.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _FALSE: list[Any] = [None, False, 0, "", [], {"$literal": {}}]
 
 
 def between(field: str, users: Document, start: datetime, end: datetime | None) -> list[Document]:
-    """Branches of an `$or`; each names the users, so that each has the index to itself."""
+    """Build the branches of an `$or`; each one names the users, so that it can use the index."""
     text, date = {"$gte": day(start - DAY)}, {"$gte": start}
     if end is not None:
         text["$lt"], date["$lt"] = day(end + 2 * DAY), end
@@ -27,20 +27,20 @@ def between(field: str, users: Document, start: datetime, end: datetime | None) 
 
 
 def day(instant: datetime) -> str:
-    """The first characters of all texts of an instant's day in UTC."""
+    """The first characters of every text of an instant's day in UTC."""
     return instant.date().isoformat()
 
 
 def if_type(value: Any, kind: str, then: Any, otherwise: Any) -> Document:
-    """One of two values, by the BSON type of a third."""
+    """Choose one of two values by the BSON type of a third."""
     return {"$cond": [{"$eq": [{"$type": value}, kind]}, then, otherwise]}
 
 
 def double(value: Any) -> Document:
-    """A number of any type as a float; null if it is none."""
+    """Convert a number of any type to a float; null if it is not a number."""
     return {"$convert": {"input": value, "to": "double", "onError": None, "onNull": None}}
 
 
 def truthy(value: str) -> Document:
-    """Whether a value is true as Python sees it, and so the application."""
+    """Whether a value is truthy in Python, as in the application."""
     return {"$not": {"$in": [{"$ifNull": [value, None]}, _FALSE]}}

@@ -1,10 +1,10 @@
-"""The outbox: one row for each mail that somebody is owed, whatever becomes of it.
+"""The outbox: one document for each email that a user is due, in every state.
 
-A row's `_id` is `{kind}:{user_id}:{week}`, so that nobody is owed the same mail twice. It goes
+A document's `_id` is `{kind}:{user_id}:{week}`, so that a user is due an email once. Its state goes
 pending → sending → sent | failed | unknown, or pending → skipped. `claim` is the token of one
-attempt; what an attempt was to send is frozen in `letter` until it is known to have arrived. A row
-found `sending` under an older fence of the same lease was left by a process that died: whether its
-mail was taken is unknown. Under another lease, as that of a shard, `until` decides.
+attempt. `letter` has the message of an attempt until SendGrid is known to have it. A document that
+is `sending` under an older fence of the same lease was left by a process that died: its result is
+unknown. Under another lease, such as a shard's, `until` decides.
 """
 
 import zlib
@@ -40,15 +40,15 @@ class Outbox:
         self._collection = MongoCollection(database, "email_outbox")
 
     async def enqueue(self, owed: Sequence[NewEmail], now: datetime) -> int:
-        """Puts mails into the outbox that are not there yet; returns how many are new."""
+        """Insert the emails that are not in the outbox yet; return how many are new."""
         return sum(await self._collection.insert_new([new_document(email, now) for email in owed]))
 
     async def find_many(self, ids: Collection[str]) -> dict[str, OutboxEntry]:
-        """The rows of these names, as far as there are any."""
+        """Read the entries with these ids that exist, by id."""
         return await self._find({"_id": {"$in": list(ids)}}, len(ids))
 
     async def find_open(self, week: Week, after: str, limit: int) -> dict[str, OutboxEntry]:
-        """A page of a week's rows that are not at their end, by name."""
+        """Read a page of a week's entries in an open state, by id."""
         query = {"week": week.key, "state": {"$in": list(OPEN_STATES)}, "_id": {"$gt": after}}
         return await self._find(query, limit)
 
@@ -64,29 +64,29 @@ class Outbox:
         return {row["_id"]: from_document(row) for row in rows}
 
     async def frozen_message(self, id: str) -> Message | None:
-        """What was frozen at a row's last claim."""
+        """Read the message that the last claim of an entry has frozen."""
         row = await self._collection.find_one({"_id": id}, {"letter": 1})
         return _thaw(row["letter"]) if row and row.get("letter") else None
 
     async def claim(self, claims: Sequence[EmailClaim]) -> set[str]:
-        """Begins attempts; returns the names of those that are ours.
+        """Claim entries; return the ids of those that were granted.
 
-        One that has moved since it was read is another's.
+        An entry that has changed since it was read belongs to another process.
         """
         matched = await self._collection.bulk_update([_claim_update(claim) for claim in claims])
         if matched == len(claims):
             return {claim.entry.id for claim in claims}
-        # After a repeated write our own claim does not match any more; the token tells.
+        # After a repeated write our own claim does not match any more; the token shows it.
         tokens = {claim.entry.id: claim.token for claim in claims}
         emails = await self._collection.find({"_id": {"$in": list(tokens)}}, {"claim": 1})
         return {email["_id"] for email in emails if email.get("claim") == tokens[email["_id"]]}
 
     async def record(self, results: Sequence[AttemptResult]) -> None:
-        """Writes how attempts ended; what has been heard of since stays as it was heard."""
+        """Write the results of attempts; an event that has arrived since then takes precedence."""
         await self._collection.bulk_update([_result_update(result) for result in results])
 
     async def skip(self, reasons: Mapping[str, str], now: datetime) -> None:
-        """Ends pending rows without a mail, each for a reason, by name."""
+        """Skip pending entries, each for a reason, by id."""
         await self._collection.bulk_update(
             [
                 UpdateOne(
@@ -97,29 +97,29 @@ class Outbox:
             ]
         )
 
-    async def mark_unknown(self, rows: Sequence[OutboxEntry], state: State, reason: str) -> None:
-        """Moves rows whose attempt has died to what is known of them now.
+    async def mark_unknown(self, entries: Sequence[OutboxEntry], state: State, reason: str) -> None:
+        """Set the state of entries whose process has died.
 
-        A resend that died is none: if no event tells of it, the mail may be sent again.
+        Such a resend does not count: without an event the email may be sent again.
         """
         await self._collection.bulk_update(
             [
                 UpdateOne(
-                    {"_id": row.id, "state": "sending", "claim": row.claim},
+                    {"_id": entry.id, "state": "sending", "claim": entry.claim},
                     {
                         "$set": {"state": state, "reason": reason},
-                        "$inc": {"resends": -min(row.resends, 1)},
+                        "$inc": {"resends": -min(entry.resends, 1)},
                     },
                 )
-                for row in rows
+                for entry in entries
             ]
         )
 
     async def confirm_accepted(self, accepted: Mapping[str, datetime]) -> int:
-        """Settles mails that the provider says it has taken, and when; returns how many.
+        """Mark emails as sent that the provider has accepted, and when; return how many.
 
-        A mail that is `sending` may have been left by a process that died; its own attempt, if it
-        lives, comes to the same.
+        An email that is `sending` may have been left by a process that died. If its process is
+        alive, it comes to the same result.
         """
         return await self._collection.bulk_update(
             [
@@ -128,7 +128,7 @@ class Outbox:
                         "_id": key,
                         "$or": [
                             {"state": {"$in": ["sending", "unknown"]}},
-                            # To be sent again: what was not taken has no event.
+                            # Will be sent again; an email that was not accepted has no event.
                             {"state": "pending", "attempts": {"$gt": 0}},
                         ],
                     },
@@ -142,7 +142,7 @@ class Outbox:
         )
 
     async def requeue(self, id: str) -> bool:
-        """Makes a mail pending that failed, was skipped or is unknown; False if it is none such."""
+        """Make a failed, skipped or unknown email pending; return whether it was one."""
         result = await self._collection.update_one(
             {"_id": id, "state": {"$in": ["failed", "skipped", "unknown"]}},
             {"$set": {"state": "pending", "reason": "by hand", "finished_at": None}},
@@ -152,7 +152,7 @@ class Outbox:
     async def recent(
         self, *, state: str | None, week: str | None, user_id: str | None, limit: int
     ) -> list[OutboxEntry]:
-        """Rows of a state, a week, a user, the newest weeks first."""
+        """Read the entries of a state, a week or a user, the newest weeks first."""
         given = {"state": state, "week": week, "user_id": user_id}
         query = {key: value for key, value in given.items() if value is not None}
         emails = await self._collection.find(
@@ -163,7 +163,7 @@ class Outbox:
     async def count_by_state(
         self, week: Week | None = None, user_id: str | None = None
     ) -> dict[str, int]:
-        """How many rows are in each state, of a week, of a user, or of all."""
+        """Count the entries in each state, of a week, a user, or all."""
         match: Document = {"week": week.key if week else {"$gt": ""}}
         match |= {"user_id": user_id} if user_id is not None else {}
         states = await self._collection.aggregate(
@@ -172,7 +172,7 @@ class Outbox:
         return {state["_id"]: state["n"] for state in states}
 
     async def oldest_pending(self, since: Week) -> datetime | None:
-        """Since when the oldest pending mail waits, of a week and those after it."""
+        """The creation time of the oldest pending email of a week and those after it."""
         found = await self._collection.aggregate(
             [
                 {"$match": {"week": {"$gte": since.key}, "state": "pending"}},
@@ -214,9 +214,9 @@ def _result_update(result: AttemptResult) -> UpdateOne:
     return UpdateOne(query, update)
 
 
-def _freeze(letter: Message) -> Binary:
-    # Level 3 takes a third of the time of the usual 6, and a mail a tenth more room.
-    return Binary(zlib.compress(msgspec.json.encode(letter), 3))
+def _freeze(message: Message) -> Binary:
+    # Level 3 takes a third of the time of the default 6, and a tenth more space.
+    return Binary(zlib.compress(msgspec.json.encode(message), 3))
 
 
 def _thaw(letter: bytes) -> Message:

@@ -1,4 +1,4 @@
-"""The rows of the outbox as values: what is owed, how it stands, one attempt and its end."""
+"""The values of the outbox: a new email, an entry, a claim and the result of an attempt."""
 
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -16,12 +16,12 @@ OPEN_STATES: tuple[State, ...] = ("pending", "sending", "unknown")
 
 
 def outbox_id(kind: EmailKind, user_id: str, week: Week) -> str:
-    """The name of the one mail of a kind that a user is owed for a week."""
+    """The id of a user's email of a kind for a week."""
     return f"{kind}:{user_id}:{week.key}"
 
 
 class NewEmail(Struct, frozen=True, kw_only=True):
-    """A mail to be put into the outbox."""
+    """An email to insert into the outbox."""
 
     kind: EmailKind
     user_id: str
@@ -29,14 +29,14 @@ class NewEmail(Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Its name."""
+        """Its id."""
         return outbox_id(self.kind, self.user_id, self.week)
 
 
 class OutboxEntry(Struct, frozen=True, kw_only=True):
-    """A row without its letter; `frozen` tells that it has one.
+    """A document of the outbox without its message; `frozen`: whether it has one.
 
-    `until` is when an attempt must have ended, on the clock of whoever made it.
+    `until` is the end of an attempt at the latest, by the clock of its process.
     """
 
     id: str
@@ -59,7 +59,7 @@ class OutboxEntry(Struct, frozen=True, kw_only=True):
 
 
 class EmailClaim(Struct, frozen=True, kw_only=True):
-    """An attempt to be begun: the row as it was read, a new token, and the letter to be frozen."""
+    """A claim of an attempt: the entry as it was read, a new token, and the message to freeze."""
 
     entry: OutboxEntry
     token: str
@@ -71,7 +71,7 @@ class EmailClaim(Struct, frozen=True, kw_only=True):
 
 
 class AttemptResult(Struct, frozen=True, kw_only=True):
-    """How an attempt ended; `token` is that of its claim."""
+    """The result of an attempt; `token` is that of its claim."""
 
     id: str
     token: str
@@ -81,18 +81,18 @@ class AttemptResult(Struct, frozen=True, kw_only=True):
     message_id: str | None = None
 
 
-def new_value(owed: NewEmail, now: datetime) -> OutboxEntry:
-    """The row of a mail that has just been put into the outbox."""
-    return from_document(new_document(owed, now))
+def new_value(email: NewEmail, now: datetime) -> OutboxEntry:
+    """The entry of an email that has just been inserted."""
+    return from_document(new_document(email, now))
 
 
-def new_document(owed: NewEmail, now: datetime) -> Document:
-    """The document of such a mail."""
+def new_document(email: NewEmail, now: datetime) -> Document:
+    """The document of a new email."""
     return {
-        "_id": owed.id,
-        "kind": owed.kind,
-        "user_id": owed.user_id,
-        "week": owed.week.key,
+        "_id": email.id,
+        "kind": email.kind,
+        "user_id": email.user_id,
+        "week": email.week.key,
         "state": "pending",
         "reason": None,
         "attempts": 0,
@@ -104,24 +104,24 @@ def new_document(owed: NewEmail, now: datetime) -> Document:
     }
 
 
-def from_document(row: dict[str, Any]) -> OutboxEntry:
-    """A row as it was read."""
+def from_document(document: dict[str, Any]) -> OutboxEntry:
+    """Convert a document to an entry."""
     return OutboxEntry(
-        id=row["_id"],
-        user_id=row["user_id"],
-        kind=row["kind"],
-        week=row["week"],
-        state=row["state"],
-        reason=row.get("reason"),
-        attempts=row.get("attempts", 0),
-        resends=row.get("resends", 0),
-        lease=row.get("lease"),
-        fence=row.get("fence", 0),
-        claim=row.get("claim"),
-        created_at=row.get("created_at"),
-        claimed_at=row.get("claimed_at"),
-        until=row.get("until"),
-        finished_at=row.get("finished_at"),
-        message_id=row.get("message_id"),
-        frozen=row.get("frozen", False),
+        id=document["_id"],
+        user_id=document["user_id"],
+        kind=document["kind"],
+        week=document["week"],
+        state=document["state"],
+        reason=document.get("reason"),
+        attempts=document.get("attempts", 0),
+        resends=document.get("resends", 0),
+        lease=document.get("lease"),
+        fence=document.get("fence", 0),
+        claim=document.get("claim"),
+        created_at=document.get("created_at"),
+        claimed_at=document.get("claimed_at"),
+        until=document.get("until"),
+        finished_at=document.get("finished_at"),
+        message_id=document.get("message_id"),
+        frozen=document.get("frozen", False),
     )

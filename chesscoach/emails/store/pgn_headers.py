@@ -1,6 +1,6 @@
-"""The tags at the head of a stored PGN, and what they say of a game's end and ratings.
+"""The tags at the head of a stored PGN: a game's end and ratings.
 
-A site or a person wrote them: each may be missing or nonsense, and is None then.
+A source or a person wrote them. A tag that is missing or invalid gives None.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 MAX_HEADER_BYTES = 4000
-"""Tags that take more are not looked at; a site's take about 800."""
+"""Longer heads are ignored; a source's take about 800 bytes."""
 
 _TAG = re.compile(r'^\[(\w{1,40}) "([^"\n]*)"\]', re.MULTILINE | re.ASCII)
 _DATE = re.compile(r"\d{4}\.\d\d\.\d\d", re.ASCII)
@@ -16,27 +16,27 @@ _TIME = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
 _ELO = re.compile(r"\d{1,4}", re.ASCII)
 _DIFF = re.compile(r"[+-]?\d{1,4}", re.ASCII)
 
-# The end, where a site tells it (Chess.com); else the beginning (Lichess): minutes before it.
+# The end if the source writes it (Chess.com); otherwise the beginning (Lichess), minutes before.
 _END_TAGS = (("EndDate", "EndTime"), ("UTCDate", "UTCTime"), ("Date", None))
 
 
 def parse_tags(pgn: object) -> dict[str, str]:
-    """The tags before the first blank line; of equals the first."""
+    """Parse the tags before the first blank line; of equal names the first counts."""
     if not isinstance(pgn, str):
         return {}
     head = pgn.replace("\r\n", "\n").partition("\n\n")[0]
-    found: dict[str, str] = {}
+    tags: dict[str, str] = {}
     for name, value in _TAG.findall(head):
-        found.setdefault(name, value)
-    return found
+        tags.setdefault(name, value)
+    return tags
 
 
-def end_time(found: Mapping[str, str]) -> datetime | None:
-    """When a game ended, as well as its tags know it; a day without a time stands for its noon."""
+def end_time(tags: Mapping[str, str]) -> datetime | None:
+    """The end of a game by its tags; noon if they have a day without a time."""
     for date, time in _END_TAGS:
-        day = found.get(date, "")
+        day = tags.get(date, "")
         if _DATE.fullmatch(day):
-            clock = found.get(time, "") if time else ""
+            clock = tags.get(time, "") if time else ""
             spelled = clock if _TIME.fullmatch(clock) else "12:00:00"
             try:
                 return datetime.fromisoformat(f"{day.replace('.', '-')}T{spelled}+00:00")
@@ -45,13 +45,13 @@ def end_time(found: Mapping[str, str]) -> datetime | None:
     return None
 
 
-def rating(found: Mapping[str, str], side: str) -> int | None:
+def rating(tags: Mapping[str, str], side: str) -> int | None:
     """The rating of a side, `White` or `Black`."""
-    value = found.get(f"{side}Elo", "")
+    value = tags.get(f"{side}Elo", "")
     return int(value) if _ELO.fullmatch(value) else None
 
 
-def rating_change(found: Mapping[str, str], side: str) -> int | None:
-    """What the game has changed of it."""
-    value = found.get(f"{side}RatingDiff", "")
+def rating_change(tags: Mapping[str, str], side: str) -> int | None:
+    """The change of a side's rating by the game."""
+    value = tags.get(f"{side}RatingDiff", "")
     return int(value) if _DIFF.fullmatch(value) else None

@@ -1,7 +1,7 @@
 """Players' weeks, a batch at a time: their games, analyses, answers, profile and progress.
 
-A batch is one command, however many players are in it; a loop of queries would be a dozen each.
-Documents in forms that mean nothing are left out: no player's data can fail another's.
+One command reads a batch; a loop would take a dozen queries for each player. Malformed documents
+are ignored, so that the data of one player cannot fail another's email.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from chesscoach.schedules.iso_week import Week
 
 MAX_PLAYERS = 500
 _PAUSE = 500
-"""After so many rows others in the loop have a turn."""
+"""Documents after which other tasks of the loop get a turn."""
 
 
 class WeekBounds(Struct, frozen=True, kw_only=True):
-    """When the week before began, when the week did, and when it ended, which is not in it."""
+    """The start of the week before, the start of the week, and its exclusive end."""
 
     before: datetime
     start: datetime
@@ -36,7 +36,7 @@ class WeekBounds(Struct, frozen=True, kw_only=True):
 
 
 class _PlayerData(Struct, kw_only=True):
-    """What has been read of a player so far."""
+    """The documents of a player that have been read so far."""
 
     games: dict[str, PlayedGame] = field(default_factory=dict)
     of_analyses: dict[str, PlayedGame] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class _PlayerData(Struct, kw_only=True):
 
 
 class PlayerWeeks:
-    """What several collections of the application tell of a week."""
+    """Reads the weeks of players from several collections of the application."""
 
     def __init__(self, database: Database) -> None:
         self._games = MongoCollection(database, "games")
@@ -55,70 +55,71 @@ class PlayerWeeks:
     async def read(
         self, user_ids: Sequence[str], week: Week, zone: ZoneInfo
     ) -> dict[str, PlayerWeek]:
-        """The week of each of at most 500 players, in a zone; also of those who did nothing.
+        """Read the week of each of at most 500 players, in a zone; it may be empty.
 
         Raises:
-            ValueError: there are more.
+            ValueError: there are more players.
         """
         if len(user_ids) > MAX_PLAYERS:
             msg = f"at most {MAX_PLAYERS} players at a time"
             raise ValueError(msg)
         if not user_ids:
             return {}
-        edges = WeekBounds(
+        bounds = WeekBounds(
             before=week.before.start_in(zone),
             start=week.start_in(zone),
             end=week.after.start_in(zone),
         )
-        stages = week_pipeline.pipeline(user_ids, edges.before, edges.start, edges.end)
-        # As much in a reply as fits; by itself the server begins with 101.
-        rows = await self._games.aggregate(stages, batchSize=1_000_000)
-        found: defaultdict[str, _PlayerData] = defaultdict(_PlayerData)
-        for count, row in enumerate(rows, 1):
-            user_id = row.get("user_id")
+        stages = week_pipeline.pipeline(user_ids, bounds.before, bounds.start, bounds.end)
+        # As many documents in a response as fit; the default of the first one is 101.
+        documents = await self._games.aggregate(stages, batchSize=1_000_000)
+        players: defaultdict[str, _PlayerData] = defaultdict(_PlayerData)
+        for count, document in enumerate(documents, 1):
+            user_id = document.get("user_id")
             if isinstance(user_id, str):
-                _add_document(found[user_id], row, edges)
+                _add_document(players[user_id], document, bounds)
             if count % _PAUSE == 0:
                 await asyncio.sleep(0)
         return {
-            user_id: _to_player_week(user_id, week, found[user_id], edges) for user_id in user_ids
+            user_id: _to_player_week(user_id, week, players[user_id], bounds)
+            for user_id in user_ids
         }
 
 
-def _add_document(found: _PlayerData, row: Document, edges: WeekBounds) -> None:
-    match row["kind"]:
+def _add_document(player: _PlayerData, document: Document, bounds: WeekBounds) -> None:
+    match document["kind"]:
         case "game":
-            game = parse_week_game(row)
-            if game is not None and edges.start <= game.ended_at < edges.end:
-                found.games[game.game_id] = game
+            game = parse_week_game(document)
+            if game is not None and bounds.start <= game.ended_at < bounds.end:
+                player.games[game.game_id] = game
         case "analysed":
-            found.analyses += _analyses(row["analyses"])
-            for game in map(parse_week_game, row["games"]):
+            player.analyses += _analyses(document["analyses"])
+            for game in map(parse_week_game, document["games"]):
                 if game is not None:
-                    found.of_analyses[game.game_id] = game
+                    player.of_analyses[game.game_id] = game
         case "reflection":
-            at = timestamps.parse_instant(row.get("at"))
-            if at is not None and edges.start <= at < edges.end:
-                found.reflections[row["right"]] += 1
+            at = timestamps.parse_instant(document.get("at"))
+            if at is not None and bounds.start <= at < bounds.end:
+                player.reflections[document["right"]] += 1
         case "profile":
-            found.profile = found.profile or row
+            player.profile = player.profile or document
         case "progress":
-            found.progress = found.progress or row
+            player.progress = player.progress or document
 
 
-def _analyses(rows: Iterable[Document]) -> Iterable[AnalysedGame]:
-    for row in rows:
-        at = timestamps.parse_instant(row.get("at"))
-        game_id, accuracy = row.get("game_id"), row["accuracy"]
+def _analyses(analyses: Iterable[Document]) -> Iterable[AnalysedGame]:
+    for analysis in analyses:
+        at = timestamps.parse_instant(analysis.get("at"))
+        game_id, accuracy = analysis.get("game_id"), analysis["accuracy"]
         if at is not None and isinstance(accuracy, float):
             yield AnalysedGame(
                 game_id=game_id if isinstance(game_id, str) else "",
                 analysed_at=at,
                 accuracy=accuracy,
-                blunders=row["blunders"],
-                mistakes=row["mistakes"],
-                best_moves=row["best"],
-                swing=_swing(row["cp_loss"], row["worst"]),
+                blunders=analysis["blunders"],
+                mistakes=analysis["mistakes"],
+                best_moves=analysis["best"],
+                swing=_swing(analysis["cp_loss"], analysis["worst"]),
             )
 
 
@@ -133,26 +134,28 @@ def _swing(cp_loss: float | None, worst: Document) -> Swing | None:
     )
 
 
-def _to_player_week(user_id: str, week: Week, found: _PlayerData, edges: WeekBounds) -> PlayerWeek:
-    games = found.of_analyses | found.games
-    analyses = sorted(found.analyses, key=attrgetter("analysed_at", "game_id"))
-    profile, progress = found.profile or {}, found.progress or {}
+def _to_player_week(
+    user_id: str, week: Week, player: _PlayerData, bounds: WeekBounds
+) -> PlayerWeek:
+    games = player.of_analyses | player.games
+    analyses = sorted(player.analyses, key=attrgetter("analysed_at", "game_id"))
+    profile, progress = player.profile or {}, player.progress or {}
     return PlayerWeek(
         user_id=user_id,
         week=week,
-        played=tuple(sorted(found.games.values(), key=attrgetter("ended_at", "game_id"))),
+        played=tuple(sorted(player.games.values(), key=attrgetter("ended_at", "game_id"))),
         analysed=tuple(
             msgspec.structs.replace(item, game=games.get(item.game_id))
             for item in analyses
-            if edges.start <= item.analysed_at < edges.end
+            if bounds.start <= item.analysed_at < bounds.end
         ),
         analysed_before=tuple(
-            item for item in analyses if edges.before <= item.analysed_at < edges.start
+            item for item in analyses if bounds.before <= item.analysed_at < bounds.start
         ),
         weakness=_weakness_name(profile.get("top_weaknesses")),
         strength=_weakness_name(profile.get("strengths")),
-        reflections=found.reflections.total(),
-        reflections_right=found.reflections[True],
+        reflections=player.reflections.total(),
+        reflections_right=player.reflections[True],
         streak=non_negative_int(progress.get("current_streak")),
         longest_streak=non_negative_int(progress.get("longest_streak")),
         points=_points(progress, week),
@@ -161,13 +164,13 @@ def _to_player_week(user_id: str, week: Week, found: _PlayerData, edges: WeekBou
 
 
 def _weakness_name(value: object) -> str | None:
-    """A weakness or strength in a word: what it is a case of, or the text that it is."""
+    """The name of a weakness or strength: its subcategory, or the text itself."""
     text = value.get("subcategory") if isinstance(value, dict) else value
     return text.strip() or None if isinstance(text, str) else None
 
 
 def _points(progress: Document, week: Week) -> int | None:
-    """Points are kept for the week that goes on and for the one before it."""
+    """The points of a week: the application keeps those of this week and the one before."""
     for key, value in (("weekly_key", "weekly_xp"), ("weekly_prev_key", "weekly_prev_xp")):
         if progress.get(key) == week.key:
             return non_negative_int(progress.get(value))

@@ -1,4 +1,4 @@
-"""Who wants a mail: users by their own setting, in the application's forms of it."""
+"""Subscribers: users by their setting, in the forms that the application writes."""
 
 from collections.abc import AsyncIterator, Collection
 from typing import Any
@@ -15,7 +15,7 @@ _PROJECTION = {"_id": 0, "user_id": 1, "email": 1, "name": 1, "timezone": 1, "la
 
 
 class TimezoneFilter(Struct, frozen=True, kw_only=True):
-    """Users of some time zones: of `wanted`; with `rest` also those who have none of `known`."""
+    """The zones of users: `wanted`, and with `rest` also those whose zone is not in `known`."""
 
     wanted: Collection[str]
     known: Collection[str]
@@ -35,10 +35,10 @@ class Recipients:
         zones: TimezoneFilter | None = None,
         shard: Shard = ALL_USERS,
     ) -> AsyncIterator[list[Recipient]]:
-        """Pages of a part of those who have a kind of mail switched on, or the one of that id."""
+        """Yield pages of the subscribers of a kind in a shard, or only one user."""
         size, after = shard.page_size_for(PAGE_SIZE), ""
         while page := await self._page(kind, user_id, zones, after, size):
-            mine = [_recipient(row) for row in page if shard.contains(row["user_id"])]
+            mine = [_recipient(user) for user in page if shard.contains(user["user_id"])]
             for start in range(0, len(mine), PAGE_SIZE):
                 yield mine[start : start + PAGE_SIZE]
             after = page[-1]["user_id"]
@@ -64,29 +64,29 @@ class Recipients:
     async def find_subscribed(
         self, kind: EmailKind, user_ids: Collection[str]
     ) -> dict[str, Recipient]:
-        """Those of some users who have it switched on, by user_id."""
+        """Read the subscribers among some users, by user_id."""
         query = {"user_id": {"$in": list(user_ids)}, "$or": _subscribed_filter(kind)}
-        rows = await self._collection.find(query, _PROJECTION)
-        return {row["user_id"]: _recipient(row) for row in rows}
+        users = await self._collection.find(query, _PROJECTION)
+        return {user["user_id"]: _recipient(user) for user in users}
 
     async def find(self, user_id: str) -> Recipient | None:
-        """A user, whatever he wants."""
-        row = await self._collection.find_one({"user_id": user_id}, _PROJECTION)
-        return _recipient(row) if row else None
+        """Read a user, subscribed or not."""
+        user = await self._collection.find_one({"user_id": user_id}, _PROJECTION)
+        return _recipient(user) if user else None
 
 
 def _subscribed_filter(kind: EmailKind) -> list[Document]:
-    """A bare true is for every kind; nothing else but a true of its own is."""
+    """Match a bare true, which stands for every kind, or a true of the kind."""
     return [{"email_notifications": True}, {f"email_notifications.{kind}": True}]
 
 
-def _recipient(row: Document) -> Recipient:
+def _recipient(user: Document) -> Recipient:
     return Recipient(
-        user_id=row["user_id"],
-        email=_text(row.get("email")).strip(),
-        name=_text(row.get("name")),
-        timezone=_text(row.get("timezone")) or None,
-        language=_text(row.get("language")) or None,
+        user_id=user["user_id"],
+        email=_text(user.get("email")).strip(),
+        name=_text(user.get("name")),
+        timezone=_text(user.get("timezone")) or None,
+        language=_text(user.get("language")) or None,
     )
 
 

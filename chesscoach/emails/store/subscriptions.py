@@ -1,7 +1,7 @@
-"""Which mails the application's users want: `email_notifications`, in all the forms it has.
+"""The users' subscriptions: `email_notifications`, in all its forms.
 
-A dict with a boolean for each kind, a bare boolean for all of them, or nothing. The field is the
-application's, so what is not about the kind in question is kept as it is or as it was meant.
+It is a dict with a boolean for each kind, a bare boolean for all kinds, or missing. The field
+belongs to the application, so a change of one kind keeps the meaning for the others.
 """
 
 from collections.abc import Collection
@@ -22,10 +22,10 @@ class Subscriptions:
         self._collection = MongoCollection(database, "users")
 
     async def unsubscribe(self, user_id: str, kind: EmailKind) -> bool | None:
-        """Turns a kind off; whether that changed anything, or None if there is no such user.
+        """Switch a kind off; return whether that changed anything, None without such a user.
 
-        One update, so a setting that the application writes meanwhile is not lost. A bare `true`
-        becomes a dict, with the application's own kinds on as they were; so does a missing setting,
+        It is one update, so that a setting that the application writes meanwhile is not lost. A
+        bare `true` becomes a dict, with the application's own kinds on; so does a missing setting,
         which the application may read as "all". A bare `false` is off already and stays.
         """
         off: dict[str, Any] = {kind: False}
@@ -43,7 +43,7 @@ class Subscriptions:
                         "then": {"$literal": others | off},
                     },
                 ],
-                # Something else again: what it meant for the other kinds, nobody knows.
+                # Any other form: its meaning for the other kinds is unknown.
                 "default": {"$literal": off},
             }
         }
@@ -53,10 +53,10 @@ class Subscriptions:
         return done.modified_count == 1 if done.matched_count else None
 
     async def subscribed(self, user_ids: Collection[str], kind: EmailKind) -> set[str]:
-        """Which of these users want a kind now: exactly `true`, for the kind or for all."""
+        """The users that are subscribed now: exactly `true`, for the kind or for all."""
         query = {
             "user_id": {"$in": list(user_ids)},
-            # As expressions, for a query would look into arrays too.
+            # Expressions, because a query would also look into arrays.
             "$expr": {"$or": [{"$eq": [_FIELD, True]}, {"$eq": [f"{_FIELD}.{kind}", True]}]},
         }
         users = await self._collection.find(query, {"_id": 0, "user_id": 1})

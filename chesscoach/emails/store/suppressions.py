@@ -1,6 +1,6 @@
-"""Addresses that get no mail any more, and the provider's events that have told us so.
+"""Suppressed addresses, and the provider's events that have been processed.
 
-Addresses are compared in lower case, without space around them. The first reason stays.
+Addresses are compared in lower case, without surrounding space. The first reason is kept.
 """
 
 from collections.abc import Collection
@@ -12,15 +12,15 @@ from chesscoach.mongo.collection import MongoCollection
 
 
 def normalize_address(address: str) -> str:
-    """An address in the form in which it is compared."""
+    """Convert an address to the form that is compared."""
     return address.strip().lower()
 
 
 class Suppressions:
-    """`email_suppressions` and `email_events`, which are ours.
+    """`email_suppressions` and `email_events`, which are our collections.
 
-    The server forgets events after 30 days, by an index; no promise rests on them: what an event
-    does may be done again.
+    An index deletes events after 30 days. No promise depends on them, because an event can be
+    processed twice without harm.
     """
 
     def __init__(self, database: Database) -> None:
@@ -28,7 +28,7 @@ class Suppressions:
         self._events = MongoCollection(database, "email_events")
 
     async def suppress(self, items: Collection[Suppression]) -> int:
-        """Suppresses addresses; the number of those that were not before."""
+        """Suppress addresses; return how many were not suppressed before."""
         first: dict[str, Suppression] = {}
         for item in sorted(items, key=lambda item: item.at):
             first.setdefault(normalize_address(item.address), item)
@@ -41,43 +41,46 @@ class Suppressions:
         return sum(new)
 
     async def find_suppressed(self, addresses: Collection[str]) -> set[str]:
-        """Which of these addresses are suppressed, in lower case."""
+        """The suppressed ones of some addresses, in lower case."""
         query = {"_id": {"$in": sorted({normalize_address(address) for address in addresses})}}
-        return {row["_id"] for row in await self._collection.find(query, {"_id": 1})}
+        return {document["_id"] for document in await self._collection.find(query, {"_id": 1})}
 
     async def find(self, address: str) -> Suppression | None:
-        """Why an address gets no mail any more, if so."""
-        row = await self._collection.find_one({"_id": normalize_address(address)})
-        return _suppression(row) if row else None
+        """Read the suppression of an address, if any."""
+        document = await self._collection.find_one({"_id": normalize_address(address)})
+        return _suppression(document) if document else None
 
     async def list_newest(self, limit: int) -> list[Suppression]:
-        """The newest of them first."""
+        """Read the newest suppressions first."""
         newest = await self._collection.find({}, sort=[("at", -1), ("_id", 1)], limit=limit)
         return [_suppression(document) for document in newest]
 
     async def count(self) -> int:
-        """About how many there are."""
+        """Estimate the number of suppressions."""
         return await self._collection.estimate_count()
 
     async def remove(self, address: str) -> bool:
-        """Lets an address get mail again; whether it was suppressed."""
+        """Delete a suppression; return whether there was one."""
         return await self._collection.delete_one({"_id": normalize_address(address)})
 
     async def unseen_events(self, ids: Collection[str]) -> set[str]:
-        """Which of these events are not remembered."""
+        """The events that have not been processed."""
         wanted = set(ids)
         query = {"_id": {"$in": sorted(wanted)}}
         seen = await self._events.find(query, {"_id": 1})
-        return wanted - {row["_id"] for row in seen}
+        return wanted - {event["_id"] for event in seen}
 
     async def mark_events_seen(self, ids: Collection[str], now: datetime) -> None:
-        """Remembers events; some may be remembered already."""
+        """Record events as processed; some may be recorded already."""
         await self._events.insert_new(
             [{"_id": event_id, "at": now} for event_id in sorted(set(ids))]
         )
 
 
-def _suppression(row: Document) -> Suppression:
+def _suppression(document: Document) -> Suppression:
     return Suppression(
-        address=row["_id"], reason=row["reason"], at=row["at"], event_id=row.get("event_id")
+        address=document["_id"],
+        reason=document["reason"],
+        at=document["at"],
+        event_id=document.get("event_id"),
     )

@@ -1,7 +1,7 @@
-"""The analyses of a week and of the one before: which are proper, and what is in them.
+"""The analyses of a week and of the week before: which are valid, and their counts.
 
 The database counts the moves. Numbers sort before texts and NaN before all other numbers, so that
-`0 < x < Infinity` is true of numbers alone.
+`0 < x < Infinity` is true only of numbers.
 """
 
 from datetime import datetime
@@ -11,13 +11,13 @@ from chesscoach.emails.store.expressions import DAY
 from chesscoach.mongo.client import Document
 
 MIN_MOVES = 3
-"""An analysis of fewer moves is no proper one."""
+"""An analysis of fewer moves does not count."""
 
-_GAMES, _MOVE_BYTES = 1000, 20  # a player's row must stay far below 16 MB, whatever is in it
+_GAMES, _MOVE_BYTES = 1000, 20  # a player's document must stay far below 16 MB
 
 
 def stages(users: Document, before: datetime, start: datetime, end: datetime) -> list[Document]:
-    """For `game_analyses`: the proper ones of both weeks, a row for each player."""
+    """Build the stages for `game_analyses`: the valid ones of both weeks, by player."""
     proper = {
         "stockfish_failed": {"$ne": True},
         "stockfish_analysis.accuracy": {"$gt": 0, "$lte": 100},

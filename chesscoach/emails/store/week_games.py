@@ -1,4 +1,4 @@
-"""The games of a week: which documents are looked at, and what of them."""
+"""The games of a week: the documents to read, and their fields."""
 
 from datetime import datetime
 from typing import Any
@@ -26,10 +26,11 @@ _PROJECTION = {
 
 
 def stages(users: Document, start: datetime, end: datetime) -> list[Document]:
-    """For `games`: those that ended in the week, and the application's own whose PGN may say so.
+    """Build the stages for `games`: those that ended in the week.
 
-    No game is imported before it is played, but it may be long after; so of what was imported
-    since, those are left out whose tags name other days only.
+    A game of the application has its end only in the PGN. It is imported after it was played,
+    perhaps long after. So the stages also select games that were imported since the week began,
+    except those whose tags name only other days.
     """
     imported = expressions.between("imported_at", users, start - DAY, None)
     days = (start - DAY, end + DAY)
@@ -57,15 +58,15 @@ def stages(users: Document, start: datetime, end: datetime) -> list[Document]:
 
 
 def projection() -> Document:
-    """What `played.played` needs of a document of `games`."""
+    """The fields that `week_game_parser` needs of a document of `games`."""
     return _PROJECTION | {"head": _pgn_head()}
 
 
 def _pgn_head() -> Document:
-    """The tags of a PGN: all before its first blank line, unless that is more than tags can be.
+    """The tags of a PGN: all before its first blank line, unless that is too long.
 
-    Not cut to a length: `$substrCP` and `$substrBytes` fail on broken characters, and the batch
-    with them.
+    The text is not cut, because `$substrCP` and `$substrBytes` fail on broken characters, and the
+    whole batch with them.
     """
     head: Any = "$pgn"
     for blank in ("\n\n", "\r\n\r\n"):
@@ -76,7 +77,7 @@ def _pgn_head() -> Document:
 
 
 def _date_pattern(first: datetime, last: datetime) -> str:
-    """What finds a tag that names one of some days."""
+    """A pattern of the tags that name one of some days."""
     count = (last.date() - first.date()).days + 1
     days = "|".join(f"{first + place * DAY:%Y\\.%m\\.%d}" for place in range(count))
     return rf'\[(?:End|UTC)?Date "(?:{days})"'

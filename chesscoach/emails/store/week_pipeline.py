@@ -10,11 +10,11 @@ from chesscoach.mongo.client import Document
 def pipeline(
     user_ids: Sequence[str], before: datetime, start: datetime, end: datetime
 ) -> list[Document]:
-    """For `games`; the week before begins at `before`.
+    """Build the pipeline for `games`; the week before begins at `before`.
 
-    Each row has a `kind` and a `user_id`: `game` is a game as `played.played` takes it; `analysed`
-    has a player's `analyses` of both weeks and the `games` that those of this week are of;
-    `reflection`, `profile` and `progress` are documents of that sort.
+    Each document has a `user_id` and a `kind`. `game` is a game for `week_game_parser`; `analysed`
+    has a player's `analyses` of both weeks and the analysed `games` of this week; `reflection`,
+    `profile` and `progress` are what they say.
     """
     users = {"user_id": {"$in": list(user_ids)}}
     return [

@@ -1,7 +1,7 @@
-"""An outbox folder in place of a provider: one `.eml` file a mail, and nobody is sent anything.
+"""A folder instead of a provider: one `.eml` file for each email, and nothing is sent.
 
-A file is written beside its place and renamed into it, so that a mail is there whole or not at
-all. Its name is that of the mail in the outbox: written again, it takes the same place.
+A file is written beside its place and renamed into it, so that it is never there in part. Its name
+comes from the outbox id: an email that is written again replaces the same file.
 """
 
 import asyncio
@@ -30,10 +30,7 @@ _MAX_READABLE_LENGTH = 120
 
 
 class FolderTransport:
-    """A folder, as a transport; it is made when the first mail is written.
-
-    Without a sender the mails are from nobody on this machine.
-    """
+    """A folder as a transport; the first email creates it."""
 
     repeatable = True
     in_flight = 4
@@ -46,7 +43,7 @@ class FolderTransport:
         now: Callable[[], datetime],
     ) -> None:
         self._folder = folder
-        self._sender = sender or "nobody@localhost"
+        self._sender = sender
         self._sender_name = sender_name
         self._now = now
 
@@ -59,20 +56,20 @@ class FolderTransport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to close."""
 
     def describe(self) -> str:
-        """Where mail goes, and why."""
-        return f"the folder {self._folder}: nobody is sent anything (no SENDGRID_API_KEY)"
+        """Name the folder, and why emails go there."""
+        return f"the folder {self._folder}: nothing is sent (no SENDGRID_API_KEY)"
 
     async def send(self, message: Message) -> SendResult:
-        """Writes a mail; its `message_id` is the name of the file."""
+        """Write an email; its `message_id` is the name of the file."""
         name = file_name(message.outbox_id)
         try:
             data = self._email_bytes(message)
         except (ValueError, MessageError):  # they would quote the address or the text
             return SendResult(
-                verdict="refused", reason="its address or text cannot be written as a mail"
+                verdict="refused", reason="its address or text cannot be written as an email"
             )
         try:
             await asyncio.to_thread(_write, self._folder, name, data)
@@ -83,28 +80,28 @@ class FolderTransport:
 
     def _email_bytes(self, message: Message) -> bytes:
         digest = _digest(message.outbox_id)
-        mail = EmailMessage(policy=_ASCII if message.to.isascii() else _UNICODE)
-        mail["From"] = _address(self._sender, self._sender_name)
-        mail["To"] = _address(message.to)
-        mail["Subject"] = message.subject
-        mail["Date"] = self._now()
-        mail["Message-ID"] = f"<{digest}@{self._sender.rpartition('@')[2]}>"
+        email = EmailMessage(policy=_ASCII if message.to.isascii() else _UNICODE)
+        email["From"] = _address(self._sender, self._sender_name)
+        email["To"] = _address(message.to)
+        email["Subject"] = message.subject
+        email["Date"] = self._now()
+        email["Message-ID"] = f"<{digest}@{self._sender.rpartition('@')[2]}>"
         for name, value in message.headers.items():
-            mail[name] = value
-        mail.set_content(message.text)
-        mail.add_alternative(message.html, subtype="html")
-        mail.set_boundary(f"={digest}")  # else a random one: the same mail is the same bytes
-        return mail.as_bytes()
+            email[name] = value
+        email.set_content(message.text)
+        email.add_alternative(message.html, subtype="html")
+        email.set_boundary(f"={digest}")  # a random one would change the bytes of the same email
+        return email.as_bytes()
 
 
 def file_name(outbox_id: str) -> str:
-    """A file's name for a mail: readable, one for each id, and no path whatever the id holds."""
+    """The file name of an email: readable, unique for each id, and never a path."""
     name = quote(outbox_id, safe="", errors="surrogatepass")
     if name.startswith("."):
         name = "%2E" + name[1:]
     name = name or "%"
     if len(name) > _MAX_NAME_LENGTH:
-        # Quoting leaves no plus sign of an id's own.
+        # A quoted id contains no plus sign.
         name = f"{name[:_MAX_READABLE_LENGTH]}+{_digest(outbox_id)}"
     return f"{name}.eml"
 
@@ -114,17 +111,17 @@ def _digest(outbox_id: str) -> str:
 
 
 def _address(address: str, name: str = "") -> Address:
-    """An address taken as it is: parsed, one with a comma would become two."""
+    """An address as it is: the parser would split one with a comma."""
     local, _, domain = address.rpartition("@")
     if not local or not domain:
-        msg = "no address"
+        msg = "not an address"
         raise ValueError(msg)
     return Address(display_name=name, username=local, domain=domain)
 
 
 def _write(folder: Path, name: str, data: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    # For its owner alone (mode 0600): it holds somebody's address.
+    # Only its owner can read it (mode 0600), because it holds an address.
     handle, beside = tempfile.mkstemp(dir=folder, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

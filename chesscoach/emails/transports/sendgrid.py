@@ -1,9 +1,9 @@
-"""SendGrid: one POST a mail, never repeated here.
+"""SendGrid: one POST for each email, never repeated here.
 
-There is no idempotency key, so what counts after a failure is whether the mail may have left. It
-may have once the headers were handed to the socket; before that (no address, no connection, no
-TLS) it cannot have. The request has one deadline, below a third of the lease: whoever stops being
-the lease's holder has no request on the wire any more.
+SendGrid has no idempotency key, so after a failure it matters whether the email may have left. It
+may have left once the headers were given to the socket; without an address, a connection or TLS it
+has not. A request has one deadline, below a third of the lease: a process that loses its lease has
+no request in flight any more.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from chesscoach.emails.transports.transport import Message, SendResult
 PATH = "/v3/mail/send"
 MAX_RESPONSE_BYTES = 64 * 1024
 LEASE_SHARE = 0.9 / 3
-"""The deadline's share of the lease at most: below a third, by a margin."""
+"""The maximum deadline as a share of the lease: below a third, with a margin."""
 
 
 class SendGridTransport:
-    """SendGrid's Web API, as a transport; `deadline_s` is what one mail may take.
+    """SendGrid's Web API as a transport; `deadline_s` is the time limit of one email.
 
-    Entered, it holds one session with up to `in_flight` connections.
+    While it is entered, it holds one session with up to `in_flight` connections.
     """
 
     repeatable = False
@@ -79,21 +79,21 @@ class SendGridTransport:
             await self._session.close()
 
     def describe(self) -> str:
-        """Where mail goes, and whether it is only checked there."""
+        """Name the URL, and whether emails are only checked there (sandbox)."""
         try:
             url = str(URL(self._settings.base_url).with_user(None).with_query(None))
-        except ValueError:  # such as a port that is none; the first mail will say so
-            url = "a base_url that cannot be asked"
-        return f"SendGrid at {url}{', sandbox: nobody is sent anything' if self._sandbox else ''}"
+        except ValueError:  # such as an invalid port; the first email reports it
+            url = "an invalid base_url"
+        return f"SendGrid at {url}{', sandbox: nothing is sent' if self._sandbox else ''}"
 
     @property
     def _sandbox(self) -> bool:
         return self._settings.sandbox
 
     async def send(self, message: Message) -> SendResult:
-        """Posts a mail, once, and says what became of it; waits for a free connection."""
+        """Post an email once, when a connection is free, and return the result."""
         if not (self._key.isascii() and self._key.isprintable()):
-            return SendResult(verdict="stopped", reason="the key cannot stand in a header")
+            return SendResult(verdict="stopped", reason="the key cannot be sent in a header")
         try:
             built = request_body(message, self._sender, self._sender_name, sandbox=self._sandbox)
         except ValueError as error:
@@ -109,7 +109,7 @@ class SendGridTransport:
             msg = "a transport must be entered before it is used"
             raise RuntimeError(msg)
         traced = SimpleNamespace(left=False)
-        reply: tuple[int, Mapping[str, str]] | None = None
+        head: tuple[int, Mapping[str, str]] | None = None
         body = b""
         try:
             async with (
@@ -122,28 +122,28 @@ class SendGridTransport:
                     trace_request_ctx=traced,
                 ) as response,
             ):
-                reply = response.status, response.headers
+                head = response.status, response.headers
                 if 400 <= response.status < 500:
                     body = await _read_limited(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            if reply is None:  # else its status says all that counts
+            if head is None:  # otherwise the status decides
                 return _failed_send(error, left=traced.left)
-        return interpret_response(*reply, body, sandbox=self._sandbox, now=self._now())
+        return interpret_response(*head, body, sandbox=self._sandbox, now=self._now())
 
 
 def _failed_send(error: Exception, *, left: bool) -> SendResult:
-    """What became of a mail that was not answered; an error's text can quote the key."""
+    """The result without a response; the error's text is left out, for it can quote the key."""
     kind = type(error).__name__
     if left:
         what = "not answered in time" if isinstance(error, TimeoutError) else "not answered"
         return SendResult(verdict="unknown", reason=f"{what} ({kind})")
     if isinstance(error, ValueError):
-        return SendResult(verdict="stopped", reason=f"base_url cannot be asked ({kind})")
+        return SendResult(verdict="stopped", reason=f"base_url is invalid ({kind})")
     return SendResult(verdict="not_sent", reason=f"no connection ({kind})")
 
 
 async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
-    """As much of a body as is worth reading; the connection is closed if there is more."""
+    """Read at most `MAX_RESPONSE_BYTES`; a longer body closes the connection."""
     try:
         return await response.content.readexactly(MAX_RESPONSE_BYTES)
     except asyncio.IncompleteReadError as error:
@@ -151,7 +151,7 @@ async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _on_headers_sent() -> aiohttp.TraceConfig:
-    """Notes when a request begins to leave: just before its first byte is handed to the socket."""
+    """Record when a request begins to leave: just before its first byte goes to the socket."""
     trace = aiohttp.TraceConfig()
 
     async def leaving(_: object, context: SimpleNamespace, __: object) -> None:

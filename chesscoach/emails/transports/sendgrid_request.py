@@ -1,8 +1,8 @@
-"""A mail as SendGrid's `POST /v3/mail/send` takes it.
+"""The body of SendGrid's `POST /v3/mail/send` for an email.
 
-Built by the `Mail` class of SendGrid's library, whose traps are kept away from: an address without
-a name is parsed (so that one with a comma becomes another), lists come out reversed when they are
-appended to, and content that begins like a key raises an exception of its own.
+The `Mail` class of SendGrid's library builds it. The code avoids three traps of that class: it
+parses an address without a name (one with a comma becomes another), it reverses lists that are
+appended to, and content that begins like a key raises an exception.
 """
 
 from sendgrid.helpers.mail import (
@@ -29,14 +29,14 @@ from chesscoach.emails.transports.transport import Message
 def request_body(
     message: Message, sender: str, sender_name: str, *, sandbox: bool
 ) -> dict[str, object]:
-    """The JSON object to post: one recipient, nothing about him but his address.
+    """Build the JSON object: one recipient, of whom it holds only the address.
 
-    Categories and custom arguments are kept for long and seen by the provider's staff, so they
-    hold the kind of mail and the outbox id alone. Links and opening are not tracked, and the
-    provider adds no unsubscribe link of its own: ours stands in the headers.
+    The provider keeps categories and custom arguments for long, and its staff sees them. So they
+    hold only the kind of email and the outbox id. Links and opening are not tracked. The provider
+    adds no unsubscribe link, because the headers have ours.
 
     Raises:
-        ValueError: a body begins like a key of SendGrid's; the library does not let it through.
+        ValueError: a body begins like a key of SendGrid's, which the library refuses.
     """
     mail = Mail()
     mail.from_email = From()
@@ -65,13 +65,13 @@ def request_body(
 
 
 def _personalization(message: Message) -> Personalization:
-    """Everything that is the recipient's own; the library takes no two of an address here."""
+    """The recipient's part of the body."""
     recipient = To()
     recipient.email = message.to
-    one = Personalization()
-    one.add_to(recipient)
+    personalization = Personalization()
+    personalization.add_to(recipient)
     for name, value in message.headers.items():
-        one.add_header(Header(name, value))
-    # Here, not at the top: there the published schema says "string", where an object is meant.
-    one.add_custom_arg(CustomArg("outbox_id", message.outbox_id))
-    return one
+        personalization.add_header(Header(name, value))
+    # At the top, the published schema demands a string instead of an object.
+    personalization.add_custom_arg(CustomArg("outbox_id", message.outbox_id))
+    return personalization

@@ -1,8 +1,8 @@
-"""What SendGrid's replies mean. Pure: a status, headers and a body in, a verdict out.
+"""Interprets SendGrid's responses: a status, headers and a body give a result. Pure.
 
-The statuses are those of SendGrid's documentation of `POST /v3/mail/send`. Its words are never
-quoted, for they can repeat an address; of the errors' `field` only names that the request's schema
-knows are told.
+The statuses are those of SendGrid's documentation of `POST /v3/mail/send`. A result never quotes
+SendGrid's text, which can repeat an address. Of an error's `field` it quotes only the names of the
+request's schema.
 """
 
 import re
@@ -20,7 +20,7 @@ DEFAULT_WAIT_S = 60.0
 TIMEOUT_WAIT_S = 2.0
 MIN_WAIT_S = 1.0
 MAX_WAIT_S = 3600.0
-"""Bounds of the pause after a 429: a reset may be past by our clock, or far off by theirs."""
+"""Bounds of the pause after a 429, because SendGrid's clock may differ from ours."""
 
 _MAX_FIELDS_REPORTED = 5
 _INTEGER_PATTERN = re.compile(r"\d{1,12}")
@@ -32,48 +32,48 @@ _FIELD_PATTERN = re.compile(
 )
 _REJECTED_STATUSES = {
     400: "the request is not valid",
-    413: "the mail is too large",
+    413: "the email is too large",
 }
 _FATAL_STATUSES = {
     401: "the key is not accepted",
     403: "the sender is not verified, or the account is blocked",
-    404: "what answers at base_url does not know the path",
-    405: "what answers at base_url does not take a POST",
-    406: "the form of the reply that we ask for is not to be had",
-    415: "the form of the request is not known",
+    404: "the server at base_url does not know the path",
+    405: "the server at base_url does not accept a POST",
+    406: "the server does not offer the content type of the response",
+    415: "the server does not accept the content type of the request",
 }
-"""No fault of a mail's: every other would fare the same, so none is spent on it."""
+"""Statuses that every email would get; so no further one is sent."""
 
 
 def interpret_response(
     status: int, headers: Mapping[str, str], body: bytes, *, sandbox: bool, now: datetime
 ) -> SendResult:
-    """What became of a mail that was answered so; header names in any case.
+    """Return the result of an email by the response.
 
     Args:
-        status: the reply's.
-        headers: the reply's, a mapping that minds no case.
-        body: as much of it as was read; only that of a 4xx is looked at.
-        sandbox: whether the mail was only to be checked.
-        now: the wall clock, for the end of a pause is told as an instant.
+        status: the response's status.
+        headers: the response's headers, a case-insensitive mapping.
+        body: the start of the body; only that of a 4xx is read.
+        sandbox: whether the email was only to check.
+        now: the wall clock; the end of a pause is an instant.
     """
     if status == 202:
         return SendResult(verdict="accepted", message_id=headers.get("X-Message-Id"))
     if status == 200 and sandbox:
         return SendResult(verdict="sandboxed")
     if 300 <= status < 400:
-        # Not followed: it would carry the key and the mail to somebody else.
+        # Following it would send the key and the email to another server.
         return SendResult(verdict="stopped", reason=f"{status}: base_url redirects")
     if 400 <= status < 500:
         return _interpret_client_error(status, headers, body, now)
-    return SendResult(verdict="unknown", reason=f"{status}: SendGrid may have taken it or not")
+    return SendResult(verdict="unknown", reason=f"{status}: SendGrid may have accepted it or not")
 
 
 def _interpret_client_error(
     status: int, headers: Mapping[str, str], body: bytes, now: datetime
 ) -> SendResult:
     errors = _errors(body)
-    # Credits that are used up come as a 401, of all things.
+    # SendGrid reports used-up credits as a 401.
     if any("maximum credits exceeded" in str(error.get("message")).casefold() for error in errors):
         return SendResult(verdict="stopped", reason=f"{status}: the account's credits are used up")
     if status in _FATAL_STATUSES:
@@ -93,25 +93,25 @@ def _interpret_client_error(
 
 
 def _errors(body: bytes) -> list[dict[str, Any]]:
-    """The errors of a reply; a body in another form, such as a proxy's page, is one message."""
+    """The errors of a body; a body in another form, such as a proxy's page, is one message."""
     try:
-        said = msgspec.json.decode(body)
+        decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return [{"message": body.decode("utf-8", "replace")}]
-    errors = said.get("errors") if isinstance(said, dict) else None
+    errors = decoded.get("errors") if isinstance(decoded, dict) else None
     if not isinstance(errors, list):
-        return [{"message": str(said)}]
+        return [{"message": str(decoded)}]
     return [error for error in errors if isinstance(error, dict)]
 
 
 def _field(error: dict[str, Any]) -> str:
-    """As much of a field's path as the schema's names and positions make up."""
+    """The start of a field's path that consists of the schema's names and positions."""
     parts = str(error.get("field") or "").split(".")
     return ".".join(takewhile(_FIELD_PATTERN.fullmatch, parts))
 
 
 def _wait_s(headers: Mapping[str, str], now: datetime) -> float:
-    """How long to wait after a 429: until the reset, or as long as `Retry-After` says."""
+    """The pause after a 429 in seconds: until the reset, or by `Retry-After`."""
     reset = headers.get("X-RateLimit-Reset", "").strip()
     after = headers.get("Retry-After", "").strip()
     if _INTEGER_PATTERN.fullmatch(reset):
@@ -129,6 +129,6 @@ def _seconds_until(date: str, now: datetime) -> float:
         then = parsedate_to_datetime(date)
     except (ValueError, OverflowError):
         return DEFAULT_WAIT_S
-    if then.tzinfo is None:  # "-0000": UTC, from somebody who does not tell where he is
+    if then.tzinfo is None:  # "-0000": UTC, without the sender's zone
         then = then.replace(tzinfo=UTC)
     return (then - now).total_seconds()

@@ -1,4 +1,4 @@
-"""What a key of SendGrid's may do: one GET that sends nothing and costs nothing."""
+"""The scopes of a SendGrid key, by one GET that sends nothing and costs nothing."""
 
 import asyncio
 from typing import Literal
@@ -16,14 +16,14 @@ _MAX_RESPONSE_BYTES = 256 * 1024
 
 
 class ScopeCheck(Struct, frozen=True, kw_only=True):
-    """What came back.
+    """The result of a check.
 
-    - may_send, may_not_send: the key is good, and has or lacks the scope `mail.send`
-    - refused: the key is none (401), or may not even ask (403)
-    - odd: another status, or nothing that can be read
-    - none: no reply in time, or no connection
+    - may_send, may_not_send: the key is valid, and has or lacks the scope `mail.send`
+    - refused: the key is invalid (401), or may not list its scopes (403)
+    - odd: another status, or an unreadable body
+    - none: no response in time, or no connection
 
-    `detail` is for people: a status or a kind of error, never the key.
+    `detail` is for operators: a status or a kind of error, never the key.
     """
 
     verdict: Literal["may_send", "may_not_send", "refused", "odd", "none"]
@@ -35,9 +35,9 @@ class _Scopes(Struct):
 
 
 async def check_scopes(settings: SendGridSettings, key: str, deadline_s: float) -> ScopeCheck:
-    """Asks SendGrid what a key may do, once."""
+    """Request the scopes of a key once."""
     if not (key.isascii() and key.isprintable()):
-        return ScopeCheck(verdict="refused", detail="it cannot stand in a header")
+        return ScopeCheck(verdict="refused", detail="it cannot be sent in a header")
     headers = {
         "Accept": "application/json",
         "Authorization": f"Bearer {key}",
@@ -69,5 +69,5 @@ def _interpret_response(status: int, body: bytes) -> ScopeCheck:
     try:
         scopes = msgspec.json.decode(body, type=_Scopes).scopes
     except (msgspec.DecodeError, RecursionError):
-        return ScopeCheck(verdict="odd", detail="200 with a text that is none of SendGrid's")
+        return ScopeCheck(verdict="odd", detail="200 with a body that is not SendGrid's")
     return ScopeCheck(verdict="may_send" if SEND in scopes else "may_not_send")

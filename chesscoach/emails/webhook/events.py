@@ -1,7 +1,7 @@
-"""SendGrid's events as values; read only after their signature was checked.
+"""Parses SendGrid's events, after their signature has been checked.
 
-The form is that of its Event Webhook: a JSON array, in which custom arguments of a mail stand
-beside the event's own fields. What cannot be read is counted and left out.
+The form is that of the Event Webhook: a JSON array, in which an email's custom arguments stand
+beside the event's own fields. Unreadable elements are counted and skipped.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ KINDS = frozenset(
         *("spamreport", "unsubscribe", "group_unsubscribe", "group_resubscribe", "other"),
     )
 )
-"""The kinds that are told apart."""
+"""The kinds of events; every unknown kind is `other`."""
 
 _SUPPRESSION_REASONS: dict[str, Reason] = {
     "bounce": "bounce",
@@ -28,19 +28,19 @@ _SUPPRESSION_REASONS: dict[str, Reason] = {
     "group_unsubscribe": "unsubscribe",
 }
 _SOFT_BOUNCES = ("technical", "content")
-"""Bounces of these classes blame a server or the text, not the address; listmonk does the same."""
+"""The classes of bounces that a server or the text caused, not the address (as in listmonk)."""
 
 _ADDRESS_DROP_REASONS = ("bounced", "spam report", "unsubscribed", "invalid")
-"""How reasons begin that are about the address …"""
+"""How the reasons begin that concern the address …"""
 _INVALID_REQUEST_REASON = "invalid smtpapi"
-"""… and one that is not."""
+"""… and one reason that does not."""
 
 
 class WebhookEvent(Struct, frozen=True, kw_only=True):
-    """What has become of a mail to `address` ("" if that is not told); `kind` is one of KINDS.
+    """An event of an email to `address` ("" if it is missing); `kind` is one of KINDS.
 
-    `outbox_id` is ours, for mails that are; SendGrid has the mail by then, whatever the kind.
-    `soft` is a bounce that says nothing of the address.
+    `outbox_id` is set for our emails. Every kind shows that SendGrid has the email. `soft` is a
+    bounce that does not concern the address.
     """
 
     id: str
@@ -53,7 +53,7 @@ class WebhookEvent(Struct, frozen=True, kw_only=True):
 
     @property
     def suppression(self) -> Suppression | None:
-        """That the address is to get no mail any more, if the event means it."""
+        """The suppression of the address that follows from the event, if any."""
         reason = _SUPPRESSION_REASONS.get(self.kind)
         if (self.kind == "bounce" and self.soft) or self.dropped_for_content:
             reason = None
@@ -63,7 +63,7 @@ class WebhookEvent(Struct, frozen=True, kw_only=True):
 
     @property
     def dropped_for_content(self) -> bool:
-        """Whether SendGrid did not send a mail for a reason that is not the address."""
+        """Whether SendGrid dropped the email for a reason that is not the address."""
         reason = self.reason.lower()
         return self.kind == "dropped" and (
             not reason.startswith(_ADDRESS_DROP_REASONS)
@@ -72,7 +72,7 @@ class WebhookEvent(Struct, frozen=True, kw_only=True):
 
 
 class WebhookBatch(Struct, frozen=True, kw_only=True):
-    """The events of one request, each id once, and how many others there were."""
+    """The events of one request, each id once, and the number of the others."""
 
     events: tuple[WebhookEvent, ...]
     repeated: int
@@ -80,7 +80,7 @@ class WebhookBatch(Struct, frozen=True, kw_only=True):
 
 
 class _Payload(Struct, kw_only=True):
-    """An element; the rest of the fields can be of any type."""
+    """An element of a batch; the optional fields can be of any type."""
 
     event: Annotated[str, Meta(min_length=1, max_length=100)]
     sg_event_id: Annotated[str, Meta(min_length=1, max_length=300)]
@@ -93,7 +93,7 @@ class _Payload(Struct, kw_only=True):
 
 
 def parse_batch(body: bytes) -> WebhookBatch | None:
-    """The events of a body, or None if it is no array in JSON."""
+    """Parse a body; None if it is not a JSON array."""
     try:
         elements = msgspec.json.decode(body, type=list[Raw])
     except (msgspec.DecodeError, RecursionError):

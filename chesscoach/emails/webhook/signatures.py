@@ -1,8 +1,8 @@
-"""Whether a batch of events is SendGrid's: ECDSA over the timestamp and the body as it came.
+"""Checks SendGrid's signature of a batch: ECDSA over the timestamp and the body's bytes.
 
-Nothing of a body may be parsed before it has passed here. A timestamp is good for a day, since
-SendGrid repeats a batch that was not taken and does not say whether it signs it anew; what comes
-twice in that time is known by the events' ids.
+A body must be checked before it is parsed. A timestamp is valid for a day, because SendGrid repeats
+a batch that was not accepted, perhaps with the old signature. The events' ids identify what comes
+twice in that time.
 """
 
 import base64
@@ -25,14 +25,14 @@ _MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 
 class EventSignatures:
-    """Checks batches.
+    """Checks the signatures of batches.
 
     Args:
         events_key: SendGrid's verification key, in base64.
         now: the clock.
 
     Raises:
-        ConfigError: the key is none.
+        ConfigError: the key is invalid.
     """
 
     def __init__(self, events_key: str, now: Callable[[], datetime]) -> None:
@@ -40,25 +40,27 @@ class EventSignatures:
         self._now = now
 
     def check(self, body: bytes, signature: str | None, timestamp: str | None) -> None:
-        """Passes what SendGrid has signed within the last day.
+        """Accept a body that SendGrid has signed within the last day.
 
         Raises:
-            InvalidSignature: anything else.
+            InvalidSignature: it has not.
         """
         if not signature or not timestamp:
             raise InvalidSignature("a header is missing")
         if not _TIMESTAMP_PATTERN.fullmatch(timestamp):
-            raise InvalidSignature("the timestamp is no number of seconds")
+            raise InvalidSignature("the timestamp is not a number of seconds")
         age = self._now() - datetime.fromtimestamp(int(timestamp), UTC)
         if not -_MAX_CLOCK_SKEW <= age <= _MAX_AGE:
             raise InvalidSignature("the timestamp is too old or ahead of our clock")
         try:
-            # The library passes over what is no base64, or fails at it.
+            # The library ignores invalid base64, or fails.
             base64.b64decode(signature, validate=True)
-            # It wants text and encodes it again: the same bytes, or an error here.
+            # The library needs text and encodes it again to the same bytes.
             text = body.decode("utf-8", "strict")
         except (binascii.Error, ValueError):
-            raise InvalidSignature("the signature is no base64, or the body no UTF-8") from None
+            raise InvalidSignature(
+                "the signature is not base64, or the body is not UTF-8"
+            ) from None
         if not self._webhook.verify_signature(text, signature, timestamp):
             raise InvalidSignature("the signature is not the body's")
 
@@ -66,11 +68,11 @@ class EventSignatures:
 def _webhook(key: str) -> EventWebhook:
     try:
         webhook = EventWebhook(key)
-        # A key of another kind can be read, but not used.
+        # The library reads a key of another kind, but cannot use it.
         usable = webhook.verify_signature("", "", "") is False
     except Exception:  # noqa: BLE001  # each kind of bad key fails in its own way
         usable = False
     if not usable:
-        msg = "emails.sendgrid.events_key: it is no verification key of SendGrid's Event Webhook"
+        msg = "emails.sendgrid.events_key: it is not a verification key of SendGrid's Event Webhook"
         raise ConfigError(msg)
     return webhook

@@ -1,4 +1,4 @@
-"""Numbers as they are drawn: bars made of table cells, whose numbers stand beside them in text."""
+"""Charts: bars made of table cells, with their numbers as text beside them."""
 
 from typing import Literal
 
@@ -9,21 +9,21 @@ from chesscoach.emails.weekly.values import WeekAccuracy
 
 ResultKind = Literal["won", "drawn", "lost"]
 Direction = Literal["up", "down", "same"]
-"""Whether a change is for the better; what is not, is not."""
+"""Whether a change is for the better (up), for the worse (down), or none."""
 
 _MIN_SEGMENT_WIDTH = 3
-"""Per cent of a bar that its smallest part gets, so that one game in fifty can be seen."""
+"""Per cent of a bar that its smallest part gets, so that one game in fifty is visible."""
 
 
 class BarSegment(Struct, frozen=True, kw_only=True):
-    """A part of a bar: what it stands for, and its width in per cent."""
+    """A segment of a bar: its result, and its width in per cent."""
 
     outcome: ResultKind
     width: int
 
 
 class Metric(Struct, frozen=True, kw_only=True):
-    """A figure of this week beside the last, which is empty where there is none to compare with."""
+    """A number of this week and of the last one (empty if there is none)."""
 
     label: str
     now: str
@@ -32,7 +32,7 @@ class Metric(Struct, frozen=True, kw_only=True):
 
 
 class Accuracy(Struct, frozen=True, kw_only=True):
-    """One week's accuracy: in words, and as the filled part of a bar in per cent."""
+    """One week's accuracy: as text, and as the filled part of a bar in per cent."""
 
     label: str
     text: str
@@ -41,7 +41,7 @@ class Accuracy(Struct, frozen=True, kw_only=True):
 
 
 def result_bar(won: int, drawn: int, lost: int) -> tuple[BarSegment, ...]:
-    """A bar of results, 100 wide in total; nothing where no result is known."""
+    """Build a bar of results, 100 wide in total; empty if no result is known."""
     counts: tuple[tuple[ResultKind, int], ...] = (("won", won), ("drawn", drawn), ("lost", lost))
     total = won + drawn + lost
     widths = {
@@ -57,7 +57,7 @@ def result_bar(won: int, drawn: int, lost: int) -> tuple[BarSegment, ...]:
 
 
 def score(won: int, drawn: int, lost: int) -> str:
-    """A score as it stands in a tournament's table, 7½/12; empty where no result is known."""
+    """Format a score as in a tournament, 7½/12; empty if no result is known."""
     games = won + drawn + lost
     if not games:
         return ""
@@ -66,16 +66,18 @@ def score(won: int, drawn: int, lost: int) -> str:
     return f"{points}/{games}"
 
 
-def accuracies(form: WeekAccuracy, before: WeekAccuracy, tongue: Localizer) -> tuple[Accuracy, ...]:
-    """This week's accuracy and, where there is one, the last week's."""
+def accuracies(
+    this_week: WeekAccuracy, before: WeekAccuracy, localizer: Localizer
+) -> tuple[Accuracy, ...]:
+    """Build the accuracy of this week and, if there is one, of the last week."""
     weeks = (
-        (tongue.gettext("This week"), form.accuracy, True),
-        (tongue.gettext("Last week"), before.accuracy, False),
+        (localizer.gettext("This week"), this_week.accuracy, True),
+        (localizer.gettext("Last week"), before.accuracy, False),
     )
     return tuple(
         Accuracy(
             label=label,
-            text=tongue.percent(accuracy),
+            text=localizer.percent(accuracy),
             width=min(100, max(1, round(accuracy))),
             current=current,
         )
@@ -84,35 +86,39 @@ def accuracies(form: WeekAccuracy, before: WeekAccuracy, tongue: Localizer) -> t
     )
 
 
-def measures(form: WeekAccuracy, before: WeekAccuracy, tongue: Localizer) -> tuple[Metric, ...]:
-    """Blunders, mistakes and best moves for each analysed game, beside the week before."""
-    if not form.games:
+def measures(
+    this_week: WeekAccuracy, before: WeekAccuracy, localizer: Localizer
+) -> tuple[Metric, ...]:
+    """Build blunders, mistakes and best moves per analysed game, beside the week before."""
+    if not this_week.games:
         return ()
-    rows = (
-        (tongue.gettext("Blunders per game"), form.blunders, before.blunders, -1),
-        (tongue.gettext("Mistakes per game"), form.mistakes, before.mistakes, -1),
-        (tongue.gettext("Best moves per game"), form.best_moves, before.best_moves, 1),
+    metrics = (
+        (localizer.gettext("Blunders per game"), this_week.blunders, before.blunders, -1),
+        (localizer.gettext("Mistakes per game"), this_week.mistakes, before.mistakes, -1),
+        (localizer.gettext("Best moves per game"), this_week.best_moves, before.best_moves, 1),
     )
     return tuple(
-        _measure(label, form.per_game(now), before.per_game(then), sign, before.games > 0, tongue)
-        for label, now, then, sign in rows
+        _measure(
+            label, this_week.per_game(now), before.per_game(then), sign, before.games > 0, localizer
+        )
+        for label, now, then, sign in metrics
     )
 
 
 def _measure(
-    label: str, now: float, then: float, sign: int, comparable: bool, tongue: Localizer
+    label: str, now: float, then: float, sign: int, comparable: bool, localizer: Localizer
 ) -> Metric:
     if not comparable:
-        return Metric(label=label, now=tongue.decimal(now))
+        return Metric(label=label, now=localizer.decimal(now))
     change = round(round(now, 1) - round(then, 1), 1)
     return Metric(
         label=label,
-        now=tongue.decimal(now),
-        before=tongue.decimal(then),
+        now=localizer.decimal(now),
+        before=localizer.decimal(then),
         direction=direction_of(change * sign),
     )
 
 
 def direction_of(gain: float) -> Direction:
-    """What a gain feels like."""
+    """The direction of a gain."""
     return "up" if gain > 0 else "down" if gain < 0 else "same"

@@ -1,7 +1,7 @@
-"""What a mail says, in the order in which it says it: texts in one language, ready to be set.
+"""The content of the weekly email: texts in one language, in their order.
 
-HTML and plain text are set from the same values, so that they cannot tell different stories. A part
-for which there is nothing to say is empty, and its section is left out.
+HTML and plain text are rendered from the same values, so that they cannot differ. An empty part is
+left out.
 """
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from chesscoach.emails.weekly.values import Summary
 
 
 class LabelledValue(Struct, frozen=True, kw_only=True):
-    """A value and what it is the value of."""
+    """A value with its label."""
 
     value: str
     label: str
@@ -27,7 +27,7 @@ class LabelledValue(Struct, frozen=True, kw_only=True):
 class WeeklyContent(Struct, frozen=True, kw_only=True):
     """The parts of a weekly summary.
 
-    `score` is as a tournament has it: points, out of the games with a known result.
+    `score` is as in a tournament: points, out of the games with a known result.
     """
 
     subject: str
@@ -50,57 +50,59 @@ class WeeklyContent(Struct, frozen=True, kw_only=True):
 
 
 def compose(
-    summary: Summary, recipient: Recipient, tongue: Localizer, emails: EmailSettings
+    summary: Summary, recipient: Recipient, localizer: Localizer, emails: EmailSettings
 ) -> WeeklyContent:
-    """Puts a week into words."""
+    """Compose the content of a summary."""
     won, drawn, lost = (
-        sum(getattr(tally, name) for tally in summary.results_by_speed)
+        sum(getattr(results, name) for results in summary.results_by_speed)
         for name in ("won", "drawn", "lost")
     )
-    assessment = phrases.assessment(summary, tongue)
-    highlights = (best_game(summary, tongue, emails), critical_move(summary, tongue, emails))
+    assessment = phrases.assessment(summary, localizer)
+    highlights = (best_game(summary, localizer, emails), critical_move(summary, localizer, emails))
     return WeeklyContent(
-        subject=phrases.subject(summary, tongue),
+        subject=phrases.subject(summary, localizer),
         preheader=assessment[0],
-        greeting=greeting(recipient.name, tongue),
+        greeting=greeting(recipient.name, localizer),
         assessment=assessment,
-        days=tongue.days(summary.week),
-        games=phrases.games(summary.played, tongue) if summary.played else "",
+        days=localizer.days(summary.week),
+        games=phrases.games(summary.played, localizer) if summary.played else "",
         score=charts.score(won, drawn, lost),
-        results=phrases.results(won, drawn, lost, tongue),
+        results=phrases.results(won, drawn, lost, localizer),
         bar=charts.result_bar(won, drawn, lost),
-        results_table=results_table(summary.results_by_speed, tongue),
-        analysed=_analysed(summary, tongue),
-        accuracies=charts.accuracies(summary.accuracy, summary.before, tongue)
+        results_table=results_table(summary.results_by_speed, localizer),
+        analysed=_analysed(summary, localizer),
+        accuracies=charts.accuracies(summary.accuracy, summary.before, localizer)
         if summary.accuracy.accuracy is not None
         else (),
-        measures=charts.measures(summary.accuracy, summary.before, tongue),
-        traits=_traits(summary, tongue),
-        stats=_stats(summary, tongue),
-        highlights=tuple(each for each in highlights if each is not None),
-        focus=phrases.focus(summary, tongue),
+        measures=charts.measures(summary.accuracy, summary.before, localizer),
+        traits=_traits(summary, localizer),
+        stats=_stats(summary, localizer),
+        highlights=tuple(card for card in highlights if card is not None),
+        focus=phrases.focus(summary, localizer),
     )
 
 
-def greeting(name: str, tongue: Localizer) -> str:
-    """A greeting, by name where there is one."""
+def greeting(name: str, localizer: Localizer) -> str:
+    """Compose a greeting, with the name if there is one."""
     name = sanitize(name, 40)
     if not name:
-        return tongue.gettext("Hello,")
-    return tongue.gettext("Hello %(name)s,", name=name)
+        return localizer.gettext("Hello,")
+    return localizer.gettext("Hello %(name)s,", name=name)
 
 
-def _analysed(summary: Summary, tongue: Localizer) -> str:
+def _analysed(summary: Summary, localizer: Localizer) -> str:
     count = summary.accuracy.games
     if not count:
         return ""
-    return tongue.ngettext("From %(count)s analysed game", "From %(count)s analysed games", count)
+    return localizer.ngettext(
+        "From %(count)s analysed game", "From %(count)s analysed games", count
+    )
 
 
-def _traits(summary: Summary, tongue: Localizer) -> tuple[LabelledValue, ...]:
+def _traits(summary: Summary, localizer: Localizer) -> tuple[LabelledValue, ...]:
     traits = (
-        (tongue.gettext("Your main strength"), label_words(summary.strength)),
-        (tongue.gettext("Your main weakness"), label_words(summary.weakness)),
+        (localizer.gettext("Your main strength"), label_words(summary.strength)),
+        (localizer.gettext("Your main weakness"), label_words(summary.weakness)),
     )
     return tuple(
         LabelledValue(label=name, value=value[0].upper() + value[1:])
@@ -109,19 +111,19 @@ def _traits(summary: Summary, tongue: Localizer) -> tuple[LabelledValue, ...]:
     )
 
 
-def _stats(summary: Summary, tongue: Localizer) -> tuple[LabelledValue, ...]:
-    found = []
+def _stats(summary: Summary, localizer: Localizer) -> tuple[LabelledValue, ...]:
+    stats = []
     if summary.streak:
-        days = tongue.gettext("Days in a row")
+        days = localizer.gettext("Days in a row")
         if summary.longest_streak and summary.longest_streak > summary.streak:
-            longest = tongue.number(summary.longest_streak)
-            days = tongue.gettext("Days in a row (best: %(longest)s)", longest=longest)
-        found.append(LabelledValue(value=tongue.number(summary.streak), label=days))
+            longest = localizer.number(summary.longest_streak)
+            days = localizer.gettext("Days in a row (best: %(longest)s)", longest=longest)
+        stats.append(LabelledValue(value=localizer.number(summary.streak), label=days))
     if summary.points is not None:
-        points = tongue.gettext("Points this week")
-        found.append(LabelledValue(value=tongue.number(summary.points), label=points))
+        points = localizer.gettext("Points this week")
+        stats.append(LabelledValue(value=localizer.number(summary.points), label=points))
     if summary.level is not None:
-        found.append(
-            LabelledValue(value=tongue.number(summary.level), label=tongue.gettext("Level"))
+        stats.append(
+            LabelledValue(value=localizer.number(summary.level), label=localizer.gettext("Level"))
         )
-    return tuple(found)
+    return tuple(stats)

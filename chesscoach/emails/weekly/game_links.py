@@ -1,4 +1,4 @@
-"""Where a game is to be looked at: a link is built by us, or held to a narrow form."""
+"""Links to games: built by us, or checked against a narrow form."""
 
 import re
 from urllib.parse import quote
@@ -13,10 +13,10 @@ _MAX_ID_LENGTH = 100
 
 
 def game_url(highlight: Highlight, emails: EmailSettings) -> str:
-    """A game's page at its site, else the application's page of it, else an empty text.
+    """The game's page at its source, otherwise the application's page, otherwise an empty text.
 
-    The address came with the game, from outside: only https, the sites' own hosts and a path of
-    plain characters are let through.
+    The URL comes from outside. Only https, the sources' own hosts and a path of plain characters
+    are accepted.
     """
     if highlight.game is not None and _SOURCE_URL_PATTERN.fullmatch(highlight.game.url):
         return highlight.game.url
@@ -28,5 +28,5 @@ def game_url(highlight: Highlight, emails: EmailSettings) -> str:
 
 
 def escape_url(url: str) -> str:
-    """An address without anything that could end a header or an attribute."""
+    """Quote all characters of a URL that could end a header or an attribute."""
     return quote(url, safe=":/?#[]@!$&()*+,;=%~-._", errors="replace")

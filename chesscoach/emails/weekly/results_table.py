@@ -1,4 +1,4 @@
-"""The week's results by site and speed, each with what became of the rating."""
+"""The table of the week's results by source and speed, with the rating."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from chesscoach.emails.weekly.values import ResultsBySpeed
 
 _SOURCE_NAMES = {"lichess": "Lichess", "chess.com": "Chess.com"}
 _MAX_ROWS = 12
-"""Rows: two sites and six speeds. A user with more has odd data, and gets the busiest."""
+"""Enough for two sources and six speeds; a user with odd data gets the busiest rows."""
 
 
 class ResultsRow(Struct, frozen=True, kw_only=True):
-    """One row; `change` is the rating's gain or loss, empty where it is not known."""
+    """One row; `change` is the rating's gain or loss, empty if it is not known."""
 
     title: str
     games: str
@@ -27,53 +27,55 @@ class ResultsRow(Struct, frozen=True, kw_only=True):
     direction: Direction = "same"
 
 
-def results_table(tallies: Sequence[ResultsBySpeed], tongue: Localizer) -> tuple[ResultsRow, ...]:
-    """A row for each site and speed, the busiest first."""
-    busiest = sorted(tallies, key=lambda tally: (-tally.played, tally.platform, tally.speed))
-    return tuple(_row(tally, tongue) for tally in busiest[:_MAX_ROWS])
+def results_table(
+    results: Sequence[ResultsBySpeed], localizer: Localizer
+) -> tuple[ResultsRow, ...]:
+    """Build a row for each source and speed, the busiest first."""
+    busiest = sorted(results, key=lambda row: (-row.played, row.platform, row.speed))
+    return tuple(_row(speed_results, localizer) for speed_results in busiest[:_MAX_ROWS])
 
 
-def site_and_speed(platform: str, speed: str, tongue: Localizer) -> str:
-    """A site and a speed as they are called."""
+def source_and_speed(platform: str, speed: str, localizer: Localizer) -> str:
+    """The displayed names of a source and a speed."""
     return " · ".join(
         part
         for part in (
             _SOURCE_NAMES.get(platform) or label_words(platform, 30),
-            _speed(speed, tongue),
+            _speed(speed, localizer),
         )
         if part
     )
 
 
-def _row(tally: ResultsBySpeed, tongue: Localizer) -> ResultsRow:
-    start, end = tally.rating_start, tally.rating_end
+def _row(results: ResultsBySpeed, localizer: Localizer) -> ResultsRow:
+    start, end = results.rating_start, results.rating_end
     rating = change = ""
     gain = 0
     if end is not None:
         rating = str(end)
         if start is not None:
             gain = end - start
-            change = tongue.signed(gain)
+            change = localizer.signed(gain)
             rating = f"{start} → {end}" if gain else rating
     return ResultsRow(
-        title=site_and_speed(tally.platform, tally.speed, tongue),
-        games=phrases.games(tally.played, tongue),
-        results=phrases.results(tally.won, tally.drawn, tally.lost, tongue),
-        bar=charts.result_bar(tally.won, tally.drawn, tally.lost),
+        title=source_and_speed(results.platform, results.speed, localizer),
+        games=phrases.games(results.played, localizer),
+        results=phrases.results(results.won, results.drawn, results.lost, localizer),
+        bar=charts.result_bar(results.won, results.drawn, results.lost),
         rating=rating,
         change=change,
         direction=charts.direction_of(gain),
     )
 
 
-def _speed(speed: str, tongue: Localizer) -> str:
+def _speed(speed: str, localizer: Localizer) -> str:
     known = {
-        "ultrabullet": tongue.gettext("ultrabullet"),
-        "bullet": tongue.gettext("bullet"),
-        "blitz": tongue.gettext("blitz"),
-        "rapid": tongue.gettext("rapid"),
-        "classical": tongue.gettext("classical"),
-        "correspondence": tongue.gettext("correspondence"),
-        "daily": tongue.gettext("daily"),
+        "ultrabullet": localizer.gettext("ultrabullet"),
+        "bullet": localizer.gettext("bullet"),
+        "blitz": localizer.gettext("blitz"),
+        "rapid": localizer.gettext("rapid"),
+        "classical": localizer.gettext("classical"),
+        "correspondence": localizer.gettext("correspondence"),
+        "daily": localizer.gettext("daily"),
     }
     return known.get(speed.lower()) or label_words(speed, 30)

@@ -1,4 +1,4 @@
-"""What a player's week comes to: the numbers of his weekly mail."""
+"""The rules of the weekly summary: a player's week in numbers."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,47 +19,50 @@ BETTER_RATIO, WORSE_RATIO = 0.8, 1.2
 """Blunders per game against the week before: the application's own thresholds."""
 
 MANY_BLUNDERS_PER_GAME, MANY_MISTAKES_PER_GAME = 1.0, 2.0
-"""So many per game are what to work on first."""
+"""From this number per game on, they are what to work on first."""
 
 Focus: TypeAlias = Literal["weakness", "blunders", "mistakes", "analyse", "reflect", "keep_going"]
 
 
-def summarise(found: PlayerWeek) -> Summary:
-    """The summary of a week."""
-    form, before = _week_accuracy(found.analysed), _week_accuracy(found.analysed_before)
+def summarise(player_week: PlayerWeek) -> Summary:
+    """Summarise a week."""
+    this_week, before = (
+        _week_accuracy(player_week.analysed),
+        _week_accuracy(player_week.analysed_before),
+    )
     return Summary(
-        user_id=found.user_id,
-        week=found.week,
-        results_by_speed=_results_by_speed(found.played),
-        accuracy=form,
+        user_id=player_week.user_id,
+        week=player_week.week,
+        results_by_speed=_results_by_speed(player_week.played),
+        accuracy=this_week,
         before=before,
-        trend=_trend(form, before),
-        weakness=found.weakness,
-        strength=found.strength,
-        reflections=found.reflections,
-        reflections_right=found.reflections_right,
-        streak=found.streak,
-        longest_streak=found.longest_streak,
-        points=found.points,
-        level=found.level,
-        best_game=_best_game(found.analysed),
-        critical=_critical_game(found.analysed),
-        focus=_focus(found, form),
+        trend=_trend(this_week, before),
+        weakness=player_week.weakness,
+        strength=player_week.strength,
+        reflections=player_week.reflections,
+        reflections_right=player_week.reflections_right,
+        streak=player_week.streak,
+        longest_streak=player_week.longest_streak,
+        points=player_week.points,
+        level=player_week.level,
+        best_game=_best_game(player_week.analysed),
+        critical=_critical_game(player_week.analysed),
+        focus=_focus(player_week, this_week),
     )
 
 
 def _results_by_speed(played: Iterable[PlayedGame]) -> tuple[ResultsBySpeed, ...]:
-    """One for each platform and speed, the most played first."""
+    """Group games by platform and speed, the most played first."""
     groups: defaultdict[tuple[str, str], list[PlayedGame]] = defaultdict(list)
     for game in sorted(played, key=lambda game: (game.ended_at, game.game_id)):
         groups[game.platform, game.speed].append(game)
-    tallies = [_results_of(*key, games) for key, games in groups.items()]
-    return tuple(sorted(tallies, key=lambda tally: (-tally.played, tally.platform, tally.speed)))
+    results = [_results_of(*key, games) for key, games in groups.items()]
+    return tuple(sorted(results, key=lambda row: (-row.played, row.platform, row.speed)))
 
 
 def _results_of(platform: str, speed: str, games: Sequence[PlayedGame]) -> ResultsBySpeed:
     points = [_points(game) for game in games]
-    # Lichess tells of ratings before a game and Chess.com of those after it.
+    # Lichess has the ratings before a game, Chess.com those after it.
     known = [
         rating
         for game in games
@@ -79,7 +82,7 @@ def _results_of(platform: str, speed: str, games: Sequence[PlayedGame]) -> Resul
 
 
 def _points(game: PlayedGame) -> float | None:
-    """What the player scored; None if the result is not known, or on which side he was."""
+    """The player's score; None if the result or the player's colour is not known."""
     if game.result == "1/2-1/2":
         return 0.5
     if game.result == "*" or game.colour is None:
@@ -99,21 +102,21 @@ def _week_accuracy(analysed: Sequence[AnalysedGame]) -> WeekAccuracy:
     )
 
 
-def _trend(form: WeekAccuracy, before: WeekAccuracy) -> Trend:
-    """As the application judges it, by blunders per game; nothing to compare with is stable.
+def _trend(this_week: WeekAccuracy, before: WeekAccuracy) -> Trend:
+    """The trend by blunders per game, as in the application; stable if the week before is empty.
 
-    Like there a week without analysed games has no blunders: whoever tells of it must know that.
+    As in the application, a week without analysed games counts as a week without blunders.
     """
     if not before.games:
         return "stable"
-    now, then = form.per_game(form.blunders), before.per_game(before.blunders)
+    now, then = this_week.per_game(this_week.blunders), before.per_game(before.blunders)
     if now < then * BETTER_RATIO:
         return "improving"
     return "declining" if now > then * WORSE_RATIO else "stable"
 
 
 def _best_game(analysed: Iterable[AnalysedGame]) -> Highlight | None:
-    """The most accurate game; of equals the one analysed last."""
+    """The most accurate game; of equal ones the last analysed."""
     game = max(
         analysed, key=lambda game: (game.accuracy, game.analysed_at, game.game_id), default=None
     )
@@ -121,7 +124,7 @@ def _best_game(analysed: Iterable[AnalysedGame]) -> Highlight | None:
 
 
 def _critical_game(analysed: Iterable[AnalysedGame]) -> Highlight | None:
-    """The game of the largest swing; of equals the one analysed last."""
+    """The game with the largest swing; of equal ones the last analysed."""
     swings = [
         (game.swing.cp_loss, game.analysed_at, game.game_id, place, game)
         for place, game in enumerate(analysed)
@@ -134,13 +137,13 @@ def _highlight(game: AnalysedGame) -> Highlight:
     return Highlight(game_id=game.game_id, accuracy=game.accuracy, swing=game.swing, game=game.game)
 
 
-def _focus(found: PlayerWeek, form: WeekAccuracy) -> Focus:
-    if found.weakness is not None:
+def _focus(player_week: PlayerWeek, this_week: WeekAccuracy) -> Focus:
+    if player_week.weakness is not None:
         return "weakness"
-    if form.per_game(form.blunders) >= MANY_BLUNDERS_PER_GAME:
+    if this_week.per_game(this_week.blunders) >= MANY_BLUNDERS_PER_GAME:
         return "blunders"
-    if form.per_game(form.mistakes) >= MANY_MISTAKES_PER_GAME:
+    if this_week.per_game(this_week.mistakes) >= MANY_MISTAKES_PER_GAME:
         return "mistakes"
-    if found.played and not found.analysed:
+    if player_week.played and not player_week.analysed:
         return "analyse"
-    return "keep_going" if found.reflections else "reflect"
+    return "keep_going" if player_week.reflections else "reflect"

@@ -106,15 +106,15 @@ async def test_a_mail_in_sandbox_mode_is_rehearsed(sendgrid: FakeSendGrid) -> No
 
 VERDICTS: list[tuple[SendGridFault, str, str]] = [
     ("400", "refused", "400: the request is not valid (personalizations.0.to.0.email)"),
-    ("413", "refused", "413: the mail is too large"),
+    ("413", "refused", "413: the email is too large"),
     ("401", "stopped", "401: the key is not accepted"),
     ("403", "stopped", "403: the sender is not verified, or the account is blocked"),
     ("credits", "stopped", "401: the account's credits are used up"),
-    ("404", "stopped", "404: what answers at base_url does not know the path"),
+    ("404", "stopped", "404: the server at base_url does not know the path"),
     ("302", "stopped", "302: base_url redirects"),
-    ("500", "unknown", "500: SendGrid may have taken it or not"),
-    ("503", "unknown", "503: SendGrid may have taken it or not"),
-    ("html", "unknown", "200: SendGrid may have taken it or not"),
+    ("500", "unknown", "500: SendGrid may have accepted it or not"),
+    ("503", "unknown", "503: SendGrid may have accepted it or not"),
+    ("html", "unknown", "200: SendGrid may have accepted it or not"),
     ("garbage", "unknown", "not answered (ClientResponseError)"),
     ("reset", "unknown", ""),
     ("cut", "unknown", ""),
@@ -355,7 +355,7 @@ async def test_a_key_that_cannot_stand_in_a_header_stops_everything(
     key: str, sendgrid: FakeSendGrid
 ) -> None:
     delivery = await send_one(sendgrid.url, key=key)
-    assert delivery == SendResult(verdict="stopped", reason="the key cannot stand in a header")
+    assert delivery == SendResult(verdict="stopped", reason="the key cannot be sent in a header")
     assert sendgrid.requests == 0
 
 
@@ -371,7 +371,7 @@ async def test_credentials_in_base_url_stop_everything_and_are_not_shown(
 
 async def test_a_base_url_that_cannot_be_asked_stops_everything() -> None:
     async with sendgrid_transport("https://sendgrid.invalid:99999") as out:
-        assert out.describe() == "SendGrid at a base_url that cannot be asked"
+        assert out.describe() == "SendGrid at an invalid base_url"
         assert (await out.send(make_message())).verdict == "stopped"
 
 
@@ -405,4 +405,4 @@ def test_it_says_where_mail_goes() -> None:
     assert not out.repeatable
     assert out.in_flight == 20
     rehearsing = sendgrid_transport("https://api.sendgrid.com", sandbox=True)
-    assert rehearsing.describe().endswith(", sandbox: nobody is sent anything")
+    assert rehearsing.describe().endswith(", sandbox: nothing is sent")
