@@ -30,7 +30,10 @@ MASK = "***"
 MIN_SECRET_LENGTH = 4
 """The minimum number of characters of a secret."""
 
-_SECRET_FIELD = re.compile(r"(?i)password|passwd|secret|token|authorization|cookie|api_?key|email")
+_SECRET_FIELD = re.compile(
+    # `emails_...` are counts of emails, such as the notes of a run.
+    r"(?i)password|passwd|secret|token|authorization|cookie|api_?key|email(?!s_)"
+)
 _REDACTIONS = (
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"SG\.[\w.-]{8,}"), MASK),
