@@ -21,7 +21,7 @@ def mongods(folder: Path) -> list[str]:
     return found
 
 
-async def test_the_demo_stores_games_writes_mails_and_a_second_one_finds_nothing_new(
+async def test_the_demo_stores_games_writes_emails_and_a_second_one_finds_nothing_new(
     tmp_path: Path,
 ) -> None:
     first, second = await demo(), await demo()

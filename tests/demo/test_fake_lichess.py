@@ -1,6 +1,5 @@
-"""The stand-in for Lichess behaves as the site is documented to."""
+"""The fake for Lichess behaves as the site is documented to."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -10,7 +9,6 @@ import aiohttp
 import pytest
 
 from chesscoach.demo.fake_lichess import FakeLichess, lichess_json
-from chesscoach.demo.fake_site import SiteFault
 from chesscoach.demo.world import HistoricalGame, World, historical_games
 from tests.conftest import NOON
 
@@ -23,7 +21,7 @@ def ms(instant: datetime) -> int:
 
 
 class Client:
-    """A plain client of the stand-in."""
+    """A plain client of the fake."""
 
     def __init__(self, session: aiohttp.ClientSession, site: FakeLichess) -> None:
         self.session = session
@@ -42,13 +40,13 @@ class Client:
             return [json.loads(line) for line in (await response.read()).splitlines()]
 
     async def status(self, method: str, path: str, **options: Any) -> int:
-        """The status of a reply, read to its end."""
+        """The status of a response, read to its end."""
         async with self.session.request(method, path, **options) as response:
             await response.read()
             return response.status
 
     async def users(self, *names: str) -> Any:
-        """A bulk reply."""
+        """A bulk response."""
         async with self.session.post("/api/users", data=",".join(names)) as response:
             assert response.status == 200
             return await response.json()
@@ -64,10 +62,10 @@ def world() -> World:
 
 @pytest.fixture
 async def fake_lichess(world: World) -> AsyncIterator[FakeLichess]:
-    """The stand-in on that world; it allows a thousand users in ten minutes."""
-    stand_in = FakeLichess(world, users_per_10min=1000)
-    async with stand_in.serve():
-        yield stand_in
+    """The fake on that world; it allows a thousand users in ten minutes."""
+    fake = FakeLichess(world, users_per_10min=1000)
+    async with fake.serve():
+        yield fake
 
 
 @pytest.fixture
@@ -105,11 +103,11 @@ async def test_with_ongoing_unfinished_and_aborted_games_come_too(
     aborted = world.add_game("lichess", "Ann", NOON, status="aborted")
     running = world.add_game("lichess", "Ann", None, started_at=NOON)
 
-    told = {game["id"]: game["status"] for game in await client.export(ongoing="true")}
+    line = {game["id"]: game["status"] for game in await client.export(ongoing="true")}
 
-    assert told.keys() == {finished.id, aborted.id, running.id}
-    assert told[aborted.id] == "aborted"
-    assert told[running.id] == "started"
+    assert line.keys() == {finished.id, aborted.id, running.id}
+    assert line[aborted.id] == "aborted"
+    assert line[running.id] == "started"
 
 
 async def test_without_finished_ones_the_games_being_played_come(
@@ -156,7 +154,7 @@ async def test_unknown_and_closed_players_are_not_found(client: Client, world: W
     assert await client.status("GET", "/api/games/user/nobody") == 404
 
 
-async def test_without_a_user_agent_nobody_is_found(client: Client) -> None:
+async def test_without_a_user_agent_no_player_is_found(client: Client) -> None:
     assert await client.status("GET", "/api/games/user/ann", headers={"User-Agent": ""}) == 404
 
 
@@ -177,75 +175,75 @@ async def test_a_line_has_the_fields_that_the_site_always_sends(
     client: Client, world: World, famous: HistoricalGame
 ) -> None:
     game = world.add_game("lichess", "Ann", NOON, famous=famous)
-    (told,) = await client.export()
+    (line,) = await client.export()
 
-    assert told == lichess_json(game)
+    assert line == lichess_json(game)
     always = "id rated variant speed perf createdAt lastMoveAt status players source"
-    assert set(always.split()) <= told.keys()
-    assert told["createdAt"] == ms(game.started_at)
-    assert told["lastMoveAt"] == ms(NOON)
-    assert told["moves"] == famous.moves
-    assert told.get("winner") == {"1-0": "white", "0-1": "black"}.get(famous.result)
-    assert told["pgn"].rstrip().endswith(famous.result)
-    assert "berserk" not in told
-    names = {side["user"]["name"]: side["user"]["id"] for side in told["players"].values()}
+    assert set(always.split()) <= line.keys()
+    assert line["createdAt"] == ms(game.started_at)
+    assert line["lastMoveAt"] == ms(NOON)
+    assert line["moves"] == famous.moves
+    assert line.get("winner") == {"1-0": "white", "0-1": "black"}.get(famous.result)
+    assert line["pgn"].rstrip().endswith(famous.result)
+    assert "berserk" not in line
+    names = {side["user"]["name"]: side["user"]["id"] for side in line["players"].values()}
     assert names["Ann"] == "ann"
 
 
 def test_a_game_that_is_being_played_has_neither_winner_nor_result(world: World) -> None:
-    told = lichess_json(world.add_game("lichess", "Ann", None, started_at=NOON, famous=FAMOUS[0]))
+    line = lichess_json(world.add_game("lichess", "Ann", None, started_at=NOON, famous=FAMOUS[0]))
 
-    assert "winner" not in told
-    assert told["status"] == "started"
-    assert told["pgn"].rstrip().endswith("*")
+    assert "winner" not in line
+    assert line["status"] == "started"
+    assert line["pgn"].rstrip().endswith("*")
 
 
-def test_a_drawn_game_is_told_as_drawn(world: World) -> None:
+def test_a_drawn_game_has_the_status_draw(world: World) -> None:
     drawn = next(famous for famous in FAMOUS if famous.result == "1/2-1/2")
-    told = lichess_json(world.add_game("lichess", "Ann", NOON, famous=drawn))
+    line = lichess_json(world.add_game("lichess", "Ann", NOON, famous=drawn))
 
-    assert told["status"] == "draw"
-    assert "winner" not in told
+    assert line["status"] == "draw"
+    assert "winner" not in line
 
 
-def test_a_side_is_an_account_an_engine_or_nobody(world: World) -> None:
-    told = {
+def test_a_side_is_an_account_an_engine_or_anonymous(world: World) -> None:
+    line = {
         opponent: lichess_json(world.add_game("lichess", "Ann", NOON, opponent=opponent))["players"]
         for opponent in ("Bob", "Stockfish level 5", "")
     }
 
     assert all(
         {"user": {"name": "Ann", "id": "ann"}}.items() <= side.items()
-        for players in told.values()
+        for players in line.values()
         for side in players.values()
         if side.get("user", {}).get("id") == "ann"
     )
-    assert {"aiLevel": 5} in told["Stockfish level 5"].values()
-    assert {} in told[""].values()
+    assert {"aiLevel": 5} in line["Stockfish level 5"].values()
+    assert {} in line[""].values()
 
 
 def test_a_correspondence_game_has_days_and_no_clock(world: World) -> None:
-    told = lichess_json(world.add_game("lichess", "Ann", NOON, speed="correspondence"))
+    line = lichess_json(world.add_game("lichess", "Ann", NOON, speed="correspondence"))
 
-    assert told["daysPerTurn"] == 3
-    assert "clock" not in told
+    assert line["daysPerTurn"] == 3
+    assert "clock" not in line
 
 
-def test_a_variant_tells_its_name_and_its_first_position(world: World) -> None:
+def test_a_variant_says_its_name_and_its_first_position(world: World) -> None:
     fen = "nqbrknbr/pppppppp/8/8/8/8/PPPPPPPP/NQBRKNBR w KQkq - 0 1"
-    told = lichess_json(
+    line = lichess_json(
         world.add_game("lichess", "Ann", NOON, variant="chess960", initial_fen=fen, rated=False)
     )
 
-    assert (told["variant"], told["initialFen"], told["rated"]) == ("chess960", fen, False)
+    assert (line["variant"], line["initialFen"], line["rated"]) == ("chess960", fen, False)
 
 
-def test_fields_are_told_as_they_are_given_or_not_at_all(world: World) -> None:
+def test_fields_are_reported_as_they_are_given_or_not_at_all(world: World) -> None:
     odd = {"winner": 7, "moves": None, "new": {"deep": [1]}}
-    told = lichess_json(world.add_game("lichess", "Ann", NOON, fields=odd))
+    line = lichess_json(world.add_game("lichess", "Ann", NOON, fields=odd))
 
-    assert (told["winner"], told["new"]) == (7, {"deep": [1]})
-    assert "moves" not in told
+    assert (line["winner"], line["new"]) == (7, {"deep": [1]})
+    assert "moves" not in line
 
 
 # Games by id
@@ -259,9 +257,9 @@ async def test_games_come_by_id_also_unfinished_ones_and_the_unknown_are_left_ou
     text = f"{running.id},vanished,{finished.id}"
     async with client.session.post("/api/games/export/_ids", data=text) as response:
         assert response.content_type == "application/x-ndjson"
-        told = [json.loads(line)["id"] for line in (await response.read()).splitlines()]
+        line = [json.loads(line)["id"] for line in (await response.read()).splitlines()]
 
-    assert sorted(told) == sorted([finished.id, running.id])
+    assert sorted(line) == sorted([finished.id, running.id])
 
 
 async def test_aborted_games_do_not_come_by_id(client: Client, world: World) -> None:
@@ -282,7 +280,7 @@ async def test_more_than_three_hundred_games_by_id_break_a_rule(
 # Bulk
 
 
-async def test_a_bulk_reply_follows_the_order_and_leaves_out_the_unknown(
+async def test_a_bulk_response_follows_the_order_and_leaves_out_the_unknown(
     client: Client, world: World
 ) -> None:
     world.add_player("lichess", "Bob", NOON).closed = True
@@ -322,15 +320,6 @@ async def test_a_correspondence_game_shows_only_if_it_was_rated(
     assert after["perfs"]["rapid"]["games"] == before["perfs"]["rapid"]["games"] + 1
 
 
-async def test_variants_and_the_engine_are_named(client: Client, world: World) -> None:
-    world.add_game("lichess", "Ann", NOON, variant="atomic", opponent="Stockfish level 5")
-
-    (game,) = await client.export()
-
-    assert game["variant"] == "atomic"
-    assert {"aiLevel": 5} in game["players"].values()
-
-
 async def test_a_casual_correspondence_game_that_ends_unseen_changes_nothing(
     client: Client, world: World
 ) -> None:
@@ -353,12 +342,12 @@ async def test_at_most_three_hundred_ids_are_taken(
     assert len(fake_lichess.violations) == 1
 
 
-async def test_no_more_users_than_allowed_are_told_in_ten_minutes(
+async def test_no_more_users_than_allowed_are_reported_in_ten_minutes(
     client: Client, fake_lichess: FakeLichess
 ) -> None:
     text = ",".join(f"name{n}" for n in range(250))
-    told = [await client.status("POST", "/api/users", data=text) for _ in range(4)]
-    assert told == [200] * 4
+    line = [await client.status("POST", "/api/users", data=text) for _ in range(4)]
+    assert line == [200] * 4
     assert fake_lichess.violations == []
 
     assert await client.status("POST", "/api/users", data="ann") == 429
@@ -366,99 +355,3 @@ async def test_no_more_users_than_allowed_are_told_in_ten_minutes(
     fake_lichess.advance_time(601)
     assert await client.status("POST", "/api/users", data="ann") == 200
     assert len(fake_lichess.violations) == 1
-
-
-# One at a time, and faults
-
-
-async def test_a_second_request_in_flight_is_refused_and_noted(
-    client: Client, fake_lichess: FakeLichess
-) -> None:
-    fake_lichess.delay_s = 0.05
-    told = await asyncio.gather(
-        *(client.status("GET", "/api/games/user/ann") for _ in range(3)),
-    )
-
-    assert sorted(told) == [200, 429, 429]
-    assert len(fake_lichess.violations) == 2
-    assert fake_lichess.max_in_flight > 1
-    assert await client.status("GET", "/api/games/user/ann") == 200
-
-
-async def test_one_request_after_the_other_breaks_no_rule(
-    client: Client, fake_lichess: FakeLichess
-) -> None:
-    for _ in range(5):
-        await client.games()
-        await client.users("ann")
-
-    assert fake_lichess.violations == []
-    assert fake_lichess.max_in_flight == 1
-    assert len(fake_lichess.requests) == 10
-
-
-async def test_a_client_that_goes_away_frees_its_slot(
-    client: Client, fake_lichess: FakeLichess
-) -> None:
-    fake_lichess.faults.append("hang")
-    with pytest.raises(TimeoutError):
-        await client.status("GET", "/api/games/user/ann", timeout=aiohttp.ClientTimeout(total=0.05))
-    while fake_lichess.in_flight:  # the server notices when it notices
-        await asyncio.sleep(0.005)
-
-    assert await client.status("GET", "/api/games/user/ann") == 200
-    assert fake_lichess.violations == []
-
-
-@pytest.mark.parametrize(
-    ("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("403", 403), ("html", 200)]
-)
-async def test_a_fault_spoils_one_request(
-    client: Client, fake_lichess: FakeLichess, fault: SiteFault, status: int
-) -> None:
-    fake_lichess.faults.extend([fault, None])
-
-    told = [await client.status("GET", "/api/games/user/ann") for _ in range(3)]
-
-    assert told == [status, 200, 200]
-    assert [seen.status for seen in fake_lichess.requests] == [status, 200, 200]
-    assert fake_lichess.violations == []
-
-
-@pytest.mark.parametrize("fault", ["reset", "cut"])
-async def test_a_connection_breaks_on_demand(
-    client: Client, fake_lichess: FakeLichess, world: World, fault: SiteFault
-) -> None:
-    for n in range(150):
-        world.add_game("lichess", "Ann", NOON + timedelta(minutes=n))
-    fake_lichess.faults.append(fault)
-    with pytest.raises(aiohttp.ClientError):
-        await client.status("POST", "/api/games/export/_ids", data=next(iter(world.games))[8:])
-
-    assert fake_lichess.in_flight == 0
-    assert len(await client.games()) == 150
-
-
-async def test_a_stream_ends_too_soon_on_demand(
-    client: Client, fake_lichess: FakeLichess, world: World
-) -> None:
-    world.add_game("lichess", "Ann", NOON)
-    fake_lichess.faults.append("short")
-    async with client.session.get("/api/games/user/ann") as response:
-        text = await response.read()
-
-    assert response.status == 200
-    assert text.startswith(b"{")
-    assert not text.endswith(b"\n")
-
-
-async def test_what_was_asked_is_on_record(client: Client, fake_lichess: FakeLichess) -> None:
-    await client.users("ann", "bob")
-    await client.games(sort="dateAsc")
-
-    bulk, export = fake_lichess.requests
-    assert (bulk.method, bulk.path, bulk.body) == ("POST", "/api/users", "ann,bob")
-    assert (export.method, export.path) == ("GET", "/api/games/user/ann")
-    assert export.query == {"sort": "dateAsc"}
-    assert bulk.agent == export.agent == AGENT
-    assert bulk.status == export.status == 200

@@ -122,22 +122,22 @@ def test_its_tcn_is_the_same_moves_and_leads_to_its_last_position(famous: Histor
     board = board_of(START)
     for ply, san in enumerate(moves):
         start, end = (TCN.index(sign) for sign in famous.tcn[2 * ply : 2 * ply + 2])
-        told = SAN.fullmatch(san)
-        assert told is not None
+        match = SAN.fullmatch(san)
+        assert match is not None
         if end >= 64:  # a promotion: the piece, and the file beside, before or after
             end, new = start + (-8 if ply % 2 else 8) + (end - 64) % 3 - 1, "QNRB"[(end - 64) // 3]
         else:
             new = None
-        assert (told["new"] or None) == new
+        assert (match["new"] or None) == new
         assert ("x" in san) == (end in board or (board[start] in "Pp" and start % 8 != end % 8)), (
             san
         )
         piece = make_move(board, start, end, new)
 
         assert piece.isupper() == (ply % 2 == 0), "the side whose turn it is"
-        if told["to"]:
-            assert end == square_number(told["to"]), san
-            assert piece.upper() == (told["piece"] or "P"), san
+        if match["to"]:
+            assert end == square_number(match["to"]), san
+            assert piece.upper() == (match["piece"] or "P"), san
         else:
             assert end - start == (-2 if "O-O-O" in san else 2), san
     assert board == board_of(famous.fen)
@@ -170,7 +170,7 @@ def test_a_game_that_is_being_played_has_no_end() -> None:
     assert ann.seen_at == NOON
 
 
-def test_a_renamed_player_keeps_his_identity_and_his_games_show_the_new_name() -> None:
+def test_a_renamed_player_keeps_their_identity_and_their_games_show_the_new_name() -> None:
     world = World()
     ann = world.add_player("chess.com", "Ann", NOON)
     game = world.add_game("chess.com", "Ann", NOON, opponent="Bob")
@@ -224,7 +224,7 @@ def test_the_names_of_games_are_of_the_sites_own_forms_and_never_the_same() -> N
         assert len({getattr(g, name) for each in games.values() for g in each}) == 6000
 
 
-def test_a_players_uuid_is_his_whatever_the_case_of_his_name() -> None:
+def test_a_players_uuid_is_their_whatever_the_case_of_their_name() -> None:
     assert player_uuid("Ann") == player_uuid("aNN") != player_uuid("bob")
 
 

@@ -1,4 +1,4 @@
-"""Strings that somebody may put into a name, an opening, an address or a tag of a PGN."""
+"""Strings that a person may put into a name, an opening, an address or a tag of a PGN."""
 
 import random
 
@@ -36,7 +36,7 @@ _MARKUP = (
 _TEMPLATES = (
     "{{ 1337 * 1331 }}",
     "{% for x in ().__class__.__base__.__subclasses__() %}x{% endfor %}",
-    "{{ letter.__init__.__globals__ }}",
+    "{{ content.__init__.__globals__ }}",
     "{# nothing #}",
     "{%",
     "${1337*1331}",
@@ -102,8 +102,8 @@ _HUGE = (
 _SEEDS = (*_MARKUP, *_TEMPLATES, *_HEADERS, *_INVISIBLE, *_ADDRESSES, *_PGN, *_HUGE)
 
 
-def hostile_strings(count: int = 500) -> list[str]:
-    """So many different ones: each seed, then seeds joined and hidden in ordinary names."""
+def hostile_strings(count: int = 150) -> list[str]:
+    """That many different strings: each seed, then seeds joined and hidden in ordinary names."""
     chance = random.Random(1851)
     found = dict.fromkeys(_SEEDS)
     while len(found) < count:

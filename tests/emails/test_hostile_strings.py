@@ -1,4 +1,4 @@
-"""Whatever is put into a value stays in its value: the mail around it does not change."""
+"""A hostile string stays in its value: the email around it does not change."""
 
 import re
 import unicodedata
@@ -46,36 +46,36 @@ def hostile_recipient(text: str) -> Recipient:
     return Recipient(user_id=text, email=text, name=text, timezone=text, language=text)
 
 
-def render_summary(renderer: Renderer, told: Summary, recipient: Recipient) -> Message:
-    return renderer.render_summary(told, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
+def render_summary(renderer: Renderer, summary: Summary, recipient: Recipient) -> Message:
+    return renderer.render_summary(summary, recipient, outbox_id="o1", unsubscribe_url=UNSUBSCRIBE)
 
 
 def assert_harmless(message: Message) -> ParsedHtml:
-    """Holds a mail to what is true of every mail."""
-    found = parse_email(message)
-    assert found.open == []
-    assert {tag for mark, tag, *_ in found.skeleton if mark != "!"}.isdisjoint(
+    """Check what is true of every email."""
+    parsed = parse_email(message)
+    assert parsed.open == []
+    assert {tag for mark, tag, *_ in parsed.skeleton if mark != "!"}.isdisjoint(
         {"script", "img", "svg", "iframe", "form", "base", "link", "b"}
     )
-    for _, name, value in found.values:
+    for _, name, value in parsed.values:
         assert not name.startswith("on")
         assert "javascript:" not in value.lower()
         assert "url(" not in value
-    for link in found.links:
+    for link in parsed.links:
         assert LINKS.fullmatch(link)
     for line in (message.subject, message.to, *message.headers, *message.headers.values()):
-        assert all(unicodedata.category(each) not in ("Cc", "Cf", "Zl", "Zp") for each in line)
-    odd = {each for each in message.text if unicodedata.category(each) in ("Cc", "Cf", "Cs")}
+        assert {unicodedata.category(c) for c in line}.isdisjoint(("Cc", "Cf", "Zl", "Zp"))
+    odd = {c for c in message.text if unicodedata.category(c) in ("Cc", "Cf", "Cs")}
     assert odd <= {"\n"}
     assert "1779547" not in message.html + message.text + message.subject
     assert len(message.subject) <= 150
     assert len(message.html.encode()) < 100_000
     assert len(message.text.encode()) < 20_000
-    return found
+    return parsed
 
 
-def test_there_are_500_hostile_strings_and_no_two_alike() -> None:
-    assert len(set(HOSTILE)) == len(HOSTILE) == 500
+def test_there_are_150_hostile_strings_and_no_two_alike() -> None:
+    assert len(set(HOSTILE)) == len(HOSTILE) == 150
 
 
 def test_a_summary_keeps_its_skeleton_whatever_is_in_its_values(renderer: Renderer) -> None:
@@ -140,12 +140,12 @@ def test_a_link_to_unsubscribe_cannot_end_its_header(renderer: Renderer) -> None
         assert parse_email(message).links[-1] == header[1:-1]
 
 
-def test_numbers_out_of_all_proportion_do_not_break_a_mail(renderer: Renderer) -> None:
-    tally = ResultsBySpeed(
+def test_numbers_out_of_all_proportion_do_not_break_an_email(renderer: Renderer) -> None:
+    results = ResultsBySpeed(
         platform="lichess", speed="blitz", played=10**9, won=10**9, drawn=1, lost=0
     )
     odd = full_summary(
-        results_by_speed=(tally,) * 50,
+        results_by_speed=(results,) * 50,
         accuracy=WeekAccuracy(games=1, accuracy=1e9, blunders=10**9),
         before=WeekAccuracy(games=1, accuracy=-5.0),
         streak=10**12,
@@ -170,7 +170,7 @@ def test_numbers_out_of_all_proportion_do_not_break_a_mail(renderer: Renderer) -
         ("W" * 61, "W" * 59 + "…"),
     ],
 )
-def test_a_text_is_shown_without_what_cannot_be_seen(text: str, shown: str) -> None:
+def test_a_text_loses_its_invisible_characters(text: str, shown: str) -> None:
     assert sanitize(text) == shown
 
 

@@ -95,7 +95,7 @@ def browser(documents: dict[str, str]) -> Iterator[Browser]:
 
 
 def unbreakable_email() -> Message:
-    """A mail of words that cannot be broken and of large numbers."""
+    """An email of words that cannot be broken and of large numbers."""
     game = make_game(opponent="W" * 60, platform="P" * 60, speed="S" * 60)
     swing = Swing(cp_loss=99_999, move_number=12_345, move="Qa1xh8=Q++##")
     week = full_summary(
@@ -116,14 +116,14 @@ def unbreakable_email() -> Message:
 
 
 def right_to_left_email(folder: Path) -> Message:
-    """A mail in a language that is written from right to left."""
+    """An email in a language that is written from right to left."""
     return render_email(
         recipient=recipient(language="he"), renderer=renderer_with(folder, he=GERMAN)
     )
 
 
 def no_games_note() -> Message:
-    """The note to somebody without games."""
+    """The note to a player without games."""
     return Renderer(EMAILS).render_no_games_note(
         WEEK, recipient(), outbox_id="o1", unsubscribe_url=UNSUBSCRIBE
     )

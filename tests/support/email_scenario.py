@@ -1,4 +1,4 @@
-"""A club that wants its Monday mail, the stand-in that takes it, and runs of the job."""
+"""Subscribed players, a fake SendGrid, and runs of the job."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,11 +17,11 @@ from tests.support.fake_sendgrid import FakeSendGrid
 
 KEY = "SG.fake"
 MONDAY = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-"""When the mail of 2026-W47 is due in UTC."""
+"""When the emails of 2026-W47 are due in UTC."""
 
 
 class EmailScenario:
-    """Players, runs at an instant, and what has been taken of whom."""
+    """Players, runs at an instant, and the accepted emails."""
 
     def __init__(self, settings: Settings, db: Any, sendgrid: FakeSendGrid, clock: Clock) -> None:
         self.settings = settings
@@ -31,32 +31,37 @@ class EmailScenario:
         self.ctx: Context
 
     def change_settings(self, **emails: Any) -> None:
-        """Changes settings of `[emails]`."""
+        """Change settings of `[emails]`."""
         config = replace(
             self.settings.config, emails=replace(self.settings.config.emails, **emails)
         )
         self.settings = replace(self.settings, config=config)
 
     def change_sendgrid_settings(self, **sendgrid: Any) -> None:
-        """Changes settings of `[emails.sendgrid]`."""
+        """Change settings of `[emails.sendgrid]`."""
         self.change_settings(sendgrid=replace(self.settings.config.emails.sendgrid, **sendgrid))
 
     def add_user(
         self, user_id: str, *, games: int = 1, at: datetime | None = None, **more: Any
     ) -> None:
-        """A player who wants the mail and has played in the week, unless `more` says otherwise."""
-        row = {
+        """Add a subscribed player with games in the week; `more` overrides fields."""
+        user = {
             "user_id": user_id,
             "email": f"{user_id}@example.org",
             "name": user_id.title(),
             "email_notifications": {"weekly_summary": True},
         }
-        self.db.users.insert_one({key: v for key, v in (row | more).items() if v is not ...})
+        self.db.users.insert_one({key: v for key, v in (user | more).items() if v is not ...})
         for number in range(games):
             self.add_game(user_id, at or MONDAY - timedelta(days=2), number)
 
+    def add_users(self, count: int) -> None:
+        """Add players u000, u001 and so on."""
+        for number in range(count):
+            self.add_user(f"u{number:03}")
+
     def add_game(self, user_id: str, ended_at: datetime, number: int = 0) -> None:
-        """A game that was won."""
+        """Add a game that the player won."""
         self.db.games.insert_one(
             {
                 "game_id": f"{user_id}-{ended_at:%Y%m%d%H%M}-{number}",
@@ -75,7 +80,7 @@ class EmailScenario:
     async def run(
         self, stop: ShutdownRequest | None = None, shard: Shard = ALL_USERS, **args: Any
     ) -> result.RunResult:
-        """A run by hand, as by a process of its own."""
+        """Run the job manually, with a context of its own."""
         async with open_context(self.settings, self.clock) as ctx:
             checked = weekly_emails.JOB.check(args)
             return await runner.run_manually(
@@ -83,7 +88,7 @@ class EmailScenario:
             )
 
     async def run_slot(self, at: datetime, name: str = "weekly_emails") -> result.RunResult:
-        """The run of a slot of a configured schedule."""
+        """Run a slot of a configured schedule."""
         schedule = self.settings.config.schedules[name]
         slot = Slot(schedule=name, at=at)
         async with open_context(self.settings, self.clock) as ctx:
@@ -93,18 +98,18 @@ class EmailScenario:
 
     @property
     def accepted_ids(self) -> list[str]:
-        """The names of the mails that the stand-in has accepted, in order."""
-        return [mail.outbox_id for mail in self.sendgrid.accepted]
+        """The outbox ids of the accepted emails, in order."""
+        return [email.outbox_id for email in self.sendgrid.accepted]
 
     def states(self) -> dict[str, str]:
-        """The state of each mail in the outbox, by user."""
-        return {row["user_id"]: row["state"] for row in self.db.email_outbox.find()}
+        """The state of each email in the outbox, by user."""
+        return {entry["user_id"]: entry["state"] for entry in self.db.email_outbox.find()}
 
     def reasons(self) -> dict[str, str]:
-        """The reason, likewise."""
-        return {row["user_id"]: row["reason"] for row in self.db.email_outbox.find()}
+        """The reason of each email in the outbox, by user."""
+        return {entry["user_id"]: entry["reason"] for entry in self.db.email_outbox.find()}
 
 
 def email_id(user_id: str, week: str = "2026-W47") -> str:
-    """The name of a mail."""
+    """The outbox id of an email."""
     return f"weekly_summary:{user_id}:{week}"

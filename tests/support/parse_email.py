@@ -1,4 +1,4 @@
-"""A mail taken apart: its skeleton, its links and its texts."""
+"""An email taken apart: its skeleton, its links and its texts."""
 
 from html.parser import HTMLParser
 
@@ -56,5 +56,5 @@ class ParsedHtml(HTMLParser):
 
 
 def parse_email(message: Message | str) -> ParsedHtml:
-    """A mail's HTML, or a page."""
+    """An email's HTML, or a page."""
     return ParsedHtml(message if isinstance(message, str) else message.html)

@@ -41,7 +41,7 @@ def request_body(*events: object) -> bytes:
 
 
 def event_payload(kind: str, sg_event_id: str, **more: object) -> dict[str, object]:
-    """An event of noon, about Ann's mail."""
+    """An event of noon, about Ann's email."""
     return {
         "email": "Ann@Example.org",
         "timestamp": NOON_SECONDS,

@@ -145,7 +145,7 @@ def render_email(
     emails: EmailSettings = EMAILS,
     unsubscribe_url: str = UNSUBSCRIBE,
 ) -> Message:
-    """The mail about a week; by default the full one's."""
+    """The email about a week; by default the full one's."""
     return (renderer or Renderer(emails)).render_summary(
         full_summary() if summary is None else summary,
         recipient,

@@ -51,9 +51,9 @@ class WebhookClient:
         """The status that a request gets."""
         async with self._session.post(
             f"{self.url}/events/sendgrid", data=io.BytesIO(body), headers=headers
-        ) as reply:
-            await reply.read()
-            return reply.status
+        ) as response:
+            await response.read()
+            return response.status
 
     async def post_events(self, *events: object, at: datetime = NOON) -> int:
         """The status that a signed batch gets."""
@@ -67,7 +67,7 @@ def with_key(config: Config, key: str = KEY.public) -> Config:
 
 @pytest.fixture
 def outbox() -> RecordingOutbox:
-    """What has been heard of mails."""
+    """What has been heard of emails."""
     return RecordingOutbox()
 
 
@@ -179,7 +179,7 @@ async def test_a_suppression_says_when_and_by_which_event(webhook: WebhookClient
     assert db.email_events.find_one() == {"_id": "e1", "at": NOON}
 
 
-async def test_the_outbox_hears_of_each_mail_that_sendgrid_has(
+async def test_the_outbox_hears_of_each_email_that_sendgrid_has(
     webhook: WebhookClient, outbox: RecordingOutbox
 ) -> None:
     later = {"timestamp": NOON_SECONDS + 9}
@@ -248,7 +248,7 @@ async def test_garbage_in_a_batch_is_skipped_and_counted_and_the_rest_taken(
     assert "example.org" not in said.lower()
 
 
-async def test_mails_that_sendgrid_did_not_send_are_told_to_operators_without_an_address(
+async def test_emails_that_sendgrid_did_not_send_are_reported_to_operators_without_an_address(
     webhook: WebhookClient, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await webhook.post_events(
@@ -331,16 +331,16 @@ async def test_a_batch_that_failed_between_two_writes_is_taken_when_it_comes_aga
 async def test_while_the_store_fails_sendgrid_is_told_to_come_again(
     webhook: WebhookClient, db: Any, capsys: pytest.CaptureFixture[str], collection: str
 ) -> None:
-    told = event_payload("spamreport", "e1")
+    event = event_payload("spamreport", "e1")
     db.command("collMod", collection, validator={"never": {"$exists": True}})
-    assert await webhook.post_events(told) == 503
+    assert await webhook.post_events(event) == 503
     assert remembered_ids(db) == set()
     said = "".join(capsys.readouterr())
     assert '"event": "webhook_failed"' in said
     assert "example.org" not in said.lower()
 
     db.command("collMod", collection, validator={})
-    assert await webhook.post_events(told) == 204
+    assert await webhook.post_events(event) == 204
     assert suppressed_addresses(db) == {"ann@example.org": "spam_report"}
 
 

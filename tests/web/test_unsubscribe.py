@@ -19,7 +19,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 def link_path(user_id: str = "ann", *, key: str = "newest", days_ago: int = 0) -> str:
-    """What a link of so many days ago asks for."""
+    """The request of a link that is this many days old."""
     clock = Clock(NOON)
     clock.move(days=-days_ago)
     made = UnsubscribeLinks(EMAILS.public_url, [key], EMAILS.link_valid_days, clock)
@@ -96,7 +96,7 @@ async def test_one_post_of_whatever_body_unsubscribes_and_may_be_repeated(
 
 
 @pytest.mark.parametrize("before", [SUBSCRIBED, True, False, None])
-async def test_it_works_on_every_form_of_the_setting_and_on_nobody_else(
+async def test_it_works_on_every_form_of_the_setting_and_on_no_player_else(
     http_client: HttpClient, ctx: Context, db: Any, before: object
 ) -> None:
     rest: dict[str, object] = {} if before is None else {"email_notifications": before}
@@ -147,7 +147,7 @@ async def test_what_cannot_be_acted_on_gets_a_clear_page_and_changes_nothing(
     assert db.users.count_documents({}) == 1
 
 
-async def test_no_page_sets_a_cookie_or_loads_or_tells_anything(http_client: HttpClient) -> None:
+async def test_no_page_sets_a_cookie_or_loads_or_says_anything(http_client: HttpClient) -> None:
     for asked in (link_path(), link_path("gone"), link_path(days_ago=400), "/unsubscribe/x"):
         for method in ("GET", "HEAD", "POST"):
             headers = (await http_client(asked, "public", method)).headers

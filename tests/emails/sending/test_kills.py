@@ -1,4 +1,4 @@
-"""Kills of whoever sends: nobody gets a mail twice, and none is lost without being told of."""
+"""Kills of sending processes: no email is sent twice, and none is lost unnoticed."""
 
 import asyncio
 import random
@@ -28,14 +28,14 @@ _DELAY_S = 0.05
 
 @pytest.fixture
 async def sendgrid() -> AsyncIterator[FakeSendGrid]:
-    stand_in = FakeSendGrid(key=KEY, delay_s=_DELAY_S)
-    async with stand_in.serve():
-        yield stand_in
+    fake = FakeSendGrid(key=KEY, delay_s=_DELAY_S)
+    async with fake.serve():
+        yield fake
 
 
 @pytest.fixture
 def sendgrid_environment(environment: dict[str, str], sendgrid: FakeSendGrid) -> dict[str, str]:
-    """What a process needs to send mail to the stand-in; a dead one's lease is soon over."""
+    """The settings of a process that sends to the fake; its lease expires soon after a kill."""
     return {
         **environment,
         "CHESSCOACH_RUNNER__LEASE_S": "1",
@@ -49,12 +49,12 @@ def sendgrid_environment(environment: dict[str, str], sendgrid: FakeSendGrid) ->
 
 
 def relaxed(environment: dict[str, str]) -> dict[str, str]:
-    """The same for a process that nobody kills: its lease, and a mail's deadline, are no hurry."""
+    """The same for a process that is not killed: a longer lease, and so a longer deadline."""
     return {**environment, "CHESSCOACH_RUNNER__LEASE_S": "15"}
 
 
 def insert_players(db: Any, count: int) -> list[str]:
-    """So many who want the mail and have played in the week; the names of their mails."""
+    """Insert subscribers with a game in the week; return the ids of their emails."""
     week = last_week()
     ended_at = week.start_in(ZoneInfo("UTC")) + timedelta(days=3)
     ids = [f"u{number:05}" for number in range(count)]
@@ -91,13 +91,13 @@ def last_week() -> Week:
 
 
 async def kill_repeatedly(
-    sendgrid: FakeSendGrid, mailing: dict[str, str], users: int, kills: int
+    sendgrid: FakeSendGrid, environment: dict[str, str], users: int, kills: int
 ) -> None:
-    """Kills that many runs, most of them amid their mails, all over the work."""
+    """Kill that many runs, most of them while they send, spread over all emails."""
     chance = random.Random()
     share = max(users // kills, 1)
     for number in range(kills):
-        process = await start(mailing, JOB)
+        process = await start(environment, JOB)
         if number % 5 == 4:  # also before and between
             await asyncio.sleep(chance.uniform(0, 2.5))
         else:
@@ -108,17 +108,17 @@ async def kill_repeatedly(
 
 
 def accepted_ids(sendgrid: FakeSendGrid) -> Counter[str]:
-    return Counter(mail.outbox_id for mail in sendgrid.accepted)
+    return Counter(email.outbox_id for email in sendgrid.accepted)
 
 
 def email_states(db: Any, names: Iterable[str]) -> Counter[str]:
-    found = db.email_outbox.find({"_id": {"$in": list(names)}}, {"state": 1})
-    return Counter(row["state"] for row in found)
+    entries = db.email_outbox.find({"_id": {"$in": list(names)}}, {"state": 1})
+    return Counter(entry["state"] for entry in entries)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(2400)
-async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent(
+async def test_kills_double_no_email_and_a_lost_one_is_unknown_or_with_events_sent(
     sendgrid_environment: dict[str, str], ctx: Context, db: Any, sendgrid: FakeSendGrid
 ) -> None:
     owed = insert_players(db, USERS)
@@ -126,19 +126,19 @@ async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent
     last = await run(relaxed(sendgrid_environment), JOB, "--json")
     assert last.code in (0, 1), last
 
-    # Without events: nobody twice, and each that is missing is listed as unknown.
-    found = accepted_ids(sendgrid)
-    assert set(found.values()) == {1}
-    missing = set(owed) - set(found)
-    unknown = {row["_id"] for row in db.email_outbox.find({"state": "unknown"})}
+    # Without events: no email twice, and each missing one is unknown.
+    accepted = accepted_ids(sendgrid)
+    assert set(accepted.values()) == {1}
+    missing = set(owed) - set(accepted)
+    unknown = {entry["_id"] for entry in db.email_outbox.find({"state": "unknown"})}
     assert missing <= unknown
     assert email_states(db, owed) == {"sent": len(owed) - len(unknown), "unknown": len(unknown)}
-    assert unknown, "no kill has struck: this shows nothing"
+    assert unknown, "no kill hit an attempt, so the test shows nothing"
 
-    # With events, late, twice and in disorder: none is missing, and still nobody twice.
-    events = [sendgrid.processed_event(mail) for mail in sendgrid.accepted]
-    told = events + events[::3]
-    random.shuffle(told)
+    # With events that are late, doubled and in disorder: no email is missing or doubled.
+    events = [sendgrid.processed_event(email) for email in sendgrid.accepted]
+    reported = events + events[::3]
+    random.shuffle(reported)
     with_events = {
         **sendgrid_environment,
         "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": sendgrid.events_key,
@@ -147,10 +147,10 @@ async def test_kills_double_no_mail_and_what_is_lost_is_told_or_with_events_sent
     }
     web = await start(with_events, "chesscoach.cli", "web")
     url = (await line_with(web, "web_listening"))["urls"][0]
-    for at in range(0, len(told), 500):
-        assert await sendgrid.report(f"{url}/events/sendgrid", told[at : at + 500]) == 204
+    for at in range(0, len(reported), 500):
+        assert await sendgrid.report(f"{url}/events/sendgrid", reported[at : at + 500]) == 204
     assert (await kill(web, 15)).code == 0
-    assert {row["_id"] for row in db.email_outbox.find({"state": "unknown"})} == missing
+    assert {entry["_id"] for entry in db.email_outbox.find({"state": "unknown"})} == missing
     last = await run(relaxed(with_events), JOB, "--json")
     assert last.code == 0, last
     assert accepted_ids(sendgrid) == Counter(owed)
@@ -175,13 +175,13 @@ async def test_kills_with_events_on_all_along_double_and_lose_nothing(
     over = asyncio.Event()
 
     async def report() -> None:
-        """Events come some time after the mails, some of them twice."""
-        told = 0
-        while not over.is_set() or told < len(sendgrid.accepted):
+        """Report events some time after the emails, some of them twice."""
+        reported = 0
+        while not over.is_set() or reported < len(sendgrid.accepted):
             await asyncio.sleep(0.3)
-            batch = sendgrid.accepted[max(told - 5, 0) :]
-            told = len(sendgrid.accepted)
-            events = [sendgrid.processed_event(mail) for mail in batch]
+            batch = sendgrid.accepted[max(reported - 5, 0) :]
+            reported = len(sendgrid.accepted)
+            events = [sendgrid.processed_event(email) for email in batch]
             if events:
                 assert await sendgrid.report(f"{url}/events/sendgrid", events) == 204
 
@@ -204,7 +204,7 @@ async def test_kills_with_events_on_all_along_double_and_lose_nothing(
 async def test_either_naive_order_loses_or_doubles_under_the_same_kills(
     environment: dict[str, str], db: Any, sendgrid: FakeSendGrid, order: str
 ) -> None:
-    """The control: the kills are hard enough to show what they are to show."""
+    """The control: the same kills break a naive order."""
     users, kills = USERS, KILLS
     names = [f"u{number:05}" for number in range(users)]
     db.naive.insert_many([{"_id": name, "sent": False} for name in names])
@@ -218,11 +218,11 @@ async def test_either_naive_order_loses_or_doubles_under_the_same_kills(
             await asyncio.sleep(0.002)
         await kill(process)
     assert (await wait_for_end(await start(home, *args), 120)).code == 0
-    found = accepted_ids(sendgrid)
-    lost = users - len(found)
-    doubled = sum(found.values()) - len(found)
-    # Twenty are on their way at a kill. What has reached the stand-in it takes, also of the dead,
-    # so that little is lost by who marks first; in few kills it may be very little.
+    accepted = accepted_ids(sendgrid)
+    lost = users - len(accepted)
+    doubled = sum(accepted.values()) - len(accepted)
+    # Twenty emails are in flight at a kill. The fake accepts what has reached it, so that marking
+    # first loses few emails; in few kills very few.
     if order == "mark":
         assert (lost > 0, doubled) == (True, 0), (lost, doubled)
     else:

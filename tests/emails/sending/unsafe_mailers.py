@@ -1,7 +1,7 @@
-"""The two orders that come to mind first, to be killed beside ours: what each costs.
+"""Two naive orders of sending, which a test kills beside ours.
 
-`mark` writes that a mail is sent and then sends it; `send` sends it and then writes that. Twenty at
-a time, and what is written is what the next process goes by.
+`mark` records that an email is sent and then sends it; `send` sends it and then records that. Each
+sends twenty emails at a time, and the next process continues from the records.
 
 Usage: python -m tests.emails.sending.unsafe_mailers mark|send URL COLLECTION.
 
@@ -25,30 +25,32 @@ PAYLOAD = {
 async def main(order: str, url: str, collection: str) -> None:
     """See the module."""
     client: AsyncIOMotorClient[dict[str, object]] = AsyncIOMotorClient(os.environ["MONGO_URL"])
-    rows = client[os.environ["DB_NAME"]][collection]
+    emails = client[os.environ["DB_NAME"]][collection]
     names = asyncio.Queue[str]()
-    async for row in rows.find({"sent": False}, {"_id": 1}).sort("_id", 1):
-        names.put_nowait(row["_id"])
-    print("ready", flush=True)  # noqa: T201  # whoever starts it may wait for that
+    async for email in emails.find({"sent": False}, {"_id": 1}).sort("_id", 1):
+        names.put_nowait(email["_id"])
+    print("ready", flush=True)  # noqa: T201  # the test waits for it
     headers = {"Authorization": "Bearer SG.fake", "Accept": "*/*"}
 
     async def send(name: str) -> None:
         to = {"to": [{"email": f"{name}@example.org"}], "custom_args": {"outbox_id": name}}
         body = PAYLOAD | {"personalizations": [to]}
-        async with session.post(f"{url}/v3/mail/send", json=body) as reply:
-            assert reply.status == 202
+        async with session.post(f"{url}/v3/mail/send", json=body) as response:
+            assert response.status == 202
 
     async def mark(name: str) -> None:
-        await rows.update_one({"_id": name}, {"$set": {"sent": True}})
+        await emails.update_one({"_id": name}, {"$set": {"sent": True}})
 
-    async def work() -> None:
+    async def run_sender() -> None:
         while not names.empty():
             name = names.get_nowait()
-            for step in (mark, send) if order == "mark" else (send, mark):
-                await step(name)
+            first, second = (mark, send) if order == "mark" else (send, mark)
+            await first(name)
+            await asyncio.sleep(0.01)  # a plain loop does other things in between
+            await second(name)
 
     async with aiohttp.ClientSession(headers=headers) as session:
-        await asyncio.gather(*(work() for _ in range(20)))
+        await asyncio.gather(*(run_sender() for _ in range(20)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Players whose data have all the odd forms that the application's data have.
+"""Players whose data have all the odd forms of the application's data.
 
-What a timestamp stands for is known here by how it was made, so that nobody has to read it again.
+Each document comes with the instant that its timestamp was made of, so that no test parses it.
 """
 
 import math
@@ -53,7 +53,7 @@ FALSY_VALUES: tuple[Any, ...] = (False, 0, 0.0, -0.0, "", None, [], {})
 
 
 class MalformedWeek:
-    """The documents of a number of players, by collection, with the instants that they are of.
+    """The documents of a number of players, by collection, with their instants.
 
     Every tenth player's data are regular, and every tenth has none.
     """
@@ -81,7 +81,7 @@ class MalformedWeek:
         span = (self.end - self.before) / US
         for number in range(self.random.randint(4, 14)):
             at = self.before + self.random.randrange(int(span)) * US
-            if number < 2:  # somebody who did nothing in the week gets no mail of the application's
+            if number < 2:  # the application sends no email to a player without data in the week
                 at = self.start + number * HOUR
             self._add("games", user_id, {**self._game(user_id), "ended_at": at.isoformat()}, at)
             moves = [self._move() for _ in range(self.random.randint(3, 40))]

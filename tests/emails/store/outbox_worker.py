@@ -1,4 +1,4 @@
-"""A process that puts the same mails into the outbox over and over, for tests to start several of.
+"""A process that puts the same emails into the outbox over and over, for tests to start several of.
 
 Usage: python -m tests.emails.store.outbox_worker USERS TIMES, with MONGO_URL and DB_NAME.
 """

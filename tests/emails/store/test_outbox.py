@@ -58,7 +58,7 @@ def outbox(ctx: Context) -> Outbox:
 
 
 async def enqueue_one(outbox: Outbox, user_id: str = "ann") -> OutboxEntry:
-    """A mail that has just been put in."""
+    """An email that has just been put in."""
     await outbox.enqueue([new_email(user_id)], NOW)
     return await find_again(outbox, user_id)
 
@@ -107,7 +107,7 @@ async def test_what_is_there_is_not_put_in_again_and_only_what_is_new_is_counted
     assert await outbox.enqueue([], NOW) == 0
 
 
-async def test_of_two_attempts_at_one_mail_one_is_made(outbox: Outbox) -> None:
+async def test_of_two_attempts_at_one_email_one_is_made(outbox: Outbox) -> None:
     row = await enqueue_one(outbox)
     first, second = make_claim(row), make_claim(row)
     won = await asyncio.gather(outbox.claim([first]), outbox.claim([second]))
@@ -115,7 +115,7 @@ async def test_of_two_attempts_at_one_mail_one_is_made(outbox: Outbox) -> None:
     assert (await find_again(outbox)).attempts == 1
 
 
-async def test_claims_are_told_apart_where_some_are_lost(outbox: Outbox) -> None:
+async def test_claims_are_reported_apart_where_some_are_lost(outbox: Outbox) -> None:
     rows = [await enqueue_one(outbox, name) for name in ("ann", "bob", "cyd")]
     rival = make_claim(rows[1])
     await outbox.claim([rival])
@@ -133,7 +133,7 @@ async def test_a_letter_is_frozen_at_its_first_claim(outbox: Outbox) -> None:
 
 
 @pytest.mark.parametrize("state", ["sent", "failed", "skipped"])
-async def test_at_its_end_a_mail_is_kept_without_its_letter(
+async def test_at_its_end_an_email_is_kept_without_its_letter(
     outbox: Outbox, db: Any, state: State
 ) -> None:
     attempt = make_claim(await enqueue_one(outbox))
@@ -145,10 +145,10 @@ async def test_at_its_end_a_mail_is_kept_without_its_letter(
     assert await outbox.frozen_message(row["_id"]) is None
 
 
-async def test_an_unknown_mail_keeps_its_letter(outbox: Outbox) -> None:
+async def test_an_unknown_email_keeps_its_letter(outbox: Outbox) -> None:
     attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
-    await outbox.record([make_result(attempt, "unknown", "no reply")])
+    await outbox.record([make_result(attempt, "unknown", "no response")])
     assert await outbox.frozen_message(attempt.entry.id) == attempt.message
 
 
@@ -160,7 +160,7 @@ async def test_only_the_attempt_that_owns_a_row_writes_its_end(outbox: Outbox) -
 
 
 async def test_a_late_word_of_success_counts_and_of_failure_does_not(outbox: Outbox) -> None:
-    """A process that was taken for dead knows more than whoever took it so."""
+    """A process that was taken for dead knows the result of its attempt."""
     attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
     await outbox.mark_unknown([await find_again(outbox)], "unknown", "it died")
@@ -188,7 +188,7 @@ async def test_an_event_settles_what_is_unknown_or_on_its_way_and_nothing_else(
     assert await outbox.confirm_accepted({}) == 0
 
 
-async def test_a_late_event_spares_a_mail_that_is_to_be_sent_again(outbox: Outbox) -> None:
+async def test_a_late_event_spares_an_email_that_is_to_be_sent_again(outbox: Outbox) -> None:
     attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
     await outbox.record([make_result(attempt, "unknown")])
@@ -201,11 +201,11 @@ async def test_what_an_event_has_settled_is_not_made_unknown_again(outbox: Outbo
     attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
     await outbox.confirm_accepted({attempt.entry.id: NOW})
-    await outbox.record([make_result(attempt, "unknown", "no reply")])
+    await outbox.record([make_result(attempt, "unknown", "no response")])
     assert (await find_again(outbox)).state == "sent"
 
 
-async def test_an_unknown_mail_that_is_claimed_again_counts_as_a_resend(outbox: Outbox) -> None:
+async def test_an_unknown_email_that_is_claimed_again_counts_as_a_resend(outbox: Outbox) -> None:
     attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
     await outbox.record([make_result(attempt, "unknown")])
@@ -226,7 +226,7 @@ async def test_a_resend_that_died_with_its_process_may_be_made_again(outbox: Out
     assert (row.state, row.resends, row.attempts) == ("unknown", 0, 2)
 
 
-async def test_a_pending_mail_is_skipped_for_a_reason_and_one_on_its_way_is_not(
+async def test_a_pending_email_is_skipped_for_a_reason_and_one_on_its_way_is_not(
     outbox: Outbox,
 ) -> None:
     await enqueue_one(outbox, "ann")
@@ -254,7 +254,7 @@ async def test_what_a_week_still_owes_comes_in_pages(outbox: Outbox) -> None:
     ]
 
 
-async def test_an_operator_makes_a_mail_pending_that_is_at_its_end_without_being_sent(
+async def test_an_operator_makes_an_email_pending_that_is_at_its_end_without_being_sent(
     outbox: Outbox,
 ) -> None:
     attempt = make_claim(await enqueue_one(outbox))
@@ -281,7 +281,7 @@ async def test_rows_are_listed_and_tallied(outbox: Outbox) -> None:
     assert [row.id for row in found] == [new_email("bob").id]
 
 
-async def test_the_oldest_pending_mail_is_one_of_the_weeks_asked_about(outbox: Outbox) -> None:
+async def test_the_oldest_pending_email_is_one_of_the_weeks_asked_about(outbox: Outbox) -> None:
     assert await outbox.oldest_pending(WEEK) is None
     await outbox.enqueue([new_email("ann", WEEK.before)], NOW - timedelta(days=7))
     await outbox.enqueue([new_email("ann"), new_email("bob")], NOW)

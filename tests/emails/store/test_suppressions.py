@@ -72,7 +72,7 @@ async def test_several_may_suppress_the_same_addresses_at_once(ctx: Context, db:
     assert sum(made) == db.email_suppressions.count_documents({}) == 200
 
 
-async def test_a_lifted_address_gets_mail_again_and_can_be_suppressed_again(
+async def test_a_lifted_address_gets_email_again_and_can_be_suppressed_again(
     ctx: Context, db: Any
 ) -> None:
     suppressions = ctx.emails.suppressions
@@ -84,7 +84,7 @@ async def test_a_lifted_address_gets_mail_again_and_can_be_suppressed_again(
     assert await suppressions.suppress([make_suppression("ann@example.org", "spam_report")]) == 1
 
 
-async def test_the_newest_are_shown_first_and_one_is_told_of_in_whatever_case(ctx: Context) -> None:
+async def test_the_newest_are_shown_first_and_one_is_sent_in_whatever_case(ctx: Context) -> None:
     suppressions = ctx.emails.suppressions
     assert (await suppressions.list_newest(5), await suppressions.count()) == ([], 0)
     for minutes, name in enumerate(("ann", "bob", "cem")):

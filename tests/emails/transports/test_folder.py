@@ -1,4 +1,4 @@
-"""The outbox folder: one file a mail, whole or not at all."""
+"""The outbox folder: one file an email, whole or not at all."""
 
 import asyncio
 import email
@@ -27,7 +27,7 @@ def folder_transport(folder: Path, **changes: Any) -> FolderTransport:
 
 
 async def read_file(folder: Path, message: Message, **changes: Any) -> EmailMessage:
-    """The mail as a reader of the file sees it."""
+    """The email as a reader of the file sees it."""
     delivery = await folder_transport(folder, **changes).send(message)
     assert (delivery.verdict, delivery.reason) == ("accepted", "")
     assert delivery.message_id is not None
@@ -45,7 +45,7 @@ def body_text(read: EmailMessage, kind: str) -> str:
     return str(part.get_content())
 
 
-async def test_a_mail_is_a_file_that_a_mail_reader_reads(tmp_path: Path) -> None:
+async def test_an_email_is_a_file_that_an_email_reader_reads(tmp_path: Path) -> None:
     read = await read_file(
         tmp_path, make_message(subject="Zürich ♔", text="Grüße", html="<p>Grüße ♔</p>")
     )
@@ -69,7 +69,7 @@ async def test_written_twice_it_is_one_file_of_the_same_bytes(tmp_path: Path) ->
     assert first.as_bytes() == second.as_bytes()
 
 
-async def test_mails_have_message_ids_of_their_own(tmp_path: Path) -> None:
+async def test_emails_have_message_ids_of_their_own(tmp_path: Path) -> None:
     first = await read_file(tmp_path, make_message())
     second = await read_file(tmp_path, make_message(outbox_id="weekly_summary:u2:2026-W47"))
     assert first["Message-ID"] != second["Message-ID"]
@@ -124,7 +124,7 @@ async def test_a_folder_that_cannot_be_written_stops_everything(tmp_path: Path) 
     assert "folder cannot be written" in delivery.reason
 
 
-async def test_a_mail_that_could_not_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
+async def test_an_email_that_could_not_be_put_in_place_leaves_nothing(tmp_path: Path) -> None:
     await asyncio.to_thread((tmp_path / file_name(make_message().outbox_id)).mkdir)
     assert (await folder_transport(tmp_path).send(make_message())).verdict == "stopped"
     assert await file_names(tmp_path) == [file_name(make_message().outbox_id)]
@@ -162,7 +162,7 @@ def test_ids_that_begin_alike_have_names_of_their_own() -> None:
     assert len({file_name(outbox_id) for outbox_id in ids}) == len(ids)
 
 
-async def test_it_says_that_nobody_is_sent_anything(tmp_path: Path) -> None:
+async def test_it_says_that_no_player_is_sent_anything(tmp_path: Path) -> None:
     out: Transport = folder_transport(tmp_path)
     async with out as entered:
         assert entered is out

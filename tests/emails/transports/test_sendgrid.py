@@ -1,4 +1,4 @@
-"""SendGrid as a transport: every reply and every fault has its verdict, after one request."""
+"""SendGrid as a transport: every response and every fault has its verdict, after one request."""
 
 import asyncio
 import json
@@ -26,10 +26,10 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 @pytest.fixture
 async def sendgrid() -> AsyncIterator[FakeSendGrid]:
-    """The stand-in, which knows our key."""
-    stand_in = FakeSendGrid(key=KEY)
-    async with stand_in.serve():
-        yield stand_in
+    """The fake, which knows our key."""
+    fake = FakeSendGrid(key=KEY)
+    async with fake.serve():
+        yield fake
 
 
 def sendgrid_transport(
@@ -41,17 +41,17 @@ def sendgrid_transport(
 
 
 async def send_one(url: str, message: Any = None, **changes: Any) -> SendResult:
-    """What becomes of one mail."""
+    """What becomes of one email."""
     async with sendgrid_transport(url, **changes) as out:
         return await out.send(message or make_message())
 
 
 def answer_server(status: int, body: bytes = b"", **headers: str) -> Any:
     """A server that answers everything so; what it was asked is in the list."""
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent_headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def handler(_: web.Request) -> web.Response:
-        return web.Response(status=status, body=body, headers=told)
+        return web.Response(status=status, body=body, headers=sent_headers)
 
     return http_server(handler)
 
@@ -71,14 +71,14 @@ async def http_server(handler: Any) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def closing_server(replies: int) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that takes so many mails on a connection, and at the next request hangs up."""
+async def closing_server(responses: int) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that accepts a number of emails on a connection, then closes it."""
     heads: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for number in range(replies + 1):
+        for number in range(responses + 1):
             heads.append(await read_request(reader))
-            if number < replies:
+            if number < responses:
                 writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
                 await writer.drain()
 
@@ -99,7 +99,7 @@ async def test_a_202_is_accepted_under_its_message_id(sendgrid: FakeSendGrid) ->
     assert sendgrid.agents == {f"chesscoach/{__version__}"}
 
 
-async def test_a_mail_in_sandbox_mode_is_rehearsed(sendgrid: FakeSendGrid) -> None:
+async def test_an_email_in_sandbox_mode_is_dry_run(sendgrid: FakeSendGrid) -> None:
     assert await send_one(sendgrid.url, sandbox=True) == SendResult(verdict="sandboxed")
     assert (sendgrid.accepted, sendgrid.sandboxed) == ([], 1)
 
@@ -123,7 +123,7 @@ VERDICTS: list[tuple[SendGridFault, str, str]] = [
 
 
 @pytest.mark.parametrize(("fault", "verdict", "reason"), VERDICTS)
-async def test_every_reply_has_its_verdict_after_one_request(
+async def test_every_response_has_its_verdict_after_one_request(
     fault: SendGridFault, verdict: str, reason: str, sendgrid: FakeSendGrid
 ) -> None:
     sendgrid.faults.append(fault)
@@ -135,7 +135,7 @@ async def test_every_reply_has_its_verdict_after_one_request(
 
 
 @pytest.mark.parametrize("fault", ["hang", "late"])
-async def test_no_reply_by_the_deadline_is_unknown(
+async def test_no_response_by_the_deadline_is_unknown(
     fault: SendGridFault, sendgrid: FakeSendGrid
 ) -> None:
     sendgrid.faults.append(fault)
@@ -174,7 +174,7 @@ async def test_the_deadline_counts_the_wait_for_a_free_connection(
     assert sendgrid.requests == 1
 
 
-async def test_where_nobody_listens_nothing_is_sent() -> None:
+async def test_where_no_player_listens_nothing_is_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     delivery = await send_one(f"http://127.0.0.1:{port}")
@@ -191,7 +191,7 @@ async def test_a_server_that_speaks_no_tls_is_sent_nothing(sendgrid: FakeSendGri
 
 
 async def test_a_post_on_a_kept_connection_that_hangs_up_is_not_repeated() -> None:
-    async with closing_server(replies=1) as (url, heads), sendgrid_transport(url) as out:
+    async with closing_server(responses=1) as (url, heads), sendgrid_transport(url) as out:
         verdicts = [(await out.send(make_message())).verdict for _ in range(2)]
         assert verdicts == ["accepted", "unknown"]
         assert len(heads) == 2
@@ -207,7 +207,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced(
     assert sendgrid.requests == 3
 
 
-async def test_whoever_is_cancelled_hears_of_it(sendgrid: FakeSendGrid) -> None:
+async def test_the_caller_that_is_cancelled_hears_of_it(sendgrid: FakeSendGrid) -> None:
     sendgrid.faults.append("hang")
     async with sendgrid_transport(sendgrid.url) as out:
         task = asyncio.create_task(out.send(make_message()))
@@ -222,8 +222,8 @@ async def test_whoever_is_cancelled_hears_of_it(sendgrid: FakeSendGrid) -> None:
 async def test_no_more_are_in_flight_than_allowed(sendgrid: FakeSendGrid) -> None:
     sendgrid.delay_s = 0.03
     async with sendgrid_transport(sendgrid.url, in_flight=5) as out:
-        mails = [make_message(outbox_id=f"weekly_summary:u{n}:2026-W47") for n in range(60)]
-        deliveries = await asyncio.gather(*(out.send(one) for one in mails))
+        emails = [make_message(outbox_id=f"weekly_summary:u{n}:2026-W47") for n in range(60)]
+        deliveries = await asyncio.gather(*(out.send(one) for one in emails))
     assert {one.verdict for one in deliveries} == {"accepted"}
     assert sendgrid.max_in_flight == 5
     assert len({one.outbox_id for one in sendgrid.accepted}) == 60
@@ -296,7 +296,7 @@ async def test_whatever_a_refusal_says_it_is_not_quoted(status: int, body: bytes
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 406, 415])
-async def test_what_cannot_be_the_mails_own_fault_stops_everything(status: int) -> None:
+async def test_what_cannot_be_the_emails_own_fault_stops_everything(status: int) -> None:
     async with answer_server(status, error_body(("no", "subject"))) as url:
         delivery = await send_one(url)
     assert delivery.verdict == "stopped"
@@ -317,7 +317,7 @@ async def test_a_refusal_names_the_fields_that_the_schema_knows() -> None:
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(202, "accepted"), (403, "stopped")])
-async def test_a_reply_that_breaks_off_counts_by_its_status(status: int, verdict: str) -> None:
+async def test_a_response_that_breaks_off_counts_by_its_status(status: int, verdict: str) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(status=status)
         await response.prepare(request)
@@ -331,7 +331,7 @@ async def test_a_reply_that_breaks_off_counts_by_its_status(status: int, verdict
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(202, "accepted"), (400, "refused")])
-async def test_a_reply_that_cannot_be_unpacked_counts_by_its_status(
+async def test_a_response_that_cannot_be_unpacked_counts_by_its_status(
     status: int, verdict: str
 ) -> None:
     async with answer_server(status, b"no gzip", Content_Encoding="gzip") as url:
@@ -394,15 +394,15 @@ async def test_neither_key_nor_address_is_logged(
     sendgrid.faults.extend(fault for fault, *_ in VERDICTS)
     async with sendgrid_transport(sendgrid.url) as out:
         deliveries = [await out.send(make_message()) for _ in VERDICTS]
-        told = " ".join([repr(deliveries), repr(out), out.describe(), *capsys.readouterr()])
-    assert KEY not in told
-    assert ADDRESS not in told
+        output = " ".join([repr(deliveries), repr(out), out.describe(), *capsys.readouterr()])
+    assert KEY not in output
+    assert ADDRESS not in output
 
 
-def test_it_says_where_mail_goes() -> None:
+def test_it_says_where_email_goes() -> None:
     out: Transport = sendgrid_transport("https://api.sendgrid.com")
     assert out.describe() == "SendGrid at https://api.sendgrid.com"
     assert not out.repeatable
     assert out.in_flight == 20
-    rehearsing = sendgrid_transport("https://api.sendgrid.com", sandbox=True)
-    assert rehearsing.describe().endswith(", sandbox: nothing is sent")
+    sandboxed = sendgrid_transport("https://api.sendgrid.com", sandbox=True)
+    assert sandboxed.describe().endswith(", sandbox: nothing is sent")

@@ -21,7 +21,7 @@ UNSUBSCRIBE = {
 
 
 def make_message(**changes: Any) -> Message:
-    """A weekly mail to Ann."""
+    """A weekly email to Ann."""
     values: dict[str, Any] = {
         "outbox_id": "weekly_summary:u1:2026-W47",
         "to": ADDRESS,

@@ -7,14 +7,14 @@ from tests.conftest import NOON
 from tests.support.webhook_signing import event_payload, request_body
 
 
-def parse_events(*told: object) -> tuple[WebhookEvent, ...]:
-    found = parse_batch(request_body(*told))
-    assert found is not None
-    return found.events
+def parse_events(*payloads: object) -> tuple[WebhookEvent, ...]:
+    event = parse_batch(request_body(*payloads))
+    assert event is not None
+    return event.events
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("payload", "reason"),
     [
         (event_payload("bounce", "e", type="bounce", reason="550 unknown user"), "bounce"),
         (
@@ -45,17 +45,19 @@ def parse_events(*told: object) -> tuple[WebhookEvent, ...]:
     ],
 )
 def test_an_address_is_suppressed_for_what_is_its_own_fault_alone(
-    told: dict[str, Any], reason: str | None
+    payload: dict[str, Any], reason: str | None
 ) -> None:
-    (found,) = parse_events(told)
+    (event,) = parse_events(payload)
 
-    assert (found.suppression and found.suppression.reason) == reason
+    assert (event.suppression and event.suppression.reason) == reason
 
 
 def test_what_is_read_is_what_was_told() -> None:
-    told = event_payload("dropped", "e", outbox_id=" one ", reason="Bounced Address", useragent="x")
+    payload = event_payload(
+        "dropped", "e", outbox_id=" one ", reason="Bounced Address", useragent="x"
+    )
 
-    assert parse_events(told) == (
+    assert parse_events(payload) == (
         WebhookEvent(
             id="e",
             kind="dropped",
@@ -68,12 +70,12 @@ def test_what_is_read_is_what_was_told() -> None:
 
 
 @pytest.mark.parametrize("email", ["", None, 7, "nobody", "x" * 400 + "@example.org"])
-def test_without_an_address_nothing_is_suppressed_and_the_mail_is_heard_of(email: object) -> None:
-    (found,) = parse_events(
+def test_without_an_address_nothing_is_suppressed_and_the_email_is_heard_of(email: object) -> None:
+    (event,) = parse_events(
         event_payload("bounce", "e", type="bounce", email=email, outbox_id="one")
     )
 
-    assert (found.suppression, found.outbox_id) == (None, "one")
+    assert (event.suppression, event.outbox_id) == (None, "one")
 
 
 @pytest.mark.parametrize(
@@ -89,19 +91,19 @@ def test_without_an_address_nothing_is_suppressed_and_the_mail_is_heard_of(email
     ],
 )
 def test_an_element_that_is_no_event_is_left_out_and_counted(garbage: object) -> None:
-    found = parse_batch(request_body(garbage, event_payload("open", "good"), garbage))
+    event = parse_batch(request_body(garbage, event_payload("open", "good"), garbage))
 
-    assert found is not None
-    assert [each.id for each in found.events] == ["good"]
-    assert (found.unreadable, found.repeated) == (2, 0)
+    assert event is not None
+    assert [each.id for each in event.events] == ["good"]
+    assert (event.unreadable, event.repeated) == (2, 0)
 
 
 def test_an_event_that_comes_twice_in_a_batch_is_one() -> None:
-    found = parse_batch(
+    event = parse_batch(
         request_body(
             event_payload("open", "a"), event_payload("open", "b"), event_payload("open", "a")
         )
     )
 
-    assert found is not None
-    assert ([each.id for each in found.events], found.repeated) == (["a", "b"], 1)
+    assert event is not None
+    assert ([each.id for each in event.events], event.repeated) == (["a", "b"], 1)

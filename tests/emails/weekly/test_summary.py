@@ -43,7 +43,7 @@ def games_with_blunders(*counts: int) -> tuple[AnalysedGame, ...]:
     return tuple(analysed_game(hour, blunders=count) for hour, count in enumerate(counts))
 
 
-def test_a_week_without_anything_is_empty_and_nobody_is_told_off_for_it() -> None:
+def test_a_week_without_anything_is_empty_and_no_player_is_told_off_for_it() -> None:
     summary = summarise(player_week())
     assert summary.is_empty
     assert (summary.results_by_speed, summary.accuracy.games, summary.accuracy.accuracy) == (
@@ -76,7 +76,7 @@ def test_a_game_is_won_drawn_or_lost_by_the_players_colour_and_played_in_any_cas
     assert (tally.played, tally.won, tally.drawn, tally.lost) == (1, won, drawn, lost)
 
 
-def test_games_are_told_by_platform_and_speed_the_most_played_first() -> None:
+def test_games_are_reported_by_platform_and_speed_the_most_played_first() -> None:
     games = (
         played_game(1, platform="chess.com", speed="rapid"),
         played_game(2, speed="bullet"),

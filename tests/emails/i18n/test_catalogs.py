@@ -1,0 +1,212 @@
+"""Languages: catalogs, dates, and texts that translators get."""
+
+import asyncio
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import chesscoach
+from chesscoach.emails.i18n import catalogs
+from chesscoach.emails.rendering import Renderer
+from chesscoach.emails.transports.transport import Message
+from chesscoach.errors import ConfigError
+from chesscoach.schedules.iso_week import Week
+from tests.support.parse_email import parse_email
+from tests.support.week_factory import (
+    EMAILS,
+    GERMAN,
+    UNSUBSCRIBE,
+    WEEK,
+    bare_summary,
+    full_summary,
+    recipient,
+    render_email,
+    renderer_with,
+)
+
+PACKAGE = Path(chesscoach.__file__).parent
+
+PAGES = ("unsubscribe", "unsubscribed", "link_refused", "user_gone")
+
+
+def text_parts(message: Message) -> tuple[str, str]:
+    """The two parts of an email as they are read."""
+    return normalize_text(parse_email(message).text), normalize_text(message.text)
+
+
+def normalize_text(text: str) -> str:
+    """A text in one line, with hyphens for dashes: what typography adds is not the point."""
+    return " ".join(text.replace("\N{EN DASH}", "-").split())
+
+
+@pytest.mark.parametrize(
+    ("week", "days"),
+    [
+        (Week(2026, 49), "30 November - 6 December 2026"),
+        (Week(2026, 53), "28 December 2026 - 3 January 2027"),
+    ],
+)
+def test_a_week_may_reach_into_another_month_or_year(week: Week, days: str) -> None:
+    assert days in normalize_text(render_email(full_summary(week=week)).text)
+
+
+def test_a_region_of_english_has_its_own_dates() -> None:
+    assert "November 9 - 15, 2026" in normalize_text(
+        render_email(recipient=recipient(language="en-US")).text
+    )
+
+
+def test_a_file_is_all_that_another_language_needs(tmp_path: Path) -> None:
+    renderer = renderer_with(tmp_path, de=GERMAN)
+    message = render_email(recipient=recipient(language="de-AT"), renderer=renderer)
+    html, text = text_parts(message)
+
+    assert message.subject.startswith("Deine Schachwoche: 14 Partien, 7 gewonnen")
+    assert "9.-15. November 2026" in html
+    assert "81,4" in html
+    assert "1.340" in text
+    assert "So hast du gespielt & gekämpft" in html
+    assert ("html", "lang", "de") in parse_email(message).values
+    one = render_email(bare_summary(), recipient(language="de"), renderer=renderer)
+    assert one.subject == "Deine Schachwoche: 1 Partie"
+
+
+@pytest.mark.parametrize("language", [None, "", "xx", "de", "../de", "d" * 9_999, "en\r\nBcc: x"])
+def test_a_language_that_is_not_there_is_the_configured_one_or_english(
+    language: str | None, tmp_path: Path
+) -> None:
+    assert render_email(recipient=recipient(language=language)).subject.startswith(
+        "Your week in chess"
+    )
+
+    (tmp_path / "de.po").write_text(GERMAN, encoding="utf-8")
+    german = msgspec.structs.replace(EMAILS, language="de", locales_dir=str(tmp_path))
+    assert render_email(recipient=recipient(language=language), emails=german).subject.startswith(
+        "Deine"
+    )
+
+
+def test_a_language_that_is_written_from_the_right_turns_the_email(tmp_path: Path) -> None:
+    message = render_email(
+        recipient=recipient(language="he"), renderer=renderer_with(tmp_path, he=GERMAN)
+    )
+
+    assert ("html", "dir", "rtl") in parse_email(message).values
+    sides = re.findall(r'class="line figure[^>]*text-align:\s*(\w+)', message.html)
+    assert set(sides) == {"left"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("de.po", '{"Hello,": "Hallo,"}'),
+        ("de.po", 'msgid "Hello %(name)s,"\nmsgstr "Hallo %(nmae)s,"'),
+        ("de.po", 'msgid "Hello %(name)s,"\nmsgstr "100% %(name)s,"'),
+        ("de.po", 'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=(n != ;\\n"'),
+        ("de.po", "\x00\x01 \udcff"),
+        ("qq.po", 'msgid "Hello,"\nmsgstr "Hallo,"'),
+        ("german.po", 'msgid "Hello,"\nmsgstr "Hallo,"'),
+    ],
+)
+def test_a_catalog_that_cannot_be_used_is_named(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(ConfigError, match=re.escape(str(tmp_path / name))):
+        Renderer(msgspec.structs.replace(EMAILS, locales_dir=str(tmp_path)))
+
+
+def test_a_directory_of_catalogs_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="locales_dir"):
+        Renderer(msgspec.structs.replace(EMAILS, locales_dir=str(tmp_path / "none")))
+
+
+def test_catalogs_are_read_once(tmp_path: Path) -> None:
+    renderer = renderer_with(tmp_path, de=GERMAN)
+    (tmp_path / "de.po").unlink()
+
+    assert render_email(recipient=recipient(language="de"), renderer=renderer).subject.startswith(
+        "Deine"
+    )
+
+
+async def test_an_email_is_made_without_reading_a_file(tmp_path: Path) -> None:
+    renderer = await asyncio.to_thread(renderer_with, tmp_path, sv=GERMAN)
+
+    assert "15 november" in render_email(recipient=recipient(language="sv"), renderer=renderer).text
+    assert "Hallo Mia," in renderer.render_page("unsubscribe", "sv", name="Mia")
+
+
+def test_a_page_speaks_the_players_language(tmp_path: Path) -> None:
+    page = renderer_with(tmp_path, de=GERMAN).render_page("unsubscribe", "de", name="Mia")
+
+    assert "Hallo Mia," in page
+
+
+def test_every_word_of_an_email_can_be_translated(tmp_path: Path) -> None:
+    """Each text that translators are given is put in brackets; nothing may stand outside."""
+    renderer = renderer_with(tmp_path, nl=bracketed_catalog())
+    ours = {"Mia", "Chess Coach", "Lichess", "Chess.com", "rook_lifter", "pawn_storm", "Qxb7"}
+    ours |= {"november", "Missed forks", "missed forks", "Endgame technique", EMAILS.public_url}
+    message = render_email(recipient=recipient(language="nl"), renderer=renderer)
+    short = renderer.render_no_games_note(
+        WEEK, recipient(language="nl"), outbox_id="o", unsubscribe_url=UNSUBSCRIBE
+    )
+    seen = [
+        message.subject,
+        short.subject,
+        *(without_brackets(each.text) for each in (message, short)),
+    ]
+    seen += [parse_email(each).text for each in (message, short)]
+    seen += [parse_email(renderer.render_page(name, "nl", name="Mia")).text for name in PAGES]
+
+    for text in seen:
+        rest = re.sub(r"https://\S+", "", without_brackets(text))
+        for value in sorted(ours, key=len, reverse=True):
+            rest = rest.replace(value, "")
+        assert [letter for letter in rest if letter.isalpha()] == []
+
+
+def test_translators_are_given_every_text_and_no_old_one() -> None:
+    """`make messages` is to be run when a text has changed."""
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+    mappings = settings["tool"]["babel"]["mappings"]
+    found = extract_from_dir(
+        PACKAGE,
+        method_map=[(each["pattern"], each["method"]) for each in mappings],
+        options_map={each["pattern"]: {"silent": "false"} for each in mappings},
+    )
+    with (catalogs.BUILTIN_LOCALES / "messages.pot").open("rb") as file:
+        listed = {message.id for message in read_po(file) if message.id}
+
+    assert {message for _, _, message, _, _ in found} == listed
+
+
+def without_brackets(text: str) -> str:
+    """What is left without brackets and what is in them."""
+    while (less := re.sub(r"⟦[^⟦⟧]*⟧", "", text)) != text:
+        text = less
+    return text
+
+
+def bracketed_catalog() -> str:
+    """The catalog of texts, each translated into itself with brackets around it."""
+    source = (catalogs.BUILTIN_LOCALES / "messages.pot").read_text(encoding="utf-8")
+    entries: list[str] = ['msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=(n != 1);\\n"']
+    for block in source.split("\n\n"):
+        texts = dict(re.findall(r'^(msgid(?:_plural)?) ((?:"[^\n]*"\n?)+)', block, re.MULTILINE))
+        if not texts:
+            continue
+        around = {key: f'"⟦"\n{value.rstrip()}\n"⟧"' for key, value in texts.items()}
+        if "msgid_plural" in texts:
+            entries.append(
+                f"msgid {texts['msgid']}\nmsgid_plural {texts['msgid_plural']}\n"
+                f"msgstr[0] {around['msgid']}\nmsgstr[1] {around['msgid_plural']}"
+            )
+        else:
+            entries.append(f"msgid {texts['msgid']}\nmsgstr {around['msgid']}")
+    return "\n\n".join(entries)

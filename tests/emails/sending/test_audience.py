@@ -1,0 +1,270 @@
+"""Who gets the weekly email, of which week, and when."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chesscoach import config
+from chesscoach.worker.shard import Shard
+from tests.support.email_scenario import MONDAY, EmailScenario, email_id
+
+
+async def test_every_player_who_wants_the_email_gets_one(emails: EmailScenario) -> None:
+    emails.add_user("dict")
+    emails.add_user("bare", email_notifications=True)
+    emails.add_user("others", email_notifications={"weekly_summary": False, "game_analyzed": True})
+    emails.add_user("off", email_notifications=False)
+    emails.add_user("unset", email_notifications=...)
+    emails.add_user("text", email_notifications={"weekly_summary": "true"})
+    emails.add_user("mute", email=...)
+    emails.add_user("void", email="")
+    ending = await emails.run()
+    assert sorted(emails.accepted_ids) == [email_id("bare"), email_id("dict")]
+    assert emails.states() == {"dict": "sent", "bare": "sent"}
+    assert (ending.record["done"], ending.record["skipped"]) == (2, 2)
+    assert ending.record["notes"]["skipped_no_address"] == 2
+
+
+@pytest.mark.parametrize("args", [{}, {"owed": True}])
+async def test_parts_side_by_side_send_each_email_once(
+    emails: EmailScenario, args: dict[str, Any]
+) -> None:
+    names = [f"u{number}" for number in range(40)]
+    for name in names:
+        emails.add_user(name)
+    if args:
+        emails.sendgrid.faults.append("401")  # stops the run: all the others stay owed
+        await emails.run()
+    parts = [Shard(index=index, of=3) for index in range(3)]
+
+    endings = await asyncio.gather(*(emails.run(shard=shard, **args) for shard in parts))
+
+    assert [ending.exit_code for ending in endings] == [0, 0, 0]
+    assert [ending.record["done"] for ending in endings] == [
+        sum(shard.contains(name) for name in names) for shard in parts
+    ]
+    assert sorted(emails.accepted_ids) == sorted(map(email_id, names))
+
+
+async def test_an_address_that_is_none_is_skipped_and_nothing_leaves(emails: EmailScenario) -> None:
+    for number, address in enumerate(["nobody", "a b@x.org", "a@x.org\nBcc: b@x.org", "a@x@y"]):
+        emails.add_user(f"u{number}", email=address)
+    await emails.run()
+    assert emails.sendgrid.requests == 0
+    assert set(emails.reasons().values()) == {"bad_address"}
+
+
+async def test_a_suppressed_address_gets_nothing_however_it_is_spelled(
+    emails: EmailScenario,
+) -> None:
+    emails.add_user("ann", email="Ann@Example.org")
+    emails.db.email_suppressions.insert_one({"_id": "ann@example.org", "reason": "bounce"})
+    await emails.run()
+    assert emails.sendgrid.requests == 0
+    assert emails.reasons() == {"ann": "suppressed"}
+
+
+async def change_during_run(post: EmailScenario, change: Callable[[], object]) -> None:
+    """A run in which something changes while the first email, which goes alone, is on its way."""
+    post.sendgrid.delay_s = 0.4
+    running = asyncio.create_task(post.run())
+    while not post.sendgrid.in_flight:
+        await asyncio.sleep(0.01)
+    change()
+    await running
+
+
+async def test_a_bounce_between_enqueuing_and_sending_is_heeded(emails: EmailScenario) -> None:
+    for name in ("ann", "bob"):
+        emails.add_user(name)
+    bounced = [{"_id": f"{name}@example.org"} for name in ("ann", "bob")]
+    await change_during_run(emails, lambda: emails.db.email_suppressions.insert_many(bounced))
+    assert len(emails.accepted_ids) == 1
+    assert sorted(emails.states().values()) == ["sent", "skipped"]
+    assert "suppressed" in emails.reasons().values()
+
+
+async def test_who_unsubscribes_between_enqueuing_and_sending_gets_nothing(
+    emails: EmailScenario,
+) -> None:
+    for name in ("ann", "bob"):
+        emails.add_user(name)
+    off = {"$set": {"email_notifications": False}}
+    await change_during_run(emails, lambda: emails.db.users.update_many({}, off))
+    assert len(emails.accepted_ids) == 1
+    assert "unsubscribed" in emails.reasons().values()
+
+
+async def test_who_has_nothing_to_be_told_gets_no_email_and_the_reason_is_kept(
+    emails: EmailScenario,
+) -> None:
+    emails.add_user("idle", games=0)
+    emails.add_user("busy")
+    ending = await emails.run()
+    assert emails.accepted_ids == [email_id("busy")]
+    assert emails.reasons()["idle"] == "no_games"
+    assert ending.record["notes"]["skipped_no_games"] == 1
+
+
+async def test_a_note_is_sent_to_the_idle_where_that_is_set(emails: EmailScenario) -> None:
+    emails.change_settings(no_games_note=True)
+    emails.add_user("idle", games=0)
+    await emails.run()
+    assert emails.accepted_ids == [email_id("idle")]
+
+
+async def test_one_user_alone_is_mailed_by_name(emails: EmailScenario) -> None:
+    for name in ("ann", "bob"):
+        emails.add_user(name)
+    await emails.run(user="bob")
+    assert emails.accepted_ids == [email_id("bob")]
+    assert (await emails.run(user="nobody")).exit_code == 2
+
+
+async def test_the_week_is_the_last_closed_one_of_the_schedules_zone(emails: EmailScenario) -> None:
+    emails.add_user("ann")
+    emails.clock.now = MONDAY.replace(hour=0) - timedelta(minutes=1)
+    emails.add_game("ann", MONDAY - timedelta(days=9))
+    await emails.run()
+    emails.clock.move(minutes=1)
+    await emails.run()
+    assert emails.accepted_ids == [email_id("ann", "2026-W46"), email_id("ann", "2026-W47")]
+
+
+async def test_a_run_manual_on_any_day_sends_what_the_week_still_owes(
+    emails: EmailScenario,
+) -> None:
+    emails.add_user("ann")
+    await emails.run()
+    emails.add_user("bob")
+    emails.clock.move(days=5)
+    await emails.run()
+    assert emails.accepted_ids == [email_id("ann"), email_id("bob")]
+
+
+async def test_another_week_is_sent_by_name(emails: EmailScenario) -> None:
+    emails.add_user("ann", at=MONDAY - timedelta(days=16))
+    await emails.run(week="2026-W45")
+    assert emails.accepted_ids == [email_id("ann", "2026-W45")]
+
+
+async def test_a_week_is_refused_once_the_outbox_may_have_forgotten_its_emails(
+    emails: EmailScenario,
+) -> None:
+    emails.add_user("ann", at=MONDAY - timedelta(days=400))
+    assert (await emails.run(week="2025-W43")).exit_code == 0
+    refused = await emails.run(week="2025-W42")
+    assert refused.exit_code == 2
+    assert "keep_outbox_days" in refused.record["errors"][0]["error"]
+
+
+@pytest.mark.parametrize("week", ["2026-W48", "2026-W54", "2026-47", "last", "2026-W00", ""])
+async def test_a_week_that_is_none_or_not_over_is_refused(emails: EmailScenario, week: str) -> None:
+    emails.add_user("ann")
+    ending = await emails.run(week=week)
+    assert ending.exit_code == 2
+    assert "--week" in ending.record["errors"][0]["error"]
+    assert emails.sendgrid.requests == 0
+
+
+async def test_a_slot_that_is_more_than_36_hours_late_is_missed(emails: EmailScenario) -> None:
+    emails.add_user("ann")
+    emails.clock.now = MONDAY + timedelta(hours=36, seconds=1)
+    ending = await emails.run_slot(MONDAY)
+    assert ending.record["outcome"] == "missed"
+    assert emails.sendgrid.requests == 0
+
+
+async def test_a_slot_within_36_hours_is_worked_for_its_own_week(emails: EmailScenario) -> None:
+    emails.add_user("ann")
+    emails.clock.now = MONDAY + timedelta(hours=35)
+    assert (await emails.run_slot(MONDAY)).record["outcome"] == "succeeded"
+    assert emails.accepted_ids == [email_id("ann")]
+
+
+async def test_each_player_is_mailed_at_nine_of_their_own_monday_once(
+    local_delivery: EmailScenario,
+) -> None:
+    zones = {
+        "auckland": "Pacific/Auckland",
+        "delhi": "Asia/Kolkata",
+        "honolulu": "Pacific/Honolulu",
+        "nowhere": "Mars/Olympus",
+        "unset": ...,
+    }
+    for name, zone in zones.items():
+        local_delivery.add_user(name, timezone=zone, at=MONDAY - timedelta(days=3))
+    sent: dict[str, str] = {}
+    slot = MONDAY - timedelta(hours=14)
+    for _ in range(26):  # Sunday 20:00 to Monday 21:00
+        slot += timedelta(hours=1)
+        local_delivery.clock.now = slot
+        await local_delivery.run_slot(slot)
+        for key in local_delivery.accepted_ids[len(sent) :]:
+            sent[key.split(":")[1]] = f"{slot:%a %H:%M}"
+    assert sent == {
+        "auckland": "Sun 20:00",  # 9:00 there
+        "delhi": "Mon 04:00",  # 9:30, the first full hour after 3:30
+        "nowhere": "Mon 08:00",  # 9:00 in Berlin
+        "unset": "Mon 08:00",
+        "honolulu": "Mon 19:00",
+    }
+    assert sorted(local_delivery.accepted_ids) == sorted(email_id(name) for name in zones)
+
+
+async def test_at_local_times_no_player_gets_a_stale_email(local_delivery: EmailScenario) -> None:
+    local_delivery.add_user("ann", timezone="UTC")
+    late = MONDAY + timedelta(hours=37)
+    local_delivery.clock.now = late
+    await local_delivery.run_slot(late)
+    assert local_delivery.states() == {}
+    await local_delivery.run()  # manually it is never too late
+    assert local_delivery.accepted_ids == [email_id("ann")]
+
+
+def test_with_local_times_the_schedule_runs_hourly() -> None:
+    environ = {"CHESSCOACH_EMAILS__DELIVER_AT": "local 09:00"}
+    assert config.load(None, environ).config.schedules["weekly_emails"].cron == "0 * * * *"
+    own = environ | {"CHESSCOACH_SCHEDULES__WEEKLY_EMAILS__CRON": "0,30 * * * 1"}
+    assert config.load(None, own).config.schedules["weekly_emails"].cron == "0,30 * * * 1"
+
+
+async def test_the_later_run_sends_what_the_outbox_owes_and_looks_for_no_player_new(
+    emails: EmailScenario,
+) -> None:
+    emails.add_user("ann")
+    emails.sendgrid.decide = lambda payload: "401"
+    await emails.run_slot(MONDAY)
+    emails.sendgrid.decide = None
+    emails.add_user("bob")
+    later = MONDAY + timedelta(hours=1, minutes=30)
+    emails.clock.now = later
+    assert (await emails.run_slot(later, "weekly_emails_owed")).record["done"] == 1
+    assert emails.accepted_ids == [email_id("ann")]
+
+
+async def test_the_later_run_sends_nothing_stale(emails: EmailScenario) -> None:
+    emails.add_user("ann")
+    emails.sendgrid.decide = lambda payload: "401"
+    await emails.run_slot(MONDAY)
+    emails.sendgrid.decide = None
+    late = MONDAY + timedelta(hours=37, minutes=30)
+    emails.clock.now = late
+    await emails.run_slot(late, "weekly_emails_owed")
+    assert emails.states() == {"ann": "pending"}
+    await emails.run(owed=True)
+    assert emails.accepted_ids == [email_id("ann")]
+
+
+async def test_who_has_unsubscribed_since_is_owed_nothing(emails: EmailScenario) -> None:
+    emails.add_user("ann")
+    emails.sendgrid.decide = lambda payload: "401"
+    await emails.run()
+    emails.sendgrid.decide = None
+    emails.db.users.update_one({}, {"$set": {"email_notifications": {"weekly_summary": False}}})
+    await emails.run(owed=True)
+    assert emails.accepted_ids == []
+    assert emails.reasons() == {"ann": "unsubscribed"}
