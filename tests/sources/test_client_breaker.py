@@ -252,9 +252,10 @@ async def test_a_failure_is_an_error_and_the_third_in_a_row_closes_the_site(
     reply: str | int, kind: type[SourceError]
 ) -> None:
     lane = InMemoryLane()
+    settings = SHORT_TIMEOUT if reply == "hang" else SETTINGS
     async with (
         http_server(status_sequence(reply)) as url,
-        open_client(url, lane, SHORT_TIMEOUT) as site,
+        open_client(url, lane, settings) as site,
     ):
         for _ in range(2):
             with pytest.raises(kind) as caught:

@@ -94,7 +94,8 @@ async def test_no_error_and_no_log_tells_the_reply_or_the_credentials(
         if reply == "nobody":
             await stack.aclose()
         secret = url.replace("://", f"://ann:{PASSWORD}@") + "/base"
-        site = await stack.enter_async_context(open_client(secret, InMemoryLane(), SHORT_TIMEOUT))
+        config = SHORT_TIMEOUT if reply == "hang" else SETTINGS
+        site = await stack.enter_async_context(open_client(secret, InMemoryLane(), config))
         told = []
         for _ in range(3):
             with pytest.raises(SourceError) as caught:

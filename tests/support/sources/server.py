@@ -25,7 +25,7 @@ SETTINGS = SourceSettings(
     contact="tests@example.org", timeout_s=5, first_pause_s=0.01, breaker_open_s=900
 )
 SHORT_TIMEOUT = SourceSettings(
-    contact="tests@example.org", timeout_s=0.05, first_pause_s=0.01, breaker_open_s=900
+    contact="tests@example.org", timeout_s=0.3, first_pause_s=0.01, breaker_open_s=900
 )
 FAMOUS = historical_games()[0]  # read here, for reading a file would block a test's loop
 PASSWORD = "hunter2"
