@@ -26,7 +26,7 @@ async def test_help_names_every_flag_and_exit_code(environment: dict[str, str]) 
         assert word in shown.out
 
 
-async def test_a_run_by_hand_says_all_on_stdout_in_json_lines(
+async def test_a_manual_run_logs_json_lines_on_stdout(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess")
@@ -49,18 +49,18 @@ async def test_json_prints_the_record_alone_and_logs_to_stderr(
     done = await run(environment, JOB, "--json")
 
     assert done.code == 0
-    row = db.job_runs.find_one()
-    assert done.record["run_id"] == row["_id"]
+    stored = db.job_runs.find_one()
+    assert done.record["run_id"] == stored["_id"]
     assert (done.record["outcome"], done.record["done"]) == ("succeeded", 1)
     assert done.record["schedule"] is None
     assert '"event": "job_finished"' in done.err
 
 
 @pytest.mark.parametrize(
-    ("args", "environment_too", "said"),
+    ("args", "environment_too", "message"),
     [
         (["--bogus"], {}, "--bogus"),
-        (["--user", "nobody"], {}, "nobody"),
+        (["--user", "missing"], {}, "missing"),
         (["--scheduled", "nightly"], {}, "nightly"),
         (["--scheduled", "--all"], {}, "--scheduled"),
         (["--config", "missing.toml"], {}, "missing.toml: no such file"),
@@ -72,22 +72,22 @@ async def test_json_prints_the_record_alone_and_logs_to_stderr(
         (["--scheduled"], {"CHESSCOACH_SLOT": "2025-11-21T05:00:00Z"}, "is not a slot"),
     ],
 )
-async def test_bad_usage_leaves_with_2_and_one_line_that_says_what_and_why(
+async def test_wrong_usage_exits_with_2_and_one_line_that_gives_the_reason(
     environment: dict[str, str],
     ctx: Context,
     args: list[str],
     environment_too: dict[str, str],
-    said: str,
+    message: str,
 ) -> None:
     done = await run({**environment, **environment_too}, JOB, *args)
 
     assert done.code == 2
-    assert said in done.out + done.err
+    assert message in done.out + done.err
     assert "Traceback" not in done.out + done.err
 
 
 @pytest.mark.new_database
-async def test_a_database_that_was_never_prepared_leaves_with_2(
+async def test_a_database_without_indexes_exits_with_2(
     environment: dict[str, str],
 ) -> None:
     done = await run(environment, JOB)
@@ -99,7 +99,7 @@ async def test_a_database_that_was_never_prepared_leaves_with_2(
 async def test_an_unreachable_mongo_is_one_clear_line_within_the_time(
     environment: dict[str, str],
 ) -> None:
-    begun = asyncio.get_running_loop().time()
+    began_at = asyncio.get_running_loop().time()
     away = {"MONGO_URL": "mongodb://u:sesame@127.0.0.1:9/", "CHESSCOACH_DATABASE__TIMEOUT_S": "1"}
 
     done = await run({**environment, **away}, JOB)
@@ -108,10 +108,10 @@ async def test_an_unreachable_mongo_is_one_clear_line_within_the_time(
     assert "MongoDB does not answer" in done.err
     assert "sesame" not in done.out + done.err
     assert "Traceback" not in done.out + done.err
-    assert asyncio.get_running_loop().time() - begun < 10
+    assert asyncio.get_running_loop().time() - began_at < 10
 
 
-async def test_two_at_once_one_works_and_the_other_leaves_with_75(
+async def test_of_two_at_once_one_runs_and_the_other_exits_with_75(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(10):
@@ -145,11 +145,11 @@ async def test_a_slot_whose_owner_was_killed_is_finished_by_the_next_as_attempt_
     assert (second.code, second.record["attempt"], second.record["outcome"]) == (0, 2, "succeeded")
     assert (third.code, third.record["reason"]) == (0, "closed: succeeded")
     assert db.games.count_documents({}) == 10
-    row = db.job_runs.find_one()
-    assert [old["outcome"] for old in row["earlier"]] == ["abandoned"]
+    stored = db.job_runs.find_one()
+    assert [old["outcome"] for old in stored["earlier"]] == ["abandoned"]
 
 
-async def test_a_kubernetes_job_works_the_slot_in_its_name(
+async def test_a_kubernetes_job_runs_the_slot_in_its_name(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     slot = datetime(2025, 11, 20, 18, tzinfo=UTC)
@@ -206,10 +206,10 @@ async def test_progress_is_drawn_on_a_terminal_alone(
     assert (await wait_for_end(await start(environment, JOB))).err == ""
 
 
-async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured_one(
+async def test_a_scheduled_run_uses_the_stored_schedule_before_the_configured_one(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
-    """What an operator has edited, made of his own, or paused counts for CronJobs, too."""
+    """Schedules that an operator edited, added or paused are so for CronJobs, too."""
     await schedule_admin.sync_from_config(ctx.worker)
     stored = await ctx.worker.schedules.get("sync_games")
     assert stored is not None
@@ -234,7 +234,7 @@ async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured
 
 
 @pytest.mark.parametrize(
-    ("args", "index", "said"),
+    ("args", "index", "message"),
     [
         (["--shard", "4/4"], "", "--shard: there is no shard 4 of 4"),
         (["--shard", "4"], "", "--shard: '4' is not I/N, such as 0/4"),
@@ -244,11 +244,11 @@ async def test_a_scheduled_run_goes_by_the_stored_schedule_before_the_configured
     ],
 )
 async def test_a_shard_that_makes_no_sense_is_wrong_usage(
-    args: list[str], index: str, said: str, environment: dict[str, str], ctx: Context, db: Any
+    args: list[str], index: str, message: str, environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     done = await run({**environment, "JOB_COMPLETION_INDEX": index}, JOB, *args)
 
-    assert (done.code, said in done.err) == (2, True), done.err
+    assert (done.code, message in done.err) == (2, True), done.err
     assert db.job_runs.count_documents({}) == 0
 
 

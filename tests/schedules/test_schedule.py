@@ -113,11 +113,11 @@ def test_the_number_of_a_user_never_changes(user_id: str, expected: int) -> None
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 4, 6, 7, 1000])
-def test_every_user_is_in_exactly_one_part_and_parts_are_alike_in_size(of: int) -> None:
-    parts = [Shard(index=index, of=of) for index in range(of)]
+def test_every_user_is_in_exactly_one_shard_and_shards_are_alike_in_size(of: int) -> None:
+    shards = [Shard(index=index, of=of) for index in range(of)]
     users = [f"user_{number}" for number in range(2000)]
 
-    sizes = [sum(part.contains(user) for user in users) for part in parts]
+    sizes = [sum(shard.contains(user) for user in users) for shard in shards]
 
     assert sum(sizes) == len(users)
     if of < 10:
@@ -129,7 +129,7 @@ def test_every_user_is_in_exactly_one_part_and_parts_are_alike_in_size(of: int) 
     ("text", "index", "shard"),
     [("0/4", None, (0, 4)), ("3/4", "1", (3, 4)), ("4", "2", (2, 4)), ("0/1", None, (0, 1))],
 )
-def test_a_part_is_read(text: str, index: str | None, shard: tuple[int, int]) -> None:
+def test_a_shard_is_read(text: str, index: str | None, shard: tuple[int, int]) -> None:
     read = Shard.parse(text, index)
     assert (read.index, read.of) == shard
 
@@ -142,6 +142,6 @@ def test_a_part_is_read(text: str, index: str | None, shard: tuple[int, int]) ->
         *(("1 / 4", None), ("9999999999/4", None)),
     ],
 )
-def test_a_part_that_there_is_not_is_refused(text: str, index: str | None) -> None:
+def test_a_text_that_names_no_shard_is_refused(text: str, index: str | None) -> None:
     with pytest.raises(ValueError, match=r"is not I/N|there is no shard"):
         Shard.parse(text, index)

@@ -1,8 +1,8 @@
-"""Schedules as they are kept: what the configuration lays in, and what operators make of it.
+"""Stored schedules: those of the configuration, and the changes that operators make.
 
-A row is `{_id: id, spec, origin, revision, since, …}` in `schedules`. Nothing is ever deleted by
-the configuration: an entry that is taken out of it is retired, and one that an operator has paused
-or edited stays as he left it.
+A schedule is a document `{_id: id, spec, origin, revision, since, …}` in `schedules`. The
+configuration deletes none: a schedule that it no longer has is retired, and one that an operator
+has paused or edited stays as it is.
 """
 
 from collections.abc import Mapping

@@ -51,7 +51,7 @@ async def finish(ctx: Context, mine: attempts.Attempt, outcome: Any, code: int =
     await ctx.leases.release(mine.lease)
 
 
-async def test_the_first_to_come_works_the_slot_and_the_next_finds_it_closed(
+async def test_the_first_process_runs_the_slot_and_the_next_finds_it_closed(
     ctx: Context,
 ) -> None:
     mine = await claimed_attempt(ctx)
@@ -68,7 +68,7 @@ async def test_the_first_to_come_works_the_slot_and_the_next_finds_it_closed(
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("partial", 1), ("failed", 1), ("timed_out", 1)])
-async def test_a_closed_slot_is_left_with_its_outcomes_code(
+async def test_a_closed_slot_gives_the_code_of_its_outcome(
     ctx: Context, outcome: str, code: int
 ) -> None:
     for _ in range(ctx.config.runner.max_attempts if outcome != "partial" else 1):
@@ -78,7 +78,7 @@ async def test_a_closed_slot_is_left_with_its_outcomes_code(
 
 
 @pytest.mark.parametrize("outcome", ["failed", "timed_out", "cancelled", "abandoned"])
-async def test_an_open_slot_is_worked_again_as_the_next_attempt(
+async def test_an_open_slot_runs_again_as_the_next_attempt(
     ctx: Context, db: Any, outcome: str
 ) -> None:
     await finish(ctx, await claimed_attempt(ctx), outcome, 1)
@@ -89,7 +89,7 @@ async def test_an_open_slot_is_worked_again_as_the_next_attempt(
     assert [old["outcome"] for old in db.job_runs.find_one()["earlier"]] == [outcome]
 
 
-async def test_a_slot_in_living_hands_is_left_to_them(ctx: Context, contexts: Any) -> None:
+async def test_a_slot_whose_owner_lives_is_left_alone(ctx: Context, contexts: Any) -> None:
     other = await contexts()
     async with ctx.leases.renewing():
         await claimed_attempt(ctx)
@@ -103,18 +103,18 @@ async def test_a_slot_in_living_hands_is_left_to_them(ctx: Context, contexts: An
 async def test_a_slot_whose_owner_died_is_taken_over_after_the_lease(
     ctx: Context, contexts: Any
 ) -> None:
-    dead = await claimed_attempt(ctx)  # nobody renews its lease
+    dead = await claimed_attempt(ctx)  # its lease is not renewed
     other = await contexts()
-    begun = asyncio.get_running_loop().time()
+    began_at = asyncio.get_running_loop().time()
 
     mine = await claimed_attempt(other)
 
     assert mine.number == 2
     assert mine.lease.fence > dead.lease.fence
-    assert asyncio.get_running_loop().time() - begun > ctx.leases.ttl_s / 2
+    assert asyncio.get_running_loop().time() - began_at > ctx.leases.ttl_s / 2
 
 
-async def test_a_slot_claimed_by_one_who_died_before_his_lease_is_taken_over(
+async def test_a_slot_whose_owner_died_before_it_had_a_lease_is_taken_over(
     ctx: Context, db: Any
 ) -> None:
     dead = await claimed_attempt(ctx)
@@ -123,7 +123,7 @@ async def test_a_slot_claimed_by_one_who_died_before_his_lease_is_taken_over(
     assert (await claimed_attempt(ctx)).number == 2
 
 
-async def test_a_slot_that_closes_while_it_is_watched_is_left_with_zero(
+async def test_a_slot_that_closes_while_it_is_watched_gives_the_code_0(
     ctx: Context, contexts: Any
 ) -> None:
     other = await contexts()
@@ -136,7 +136,7 @@ async def test_a_slot_that_closes_while_it_is_watched_is_left_with_zero(
     assert (await watching).exit_code == 0
 
 
-async def test_another_slot_meanwhile_is_an_overlap_and_closed_as_such(
+async def test_another_slot_meanwhile_is_closed_as_an_overlap(
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other = await contexts()
@@ -150,7 +150,7 @@ async def test_another_slot_meanwhile_is_an_overlap_and_closed_as_such(
     assert db.job_runs.find_one({"_id": next_slot.key})["outcome"] == "skipped_overlap"
 
 
-async def test_a_lease_whose_row_was_deleted_is_to_be_had_again(ctx: Context, db: Any) -> None:
+async def test_a_lease_whose_document_was_deleted_can_be_taken_again(ctx: Context, db: Any) -> None:
     mine = await claimed_attempt(ctx)
     await finish(ctx, mine, "succeeded")
     await ctx.leases.release(mine.lease)
@@ -172,7 +172,7 @@ async def test_another_slot_takes_the_lease_of_a_dead_holder(ctx: Context, conte
     assert mine.number == 1
 
 
-async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
+async def test_a_manual_run_beside_another_is_refused_and_the_error_names_that(
     ctx: Context, contexts: Any
 ) -> None:
     other = await contexts()
@@ -185,7 +185,7 @@ async def test_a_run_by_hand_beside_another_is_refused_and_told_who_has_it(
     assert f"pid {mine.run.owner['pid']}" in str(refused.value)
 
 
-async def test_a_run_by_hand_after_a_dead_one_waits_for_its_lease_and_works(
+async def test_a_manual_run_after_a_dead_one_waits_for_its_lease_and_runs(
     ctx: Context, contexts: Any
 ) -> None:
     await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
@@ -195,14 +195,14 @@ async def test_a_run_by_hand_after_a_dead_one_waits_for_its_lease_and_works(
     assert mine.number == 1
 
 
-async def test_a_schedules_lock_is_minded_by_runs_by_hand(settings: Any, ctx: Context) -> None:
+async def test_manual_runs_respect_the_lock_of_a_schedule(settings: Any, ctx: Context) -> None:
     locked = replace(HOURLY, lock="nightly")
     config = replace(ctx.config, schedules={"sync_games": locked})
 
     assert attempts.lease_key(replace(ctx, config=config).worker, JOB, None) == "nightly"
 
 
-async def test_an_instant_that_is_no_slot_is_refused(ctx: Context) -> None:
+async def test_an_instant_that_is_not_a_slot_is_refused(ctx: Context) -> None:
     with pytest.raises(ConfigError, match="12:30:00Z is not a slot of the schedule hourly"):
         await claim_slot(ctx, Slot(schedule="hourly", at=NOON + timedelta(minutes=30)))
 
@@ -238,11 +238,11 @@ async def test_a_slot_left_open_beyond_its_grace_is_closed_as_missed(
     late = await unavailable_slot(later, SLOT, replace(HOURLY, misfire_grace_s=600.0))
 
     assert (late.reason, late.exit_code) == ("missed", 0)
-    row = db.job_runs.find_one()
-    assert (row["outcome"], row["attempt"], row["exit_code"]) == ("missed", 2, 0)
+    stored = db.job_runs.find_one()
+    assert (stored["outcome"], stored["attempt"], stored["exit_code"]) == ("missed", 2, 0)
 
 
-async def test_of_many_contenders_for_one_slot_one_works_it(ctx: Context, db: Any) -> None:
+async def test_of_many_contenders_for_one_slot_one_runs_it(ctx: Context, db: Any) -> None:
     async with ctx.leases.renewing():
         claims = await asyncio.gather(*(claim_slot(ctx) for _ in range(12)))
 
@@ -262,7 +262,7 @@ async def test_an_orphaned_slot_goes_to_one_of_many_contenders(ctx: Context, con
     assert [each.number for each in won] == [2]
 
 
-async def test_a_slot_that_has_not_come_is_refused(contexts: Any, db: Any) -> None:
+async def test_a_slot_in_the_future_is_refused(contexts: Any, db: Any) -> None:
     ctx = await contexts(Clock(NOON - timedelta(minutes=10)))
 
     with pytest.raises(ConfigError, match="12:00:00Z has not come yet"):
@@ -271,10 +271,10 @@ async def test_a_slot_that_has_not_come_is_refused(contexts: Any, db: Any) -> No
     assert db.job_runs.count_documents({}) == 0
 
 
-async def test_a_claim_that_is_broken_off_makes_nobody_wait(
+async def test_a_cancelled_claim_makes_no_other_process_wait(
     ctx: Context, contexts: Any, db: Any
 ) -> None:
-    """It waited for the lease of a run by hand that lived."""
+    """It waited for the lease of a manual run that lived."""
     other = await contexts()
     mine = await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
     waiting = asyncio.create_task(claim_slot(other))
@@ -284,44 +284,44 @@ async def test_a_claim_that_is_broken_off_makes_nobody_wait(
 
     assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "cancelled"
     await finish(ctx, mine, "succeeded")
-    begun = asyncio.get_running_loop().time()
+    began_at = asyncio.get_running_loop().time()
     assert (await claimed_attempt(ctx)).number == 2
-    assert asyncio.get_running_loop().time() - begun < 1
+    assert asyncio.get_running_loop().time() - began_at < 1
 
 
-async def test_a_claim_that_was_taken_over_while_it_waited_for_its_lease_works_nothing(
+async def test_a_claim_that_was_taken_over_while_it_waited_for_its_lease_runs_nothing(
     ctx: Context, contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It waited so long that the next contender held it for dead."""
+    """It waited until the next contender took it for dead."""
     other = await contexts()
     dead = await claim.claim_manual_run(
         ctx.worker, JOB, attempts.manual_id(JOB)
-    )  # nobody renews its lease
+    )  # its lease is not renewed
     waiting = asyncio.create_task(unavailable_slot(other))
     while "lease_watched" not in capsys.readouterr().out:
         await asyncio.sleep(0.01)
-    row = db.job_runs.find_one({"_id": SLOT.key})
-    db.job_runs.update_one({"_id": row["_id"]}, {"$set": {"claim": "another", "attempt": 2}})
+    taken_over = {"$set": {"claim": "another", "attempt": 2}}
+    db.job_runs.update_one({"_id": SLOT.key}, taken_over)
 
     assert (await waiting).reason == "taken over by another"
     assert db.job_leases.find_one({"_id": "sync_games"})["owner"] == dead.run.claim
     assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "running"
 
 
-async def test_a_claim_that_waits_for_its_lease_says_so_and_is_not_held_for_dead(
+async def test_a_claim_that_waits_for_its_lease_is_not_taken_for_dead(
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other, third = await contexts(), await contexts()
     await claim.claim_manual_run(
         ctx.worker, JOB, attempts.manual_id(JOB)
-    )  # nobody renews its lease
+    )  # its lease is not renewed
     waiting = asyncio.create_task(claimed_attempt(other))
-    while (row := db.job_runs.find_one({"_id": SLOT.key})) is None:
+    while (claimed := db.job_runs.find_one({"_id": SLOT.key})) is None:
         await asyncio.sleep(0.01)
 
     mine = await waiting
 
-    assert db.job_runs.find_one({"_id": SLOT.key})["claimed_at"] > row["claimed_at"]
+    assert db.job_runs.find_one({"_id": SLOT.key})["claimed_at"] > claimed["claimed_at"]
     async with other.leases.renewing():
         assert (await unavailable_slot(third)).reason.startswith("running: ")
     assert mine.number == 1
@@ -335,18 +335,18 @@ async def test_all_leases_of_a_lock_are_watched_at_once(contexts: Any) -> None:
         for number in range(12):
             slot = Slot(schedule="hourly", at=NOON + timedelta(hours=number))
             assert isinstance(await claim_slot(ctx, slot, many), attempts.Attempt)
-        begun = asyncio.get_running_loop().time()
+        began_at = asyncio.get_running_loop().time()
         late = Slot(schedule="hourly", at=NOON + timedelta(hours=12))
 
         assert (await unavailable_slot(other, late, many)).reason.startswith("skipped_overlap")
 
-    assert asyncio.get_running_loop().time() - begun < 6 * ctx.leases.ttl_s / 3
+    assert asyncio.get_running_loop().time() - began_at < 6 * ctx.leases.ttl_s / 3
 
 
 async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alone(
     ctx: Context, db: Any
 ) -> None:
-    """A daemon claims a hundred slots at once, and is then held up; the lease is free again."""
+    """A daemon claims a hundred slots at once, and is then delayed; the lease is free again."""
     mine = await claimed_attempt(ctx)
     await ctx.leases.release(mine.lease)
     db.job_runs.update_one({}, {"$set": {"claim": "another", "attempt": 2}})
@@ -359,10 +359,10 @@ async def test_a_claim_that_was_taken_over_before_its_lease_leaves_the_lease_alo
     assert db.job_leases.find_one({"_id": "sync_games"})["owner"] is None
 
 
-async def test_with_queue_one_a_one_shot_waits_and_only_the_newest_slot_is_worked(
+async def test_with_queue_one_a_one_shot_waits_and_only_the_newest_slot_runs(
     contexts: Any, db: Any
 ) -> None:
-    """Monday's mail is not left out because somebody happens to run the job by hand."""
+    """Monday's emails are not skipped because of a manual run."""
     patient = replace(HOURLY, overlap="queue_one")
     ours, theirs = await contexts(Clock(NOON)), await contexts(Clock(NOON + timedelta(hours=1)))
     next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))

@@ -49,14 +49,14 @@ async def store_schedule(ctx: Context, schedule: Schedule = STORED, **fields: An
     await ctx.worker.schedules.add(stored)
 
 
-async def test_the_configured_schedule_counts_where_none_is_stored(new_context: Any) -> None:
+async def test_the_configured_schedule_is_used_if_none_is_stored(new_context: Any) -> None:
     chore = RecordingJob()
     ending = await run_scheduled(await new_context(), chore)
 
     assert (ending.exit_code, chore.started) == (0, ["2026-10-21T12:00:00Z"])
 
 
-async def test_the_stored_schedule_counts_where_there_is_one(new_context: Any) -> None:
+async def test_the_stored_schedule_is_used_if_there_is_one(new_context: Any) -> None:
     ctx, chore = await new_context(), RecordingJob()
     await store_schedule(ctx)
 
@@ -95,7 +95,7 @@ async def test_a_schedule_that_is_only_stored_is_found_and_an_unknown_one_is_nam
         ({"quarantined": "its arguments are refused"}, "quarantined: its arguments are refused"),
     ],
 )
-async def test_what_is_out_of_use_is_not_worked_and_a_line_says_so(
+async def test_a_schedule_that_is_not_active_runs_nothing_and_a_line_says_so(
     new_context: Any,
     db: Any,
     capsys: pytest.CaptureFixture[str],
@@ -116,14 +116,16 @@ async def test_what_is_out_of_use_is_not_worked_and_a_line_says_so(
     assert db.job_runs.count_documents({}) == 0
 
 
-async def test_a_configured_schedule_that_is_disabled_is_not_worked(new_context: Any) -> None:
+async def test_a_configured_schedule_that_is_disabled_runs_nothing(new_context: Any) -> None:
     chore = RecordingJob()
     ending = await run_scheduled(await new_context(replace(CONFIGURED, enabled=False)), chore)
 
     assert (ending.exit_code, ending.record["outcome"], chore.started) == (0, "disabled", [])
 
 
-async def test_a_row_that_cannot_be_read_is_not_worked(new_context: Any, db: Any) -> None:
+async def test_a_stored_schedule_that_cannot_be_read_runs_nothing(
+    new_context: Any, db: Any
+) -> None:
     ctx, chore = await new_context(), RecordingJob()
     db.schedules.insert_one({"_id": "s", "spec": {"job": "chore", "cron": "99 * * * *"}})
 
@@ -133,7 +135,7 @@ async def test_a_row_that_cannot_be_read_is_not_worked(new_context: Any, db: Any
     assert "quarantined: it cannot be read" in ending.record["reason"]
 
 
-async def test_a_kubernetes_job_made_by_hand_runs_also_while_the_schedule_is_paused(
+async def test_a_kubernetes_job_of_an_operator_runs_also_while_the_schedule_is_paused(
     new_context: Any,
 ) -> None:
     ctx, chore = await new_context(kubernetes_job="chore-manual-x7k"), RecordingJob()
@@ -143,7 +145,7 @@ async def test_a_kubernetes_job_made_by_hand_runs_also_while_the_schedule_is_pau
     assert chore.started == ["by hand"]
 
 
-async def test_a_slot_that_was_owed_when_the_schedule_was_changed_is_worked(
+async def test_a_slot_that_was_due_before_the_schedule_was_changed_runs(
     new_context: Any,
 ) -> None:
     owed = NOON - timedelta(hours=3)
@@ -154,7 +156,7 @@ async def test_a_slot_that_was_owed_when_the_schedule_was_changed_is_worked(
     assert chore.started == ["2026-10-21T09:00:00Z"]
 
 
-async def test_a_slot_that_neither_the_stored_schedule_names_nor_anybody_began_is_refused(
+async def test_an_instant_that_is_neither_a_slot_nor_recorded_is_refused(
     new_context: Any,
 ) -> None:
     ctx, chore = await new_context(slot=NOON), RecordingJob()
@@ -176,7 +178,7 @@ async def test_a_failed_slot_is_tried_again_after_the_schedule_was_changed(
     assert (await run_scheduled(ctx, chore)).record["attempt"] == 2
 
 
-async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(new_context: Any) -> None:
+async def test_manual_runs_respect_the_lock_of_the_stored_schedule(new_context: Any) -> None:
     ctx, chore = await new_context(), RecordingJob("s")
     await store_schedule(ctx, replace(STORED, job="s", lock="nightly"))
 
@@ -187,7 +189,7 @@ async def test_runs_by_hand_mind_the_lock_of_the_stored_schedule(new_context: An
     assert refused.exit_code == 75
 
 
-async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(
+async def test_no_more_manual_runs_go_on_at_a_time_than_the_schedule_allows(
     new_context: Any,
 ) -> None:
     ctx, chore = await new_context(), RecordingJob()
@@ -209,7 +211,7 @@ async def test_so_many_runs_by_hand_as_the_schedule_allows_go_on_at_a_time(
     assert (refused.exit_code, chore.started) == (75, [])
 
 
-async def test_a_paused_schedule_leaves_with_0_and_one_line(
+async def test_a_paused_schedule_exits_with_0_and_one_line(
     environment: dict[str, str], ctx: Context
 ) -> None:
     await schedule_admin.pause_schedule(

@@ -70,13 +70,13 @@ async def test_the_outcome_and_the_code_follow_from_the_counts(
     ending = await run_slot(ctx, counting_job(done, failed))
 
     assert (ending.record["outcome"], ending.exit_code) == (outcome, code)
-    row = db.job_runs.find_one({"_id": SLOT.key})
-    assert (row["outcome"], row["exit_code"]) == (outcome, code)
-    assert (row["candidates"], row["done"], row["failed"]) == (done + failed, done, failed)
-    assert row["finished_at"] >= row["started_at"]
+    stored = db.job_runs.find_one({"_id": SLOT.key})
+    assert (stored["outcome"], stored["exit_code"]) == (outcome, code)
+    assert (stored["candidates"], stored["done"], stored["failed"]) == (done + failed, done, failed)
+    assert stored["finished_at"] >= stored["started_at"]
 
 
-async def test_the_record_holds_what_people_ask_for(ctx: Context, db: Any) -> None:
+async def test_the_record_has_all_fields_of_a_run(ctx: Context, db: Any) -> None:
     ending = await run_slot(ctx, counting_job(1, 0))
 
     wanted = {
@@ -101,7 +101,7 @@ async def test_the_record_holds_what_people_ask_for(ctx: Context, db: Any) -> No
     json.dumps(ending.record)
 
 
-async def test_one_canonical_line_tells_all_of_a_run(
+async def test_one_canonical_line_has_all_fields_of_a_run(
     ctx: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await run_slot(ctx, counting_job(3, 0))
@@ -112,7 +112,7 @@ async def test_one_canonical_line_tells_all_of_a_run(
     assert (line["done"], line["outcome"], line["level"]) == (3, "succeeded", "info")
 
 
-async def test_a_run_beyond_its_time_is_timed_out_and_its_lease_given_back(
+async def test_a_run_beyond_its_time_is_timed_out_and_its_lease_released(
     ctx: Context, db: Any
 ) -> None:
     ending = await run_slot(with_limits(ctx, timeout_s=0.2), run_forever)
@@ -121,7 +121,7 @@ async def test_a_run_beyond_its_time_is_timed_out_and_its_lease_given_back(
     assert db.job_leases.find_one({"_id": "sync_games"})["owner"] is None
 
 
-async def test_an_error_of_the_job_fails_the_run_and_tells_its_kind_alone(
+async def test_an_error_of_the_job_fails_the_run_and_only_its_type_is_recorded(
     ctx: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
@@ -134,7 +134,7 @@ async def test_an_error_of_the_job_fails_the_run_and_tells_its_kind_alone(
     assert "hunter2" not in capsys.readouterr().out
 
 
-async def test_an_error_of_ours_tells_its_text(ctx: Context) -> None:
+async def test_the_text_of_an_error_of_ours_is_recorded(ctx: Context) -> None:
     async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
         raise StoreFailed("MongoDB refused an operation")
 
@@ -143,7 +143,7 @@ async def test_an_error_of_ours_tells_its_text(ctx: Context) -> None:
     assert ending.record["errors"] == [{"error": "MongoDB refused an operation"}]
 
 
-async def test_a_failed_slot_is_tried_again_and_then_given_up(ctx: Context) -> None:
+async def test_a_failed_slot_runs_again_and_is_then_closed(ctx: Context) -> None:
     async def broken(ctx: Context, run: Run, args: NoArgs) -> Counts:
         raise ValueError
 
@@ -153,7 +153,7 @@ async def test_a_failed_slot_is_tried_again_and_then_given_up(ctx: Context) -> N
 
 
 def job_with_shutdown(stop: ShutdownRequest, *signals: int) -> Any:
-    """Work without an end, in the middle of which somebody asks to stop, perhaps more than once."""
+    """A job without an end that is asked to stop while it runs, perhaps more than once."""
 
     async def work(ctx: Context, run: Run, args: NoArgs) -> Counts:
         for number, signal in enumerate(signals, 1):
@@ -178,7 +178,7 @@ async def test_a_stopped_job_may_finish_within_its_grace(ctx: Context) -> None:
     assert (ending.record["outcome"], ending.exit_code) == ("succeeded", 0)
 
 
-async def test_a_stopped_job_that_leaves_work_behind_leaves_its_slot_open(ctx: Context) -> None:
+async def test_a_stopped_job_that_is_incomplete_leaves_its_slot_open(ctx: Context) -> None:
     async def leaving(ctx: Context, run: Run, args: NoArgs) -> Counts:
         asyncio.get_running_loop().call_later(0.1, stop.request, 15)
         await stop.requested.wait()
@@ -203,7 +203,7 @@ async def test_a_stopped_job_is_cancelled_when_its_grace_is_over(ctx: Context) -
     assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 130)
 
 
-async def test_a_second_wish_to_stop_breaks_the_job_off_at_once(ctx: Context) -> None:
+async def test_a_second_request_to_stop_cancels_the_job_at_once(ctx: Context) -> None:
     stop = ShutdownRequest()
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -220,8 +220,8 @@ async def test_a_job_that_loses_its_lease_is_cancelled_and_writes_no_record(
     cancelled = asyncio.Event()
 
     def rob(run_id: str) -> None:
-        db.job_leases.update_one({"_id": "sync_games"}, {"$set": {"owner": "somebody else"}})
-        db.job_runs.update_one({"_id": run_id}, {"$set": {"claim": "somebody else"}})
+        db.job_leases.update_one({"_id": "sync_games"}, {"$set": {"owner": "another"}})
+        db.job_runs.update_one({"_id": run_id}, {"$set": {"claim": "another"}})
 
     async def robbed(ctx: Context, run: Run, args: NoArgs) -> Counts:
         await asyncio.to_thread(rob, run.id)
@@ -236,11 +236,11 @@ async def test_a_job_that_loses_its_lease_is_cancelled_and_writes_no_record(
 
     assert cancelled.is_set()
     assert (ending.record["outcome"], ending.exit_code) == ("abandoned", 1)
-    assert db.job_runs.find_one()["outcome"] == "running", "the new owner's record is his"
-    assert db.job_leases.find_one({"_id": "sync_games"})["owner"] == "somebody else"
+    assert db.job_runs.find_one()["outcome"] == "running", "the record is the new owner's"
+    assert db.job_leases.find_one({"_id": "sync_games"})["owner"] == "another"
 
 
-async def test_a_long_run_keeps_its_lease_and_reports_how_far_it_is(ctx: Context, db: Any) -> None:
+async def test_a_long_run_keeps_its_lease_and_reports_its_progress(ctx: Context, db: Any) -> None:
     lease_s = 1.0
     loop = asyncio.get_running_loop()
 
@@ -250,8 +250,8 @@ async def test_a_long_run_keeps_its_lease_and_reports_how_far_it_is(ctx: Context
         async with asyncio.timeout(30):
             while not reported or loop.time() < until:
                 await asyncio.sleep(0.05)
-                row = await asyncio.to_thread(db.job_runs.find_one, {"_id": run.id})
-                reported = (row.get("done"), row.get("candidates")) == (1, 2)
+                stored = await asyncio.to_thread(db.job_runs.find_one, {"_id": run.id})
+                reported = (stored.get("done"), stored.get("candidates")) == (1, 2)
         run.counts.done += 1
         return run.counts
 
@@ -261,7 +261,7 @@ async def test_a_long_run_keeps_its_lease_and_reports_how_far_it_is(ctx: Context
     assert ending.record["done"] == 2
 
 
-async def test_a_run_by_hand_beside_another_leaves_with_75_and_says_who_has_it(
+async def test_a_manual_run_beside_another_exits_with_75_and_names_the_holder(
     ctx: Context, contexts: Any
 ) -> None:
     other = await contexts()
@@ -281,7 +281,7 @@ async def test_a_run_by_hand_beside_another_leaves_with_75_and_says_who_has_it(
     assert (await first).exit_code == 0
 
 
-async def test_a_slow_run_and_a_bad_one_are_warned_about(
+async def test_a_slow_run_and_a_low_success_rate_are_logged_as_warnings(
     ctx: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await run_slot(with_limits(ctx, warn_after_s=0.000001), counting_job(1, 1))
@@ -314,7 +314,7 @@ async def test_arguments_that_the_job_refuses_stop_before_any_claim(ctx: Context
 
 
 @pytest.mark.parametrize(("done", "failed", "code"), [(9, 0, 0), (9, 1, 0), (8, 1, 1)])
-async def test_a_rehearsal_in_which_too_much_fails_leaves_with_1(
+async def test_a_dry_run_in_which_too_much_fails_exits_with_1(
     ctx: Context, db: Any, done: int, failed: int, code: int
 ) -> None:
     ending = await work.dry_run(

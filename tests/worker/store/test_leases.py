@@ -16,7 +16,7 @@ ME: dict[str, Any] = {"host": "here", "pid": 7}
 
 @pytest.fixture
 async def short_leases(ctx: Context) -> Leases:
-    """Leases that live for 0.6 s, and the row of one, `job`."""
+    """Leases that live for 0.6 s, and the document of one, `job`."""
     leases = Leases(ctx.mongo.database, TTL)
     await leases.ensure("job")
     return leases
@@ -29,7 +29,7 @@ async def acquire_lease(leases: Leases, key: str = "job") -> Lease:
 
 
 async def wait_until_expired(leases: Leases) -> None:
-    """Waits until the row says that its lease has run out."""
+    """Waits until the document says that its lease has expired."""
     while (holding := await leases.status("job")) is not None and holding.alive:
         await asyncio.sleep(0.05)
 
@@ -39,7 +39,7 @@ def lease_document(db: Any) -> dict[str, Any]:
     return found
 
 
-async def test_a_free_lease_is_taken_once_and_given_back(short_leases: Leases, db: Any) -> None:
+async def test_a_free_lease_is_taken_once_and_released(short_leases: Leases, db: Any) -> None:
     before = lease_document(db)["fence"]
     lease = await acquire_lease(short_leases)
     now = datetime.now(UTC)
@@ -56,7 +56,7 @@ async def test_a_free_lease_is_taken_once_and_given_back(short_leases: Leases, d
     assert again.owner != lease.owner
 
 
-async def test_a_row_that_is_lost_and_made_anew_counts_on_beyond_the_old_one(
+async def test_a_document_that_is_lost_and_made_again_counts_on_beyond_the_old_one(
     ctx: Context, short_leases: Leases, db: Any
 ) -> None:
     for _ in range(3):
@@ -71,14 +71,14 @@ async def test_a_row_that_is_lost_and_made_anew_counts_on_beyond_the_old_one(
     assert (await acquire_lease(fresh)).fence > lease.fence
 
 
-async def test_making_the_row_again_changes_nothing(short_leases: Leases, db: Any) -> None:
+async def test_making_the_document_again_changes_nothing(short_leases: Leases, db: Any) -> None:
     await acquire_lease(short_leases)
     before = lease_document(db)
     await short_leases.ensure("job")
     assert lease_document(db) == before
 
 
-async def test_a_lease_without_a_row_cannot_be_taken_and_nobody_has_it(
+async def test_a_lease_without_a_document_cannot_be_taken_and_has_no_status(
     short_leases: Leases,
 ) -> None:
     assert await short_leases.acquire("absent", ME) is None
@@ -112,7 +112,7 @@ async def test_an_expired_lease_is_taken_over_and_its_former_owner_can_do_nothin
     assert lease_document(db) == before
 
 
-async def test_a_former_owner_does_not_renew_what_another_has(
+async def test_a_former_owner_does_not_renew_the_lease_of_another(
     ctx: Context, short_leases: Leases, db: Any
 ) -> None:
     former = await acquire_lease(short_leases)
@@ -128,7 +128,7 @@ async def test_a_former_owner_does_not_renew_what_another_has(
             pytest.fail("a former holder works on")
 
 
-async def test_the_holder_is_kept_as_it_is_told(short_leases: Leases) -> None:
+async def test_the_holder_is_stored_as_it_is_given(short_leases: Leases) -> None:
     odd = {"host": "$HOME", "pid": 7, "$odd": "$$NOW", "args": ["$a"]}
     assert await short_leases.acquire("job", odd) is not None
     holding = await short_leases.status("job")
@@ -144,7 +144,7 @@ async def test_a_lease_can_be_taken_with_the_token_of_a_claim(
     assert (lease.owner, lease_document(db)["owner"]) == ("token-of-a-claim", "token-of-a-claim")
 
 
-async def test_looking_tells_who_has_it_and_whether_it_lives(short_leases: Leases) -> None:
+async def test_the_status_names_the_owner_and_whether_the_lease_lives(short_leases: Leases) -> None:
     free = await short_leases.status("job")
     assert free is not None
     assert (free.owner, free.alive, free.holder) == (None, False, {})
@@ -162,21 +162,21 @@ async def test_looking_tells_who_has_it_and_whether_it_lives(short_leases: Lease
     assert back == free
 
 
-# Work under a lease
+# Scopes
 
 
-async def test_work_ends_when_renewals_stop(short_leases: Leases) -> None:
+async def test_a_scope_ends_when_renewals_stop(short_leases: Leases) -> None:
     lease = await acquire_lease(short_leases)
     loop = asyncio.get_running_loop()
-    begun = loop.time()
+    began_at = loop.time()
     with pytest.raises(LeaseLost, match="job could not be renewed in time"):
         async with lease.scope():
             await asyncio.sleep(30)
-    assert loop.time() - begun < 5
+    assert loop.time() - began_at < 5
     assert loop.time() >= lease.deadline
     with pytest.raises(LeaseLost, match="job has expired"):
         async with lease.scope():
-            pytest.fail("work was begun under a dead lease")
+            pytest.fail("a scope opened under a dead lease")
 
 
 async def test_the_deadline_is_never_later_than_the_servers(short_leases: Leases, db: Any) -> None:
@@ -186,7 +186,7 @@ async def test_the_deadline_is_never_later_than_the_servers(short_leases: Leases
     assert left_here <= left_there + 0.05  # looked at one after the other
 
 
-async def test_work_goes_on_while_renewals_do(ctx: Context, short_leases: Leases, db: Any) -> None:
+async def test_a_scope_lasts_while_renewals_do(ctx: Context, short_leases: Leases, db: Any) -> None:
     lease = await acquire_lease(short_leases)
     first = lease_document(db)["expires_at"]
     async with short_leases.renewing(), lease.scope(), lease.scope():
@@ -198,7 +198,7 @@ async def test_work_goes_on_while_renewals_do(ctx: Context, short_leases: Leases
     assert lease_document(db)["owner"] is None
 
 
-async def test_work_ends_at_once_when_the_lease_is_found_taken(ctx: Context, db: Any) -> None:
+async def test_a_scope_ends_at_once_when_the_lease_is_found_taken(ctx: Context, db: Any) -> None:
     leases = Leases(ctx.mongo.database, 1.8)
     await leases.ensure("job")
     lease = await acquire_lease(leases)
@@ -211,7 +211,7 @@ async def test_work_ends_at_once_when_the_lease_is_found_taken(ctx: Context, db:
     assert lease_document(db)["owner"] == "another"
 
 
-async def test_what_is_raised_under_a_lease_comes_out_as_it_is(short_leases: Leases) -> None:
+async def test_an_error_in_a_scope_is_raised_as_it_is(short_leases: Leases) -> None:
     lease = await acquire_lease(short_leases)
     for error in (TimeoutError("the work's own"), ValueError("x")):
         with pytest.raises(type(error)) as caught:
@@ -234,22 +234,22 @@ async def work_under(lease: Lease) -> None:
 class _FlakyCollection:
     """A collection of a database whose connection fails twice: then the driver gives up."""
 
-    def __init__(self, rows: Any) -> None:
-        self._rows = rows
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
         self.broken = True
 
     def __getitem__(self, _: str) -> "_FlakyCollection":
         return self
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._rows, name)
+        return getattr(self._collection, name)
 
     async def update_many(self, *args: Any, **more: Any) -> Any:
         if self.broken:
             self.broken = False
             msg = "connection closed"
             raise AutoReconnect(msg)
-        return await self._rows.update_many(*args, **more)
+        return await self._collection.update_many(*args, **more)
 
 
 async def test_a_lease_taken_over_a_failing_connection_lasts_as_long_as_its_holder_thinks(

@@ -59,25 +59,25 @@ async def test_a_slot_is_claimed_once_and_later_contenders_find_it_there(
     assert db.job_runs.count_documents({}) == 1
 
 
-async def test_a_claim_that_the_driver_repeated_is_known_as_ones_own(runs: Runs) -> None:
+async def test_a_claim_that_the_driver_repeated_is_ours(runs: Runs) -> None:
     assert await runs.claim(new_run("one")) is not None
     again = await runs.claim(new_run("one"))
     assert (again.claim, again.attempt) == ("one", 1)
 
 
-async def test_of_many_who_claim_at_once_one_has_it(runs: Runs, db: Any) -> None:
+async def test_of_many_claims_at_once_one_has_the_slot(runs: Runs, db: Any) -> None:
     records = await asyncio.gather(*(runs.claim(new_run(str(n))) for n in range(20)))
     assert len({record.claim for record in records}) == 1
     assert db.job_runs.count_documents({}) == 1
 
 
-async def test_a_run_by_hand_belongs_to_no_schedule(runs: Runs) -> None:
+async def test_a_manual_run_belongs_to_no_schedule(runs: Runs) -> None:
     record = await runs.claim(new_run("one", slot=None))
     assert (record.schedule, record.slot) == (None, None)
     assert await runs.newest("nightly") is None
 
 
-async def test_the_age_of_an_attempt_is_the_servers(runs: Runs) -> None:
+async def test_the_age_of_an_attempt_is_by_the_servers_clock(runs: Runs) -> None:
     first = await runs.claim(new_run("one", started_at=NOON - timedelta(days=9)))
     assert 0 <= first.age_s < 10
     await asyncio.sleep(1.5)
@@ -90,7 +90,9 @@ async def test_the_age_of_an_attempt_is_the_servers(runs: Runs) -> None:
     assert reclaimed.age_s < later.age_s
 
 
-async def test_an_orphan_is_reclaimed_and_what_went_before_is_kept(runs: Runs, db: Any) -> None:
+async def test_an_orphan_is_reclaimed_and_its_earlier_attempts_are_kept(
+    runs: Runs, db: Any
+) -> None:
     old = await runs.claim(new_run("one"))
     at = NOON + timedelta(hours=1)
     new = new_run("two", owner={"host": "there"}, source="kubernetes", started_at=at)
@@ -128,7 +130,7 @@ async def test_a_new_attempt_does_not_carry_the_end_of_the_one_before(runs: Runs
     assert (now.candidates, now.failed, now.errors) == (0, 0, [])
 
 
-async def test_of_two_who_reclaim_at_once_one_wins(runs: Runs, db: Any) -> None:
+async def test_of_many_who_reclaim_at_once_one_wins(runs: Runs, db: Any) -> None:
     old = await runs.claim(new_run("one"))
     won = await asyncio.gather(*(runs.reclaim(old, new_run(f"new-{n}")) for n in range(8)))
     assert won.count(True) == 1
@@ -138,7 +140,7 @@ async def test_of_two_who_reclaim_at_once_one_wins(runs: Runs, db: Any) -> None:
     assert len(db.job_runs.find_one()["earlier"]) == 1
 
 
-async def test_a_reclaim_that_the_driver_repeated_is_known_as_ones_own(runs: Runs, db: Any) -> None:
+async def test_a_reclaim_that_the_driver_repeated_is_ours(runs: Runs, db: Any) -> None:
     old = await runs.claim(new_run("one"))
     assert await runs.reclaim(old, new_run("two"))
     assert await runs.reclaim(old, new_run("two"))
@@ -154,14 +156,14 @@ async def test_a_run_that_has_moved_on_is_not_reclaimed(runs: Runs) -> None:
     assert (now.claim, now.outcome) == ("one", "succeeded")
 
 
-async def test_only_the_attempt_at_work_writes_its_progress_and_its_end(
+async def test_only_the_current_attempt_writes_its_progress_and_its_end(
     runs: Runs, db: Any
 ) -> None:
     old = await runs.claim(new_run("one"))
     assert await runs.report(SLOT.key, "one", Counts(candidates=9, done=4), fence=3)
     await runs.reclaim(old, new_run("two"))
     before = db.job_runs.find_one()
-    assert (before["done"], before["fence"]) == (0, 3), "a new attempt counts anew"
+    assert (before["done"], before["fence"]) == (0, 3), "a new attempt counts from 0"
     assert not await runs.report(SLOT.key, "one", Counts(done=5), fence=3)
     assert not await finish_run(runs, "one")
     assert db.job_runs.find_one() == before
