@@ -21,12 +21,20 @@ from chesscoach.worker.shard import Shard
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
-from tests.worker.scheduler.test_overlap import wait_until
-from tests.worker.scheduler.test_schedule_admin import load_schedule
+from tests.support.scheduling import (
+    load_schedule,
+    wait_until,
+)
 
 HOUR = timedelta(hours=1)
+
+
 ONE_O_CLOCK = NOON + HOUR
+
+
 HOURLY = Schedule(job="chore", cron="0 * * * *")
+
+
 NewContext: TypeAlias = Callable[..., Any]
 
 

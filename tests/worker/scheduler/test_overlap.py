@@ -4,47 +4,16 @@ import asyncio
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from chesscoach.context import Context
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.worker.scheduler.scheduler import Scheduler
-from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
-
-
-def hourly_schedule(**fields: Any) -> Schedule:
-    return Schedule(job="chore", cron="0 * * * *", **fields)
-
-
-async def make_scheduler(
-    contexts: Any, clock: Clock, chore: RecordingJob, schedules: dict[str, Schedule]
-) -> Scheduler:
-    ctx: Context = await contexts(clock)
-    ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
-    return Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job})
-
-
-async def wait_until(condition: Any) -> None:
-    """Until something is so."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-async def wait_until_idle(*schedulers: Scheduler) -> None:
-    """Until no run is at work."""
-    await wait_until(lambda: not any(scheduler.running for scheduler in schedulers))
-
-
-def outcomes_by_hour(db: Any) -> dict[str, str]:
-    """By hour, with the count where a record stands for several slots."""
-    rows = db.job_runs.find({"schedule": {"$ne": None}}).sort("slot")
-    return {
-        f"{row['slot']:%H}": row["outcome"] + (f" x{row['count']}" if row.get("count") else "")
-        for row in rows
-    }
+from tests.support.scheduling import (
+    hourly_schedule,
+    make_scheduler,
+    outcomes_by_hour,
+    wait_until,
+)
 
 
 async def test_a_slot_that_meets_its_own_long_run_is_recorded_as_skipped(

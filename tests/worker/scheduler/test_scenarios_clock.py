@@ -13,18 +13,23 @@ from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
-from tests.worker.scheduler.test_overlap import (
+from tests.support.scheduling import (
     hourly_schedule,
     make_scheduler,
     outcomes_by_hour,
+    refresh_until,
     wait_until,
     wait_until_idle,
 )
-from tests.worker.scheduler.test_scenarios_processes import refresh_until
 
 NEW_YORK, SANTIAGO = "America/New_York", "America/Santiago"
+
+
 ZONES = [ZoneInfo(name) for name in (NEW_YORK, SANTIAGO)]  # read here, and so never in a loop
+
+
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
+
 
 SPRING = {
     "daily": ("30 2 * * *", NEW_YORK, ["03-08 03:00", "03-09 02:30"]),
@@ -35,6 +40,8 @@ SPRING = {
                ["03-08 00:00", "03-08 06:00", "03-08 12:00", "03-08 18:00",
                 "03-09 00:00", "03-09 06:00", "03-09 12:00"]),
 }  # fmt: skip
+
+
 MIDNIGHT = {"midnight": ("0 0 * * *", SANTIAGO, ["09-06 01:00", "09-07 00:00"])}
 
 

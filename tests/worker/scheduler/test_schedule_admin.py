@@ -6,30 +6,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
-from chesscoach.worker.store.schedules import StoredSchedule
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
-from tests.worker.scheduler.test_overlap import wait_until
-
-HOURLY = Schedule(job="sync_games", cron="0 * * * *")
-DAILY = Schedule(job="sync_games", cron="0 3 * * *")
-
-
-def with_schedules(ctx: Context, **schedules: Schedule) -> Context:
-    return replace(ctx, config=replace(ctx.config, schedules=schedules))
-
-
-async def load_schedule(ctx: Context, schedule_id: str = "s") -> StoredSchedule:
-    found = await ctx.worker.schedules.get(schedule_id)
-    assert found is not None
-    return found
+from tests.support.scheduling import (
+    DAILY,
+    HOURLY,
+    load_schedule,
+    wait_until,
+    with_schedules,
+)
 
 
 async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> None:

@@ -14,9 +14,15 @@ from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
-from tests.worker.scheduler.test_overlap import outcomes_by_hour, wait_until
-from tests.worker.scheduler.test_scenarios_processes import refresh_until
-from tests.worker.scheduler.test_schedule_admin import DAILY, HOURLY, load_schedule, with_schedules
+from tests.support.scheduling import (
+    DAILY,
+    HOURLY,
+    load_schedule,
+    outcomes_by_hour,
+    refresh_until,
+    wait_until,
+    with_schedules,
+)
 
 HOURLY_RECORDING = Schedule(job="chore", cron="0 * * * *")
 

@@ -4,29 +4,15 @@ import asyncio
 import json
 import threading
 import time
-from typing import Any
 
 import pytest
 
 from chesscoach.metrics import Metrics
 from chesscoach.worker.scheduler.ticker import Ticker, Watchdog
-
-
-class ManualClocks:
-    """Clocks that a test moves."""
-
-    def __init__(self) -> None:
-        self.wall_time = 1_795_000_000.0
-        self.monotonic = 1000.0
-
-    def advance(self, seconds: float, step: float = 0.0) -> None:
-        """Time passes, and the wall clock is stepped besides."""
-        self.monotonic += seconds
-        self.wall_time += seconds + step
-
-
-def make_ticker(tick: Any, hands: ManualClocks, metrics: Metrics | None = None) -> Ticker:
-    return Ticker(tick, metrics or Metrics(), lambda: hands.wall_time, lambda: hands.monotonic)
+from tests.support.scheduling import (
+    ManualClocks,
+    make_ticker,
+)
 
 
 async def test_it_rings_each_second_in_the_running_loop() -> None:
