@@ -1,32 +1,24 @@
 """Retention of the scheduler's documents: run records and finished schedules."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.config import Settings
-from chesscoach.context import Context, open_context
+from chesscoach.context import Context
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.store.run_documents import SkippedRange
 from chesscoach.worker.store.schedules import StoredSchedule
-from tests.cleanup.test_run import run_cleanup, with_limits
 from tests.conftest import Clock
+from tests.support.cleanup_runs import run_cleanup
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
 LONG_AGO = NOW - 200 * DAY
-
-
-@pytest.fixture
-async def fixed_context(settings: Settings) -> AsyncIterator[Context]:
-    async with open_context(settings, Clock(NOW)) as ctx:
-        yield with_limits(ctx, batch=10)
 
 
 async def insert_run(
@@ -105,39 +97,37 @@ async def test_run_records_stay_as_long_as_a_late_slot_depends_on_them(
     assert (await run_cleanup(fixed_context, rule="runs"))[0].notes == {"deleted_runs": 0}
 
 
-async def test_a_date_that_ran_long_ago_is_deleted(fixed_context: Context) -> None:
-    await add_schedule(fixed_context, "ran", LONG_AGO)
-    await insert_run(fixed_context, "ran", LONG_AGO)
-    await add_schedule(fixed_context, "just_now", NOW - DAY)
-    await insert_run(fixed_context, "just_now", NOW - DAY)
-    assert await remaining_schedules(fixed_context) == {"just_now"}
+NOT_RUN: dict[str, Any] = {}
+EDITED = {"effective_since": LONG_AGO}
 
 
-async def test_a_date_that_may_still_run_stays(fixed_context: Context) -> None:
-    await add_schedule(fixed_context, "unclaimed", LONG_AGO)
-    await add_schedule(fixed_context, "failed_once", LONG_AGO)
-    await insert_run(fixed_context, "failed_once", LONG_AGO, "failed")
-    await add_schedule(fixed_context, "running_now", LONG_AGO)
-    await insert_run(fixed_context, "running_now", LONG_AGO, "running", None)
-    await add_schedule(fixed_context, "abandoned", LONG_AGO)
-    await insert_run(fixed_context, "abandoned", LONG_AGO, "abandoned")
-    await add_schedule(
-        fixed_context, "owed", LONG_AGO, effective_since=LONG_AGO, pending_slot=LONG_AGO
-    )
-    await add_schedule(fixed_context, "to_come", NOW + DAY, effective_since=LONG_AGO)
-    await add_schedule(
-        fixed_context, "to_come_paused", NOW + DAY, effective_since=LONG_AGO, paused=True
-    )
-    before = {stored.id for stored in await fixed_context.worker.schedules.all()}
-    assert await remaining_schedules(fixed_context) == before
-
-
-async def test_a_date_that_passed_in_a_pause_or_before_its_creation_is_deleted(
+@pytest.mark.parametrize(
+    ("at", "schedule", "run", "is_deleted"),
+    [
+        (LONG_AGO, {}, {"outcome": "succeeded"}, True),
+        (NOW - DAY, {}, {"outcome": "succeeded"}, False),
+        (LONG_AGO, {}, NOT_RUN, False),
+        (LONG_AGO, {}, {"outcome": "failed"}, False),
+        (LONG_AGO, {}, {"outcome": "running", "ended": None}, False),
+        (LONG_AGO, {}, {"outcome": "abandoned"}, False),
+        (LONG_AGO, EDITED | {"pending_slot": LONG_AGO}, NOT_RUN, False),
+        (NOW + DAY, EDITED, NOT_RUN, False),
+        (NOW + DAY, EDITED | {"paused": True}, NOT_RUN, False),
+        (LONG_AGO, {"paused": True}, NOT_RUN, True),
+        (LONG_AGO - DAY, EDITED, NOT_RUN, True),
+    ],
+)
+async def test_a_date_is_deleted_long_after_its_end_unless_it_may_still_run(
     fixed_context: Context,
+    at: datetime,
+    schedule: dict[str, Any],
+    run: dict[str, Any],
+    is_deleted: bool,
 ) -> None:
-    await add_schedule(fixed_context, "paused", LONG_AGO, paused=True)
-    await add_schedule(fixed_context, "was_past", LONG_AGO - DAY, effective_since=LONG_AGO)
-    assert await remaining_schedules(fixed_context) == set()
+    await add_schedule(fixed_context, "once", at, **schedule)
+    if run:
+        await insert_run(fixed_context, "once", at, **run)
+    assert await remaining_schedules(fixed_context) == (set() if is_deleted else {"once"})
 
 
 async def test_configured_and_recurring_schedules_stay_and_those_retired_long_ago_are_deleted(

@@ -7,18 +7,13 @@ from bson import ObjectId
 from msgspec.structs import replace
 
 from chesscoach.cleanup.run import RULES
-from chesscoach.config import Config, Settings
-from chesscoach.context import Context, open_context
+from chesscoach.context import Context
 from chesscoach.errors import ConfigError
-from chesscoach.jobs import cleanup
-from chesscoach.schedules.outcome import Counts
-from chesscoach.worker.job import Run
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock
 from tests.support.cleanup_documents import (
     DAY,
     INVALID_TIMESTAMPS,
-    LIMITS,
     MS,
     RULE_CASES,
     TIMESTAMP_FORMATS,
@@ -26,30 +21,9 @@ from tests.support.cleanup_documents import (
     RuleCase,
     queue_item,
 )
+from tests.support.cleanup_runs import run_cleanup, with_limits
 
 NOW = datetime(2026, 11, 21, 3, 0, 0, 123456, tzinfo=UTC)
-
-
-async def run_cleanup(
-    ctx: Context, *, dry_run: bool = False, stop: ShutdownRequest | None = None, **args: Any
-) -> tuple[Counts, Run]:
-    """A run of the job at the context's instant."""
-    run = Run("t", slot=None, manual=True, dry_run=dry_run, stop=stop or ShutdownRequest())
-    counts = await cleanup.run(ctx, run, cleanup.Args(**args))
-    return counts, run
-
-
-def with_limits(ctx: Context, **limits: Any) -> Context:
-    """The context with other limits."""
-    config: Config = replace(ctx.config, cleanup=replace(LIMITS, **{"pause_s": 0, **limits}))
-    return replace(ctx, config=config)
-
-
-@pytest.fixture
-async def fixed_context(settings: Settings) -> Any:
-    """A context on a prepared database whose clock stands at `NOW`."""
-    async with open_context(settings, Clock(NOW)) as ctx:
-        yield with_limits(ctx, batch=10)
 
 
 def insert_cases(db: Any, kind: RuleCase) -> tuple[set[object], set[object]]:

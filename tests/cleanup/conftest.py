@@ -1,0 +1,18 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from chesscoach.config import Settings
+from chesscoach.context import Context, open_context
+from tests.conftest import Clock
+from tests.support.cleanup_runs import with_limits
+
+
+@pytest.fixture
+async def fixed_context(
+    settings: Settings, request: pytest.FixtureRequest
+) -> AsyncIterator[Context]:
+    """A context on a prepared database whose clock stands at the module's `NOW`."""
+    async with open_context(settings, Clock(request.module.NOW)) as ctx:
+        await ctx.indexes.create()
+        yield with_limits(ctx, batch=10)
