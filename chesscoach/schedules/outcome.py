@@ -27,6 +27,10 @@ RUN_OUTCOMES: tuple[Outcome, ...] = (
 """How an attempt ends."""
 SKIP_OUTCOMES: tuple[Outcome, ...] = ("missed", "coalesced", "skipped_overlap")
 """How a slot ends that does not run."""
+CLOSED_OUTCOMES: tuple[Outcome, ...] = ("succeeded", "partial", *SKIP_OUTCOMES)
+"""Outcomes that close a slot."""
+FAILED_OUTCOMES: tuple[Outcome, ...] = ("failed", "timed_out")
+"""Outcomes that close a slot when its attempts are used up."""
 
 
 class Counts(Struct, kw_only=True):

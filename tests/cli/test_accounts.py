@@ -19,34 +19,6 @@ async def run_process(environment: dict[str, str], *args: str) -> FinishedProces
     return await run(environment, CLI, *args)
 
 
-@pytest.mark.new_database
-def test_db_init_makes_what_we_need_and_is_safe_to_repeat(run_cli_json: RunJson, db: Any) -> None:
-    db.games.create_index("game_id", unique=True, name="theirs")
-
-    first, second = run_cli_json("db", "init"), run_cli_json("db", "init")
-
-    assert "games.chesscoach_game_id" in first["present"]
-    assert "sync_accounts.chesscoach_platform_due_at__id" in first["made"]
-    assert set(db.games.index_information()) == {
-        "_id_",
-        "theirs",
-        "chesscoach_user_id_url",
-        "chesscoach_user_id_ended_at_imported_at",
-    }
-    assert second["made"] == []
-    assert {"job_runs", "job_leases", "sync_accounts"} <= set(db.list_collection_names())
-
-
-@pytest.mark.new_database
-def test_db_init_names_the_duplicates_and_changes_nothing(run_cli: RunCli, db: Any) -> None:
-    db.games.insert_many([{"game_id": "same"}, {"game_id": "same"}])
-
-    done = run_cli("db", "init", code=2)
-
-    assert "games: (game_id) is not unique in the data" in done.stderr
-    assert db.games.count_documents({}) == 2
-
-
 def test_an_account_is_linked_listed_and_unlinked(
     run_cli: RunCli, run_cli_json: RunJson, db: Any
 ) -> None:
@@ -87,22 +59,6 @@ async def test_bad_input_of_a_process_is_one_line(environment: dict[str, str]) -
     assert done.code == 2
     assert done.err.splitlines()[-1].startswith("chesscoach: user 'nobody' does not exist")
     assert "Traceback" not in done.err
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        (),
-        ("accounts",),
-        ("db",),
-        ("db", "init"),
-        ("accounts", "link"),
-        ("accounts", "show"),
-        ("doctor",),
-    ],
-)
-def test_every_command_has_help(args: tuple[str, ...], run_cli: RunCli) -> None:
-    assert "Usage:" in run_cli(*args, "--help").stdout
 
 
 async def test_an_account_is_shown_with_all_that_an_operator_asks_about(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -226,11 +227,18 @@ def test_what_only_the_database_knows_is_refused_in_one_line_too(run_cli: RunCli
     assert mine["trigger"] == "0 3 * * * (UTC)"
 
 
-def test_every_command_says_what_it_does() -> None:
-    for name in ("schedules", "runs"):
-        group = main.commands[name]
-        assert isinstance(group, click.Group)
-        for each in group.commands:
-            done = invoke({}, Clock(NOON), name, each, "--help")
-            assert (done.exit_code, done.stderr) == (0, "")
-            assert "--json" in done.stdout
+def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from walk(inner, (*path, name))
+
+
+def test_every_command_has_help_and_a_configuration() -> None:
+    paths = list(walk(main))
+    assert ("schedules", "run-now") in paths
+    for path in paths:
+        done = invoke({}, Clock(NOON), *path, "--help")
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert "Usage:" in done.stdout
+        assert "--config" in done.stdout or "Commands:" in done.stdout, path

@@ -54,12 +54,12 @@ def test_the_applications_own_database_keeps_its_indexes_and_gets_what_it_lacks(
 ) -> None:
     create_application_indexes(db)
     before = {name: db[name].index_information() for name in db.list_collection_names()}
-    told = run_cli("db", "init").stdout
-    assert "present  user_sessions.chesscoach_expires_at" in told
-    assert "present  users.chesscoach_user_id" in told
-    assert "made     games.chesscoach_user_id_url" in told
-    for name, standing in before.items():
-        assert standing.items() <= db[name].index_information().items()
+    printed = run_cli("db", "init").stdout
+    assert "present  user_sessions.chesscoach_expires_at" in printed
+    assert "present  users.chesscoach_user_id" in printed
+    assert "made     games.chesscoach_user_id_url" in printed
+    for name, indexes_before in before.items():
+        assert indexes_before.items() <= db[name].index_information().items()
     run_cli("db", "check")
 
 
@@ -67,12 +67,22 @@ def test_the_applications_own_database_keeps_its_indexes_and_gets_what_it_lacks(
 def test_a_drifting_index_is_named_and_all_others_are_made(run_cli: RunCli, db: Any) -> None:
     db.games.create_index("game_id", name="chesscoach_game_id")
     db.job_runs.create_index("other", name="chesscoach_schedule_slot")
-    told = run_cli("db", "init", code=2).stderr
-    assert "games: an index on (game_id) exists with other options" in told
-    assert "job_runs: the index chesscoach_schedule_slot should be on (schedule, slot)" in told
+    printed = run_cli("db", "init", code=2).stderr
+    assert "games: an index on (game_id) exists with other options" in printed
+    assert "job_runs: the index chesscoach_schedule_slot should be on (schedule, slot)" in printed
     assert "chesscoach_user_id_url" in db.games.index_information()
     assert "unique" not in db.games.index_information()["chesscoach_game_id"]
     assert db.job_runs.index_information()["chesscoach_schedule_slot"]["key"] == [("other", 1)]
+
+
+@pytest.mark.new_database
+def test_duplicates_in_the_data_are_named_and_nothing_changes(run_cli: RunCli, db: Any) -> None:
+    db.games.insert_many([{"game_id": "same"}, {"game_id": "same"}])
+
+    done = run_cli("db", "init", code=2)
+
+    assert "games: (game_id) is not unique in the data" in done.stderr
+    assert db.games.count_documents({}) == 2
 
 
 @pytest.mark.new_database
@@ -81,9 +91,9 @@ def test_a_ttl_index_waits_while_it_would_delete_a_great_deal_at_once(
 ) -> None:
     monkeypatch.setattr(indexes, "MASS_DELETE_LIMIT", 5)
     db.user_sessions.insert_many([{"expires_at": NOON} for _ in range(6)])
-    told = run_cli("db", "init", code=1).stdout
-    assert "waiting  user_sessions.chesscoach_expires_at" in told
-    assert "chesscoach.jobs.cleanup" in told
+    printed = run_cli("db", "init", code=1).stdout
+    assert "waiting  user_sessions.chesscoach_expires_at" in printed
+    assert "chesscoach.jobs.cleanup" in printed
     assert db.user_sessions.count_documents({}) == 6
     assert "chesscoach_expires_at" not in db.user_sessions.index_information()
     assert "made     user_sessions" in run_cli("db", "init", "--allow-mass-delete").stdout
@@ -124,8 +134,8 @@ def test_all_is_well_where_all_was_prepared(run_cli: RunCli, run_cli_json: Any) 
 
 @pytest.mark.new_database
 def test_it_names_what_is_missing_and_changes_nothing(run_cli: RunCli, db: Any) -> None:
-    told = run_cli("db", "check", code=1).stdout
-    assert "missing        users.chesscoach_user_id: run `chesscoach db init`" in told
+    printed = run_cli("db", "check", code=1).stdout
+    assert "missing        users.chesscoach_user_id: run `chesscoach db init`" in printed
     assert db.list_collection_names() == []
 
 
@@ -155,8 +165,8 @@ def test_it_says_how_an_index_drifts(
     run_cli: RunCli, db: Any, collection: str, keys: Any, options: dict[str, Any], how: str
 ) -> None:
     db[collection].create_index(keys, **options)
-    told = run_cli("db", "check", code=1).stdout
-    (line,) = [line for line in told.splitlines() if line.startswith("contradicting")]
+    printed = run_cli("db", "check", code=1).stdout
+    (line,) = [line for line in printed.splitlines() if line.startswith("contradicting")]
     assert f" {collection}." in line
     assert how in line
 

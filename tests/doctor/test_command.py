@@ -9,7 +9,7 @@ import pytest
 from chesscoach.config import Config, Settings
 from chesscoach.context import Context
 from tests.conftest import FakeSites
-from tests.support.doctor import (
+from tests.doctor.conftest import (
     CHECK_NAMES,
     PASSWORD,
     SHORT_TIMEOUTS,

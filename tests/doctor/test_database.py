@@ -14,7 +14,7 @@ from chesscoach.doctor import checks, database
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.mongod import find_mongod
 from chesscoach.mongo.server_info import ServerInfo
-from tests.support.doctor import (
+from tests.doctor.conftest import (
     SHORT_TIMEOUTS,
     UNREACHABLE,
     failed_line,

@@ -14,7 +14,7 @@ from chesscoach.doctor import emails, secrets
 from chesscoach.emails.sending import week_zone
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
-from tests.support.doctor import (
+from tests.doctor.conftest import (
     check_context,
     failed_line,
     http_server,

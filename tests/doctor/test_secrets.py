@@ -11,7 +11,7 @@ from chesscoach.config import Settings
 from chesscoach.doctor import secrets
 from chesscoach.doctor.finding import CheckContext
 from chesscoach.mongo import client
-from tests.support.doctor import PASSWORD, SHORT_TIMEOUTS, UNREACHABLE, check_context, run_doctor
+from tests.doctor.conftest import PASSWORD, SHORT_TIMEOUTS, UNREACHABLE, check_context, run_doctor
 
 
 @pytest.mark.parametrize(

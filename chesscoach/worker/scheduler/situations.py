@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from chesscoach.schedules import due, slots
+from chesscoach.schedules.outcome import FAILED_OUTCOMES, SKIP_OUTCOMES
 from chesscoach.worker.scheduler.recovery import RETRY_DELAY
 from chesscoach.worker.scheduler.slot_facts import SlotFacts, is_slot_of
-from chesscoach.worker.store.run_documents import FAILED_OUTCOMES, RunRecord
+from chesscoach.worker.store.run_documents import RunRecord
 from chesscoach.worker.store.schedules import StoredSchedule
 
 
@@ -18,7 +19,7 @@ def find_situations(facts: SlotFacts) -> list[str]:
 
 
 def _recorded(facts: SlotFacts, record: RunRecord) -> list[str]:
-    if record.outcome in ("missed", "coalesced", "skipped_overlap"):
+    if record.outcome in SKIP_OUTCOMES:
         return [record.outcome, "recorded", "earlier"]
     history = ["earlier", "attempt", "counts"]
     if record.outcome in ("succeeded", "partial"):

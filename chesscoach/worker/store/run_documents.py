@@ -8,15 +8,9 @@ from bson import Timestamp
 from msgspec import Struct
 
 from chesscoach.mongo.client import Document
-from chesscoach.schedules.outcome import Counts, Outcome
+from chesscoach.schedules.outcome import CLOSED_OUTCOMES, FAILED_OUTCOMES, Counts, Outcome
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.shard import ALL_USERS, Shard, shard_name
-
-CLOSED_OUTCOMES = ("succeeded", "partial", "missed", "coalesced", "skipped_overlap")
-"""Outcomes that close a slot."""
-
-FAILED_OUTCOMES = ("failed", "timed_out")
-"""Outcomes that close a slot when its attempts are used up."""
 
 AGE_STAGE = {
     "$set": {

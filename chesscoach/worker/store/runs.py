@@ -12,7 +12,13 @@ from typing import Any
 
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
-from chesscoach.schedules.outcome import SKIP_OUTCOMES, Counts, Outcome
+from chesscoach.schedules.outcome import (
+    CLOSED_OUTCOMES,
+    FAILED_OUTCOMES,
+    SKIP_OUTCOMES,
+    Counts,
+    Outcome,
+)
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.store import run_documents
@@ -171,7 +177,7 @@ class Runs:
             "slot": {"$gte": at},
             "$or": [{"slot": at}, {"first": {"$lte": at}}],
         }
-        closed = {"$in": ["$outcome", list(run_documents.CLOSED_OUTCOMES)]}
+        closed = {"$in": ["$outcome", list(CLOSED_OUTCOMES)]}
         return await self._find_first(
             [{"$match": query}, {"$set": {"closed": closed}}, {"$sort": {"slot": 1, "closed": 1}}]
         )
@@ -182,7 +188,7 @@ class Runs:
         """Runs that are recorded as running, and those of some schedules that may run again."""
         retried = {"outcome": {"$in": list(_RETRY_OUTCOMES)}, "schedule": {"$in": list(schedules)}}
         failed = {
-            "outcome": {"$in": list(run_documents.FAILED_OUTCOMES)},
+            "outcome": {"$in": list(FAILED_OUTCOMES)},
             "attempt": {"$lt": max_attempts},
             "schedule": {"$in": list(schedules)},
         }
