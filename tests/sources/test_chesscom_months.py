@@ -116,8 +116,8 @@ async def test_a_404_for_want_of_the_player_says_that_he_is_missing() -> None:
 
 
 async def test_a_404_for_an_internal_error_says_nothing_of_the_player() -> None:
-    told = "An internal error has occurred. Please contact Chess.com Developer's Forum for help"
-    handler = fixed_response({"code": 0, "message": told}, status=404)
+    text = "An internal error has occurred. Please contact Chess.com Developer's Forum for help"
+    handler = fixed_response({"code": 0, "message": text}, status=404)
     async with http_server(handler) as url, open_chesscom(url) as source:
         with pytest.raises(SourceError) as caught:
             await source.month("annrook", "2026-03", None)

@@ -104,7 +104,7 @@ async def test_a_game_from_a_position_is_not_standard() -> None:
 
 
 @pytest.mark.parametrize("setup", [MISSING, None, "", STANDARD_FEN])
-async def test_a_game_is_standard_though_its_first_position_is_not_told(setup: Any) -> None:
+async def test_a_game_is_standard_though_its_first_position_is_not_given(setup: Any) -> None:
     assert (await parse_one(initial_setup=setup)).standard is True
 
 
@@ -181,33 +181,33 @@ DRAWN = ["agreed", "repetition", "stalemate", "insufficient", "50move", "timevsi
 async def test_the_result_follows_from_the_codes_of_the_sides(
     white: str, black: str, result: str
 ) -> None:
-    told = await parse_one(
+    parsed = await parse_one(
         white=make_side("AnnRook", white),
         black=make_side("Bob-64", black),
         pgn=make_pgn(result="*"),
     )
 
-    assert told.result == result
+    assert parsed.result == result
 
 
 @pytest.mark.parametrize("result", ["1-0", "0-1", "1/2-1/2", "*"])
 async def test_with_codes_that_we_do_not_know_the_result_is_the_pgns(result: str) -> None:
-    told = await parse_one(
+    parsed = await parse_one(
         white=make_side("AnnRook", "new"),
         black=make_side("Bob-64", "newer"),
         pgn=make_pgn(result=result),
     )
 
-    assert told.result == result
+    assert parsed.result == result
 
 
 @pytest.mark.parametrize("text", [MISSING, "", make_pgn(result="White wins"), "not a pgn"])
 async def test_with_neither_codes_nor_a_pgn_the_result_is_not_known(text: Any) -> None:
-    told = await parse_one(
+    parsed = await parse_one(
         white=make_side("AnnRook", "new"), black=make_side("Bob-64", "newer"), pgn=text
     )
 
-    assert told.result == "*"
+    assert parsed.result == "*"
 
 
 @pytest.mark.parametrize(
@@ -222,13 +222,13 @@ async def test_with_neither_codes_nor_a_pgn_the_result_is_not_known(text: Any) -
         ({"start_time": 10**16}, "start_time"),
     ],
 )
-async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_told(
+async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_reported(
     changes: dict[str, Any], field: str
 ) -> None:
-    told = await parse_one(**changes)
+    parsed = await parse_one(**changes)
 
-    assert told.unknown == (field,)
-    assert (told.external_id, told.result) == (UUID, "1-0")
+    assert parsed.unknown == (field,)
+    assert (parsed.external_id, parsed.result) == (UUID, "1-0")
 
 
 @pytest.mark.parametrize(
@@ -239,21 +239,21 @@ async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_told(
         ({"black": make_side("Bob-64", "abducted")}, "result"),
     ],
 )
-async def test_words_that_we_do_not_know_are_kept_as_they_came_and_told(
+async def test_words_that_we_do_not_know_are_kept_as_they_came_and_reported(
     changes: dict[str, Any], field: str
 ) -> None:
-    told = await parse_one(**changes)
+    parsed = await parse_one(**changes)
 
-    assert told.unknown == (field,)
-    assert {"duck", "glacial", "abducted"} & {told.variant, told.speed, told.ending}
+    assert parsed.unknown == (field,)
+    assert {"duck", "glacial", "abducted"} & {parsed.variant, parsed.speed, parsed.ending}
 
 
 async def test_milliseconds_where_seconds_belong_are_read_as_milliseconds() -> None:
-    told = await parse_one(
+    parsed = await parse_one(
         end_time=unix_seconds(ENDED) * 1000, start_time=unix_seconds(ENDED) * 1000 - 60_000
     )
 
-    assert (told.ended_at, told.started_at) == (ENDED, ENDED - timedelta(seconds=60))
+    assert (parsed.ended_at, parsed.started_at) == (ENDED, ENDED - timedelta(seconds=60))
 
 
 async def test_accuracies_come_for_both_sides_or_not_at_all() -> None:
@@ -265,9 +265,9 @@ async def test_accuracies_come_for_both_sides_or_not_at_all() -> None:
 
 async def test_another_first_position_is_kept() -> None:
     fen = "bqnbrkrn/pppppppp/8/8/8/8/PPPPPPPP/BQNBRKRN w KQkq - 0 1"
-    told = await parse_one(rules="chess960", initial_setup=fen)
+    parsed = await parse_one(rules="chess960", initial_setup=fen)
 
-    assert (told.initial_fen, told.standard) == (fen, False)
+    assert (parsed.initial_fen, parsed.standard) == (fen, False)
 
 
 # What cannot be read
@@ -329,7 +329,7 @@ async def test_what_is_no_game_at_all_is_unreadable_without_a_name(nothing: Any)
 @pytest.mark.parametrize(
     "odd", ["x" * 10_000, "a secret of 16 b", "planted-secret-of-32-characters!"]
 )
-async def test_what_is_no_id_by_its_form_is_not_told_as_one(odd: str) -> None:
+async def test_what_is_no_id_by_its_form_is_not_reported_as_one(odd: str) -> None:
     month = await parse_games({"uuid": odd})
 
     assert month.unreadable == ("",)

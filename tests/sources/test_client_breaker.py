@@ -57,9 +57,11 @@ async def test_after_a_429_the_same_request_is_sent_again_and_nothing_is_lost() 
 
     lane = InMemoryLane()
     async with http_server(handler) as url, open_client(url, lane) as site:
-        told = await fetch_body(site, "/x", method="POST", params={"since": "1"}, data="ann,bob")
+        received = await fetch_body(
+            site, "/x", method="POST", params={"since": "1"}, data="ann,bob"
+        )
 
-    assert told == b"the games"
+    assert received == b"the games"
     assert asked == [("POST", "/x?since=1", "ann,bob")] * 2
     assert lane.paused == [Approximately(SETTINGS.first_pause_s)]
     assert lane.closed == []
@@ -92,7 +94,7 @@ async def test_the_third_429_in_a_row_closes_the_site() -> None:
     assert site.requests == 3
 
 
-async def test_a_429_counts_on_from_the_pauses_of_whoever_had_the_lane_before() -> None:
+async def test_a_429_counts_on_from_the_pauses_of_the_lanes_last_holder() -> None:
     lane = InMemoryLane()
     lane.pauses = 2
     async with http_server(status_sequence(429)) as url, open_client(url, lane) as site:
@@ -102,7 +104,7 @@ async def test_a_429_counts_on_from_the_pauses_of_whoever_had_the_lane_before() 
     assert site.requests == 1
 
 
-async def test_after_a_good_reply_the_pauses_are_counted_anew() -> None:
+async def test_after_a_good_reply_the_pauses_are_counted_from_zero() -> None:
     lane = InMemoryLane()
     async with (
         http_server(status_sequence(429, 429, 200, 429, 429, 200)) as url,
@@ -140,9 +142,9 @@ async def test_the_real_lane_pauses_on_a_429_and_nothing_is_lost(
 
     async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
         since = datetime.now(UTC) - timedelta(days=1)
-        told = [line async for line in ctx.lichess.games_since("ann", since)]
+        received = [line async for line in ctx.lichess.games_since("ann", since)]
 
-    assert len(told) == len(player.games)
+    assert len(received) == len(player.games)
     assert [(seen.method, seen.path, seen.query) for seen in sites.lichess.requests[1:]] == [
         (seen.method, seen.path, seen.query) for seen in sites.lichess.requests[:-1]
     ]
@@ -185,7 +187,7 @@ async def test_a_good_reply_forgets_past_closings() -> None:
     assert lane.closings == 0
 
 
-async def test_whoever_holds_the_lane_of_a_closed_site_asks_it_nothing_more(
+async def test_the_holder_of_the_lane_of_a_closed_site_asks_it_nothing_more(
     ctx: Context, sites: FakeSites
 ) -> None:
     sites.lichess.faults.append("403")
@@ -279,7 +281,7 @@ async def test_failures_of_different_kinds_count_together() -> None:
             await fetch_body(site, method="POST")
 
 
-async def test_nobody_there_is_a_failure_of_the_site() -> None:
+async def test_a_server_that_is_not_there_is_a_failure_of_the_source() -> None:
     async with http_server(status_sequence(200)) as url:
         pass
     lane = InMemoryLane()
@@ -292,7 +294,7 @@ async def test_nobody_there_is_a_failure_of_the_site() -> None:
 
 
 @pytest.mark.parametrize("good", [200, 404])
-async def test_after_a_good_reply_the_failures_are_counted_anew(good: int) -> None:
+async def test_after_a_good_reply_the_failures_are_counted_from_zero(good: int) -> None:
     lane = InMemoryLane()
     handler = status_sequence(500, 500, good, 500, 500, good)
     async with http_server(handler) as url, open_client(url, lane) as site:
@@ -305,7 +307,7 @@ async def test_after_a_good_reply_the_failures_are_counted_anew(good: int) -> No
     assert lane.closed == []
 
 
-async def test_a_closing_starts_the_count_of_failures_anew() -> None:
+async def test_a_closing_starts_the_count_of_failures_again() -> None:
     lane = InMemoryLane()
     async with (
         http_server(status_sequence(403, 500, 500, 200)) as url,

@@ -96,14 +96,14 @@ async def test_no_error_and_no_log_tells_the_reply_or_the_credentials(
         secret = url.replace("://", f"://ann:{PASSWORD}@") + "/base"
         config = SHORT_TIMEOUT if reply == "hang" else SETTINGS
         site = await stack.enter_async_context(open_client(secret, InMemoryLane(), config))
-        told = []
+        texts = []
         for _ in range(3):
             with pytest.raises(SourceError) as caught:
                 await fetch_body(site, "/path", params={"token": PASSWORD})
             assert caught.value.__cause__ is None
-            told += traceback.format_exception(caught.value)
+            texts += traceback.format_exception(caught.value)
 
-    everything = "".join(told) + capsys.readouterr().out
+    everything = "".join(texts) + capsys.readouterr().out
     assert ERROR_TEXT not in everything
     assert PASSWORD not in everything
 
@@ -116,5 +116,7 @@ async def test_a_pause_and_a_closing_are_logged(capsys: pytest.CaptureFixture[st
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     # On a busy machine asyncio has something to say, too.
     ours = [event for event in events if event["event"] != "library_log"]
-    told = [(event["event"], event["platform"]) for event in ours]
-    assert told == [("source_rate_limited", "lichess")] * 2 + [("source_breaker_opened", "lichess")]
+    texts = [(event["event"], event["platform"]) for event in ours]
+    assert texts == [("source_rate_limited", "lichess")] * 2 + [
+        ("source_breaker_opened", "lichess")
+    ]

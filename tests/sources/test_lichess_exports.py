@@ -103,11 +103,11 @@ async def test_games_come_oldest_first_finished_or_not() -> None:
     before = world.add_game("lichess", "Ann", NOON - timedelta(days=9), famous=FAMOUS)
 
     async with open_fake_lichess(world) as (_, source):
-        told = [each async for each in read_history(source, NOON - timedelta(days=5))]
+        received = [each async for each in read_history(source, NOON - timedelta(days=5))]
 
-    assert [each.external_id for each in told] == [early.id, now.id, late.id]
-    assert before.id not in [each.external_id for each in told]
-    assert told[1] == UnfinishedGame(external_id=now.id, started_at=now.started_at)
+    assert [each.external_id for each in received] == [early.id, now.id, late.id]
+    assert before.id not in [each.external_id for each in received]
+    assert received[1] == UnfinishedGame(external_id=now.id, started_at=now.started_at)
 
 
 async def test_a_player_without_games_has_none() -> None:
@@ -124,10 +124,10 @@ async def test_a_long_history_is_asked_for_page_by_page_until_one_is_not_full() 
         for n in range(2 * MAX_PAGE_GAMES + 300)
     ]
     async with open_fake_lichess(world) as (stand_in, source):
-        told = [each.external_id async for each in read_history(source)]
+        received = [each.external_id async for each in read_history(source)]
 
-    assert list(dict.fromkeys(told)) == [game.id for game in games]
-    assert len(told) <= len(games) + 2, "no more than the game at the edge comes twice"
+    assert list(dict.fromkeys(received)) == [game.id for game in games]
+    assert len(received) <= len(games) + 2, "no more than the game at the edge comes twice"
     assert len(stand_in.requests) == 3
     assert [int(seen.query["since"]) for seen in stand_in.requests] == [
         unix_ms(BORN),
@@ -148,9 +148,9 @@ async def test_aborted_games_count_toward_a_full_page() -> None:
             kept.append(game.id)
 
     async with open_fake_lichess(world) as (stand_in, source):
-        told = [each.external_id async for each in read_history(source)]
+        received = [each.external_id async for each in read_history(source)]
 
-    assert list(dict.fromkeys(told)) == kept
+    assert list(dict.fromkeys(received)) == kept
     assert len(stand_in.requests) == 2
 
 
@@ -163,9 +163,9 @@ async def test_a_full_page_of_aborted_games_does_not_hide_what_came_after() -> N
     real = world.add_game("lichess", "Ann", NOON + timedelta(days=9), famous=FAMOUS)
 
     async with open_fake_lichess(world) as (_, source):
-        told = [each.external_id async for each in read_history(source)]
+        received = [each.external_id async for each in read_history(source)]
 
-    assert told == [real.id]
+    assert received == [real.id]
 
 
 async def test_a_game_that_began_after_now_is_none_to_go_on_from() -> None:
@@ -176,9 +176,9 @@ async def test_a_game_that_began_after_now_is_none_to_go_on_from() -> None:
     odd.fields = {"createdAt": 7_000_000_000_000}
     async with open_fake_lichess(world) as (_, source):
         found = source.games_since("ann", BORN, now=NOON + timedelta(days=30))
-        told = [each async for each in found if isinstance(each, Game)]
+        received = [each async for each in found if isinstance(each, Game)]
 
-    assert len({game.external_id for game in told}) == MAX_PAGE_GAMES + 20
+    assert len({game.external_id for game in received}) == MAX_PAGE_GAMES + 20
 
 
 async def test_the_end_of_a_page_says_from_where_the_next_one_goes_on() -> None:
@@ -199,9 +199,9 @@ async def test_a_history_that_is_exactly_one_page_ends() -> None:
         world.add_game("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS)
 
     async with open_fake_lichess(world) as (stand_in, source):
-        told = {each.external_id async for each in read_history(source)}
+        received = {each.external_id async for each in read_history(source)}
 
-    assert len(told) == MAX_PAGE_GAMES
+    assert len(received) == MAX_PAGE_GAMES
     assert len(stand_in.requests) == 2
 
 
@@ -230,10 +230,10 @@ async def test_the_newest_games_are_finished_ones_newest_first_up_to_a_limit() -
     world.add_game("lichess", "Ann", NOON, status="aborted", famous=FAMOUS)
 
     async with open_fake_lichess(world) as (stand_in, source):
-        told = [each async for each in source.newest_games("ann", NOON - timedelta(days=9), 3)]
+        received = [each async for each in source.newest_games("ann", NOON - timedelta(days=9), 3)]
         recent = [each async for each in source.newest_games("ann", NOON - timedelta(days=2), 9)]
 
-    assert [each.external_id for each in told] == [game.id for game in ended[:3]]
+    assert [each.external_id for each in received] == [game.id for game in ended[:3]]
     assert [each.external_id for each in recent] == [game.id for game in ended[:2]]
     assert "ongoing" not in stand_in.requests[0].query
     assert stand_in.requests[0].query["sort"] == "dateDesc"
@@ -250,9 +250,9 @@ async def test_unfinished_games_come_however_long_ago_they_began() -> None:
     world.add_game("lichess", "Ann", NOON, status="aborted", famous=FAMOUS)
 
     async with open_fake_lichess(world) as (stand_in, source):
-        told = [each async for each in source.unfinished_games("ann")]
+        received = [each async for each in source.unfinished_games("ann")]
 
-    assert sorted(told, key=lambda each: each.started_at) == [
+    assert sorted(received, key=lambda each: each.started_at) == [
         UnfinishedGame(external_id=old.id, started_at=old.started_at),
         UnfinishedGame(external_id=new.id, started_at=new.started_at),
     ]
@@ -266,11 +266,11 @@ async def test_games_are_asked_for_by_their_ids_and_those_that_are_gone_are_left
 
     async with open_fake_lichess(world) as (stand_in, source):
         ids = [running.id, "vanished", ended.id]
-        told = {each.external_id: each async for each in source.games_by_id(ids)}
+        received = {each.external_id: each async for each in source.games_by_id(ids)}
 
-    assert told.keys() == {running.id, ended.id}
-    assert isinstance(told[running.id], UnfinishedGame)
-    assert isinstance(told[ended.id], Game)
+    assert received.keys() == {running.id, ended.id}
+    assert isinstance(received[running.id], UnfinishedGame)
+    assert isinstance(received[ended.id], Game)
     (seen,) = stand_in.requests
     assert (seen.method, seen.path, seen.body) == (
         "POST",
@@ -323,11 +323,11 @@ async def test_a_page_of_html_is_never_taken_for_an_empty_history() -> None:
 
 async def test_games_before_a_cut_within_a_line_stand() -> None:
     text = ndjson(make_line(id="game0001"), make_line(id="game0002"), make_line(id="game0003"))
-    told: list[str] = []
+    received: list[str] = []
 
     async def read(source: Lichess) -> None:
         async for each in read_history(source):
-            told.append(each.external_id)  # noqa: PERF401  # what came before the cut counts
+            received.append(each.external_id)  # noqa: PERF401  # what came before the cut counts
 
     async with (
         http_server(chunked_response(text[:-700], text[-700:-30])) as url,
@@ -336,7 +336,7 @@ async def test_games_before_a_cut_within_a_line_stand() -> None:
         with pytest.raises(StreamTruncated):
             await read(source)
 
-    assert told == ["game0001", "game0002"]
+    assert received == ["game0001", "game0002"]
 
 
 async def test_a_cut_at_the_end_of_a_line_is_no_end_of_the_history() -> None:
@@ -349,10 +349,10 @@ async def test_a_cut_at_the_end_of_a_line_is_no_end_of_the_history() -> None:
 
 
 async def test_a_line_of_megabytes_is_unreadable_and_the_next_one_is_not() -> None:
-    told = await parse_export(make_line(moves="e4 " * 2**20), make_line(id="theNext1"))
+    received = await parse_export(make_line(moves="e4 " * 2**20), make_line(id="theNext1"))
 
-    assert told[0] == UnreadableGame(external_id="")
-    assert isinstance(told[1], Game)
+    assert received[0] == UnreadableGame(external_id="")
+    assert isinstance(received[1], Game)
 
 
 async def test_the_stand_ins_cut_stream_is_a_cut() -> None:
@@ -385,8 +385,8 @@ async def test_a_consumer_that_stops_early_gives_the_turn_back_and_closes_the_co
         ]
         for export in exports:
             gone.clear()
-            async with aclosing(export) as told:
-                async for _ in told:
+            async with aclosing(export) as received:
+                async for _ in received:
                     break
             assert not lane.is_taken, "the turn lasts though nobody reads the reply"
             await asyncio.wait_for(gone.wait(), 5)

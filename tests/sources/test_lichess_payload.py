@@ -89,10 +89,10 @@ async def test_a_rating_may_be_a_fraction() -> None:
 
 
 async def test_an_account_of_which_only_the_name_is_told_is_known_by_it() -> None:
-    told = await parse_one(players=make_players({"user": {"name": "AnnRook"}}, {"user": {}}))
+    parsed = await parse_one(players=make_players({"user": {"name": "AnnRook"}}, {"user": {}}))
 
-    assert (told.white.name, told.white.key) == ("AnnRook", "annrook")
-    assert (told.black.name, told.black.key) == ("Anonymous", None)
+    assert (parsed.white.name, parsed.white.key) == ("AnnRook", "annrook")
+    assert (parsed.black.name, parsed.black.key) == ("Anonymous", None)
 
 
 @pytest.mark.parametrize("odd", ["", "a,b", "a/b", "a b", "é", "x" * 41, "a\nb"])
@@ -199,10 +199,10 @@ async def test_only_four_fields_are_needed() -> None:
 async def test_a_line_that_is_no_game_as_documented_is_unreadable_by_its_id(
     changes: dict[str, Any],
 ) -> None:
-    told = await parse_export(make_line(**changes), make_line(id="theNext1"))
+    parsed = await parse_export(make_line(**changes), make_line(id="theNext1"))
 
-    assert told[0] == UnreadableGame(external_id="q7ZQk1xY")
-    assert isinstance(told[1], Game), "the next line is not spoilt"
+    assert parsed[0] == UnreadableGame(external_id="q7ZQk1xY")
+    assert isinstance(parsed[1], Game), "the next line is not spoilt"
 
 
 @pytest.mark.parametrize(
@@ -221,13 +221,13 @@ async def test_a_line_that_is_no_game_as_documented_is_unreadable_by_its_id(
         ({"opening": {"eco": 4}}, "opening.eco"),
     ],
 )
-async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_told(
+async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_reported(
     changes: dict[str, Any], field: str
 ) -> None:
-    told = await parse_one(**changes)
+    parsed = await parse_one(**changes)
 
-    assert told.unknown == (field,)
-    assert (told.external_id, told.result, told.ending) == ("q7ZQk1xY", "1-0", "resign")
+    assert parsed.unknown == (field,)
+    assert (parsed.external_id, parsed.result, parsed.ending) == ("q7ZQk1xY", "1-0", "resign")
 
 
 @pytest.mark.parametrize(
@@ -238,32 +238,32 @@ async def test_an_optional_field_of_another_kind_costs_only_itself_and_is_told(
         ({"speed": "glacial"}, "speed"),
     ],
 )
-async def test_words_that_we_do_not_know_are_kept_as_they_came_and_told(
+async def test_words_that_we_do_not_know_are_kept_as_they_came_and_reported(
     changes: dict[str, str], field: str
 ) -> None:
-    told = await parse_one(**changes)
+    parsed = await parse_one(**changes)
 
-    assert told.unknown == (field,)
-    assert changes[field] in (told.ending, told.variant, told.speed)
+    assert parsed.unknown == (field,)
+    assert changes[field] in (parsed.ending, parsed.variant, parsed.speed)
 
 
 async def test_a_word_of_a_thousand_letters_is_cut() -> None:
-    told = await parse_one(speed="x" * 1000, variant="y" * 1000, status="z" * 1000)
+    parsed = await parse_one(speed="x" * 1000, variant="y" * 1000, status="z" * 1000)
 
-    assert {len(each) for each in (told.speed, told.variant, told.ending)} == {40}
+    assert {len(each) for each in (parsed.speed, parsed.variant, parsed.ending)} == {40}
 
 
 async def test_seconds_where_milliseconds_belong_are_read_as_seconds() -> None:
-    told = await parse_one(createdAt=unix_ms(BORN) // 1000, lastMoveAt=unix_ms(BORN) // 1000 + 60)
+    parsed = await parse_one(createdAt=unix_ms(BORN) // 1000, lastMoveAt=unix_ms(BORN) // 1000 + 60)
 
-    assert told.started_at == BORN
-    assert told.ended_at == BORN + timedelta(seconds=60)
+    assert parsed.started_at == BORN
+    assert parsed.ended_at == BORN + timedelta(seconds=60)
 
 
 async def test_a_player_with_a_name_and_no_account_has_that_name() -> None:
-    told = await parse_one(players=make_players({"name": "Paul Morphy"}, {}))
+    parsed = await parse_one(players=make_players({"name": "Paul Morphy"}, {}))
 
-    assert (told.white.name, told.white.key) == ("Paul Morphy", None)
+    assert (parsed.white.name, parsed.white.key) == ("Paul Morphy", None)
 
 
 @pytest.mark.parametrize(
@@ -284,24 +284,24 @@ async def test_a_player_with_a_name_and_no_account_has_that_name() -> None:
 async def test_a_line_that_is_no_object_is_unreadable_and_the_next_one_is_not(
     garbage: bytes,
 ) -> None:
-    told = await parse_export(garbage, make_line())
+    parsed = await parse_export(garbage, make_line())
 
-    assert told[0] == UnreadableGame(external_id="")
-    assert isinstance(told[1], Game)
+    assert parsed[0] == UnreadableGame(external_id="")
+    assert isinstance(parsed[1], Game)
 
 
 async def test_a_game_nested_too_deep_in_a_field_that_we_do_not_read_is_no_fault() -> None:
     deep = json.dumps(make_line()).encode()[:-1] + b',"analysis":' + b"[" * 100_000 + b"]" * 100_000
-    (told,) = await parse_export(deep + b"}")
+    (parsed,) = await parse_export(deep + b"}")
 
-    assert isinstance(told, Game | UnreadableGame)
+    assert isinstance(parsed, Game | UnreadableGame)
 
 
 @pytest.mark.parametrize("odd", ["x" * 10_000, "planted-secret", "nine char"])
-async def test_what_is_no_id_by_its_form_is_not_told_as_one(odd: str) -> None:
-    (told,) = await parse_export({"id": odd})
+async def test_what_is_no_id_by_its_form_is_not_reported_as_one(odd: str) -> None:
+    (parsed,) = await parse_export({"id": odd})
 
-    assert told == UnreadableGame(external_id="")
+    assert parsed == UnreadableGame(external_id="")
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_whatever_a_line_holds_it_is_a_game_or_unreadable(value: object) -> None
         base = make_line()
         odd = [base | {name: value} for name in base]
         texts = [json.dumps(each).encode() for each in (value, *odd)]
-        told = await parse_export(*texts)
-        assert all(isinstance(each, Game | UnfinishedGame | UnreadableGame) for each in told)
+        parsed = await parse_export(*texts)
+        assert all(isinstance(each, Game | UnfinishedGame | UnreadableGame) for each in parsed)
 
     asyncio.run(check())

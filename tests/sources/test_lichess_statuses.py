@@ -34,16 +34,18 @@ async def test_accounts_are_asked_about_in_bulk_and_those_unknown_are_absent() -
     world.add_game("lichess", "Ann", NOON, famous=FAMOUS)
 
     async with open_fake_lichess(world) as (stand_in, source):
-        told = await source.players(["cat", "nobody", "ann", "bob"])
+        statuses = await source.players(["cat", "nobody", "ann", "bob"])
 
-    assert told.keys() == {"ann", "bob", "cat"}
-    assert told["ann"].seen_at == NOON
-    assert told["ann"].fingerprint
-    assert (told["ann"].closed, told["ann"].bot) == (False, False)
-    assert (told["bob"].closed, told["bob"].bot) == (True, False)
-    assert told["bob"].seen_at is None
-    assert (told["cat"].closed, told["cat"].bot) == (False, True)
-    assert {name: player.name for name, player in told.items()} == {name: name for name in told}
+    assert statuses.keys() == {"ann", "bob", "cat"}
+    assert statuses["ann"].seen_at == NOON
+    assert statuses["ann"].fingerprint
+    assert (statuses["ann"].closed, statuses["ann"].bot) == (False, False)
+    assert (statuses["bob"].closed, statuses["bob"].bot) == (True, False)
+    assert statuses["bob"].seen_at is None
+    assert (statuses["cat"].closed, statuses["cat"].bot) == (False, True)
+    assert {name: player.name for name, player in statuses.items()} == {
+        name: name for name in statuses
+    }
     (seen,) = stand_in.requests
     assert (seen.method, seen.path) == ("POST", "/api/users")
     assert seen.body == "cat,nobody,ann,bob"
@@ -53,10 +55,10 @@ async def test_accounts_are_asked_about_in_bulk_and_those_unknown_are_absent() -
 async def test_accounts_are_joined_by_their_lower_cased_id() -> None:
     text = json.dumps([{"id": "AnnRook", "username": "ANNROOK", "title": "GM"}]).encode()
     async with http_server(fixed_response(text)) as url, open_lichess(url) as source:
-        told = await source.players(["annrook"])
+        statuses = await source.players(["annrook"])
 
-    assert told["annrook"].name == "annrook"
-    assert told["annrook"].bot is False
+    assert statuses["annrook"].name == "annrook"
+    assert statuses["annrook"].bot is False
 
 
 async def test_a_bulk_request_is_spent_before_it_is_sent() -> None:
@@ -165,9 +167,9 @@ async def test_an_instant_that_cannot_be_one_does_not_spoil_the_bulk_reply(
         http_server(fixed_response(json.dumps(accounts).encode())) as url,
         open_lichess(url) as source,
     ):
-        told = await source.players(["annrook", "bob"])
+        statuses = await source.players(["annrook", "bob"])
 
-    assert told["bob"].seen_at == NOON
+    assert statuses["bob"].seen_at == NOON
 
 
 @pytest.mark.parametrize("status", [301, 400, 404])

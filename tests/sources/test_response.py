@@ -199,7 +199,7 @@ async def test_a_body_that_is_not_the_gzip_it_says_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "told"),
+    ("reply", "message"),
     [
         (b'{"code":0,"message":"User \\"x\\" not found."}', 'User "x" not found.'),
         (b'{"error":"Not found"}', "Not found"),
@@ -213,7 +213,7 @@ async def test_a_body_that_is_not_the_gzip_it_says_is_a_failure() -> None:
         (b"\xff\xfe\xfd", ""),
     ],
 )
-async def test_a_complaint_is_read_out_of_json_alone(reply: bytes, told: str) -> None:
+async def test_a_complaint_is_read_out_of_json_alone(reply: bytes, message: str) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(body=reply, status=404)
 
@@ -222,4 +222,4 @@ async def test_a_complaint_is_read_out_of_json_alone(reply: bytes, told: str) ->
         open_client(url, InMemoryLane()) as site,
         site.request("GET", "/") as response,
     ):
-        assert await error_message(response) == told
+        assert await error_message(response) == message

@@ -36,7 +36,7 @@ async def add_member(
     *platforms: SourceName,
     synced: datetime | None = None,
 ) -> list[SimulatedPlayer]:
-    """A user with accounts on the sites; `synced` says when the application last synced him."""
+    """A user with accounts on the sources; `synced` is when the application last synced them."""
     names: dict[Platform, str | None] = dict.fromkeys(platforms, name)
     await ctx.users.link(name.lower(), names)
     if synced is not None:

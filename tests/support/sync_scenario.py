@@ -101,7 +101,7 @@ class SyncScenario:
         chesscom: str | None = None,
         synced: datetime | None = None,
     ) -> None:
-        """A user as the application writes him, and his players, unless they are there already."""
+        """A user as the application writes them, with their players, unless these exist already."""
         names: dict[SourceName, str | None] = {"lichess": lichess, "chess.com": chesscom}
         for site, name in names.items():
             if name and name.lower() not in self.world.players[site]:
@@ -119,7 +119,7 @@ class SyncScenario:
     def add_game(
         self, site: SourceName, name: str, ended_at: datetime | None, **more: Any
     ) -> SimulatedGame:
-        """A game that is worth an analysis, unless it is told otherwise."""
+        """A game that is worth an analysis, unless the test says otherwise."""
         return self.world.add_game(site, name, ended_at, **{"famous": ANALYSABLE_GAME, **more})
 
     async def run(self, *, shard: Shard = ALL_USERS, **args: Any) -> dict[str, Any]:
@@ -151,8 +151,8 @@ class SyncScenario:
     def game(self, played: SimulatedGame, user_id: str) -> dict[str, Any]:
         """The one document of a game that a user has."""
         (row,) = self.db.games.find({"user_id": user_id, "external_id": played.id})
-        found: dict[str, Any] = row
-        return found
+        document: dict[str, Any] = row
+        return document
 
     def queued_game_ids(self, user_id: str) -> list[str]:
         """The ids of the games that are queued for a user."""

@@ -139,10 +139,10 @@ async def test_last_game_sync_becomes_the_older_of_the_sites_last_successes(
     await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
     await run_sync(ctx)
     checks = [row["checked_at"] for row in db.sync_accounts.find()]
-    told = db.users.find_one({"user_id": "ann"})["last_game_sync"]
+    last_sync = db.users.find_one({"user_id": "ann"})["last_game_sync"]
 
-    assert abs(datetime.fromisoformat(told) - min(checks)) < timedelta(milliseconds=1)
-    assert told.endswith("+00:00")
+    assert abs(datetime.fromisoformat(last_sync) - min(checks)) < timedelta(milliseconds=1)
+    assert last_sync.endswith("+00:00")
     sites.lichess.faults.append("403")
     await runner.run_manually(
         ctx.worker, sync_games.JOB, sync_games.Args(all=True), ShutdownRequest()
@@ -176,7 +176,7 @@ async def test_an_unknown_user_is_a_usage_error(ctx: Context) -> None:
     assert "nobody" in ending.record["errors"][0]["error"]
 
 
-async def test_a_dry_run_asks_nobody_and_changes_nothing(
+async def test_a_dry_run_asks_no_source_and_changes_nothing(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
@@ -294,7 +294,7 @@ async def test_a_stream_that_is_cut_before_any_game_leaves_the_account_to_the_ne
     assert stored_urls(db, "ann") == expected_urls(sites, "Ann", "lichess")
 
 
-async def test_unfinished_games_that_could_not_be_asked_about_fail_nobody_and_are_kept(
+async def test_unfinished_games_that_could_not_be_asked_about_fail_no_account_and_are_kept(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess")

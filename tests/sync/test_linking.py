@@ -85,7 +85,7 @@ async def test_a_user_who_names_nothing_any_more_is_asked_about_no_more(
     assert [seen.body for seen in sites.lichess.requests] == ["bob"]
 
 
-async def test_a_document_that_cannot_be_read_costs_nobody_else_his_games(
+async def test_a_document_that_cannot_be_read_costs_no_other_user_their_games(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess")

@@ -110,8 +110,8 @@ class ChaosWorker:
 
     def backfilled_users(self) -> set[str]:
         """The users whose back-fills are complete."""
-        told = [link for row in self._db.sync_accounts.find() for link in row["links"]]
-        done = Counter(link["user_id"] for link in told if link["joined"])
+        links = [link for row in self._db.sync_accounts.find() for link in row["links"]]
+        done = Counter(link["user_id"] for link in links if link["joined"])
         return {user for user, accounts in done.items() if accounts == len(PLATFORMS)}
 
     async def _run_cycle(self, how: str, instant: datetime) -> bool:
@@ -219,7 +219,7 @@ async def run_week(club: Season, worker: ChaosWorker, clock: Clock) -> dict[str,
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("week", range(WEEKS))
-async def test_a_week_of_faults_and_kills_loses_nothing_and_harms_nobody(
+async def test_a_week_of_faults_and_kills_loses_nothing_and_harms_no_account(
     environment: dict[str, str], settings: Settings, db: Any, sites: FakeSites, week: int
 ) -> None:
     clock = Clock(BEGIN)

@@ -51,8 +51,8 @@ class Cluster:
     async def start(self, index: int, of: int, slot: datetime) -> Any:
         """A pod: its place in the Job is in the environment."""
         pod = {"JOB_COMPLETION_INDEX": str(index), "CHESSCOACH_SLOT": format_rfc3339(slot)}
-        told = {**self._environment, **pod}
-        return await start(told, JOB, "--scheduled", "--shard", str(of), "--json")
+        variables = {**self._environment, **pod}
+        return await start(variables, JOB, "--scheduled", "--shard", str(of), "--json")
 
     async def run(self, index: int, of: int, slot: datetime) -> FinishedProcess:
         """The same, to its end."""
@@ -66,10 +66,10 @@ class Cluster:
 
     def sent_games(self) -> Counter[str]:
         """How often each player's games were sent; unchanged months of Chess.com's are not."""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for seen in self.sites.lichess.requests:
             if seen.path.startswith("/api/games/user/"):
-                found[seen.path.rpartition("/")[2].lower()] += 1
+                counts[seen.path.rpartition("/")[2].lower()] += 1
         months = Counter(
             seen.path
             for seen in self.sites.chesscom.requests
@@ -77,8 +77,8 @@ class Cluster:
         )
         for path, times in months.items():
             user = path.split("/")[3].lower()
-            found[user] = max(found[user], times)
-        return found
+            counts[user] = max(counts[user], times)
+        return counts
 
     def assert_complete(self) -> None:
         """Every player's game is there, once, and each source was asked one request at a time."""
@@ -164,8 +164,8 @@ async def test_a_daemon_and_one_shots_on_the_same_slots_work_each_once(
         if asleep:
             daemon.send_signal(signal.SIGSTOP)
         await asyncio.sleep((slot - datetime.now(UTC)).total_seconds() + 0.2)
-        told = {**brisk, "CHESSCOACH_SLOT": format_rfc3339(slot)}
-        one_shots = [run(told, JOB, "--scheduled") for _ in range(2)]
+        variables = {**brisk, "CHESSCOACH_SLOT": format_rfc3339(slot)}
+        one_shots = [run(variables, JOB, "--scheduled") for _ in range(2)]
         assert [each.code for each in await asyncio.gather(*one_shots)] == [0, 0]
         if asleep:
             daemon.send_signal(signal.SIGCONT)

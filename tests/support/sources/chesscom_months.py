@@ -49,15 +49,15 @@ def make_pgn(result: str = "1-0", **tags: str) -> str:
 
 
 def make_side(name: str, result: str, **changes: Any) -> dict[str, Any]:
-    told = {
+    game = {
         "rating": 1432,
         "result": result,
         "@id": f"https://api.chess.com/pub/player/{name.lower()}",
         "username": name,
         "uuid": player_uuid(name),
     }
-    told |= changes
-    return {key: value for key, value in told.items() if value is not MISSING}
+    game |= changes
+    return {key: value for key, value in game.items() if value is not MISSING}
 
 
 def make_game(**changes: Any) -> dict[str, Any]:

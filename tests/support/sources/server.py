@@ -36,7 +36,7 @@ CHUNKED = (
 
 
 class InMemoryLane:
-    """A `Lane` of this process alone, which keeps a record of what it was told."""
+    """A `Lane` of this process alone, which records how it was used."""
 
     def __init__(self) -> None:
         self.pauses = 0
@@ -52,7 +52,7 @@ class InMemoryLane:
 
     @property
     def is_taken(self) -> bool:
-        """Whether somebody's turn lasts."""
+        """Whether a request is in flight."""
         return self._turn.locked()
 
     @asynccontextmanager

@@ -54,7 +54,7 @@ async def test_case_12_a_closed_account_that_opens_again_gets_its_games_and_may_
     assert sync.account("lichess:ann")["standing"] == "active"
 
 
-async def test_case_12_a_name_that_nobody_has_is_missing_after_three_runs_and_told_once(
+async def test_case_12_a_name_that_no_player_has_is_missing_after_three_runs_and_notified_once(
     sync: SyncScenario,
 ) -> None:
     sync.db.users.insert_one({"user_id": "ann", "lichess_username": "Nobody_Here"})
@@ -107,7 +107,7 @@ async def test_case_12_a_name_that_was_unknown_for_a_moment_counts_from_the_star
     )
 
 
-async def test_case_12_whoever_links_a_lapsed_account_later_is_told_as_well(
+async def test_case_12_a_user_who_links_a_lapsed_account_later_is_notified_as_well(
     sync: SyncScenario,
 ) -> None:
     sync.add_user("ann", lichess="Ann")
@@ -179,7 +179,7 @@ async def test_an_account_that_was_closed_for_cheating_is_closed(sync: SyncScena
     assert sync.notification_types("ann") == ["account_closed"]
 
 
-async def test_whoever_links_an_account_that_is_open_again_is_not_told_that_it_is_closed(
+async def test_a_user_who_links_an_account_that_is_open_again_is_not_notified(
     sync: SyncScenario,
 ) -> None:
     sync.add_user("ann", chesscom="Ann")
@@ -199,7 +199,7 @@ async def test_whoever_links_an_account_that_is_open_again_is_not_told_that_it_i
     )
 
 
-async def test_a_name_that_nobody_has_is_missing_after_three_runs_and_told_once(
+async def test_a_name_that_no_player_has_is_missing_after_three_runs_and_notified_once(
     sync: SyncScenario,
 ) -> None:
     sync.db.users.insert_one({"user_id": "ann", "chesscom_username": "nobody"})

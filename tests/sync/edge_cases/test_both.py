@@ -164,11 +164,11 @@ async def test_case_10_a_third_429_leaves_the_site_alone_and_every_cursor_where_
             sync.add_game(each, name, sync.before_now(hours=1))
     fault_queue(sync, site).extend([None, "429", "429", "429"])
 
-    told = await sync.run()
+    result = await sync.run()
 
     other = PLATFORMS[1 - PLATFORMS.index(site)]
     assert sync.db.games.count_documents({"platform": other}) == 2
-    assert told["candidates"] == told["done"] + told["failed"] == 4
+    assert result["candidates"] == result["done"] + result["failed"] == 4
     waiting = list(sync.db.sync_accounts.find({"platform": site, "checked_at": None}))
     assert waiting, "what was not reached is where it was"
     assert all(row["etags"] == {} for row in waiting)
@@ -194,10 +194,10 @@ async def test_case_10_a_days_allowance_that_is_spent_leaves_lichess_to_the_next
     sync.sites.clear_requests()
     sync.clock.move(hours=6)
 
-    told = await sync.run()
+    result = await sync.run()
 
     assert sync.requested_paths("lichess") == []
-    assert (told["done"], told["failed"]) == (1, 1)
+    assert (result["done"], result["failed"]) == (1, 1)
     assert "day's allowance" in capsys.readouterr().out
     assert sync.account("lichess:ann").get("failures", 0) == 0
     sync.db.job_leases.update_one({"_id": "lane:lichess"}, {"$unset": {"spent": ""}})
@@ -211,7 +211,7 @@ async def challenge_page(request: web.Request) -> web.Response:
 
 
 @pytest.mark.parametrize("site", PLATFORMS)
-async def test_case_20_an_outage_of_days_blames_nobody_and_is_made_up_for(
+async def test_case_20_an_outage_of_days_blames_no_account_and_is_made_up_for(
     sync: SyncScenario, site: SourceName
 ) -> None:
     outages: list[list[SiteFault | Handler]] = [
@@ -232,8 +232,8 @@ async def test_case_20_an_outage_of_days_blames_nobody_and_is_made_up_for(
                 sync.add_game(each, name, sync.before_now(hours=3), famous=SHORT_GAME)
         fault_queue(sync, site).extend(outage)
         sync.sites.clear_requests()
-        told = await sync.run(all=True)
-        assert (told["done"], told["failed"]) == (4, 4), outage
+        result = await sync.run(all=True)
+        assert (result["done"], result["failed"]) == (4, 4), outage
         assert 1 <= len(sync.requested_paths(site)) <= len(outage)
         fault_queue(sync, site).clear()
         sync.db.job_leases.update_many({}, {"$unset": {"closed_until": ""}})
@@ -258,9 +258,9 @@ async def test_case_20_while_a_site_is_left_alone_it_is_asked_nothing(
     sync.sites.clear_requests()
     sync.clock.move(hours=6)
 
-    told = await sync.run()
+    result = await sync.run()
 
-    assert (told["done"], told["failed"]) == (1, 1)
+    assert (result["done"], result["failed"]) == (1, 1)
     assert sync.requested_paths(site) == []
     assert capsys.readouterr().out.count('"source_not_synced"') == 1
     assert sync.db.sync_accounts.count_documents({"failures": {"$gt": 0}}) == 0
@@ -307,7 +307,7 @@ async def test_case_19_a_name_is_put_into_its_form_or_refused_before_any_request
 # Case 21: two at once
 
 
-async def test_case_21_a_second_run_is_refused_while_the_first_is_at_work_and_asks_nobody(
+async def test_case_21_a_second_run_is_refused_while_the_first_is_in_progress_and_asks_no_source(
     sync: SyncScenario, long_lease_settings: Settings
 ) -> None:
     sync.add_user("ann", chesscom="Ann")

@@ -253,7 +253,7 @@ async def test_case_18_a_redirect_to_what_is_no_other_player_changes_nothing(
     assert sync.urls("ann") == [game.url]
 
 
-async def test_case_18_another_player_who_took_the_name_gives_his_games_to_nobody(
+async def test_case_18_another_player_who_took_the_name_gives_away_no_games(
     sync: SyncScenario,
 ) -> None:
     sync.add_user("ann", chesscom="Ann")

@@ -72,7 +72,7 @@ async def test_case_23_on_lichess_what_is_unknown_or_of_the_wrong_kind_costs_at_
     assert record["notes"]["unknown_values"] == 13
 
 
-async def test_case_23_a_game_that_cannot_be_read_costs_nobody_else_anything(
+async def test_case_23_a_game_that_cannot_be_read_costs_no_other_account_anything(
     sync: SyncScenario,
 ) -> None:
     sync.add_user("bob", lichess="Bob", synced=sync.before_now(hours=6))
@@ -120,7 +120,7 @@ async def test_case_23_a_game_that_could_not_be_read_is_asked_for_until_it_can(
     assert sync.urls("ann") == [game.url]
 
 
-async def test_case_23_a_line_without_an_end_fails_its_account_and_nobody_else(
+async def test_case_23_a_line_without_an_end_fails_its_account_alone(
     sync: SyncScenario,
 ) -> None:
     sync.add_user("ann", lichess="Ann", synced=sync.before_now(hours=6))
@@ -144,7 +144,7 @@ async def test_case_23_a_line_without_an_end_fails_its_account_and_nobody_else(
 
 
 @pytest.mark.parametrize("path", ["bulk", "export"])
-async def test_case_23_a_bomb_of_lichess_costs_no_memory_and_nobody_his_games(
+async def test_case_23_a_bomb_of_lichess_costs_no_memory_and_no_games(
     sync: SyncScenario, path: str
 ) -> None:
     for name in ("Ann", "Bob"):
@@ -157,9 +157,9 @@ async def test_case_23_a_bomb_of_lichess_costs_no_memory_and_nobody_his_games(
 
     sync.sites.lichess.faults.extend([explode] if path == "bulk" else [None, explode])
 
-    told = await sync.run()
+    result = await sync.run()
 
-    assert told["failed"] == (0 if path == "bulk" else 1)
+    assert result["failed"] == (0 if path == "bulk" else 1)
     await sync.run_later(hours=6)
     assert len(sync.urls("ann")) == len(sync.urls("bob")) == 1
 
@@ -220,7 +220,7 @@ async def test_case_23_on_chesscom_what_is_unknown_or_of_the_wrong_kind_costs_at
     assert record["notes"]["unknown_values"] == 9
 
 
-async def test_case_23_a_game_or_a_month_that_cannot_be_used_costs_nobody_else_anything(
+async def test_case_23_a_game_or_a_month_that_cannot_be_used_costs_no_other_account_anything(
     sync: SyncScenario,
 ) -> None:
     sync.add_user("bob", chesscom="Bob")
@@ -235,9 +235,9 @@ async def test_case_23_a_game_or_a_month_that_cannot_be_used_costs_nobody_else_a
         sync.add_game("chess.com", name, sync.before_now(hours=3), fields=odd)
         rest[name.lower()] = whole if odd in UNREADABLE_ON_CHESSCOM else []
 
-    told = await sync.run()
+    result = await sync.run()
 
-    assert (told["done"], told["failed"]) == (
+    assert (result["done"], result["failed"]) == (
         1 + len(UNREADABLE_ON_CHESSCOM),
         len(UNREADABLE_ARCHIVES),
     )
@@ -268,7 +268,7 @@ async def test_case_23_a_game_of_a_month_that_could_not_be_read_is_asked_for_unt
     assert (JULY, 200) in [(seen.path, seen.status) for seen in sync.sites.chesscom.requests]
 
 
-async def test_case_23_a_bomb_fails_its_account_and_nobody_else(sync: SyncScenario) -> None:
+async def test_case_23_a_bomb_fails_its_account_alone(sync: SyncScenario) -> None:
     sync.add_user("ann", chesscom="Ann")
     sync.add_user("bob", chesscom="Bob")
     for name in ("Ann", "Bob"):

@@ -28,8 +28,8 @@ def make_query(**fields: Any) -> AccountQuery:
 
 
 async def due_names(ctx: Context, **fields: Any) -> list[str]:
-    found = ctx.sync.accounts.due_accounts(make_query(**fields))
-    return [each.name async for page in found for each in page]
+    stored = ctx.sync.accounts.due_accounts(make_query(**fields))
+    return [each.name async for page in stored for each in page]
 
 
 async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
@@ -52,7 +52,7 @@ async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
     assert page == [full]
 
 
-async def test_the_stalest_come_first_and_newcomers_starve_nobody(
+async def test_the_stalest_come_first_and_newcomers_delay_no_other(
     ctx: Context,
 ) -> None:
     made = [make_account(f"a{n}") for n in range(PAGE_SIZE + 5)]
@@ -70,7 +70,7 @@ async def test_the_stalest_come_first_and_newcomers_starve_nobody(
     assert await due_names(ctx, due_only=False, user_id="a1") == ["a1"]
 
 
-async def test_a_walk_over_everyone_meets_nobody_twice(ctx: Context) -> None:
+async def test_a_walk_over_all_accounts_meets_each_once(ctx: Context) -> None:
     """Being checked moves an account's due time, and so its place in the walk."""
     await ctx.sync.accounts.ensure(
         [make_account(f"a{n}") for n in range(PAGE_SIZE + 50)], [], [], NOON
@@ -154,7 +154,7 @@ async def test_joining_makes_an_account_due_and_happens_once(ctx: Context, db: A
     assert [page async for page in ctx.sync.accounts.links("ann")] == []
 
 
-async def test_an_account_that_nobody_links_is_asked_about_no_more(ctx: Context) -> None:
+async def test_an_account_that_no_user_links_is_asked_about_no_more(ctx: Context) -> None:
     await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
     await ctx.sync.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
 
@@ -181,13 +181,13 @@ async def test_accounts_are_found_by_name_and_key_in_any_case_and_by_user(ctx: C
     )
     await record_failure(ctx)
 
-    async def found(name: str) -> list[str]:
+    async def stored(name: str) -> list[str]:
         return [row.account.key for row in await ctx.sync.accounts.find_by_name(name)]
 
-    assert await found("Ann") == await found("ANN") == ["chess.com:ann", "lichess:ann"]
-    assert await found("Lichess:ANN") == ["lichess:ann"]
-    assert await found("Bob") == ["chess.com:ann"]
-    assert await found("bob") == [], "the application's ids have case"
+    assert await stored("Ann") == await stored("ANN") == ["chess.com:ann", "lichess:ann"]
+    assert await stored("Lichess:ANN") == ["lichess:ann"]
+    assert await stored("Bob") == ["chess.com:ann"]
+    assert await stored("bob") == [], "the application's ids have case"
     (row,) = await ctx.sync.accounts.find_by_name("lichess:ann")
     assert (row.failures, row.errors[0].error, row.errors[0].at) == (1, "a fault", NOON)
 
@@ -225,12 +225,12 @@ async def test_each_account_is_in_one_part_with_the_user_who_linked_it_first(
     ]
 
     assert sorted(name for part in of_parts for name in part) == sorted(a.name for a in made)
-    for part, found, keys in zip(parts, of_parts, linked, strict=True):
-        assert {name for name in found if name != "a0"} == {
+    for part, stored, keys in zip(parts, of_parts, linked, strict=True):
+        assert {name for name in stored if name != "a0"} == {
             f"a{n}" for n in range(1, 60) if part.contains(f"u{n}")
         }
-        assert keys == {f"lichess:{name}" for name in found}
-        assert await ctx.sync.accounts.count(make_query(shard=part)) == len(found)
+        assert keys == {f"lichess:{name}" for name in stored}
+        assert await ctx.sync.accounts.count(make_query(shard=part)) == len(stored)
     assert "a0" in of_parts[0], "made by a version that knew no parts"
 
 

@@ -28,40 +28,40 @@ async def two_contexts(contexts: Any) -> tuple[Context, Context]:
 
 
 def lane_document(db: Any) -> dict[str, Any]:
-    found: dict[str, Any] = db.job_leases.find_one({"_id": KEY})
-    return found
+    document: dict[str, Any] = db.job_leases.find_one({"_id": KEY})
+    return document
 
 
-async def acquire_once(which: SourceLane, said: list[int]) -> None:
+async def acquire_once(which: SourceLane, seen_fences: list[int]) -> None:
     """Takes a lane, says with which fence, and gives it back."""
     async with which.acquire(ME):
-        said.append(which.fence)
+        seen_fences.append(which.fence)
 
 
 async def test_one_holds_a_lane_and_another_process_waits_for_it(
     two_contexts: tuple[Context, Context], db: Any
 ) -> None:
     ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
-    said: list[int] = []
+    seen_fences: list[int] = []
     async with ours.acquire(ME):
         assert lane_document(db)["holder"] == ME
-        waiting = asyncio.create_task(acquire_once(theirs, said))
+        waiting = asyncio.create_task(acquire_once(theirs, seen_fences))
         await asyncio.sleep(0.6)
-        assert said == []
-        said.append(ours.fence)
+        assert seen_fences == []
+        seen_fences.append(ours.fence)
     await asyncio.wait_for(waiting, 5)
-    assert said[1] == said[0] + 1
+    assert seen_fences[1] == seen_fences[0] + 1
     assert lane_document(db)["owner"] is None
 
 
 async def test_within_a_process_a_lane_is_held_by_one_at_a_time(ctx: Context) -> None:
-    one, said = open_lane(ctx), list[int]()
+    one, seen_fences = open_lane(ctx), list[int]()
     async with one.acquire(ME):
-        waiting = asyncio.create_task(acquire_once(one, said))
+        waiting = asyncio.create_task(acquire_once(one, seen_fences))
         await asyncio.sleep(0.1)
-        assert said == []
+        assert seen_fences == []
     await asyncio.wait_for(waiting, 5)
-    assert len(said) == 1
+    assert len(seen_fences) == 1
 
 
 async def test_a_lane_of_one_site_does_not_hinder_another(ctx: Context) -> None:
@@ -74,9 +74,9 @@ async def test_the_lane_of_a_dead_holder_is_taken_over(ctx: Context, db: Any) ->
     await dead.ensure(KEY)
     dead_lease = await dead.acquire(KEY, ME)
     assert dead_lease is not None
-    ours, said = open_lane(ctx), list[int]()
-    await asyncio.wait_for(acquire_once(ours, said), 5)
-    assert said == [dead_lease.fence + 1]
+    ours, seen_fences = open_lane(ctx), list[int]()
+    await asyncio.wait_for(acquire_once(ours, seen_fences), 5)
+    assert seen_fences == [dead_lease.fence + 1]
 
 
 async def test_there_is_no_turn_and_no_fence_without_a_lane(ctx: Context) -> None:
@@ -129,7 +129,7 @@ async def test_a_pause_is_minded_by_the_next_turn_and_by_the_next_holder_elsewhe
             assert clock() - begun < 0.5
 
 
-async def test_a_pause_that_has_passed_holds_nobody_up(
+async def test_a_pause_that_has_passed_delays_no_request(
     two_contexts: tuple[Context, Context],
 ) -> None:
     ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
