@@ -63,10 +63,10 @@ async def test_the_crontab_s_line_works_the_slot_and_tells_the_log(
     ]
     variables = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
     (line,) = (line for line in lines if line.startswith("* * * * * "))
-    told = tmp_path / "told"
+    log = tmp_path / "log"
     logger = tmp_path / "bin" / "logger"
     logger.parent.mkdir()
-    logger.write_text(f"#!/bin/sh\nexec cat >> {told}\n")
+    logger.write_text(f"#!/bin/sh\nexec cat >> {log}\n")
     logger.chmod(0o755)
     environment = {"PATH": f"{logger.parent}:/usr/bin:/bin", "HOME": "/", **variables}
 
@@ -77,7 +77,7 @@ async def test_the_crontab_s_line_works_the_slot_and_tells_the_log(
     assert code == 0
     (run,) = db.job_runs.find({"outcome": "succeeded"})
     assert run["_id"].startswith("sync:")
-    assert '"job_finished"' in told.read_text()
+    assert '"job_finished"' in log.read_text()
 
 
 async def test_a_second_line_beside_a_long_one_leaves_at_once(
@@ -146,14 +146,14 @@ async def test_the_daemon_s_unit_starts_it_with_its_own_environment_and_ends_it_
     assert process.stdout is not None
     try:
         async with asyncio.timeout(60):
-            while b'"scheduler_started"' not in (said := await process.stdout.readline()):
-                assert said, "it ended"
+            while b'"scheduler_started"' not in (line_read := await process.stdout.readline()):
+                assert line_read, "it ended"
             process.terminate()
-            told, _ = await process.communicate()
+            output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
 
     assert process.returncode == 0
-    assert b'"daemon_stopped"' in told
+    assert b'"daemon_stopped"' in output
     assert db.schedules.find_one({"_id": "sync"}) is not None

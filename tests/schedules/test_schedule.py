@@ -1,4 +1,4 @@
-"""Values as they are checked and spelled."""
+"""Schedules, instants, weeks and shards: how they are checked and written."""
 
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,7 +17,7 @@ HOURLY = {"job": "sync_games", "cron": "0 * * * *"}
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "key"),
     [
         ({"lock": "nightly\n"}, "lock"),
         ({"timezone": "localtime"}, "timezone"),
@@ -31,9 +31,9 @@ HOURLY = {"job": "sync_games", "cron": "0 * * * *"}
     ],
 )
 def test_what_would_mean_something_else_elsewhere_or_never_come_is_no_schedule(
-    fields: dict[str, Any], said: str
+    fields: dict[str, Any], key: str
 ) -> None:
-    with pytest.raises(msgspec.ValidationError, match=said):
+    with pytest.raises(msgspec.ValidationError, match=key):
         msgspec.convert({**HOURLY, **fields}, Schedule)
 
 

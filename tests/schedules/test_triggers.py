@@ -1,4 +1,4 @@
-"""Intervals, dates and jitter; cron is in test_slots and test_walltime."""
+"""Intervals, dates and jitter; cron is in test_slots."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise

@@ -108,8 +108,8 @@ async def test_pitfall_13_system_exit_in_a_job_fails_its_run_and_ends_nothing_el
         await wait_until_idle(scheduler)
 
     row = db.job_runs.find_one({"schedule": "leaving"})
-    told = f"the job tried to end the process ({type(error).__name__})"
-    assert (row["outcome"], row["errors"]) == ("failed", [{"error": told}])
+    reason = f"the job tried to end the process ({type(error).__name__})"
+    assert (row["outcome"], row["errors"]) == ("failed", [{"error": reason}])
     assert db.job_runs.find_one({"schedule": "s"})["outcome"] == "succeeded"
 
 
@@ -175,7 +175,7 @@ async def test_pitfall_17_restarts_of_the_alarm_leave_one_timer() -> None:
     clock = Ticker(bell.ring, Metrics(), wall=lambda: time.time() + moved)
     clock.start()
     await bell.wait_for_ring()
-    for _ in range(3):  # each step starts the cron anew
+    for _ in range(3):  # each step restarts the cron
         moved += 100
         await bell.wait_for_ring()
     counted, begun = bell.count, time.monotonic()

@@ -171,7 +171,7 @@ async def test_pitfall_07_fold_a_restart_in_its_second_pass_repeats_nothing(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "key"),
     [
         ("CRON", "61 * * * *", "schedules.sync_games"),
         ("CRON", "0 0 31 2 *", "schedules.sync_games"),
@@ -179,8 +179,8 @@ async def test_pitfall_07_fold_a_restart_in_its_second_pass_repeats_nothing(
         ("TIMEZONE", "Europe/Atlantis", "schedules.sync_games"),
     ],
 )
-def test_pitfall_08_bad_spec_is_refused_by_name_at_start(name: str, value: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_pitfall_08_bad_spec_is_refused_by_name_at_start(name: str, value: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
         config.load(None, {f"CHESSCOACH_SCHEDULES__SYNC_GAMES__{name}": value})
 
 

@@ -78,7 +78,7 @@ async def run_daemon(ctx: Context, chore: RecordingJob) -> None:
 async def start_slot(
     ctx: Context, chore: RecordingJob, at: datetime = ONE_O_CLOCK
 ) -> attempts.Attempt:
-    """A slot that somebody has begun."""
+    """Claims a slot."""
     found = await claim.claim_slot(ctx.worker, chore.job, HOURLY, Slot(schedule="s", at=at), "cli")
     assert isinstance(found, attempts.Attempt)
     return found

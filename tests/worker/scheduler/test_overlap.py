@@ -1,4 +1,4 @@
-"""Slots that fall due while their job is at work, or while nobody was there."""
+"""Slots that are due while their job runs, or during downtime."""
 
 import asyncio
 from typing import Any
@@ -158,11 +158,11 @@ async def test_three_days_of_downtime_leave_every_slot_accounted_for(
     for each in started:
         await each.__aexit__()
 
-    told = {
+    outcomes = {
         f"{row['schedule']} {row['slot']:%d.%H}": (row["outcome"], row.get("count", 1))
         for row in db.job_runs.find()
     }
-    assert told == {
+    assert outcomes == {
         "hourly 24.11": ("coalesced", 71),
         "hourly 24.12": ("succeeded", 1),
         "sixhourly 24.06": ("coalesced", 11),

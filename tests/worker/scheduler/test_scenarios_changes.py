@@ -135,8 +135,10 @@ async def test_scenario_14_renamed_job_is_quarantined_once_and_left_to_the_daemo
     assert chore.started == ["2026-10-21T13:00:00Z"]
     assert db.schedules.find_one({"_id": "#changes"})["count"] == changes
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [line["schedule"] for line in lines if line["event"] == "schedule_quarantined"]
-    assert sorted(told) == sorted(["s", *Config().schedules]), "each once, its own and the other's"
+    quarantined = [line["schedule"] for line in lines if line["event"] == "schedule_quarantined"]
+    assert sorted(quarantined) == sorted(["s", *Config().schedules]), (
+        "each once, its own and the other's"
+    )
     assert db.schedules.find_one({"_id": "s"})["quarantined"] is None
 
 
@@ -150,7 +152,7 @@ async def test_scenario_14_unreadable_row_is_told_once(
             await scheduler.refresh()
 
     assert capsys.readouterr().out.count('"schedule_quarantined"') == 1
-    assert db.schedules.find_one({"_id": "#changes"}) is None, "nobody has to read it again"
+    assert db.schedules.find_one({"_id": "#changes"}) is None, "no process has to read it again"
 
 
 @pytest.mark.parametrize(

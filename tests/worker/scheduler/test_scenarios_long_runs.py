@@ -130,19 +130,19 @@ async def test_scenario_06_overlong_run_is_minded_by_both_replicas_and_delays_no
         await asyncio.gather(*(each.tick() for each in pair))
         await wait_until_idle(*pair)
 
-    told = {f"{row['slot']:%H}": row["outcome"] for row in db.job_runs.find({"schedule": "s"})}
+    outcomes = {f"{row['slot']:%H}": row["outcome"] for row in db.job_runs.find({"schedule": "s"})}
     after = {
         "skip": {"14": "skipped_overlap", "15": "skipped_overlap"},
         "queue_one": {"14": "coalesced", "15": "succeeded"},
     }
-    assert told == {"13": "succeeded", **after[overlap]}
+    assert outcomes == {"13": "succeeded", **after[overlap]}
     assert long.max_running == 1
 
 
 async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it(
     contexts: Any, db: Any
 ) -> None:
-    """The long run dies after all: its slot is worked again, or nobody would have done the work."""
+    """The long run dies after all: its slot runs again, or its work would not be done."""
     clock, chore = Clock(NOON + timedelta(hours=1)), RecordingJob()
     dead = await contexts(clock)
     slot = Slot(schedule="s", at=clock())
@@ -173,9 +173,9 @@ def with_limits(ctx: Context, **limits: float) -> Context:
     return replace(ctx, config=replace(ctx.config, jobs=jobs, schedules=schedules))
 
 
-def finished_runs(told: str) -> list[tuple[str, str]]:
+def finished_runs(output: str) -> list[tuple[str, str]]:
     """Each run that ended, by its slot's hour, with its outcome then."""
-    lines = [json.loads(line) for line in told.splitlines()]
+    lines = [json.loads(line) for line in output.splitlines()]
     finished = [line for line in lines if line["event"] == "job_finished"]
     return [(line["slot"][11:13], line["outcome"]) for line in finished]
 
@@ -232,9 +232,9 @@ async def test_scenario_07_hung_run_that_ignores_its_cancellation_is_left_behind
             await wait_until_idle(scheduler)
     freed.set()
 
-    told = capsys.readouterr().out
-    assert finished_runs(told) == [("13", "timed_out"), ("14", "succeeded")]
-    assert "job_ignored_cancellation" in told
+    output = capsys.readouterr().out
+    assert finished_runs(output) == [("13", "timed_out"), ("14", "succeeded")]
+    assert "job_ignored_cancellation" in output
 
 
 async def test_scenario_07_hung_run_does_not_keep_its_process_from_ending(
