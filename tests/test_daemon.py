@@ -33,11 +33,11 @@ async def test_it_runs_what_is_due_and_drains_on_sigterm(
 
     assert done.code == 0
     assert asyncio.get_running_loop().time() - begun < 10
-    for each in done.lines:
-        assert {"event", "level", "timestamp"} <= each.keys()
+    for logged in done.lines:
+        assert {"event", "level", "timestamp"} <= logged.keys()
     assert done.lines[-1]["event"] == "daemon_stopped"
-    row = db.job_runs.find_one({"_id": line["run_id"]})
-    assert (row["outcome"], row["source"]) == ("cancelled", "daemon")
+    record = db.job_runs.find_one({"_id": line["run_id"]})
+    assert (record["outcome"], record["source"]) == ("cancelled", "daemon")
     stored = db.games.count_documents({})
     assert 0 < stored < 40
     checked = db.sync_accounts.count_documents({"checked_at": {"$ne": None}})

@@ -158,7 +158,7 @@ def test_a_field_with_the_name_of_a_secret_is_masked(name: str, lines: Lines) ->
 
 
 def test_a_count_of_emails_is_not_masked(lines: Lines) -> None:
-    log.get_logger().info("said", notes={"emails_sent_before": 6})
+    log.get_logger().info("event", notes={"emails_sent_before": 6})
     (line,) = lines()
     assert line["notes"] == {"emails_sent_before": 6}
 

