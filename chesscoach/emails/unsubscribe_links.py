@@ -103,5 +103,5 @@ class _Signer(TimestampSigner):
         # The last character of base64 has bits to spare, and the library ignores them.
         if not super().verify_signature(value, sig):
             return False
-        given = sig if isinstance(sig, bytes) else sig.encode()
-        return base64_encode(base64_decode(given)) == given
+        signature = sig if isinstance(sig, bytes) else sig.encode()
+        return base64_encode(base64_decode(signature)) == signature

@@ -10,15 +10,15 @@ async def demo() -> FinishedProcess:
 
 def mongods(folder: Path) -> list[str]:
     """The processes that have a mongod's lock on a folder."""
-    found = []
+    pids = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = path.read_bytes().split(b"\0")
         except OSError:
             continue
         if str(folder).encode() in command:
-            found.append(path.parent.name)
-    return found
+            pids.append(path.parent.name)
+    return pids
 
 
 async def test_the_demo_stores_games_writes_emails_and_a_second_one_finds_nothing_new(

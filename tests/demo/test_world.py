@@ -29,12 +29,12 @@ each_game = pytest.mark.parametrize("famous", FAMOUS, ids=lambda famous: f"{famo
 
 def board_of(fen: str) -> dict[int, str]:
     """The pieces of a position, by the number of their square: a1 is 0, h8 is 63."""
-    rows = fen.split()[0].split("/")
-    assert len(rows) == 8
+    ranks = fen.split()[0].split("/")
+    assert len(ranks) == 8
     pieces = {}
-    for rank, row in zip(range(7, -1, -1), rows, strict=True):
+    for rank, signs in zip(range(7, -1, -1), ranks, strict=True):
         file = 0
-        for sign in row:
+        for sign in signs:
             if sign.isdigit():
                 file += int(sign)
             else:
@@ -221,7 +221,7 @@ def test_the_names_of_games_are_of_the_sites_own_forms_and_never_the_same() -> N
         for game in games["chess.com"]
     )
     for name in ("id", "url"):
-        assert len({getattr(g, name) for each in games.values() for g in each}) == 6000
+        assert len({getattr(g, name) for listed in games.values() for g in listed}) == 6000
 
 
 def test_a_players_uuid_is_their_whatever_the_case_of_their_name() -> None:

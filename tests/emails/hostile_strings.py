@@ -105,9 +105,9 @@ _SEEDS = (*_MARKUP, *_TEMPLATES, *_HEADERS, *_INVISIBLE, *_ADDRESSES, *_PGN, *_H
 def hostile_strings(count: int = 150) -> list[str]:
     """That many different strings: each seed, then seeds joined and hidden in ordinary names."""
     chance = random.Random(1851)
-    found = dict.fromkeys(_SEEDS)
-    while len(found) < count:
+    strings = dict.fromkeys(_SEEDS)
+    while len(strings) < count:
         first, second = chance.choice(_SEEDS), chance.choice(_SEEDS)
         form = chance.choice(("Mia {}", "{} Mia", "{}{}", "M{}ia {}", '"{}"', "<{}>", "{}\r\n{}"))
-        found[form.replace("{}", first, 1).replace("{}", second, 1)] = None
-    return list(found)
+        strings[form.replace("{}", first, 1).replace("{}", second, 1)] = None
+    return list(strings)

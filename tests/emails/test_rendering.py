@@ -238,14 +238,14 @@ def test_without_a_public_address_there_is_nothing_to_click() -> None:
 
 def test_an_email_is_whole_on_its_own_and_small() -> None:
     for message in (render_email(), render_email(bare_summary()), render_note(recipient())):
-        found = parse_email(message)
-        assert found.open == []
+        parsed = parse_email(message)
+        assert parsed.open == []
         assert len(message.html.encode()) < 40_000
-        assert {tag for _, tag, *_ in found.skeleton} & {"img", "link", "script", "svg"} == set()
+        assert {tag for _, tag, *_ in parsed.skeleton} & {"img", "link", "script", "svg"} == set()
         assert not re.search(r"url\(|@import|src=", message.html)
         assert "prefers-color-scheme" in message.html
-        assert ("html", "lang", "en-GB") in found.values
-        assert ("html", "dir", "ltr") in found.values
+        assert ("html", "lang", "en-GB") in parsed.values
+        assert ("html", "dir", "ltr") in parsed.values
 
 
 def test_css_stands_in_the_elements_themselves() -> None:
@@ -270,12 +270,12 @@ PAGES = ("unsubscribe", "unsubscribed", "link_refused", "user_gone")
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_on_its_own(name: str) -> None:
     page = Renderer(EMAILS).render_page(name, name="Mia", kind="weekly_summary")
-    found = parse_email(page)
+    parsed = parse_email(page)
 
-    assert found.open == []
-    assert ("html", "lang", "en-GB") in found.values
+    assert parsed.open == []
+    assert ("html", "lang", "en-GB") in parsed.values
     assert not re.search(r"url\(|@import|src=|<script|https?:", page)
-    assert [tag for kind, tag, *_ in found.skeleton if (kind, tag) == ("<", "h1")] == ["h1"]
+    assert [tag for kind, tag, *_ in parsed.skeleton if (kind, tag) == ("<", "h1")] == ["h1"]
 
 
 def test_only_the_page_that_asks_has_a_button() -> None:

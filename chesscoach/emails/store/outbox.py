@@ -60,13 +60,13 @@ class Outbox:
             {"$set": {"frozen": {"$eq": [{"$type": "$letter"}, "binData"]}}},
             {"$project": _PROJECTION},
         ]
-        rows = await self._collection.aggregate(pipeline)
-        return {row["_id"]: from_document(row) for row in rows}
+        documents = await self._collection.aggregate(pipeline)
+        return {document["_id"]: from_document(document) for document in documents}
 
     async def frozen_message(self, id: str) -> Message | None:
         """Read the message that the last claim of an entry has frozen."""
-        row = await self._collection.find_one({"_id": id}, {"letter": 1})
-        return _thaw(row["letter"]) if row and row.get("letter") else None
+        document = await self._collection.find_one({"_id": id}, {"letter": 1})
+        return _thaw(document["letter"]) if document and document.get("letter") else None
 
     async def claim(self, claims: Sequence[EmailClaim]) -> set[str]:
         """Claim entries; return the ids of those that were granted.
@@ -153,8 +153,8 @@ class Outbox:
         self, *, state: str | None, week: str | None, user_id: str | None, limit: int
     ) -> list[OutboxEntry]:
         """Read the entries of a state, a week or a user, the newest weeks first."""
-        given = {"state": state, "week": week, "user_id": user_id}
-        query = {key: value for key, value in given.items() if value is not None}
+        fields = {"state": state, "week": week, "user_id": user_id}
+        query = {key: value for key, value in fields.items() if value is not None}
         emails = await self._collection.find(
             query, _PROJECTION, sort=[("week", -1), ("_id", 1)], limit=limit
         )
@@ -173,13 +173,13 @@ class Outbox:
 
     async def oldest_pending(self, since: Week) -> datetime | None:
         """The creation time of the oldest pending email of a week and those after it."""
-        found = await self._collection.aggregate(
+        groups = await self._collection.aggregate(
             [
                 {"$match": {"week": {"$gte": since.key}, "state": "pending"}},
                 {"$group": {"_id": None, "at": {"$min": "$created_at"}}},
             ]
         )
-        at = found[0]["at"] if found else None
+        at = groups[0]["at"] if groups else None
         return at if isinstance(at, datetime) else None
 
 
@@ -219,5 +219,5 @@ def _freeze(message: Message) -> Binary:
     return Binary(zlib.compress(msgspec.json.encode(message), 3))
 
 
-def _thaw(letter: bytes) -> Message:
-    return msgspec.json.decode(zlib.decompress(letter), type=Message)
+def _thaw(frozen: bytes) -> Message:
+    return msgspec.json.decode(zlib.decompress(frozen), type=Message)

@@ -159,9 +159,9 @@ def test_every_word_of_an_email_can_be_translated(tmp_path: Path) -> None:
     seen = [
         message.subject,
         short.subject,
-        *(without_brackets(each.text) for each in (message, short)),
+        *(without_brackets(item.text) for item in (message, short)),
     ]
-    seen += [parse_email(each).text for each in (message, short)]
+    seen += [parse_email(item).text for item in (message, short)]
     seen += [parse_email(renderer.render_page(name, "nl", name="Mia")).text for name in PAGES]
 
     for text in seen:
@@ -175,15 +175,15 @@ def test_translators_are_given_every_text_and_no_old_one() -> None:
     """`make messages` is to be run when a text has changed."""
     settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
     mappings = settings["tool"]["babel"]["mappings"]
-    found = extract_from_dir(
+    extracted = extract_from_dir(
         PACKAGE,
-        method_map=[(each["pattern"], each["method"]) for each in mappings],
-        options_map={each["pattern"]: {"silent": "false"} for each in mappings},
+        method_map=[(item["pattern"], item["method"]) for item in mappings],
+        options_map={item["pattern"]: {"silent": "false"} for item in mappings},
     )
     with (catalogs.BUILTIN_LOCALES / "messages.pot").open("rb") as file:
         listed = {message.id for message in read_po(file) if message.id}
 
-    assert {message for _, _, message, _, _ in found} == listed
+    assert {message for _, _, message, _, _ in extracted} == listed
 
 
 def without_brackets(text: str) -> str:

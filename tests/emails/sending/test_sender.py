@@ -39,8 +39,8 @@ async def test_a_second_run_sends_nothing(emails: EmailScenario) -> None:
 async def test_the_outbox_keeps_the_providers_id(emails: EmailScenario) -> None:
     emails.add_user("ann")
     await emails.run()
-    row = emails.db.email_outbox.find_one()
-    assert row["message_id"] == emails.sendgrid.accepted[0].message_id
+    entry = emails.db.email_outbox.find_one()
+    assert entry["message_id"] == emails.sendgrid.accepted[0].message_id
 
 
 @pytest.mark.parametrize(

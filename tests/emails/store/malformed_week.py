@@ -74,7 +74,7 @@ class MalformedWeek:
 
     def documents_of(self, collection: str, user_id: str) -> Iterator[DatedDocument]:
         """A player's documents, in the order in which they were made."""
-        return (row for row in self.documents[collection] if row[0]["user_id"] == user_id)
+        return (pair for pair in self.documents[collection] if pair[0]["user_id"] == user_id)
 
     def _add_regular(self, user_id: str) -> None:
         """As the application writes today."""
@@ -193,7 +193,7 @@ class MalformedWeek:
     def _analysis(
         self, user_id: str, moves: Any, accuracy: Any, created_at: Any, at: datetime | None
     ) -> Document:
-        games = [row["game_id"] for row, _ in self.documents_of("games", user_id)]
+        games = [game["game_id"] for game, _ in self.documents_of("games", user_id)]
         document = {
             "game_id": self.random.choice([*games, "gone"]),
             "created_at": created_at,

@@ -36,15 +36,15 @@ def make_message(key: str, text: str = "Hello") -> Message:
     )
 
 
-def make_claim(row: OutboxEntry, text: str = "Hello", fence: int = 1) -> EmailClaim:
+def make_claim(entry: OutboxEntry, text: str = "Hello", fence: int = 1) -> EmailClaim:
     return EmailClaim(
-        entry=row,
+        entry=entry,
         token=uuid4().hex,
         lease="weekly_emails",
         fence=fence,
         at=NOW,
         until=NOW + timedelta(minutes=1),
-        message=make_message(row.id, text),
+        message=make_message(entry.id, text),
     )
 
 
@@ -86,9 +86,9 @@ async def test_eight_processes_that_enqueue_the_same_users_three_times_make_one_
 
 async def test_a_row_has_the_fields_that_others_rely_on(outbox: Outbox, db: Any) -> None:
     await enqueue_one(outbox)
-    row = db.email_outbox.find_one()
-    assert row["_id"] == "weekly_summary:ann:2026-W47" == outbox_id("weekly_summary", "ann", WEEK)
-    assert {name: row[name] for name in ("state", "user_id", "kind", "week")} == {
+    entry = db.email_outbox.find_one()
+    assert entry["_id"] == "weekly_summary:ann:2026-W47" == outbox_id("weekly_summary", "ann", WEEK)
+    assert {name: entry[name] for name in ("state", "user_id", "kind", "week")} == {
         "state": "pending",
         "user_id": "ann",
         "kind": "weekly_summary",
@@ -108,28 +108,31 @@ async def test_what_is_there_is_not_put_in_again_and_only_what_is_new_is_counted
 
 
 async def test_of_two_attempts_at_one_email_one_is_made(outbox: Outbox) -> None:
-    row = await enqueue_one(outbox)
-    first, second = make_claim(row), make_claim(row)
+    entry = await enqueue_one(outbox)
+    first, second = make_claim(entry), make_claim(entry)
     won = await asyncio.gather(outbox.claim([first]), outbox.claim([second]))
     assert sorted(len(ids) for ids in won) == [0, 1]
     assert (await find_again(outbox)).attempts == 1
 
 
 async def test_claims_are_reported_apart_where_some_are_lost(outbox: Outbox) -> None:
-    rows = [await enqueue_one(outbox, name) for name in ("ann", "bob", "cyd")]
-    rival = make_claim(rows[1])
+    entries = [await enqueue_one(outbox, name) for name in ("ann", "bob", "cyd")]
+    rival = make_claim(entries[1])
     await outbox.claim([rival])
-    assert await outbox.claim([make_claim(row) for row in rows]) == {rows[0].id, rows[2].id}
+    assert await outbox.claim([make_claim(entry) for entry in entries]) == {
+        entries[0].id,
+        entries[2].id,
+    }
 
 
 async def test_a_letter_is_frozen_at_its_first_claim(outbox: Outbox) -> None:
     first = make_claim(await enqueue_one(outbox), "first")
     await outbox.claim([first])
     await outbox.record([make_result(first, "pending", "throttled")])
-    row = await find_again(outbox)
-    assert (row.state, row.frozen) == ("pending", True)
-    await outbox.claim([make_claim(row, "second")])
-    assert await outbox.frozen_message(row.id) == make_message(row.id, "first")
+    entry = await find_again(outbox)
+    assert (entry.state, entry.frozen) == ("pending", True)
+    await outbox.claim([make_claim(entry, "second")])
+    assert await outbox.frozen_message(entry.id) == make_message(entry.id, "first")
 
 
 @pytest.mark.parametrize("state", ["sent", "failed", "skipped"])
@@ -139,10 +142,10 @@ async def test_at_its_end_an_email_is_kept_without_its_letter(
     attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
     await outbox.record([make_result(attempt, state, "why")])
-    row = db.email_outbox.find_one()
-    assert (row["state"], row["reason"], row["finished_at"]) == (state, "why", NOW)
-    assert "letter" not in row
-    assert await outbox.frozen_message(row["_id"]) is None
+    entry = db.email_outbox.find_one()
+    assert (entry["state"], entry["reason"], entry["finished_at"]) == (state, "why", NOW)
+    assert "letter" not in entry
+    assert await outbox.frozen_message(entry["_id"]) is None
 
 
 async def test_an_unknown_email_keeps_its_letter(outbox: Outbox) -> None:
@@ -210,8 +213,8 @@ async def test_an_unknown_email_that_is_claimed_again_counts_as_a_resend(outbox:
     await outbox.claim([attempt])
     await outbox.record([make_result(attempt, "unknown")])
     await outbox.claim([make_claim(await find_again(outbox))])
-    row = await find_again(outbox)
-    assert (row.attempts, row.resends) == (2, 1)
+    entry = await find_again(outbox)
+    assert (entry.attempts, entry.resends) == (2, 1)
 
 
 async def test_a_resend_that_died_with_its_process_may_be_made_again(outbox: Outbox) -> None:
@@ -222,8 +225,8 @@ async def test_a_resend_that_died_with_its_process_may_be_made_again(outbox: Out
     await outbox.claim([make_claim(await find_again(outbox))])
     assert (await find_again(outbox)).resends == 1
     await outbox.mark_unknown([await find_again(outbox)], "unknown", "it died")
-    row = await find_again(outbox)
-    assert (row.state, row.resends, row.attempts) == ("unknown", 0, 2)
+    entry = await find_again(outbox)
+    assert (entry.state, entry.resends, entry.attempts) == ("unknown", 0, 2)
 
 
 async def test_a_pending_email_is_skipped_for_a_reason_and_one_on_its_way_is_not(
@@ -233,8 +236,8 @@ async def test_a_pending_email_is_skipped_for_a_reason_and_one_on_its_way_is_not
     busy = make_claim(await enqueue_one(outbox, "bob"))
     await outbox.claim([busy])
     await outbox.skip({new_email("ann").id: "suppressed", busy.entry.id: "suppressed"}, NOW)
-    row = await find_again(outbox, "ann")
-    assert (row.state, row.reason) == ("skipped", "suppressed")
+    entry = await find_again(outbox, "ann")
+    assert (entry.state, entry.reason) == ("skipped", "suppressed")
     assert (await find_again(outbox, "bob")).state == "sending"
     await outbox.skip({}, NOW)
 
@@ -248,8 +251,8 @@ async def test_what_a_week_still_owes_comes_in_pages(outbox: Outbox) -> None:
     await outbox.claim([done])
     await outbox.record([make_result(done, "sent")])
     first = await outbox.find_open(WEEK, "", 2)
-    assert [row.user_id for row in first.values()] == ["ann", "cyd"]
-    assert [row.user_id for row in (await outbox.find_open(WEEK, max(first), 2)).values()] == [
+    assert [entry.user_id for entry in first.values()] == ["ann", "cyd"]
+    assert [entry.user_id for entry in (await outbox.find_open(WEEK, max(first), 2)).values()] == [
         "dan"
     ]
 
@@ -275,10 +278,10 @@ async def test_rows_are_listed_and_tallied(outbox: Outbox) -> None:
     assert await outbox.count_by_state(WEEK) == {"pending": 1, "skipped": 1}
     assert await outbox.count_by_state(user_id="ann") == {"pending": 2}
     assert await outbox.count_by_state(WEEK.before, "bob") == {}
-    found = await outbox.recent(state=None, week=None, user_id="ann", limit=10)
-    assert [row.week for row in found] == ["2026-W47", "2026-W46"]
-    found = await outbox.recent(state="skipped", week="2026-W47", user_id=None, limit=10)
-    assert [row.id for row in found] == [new_email("bob").id]
+    recent = await outbox.recent(state=None, week=None, user_id="ann", limit=10)
+    assert [entry.week for entry in recent] == ["2026-W47", "2026-W46"]
+    recent = await outbox.recent(state="skipped", week="2026-W47", user_id=None, limit=10)
+    assert [entry.id for entry in recent] == [new_email("bob").id]
 
 
 async def test_the_oldest_pending_email_is_one_of_the_weeks_asked_about(outbox: Outbox) -> None:
@@ -294,7 +297,7 @@ async def test_the_oldest_pending_email_is_one_of_the_weeks_asked_about(outbox: 
 
 
 async def test_a_tally_does_not_look_at_the_rows_themselves(outbox: Outbox, db: Any) -> None:
-    """They hold letters, and there is one of each player and week."""
+    """The documents hold whole messages, and there is one for each player and week."""
     for name in ("ann", "bob"):
         await enqueue_one(outbox, name)
     db.command("profile", 2)
@@ -305,6 +308,6 @@ async def test_a_tally_does_not_look_at_the_rows_themselves(outbox: Outbox, db: 
         db.command("profile", 0)
 
     seen = list(db.system.profile.find({"command.aggregate": "email_outbox"}))
-    assert [(each["planSummary"], each["docsExamined"]) for each in seen] == [
+    assert [(plan["planSummary"], plan["docsExamined"]) for plan in seen] == [
         ("IXSCAN { week: 1, state: 1, _id: 1 }", 0)
     ] * 2

@@ -11,8 +11,8 @@ MISSING = object()
 
 
 def insert_user(setting: object) -> dict[str, Any]:
-    found: dict[str, Any] = {"user_id": "ann", "name": "Ann"}
-    return found if setting is MISSING else found | {"email_notifications": setting}
+    user: dict[str, Any] = {"user_id": "ann", "name": "Ann"}
+    return user if setting is MISSING else user | {"email_notifications": setting}
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ async def test_a_kind_is_turned_off_and_the_others_stay_as_they_were_meant(
     assert await subscriptions.unsubscribe("ann", "weekly_summary") is True
     assert await subscriptions.unsubscribe("ann", "weekly_summary") is False
 
-    found = db.users.find_one({"user_id": "ann"}, {"_id": 0})
-    assert found == {"user_id": "ann", "name": "Ann", "email_notifications": after}
+    user = db.users.find_one({"user_id": "ann"}, {"_id": 0})
+    assert user == {"user_id": "ann", "name": "Ann", "email_notifications": after}
     assert await subscriptions.subscribed(["ann", "bob"], "weekly_summary") == {"bob"}
 
 

@@ -28,10 +28,10 @@ async def test_an_address_is_suppressed_in_whatever_case_and_once(ctx: Context, 
         == 1
     )
 
-    found = await suppressions.find_suppressed(
+    suppressed = await suppressions.find_suppressed(
         ["aNN@example.org ", "dan@example.org", "bob@example.org"]
     )
-    assert found == {"ann@example.org", "bob@example.org"}
+    assert suppressed == {"ann@example.org", "bob@example.org"}
     assert db.email_suppressions.find_one({"_id": "ann@example.org"}) == {
         "_id": "ann@example.org",
         "reason": "bounce",
@@ -90,7 +90,7 @@ async def test_the_newest_are_shown_first_and_one_is_sent_in_whatever_case(ctx: 
     for minutes, name in enumerate(("ann", "bob", "cem")):
         await suppressions.suppress([make_suppression(f"{name}@example.org", minutes=minutes)])
 
-    assert [each.address for each in await suppressions.list_newest(2)] == [
+    assert [suppression.address for suppression in await suppressions.list_newest(2)] == [
         "cem@example.org",
         "bob@example.org",
     ]

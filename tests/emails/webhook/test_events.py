@@ -8,9 +8,9 @@ from tests.support.webhook_signing import event_payload, request_body
 
 
 def parse_events(*payloads: object) -> tuple[WebhookEvent, ...]:
-    event = parse_batch(request_body(*payloads))
-    assert event is not None
-    return event.events
+    batch = parse_batch(request_body(*payloads))
+    assert batch is not None
+    return batch.events
 
 
 @pytest.mark.parametrize(
@@ -91,19 +91,19 @@ def test_without_an_address_nothing_is_suppressed_and_the_email_is_heard_of(emai
     ],
 )
 def test_an_element_that_is_no_event_is_left_out_and_counted(garbage: object) -> None:
-    event = parse_batch(request_body(garbage, event_payload("open", "good"), garbage))
+    batch = parse_batch(request_body(garbage, event_payload("open", "good"), garbage))
 
-    assert event is not None
-    assert [each.id for each in event.events] == ["good"]
-    assert (event.unreadable, event.repeated) == (2, 0)
+    assert batch is not None
+    assert [event.id for event in batch.events] == ["good"]
+    assert (batch.unreadable, batch.repeated) == (2, 0)
 
 
 def test_an_event_that_comes_twice_in_a_batch_is_one() -> None:
-    event = parse_batch(
+    batch = parse_batch(
         request_body(
             event_payload("open", "a"), event_payload("open", "b"), event_payload("open", "a")
         )
     )
 
-    assert event is not None
-    assert ([each.id for each in event.events], event.repeated) == (["a", "b"], 1)
+    assert batch is not None
+    assert ([event.id for event in batch.events], batch.repeated) == (["a", "b"], 1)

@@ -151,10 +151,10 @@ def test_a_form_is_the_mean_accuracy_and_the_sum_of_the_counts() -> None:
 def test_the_trend_is_that_of_blunders_per_game(
     now: tuple[int, ...], then: tuple[int, ...], trend: str
 ) -> None:
-    found = player_week(
+    week_played = player_week(
         analysed=games_with_blunders(*now), analysed_before=games_with_blunders(*then)
     )
-    assert summarise(found).trend == trend
+    assert summarise(week_played).trend == trend
 
 
 def test_the_best_game_is_the_most_accurate_and_of_equals_the_later() -> None:
