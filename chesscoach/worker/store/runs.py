@@ -172,15 +172,16 @@ class Runs:
 
         For a slot that ran in shards alone it is that of an unfinished shard, if there is one.
         """
-        query = {
-            "schedule": schedule,
-            "slot": {"$gte": at},
-            "$or": [{"slot": at}, {"first": {"$lte": at}}],
-        }
         closed = {"$in": ["$outcome", list(CLOSED_OUTCOMES)]}
-        return await self._find_first(
-            [{"$match": query}, {"$set": {"closed": closed}}, {"$sort": {"slot": 1, "closed": 1}}]
+        own = await self._find_first(
+            [
+                {"$match": {"schedule": schedule, "slot": at}},
+                {"$set": {"closed": closed}},
+                {"$sort": {"closed": 1}},
+            ]
         )
+        covering = {"schedule": schedule, "slot": {"$gt": at}, "first": {"$lte": at}}
+        return own or await self._find_first([{"$match": covering}, {"$sort": {"slot": 1}}])
 
     async def find_open(
         self, schedules: Sequence[str], max_attempts: int, limit: int = 500

@@ -8,10 +8,12 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError, LeaseHeld
 from chesscoach.jobs.sync_games import JOB
+from chesscoach.schedules.due import DueSlots
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.runner import attempts, claim
 from chesscoach.worker.runner.acquisition import Claim
+from chesscoach.worker.runner.skipping import DueSchedule
 from tests.conftest import NOON, Clock
 
 HOURLY = Schedule(job="sync_games", cron="0 * * * *")
@@ -378,3 +380,29 @@ async def test_with_queue_one_a_one_shot_waits_and_only_the_newest_slot_runs(
 
     assert isinstance(claimed, attempts.Attempt)
     assert db.job_runs.find_one({"_id": SLOT.key})["outcome"] == "coalesced"
+
+
+async def test_a_bulk_claim_spreads_over_the_leases_of_a_job_and_each_names_its_run(
+    ctx: Context, db: Any
+) -> None:
+    twice = replace(HOURLY, max_instances=2)
+    due = [
+        DueSchedule(
+            job=JOB,
+            schedule_id=name,
+            schedule=twice,
+            slots=DueSlots(slot=Slot(schedule=name, at=NOON)),
+        )
+        for name in ("a", "b", "c")
+    ]
+
+    claimed = await claim.claim_due(ctx.worker, due, "daemon")
+
+    leases = [each.attempt.lease.key if each.attempt else None for each in claimed]
+    assert leases == ["sync_games", "sync_games#1", None]
+    for each in claimed[:2]:
+        run = each.claim.run
+        assert db.job_runs.find_one({"_id": run.id})["lease"] == run.lease
+        lease = db.job_leases.find_one({"_id": run.lease})
+        assert (lease["owner"], lease["holder"]["run_id"]) == (run.claim, run.id)
+    assert db.job_runs.count_documents({"outcome": "running"}) == 3

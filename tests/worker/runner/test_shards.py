@@ -14,7 +14,6 @@ from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import attempts, claim, runner
 from chesscoach.worker.runner.result import RunResult
-from chesscoach.worker.scheduler import recovery
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.shutdown import ShutdownRequest
@@ -272,16 +271,6 @@ async def test_a_daemon_takes_over_a_shard_whose_process_died(new_context: Any, 
     assert walker.user_ids == Counter(USERS)
     taken = db.job_runs.find_one({"_id": f"{SLOT.key}#1/2"})
     assert (taken["outcome"], taken["attempt"], taken["source"]) == ("succeeded", 2, "daemon")
-
-
-async def test_a_shard_of_a_schedule_that_is_gone_is_closed(new_context: Any, db: Any) -> None:
-    walker, ctx = ShardedJob(), await new_context()
-    lost = await claim_shard(ctx, walker, Shard(index=0, of=2))
-    db.job_leases.update_many({}, {"$set": {"expires_at": NOON - timedelta(days=300)}})
-
-    assert [left async for left in recovery.open_slots(ctx.worker, {})] == []
-
-    assert db.job_runs.find_one({"_id": lost.run.id})["outcome"] == "abandoned"
 
 
 async def test_the_newest_slot_of_a_schedule_that_runs_in_shards_alone_counts_and_stays(
