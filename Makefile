@@ -66,7 +66,7 @@ bench: $(READY) ## sync, scheduler, mails and cleanup in figures, beside the pla
 	@$(BIN)/python -m benchmarks.weekly_emails
 	@$(BIN)/python -m benchmarks.cleanup
 
-check: format-check lint types imports reference-check ## lint, types, import rules, generated pages
+check: format-check lint types imports reference-check prose ## lint, types, import rules, generated pages, words
 
 format-check: $(READY)
 	$(BIN)/ruff format --check .

@@ -21,9 +21,7 @@ from chesscoach.worker.job import Job, Run
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to sync."""
 
-    user: Annotated[
-        str | None, Meta(description="One user, by user_id, whether he is due or not.")
-    ] = None
+    user: Annotated[str | None, Meta(description="Only this user (a user_id), due or not.")] = None
     all: Annotated[
         bool, Meta(description="Everyone, not only those who are due by their activity.")
     ] = False

@@ -65,7 +65,7 @@ class _ArchivedGame(Struct):
 
 
 class Profile(Struct):
-    """What a profile says of a player; `status` begins with "closed" if he is no more."""
+    """What a profile says of a player; `status` begins with "closed" if the account is closed."""
 
     username: str = ""
     status: str = ""
