@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import aiohttp
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from chesscoach.demo.fake_lichess import FakeLichess, lichess_json
 from chesscoach.demo.world import HistoricalGame, World, historical_games
 from tests.conftest import NOON
+from tests.support.lichess_client import LichessClient
 
 FAMOUS = historical_games()
 AGENT = "tests (contact: tests@example.org)"
@@ -18,38 +18,6 @@ AGENT = "tests (contact: tests@example.org)"
 
 def ms(instant: datetime) -> int:
     return round(instant.timestamp() * 1000)
-
-
-class Client:
-    """A plain client of the fake."""
-
-    def __init__(self, session: aiohttp.ClientSession, site: FakeLichess) -> None:
-        self.session = session
-        self.site = site
-
-    async def games(self, name: str = "ann", **query: Any) -> list[str]:
-        """The ids of an export's games, in their order."""
-        return [game["id"] for game in await self.export(name, **query)]
-
-    async def export(self, name: str = "ann", **query: Any) -> list[dict[str, Any]]:
-        """An export's games."""
-        params = {key: str(value) for key, value in query.items()}
-        async with self.session.get(f"/api/games/user/{name}", params=params) as response:
-            assert response.status == 200
-            assert response.content_type == "application/x-ndjson"
-            return [json.loads(line) for line in (await response.read()).splitlines()]
-
-    async def status(self, method: str, path: str, **options: Any) -> int:
-        """The status of a response, read to its end."""
-        async with self.session.request(method, path, **options) as response:
-            await response.read()
-            return response.status
-
-    async def users(self, *names: str) -> Any:
-        """A bulk response."""
-        async with self.session.post("/api/users", data=",".join(names)) as response:
-            assert response.status == 200
-            return await response.json()
 
 
 @pytest.fixture
@@ -69,17 +37,17 @@ async def fake_lichess(world: World) -> AsyncIterator[FakeLichess]:
 
 
 @pytest.fixture
-async def client(fake_lichess: FakeLichess) -> AsyncIterator[Client]:
+async def client(fake_lichess: FakeLichess) -> AsyncIterator[LichessClient]:
     """A client of it."""
     async with aiohttp.ClientSession(fake_lichess.url, headers={"User-Agent": AGENT}) as session:
-        yield Client(session, fake_lichess)
+        yield LichessClient(session, fake_lichess)
 
 
 # Exports
 
 
 async def test_since_is_about_when_a_game_began_and_includes_that_instant(
-    client: Client, world: World
+    client: LichessClient, world: World
 ) -> None:
     began = NOON - timedelta(days=30)
     world.add_game("lichess", "Ann", NOON, started_at=began)
@@ -88,7 +56,7 @@ async def test_since_is_about_when_a_game_began_and_includes_that_instant(
     assert await client.games(since=ms(began) + 1) == [], "though it ended since"
 
 
-async def test_without_more_only_finished_games_come(client: Client, world: World) -> None:
+async def test_without_more_only_finished_games_come(client: LichessClient, world: World) -> None:
     finished = world.add_game("lichess", "Ann", NOON)
     world.add_game("lichess", "Ann", NOON, status="aborted")
     world.add_game("lichess", "Ann", None, started_at=NOON)
@@ -97,7 +65,7 @@ async def test_without_more_only_finished_games_come(client: Client, world: Worl
 
 
 async def test_with_ongoing_unfinished_and_aborted_games_come_too(
-    client: Client, world: World
+    client: LichessClient, world: World
 ) -> None:
     finished = world.add_game("lichess", "Ann", NOON)
     aborted = world.add_game("lichess", "Ann", NOON, status="aborted")
@@ -111,7 +79,7 @@ async def test_with_ongoing_unfinished_and_aborted_games_come_too(
 
 
 async def test_without_finished_ones_the_games_being_played_come(
-    client: Client, world: World
+    client: LichessClient, world: World
 ) -> None:
     world.add_game("lichess", "Ann", NOON)
     running = world.add_game("lichess", "Ann", None, started_at=NOON)
@@ -119,7 +87,9 @@ async def test_without_finished_ones_the_games_being_played_come(
     assert await client.games(ongoing="true", finished="false") == [running.id]
 
 
-async def test_games_come_newest_first_unless_asked_otherwise(client: Client, world: World) -> None:
+async def test_games_come_newest_first_unless_asked_otherwise(
+    client: LichessClient, world: World
+) -> None:
     ids = [world.add_game("lichess", "Ann", NOON + timedelta(hours=n)).id for n in (1, 0, 2)]
     oldest_first = [ids[1], ids[0], ids[2]]
 
@@ -129,24 +99,26 @@ async def test_games_come_newest_first_unless_asked_otherwise(client: Client, wo
     assert await client.games(max=2) == oldest_first[:0:-1]
 
 
-async def test_a_long_export_is_whole(client: Client, world: World) -> None:
+async def test_a_long_export_is_whole(client: LichessClient, world: World) -> None:
     for n in range(1234):
         world.add_game("lichess", "Ann", NOON + timedelta(minutes=n), famous=FAMOUS[0])
 
     assert len(set(await client.games())) == 1234
 
 
-async def test_a_player_without_games_has_an_empty_export(client: Client) -> None:
+async def test_a_player_without_games_has_an_empty_export(client: LichessClient) -> None:
     assert await client.games() == []
 
 
-async def test_names_are_looked_up_whatever_their_case(client: Client, world: World) -> None:
+async def test_names_are_looked_up_whatever_their_case(client: LichessClient, world: World) -> None:
     game = world.add_game("lichess", "Ann", NOON)
 
     assert await client.games("ANN") == [game.id]
 
 
-async def test_unknown_and_closed_players_are_not_found(client: Client, world: World) -> None:
+async def test_unknown_and_closed_players_are_not_found(
+    client: LichessClient, world: World
+) -> None:
     world.add_game("lichess", "Ann", NOON)
     world.players["lichess"]["ann"].closed = True
 
@@ -154,12 +126,12 @@ async def test_unknown_and_closed_players_are_not_found(client: Client, world: W
     assert await client.status("GET", "/api/games/user/nobody") == 404
 
 
-async def test_without_a_user_agent_no_player_is_found(client: Client) -> None:
+async def test_without_a_user_agent_no_player_is_found(client: LichessClient) -> None:
     assert await client.status("GET", "/api/games/user/ann", headers={"User-Agent": ""}) == 404
 
 
 async def test_since_in_seconds_brings_everything_and_breaks_a_rule(
-    client: Client, world: World, fake_lichess: FakeLichess
+    client: LichessClient, world: World, fake_lichess: FakeLichess
 ) -> None:
     game = world.add_game("lichess", "Ann", NOON - timedelta(days=400))
 
@@ -172,7 +144,7 @@ async def test_since_in_seconds_brings_everything_and_breaks_a_rule(
 
 @pytest.mark.parametrize("famous", FAMOUS[:6], ids=lambda famous: f"{famous.white}")
 async def test_a_line_has_the_fields_that_the_site_always_sends(
-    client: Client, world: World, famous: HistoricalGame
+    client: LichessClient, world: World, famous: HistoricalGame
 ) -> None:
     game = world.add_game("lichess", "Ann", NOON, famous=famous)
     (line,) = await client.export()
@@ -250,7 +222,7 @@ def test_fields_are_reported_as_they_are_given_or_not_at_all(world: World) -> No
 
 
 async def test_games_come_by_id_also_unfinished_ones_and_the_unknown_are_left_out(
-    client: Client, world: World
+    client: LichessClient, world: World
 ) -> None:
     finished = world.add_game("lichess", "Ann", NOON)
     running = world.add_game("lichess", "Ann", None, started_at=NOON)
@@ -262,14 +234,14 @@ async def test_games_come_by_id_also_unfinished_ones_and_the_unknown_are_left_ou
     assert sorted(line) == sorted([finished.id, running.id])
 
 
-async def test_aborted_games_do_not_come_by_id(client: Client, world: World) -> None:
+async def test_aborted_games_do_not_come_by_id(client: LichessClient, world: World) -> None:
     aborted = world.add_game("lichess", "Ann", NOON, status="aborted")
     async with client.session.post("/api/games/export/_ids", data=aborted.id) as response:
         assert await response.read() == b""
 
 
 async def test_more_than_three_hundred_games_by_id_break_a_rule(
-    client: Client, fake_lichess: FakeLichess
+    client: LichessClient, fake_lichess: FakeLichess
 ) -> None:
     for count, broken in ((300, 0), (301, 1)):
         text = ",".join(f"game{n:04}" for n in range(count))
@@ -281,7 +253,7 @@ async def test_more_than_three_hundred_games_by_id_break_a_rule(
 
 
 async def test_a_bulk_response_follows_the_order_and_leaves_out_the_unknown(
-    client: Client, world: World
+    client: LichessClient, world: World
 ) -> None:
     world.add_player("lichess", "Bob", NOON).closed = True
     world.add_player("lichess", "Cat", NOON).title = "BOT"
@@ -296,7 +268,7 @@ async def test_a_bulk_response_follows_the_order_and_leaves_out_the_unknown(
 
 
 async def test_a_game_changes_when_a_player_was_seen_and_how_long_he_played(
-    client: Client, world: World
+    client: LichessClient, world: World
 ) -> None:
     (before,) = await client.users("ann")
     assert (await client.users("ann")) == [before]
@@ -309,7 +281,7 @@ async def test_a_game_changes_when_a_player_was_seen_and_how_long_he_played(
 
 
 async def test_a_correspondence_game_shows_only_if_it_was_rated(
-    client: Client, world: World
+    client: LichessClient, world: World
 ) -> None:
     (before,) = await client.users("ann")
     for rated in (False, True):
@@ -321,7 +293,7 @@ async def test_a_correspondence_game_shows_only_if_it_was_rated(
 
 
 async def test_a_casual_correspondence_game_that_ends_unseen_changes_nothing(
-    client: Client, world: World
+    client: LichessClient, world: World
 ) -> None:
     game = world.add_game(
         "lichess", "Ann", None, started_at=NOON, speed="correspondence", rated=False
@@ -333,7 +305,7 @@ async def test_a_casual_correspondence_game_that_ends_unseen_changes_nothing(
 
 
 async def test_at_most_three_hundred_ids_are_taken(
-    client: Client, fake_lichess: FakeLichess
+    client: LichessClient, fake_lichess: FakeLichess
 ) -> None:
     for count, status in ((300, 200), (301, 400)):
         text = ",".join(f"name{n}" for n in range(count))
@@ -343,7 +315,7 @@ async def test_at_most_three_hundred_ids_are_taken(
 
 
 async def test_no_more_users_than_allowed_are_reported_in_ten_minutes(
-    client: Client, fake_lichess: FakeLichess
+    client: LichessClient, fake_lichess: FakeLichess
 ) -> None:
     text = ",".join(f"name{n}" for n in range(250))
     line = [await client.status("POST", "/api/users", data=text) for _ in range(4)]

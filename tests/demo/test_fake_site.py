@@ -1,10 +1,8 @@
 """The rules that both fakes share: one request at a time, recorded requests, and faults."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import aiohttp
 import pytest
@@ -13,40 +11,9 @@ from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.fake_site import SiteFault
 from chesscoach.demo.world import World
 from tests.conftest import NOON
+from tests.support.lichess_client import LichessClient
 
 AGENT = "tests (contact: tests@example.org)"
-
-
-class Client:
-    """A plain client of the fake."""
-
-    def __init__(self, session: aiohttp.ClientSession, site: FakeLichess) -> None:
-        self.session = session
-        self.site = site
-
-    async def games(self, name: str = "ann", **query: Any) -> list[str]:
-        """The ids of an export's games, in their order."""
-        return [game["id"] for game in await self.export(name, **query)]
-
-    async def export(self, name: str = "ann", **query: Any) -> list[dict[str, Any]]:
-        """An export's games."""
-        params = {key: str(value) for key, value in query.items()}
-        async with self.session.get(f"/api/games/user/{name}", params=params) as response:
-            assert response.status == 200
-            assert response.content_type == "application/x-ndjson"
-            return [json.loads(line) for line in (await response.read()).splitlines()]
-
-    async def status(self, method: str, path: str, **options: Any) -> int:
-        """The status of a response, read to its end."""
-        async with self.session.request(method, path, **options) as response:
-            await response.read()
-            return response.status
-
-    async def users(self, *names: str) -> Any:
-        """A bulk response."""
-        async with self.session.post("/api/users", data=",".join(names)) as response:
-            assert response.status == 200
-            return await response.json()
 
 
 @pytest.fixture
@@ -66,14 +33,14 @@ async def fake_lichess(world: World) -> AsyncIterator[FakeLichess]:
 
 
 @pytest.fixture
-async def client(fake_lichess: FakeLichess) -> AsyncIterator[Client]:
+async def client(fake_lichess: FakeLichess) -> AsyncIterator[LichessClient]:
     """A client of it."""
     async with aiohttp.ClientSession(fake_lichess.url, headers={"User-Agent": AGENT}) as session:
-        yield Client(session, fake_lichess)
+        yield LichessClient(session, fake_lichess)
 
 
 async def test_a_second_request_in_flight_is_refused_and_noted(
-    client: Client, fake_lichess: FakeLichess
+    client: LichessClient, fake_lichess: FakeLichess
 ) -> None:
     fake_lichess.delay_s = 0.05
     statuses = await asyncio.gather(
@@ -87,7 +54,7 @@ async def test_a_second_request_in_flight_is_refused_and_noted(
 
 
 async def test_one_request_after_the_other_breaks_no_rule(
-    client: Client, fake_lichess: FakeLichess
+    client: LichessClient, fake_lichess: FakeLichess
 ) -> None:
     for _ in range(5):
         await client.games()
@@ -99,7 +66,7 @@ async def test_one_request_after_the_other_breaks_no_rule(
 
 
 async def test_a_client_that_goes_away_frees_its_slot(
-    client: Client, fake_lichess: FakeLichess
+    client: LichessClient, fake_lichess: FakeLichess
 ) -> None:
     fake_lichess.faults.append("hang")
     with pytest.raises(TimeoutError):
@@ -115,7 +82,7 @@ async def test_a_client_that_goes_away_frees_its_slot(
     ("fault", "status"), [("429", 429), ("500", 500), ("503", 503), ("403", 403), ("html", 200)]
 )
 async def test_a_fault_spoils_one_request(
-    client: Client, fake_lichess: FakeLichess, fault: SiteFault, status: int
+    client: LichessClient, fake_lichess: FakeLichess, fault: SiteFault, status: int
 ) -> None:
     fake_lichess.faults.extend([fault, None])
 
@@ -128,7 +95,7 @@ async def test_a_fault_spoils_one_request(
 
 @pytest.mark.parametrize("fault", ["reset", "cut"])
 async def test_a_connection_breaks_on_demand(
-    client: Client, fake_lichess: FakeLichess, world: World, fault: SiteFault
+    client: LichessClient, fake_lichess: FakeLichess, world: World, fault: SiteFault
 ) -> None:
     for n in range(150):
         world.add_game("lichess", "Ann", NOON + timedelta(minutes=n))
@@ -141,7 +108,7 @@ async def test_a_connection_breaks_on_demand(
 
 
 async def test_a_stream_ends_too_soon_on_demand(
-    client: Client, fake_lichess: FakeLichess, world: World
+    client: LichessClient, fake_lichess: FakeLichess, world: World
 ) -> None:
     world.add_game("lichess", "Ann", NOON)
     fake_lichess.faults.append("short")
@@ -153,7 +120,9 @@ async def test_a_stream_ends_too_soon_on_demand(
     assert not text.endswith(b"\n")
 
 
-async def test_what_was_asked_is_on_record(client: Client, fake_lichess: FakeLichess) -> None:
+async def test_what_was_asked_is_on_record(
+    client: LichessClient, fake_lichess: FakeLichess
+) -> None:
     await client.users("ann", "bob")
     await client.games(sort="dateAsc")
 

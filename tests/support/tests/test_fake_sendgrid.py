@@ -34,7 +34,7 @@ SANDBOX = {"mail_settings": {"sandbox_mode": {"enable": True}}}
 MISSING = object()
 
 
-class Client:
+class SendGridClient:
     """A plain client of the fake."""
 
     def __init__(self, session: aiohttp.ClientSession, sendgrid: FakeSendGrid) -> None:
@@ -55,11 +55,11 @@ class Client:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
+async def client() -> AsyncIterator[SendGridClient]:
     """A client with a session, and the fake that it asks."""
     fake = FakeSendGrid()
     async with fake.serve(), aiohttp.ClientSession() as session:
-        yield Client(session, fake)
+        yield SendGridClient(session, fake)
 
 
 async def wait_until(true: Callable[[], bool]) -> None:
@@ -89,7 +89,7 @@ def changed_email(*changes: tuple[str, Any]) -> dict[str, Any]:
     return changed
 
 
-async def test_a_valid_email_is_accepted_and_kept(client: Client) -> None:
+async def test_a_valid_email_is_accepted_and_kept(client: SendGridClient) -> None:
     before = time.time()
     status, text, headers = await client.post()
     [accepted] = client.sendgrid.accepted
@@ -99,19 +99,19 @@ async def test_a_valid_email_is_accepted_and_kept(client: Client) -> None:
     assert before <= accepted.at <= time.time()
 
 
-async def test_sandbox_mode_checks_and_keeps_nothing(client: Client) -> None:
+async def test_sandbox_mode_checks_and_keeps_nothing(client: SendGridClient) -> None:
     assert (await client.post(VALID_EMAIL | SANDBOX))[0] == 200
     assert (await client.post(VALID_EMAIL | SANDBOX | {"subject": ""}))[0] == 400
     assert (client.sendgrid.accepted, client.sendgrid.sandboxed) == ([], 1)
 
 
 @pytest.mark.parametrize("key", ["", KEY, "Bearer ", "Bearer SG.other", f"bearer{KEY}"])
-async def test_a_wrong_key_is_a_401(key: str, client: Client) -> None:
+async def test_a_wrong_key_is_a_401(key: str, client: SendGridClient) -> None:
     status, text, _ = await client.post(Authorization=key)
     assert (status, "authorization grant is invalid" in text) == (401, True)
 
 
-async def test_it_lists_the_scopes_of_its_key_and_of_no_other(client: Client) -> None:
+async def test_it_lists_the_scopes_of_its_key_and_of_no_other(client: SendGridClient) -> None:
     url = f"{client.sendgrid.url}/v3/scopes"
     for key, expected in ((KEY, 200), ("SG.other", 401)):
         headers = {"Authorization": f"Bearer {key}"}
@@ -122,16 +122,16 @@ async def test_it_lists_the_scopes_of_its_key_and_of_no_other(client: Client) ->
     assert (client.sendgrid.scope_requests, client.sendgrid.requests) == (2, 0)
 
 
-async def test_a_body_of_another_content_type_is_a_415(client: Client) -> None:
+async def test_a_body_of_another_content_type_is_a_415(client: SendGridClient) -> None:
     assert (await client.post(**{"Content-Type": "text/plain"}))[0] == 415
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff"])
-async def test_a_body_that_is_not_an_object_is_a_400(body: bytes, client: Client) -> None:
+async def test_a_body_that_is_not_an_object_is_a_400(body: bytes, client: SendGridClient) -> None:
     assert (await client.post(body))[0] == 400
 
 
-async def test_thirty_megabytes_are_too_much(client: Client) -> None:
+async def test_thirty_megabytes_are_too_much(client: SendGridClient) -> None:
     def email_of_size(size: int) -> bytes:
         content = [{"type": "text/plain", "value": ""}]
         content[0]["value"] = "x" * (size - len(json.dumps(VALID_EMAIL | {"content": content})))
@@ -223,7 +223,7 @@ FAULTS: list[tuple[SendGridFault, int, str]] = [
 
 @pytest.mark.parametrize(("fault", "status", "text"), FAULTS)
 async def test_a_fault_affects_one_request(
-    fault: SendGridFault, status: int, text: str, client: Client
+    fault: SendGridFault, status: int, text: str, client: SendGridClient
 ) -> None:
     client.sendgrid.faults.extend([None, fault])
     responses = [await client.post() for _ in range(3)]
@@ -234,7 +234,7 @@ async def test_a_fault_affects_one_request(
 
 @pytest.mark.parametrize("fault", ["reset", "cut", "garbage", "lost"])
 async def test_a_connection_is_cut_before_or_after_an_email_is_accepted(
-    fault: SendGridFault, client: Client
+    fault: SendGridFault, client: SendGridClient
 ) -> None:
     client.sendgrid.faults.append(fault)
     with pytest.raises(aiohttp.ClientError):
@@ -244,7 +244,7 @@ async def test_a_connection_is_cut_before_or_after_an_email_is_accepted(
 
 @pytest.mark.parametrize("fault", ["hang", "late"])
 async def test_silence_lasts_until_the_client_has_gone(
-    fault: SendGridFault, client: Client
+    fault: SendGridFault, client: SendGridClient
 ) -> None:
     client.sendgrid.faults.append(fault)
     task = asyncio.create_task(client.post())
@@ -258,21 +258,21 @@ async def test_silence_lasts_until_the_client_has_gone(
     assert len(client.sendgrid.accepted) == (fault == "late")
 
 
-async def test_a_429_has_its_end_in_a_header(client: Client) -> None:
+async def test_a_429_has_its_end_in_a_header(client: SendGridClient) -> None:
     client.sendgrid.faults.append("429")
     client.sendgrid.reset_s = 30
     _, _, headers = await client.post()
     assert 28 < int(headers["X-RateLimit-Reset"]) - time.time() < 32
 
 
-async def test_a_callback_may_choose_the_fault_by_payload(client: Client) -> None:
+async def test_a_callback_may_choose_the_fault_by_payload(client: SendGridClient) -> None:
     client.sendgrid.decide = lambda email: "500" if "bob" in str(email) else None
     emails = [changed_email(("personal.to.0.email", f"{name}@c")) for name in ("ann", "bob", "cid")]
     assert [(await client.post(email))[0] for email in emails] == [202, 500, 202]
 
 
 async def test_an_email_that_arrived_whole_is_accepted_though_the_client_has_gone(
-    client: Client,
+    client: SendGridClient,
 ) -> None:
     client.sendgrid.delay_s = 0.1
     task = asyncio.create_task(client.post())
@@ -284,7 +284,7 @@ async def test_an_email_that_arrived_whole_is_accepted_though_the_client_has_gon
     await wait_until(lambda: len(client.sendgrid.accepted) == 1)
 
 
-async def test_a_batch_of_events_is_signed_over_its_very_bytes(client: Client) -> None:
+async def test_a_batch_of_events_is_signed_over_its_very_bytes(client: SendGridClient) -> None:
     received: list[tuple[str, Any]] = []
 
     async def receive(request: web.Request) -> web.Response:
