@@ -40,7 +40,7 @@ def _leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Comm
         yield path, command
         return
     # Of two names for one command, the longer one.
-    names = {id(each): name for name, each in sorted(command.commands.items())}
+    names = {id(inner): name for name, inner in sorted(command.commands.items())}
     for name in names.values():
         yield from _leaves(command.commands[name], f"{path} {name}")
 

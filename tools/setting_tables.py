@@ -100,13 +100,13 @@ def _unit(key: str) -> str:
 
 
 def _bounds(section: str, key: str) -> str:
-    found: Type = msgspec.inspect.type_info(Config)
+    current: Type = msgspec.inspect.type_info(Config)
     for name in [*section.split("."), key]:
-        fields = found.fields if isinstance(found, StructType) else ()
-        found = next(field.type for field in fields if field.name == name)
-        if isinstance(found, msgspec.inspect.Metadata):
-            found = found.type
-    if not isinstance(found, IntType | FloatType):
+        fields = current.fields if isinstance(current, StructType) else ()
+        current = next(field.type for field in fields if field.name == name)
+        if isinstance(current, msgspec.inspect.Metadata):
+            current = current.type
+    if not isinstance(current, IntType | FloatType):
         return ""
-    low = f"{found.ge:,}" if found.ge is not None else f"more than {found.gt:,}"
-    return f"{low} to {found.le:,}"
+    low = f"{current.ge:,}" if current.ge is not None else f"more than {current.gt:,}"
+    return f"{low} to {current.le:,}"

@@ -131,7 +131,7 @@ def _hint(error: ChesscoachError) -> str:
     return "check MongoDB: it responded before"
 
 
-def _redact(found: Finding, redactor: log.Redactor) -> Finding:
+def _redact(finding: Finding, redactor: log.Redactor) -> Finding:
     """One line, without secrets."""
-    what, do = (" ".join(redactor.scrub(text).split()) for text in (found.what, found.do))
-    return replace(found, what=what, do=do)
+    what, do = (" ".join(redactor.scrub(text).split()) for text in (finding.what, finding.do))
+    return replace(finding, what=what, do=do)
