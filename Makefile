@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DEPLOY_VENV := .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/ready
 WORKERS ?= 5
-SUITE := not long and not sandbox and not jq and not promtool and not browser
+SUITE := not long and not drill and not sandbox and not jq and not promtool and not browser
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y --no-install-recommends "$$0" "$$@"'
 
@@ -49,7 +49,7 @@ test-deploy: $(READY) ## systemd and cron on a throw-away machine (root on Linux
 	$(BIN)/python -m tests.deploy.sandbox.namespace || left sandbox; \
 	for program in jq promtool; do command -v $$program >/dev/null \
 	|| { echo "no $$program here: what needs it is left out"; left $$program; }; done; \
-	set -x; $(PYTEST) -m "(sandbox or jq or promtool)$$without"
+	set -x; $(PYTEST) -m "(drill or sandbox or jq or promtool)$$without"
 
 setup-deploy: ## install by apt what test-deploy needs: jq and promtool
 	@command -v jq >/dev/null && command -v promtool >/dev/null || { $(INSTALL) jq prometheus; }

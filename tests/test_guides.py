@@ -87,6 +87,7 @@ def test_the_way_back_names_each_of_our_collections() -> None:
     assert len(COLLECTIONS) == 8, "the guide says how many there are"
 
 
+@pytest.mark.drill
 @pytest.mark.timeout(300)
 def test_the_drill_can_be_done_as_it_stands(tmp_path: Path) -> None:
     drill = GUIDES["docs/backup.md"].partition("\n## A drill\n")[2].partition("\n## ")[0]

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 from msgspec import Struct
 
@@ -24,6 +25,7 @@ class Metric(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...]
 
 
+@cache
 def metrics() -> dict[str, Metric]:
     """Every metric of ours, by the name that a query uses.
 

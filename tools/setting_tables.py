@@ -6,6 +6,7 @@ reason is the comment right above a key or a section. Bounds come from the struc
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -99,8 +100,13 @@ def _unit(key: str) -> str:
     return _UNITS.get(last, last if last in _PLAIN_UNITS else "")
 
 
+@cache
+def _config_type() -> Type:
+    return msgspec.inspect.type_info(Config)
+
+
 def _bounds(section: str, key: str) -> str:
-    current: Type = msgspec.inspect.type_info(Config)
+    current = _config_type()
     for name in [*section.split("."), key]:
         fields = current.fields if isinstance(current, StructType) else ()
         current = next(field.type for field in fields if field.name == name)

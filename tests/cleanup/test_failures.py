@@ -116,6 +116,7 @@ def members(tmp_path: Path) -> Iterator[ReplicaSet]:
         yield server
 
 
+@pytest.mark.long
 async def test_a_primary_that_steps_down_during_the_cleanup_costs_no_live_session(
     small_steps: dict[str, str], members: ReplicaSet
 ) -> None:

@@ -216,7 +216,7 @@ async def run_week(club: Season, worker: ChaosWorker, clock: Clock) -> dict[str,
     return joined
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("week", range(WEEKS))
 async def test_a_week_of_faults_and_kills_loses_nothing_and_harms_no_account(

@@ -120,7 +120,7 @@ async def test_four_shards_of_which_one_is_killed_sync_each_user_once(
     assert runs == dict.fromkeys(("0/4", "1/4", "2/4", "3/4"), "succeeded")
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_a_change_from_four_shards_to_six_within_a_slot_loses_no_user(
     cluster: Cluster, db: Any

@@ -35,7 +35,7 @@ async def poll_health(url: str, answers: Counter[int]) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.soak
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_stepdowns_end_no_ticking_lose_no_slot_and_double_none(
     replica_members: ReplicaSet, replica_set_settings: Settings
