@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEPLOY_VENV := .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/ready
-WORKERS ?= 5
+WORKERS ?= 6
 SUITE := not long and not drill and not sandbox and not jq and not promtool and not browser
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y --no-install-recommends "$$0" "$$@"'

@@ -1,5 +1,6 @@
 """What all tests share: a real mongod, a context on a database of one's own, the stand-ins."""
 
+import gc
 import os
 import shutil
 import uuid
@@ -49,7 +50,7 @@ def _clean_logging() -> None:
     log.configure(config.LogSettings(format="json"))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _no_blocking_calls() -> Iterator[None]:
     """A call that blocks the event loop is an error."""
     with blockbuster_ctx("chesscoach") as blockbuster:
@@ -75,6 +76,7 @@ def _allow_calls(blockbuster: BlockBuster) -> None:
 
 def pytest_configure() -> None:
     """Examples have no deadline of their own; the database is in memory where there is enough."""
+    gc.disable()  # until the tests are collected: it takes a third of that time and frees nothing
     hypothesis.settings.register_profile(
         "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
@@ -97,6 +99,12 @@ def _is_first_process() -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest come first: a worker that has begun one late would keep the others waiting."""
     items.sort(key=lambda item: item.get_closest_marker("soak") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What has been collected stays: later collections of garbage do not look at it."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
