@@ -123,8 +123,9 @@ class Context(Struct, frozen=True, kw_only=True):
     def emails(self) -> EmailContext:
         """What the emails receive."""
         database = self.mongo.database
+        settings = self.config.emails
         return EmailContext(
-            settings=self.config.emails,
+            settings=settings,
             process=self.process,
             keep_outbox_days=self.config.cleanup.keep_outbox_days,
             lease_s=self.config.runner.lease_s,
@@ -133,10 +134,10 @@ class Context(Struct, frozen=True, kw_only=True):
             metrics=self.metrics,
             configured_schedules=self.config.schedules,
             schedules=Schedules(database),
-            recipients=Recipients(database),
+            recipients=Recipients(database, default_opt_in=settings.default_opt_in),
             outbox=Outbox(database),
             player_weeks=PlayerWeeks(database),
-            subscriptions=Subscriptions(database),
+            subscriptions=Subscriptions(database, default_opt_in=settings.default_opt_in),
             suppressions=Suppressions(database),
         )
 

@@ -95,7 +95,10 @@ async def _send_notes(ctx: Context, due: DueEmail, *, empty: bool) -> AsyncItera
     """Why a run would not send this email, and its state in the outbox."""
     user_id, address = due.recipient.user_id, due.recipient.email
     if not await ctx.emails.subscriptions.subscribed([user_id], KIND):
-        yield "the user does not want this email (email_notifications): a run does not send it"
+        yield (
+            "the user does not want this email (email_notifications, email_opt_out, or [emails] "
+            "default_opt_in): a run does not send it"
+        )
     if not address:
         yield "the user has no address: a run does not send the email"
     elif composition.ADDRESS_PATTERN.fullmatch(address) is None:

@@ -39,6 +39,7 @@ class EmailSettings(Section, frozen=True, kw_only=True):
     language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")] = "en"
     locales_dir: str = ""
     no_games_note: bool = False
+    default_opt_in: bool = False
     deliver_at: Annotated[str, Meta(pattern=r"^(local ([01]\d|2[0-3]):[0-5]\d)?$")] = ""
     timezone: str = "UTC"
     max_late_s: Seconds = 129_600.0

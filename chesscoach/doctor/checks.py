@@ -42,6 +42,7 @@ CHECKS: tuple[Check | DatabaseCheck, ...] = (
     Check("email links", emails.links),
     Check("email events", emails.events),
     Check("sendgrid", emails.sendgrid),
+    DatabaseCheck("subscribers", emails.subscribers),
     DatabaseCheck("outbox", emails.outbox),
     Check("secrets", secrets.secrets_origin),
     Check("secret files", secrets.files),

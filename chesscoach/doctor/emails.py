@@ -9,6 +9,7 @@ from chesscoach.context import Context, utc_now
 from chesscoach.doctor.finding import CheckContext, Finding, fail, ok, unusable, warn
 from chesscoach.doctor.secrets import is_local_host
 from chesscoach.emails.sending import week_zone
+from chesscoach.emails.sending.composition import KIND
 from chesscoach.emails.transports import sendgrid_scopes
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import week_bounds
@@ -109,6 +110,20 @@ async def sendgrid(ctx: CheckContext) -> Finding:
     if response.verdict == "odd":
         return warn(f"the response is not valid ({response.detail})", f"check {place}")
     return fail(f"cannot be reached ({response.detail})", f"check the network and {place}")
+
+
+async def subscribers(ctx: Context) -> Finding:
+    """Counts who gets the weekly emails, and for whom `default_opt_in` decides."""
+    counts = await ctx.emails.subscriptions.count(KIND)
+    text = f"{counts.subscribed} users get the weekly emails"
+    if not counts.without_preference:
+        return ok(text)
+    default = ctx.config.emails.default_opt_in
+    effect, value = ("get them", "true") if default else ("get none", "false")
+    return ok(
+        f"{text}; {counts.without_preference} users have no preference and {effect}: "
+        f"[emails] default_opt_in is {value}"
+    )
 
 
 async def outbox(ctx: Context) -> Finding:

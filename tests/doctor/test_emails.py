@@ -247,6 +247,45 @@ async def test_a_response_that_never_ends_is_cut_off(production: dict[str, str])
     assert finding.level == "warn"
 
 
+# The subscribers
+
+
+@pytest.mark.parametrize(
+    ("default", "said"),
+    [
+        (
+            "false",
+            "1 users get the weekly emails; 2 users have no preference and get none: "
+            "[emails] default_opt_in is false",
+        ),
+        (
+            "true",
+            "3 users get the weekly emails; 2 users have no preference and get them: "
+            "[emails] default_opt_in is true",
+        ),
+    ],
+)
+async def test_the_users_about_whom_the_default_decides_are_counted(
+    environment: dict[str, str], ctx: Context, db: Any, default: str, said: str
+) -> None:
+    off, on = {"weekly_summary": False}, {"weekly_summary": True}
+    users: list[dict[str, Any]] = [
+        {"email": "a@x.org", "email_notifications": on},
+        {"email": "b@x.org", "email_notifications": off},
+        {"email": "c@x.org"},
+        {"email": "d@x.org", "email_notifications": None},
+        {"email": "e@x.org", "email_opt_out": True},
+        {"email": ""},
+        {},
+    ]
+    db.users.insert_many(user | {"user_id": f"u{n}"} for n, user in enumerate(users))
+
+    findings = await run_checks(environment, CHESSCOACH_EMAILS__DEFAULT_OPT_IN=default)
+
+    finding = findings["subscribers"]
+    assert (finding.level, finding.what) == ("ok", said)
+
+
 # The outbox
 
 

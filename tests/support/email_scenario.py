@@ -87,6 +87,12 @@ class EmailScenario:
                 ctx.worker, weekly_emails.JOB, checked, stop or ShutdownRequest(), shard=shard
             )
 
+    async def run_dry(self) -> result.RunResult:
+        """Make a dry run of the job, with a context of its own."""
+        async with open_context(self.settings, self.clock) as ctx:
+            args = weekly_emails.JOB.check({})
+            return await runner.dry_run(ctx.worker, weekly_emails.JOB, args, ShutdownRequest())
+
     async def run_slot(self, at: datetime, name: str = "weekly_emails") -> result.RunResult:
         """Run a slot of a configured schedule."""
         schedule = self.settings.config.schedules[name]

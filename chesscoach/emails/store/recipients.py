@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from chesscoach.emails.recipient import EmailKind, Recipient
+from chesscoach.emails.store.subscription_expressions import is_subscribed
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.worker.shard import ALL_USERS, Shard
@@ -23,10 +24,14 @@ class TimezoneFilter(Struct, frozen=True, kw_only=True):
 
 
 class Recipients:
-    """The `users` collection, which belongs to the application."""
+    """The `users` collection, which belongs to the application.
 
-    def __init__(self, database: Database) -> None:
+    `default_opt_in` is what a missing preference means.
+    """
+
+    def __init__(self, database: Database, *, default_opt_in: bool = False) -> None:
         self._collection = MongoCollection(database, "users")
+        self._default_opt_in = default_opt_in
 
     async def subscribers(
         self,
@@ -41,6 +46,8 @@ class Recipients:
             mine = [_recipient(user) for user in page if shard.contains(user["user_id"])]
             for start in range(0, len(mine), PAGE_SIZE):
                 yield mine[start : start + PAGE_SIZE]
+            if page[-1]["user_id"] == after:  # broken characters, which the server sorts behind it
+                return
             after = page[-1]["user_id"]
 
     async def _page(
@@ -53,19 +60,22 @@ class Recipients:
     ) -> list[Document]:
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
-            "$or": _subscribed_filter(kind),
+            "$expr": is_subscribed(kind, default_opt_in=self._default_opt_in),
         }
         if zones is not None:
             of_zones: list[Document] = [{"timezone": {"$in": list(zones.wanted)}}]
             of_zones += [{"timezone": {"$nin": list(zones.known)}}] if zones.rest else []
-            query["$and"] = [{"$or": of_zones}]
+            query["$or"] = of_zones
         return await self._collection.find(query, _PROJECTION, sort=[("user_id", 1)], limit=size)
 
     async def find_subscribed(
         self, kind: EmailKind, user_ids: Collection[str]
     ) -> dict[str, Recipient]:
         """Read the subscribers among some users, by user_id."""
-        query = {"user_id": {"$in": list(user_ids)}, "$or": _subscribed_filter(kind)}
+        query = {
+            "user_id": {"$in": list(user_ids)},
+            "$expr": is_subscribed(kind, default_opt_in=self._default_opt_in),
+        }
         users = await self._collection.find(query, _PROJECTION)
         return {user["user_id"]: _recipient(user) for user in users}
 
@@ -73,11 +83,6 @@ class Recipients:
         """Read a user, subscribed or not."""
         user = await self._collection.find_one({"user_id": user_id}, _PROJECTION)
         return _recipient(user) if user else None
-
-
-def _subscribed_filter(kind: EmailKind) -> list[Document]:
-    """Match a bare true, which stands for every kind, or a true of the kind."""
-    return [{"email_notifications": True}, {f"email_notifications.{kind}": True}]
 
 
 def _recipient(user: Document) -> Recipient:

@@ -1,13 +1,15 @@
 """The users' subscriptions: `email_notifications`, in all its forms.
 
-It is a dict with a boolean for each kind, a bare boolean for all kinds, or missing. The field
-belongs to the application, so a change of one kind keeps the meaning for the others.
+The field belongs to the application, so a change of one kind keeps the meaning for the others.
 """
 
 from collections.abc import Collection
 from typing import Any
 
+from msgspec import Struct
+
 from chesscoach.emails.recipient import EmailKind
+from chesscoach.emails.store.subscription_expressions import is_subscribed, lacks_preference
 from chesscoach.mongo.client import Database
 from chesscoach.mongo.collection import MongoCollection
 
@@ -15,11 +17,22 @@ _FIELD = "$email_notifications"
 _APPLICATION_KINDS = ("game_analyzed", "weakness_alert")
 
 
-class Subscriptions:
-    """The setting in the `users` collection, which belongs to the application."""
+class SubscriptionCounts(Struct, frozen=True, kw_only=True):
+    """The users who get a kind of emails, and those of whom the default decides."""
 
-    def __init__(self, database: Database) -> None:
+    subscribed: int
+    without_preference: int
+
+
+class Subscriptions:
+    """The setting in the `users` collection, which belongs to the application.
+
+    `default_opt_in` is what a missing preference means.
+    """
+
+    def __init__(self, database: Database, *, default_opt_in: bool = False) -> None:
         self._collection = MongoCollection(database, "users")
+        self._default_opt_in = default_opt_in
 
     async def unsubscribe(self, user_id: str, kind: EmailKind) -> bool | None:
         """Switch a kind off; return whether that changed anything, None without such a user.
@@ -53,11 +66,30 @@ class Subscriptions:
         return done.modified_count == 1 if done.matched_count else None
 
     async def subscribed(self, user_ids: Collection[str], kind: EmailKind) -> set[str]:
-        """The users that are subscribed now: exactly `true`, for the kind or for all."""
+        """The users that are subscribed now."""
         query = {
             "user_id": {"$in": list(user_ids)},
-            # Expressions, because a query would also look into arrays.
-            "$expr": {"$or": [{"$eq": [_FIELD, True]}, {"$eq": [f"{_FIELD}.{kind}", True]}]},
+            "$expr": is_subscribed(kind, default_opt_in=self._default_opt_in),
         }
         users = await self._collection.find(query, {"_id": 0, "user_id": 1})
         return {user["user_id"] for user in users}
+
+    async def count(self, kind: EmailKind) -> SubscriptionCounts:
+        """Count the users with an address by their subscription; it reads every user."""
+        subscribed = is_subscribed(kind, default_opt_in=self._default_opt_in)
+        groups = await self._collection.aggregate(
+            [
+                {"$match": {"email": {"$gt": ""}}},
+                {
+                    "$group": {
+                        "_id": None,
+                        "subscribed": {"$sum": {"$cond": [subscribed, 1, 0]}},
+                        "undecided": {"$sum": {"$cond": [lacks_preference(kind), 1, 0]}},
+                    }
+                },
+            ]
+        )
+        counts = groups[0] if groups else {"subscribed": 0, "undecided": 0}
+        return SubscriptionCounts(
+            subscribed=counts["subscribed"], without_preference=counts["undecided"]
+        )

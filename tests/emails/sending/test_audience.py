@@ -28,6 +28,34 @@ async def test_every_player_who_wants_the_email_gets_one(emails: EmailScenario) 
     assert ending.record["notes"]["skipped_no_address"] == 2
 
 
+@pytest.mark.parametrize("default_opt_in", [False, True])
+async def test_who_has_opted_out_gets_nothing_and_the_default_is_for_who_never_chose(
+    emails: EmailScenario, default_opt_in: bool
+) -> None:
+    emails.add_user("out", email_opt_out=True)
+    emails.add_user("out_bare", email_notifications=True, email_opt_out=True)
+    emails.add_user("out_unset", email_notifications=..., email_opt_out=True)
+    emails.add_user("unset", email_notifications=...)
+    emails.add_user("chosen", email_opt_out=False)
+    emails.change_settings(default_opt_in=default_opt_in)
+    expected = ["chosen", "unset"] if default_opt_in else ["chosen"]
+
+    dry = await emails.run_dry()
+    await emails.run()
+
+    assert dry.record["notes"]["would_send"] == len(expected)
+    assert sorted(emails.accepted_ids) == [email_id(name) for name in expected]
+
+
+async def test_an_opt_out_between_enqueuing_and_sending_is_heeded(emails: EmailScenario) -> None:
+    for name in ("ann", "bob"):
+        emails.add_user(name)
+    out = {"$set": {"email_opt_out": True}}
+    await change_during_run(emails, lambda: emails.db.users.update_many({}, out))
+    assert len(emails.accepted_ids) == 1
+    assert "unsubscribed" in emails.reasons().values()
+
+
 @pytest.mark.parametrize("args", [{}, {"owed": True}])
 async def test_parts_side_by_side_send_each_email_once(
     emails: EmailScenario, args: dict[str, Any]

@@ -7,11 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.context import open_context
 from chesscoach.errors import ConfigError
-from chesscoach.jobs import weekly_emails
-from chesscoach.worker.runner import runner
-from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.email_scenario import EmailScenario
 from tests.support.processes import run
 
@@ -81,9 +77,7 @@ async def test_every_email_carries_a_link_that_ends_it_and_no_person_in_its_argu
 async def test_a_dry_run_counts_and_writes_nothing(emails: EmailScenario) -> None:
     emails.add_user("ann")
     emails.add_user("idle", games=0)
-    async with open_context(emails.settings, emails.clock) as ctx:
-        args = weekly_emails.JOB.check({})
-        ending = await runner.dry_run(ctx.worker, weekly_emails.JOB, args, ShutdownRequest())
+    ending = await emails.run_dry()
     assert ending.record["notes"] == {"would_send": 1, "skipped_no_games": 1}
     assert emails.sendgrid.requests == 0
     assert emails.states() == {}
