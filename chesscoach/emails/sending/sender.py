@@ -21,7 +21,7 @@ from chesscoach.errors import ChesscoachError, EmailSuspended
 from chesscoach.worker.job import Run
 
 _MAX_CONSECUTIVE_FAILURES = 10
-"""After this many failures in a row the emails are not the cause."""
+"""After this many failures in a row the emails are not the cause. Isolated ones do not count."""
 
 _SENDERS_PER_CONNECTION = 1.5
 """More than one, because some emails are claimed or recorded while others are on their way."""
@@ -177,7 +177,8 @@ class EmailSender:
             counts.failed += 1
             counts.note(f"emails_{STATES[verdict]}")
             counts.add_error(user_id=email.user_id, error=result.reason)
-            self._consecutive_failures += 1
+            if not result.isolated:
+                self._consecutive_failures += 1
             log.get_logger().warning(
                 "email_failed",
                 outbox_id=email.entry.id,

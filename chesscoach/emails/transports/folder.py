@@ -68,9 +68,8 @@ class FolderTransport:
         try:
             data = self._email_bytes(message)
         except (ValueError, MessageError):  # they would quote the address or the text
-            return SendResult(
-                verdict="refused", reason="its address or text cannot be written as an email"
-            )
+            reason = "its address or text cannot be written as an email"
+            return SendResult(verdict="refused", reason=reason, isolated=True)
         try:
             await asyncio.to_thread(_write, self._folder, name, data)
         except OSError as error:

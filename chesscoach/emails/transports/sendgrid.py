@@ -97,14 +97,14 @@ class SendGridTransport:
         try:
             built = request_body(message, self._sender, self._sender_name, sandbox=self._sandbox)
         except ValueError as error:
-            return SendResult(verdict="refused", reason=str(error))
+            return SendResult(verdict="refused", reason=str(error), isolated=True)
         try:
             data = msgspec.json.encode(built)
         except UnicodeEncodeError:  # half of a surrogate pair; the error would quote the text
-            return SendResult(verdict="refused", reason="its text is not Unicode")
-        return await self._post(data)
+            return SendResult(verdict="refused", reason="its text is not Unicode", isolated=True)
+        return await self._post(data, message.to)
 
-    async def _post(self, data: bytes) -> SendResult:
+    async def _post(self, data: bytes, recipient: str) -> SendResult:
         if self._session is None:
             msg = "a transport must be entered before it is used"
             raise RuntimeError(msg)
@@ -128,7 +128,9 @@ class SendGridTransport:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             if head is None:  # otherwise the status decides
                 return _failed_send(error, left=traced.left)
-        return interpret_response(*head, body, sandbox=self._sandbox, now=self._now())
+        return interpret_response(
+            *head, body, recipient=recipient, sandbox=self._sandbox, now=self._now()
+        )
 
 
 def _failed_send(error: Exception, *, left: bool) -> SendResult:

@@ -30,9 +30,15 @@ _FIELD_PATTERN = re.compile(
     r"|send_at|batch_id|asm|group_id|ip_pool_name|mail_settings|sandbox_mode|tracking_settings"
     r"|click_tracking|open_tracking|subscription_tracking|enable|enable_text"
 )
+_RECIPIENT_PATTERN = re.compile(
+    r"\bpersonalizations(?:\.\d+)?(?:\.to\b[\w.]*)?(?![\w.]*\w)", re.ASCII | re.IGNORECASE
+)
+"""The fields of the recipient, but not the headers and arguments that every email has."""
+
+_INVALID, _TOO_LARGE = 400, 413
 _REJECTED_STATUSES = {
-    400: "the request is not valid",
-    413: "the email is too large",
+    _INVALID: "the request is not valid",
+    _TOO_LARGE: "the email is too large",
 }
 _FATAL_STATUSES = {
     401: "the key is not accepted",
@@ -46,7 +52,13 @@ _FATAL_STATUSES = {
 
 
 def interpret_response(
-    status: int, headers: Mapping[str, str], body: bytes, *, sandbox: bool, now: datetime
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    recipient: str,
+    sandbox: bool,
+    now: datetime,
 ) -> SendResult:
     """Return the result of an email by the response.
 
@@ -54,6 +66,7 @@ def interpret_response(
         status: the response's status.
         headers: the response's headers, a case-insensitive mapping.
         body: the start of the body; only that of a 4xx is read.
+        recipient: the email's address, which an error may name.
         sandbox: whether the email was only to check.
         now: the wall clock; the end of a pause is an instant.
     """
@@ -65,12 +78,12 @@ def interpret_response(
         # Following it would send the key and the email to another server.
         return SendResult(verdict="stopped", reason=f"{status}: base_url redirects")
     if 400 <= status < 500:
-        return _interpret_client_error(status, headers, body, now)
+        return _interpret_client_error(status, headers, body, recipient, now)
     return SendResult(verdict="unknown", reason=f"{status}: SendGrid may have accepted it or not")
 
 
 def _interpret_client_error(
-    status: int, headers: Mapping[str, str], body: bytes, now: datetime
+    status: int, headers: Mapping[str, str], body: bytes, recipient: str, now: datetime
 ) -> SendResult:
     errors = _errors(body)
     # SendGrid reports used-up credits as a 401.
@@ -89,7 +102,12 @@ def _interpret_client_error(
     fields = list(dict.fromkeys(filter(None, (_field(error) for error in errors))))
     if fields:
         reason += f" ({', '.join(fields[:_MAX_FIELDS_REPORTED])})"
-    return SendResult(verdict="refused", reason=reason)
+    isolated = status == _TOO_LARGE or (
+        status == _INVALID
+        and bool(errors)
+        and all(_concerns_recipient(error, recipient) for error in errors)
+    )
+    return SendResult(verdict="refused", reason=reason, isolated=isolated)
 
 
 def _errors(body: bytes) -> list[dict[str, Any]]:
@@ -102,6 +120,14 @@ def _errors(body: bytes) -> list[dict[str, Any]]:
     if not isinstance(errors, list):
         return [{"message": str(decoded)}]
     return [error for error in errors if isinstance(error, dict)]
+
+
+def _concerns_recipient(error: dict[str, Any], recipient: str) -> bool:
+    """Whether an error names the recipient: by its field, or without one in its message."""
+    if field := error.get("field"):
+        return isinstance(field, str) and _RECIPIENT_PATTERN.fullmatch(field) is not None
+    message = str(error.get("message")).casefold()
+    return recipient.casefold() in message or _RECIPIENT_PATTERN.search(message) is not None
 
 
 def _field(error: dict[str, Any]) -> str:

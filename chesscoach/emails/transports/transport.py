@@ -25,7 +25,8 @@ class SendResult(Struct, frozen=True, kw_only=True):
 
     - accepted: the provider has it, under `message_id`
     - sandboxed: the provider checked it and dropped it (sandbox mode)
-    - refused: the provider will never accept this email; it may accept the next one
+    - refused: the provider will never accept this email; `isolated` if the cause is this email
+      alone, such as its address
     - throttled: not accepted; try again after `wait_s` seconds
     - not_sent: no byte of it has left this process
     - stopped: not accepted, and no other email will be: bad key, unknown sender, no credits
@@ -38,6 +39,7 @@ class SendResult(Struct, frozen=True, kw_only=True):
         "accepted", "sandboxed", "refused", "throttled", "not_sent", "stopped", "unknown"
     ]
     reason: str = ""
+    isolated: bool = False
     message_id: str | None = None
     wait_s: float = 0.0
 

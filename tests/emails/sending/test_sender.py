@@ -1,7 +1,8 @@
 """What becomes of an email: responses, retries, resends and stops."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import itertools
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from chesscoach.errors import StoreUnavailable
 from chesscoach.worker.job import Run
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.email_scenario import KEY, MONDAY, EmailScenario, email_id
+from tests.support.fake_sendgrid import SendGridFault
 
 
 async def test_a_second_run_sends_nothing(emails: EmailScenario) -> None:
@@ -124,12 +126,43 @@ async def test_a_key_that_is_revoked_in_mid_run_loses_no_email(emails: EmailScen
 
 async def test_emails_that_are_all_refused_stop_the_run(emails: EmailScenario) -> None:
     emails.add_users(60)
-    emails.sendgrid.decide = lambda payload: "400"
+    emails.sendgrid.decide = lambda payload: "invalid"
     ending = await emails.run()
     assert ending.record["outcome"] == "failed"
     assert emails.sendgrid.requests == 10
     states = list(emails.states().values())
     assert (states.count("failed"), states.count("pending")) == (10, 50)
+
+
+@pytest.mark.parametrize("bad", [range(25), range(20, 45), range(0, 60, 2)])
+async def test_recipients_who_are_refused_keep_no_email_of_others_back(
+    emails: EmailScenario, bad: range
+) -> None:
+    emails.add_users(60)
+    refused = {f"u{number:03}@example.org" for number in bad}
+
+    def decide(payload: dict[str, Any]) -> SendGridFault | None:
+        return "400" if payload["personalizations"][0]["to"][0]["email"] in refused else None
+
+    emails.sendgrid.decide = decide
+    ending = await emails.run()
+    assert (ending.record["done"], ending.record["failed"]) == (60 - len(bad), len(bad))
+    assert emails.sendgrid.requests == 60
+    states = emails.states()
+    assert {
+        f"{user_id}@example.org" for user_id in states if states[user_id] == "failed"
+    } == refused
+
+
+async def test_a_refused_recipient_among_bad_requests_does_not_reset_their_count(
+    emails: EmailScenario,
+) -> None:
+    emails.add_users(60)
+    faults: Iterator[SendGridFault] = itertools.cycle(("invalid", "400"))
+    emails.sendgrid.decide = lambda payload: next(faults)
+    ending = await emails.run()
+    assert ending.record["outcome"] == "failed"
+    assert emails.sendgrid.requests == 19
 
 
 async def test_so_many_are_on_their_way_at_a_time_and_the_first_goes_alone(

@@ -106,6 +106,7 @@ async def test_an_email_in_sandbox_mode_is_dry_run(sendgrid: FakeSendGrid) -> No
 
 VERDICTS: list[tuple[SendGridFault, str, str]] = [
     ("400", "refused", "400: the request is not valid (personalizations.0.to.0.email)"),
+    ("invalid", "refused", "400: the request is not valid (content.1.value)"),
     ("413", "refused", "413: the email is too large"),
     ("401", "stopped", "401: the key is not accepted"),
     ("403", "stopped", "403: the sender is not verified, or the account is blocked"),
@@ -132,6 +133,40 @@ async def test_every_response_has_its_verdict_after_one_request(
     assert delivery.reason == reason if reason else delivery.reason.startswith("not answered (")
     assert sendgrid.requests == 1
     assert len(sendgrid.accepted) == (fault == "lost")
+
+
+TO = "personalizations.0.to.0.email"
+REFUSALS: list[tuple[int, bytes, bool]] = [
+    (400, error_body(("Does not contain a valid address.", TO)), True),
+    (400, error_body(("The to array is required.", "personalizations.0.to")), True),
+    (400, error_body(("Each address should be unique.", "personalizations.0")), True),
+    (400, error_body(("Each address should be unique.", "personalizations")), True),
+    (400, error_body((f"Invalid recipient {ADDRESS.upper()}", None)), True),
+    (400, error_body((f"The {TO} field is not valid.", "")), True),
+    (400, error_body(("no", TO), ("no", "personalizations.0.to")), True),
+    (413, b"<html>413 Request Entity Too Large</html>", True),
+    (400, error_body(("no", TO), ("no", "from.email")), False),
+    (400, error_body(("no", "from.email")), False),
+    (400, error_body(("no", "personalizations.0.headers")), False),
+    (400, error_body(("no", "personalizations.0.headers.List-Unsubscribe")), False),
+    (400, error_body(("no", "personalizations.0.custom_args")), False),
+    (400, error_body((f"{ADDRESS} has no header", "personalizations.0.headers")), False),
+    (400, error_body(("The personalizations.0.headers are not valid.", None)), False),
+    (400, error_body(("Bad Request", None)), False),
+    (400, error_body(("no", ["personalizations"])), False),
+    (400, error_body(), False),
+    (400, b"<p>Bad Request</p>", False),
+    (422, error_body(("no", TO)), False),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "isolated"), REFUSALS, ids=range(len(REFUSALS)))
+async def test_a_refusal_of_the_recipient_is_the_emails_own(
+    status: int, body: bytes, isolated: bool
+) -> None:
+    async with answer_server(status, body) as url:
+        delivery = await send_one(url)
+    assert (delivery.verdict, delivery.isolated) == ("refused", isolated)
 
 
 @pytest.mark.parametrize("fault", ["hang", "late"])
@@ -377,13 +412,15 @@ async def test_a_base_url_that_cannot_be_asked_stops_everything() -> None:
 
 async def test_content_that_begins_like_a_key_is_refused(sendgrid: FakeSendGrid) -> None:
     delivery = await send_one(sendgrid.url, make_message(text=KEY))
-    assert (delivery.verdict, sendgrid.requests) == ("refused", 0)
+    assert (delivery.verdict, delivery.isolated, sendgrid.requests) == ("refused", True, 0)
     assert KEY not in delivery.reason
 
 
 async def test_text_that_is_not_unicode_is_refused(sendgrid: FakeSendGrid) -> None:
     delivery = await send_one(sendgrid.url, make_message(subject="\ud800"))
-    assert delivery == SendResult(verdict="refused", reason="its text is not Unicode")
+    assert delivery == SendResult(
+        verdict="refused", reason="its text is not Unicode", isolated=True
+    )
     assert sendgrid.requests == 0
 
 

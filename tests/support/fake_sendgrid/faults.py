@@ -10,12 +10,13 @@ from aiohttp import web
 from tests.support.fake_sendgrid.validation import FieldError
 
 SendGridFault = Literal[
-    "400", "401", "403", "404", "413", "429", "500", "503", "302", "credits", "html", "garbage",
-    "reset", "cut", "hang", "lost", "late",
+    "400", "invalid", "401", "403", "404", "413", "429", "500", "503", "302", "credits", "html",
+    "garbage", "reset", "cut", "hang", "lost", "late",
 ]  # fmt: skip
 """The faults of one request.
 
 - a status: that response, in SendGrid's form (413 as a page of HTML, as the proxy before it does)
+- 400: the recipient is refused; invalid: the request as a whole is, with the same status
 - credits: the 401 of an account without credits
 - html: 200 and a page; garbage: no HTTP at all
 - reset: the connection is cut before the body is read; cut: after it; nothing is accepted
@@ -81,6 +82,8 @@ def _fault_response(fault: str, to: str, reset_s: float) -> web.Response:
     if fault == "400":
         wrong = f"Does not contain a valid address: {to}"
         return error_response(400, [(wrong, "personalizations.0.to.0.email")])
+    if fault == "invalid":
+        return error_response(400, [("The template is not valid.", "content.1.value")])
     if fault == "credits":
         return error_response(401, [(_ERROR_MESSAGES[fault], None)])
     response = error_response(int(fault), [(_ERROR_MESSAGES[fault], None)])

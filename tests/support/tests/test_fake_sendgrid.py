@@ -208,6 +208,7 @@ def test_a_payload_within_the_limits_is_valid(changes: list[tuple[str, Any]]) ->
 
 FAULTS: list[tuple[SendGridFault, int, str]] = [
     ("400", 400, "personalizations.0.to.0.email"),
+    ("invalid", 400, "content.1.value"),
     ("401", 401, "authorization grant is invalid"),
     ("403", 403, "verified Sender Identity"),
     ("404", 404, ""),
