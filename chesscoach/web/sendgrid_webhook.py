@@ -67,7 +67,7 @@ class SendGridWebhook:
         except InvalidSignature as error:
             self._reject(str(error))
             raise web.HTTPForbidden from None
-        batch = parse_batch(body)
+        batch = parse_batch(body, self._now())
         if batch is None:
             log.get_logger().warning("events_unreadable", bytes=len(body))
             raise web.HTTPBadRequest

@@ -1,16 +1,21 @@
 """Parses SendGrid's events, after their signature has been checked.
 
 The form is that of the Event Webhook: a JSON array, in which an email's custom arguments stand
-beside the event's own fields. Unreadable elements are counted and skipped.
+beside the event's own fields. An event needs only its kind: its effects can be applied twice. What
+cannot be read costs its field, or else its element, which is counted and skipped.
 """
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Any
 
-import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Struct
 
 from chesscoach.emails.suppression import Reason, Suppression
+from chesscoach.emails.webhook.json_elements import parse_elements
+from chesscoach.mongo import timestamps
 
 KINDS = frozenset(
     (
@@ -19,6 +24,10 @@ KINDS = frozenset(
     )
 )
 """The kinds of events; every unknown kind is `other`."""
+
+_MAX_ID_LENGTH = 300
+_MAX_TIMESTAMP = 4_102_444_800
+"""Seconds: the year 2100."""
 
 _SUPPRESSION_REASONS: dict[str, Reason] = {
     "bounce": "bounce",
@@ -39,8 +48,9 @@ _INVALID_REQUEST_REASON = "invalid smtpapi"
 class WebhookEvent(Struct, frozen=True, kw_only=True):
     """An event of an email to `address` ("" if it is missing); `kind` is one of KINDS.
 
-    `outbox_id` is set for our emails. Every kind shows that SendGrid has the email. `soft` is a
-    bounce that does not concern the address.
+    `id` identifies what comes twice: SendGrid's own, or a digest of an event without one. `at` is
+    the time of its arrival if SendGrid gives none. `outbox_id` is set for our emails. Every kind
+    shows that SendGrid has the email. `soft` is a bounce that does not concern the address.
     """
 
     id: str
@@ -79,34 +89,19 @@ class WebhookBatch(Struct, frozen=True, kw_only=True):
     unreadable: int
 
 
-class _Payload(Struct, kw_only=True):
-    """An element of a batch; the optional fields can be of any type."""
-
-    event: Annotated[str, Meta(min_length=1, max_length=100)]
-    sg_event_id: Annotated[str, Meta(min_length=1, max_length=300)]
-    timestamp: Annotated[int, Meta(ge=0, le=4_102_444_800)]
-    email: object = None
-    outbox_id: object = None
-    type: object = None
-    reason: object = None
-    bounce_classification: object = None
-
-
-def parse_batch(body: bytes) -> WebhookBatch | None:
+def parse_batch(body: bytes, received_at: datetime) -> WebhookBatch | None:
     """Parse a body; None if it is not a JSON array."""
-    try:
-        elements = msgspec.json.decode(body, type=list[Raw])
-    except (msgspec.DecodeError, RecursionError):
+    elements = parse_elements(body)
+    if elements is None:
         return None
     events: dict[str, WebhookEvent] = {}
     unreadable = 0
     for element in elements:
-        try:
-            payload = msgspec.json.decode(element, type=_Payload)
-        except (msgspec.DecodeError, RecursionError):
+        event = _parse_event(element, received_at) if isinstance(element, dict) else None
+        if event is None:
             unreadable += 1
         else:
-            events.setdefault(payload.sg_event_id, _parse_event(payload))
+            events.setdefault(event.id, event)
     return WebhookBatch(
         events=tuple(events.values()),
         repeated=len(elements) - unreadable - len(events),
@@ -114,21 +109,53 @@ def parse_batch(body: bytes) -> WebhookBatch | None:
     )
 
 
-def _parse_event(payload: _Payload) -> WebhookEvent:
-    outbox_id, address = _text(payload.outbox_id), _text(payload.email)
-    soft = payload.event == "bounce" and (
-        payload.type != "bounce" or _text(payload.bounce_classification).lower() in _SOFT_BOUNCES
+def _parse_event(fields: Mapping[str, Any], received_at: datetime) -> WebhookEvent | None:
+    kind = _text(fields.get("event"))
+    if not kind:
+        return None
+    event_id = _text(fields.get("sg_event_id"))
+    if not 0 < len(event_id) <= _MAX_ID_LENGTH:
+        try:
+            event_id = f"sha256:{_digest(fields)}"
+        except RecursionError:
+            return None
+    outbox_id, address = _text(fields.get("outbox_id")), _text(fields.get("email"))
+    soft = kind == "bounce" and (
+        fields.get("type") != "bounce"
+        or _text(fields.get("bounce_classification")).lower() in _SOFT_BOUNCES
     )
     return WebhookEvent(
-        id=payload.sg_event_id,
-        kind=payload.event if payload.event in KINDS else "other",
-        at=datetime.fromtimestamp(payload.timestamp, UTC),
+        id=event_id,
+        kind=kind if kind in KINDS else "other",
+        at=_instant(fields.get("timestamp")) or received_at,
         address=address if "@" in address and len(address) <= 320 else "",
         outbox_id=outbox_id if 0 < len(outbox_id) <= 500 else None,
-        reason=_text(payload.reason)[:200],
+        reason=_text(fields.get("reason"))[:200],
         soft=soft,
     )
 
 
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def _instant(value: object) -> datetime | None:
+    """The instant of a timestamp: seconds since 1970, as a number or text, or ISO 8601."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return timestamps.parse_instant(value)
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float) and 0 < value <= _MAX_TIMESTAMP:
+        return datetime.fromtimestamp(value, UTC)
+    return None
+
+
 def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    """A text without surrounding space; empty if it is not a text in Unicode."""
+    try:
+        return value.strip() if isinstance(value, str) and value.encode() else ""
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return ""

@@ -27,8 +27,26 @@ def test_what_sendgrid_signed_passes() -> None:
         assert not is_rejected(body, KEY.sign(body, NOON))
 
 
-def test_a_key_may_have_been_pasted_with_line_breaks() -> None:
-    text = f" {KEY.public[:64]}\n{KEY.public[64:]}\n"
+PEM = (
+    f"-----BEGIN PUBLIC KEY-----\n{KEY.public[:64]}\n{KEY.public[64:]}\n-----END PUBLIC KEY-----\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f" {KEY.public[:64]}\n{KEY.public[64:]}\n",
+        f"{KEY.public}\r\n",
+        PEM,
+        PEM.replace("\n", "\r\n"),
+        PEM.replace("\n", "\\n"),
+        PEM.replace("\n", "\\r\\n"),
+        PEM.replace("\n", ""),
+        PEM.replace("\n", " "),
+        f"\n\n{PEM}\n",
+    ],
+)
+def test_a_key_may_be_pem_and_have_line_breaks(text: str) -> None:
     headers = KEY.sign(BODY, NOON)
 
     EventSignatures(text, Clock(NOON)).check(BODY, headers[SIGNATURE], headers[TIMESTAMP])
@@ -94,9 +112,11 @@ def test_without_its_headers_it_is_refused() -> None:
         assert is_rejected(BODY, {**good, name: None})
 
 
-def test_a_body_that_is_no_text_is_refused_though_it_is_signed() -> None:
-    body = b'[{"event": "\xff"}]'
-    assert is_rejected(body, KEY.sign(body, NOON))
+@pytest.mark.parametrize("body", [b'[{"event": "\xff"}]', b"\xef\xbb\xbf[]", bytes(range(256))])
+def test_the_signature_is_over_the_bytes_whatever_they_are(body: bytes) -> None:
+    headers = KEY.sign(body, NOON)
+    assert not is_rejected(body, headers)
+    assert is_rejected(body.decode("utf-8", "replace").encode() + b"?", headers)
 
 
 def test_a_key_that_is_none_is_named_and_not_told() -> None:
