@@ -78,7 +78,8 @@ async def _build_preview(ctx: Context, user_id: str, week: str | None) -> EmailP
         recipient=recipient, week=named or week_bounds.last_closed_week(ctx.now(), zone), zone=zone
     )
     player_weeks = await ctx.emails.player_weeks.read([user_id], due.week, zone)
-    week_summary = summary.summarise(player_weeks[user_id])
+    now = await asyncio.to_thread(week_zone.local_now, recipient, emails, ctx.now())
+    week_summary = summary.summarise(player_weeks[user_id], now)
     renderer = await asyncio.to_thread(campaign.load_renderer, ctx.emails)
     # It has the form of an unsubscribe link but no signature, so the server refuses it.
     unsigned_link = (

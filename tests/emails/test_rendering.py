@@ -182,6 +182,17 @@ def test_a_swing_beyond_ten_pawns_is_not_given_in_centipawns() -> None:
     assert "Move 31 · against" in render_email(week).text
 
 
+def test_a_speed_that_is_not_known_is_left_out() -> None:
+    rows = (make_results(speed="other", played=2, won=0, drawn=0, lost=0, rating_end=None),)
+    game = make_game(platform="chess.com", speed="other")
+    message = render_email(
+        full_summary(results_by_speed=rows, best_game=Highlight(game_id="g", accuracy=9, game=game))
+    )
+    assert "- Lichess: 2 games" in message.text
+    assert "against rook_lifter · Chess.com\n" in message.text
+    assert "other" not in message.text
+
+
 def test_a_game_at_its_site_is_linked_there_and_any_other_to_the_application() -> None:
     elsewhere = make_game(url="https://evil.example/AbCdEfGh")
     week = full_summary(best_game=Highlight(game_id="a b/c?", accuracy=90.0, game=elsewhere))

@@ -1,5 +1,6 @@
 """Composes the emails of recipients, or of open outbox entries."""
 
+import asyncio
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from msgspec import Struct
 from chesscoach import log
 from chesscoach.emails.context import EmailContext
 from chesscoach.emails.recipient import EmailKind, Recipient
-from chesscoach.emails.sending import delivery_time
+from chesscoach.emails.sending import delivery_time, week_zone
 from chesscoach.emails.sending.attempts import OutgoingEmail
 from chesscoach.emails.store import outbox_values
 from chesscoach.emails.store.outbox_values import NewEmail, OutboxEntry
@@ -200,13 +201,23 @@ class EmailComposer:
         groups: dict[tuple[Week, str], list[DueEmail]] = defaultdict(list)
         for due in emails:
             groups[due.week, due.zone.key].append(due)
+        local = await asyncio.to_thread(self._local_times, emails)
         summaries = {}
         for (week, _), group in groups.items():
             ids = [due.recipient.user_id for due in group]
             weeks = await self._ctx.player_weeks.read(ids, week, group[0].zone)
             for due in group:
-                summaries[due.outbox_id] = summary.summarise(weeks[due.recipient.user_id])
+                summaries[due.outbox_id] = summary.summarise(
+                    weeks[due.recipient.user_id], local[due.outbox_id]
+                )
         return summaries
+
+    def _local_times(self, emails: Sequence[DueEmail]) -> dict[str, datetime]:
+        """The time where each player is, by outbox id; blocks."""
+        now = self._ctx.now()
+        return {
+            due.outbox_id: week_zone.local_now(due.recipient, self._emails, now) for due in emails
+        }
 
     def _message(
         self, dependencies: ComposerDependencies, due: DueEmail, week_summary: Summary

@@ -1,5 +1,6 @@
-"""The time zone of a player's week: the schedule's, or the player's own."""
+"""The time zone of a player, and that of their week: the schedule's, or the player's own."""
 
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from chesscoach.config import EmailSettings
@@ -23,6 +24,14 @@ async def schedule_zone(ctx: EmailContext, schedule: str = SCHEDULE_ID) -> ZoneI
 
 def week_zone(recipient: Recipient, emails: EmailSettings, shared_zone: ZoneInfo) -> ZoneInfo:
     """The zone of a player's week: their own if `[emails] deliver_at` has a time of day."""
-    if not emails.deliver_at:
-        return shared_zone
+    return own_zone(recipient, emails) if emails.deliver_at else shared_zone
+
+
+def own_zone(recipient: Recipient, emails: EmailSettings) -> ZoneInfo:
+    """The zone of a player; the default one if theirs is missing or invalid."""
     return delivery_time.zone_of(recipient.timezone, ZoneInfo(emails.timezone))
+
+
+def local_now(recipient: Recipient, emails: EmailSettings, now: datetime) -> datetime:
+    """The time in a player's own zone; blocks while a zone is read."""
+    return now.astimezone(own_zone(recipient, emails))

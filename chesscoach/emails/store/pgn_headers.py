@@ -1,6 +1,7 @@
 """The tags at the head of a stored PGN: a game's end and ratings.
 
-A source or a person wrote them. A tag that is missing or invalid gives None.
+A source or a person wrote them, and the application changes the capitals of imported ones
+(`Utcdate`). So tags are in lower case here. A tag that is missing or invalid gives None.
 """
 
 import re
@@ -17,17 +18,17 @@ _ELO = re.compile(r"\d{1,4}", re.ASCII)
 _DIFF = re.compile(r"[+-]?\d{1,4}", re.ASCII)
 
 # The end if the source writes it (Chess.com); otherwise the beginning (Lichess), minutes before.
-_END_TAGS = (("EndDate", "EndTime"), ("UTCDate", "UTCTime"), ("Date", None))
+_END_TAGS = (("enddate", "endtime"), ("utcdate", "utctime"), ("date", None))
 
 
 def parse_tags(pgn: object) -> dict[str, str]:
-    """Parse the tags before the first blank line; of equal names the first counts."""
+    """Parse the tags before the first blank line, by name in lower case; the first one counts."""
     if not isinstance(pgn, str):
         return {}
     head = pgn.replace("\r\n", "\n").partition("\n\n")[0]
     tags: dict[str, str] = {}
     for name, value in _TAG.findall(head):
-        tags.setdefault(name, value)
+        tags.setdefault(name.lower(), value)
     return tags
 
 
@@ -46,12 +47,12 @@ def end_time(tags: Mapping[str, str]) -> datetime | None:
 
 
 def rating(tags: Mapping[str, str], side: str) -> int | None:
-    """The rating of a side, `White` or `Black`."""
-    value = tags.get(f"{side}Elo", "")
+    """The rating of a side, `white` or `black`."""
+    value = tags.get(f"{side}elo", "")
     return int(value) if _ELO.fullmatch(value) else None
 
 
 def rating_change(tags: Mapping[str, str], side: str) -> int | None:
     """The change of a side's rating by the game."""
-    value = tags.get(f"{side}RatingDiff", "")
+    value = tags.get(f"{side}ratingdiff", "")
     return int(value) if _DIFF.fullmatch(value) else None

@@ -5,6 +5,7 @@ are ignored, so that the data of one player cannot fail another's email.
 """
 
 import asyncio
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -23,6 +24,7 @@ from chesscoach.mongo.collection import MongoCollection
 from chesscoach.schedules.iso_week import Week
 
 MAX_PLAYERS = 500
+_DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _PAUSE = 500
 """Documents after which other tasks of the loop get a turn."""
 
@@ -157,10 +159,18 @@ def _to_player_week(
         reflections=player.reflections.total(),
         reflections_right=player.reflections[True],
         streak=non_negative_int(progress.get("current_streak")),
+        last_activity=_activity_time(progress.get("last_activity_date")),
         longest_streak=non_negative_int(progress.get("longest_streak")),
         points=_points(progress, week),
         level=non_negative_int(progress.get("level")),
     )
+
+
+def _activity_time(value: object) -> datetime | None:
+    """The instant of a player's last activity; noon in UTC if only the day is stored."""
+    if isinstance(value, str) and _DAY_PATTERN.fullmatch(value.strip()):
+        value = f"{value.strip()}T12:00:00Z"
+    return timestamps.parse_instant(value)
 
 
 def _weakness_name(value: object) -> str | None:

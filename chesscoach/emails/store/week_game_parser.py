@@ -1,7 +1,7 @@
 """Parses a stored game as a game of a player's week.
 
 Our own documents have all fields. Those of the application lack the end, the ratings and the
-opponent, which are read from the PGN.
+opponent, and its results may be status words such as `resign`. The PGN has what is missing.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import cast
 
 from chesscoach.emails.store import pgn_headers
+from chesscoach.emails.weekly.speed import OTHER_SPEED, speed_class
 from chesscoach.emails.weekly.values import PlayedGame
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Document
 from chesscoach.sources.game import Colour, GameResult
 
-OTHER_SPEED = "other"
-"""The name of a platform or speed that is not a text."""
+OTHER_PLATFORM = "other"
+"""The name of a platform that is not a text."""
 
 _KNOWN_RESULTS = ("1-0", "0-1", "1/2-1/2")
 # Other variants have their own ratings, under the same names of speeds.
@@ -37,13 +38,16 @@ def parse_week_game(document: Document) -> PlayedGame | None:
         return None
     colour = _colour(document, tags)
     before, after = _ratings(document, tags, colour)
-    result = document.get("result")
+    platform = _text(document.get("platform")) or OTHER_PLATFORM
+    descriptions = (
+        _text(document.get("time_control")), tags.get("timecontrol", ""), tags.get("event", "")
+    )  # fmt: skip
     return PlayedGame(
         game_id=game_id,
-        platform=_text(document.get("platform")) or OTHER_SPEED,
-        speed=_text(document.get("time_control")) or OTHER_SPEED,
+        platform=platform,
+        speed=speed_class(platform, descriptions) or OTHER_SPEED,
         colour=colour,
-        result=cast(GameResult, result) if result in _KNOWN_RESULTS else "*",
+        result=_result(document, tags),
         ended_at=ended,
         rating_before=before,
         rating_after=after,
@@ -63,27 +67,37 @@ def _text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def _result(document: Document, tags: Mapping[str, str]) -> GameResult:
+    """The result as stored; by the PGN if another word is stored."""
+    known = (
+        word
+        for word in (_text(document.get("result")), tags.get("result", "").strip())
+        if word in _KNOWN_RESULTS
+    )
+    return cast(GameResult, next(known, "*"))
+
+
 def _colour(document: Document, tags: Mapping[str, str]) -> Colour | None:
     """The colour as stored, or by the player's name."""
     stored, name = document.get("user_color"), _text(document.get("username")).lower()
     if stored == "white" or stored == "black":
         return cast(Colour, stored)
-    sides = [side for side in ("White", "Black") if name and tags.get(side, "").lower() == name]
-    return cast(Colour, sides[0].lower()) if len(sides) == 1 else None
+    sides = [side for side in ("white", "black") if name and tags.get(side, "").lower() == name]
+    return cast(Colour, sides[0]) if len(sides) == 1 else None
 
 
 def _opponent(tags: Mapping[str, str], colour: Colour | None) -> str:
-    return tags.get("Black" if colour == "white" else "White", "") if colour else ""
+    return tags.get("black" if colour == "white" else "white", "") if colour else ""
 
 
 def _ratings(
     document: Document, tags: Mapping[str, str], colour: Colour | None
 ) -> tuple[int | None, int | None]:
     """The ratings before and after the game; Chess.com has only the latter."""
-    variant = _text(document.get("variant")) or tags.get("Variant", "")
+    variant = _text(document.get("variant")) or tags.get("variant", "")
     if variant.lower() not in _STANDARD_VARIANTS:
         return None, None
-    side = colour.capitalize() if colour else ""
+    side = colour or ""
     stored = non_negative_int(document.get("user_rating"))
     if stored is None:
         stored = pgn_headers.rating(tags, side)

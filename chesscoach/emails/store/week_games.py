@@ -49,7 +49,7 @@ def stages(users: Document, start: datetime, end: datetime) -> list[Document]:
                 "$or": [
                     {"ended_at": {"$ne": None}},
                     {"head": {"$regex": _date_pattern(*days)}},
-                    {"head": {"$not": {"$regex": r'\[(?:End|UTC)?Date "[0-9]{4}\.'}}},
+                    {"head": {"$not": {"$regex": r'(?i)\[(?:End|UTC)?Date "[0-9]{4}\.'}}},
                 ]
             }
         },
@@ -80,4 +80,4 @@ def _date_pattern(first: datetime, last: datetime) -> str:
     """A pattern of the tags that name one of some days."""
     count = (last.date() - first.date()).days + 1
     days = "|".join(f"{first + place * DAY:%Y\\.%m\\.%d}" for place in range(count))
-    return rf'\[(?:End|UTC)?Date "(?:{days})"'
+    return rf'(?i)\[(?:End|UTC)?Date "(?:{days})"'

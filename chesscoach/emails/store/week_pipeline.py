@@ -58,6 +58,7 @@ def _progress(users: Document) -> list[Document]:
     fields = (
         "current_streak",
         "longest_streak",
+        "last_activity_date",
         "level",
         "weekly_key",
         "weekly_xp",

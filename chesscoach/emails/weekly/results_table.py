@@ -8,6 +8,7 @@ from chesscoach.emails.i18n.localizer import Localizer
 from chesscoach.emails.sanitize import label_words
 from chesscoach.emails.weekly import charts, phrases
 from chesscoach.emails.weekly.charts import BarSegment, Direction
+from chesscoach.emails.weekly.speed import OTHER_SPEED
 from chesscoach.emails.weekly.values import ResultsBySpeed
 
 _SOURCE_NAMES = {"lichess": "Lichess", "chess.com": "Chess.com"}
@@ -69,6 +70,7 @@ def _row(results: ResultsBySpeed, localizer: Localizer) -> ResultsRow:
 
 
 def _speed(speed: str, localizer: Localizer) -> str:
+    """The displayed name of a speed; empty if it is not known."""
     known = {
         "ultrabullet": localizer.gettext("ultrabullet"),
         "bullet": localizer.gettext("bullet"),
@@ -77,5 +79,7 @@ def _speed(speed: str, localizer: Localizer) -> str:
         "classical": localizer.gettext("classical"),
         "correspondence": localizer.gettext("correspondence"),
         "daily": localizer.gettext("daily"),
+        OTHER_SPEED: "",
     }
-    return known.get(speed.lower()) or label_words(speed, 30)
+    name = known.get(speed.lower())
+    return name if name is not None else label_words(speed, 30)

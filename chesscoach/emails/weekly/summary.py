@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime, time, timedelta
 from typing import Literal, TypeAlias
 
 from chesscoach.emails.weekly.values import (
@@ -24,8 +25,8 @@ MANY_BLUNDERS_PER_GAME, MANY_MISTAKES_PER_GAME = 1.0, 2.0
 Focus: TypeAlias = Literal["weakness", "blunders", "mistakes", "analyse", "reflect", "keep_going"]
 
 
-def summarise(player_week: PlayerWeek) -> Summary:
-    """Summarise a week."""
+def summarise(player_week: PlayerWeek, now: datetime) -> Summary:
+    """Summarise a week; `now` is in the player's own time zone."""
     this_week, before = (
         _week_accuracy(player_week.analysed),
         _week_accuracy(player_week.analysed_before),
@@ -41,7 +42,7 @@ def summarise(player_week: PlayerWeek) -> Summary:
         strength=player_week.strength,
         reflections=player_week.reflections,
         reflections_right=player_week.reflections_right,
-        streak=player_week.streak,
+        streak=_current_streak(player_week, now),
         longest_streak=player_week.longest_streak,
         points=player_week.points,
         level=player_week.level,
@@ -49,6 +50,16 @@ def summarise(player_week: PlayerWeek) -> Summary:
         critical=_critical_game(player_week.analysed),
         focus=_focus(player_week, this_week),
     )
+
+
+def _current_streak(player_week: PlayerWeek, now: datetime) -> int | None:
+    """The streak; None if the player's last activity was before yesterday.
+
+    The application keeps a broken streak until the next activity.
+    """
+    yesterday = datetime.combine(now.date() - timedelta(days=1), time.min, now.tzinfo)
+    last = player_week.last_activity
+    return player_week.streak if last is None or last >= yesterday else None
 
 
 def _results_by_speed(played: Iterable[PlayedGame]) -> tuple[ResultsBySpeed, ...]:

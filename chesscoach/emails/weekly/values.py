@@ -56,7 +56,7 @@ class PlayerWeek(Struct, frozen=True, kw_only=True):
     `played` are the games that ended in the week; `analysed` those that were analysed in it, and
     `analysed_before` in the week before. As in the application, the time of the analysis counts.
     `reflections` are the player's answers of the week, `reflections_right` the right ones.
-    `points` are those of the week, if points are counted.
+    `points` are those of the week, if points are counted. `streak` is as it was at `last_activity`.
     """
 
     user_id: str
@@ -69,6 +69,7 @@ class PlayerWeek(Struct, frozen=True, kw_only=True):
     reflections: int = 0
     reflections_right: int = 0
     streak: int | None = None
+    last_activity: datetime | None = None
     longest_streak: int | None = None
     points: int | None = None
     level: int | None = None

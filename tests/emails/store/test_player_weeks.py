@@ -1,12 +1,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import bson
 import pytest
+from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from pymongo import monitoring
 
@@ -25,6 +26,9 @@ from tests.emails.store.plain_week import applications_summary, expected_week, r
 WEEK, UTC_ZONE = Week(2026, 47), ZoneInfo("UTC")
 MONDAY, NEXT = bounds.week_bounds(WEEK, UTC_ZONE)
 TUESDAY = MONDAY + timedelta(days=1, hours=10)
+NOT_TIMES: tuple[object, ...] = (
+    "2026-02-30", "yesterday", "", 5, None, [TUESDAY], {}, DatetimeMS(10**17),
+)  # fmt: skip
 TAGS = (
     '[White "Bob"]\n[Black "ann"]\n[BlackElo "1500"]\n[BlackRatingDiff "+7"]\n'
     '[UTCDate "2026.11.18"]\n[UTCTime "09:00:00"]\n'
@@ -145,7 +149,7 @@ async def test_the_numbers_of_regular_data_are_the_applications_own_at_that_mond
             for collection in ("game_analyses", "reflection_results", "player_profiles")
         )
         theirs = applications_summary(analyses, reflections, NEXT)
-        ours = summarise(player_week)
+        ours = summarise(player_week, NEXT)
         trends.add(ours.trend)
         assert theirs == {
             "games": ours.accuracy.games,
@@ -343,3 +347,51 @@ async def test_streaks_and_levels_are_whole_numbers_or_unknown(store: PlayerWeek
         for user_id, player_week in read.items()
     }
     assert seen == {"ann": (3, 2**40, 0), "bob": (None, None, None), "cid": (None, None, None)}
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (TUESDAY, TUESDAY),
+        (TUESDAY.isoformat(), TUESDAY),
+        (TUESDAY.replace(tzinfo=None).isoformat(), TUESDAY),
+        ("2026-11-17", datetime(2026, 11, 17, 12, tzinfo=UTC)),
+        (" 2026-11-17 ", datetime(2026, 11, 17, 12, tzinfo=UTC)),
+        *((value, None) for value in NOT_TIMES),
+    ],
+)
+async def test_the_last_activity_of_a_streak_is_read_in_every_form(
+    store: PlayerWeeks, db: Any, stored: object, read: datetime | None
+) -> None:
+    db.user_progress.insert_one(
+        {"user_id": "ann", "current_streak": 3, "last_activity_date": stored}
+    )
+    player_week = (await store.read(["ann"], WEEK, UTC_ZONE))["ann"]
+    assert (player_week.streak, player_week.last_activity) == (3, read)
+
+
+IMPORTED = (
+    '[Event "Live Chess"]\n[White "Bob"]\n[Black "ann"]\n[Result "0-1"]\n[Utcdate "{day}"]\n'
+    '[Utctime "09:00:00"]\n[Whiteelo "1610"]\n[Blackelo "1500"]\n[Timecontrol "180+2"]\n'
+)
+
+
+async def test_a_game_imported_by_a_user_is_dated_by_its_tags_whatever_their_capitals(
+    store: PlayerWeeks, db: Any
+) -> None:
+    game = {"user_id": "ann", "user_color": "black", "platform": "chess.com", "result": "0-1"}
+    imported = {"imported_at": NEXT.isoformat(), "time_control": "Live Chess"}
+    db.games.insert_many(
+        [
+            game
+            | imported
+            | {"game_id": "this", "pgn": IMPORTED.format(day="2026.11.18") + "\n1. e4"},
+            game
+            | imported
+            | {"game_id": "old", "pgn": IMPORTED.format(day="2026.11.01") + "\n1. e4"},
+        ]
+    )
+    (played,) = (await store.read(["ann"], WEEK, UTC_ZONE))["ann"].played
+    assert (played.game_id, played.ended_at) == ("this", datetime(2026, 11, 18, 9, tzinfo=UTC))
+    assert (played.speed, played.result, played.rating_after) == ("blitz", "0-1", 1500)
+    assert played.opponent == "Bob"

@@ -80,3 +80,52 @@ def test_words_that_are_not_known_are_kept_and_what_is_no_word_is_other() -> Non
     game = parse(platform="fics", time_control=[5], result="abandoned", url=None, opponent=7)
     assert (game.platform, game.speed, game.result) == ("fics", "other", "*")
     assert (game.url, game.opponent) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("stored", "tag", "result"),
+    [
+        ("mate", "1-0", "1-0"),
+        ("resign", "0-1", "0-1"),
+        ("outoftime", "1/2-1/2", "1/2-1/2"),
+        ("draw", "1/2-1/2", "1/2-1/2"),
+        ("abandoned", "1-0", "1-0"),
+        ("*", "0-1", "0-1"),
+        (None, "0-1", "0-1"),
+        (["1-0"], "0-1", "0-1"),
+        (" 1-0 ", "0-1", "1-0"),
+        ("1-0", "0-1", "1-0"),
+        ("mate", "*", "*"),
+        ("mate", "white won", "*"),
+        ("mate", None, "*"),
+    ],
+)
+@pytest.mark.parametrize("name", ["Result", "result", "RESULT"])
+def test_a_result_that_is_a_status_word_is_that_of_the_tags(
+    stored: object, tag: str | None, result: str, name: str
+) -> None:
+    head = f'[Event "x"]\n[{name} "{tag}"]\n' if tag is not None else '[Event "x"]\n'
+    assert parse(result=stored, head=head).result == result
+
+
+def test_tags_may_have_any_capitals() -> None:
+    game = parse(head=TAGS.upper().replace("ANN", "ann"), user_color=None)
+    assert (game.rating_before, game.rating_after) == (1500, 1507)
+    assert (game.opponent, game.colour) == ("BOB", "black")
+    assert game.ended_at == datetime(2026, 11, 18, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stored", "head", "speed"),
+    [
+        ("Live Chess", '[TimeControl "600"]\n', "rapid"),
+        ("Live Chess", '[Timecontrol "-"]\n[Event "Rated Bullet game"]\n', "bullet"),
+        ("Live Chess", "", "other"),
+        (None, '[Timecontrol "60"]\n', "bullet"),
+        ("blitz", '[TimeControl "60"]\n', "blitz"),
+    ],
+)
+def test_the_tags_have_the_speed_where_the_time_control_is_an_event(
+    stored: object, head: str, speed: str
+) -> None:
+    assert parse(platform="chess.com", time_control=stored, head=head).speed == speed

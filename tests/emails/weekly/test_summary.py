@@ -1,14 +1,22 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from chesscoach.emails.weekly.summary import summarise
-from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek, Swing
+from chesscoach.emails.weekly import summary as rules
+from chesscoach.emails.weekly.values import (
+    AnalysedGame,
+    PlayedGame,
+    PlayerWeek,
+    Summary,
+    Swing,
+)
 from chesscoach.schedules.iso_week import Week
 from chesscoach.sources.game import Colour, GameResult
 
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
+NEXT_MONDAY = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
 def played_game(hour: int, **changes: Any) -> PlayedGame:
@@ -37,6 +45,10 @@ def analysed_game(hour: int, **changes: Any) -> AnalysedGame:
 
 def player_week(**fields: Any) -> PlayerWeek:
     return PlayerWeek(user_id="ann", week=Week(2026, 47), **fields)
+
+
+def summarise(player_week: PlayerWeek, now: datetime = NEXT_MONDAY) -> Summary:
+    return rules.summarise(player_week, now)
 
 
 def games_with_blunders(*counts: int) -> tuple[AnalysedGame, ...]:
@@ -221,3 +233,30 @@ def test_what_the_application_keeps_is_passed_on_as_it_is() -> None:
     summary = summarise(player_week(**kept))
     assert {name: getattr(summary, name) for name in kept} == kept
     assert (summary.user_id, summary.week.key) == ("ann", "2026-W47")
+
+
+@pytest.mark.parametrize(
+    ("last_activity", "zone", "shown"),
+    [
+        ("2026-11-23T08:00:00Z", "UTC", True),
+        ("2026-11-22T00:00:00Z", "UTC", True),
+        ("2026-11-21T23:59:59Z", "UTC", False),
+        ("2026-11-22T08:00:00Z", "America/Los_Angeles", True),
+        ("2026-11-22T07:59:59Z", "America/Los_Angeles", False),
+        ("2026-11-21T15:00:00Z", "Asia/Tokyo", True),
+        ("2026-11-21T14:59:59Z", "Asia/Tokyo", False),
+        ("2026-11-24T00:00:00Z", "UTC", True),
+        ("0001-01-01T00:00:00Z", "Pacific/Kiritimati", False),
+        ("9999-12-31T23:59:59Z", "Pacific/Kiritimati", True),
+        (None, "UTC", True),
+    ],
+)
+def test_a_streak_is_current_until_the_end_of_the_players_next_day(
+    last_activity: str | None, zone: str, shown: bool
+) -> None:
+    last = datetime.fromisoformat(last_activity) if last_activity else None
+    week = player_week(streak=5, longest_streak=9, last_activity=last)
+
+    summary = summarise(week, NEXT_MONDAY.astimezone(ZoneInfo(zone)))
+
+    assert (summary.streak, summary.longest_streak) == (5 if shown else None, 9)
