@@ -1,12 +1,14 @@
 """Sanitizes text that others wrote: names, opponents, weaknesses, moves.
 
-Templates escape markup. This module removes what survives escaping: invisible characters,
-characters that change the direction of a line, line breaks that would end a header, endless text,
-and words that mail programs would turn into links.
+Templates escape markup. This module removes what survives escaping: invisible characters (except
+joiners in their places), characters that change the direction of a line, line breaks that would end
+a header, endless text, and words that mail programs would turn into links.
 """
 
 import re
 import unicodedata
+
+from chesscoach.emails.joiners import JOINERS, is_in_place
 
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _MARK_CATEGORIES = frozenset({"Mn", "Me"})
@@ -15,7 +17,7 @@ _BLANK_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 _MAX_CONSECUTIVE_MARKS = 3
 _LINK_PATTERNS = (
-    (re.compile(r"(?<=\w)\.(?=\w\w)"), ". "),
+    (re.compile(rf"(?<=[\w{JOINERS}])\.(?=\w[\w{JOINERS}])"), ". "),
     (re.compile(r"://"), ": //"),
     (re.compile(r"(?<=\S)@(?=\S)"), " @ "),
 )
@@ -24,8 +26,9 @@ _LINK_PATTERNS = (
 def sanitize(text: str, limit: int = 60) -> str:
     """One line of at most `limit` characters, without control, bidi and zero-width characters.
 
-    White space is collapsed; text that is too long ends in an ellipsis. A space splits what looks
-    like an address, so that no mail program links it. The result may be empty.
+    Joiners stay in their places. White space is collapsed; text that is too long ends in an
+    ellipsis. A space splits what looks like an address, so that no mail program links it. The
+    result may be empty.
     """
     text = text[: limit * 8]
     if not (text.isascii() and text.isprintable()):
@@ -33,7 +36,9 @@ def sanitize(text: str, limit: int = 60) -> str:
     for pattern, apart in _LINK_PATTERNS:
         text = pattern.sub(apart, text)
     text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    if len(text) <= limit:
+        return text
+    return text[: limit - 1].rstrip(f" {JOINERS}") + "…"
 
 
 def to_single_line(address: str) -> str:
@@ -49,7 +54,12 @@ def label_words(text: str | None, limit: int = 60) -> str:
 def _visible_characters(text: str) -> str:
     kept: list[str] = []
     marks = 0
-    for character in unicodedata.normalize("NFC", text):
+    characters = unicodedata.normalize("NFC", text)
+    for place, character in enumerate(characters):
+        if character in JOINERS:
+            if is_in_place(character, "".join(kept), characters[place + 1 :]):
+                kept.append(character)
+            continue
         category = unicodedata.category(character)
         if character.isspace() or character in _BLANK_CHARACTERS:
             kept.append(" ")

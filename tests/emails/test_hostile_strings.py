@@ -1,4 +1,5 @@
 """A hostile string stays in its value: the email around it does not change."""
+# ruff: noqa: RUF001  # names in scripts that use joiners
 
 import re
 import unicodedata
@@ -172,6 +173,65 @@ def test_numbers_out_of_all_proportion_do_not_break_an_email(renderer: Renderer)
 )
 def test_a_text_loses_its_invisible_characters(text: str, shown: str) -> None:
     assert sanitize(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "می\u200cخواهم",  # Persian: I want
+        "خانه\u200cها",
+        "مُ\u200cن",  # after a vowel sign
+        "ශ්\u200dරී ලංකා",  # Sinhala: Sri Lanka
+        "ක්\u200dෂ",
+        "र्\u200dय क्\u200cष",  # Devanagari
+        "র\u200d্যাব",  # Bengali: the joiner comes before the virama
+        "ന്\u200d",  # Malayalam: a chillu of older texts
+        "👩\u200d🚀",
+        "👩🏽\u200d🔬",
+        "👨\u200d👩\u200d👧\u200d👦",
+        "🏳\ufe0f\u200d🌈",
+        "❤\ufe0f\u200d🔥",
+        "🤷🏿\u200d♀\ufe0f",
+        "🏴\u200d☠\ufe0f",
+        "🐈\u200d⬛",
+    ],
+)
+def test_a_joiner_is_kept_where_it_belongs(text: str) -> None:
+    assert sanitize(text) == text
+    assert label_words(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("A\u200cn\u200dn", "Ann"),
+        ("\u200dAnn\u200c", "Ann"),
+        ("\u200c\u200d", ""),
+        ("Анна\u200d", "Анна"),
+        ("שלום\u200cטוב", "שלוםטוב"),
+        ("می\u200c\u200c\u200cخواهم", "می\u200cخواهم"),
+        ("می\u200dخواهم", "میخواهم"),
+        ("\u200cخواهم\u200c", "خواهم"),
+        ("علی\u200c Ann", "علی Ann"),
+        ("ශ්\u200d\u200d\u200dරී", "ශ්\u200dරී"),
+        ("කමල\u200d", "කමල"),
+        ("👩\u200d\u200d🚀", "👩\u200d🚀"),
+        ("👩\u200c🚀", "👩🚀"),
+        ("👩\u200d", "👩"),
+        ("👩\u200d A", "👩 A"),
+        ("\u200d🚀", "🚀"),
+        ("☆\u200d☆", "☆☆"),
+        ("می\u200e\u200cخ\u202eواهم", "می\u200cخواهم"),
+        ("کتاب.ب\u200cب", "کتاب. ب\u200cب"),
+        ("क्\u200d.com", "क्\u200d. com"),
+    ],
+)
+def test_a_joiner_that_only_hides_is_removed(text: str, shown: str) -> None:
+    assert sanitize(text) == shown
+
+
+def test_a_text_that_is_cut_does_not_end_in_a_joiner() -> None:
+    assert sanitize("ශ්\u200d" * 10, 6) == "ශ්\u200dශ්…"
 
 
 def test_a_text_is_never_longer_than_its_place() -> None:

@@ -306,3 +306,10 @@ def test_plain_text_has_no_markup_and_no_gaps() -> None:
         printable = set(string.printable) | {"\n"}
         odd = {character for character in message.text if character not in printable}
         assert all(unicodedata.category(character)[0] != "C" for character in odd)
+
+
+def test_a_name_keeps_its_joiners_in_both_parts() -> None:
+    for name in ("می\u200cرود", "ශ්\u200dරී", "Mia 👩\u200d🚀"):
+        message = render_email(recipient=recipient(name=name))
+        assert f"Hello {name}," in message.text
+        assert f"Hello {name}," in text_parts(message)[0]
