@@ -1,5 +1,6 @@
 """Schedules and their slots."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +20,18 @@ _EARLIEST_INSTANT, _LATEST_INSTANT = (
     datetime(2200, 1, 1, tzinfo=UTC),
 )
 """An instant outside is a mistake, and arithmetic with it would leave the calendar."""
+
+_CRON_FIELDS = (
+    ("day-of-week", 7),
+    ("month", 12),
+    ("day-of-month", 31),
+    ("hour", 24),
+    ("minute", 60),
+    ("second", 60),
+)
+"""The fields of a cron expression from the last to the first, and how many values each has."""
+
+_STEP_PATTERN = re.compile(r"/(\d+)", re.ASCII)
 
 _EXCLUDED_ZONES = ("localtime", "posixrules", "Factory", "posix", "right")
 """Names that differ by machine: its local time, and zones that count leap seconds."""
@@ -119,6 +132,7 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.cron is not None:
             try:
                 CronSim(self.cron, datetime(2026, 1, 1, tzinfo=UTC))
+                _check_steps(self.cron)
             except CronSimError as error:
                 msg = f"cron cannot be read: {error}"
                 raise ValueError(msg) from None
@@ -144,6 +158,15 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.every is not None:
             return f"every {self.every.text}"
         return f"once at {format_rfc3339(self.at)}" if self.at is not None else "never"
+
+
+def _check_steps(cron: str) -> None:
+    """Refuses a step that is larger than its field: cron would take `*/90` minutes for an hour."""
+    for text, (name, size) in zip(reversed(cron.split()), _CRON_FIELDS, strict=False):
+        for step in map(int, _STEP_PATTERN.findall(text)):
+            if step > size:
+                msg = f"Bad {name}: a step of {step} in a field of {size}; use every"
+                raise CronSimError(msg)
 
 
 class Slot(Struct, frozen=True, kw_only=True):

@@ -48,6 +48,10 @@ from tests.config.conftest import SECRET, Loader, config_error
         ("[schedules.sync-games]\njob = 'a'\ncron = '* * * * *'", "schedules.sync-games: an id"),
         ("[schedules.x]\njob = 'sync-games'\ncron = '* * * * *'", "schedules.x.job: expected"),
         (
+            "[schedules.x]\njob = 'a'\ncron = '*/90 * * * *'",
+            "schedules.x: cron cannot be read: Bad min",
+        ),
+        (
             "[schedules.x]\njob = 'a'",
             "schedules.x: one of cron, every and at says when: there is no",
         ),
