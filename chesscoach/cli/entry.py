@@ -2,9 +2,12 @@
 
 import sys
 
+from chesscoach.arguments import refuse_unreadable_arguments
+
 
 def main() -> None:
     """Runs the command that the arguments name."""
+    refuse_unreadable_arguments()
     if sys.argv[1:2] == ["healthcheck"]:
         from chesscoach.cli.healthcheck import healthcheck
 

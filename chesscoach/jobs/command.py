@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from chesscoach import log, process
+from chesscoach.arguments import refuse_unreadable_arguments
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.outcome import Counts
@@ -37,6 +38,7 @@ _SHARD = click.Option(
 
 def main(job: Job) -> None:
     """The entry point of a job's module; ends the process with the run's exit code."""
+    refuse_unreadable_arguments()
     command = click.Command(
         job.name,
         callback=_callback(job),

@@ -61,6 +61,7 @@ async def test_json_prints_the_record_alone_and_logs_to_stderr(
     [
         (["--bogus"], {}, "--bogus"),
         (["--user", "missing"], {}, "missing"),
+        (["--user", "ann\udcff"], {}, "--user: 'ann\\xff' is not UTF-8"),
         (["--scheduled", "nightly"], {}, "nightly"),
         (["--scheduled", "--all"], {}, "--scheduled"),
         (["--config", "missing.toml"], {}, "missing.toml: no such file"),
