@@ -201,12 +201,15 @@ def _side(raw: _ArchivedSide) -> Side:
 
 
 def _result(white: str | None, black: str | None, tags: dict[str, str]) -> GameResult:
-    """From the sides' codes; from the PGN where both are codes that we do not know."""
-    if white == "win" or black in _LOST:
-        return "1-0"
-    if black == "win" or white in _LOST:
-        return "0-1"
-    if white in _DRAWN or black in _DRAWN:
+    """From the sides' codes; from the PGN where these contradict each other or say nothing.
+
+    Both sides are `abandoned` in a game that ended without a winner.
+    """
+    white_won = white == "win" or black in _LOST
+    black_won = black == "win" or white in _LOST
+    if white_won != black_won:
+        return "1-0" if white_won else "0-1"
+    if not white_won and (white in _DRAWN or black in _DRAWN):
         return "1/2-1/2"
     result = tags.get("Result", "*")
     return result if result in ("1-0", "0-1", "1/2-1/2") else "*"  # type: ignore[return-value]  # mypy does not narrow by `in`

@@ -181,7 +181,7 @@ def _game(raw: _ExportedGame, unreadable: tuple[str, ...]) -> ExportItem | Abort
         rated=bool(raw.rated),
         started_at=started,
         ended_at=ended,
-        plies=moves.count(" ") + 1 if moves else 0,
+        plies=moves.count(" ") + 1 if moves else pgns.count_plies(raw.pgn or ""),
         pgn=raw.pgn or _pgn(raw, url, started, (white, black), result, moves),
         ending=truncate_word(raw.status),
         initial_fen=raw.initial_fen,

@@ -6,13 +6,23 @@ Nothing is parsed for meaning: that is slow, and the application's analysis does
 import re
 from collections.abc import Mapping
 
+_TAGS_PATTERN = re.compile(r'\A(?:\s*\[(?:[^\]"\n]|"(?:[^"\\\n]|\\.)*+")*+\])*+')
+_MOVE_NUMBER_PATTERN = re.compile(r"\d\.")
 _TAG_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " ", "\r": " "})
 _NON_MOVE_PATTERN = re.compile(r"\{[^}]*(?:\}|\Z)|;[^\n]*|\$\d+|(?<!\d)\d+\.+|1-0|0-1|1/2-1/2|\*")
 
 
 def count_plies(pgn: str) -> int:
-    """The number of half-moves in a PGN's movetext, variations not expected."""
-    _, _, movetext = pgn.replace("\r\n", "\n").partition("\n\n")
+    """The number of half-moves in a PGN's movetext, variations not expected.
+
+    A PGN may lack tags; then a move's number shows that it is one.
+    """
+    text = pgn.replace("\r\n", "\n").strip("\ufeff \t\n")
+    movetext = _TAGS_PATTERN.sub("", text).lstrip()
+    if movetext.startswith("["):  # a tag that is not well formed
+        movetext = movetext.partition("\n\n")[2]
+    elif not text.startswith("[") and not _MOVE_NUMBER_PATTERN.search(text):
+        movetext = ""
     return len(_NON_MOVE_PATTERN.sub(" ", movetext).split())
 
 

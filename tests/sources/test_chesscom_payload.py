@@ -201,6 +201,27 @@ async def test_with_codes_that_we_do_not_know_the_result_is_the_pgns(result: str
     assert parsed.result == result
 
 
+@pytest.mark.parametrize("result", ["1-0", "0-1", "1/2-1/2", "*"])
+@pytest.mark.parametrize(
+    ("white", "black"),
+    [("abandoned", "abandoned"), ("timeout", "resigned"), ("win", "win"), ("lose", "abandoned")],
+)
+async def test_with_codes_that_contradict_each_other_the_result_is_the_pgns(
+    white: str, black: str, result: str
+) -> None:
+    parsed = await parse_one(
+        white=make_side("AnnRook", white),
+        black=make_side("Bob-64", black),
+        pgn=make_pgn(result=result),
+    )
+
+    assert parsed.result == result
+
+
+async def test_a_game_whose_pgn_has_no_tags_has_its_moves_counted() -> None:
+    assert (await parse_one(pgn="1. e4 d5 2. exd5 1-0")).plies == 3
+
+
 @pytest.mark.parametrize("text", [MISSING, "", make_pgn(result="White wins"), "not a pgn"])
 async def test_with_neither_codes_nor_a_pgn_the_result_is_not_known(text: Any) -> None:
     parsed = await parse_one(

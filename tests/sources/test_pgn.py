@@ -41,6 +41,31 @@ def test_the_plies_of_a_movetext_are_counted(movetext: str, plies: int) -> None:
     assert count_plies(HEAD + movetext) == plies
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        "",
+        "\n\n",
+        "\ufeff",
+        '[Event "x"]\n',
+        '[Event "a \\"b\\" ]"]\n[Result "*"] ',
+        "[Event x]\n",
+        '[Event "of\ntwo lines"]\n[Result "*"]\n\n',
+        '[Event "without an end]\n[Result "*"]\n\n',
+        '\ufeff[Event "x"]\r\n\r\n',
+    ],
+)
+def test_the_plies_are_counted_where_tags_or_the_empty_line_after_them_are_missing(
+    tags: str,
+) -> None:
+    assert count_plies(f"{tags}1. e4 {{[%clk 0:09:58.1]}} 1... e5 2. Nf3\n\n2... Nc6 1-0\n") == 4
+
+
+@pytest.mark.parametrize("text", ["not a pgn", "<p>e4 e5</p>", "e4 e5"])
+def test_a_text_without_tags_and_without_a_move_number_has_no_plies(text: str) -> None:
+    assert count_plies(text) == 0
+
+
 @pytest.mark.parametrize("pgn", ["", "\n", "*", '[Event "x"]', '[Event "x"]\n[White "1. e4"]\n'])
 def test_a_pgn_without_a_movetext_has_no_plies(pgn: str) -> None:
     assert count_plies(pgn) == 0
@@ -60,6 +85,9 @@ def test_the_line_ends_of_windows_make_no_difference() -> None:
 @pytest.mark.parametrize("movetext", ["{" * 300_000, "1" * 300_000, "{1" * 300_000, "." * 300_000])
 def test_a_senseless_movetext_does_not_hold_up_the_loop(movetext: str) -> None:
     assert count_plies(HEAD + movetext) >= 0
+    assert count_plies(movetext) >= 0
+    assert count_plies("[" + movetext) >= 0
+    assert count_plies('["' + movetext) >= 0
 
 
 @pytest.mark.parametrize("famous", historical_games(), ids=lambda famous: f"{famous.white}")
