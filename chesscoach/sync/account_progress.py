@@ -117,9 +117,10 @@ def _after_month(account: Account, fact: MonthFetched, begun: datetime) -> Accou
     # A game that could not be read is asked for again.
     etag = "" if response.unreadable else response.etag or ""
     if response.gone:
-        gone = (*gone, month)
-        etags.pop(month, None)
-        sealed.pop(month, None)
+        if month < archive_months.first_open_month(begun):  # one that still gets games is not gone
+            gone = (*gone, month)
+            etags.pop(month, None)
+            sealed.pop(month, None)
     elif fact.complete and month in sealed:
         sealed[month] = SealedMonth(etag=etag, checked_at=begun)
     elif fact.complete:

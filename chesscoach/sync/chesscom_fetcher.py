@@ -21,7 +21,7 @@ _MAX_REDIRECTS = 5
 
 
 class ChesscomFetcher:
-    """A `pipeline.Fetcher`; the source has no request for several accounts at once."""
+    """A `fetcher.Fetcher`; the source has no request for several accounts at once."""
 
     platform: Platform = "chess.com"
     batch_size = 1

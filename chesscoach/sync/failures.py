@@ -2,16 +2,26 @@
 
 A source that answers no request says nothing about the accounts that were asked for. So failures
 that may be the source's wait until it has answered for an account in this run. If it never does,
-they are the source's.
+they are the source's. A source that knows no account at all has a fault too, such as an empty
+database behind it: then none of the accounts comes closer to counting as missing.
 """
 
 from chesscoach import log
-from chesscoach.errors import ChesscoachError, SourceError
+from chesscoach.errors import AccountNotFound, ChesscoachError, SourceError, SourceUnavailable
 from chesscoach.sources.client import SourceClient
+from chesscoach.sources.game import Platform
 from chesscoach.sync import polling
 from chesscoach.sync.account import Account
+from chesscoach.sync.account_check import AccountCheck
 from chesscoach.sync.context import SyncContext
+from chesscoach.sync.facts import CheckFailed, Fact, NotFound
 from chesscoach.worker.job import Run
+
+_MAX_HELD = 1000
+"""Facts that are held back; after that, the other accounts are not asked for."""
+
+_MIN_OUTAGE_ACCOUNTS = 2
+"""Accounts that the source has known, or has not been asked for often enough, in an outage."""
 
 
 class FailureTracker:
@@ -85,3 +95,54 @@ class FailureTracker:
             patience=polling.MAX_CONSECUTIVE_FAILURES,
             aside_until=now + polling.FAILURE_BACKOFF,
         )
+
+
+class UnknownAccounts:
+    """The accounts that the source of a run did not know, as long as it knew none."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._held: list[tuple[AccountCheck, Fact]] = []
+        self._is_any_known = False
+
+    @property
+    def count(self) -> int:
+        """The number of accounts that are held back."""
+        return len({check.account.key for check, _ in self._held})
+
+    def sort(self, check: AccountCheck, fact: Fact) -> list[tuple[AccountCheck, Fact]]:
+        """The facts that may be recorded now: none, this one, or all.
+
+        Raises:
+            SourceUnavailable: the source knows none of a great number of accounts.
+        """
+        error = fact.error if isinstance(fact, CheckFailed) else None
+        if self._is_any_known or not isinstance(error, AccountNotFound | None):
+            return [(check, fact)]
+        self._held.append((check, fact))
+        if error is None and not isinstance(fact, NotFound):
+            self._is_any_known = True
+            return self._take()
+        if len(self._held) >= _MAX_HELD:
+            self._raise_if_outage()
+        return []
+
+    def finish(self) -> list[tuple[AccountCheck, Fact]]:
+        """The facts that are left when every account has been asked for.
+
+        Raises:
+            SourceUnavailable: the source knows none of several accounts.
+        """
+        self._raise_if_outage()
+        return self._take()
+
+    def _take(self) -> list[tuple[AccountCheck, Fact]]:
+        held, self._held = self._held, []
+        return held
+
+    def _raise_if_outage(self) -> None:
+        """An account that was missing already may well be missing now, so it is no sign."""
+        keys = {check.account.key for check, _ in self._held if check.account.status != "missing"}
+        if len(keys) >= _MIN_OUTAGE_ACCOUNTS:
+            msg = f"{self._platform} knows none of the {self.count} accounts that it was asked for"
+            raise SourceUnavailable(msg)

@@ -25,7 +25,7 @@ _MAX_PAGES = 3
 
 
 class LichessFetcher:
-    """A `pipeline.Fetcher`; it knows the players of the last batch."""
+    """A `fetcher.Fetcher`; it knows the players of the last batch."""
 
     platform: Platform = "lichess"
 

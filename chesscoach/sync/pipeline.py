@@ -10,7 +10,6 @@ from collections import Counter, deque
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
-from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -24,16 +23,14 @@ from chesscoach.errors import (
     SourceUnavailable,
     StoreUnavailable,
 )
-from chesscoach.sources.client import SourceClient
-from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account
 from chesscoach.sync.account_check import AccountCheck, CheckStep
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.facts import CheckFailed, ClosedFound, Fact, MoreToCome, NotFound, RenameFound
-from chesscoach.sync.failures import FailureTracker
+from chesscoach.sync.failures import FailureTracker, UnknownAccounts
+from chesscoach.sync.fetcher import Fetcher
 from chesscoach.sync.renaming import rename_account
 from chesscoach.sync.store.account_documents import AccountQuery
-from chesscoach.sync.unfinished_games import FollowUp
 from chesscoach.sync.writer import AccountWriter, StoredStep
 from chesscoach.worker.job import Run
 from chesscoach.worker.runner import attempts
@@ -46,31 +43,6 @@ _WRITER_COUNT = 4
 
 _BULK_RETRY_DELAY_FRACTION = 0.1
 """After a failed bulk request the next one waits for this share of the first pause."""
-
-
-class Fetcher(Protocol):
-    """How one source is asked about accounts."""
-
-    platform: Platform
-    source: SourceClient
-    batch_size: int
-
-    def prefetch(self, wanted: AccountQuery) -> AsyncGenerator[FollowUp]:
-        """What can be asked about all wanted accounts before they are checked one by one."""
-
-    async def prepare(self, accounts: list[Account]) -> None:
-        """Asks what can be asked about several accounts at once, at most `batch_size` of them.
-
-        A SourceError concerns none of them: the same may be asked again.
-        """
-
-    def check(self, check: AccountCheck) -> AsyncGenerator[Fact]:
-        """The facts of one account's check; MoreToCome between two requests lets others go first.
-
-        Raises:
-            AccountNotFound, AccountClosed, AccountRenamed: what the source says of the account.
-            SourceError: the check cannot continue.
-        """
 
 
 class SyncPipeline:
@@ -90,6 +62,7 @@ class SyncPipeline:
         self._query = wanted
         self._writer = AccountWriter(ctx, run, fetcher.source.lane, user_lock)
         self._failures = FailureTracker(ctx, run, fetcher.source)
+        self._unknown = UnknownAccounts(fetcher.platform)
         self._steps: asyncio.Queue[CheckStep | None] = asyncio.Queue(_PREFETCH_LIMIT)
         self._taking = asyncio.Lock()
         self._turn = asyncio.Event()
@@ -152,6 +125,7 @@ class SyncPipeline:
             await self._flush()
             await self._check_page(await self._renamed_accounts())
             await self._flush()
+        await self._record(self._unknown.finish())
 
     async def _renamed_accounts(self) -> list[Account]:
         """The accounts of the new names that this run has still to check."""
@@ -207,12 +181,19 @@ class SyncPipeline:
                 if isinstance(fact, MoreToCome):
                     self._suspended.append((check, facts))
                     return
-                await self._steps.put(check.record(fact))
+                await self._record(self._unknown.sort(check, fact))
         finally:
             if not isinstance(fact, MoreToCome):
                 await facts.aclose()
         if not isinstance(fact, RenameFound):
             self._left -= 1
+
+    async def _record(self, facts: list[tuple[AccountCheck, Fact]]) -> None:
+        """Folds facts into their accounts and passes them on; being missing is no failure."""
+        for check, fact in facts:
+            not_found = isinstance(fact, CheckFailed) and isinstance(fact.error, AccountNotFound)
+            if not (not_found and check.account.status == "missing"):
+                await self._steps.put(check.record(fact))
 
     async def _facts(self, check: AccountCheck) -> AsyncGenerator[Fact]:
         """The facts of a check; an error that concerns the account is one of them."""
@@ -224,8 +205,7 @@ class SyncPipeline:
             yield ClosedFound()
         except AccountNotFound as error:
             yield NotFound()
-            if check.account.status != "missing":
-                yield CheckFailed(error)
+            yield CheckFailed(error)
         except AccountRenamed as error:
             yield RenameFound(error.name)
         except (SourceUnavailable, LeaseLost, StoreUnavailable):
@@ -288,6 +268,7 @@ class SyncPipeline:
 
     def _fail_remaining(self, error: SourceUnavailable) -> None:
         """The accounts that were not reached count as failed: the run did not check them."""
+        self._left += self._unknown.count
         self._run.counts.failed += self._left
         self._run.counts.add_error(platform=self._fetcher.platform, error=str(error))
         log.get_logger().error(

@@ -311,3 +311,74 @@ async def test_a_user_who_is_deleted_while_his_account_is_found_closed_is_told_n
         [],
         ["account_closed"],
     )
+
+
+# A source that knows nobody
+
+
+@pytest.mark.parametrize("site", PLATFORMS)
+async def test_a_source_that_knows_no_account_at_all_has_a_fault_and_no_account_is_missing(
+    sync: SyncScenario, site: SourceName
+) -> None:
+    names = ("Ann", "Bob", "Cid")
+    for name in names:
+        sync.add_user(name.lower(), **account_on(site, name))
+    await sync.run_succeeding()
+    players = sync.world.players[site]
+    known = dict(players)
+    players.clear()
+
+    for _ in range(5):
+        sync.clock.move(hours=6)
+        record = await sync.run()
+        assert (record["outcome"], record["failed"], record["done"]) == ("partial", 3, 0)
+        (error,) = record["errors"]
+        assert error == {
+            "platform": site,
+            "error": f"{site} knows none of the 3 accounts that it was asked for",
+        }
+
+    assert sync.db.notifications.count_documents({}) == 0
+    for name in names:
+        account = sync.account(f"{site}:{name.lower()}")
+        assert (account["standing"], account["absent"]) == ("active", 0)
+        assert account.get("failures", 0) == 0
+    players.update(known)
+    games = [sync.add_game(site, name, sync.clock.now) for name in names]
+    await sync.run_later(hours=6)
+    assert [sync.urls(name.lower()) for name in names] == [[game.url] for game in games]
+
+
+@pytest.mark.parametrize("site", PLATFORMS)
+async def test_accounts_are_missing_where_the_source_knows_another_before_or_after_them(
+    sync: SyncScenario, site: SourceName
+) -> None:
+    for name in ("a_first", "c_third"):
+        names = {"lichess_username" if site == "lichess" else "chesscom_username": name}
+        sync.db.users.insert_one({"user_id": name, **names})
+    sync.add_user("bob", **account_on(site, "Bob"))
+    for _ in range(3):
+        record = await sync.run()
+        sync.clock.move(hours=6)
+
+    assert (record["done"], record["skipped"], record["failed"]) == (1, 2, 0)
+    assert sync.notification_types("a_first") == ["account_missing"]
+    assert sync.notification_types("c_third") == ["account_missing"]
+    for key in ("a_first", "c_third"):
+        assert sync.account(f"{site}:{key}")["standing"] == "missing"
+
+
+async def test_accounts_that_are_missing_already_are_no_sign_of_a_fault(
+    sync: SyncScenario,
+) -> None:
+    for name in ("gone_one", "gone_two"):
+        sync.db.users.insert_one({"user_id": name, "lichess_username": name})
+    sync.add_user("bob", lichess="Bob")
+    for _ in range(3):
+        await sync.run()
+        sync.clock.move(hours=6)
+    sync.db.users.delete_one({"user_id": "bob"})
+
+    record = await sync.run_later(days=10)
+
+    assert (record["skipped"], record["failed"]) == (2, 0)

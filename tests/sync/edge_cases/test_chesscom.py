@@ -163,6 +163,38 @@ async def test_a_month_that_is_gone_is_never_asked_for_again(sync: SyncScenario)
     assert len(june) == 1
 
 
+async def test_the_running_month_is_never_gone_for_ever(sync: SyncScenario) -> None:
+    sync.add_user("ann", chesscom="Ann")
+    before = sync.add_game("chess.com", "Ann", sync.before_now(hours=2))
+    await sync.run_succeeding()
+    player = sync.world.players["chess.com"]["ann"]
+    player.gone.add("2024-08")
+    await sync.run_later(hours=6)
+    assert sync.account("chess.com:ann")["gone"] == []
+    player.gone.clear()
+    game = sync.add_game("chess.com", "Ann", sync.clock.now)
+
+    await sync.run_later(hours=6)
+
+    assert sync.urls("ann") == [before.url, game.url]
+
+
+async def test_a_first_sync_in_which_the_running_month_is_gone_asks_for_it_again(
+    sync: SyncScenario,
+) -> None:
+    sync.add_user("ann", chesscom="Ann")
+    game = sync.add_game("chess.com", "Ann", sync.before_now(hours=2))
+    player = sync.world.players["chess.com"]["ann"]
+    player.gone.update({"2024-08", "2024-06"})
+    await sync.run_succeeding()
+    assert sync.account("chess.com:ann")["gone"] == ["2024-06"]
+    player.gone.clear()
+
+    await sync.run_later(hours=6)
+
+    assert sync.urls("ann") == [game.url]
+
+
 async def test_a_sealed_month_that_is_gone_does_not_hinder_the_verification_of_others(
     sync: SyncScenario,
 ) -> None:

@@ -1,0 +1,37 @@
+"""What the pipeline needs of a source."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from chesscoach.sources.client import SourceClient
+from chesscoach.sources.game import Platform
+from chesscoach.sync.account import Account
+from chesscoach.sync.account_check import AccountCheck
+from chesscoach.sync.facts import Fact
+from chesscoach.sync.store.account_documents import AccountQuery
+from chesscoach.sync.unfinished_games import FollowUp
+
+
+class Fetcher(Protocol):
+    """How one source is asked about accounts."""
+
+    platform: Platform
+    source: SourceClient
+    batch_size: int
+
+    def prefetch(self, wanted: AccountQuery) -> AsyncGenerator[FollowUp]:
+        """What can be asked about all wanted accounts before they are checked one by one."""
+
+    async def prepare(self, accounts: list[Account]) -> None:
+        """Asks what can be asked about several accounts at once, at most `batch_size` of them.
+
+        A SourceError concerns none of them: the same may be asked again.
+        """
+
+    def check(self, check: AccountCheck) -> AsyncGenerator[Fact]:
+        """The facts of one account's check; MoreToCome between two requests lets others go first.
+
+        Raises:
+            AccountNotFound, AccountClosed, AccountRenamed: what the source says of the account.
+            SourceError: the check cannot continue.
+        """
