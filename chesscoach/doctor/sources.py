@@ -18,8 +18,9 @@ from chesscoach.context import Context
 from chesscoach.doctor.finding import Finding, fail, ok, warn
 from chesscoach.errors import AccountRenamed, LeaseLost, SourceError, SourceUnavailable
 from chesscoach.sources.chesscom import Chesscom
-from chesscoach.sources.client import Lane, SourceClient
+from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
+from chesscoach.sources.lane import Lane
 from chesscoach.sources.lichess import Lichess
 from chesscoach.sync import archive_months
 from chesscoach.sync.store.lanes import LaneStatus

@@ -10,11 +10,15 @@ from chesscoach.errors import AccountClosed, AccountNotFound, AccountRenamed, Ba
 from chesscoach.sources import chesscom_payload as payload
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.client import SourceClient
-from chesscoach.sources.response import error_message, read_body
+from chesscoach.sources.response import (
+    REDIRECT_STATUSES,
+    error_message,
+    header_text,
+    read_body,
+)
 
 _MAX_MONTH_BYTES = 64 * 1024 * 1024
 _MAX_PROFILE_BYTES = 1024 * 1024
-_REDIRECT_STATUSES = (301, 302, 307, 308)
 _PLAYER_PATTERN = re.compile(r"/player/([^/?#]{1,100})(?:/|$)")
 
 
@@ -50,8 +54,8 @@ class Chesscom:
                 return ArchiveMonth(changed=True, gone=True)
             if response.status == 404:
                 return _missing_month(await error_message(response), month)
-            if response.status in _REDIRECT_STATUSES:
-                raise _renamed_error(response.headers.get("Location", ""), name)
+            if response.status in REDIRECT_STATUSES:
+                raise _renamed_error(header_text(response, "Location"), name)
             if response.status != 200:
                 msg = f"the source answered {response.status} to a request for a month"
                 raise BadResponse(msg)
@@ -65,8 +69,8 @@ class Chesscom:
         the source has a fault of its own, which says nothing about the player.
         """
         async with self.client.request("GET", f"/player/{name}", total_s=120.0) as response:
-            if response.status in _REDIRECT_STATUSES:
-                raise _renamed_error(response.headers.get("Location", ""), name)
+            if response.status in REDIRECT_STATUSES:
+                raise _renamed_error(header_text(response, "Location"), name)
             if response.status == 410:
                 return
             if response.status == 404 and not _is_transient(await error_message(response)):

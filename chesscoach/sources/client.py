@@ -2,26 +2,28 @@
 
 This is the one place that retries a request: after a 429 the lane pauses, and the client sends the
 same request again. A third 429 in a row, a 403, or a third failure in a row opens the breaker for a
-while; then `SourceUnavailable` ends the run on that source. A 200 with an HTML page is such a
-failure: it comes from a proxy before the source.
+while; then `SourceUnavailable` ends the run on that source. A page of HTML is such a failure,
+whatever its status: it comes from a proxy before the source. `Retry-After` makes a pause longer.
 """
 
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, Protocol
 
 import aiohttp
+from yarl import URL
 
 from chesscoach import __version__, log
 from chesscoach.config import SourceSettings
 from chesscoach.errors import BadResponse, SourceError, SourceUnavailable, StreamTruncated
 from chesscoach.metrics import Metrics
 from chesscoach.sources.game import Platform
-from chesscoach.sources.response import error_message
+from chesscoach.sources.lane import Lane
+from chesscoach.sources.response import error_message, is_page
+from chesscoach.sources.retry_after import retry_after_s
 
 BREAKER_ESCALATION = (1, 2, 5, 15)
 """What the first pause or closing is multiplied by, the first to the fourth time in a row."""
@@ -29,41 +31,11 @@ BREAKER_ESCALATION = (1, 2, 5, 15)
 MAX_CONSECUTIVE_FAILURES = 3
 """Refusals, or failures, in a row before the breaker opens."""
 
+_CREDENTIAL_STATUSES = (401, 407)
+"""No request of ours needs a login, so a proxy asks for it, or the source has changed."""
+
 _JITTER = 0.1
 """A pause is longer by up to this share, so that refused clients do not all return at once."""
-
-
-class Lane(Protocol):
-    """The right to ask a source, one request at a time, shared by all processes.
-
-    `pauses` and `closings` count how often in a row the source had to be left alone; `fence` grows
-    with each holder.
-    """
-
-    pauses: int
-    closings: int
-
-    @property
-    def fence(self) -> int:
-        """The holder's number."""
-
-    def acquire(self, holder: dict[str, Any]) -> AbstractAsyncContextManager[None]:
-        """Takes the lane for a time; SourceUnavailable while the source is left alone."""
-
-    def request_slot(self) -> AbstractAsyncContextManager[None]:
-        """The time of one request."""
-
-    async def pause(self, seconds: float) -> None:
-        """Puts off the next turn."""
-
-    async def open_breaker(self, seconds: float) -> datetime:
-        """Ends all turns for so long; returns until when."""
-
-    async def reset(self) -> None:
-        """Forgets past pauses and closings."""
-
-    async def consume(self, amount: int, limit: int) -> None:
-        """Waits until `amount` fits into `limit` in any ten minutes."""
 
 
 def user_agent(contact: str) -> str:
@@ -181,19 +153,20 @@ class SourceClient:
     async def _handle_status(self, response: aiohttp.ClientResponse) -> bool:
         """Whether the response speaks of what was asked; False to ask again after a pause."""
         status = response.status
+        wait_s = retry_after_s(response.headers, datetime.now(UTC))
         if status == 429:
             self.troubles["429"] += 1
-            await self._pause(await error_message(response))
+            await self._pause(await error_message(response), wait_s)
             return False
         if status == 403:
             self.troubles["403"] += 1
-            raise await self._open_breaker("403: the source refuses us")
-        if status >= 500:
+            raise await self._open_breaker("403: the source refuses us", wait_s)
+        if status >= 500 or status in _CREDENTIAL_STATUSES:
             error = BadResponse(f"the source answered {status}")
-            raise await self._record_failure(str(status), error)
-        if response.content_type == "text/html" and status == 200:
-            error = BadResponse("the source answered with a page of HTML")
-            raise await self._record_failure("html", error)
+            raise await self._record_failure(str(status), error, wait_s)
+        if is_page(response, URL(self._base_url)):
+            error = BadResponse(f"the source answered {status} with a page of HTML")
+            raise await self._record_failure("html", error, wait_s)
         return True
 
     async def _record_success(self) -> None:
@@ -202,32 +175,43 @@ class SourceClient:
         if self.lane.pauses or self.lane.closings:
             await self.lane.reset()
 
-    async def _pause(self, message: str) -> None:
+    async def _pause(self, message: str, wait_s: float) -> None:
         if self.lane.pauses + 1 >= MAX_CONSECUTIVE_FAILURES:
-            raise await self._open_breaker(f"429, {MAX_CONSECUTIVE_FAILURES} times in a row")
+            reason = f"429, {MAX_CONSECUTIVE_FAILURES} times in a row"
+            raise await self._open_breaker(reason, wait_s)
         seconds = (
             self._config.first_pause_s
             * BREAKER_ESCALATION[min(self.lane.pauses, len(BREAKER_ESCALATION) - 1)]
         )
         seconds *= 1 + random.uniform(0, _JITTER)  # noqa: S311  # no secret
-        await self.lane.pause(seconds)
         # Lichess counts a stream that was not closed for an hour: then this is not our rate.
         crowded = "request(s) at a time" in message
+        await self._pause_lane(max(seconds, wait_s), "concurrency" if crowded else "rate")
+
+    async def _pause_lane(self, seconds: float, reason: str) -> None:
+        await self.lane.pause(seconds)
         log.get_logger().warning(
             "source_rate_limited",
             platform=self.platform,
             pause_s=round(seconds, 1),
-            reason="concurrency" if crowded else "rate",
+            reason=reason,
         )
 
-    async def _record_failure(self, kind: str, error: SourceError) -> SourceError:
-        """Counts a failure; returns the error to raise, SourceUnavailable after the last one."""
+    async def _record_failure(
+        self, kind: str, error: SourceError, wait_s: float = 0.0
+    ) -> SourceError:
+        """Counts a failure; returns the error to raise, SourceUnavailable after the last one.
+
+        `wait_s` is how long the source asks us to wait.
+        """
         self.troubles[kind] += 1
         self._failures += 1
         if self._failures >= MAX_CONSECUTIVE_FAILURES:
             return await self._open_breaker(
-                f"{MAX_CONSECUTIVE_FAILURES} failures in a row, the last: {error}"
+                f"{MAX_CONSECUTIVE_FAILURES} failures in a row, the last: {error}", wait_s
             )
+        if wait_s:
+            await self._pause_lane(wait_s, "retry_after")
         error.source_wide = True
         return error
 
@@ -245,10 +229,10 @@ class SourceClient:
             self.troubles["unusable"] += 1
         return error
 
-    async def _open_breaker(self, reason: str) -> SourceUnavailable:
+    async def _open_breaker(self, reason: str, wait_s: float = 0.0) -> SourceUnavailable:
         self._failures = 0
         factor = BREAKER_ESCALATION[min(self.lane.closings, len(BREAKER_ESCALATION) - 1)]
-        until = await self.lane.open_breaker(self._config.breaker_open_s * factor)
+        until = await self.lane.open_breaker(max(self._config.breaker_open_s * factor, wait_s))
         message = f"{self.platform} is left alone until {until:%Y-%m-%dT%H:%M:%SZ} ({reason})"
         log.get_logger().error(
             "source_breaker_opened", platform=self.platform, reason=reason, until=until

@@ -7,12 +7,15 @@ from typing import Any, TypeVar, get_args
 import aiohttp
 import msgspec
 from msgspec import Struct
+from yarl import URL
 
 from chesscoach.errors import BadResponse, StreamTruncated
 
 T = TypeVar("T", bound=Struct)
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_WORD_LENGTH = 40
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+_PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _MAX_OVERLONG_FACTOR = 16
 """Times its limit that a line may have before the stream is given up."""
 
@@ -76,6 +79,33 @@ async def error_message(response: aiohttp.ClientResponse) -> str:
 def to_rating(rating: float | None) -> int | None:
     """A rating as a number that a database can hold; nonsense is none."""
     return round(rating) if rating is not None and abs(rating) < 100_000 else None
+
+def header_text(response: aiohttp.ClientResponse, name: str) -> str | None:
+    """A header in printable ASCII; None if it is missing, or has other bytes (which is logged)."""
+    value = response.headers.get(name)
+    if value is None or (value.isascii() and value.isprintable()):
+        return value
+    host = response.url.host
+    log.get_logger().warning("header_unreadable", header=name, host=host)
+    return None
+
+
+def is_page(response: aiohttp.ClientResponse, base: URL) -> bool:
+    """Whether a response is a page of HTML, as no source sends: a proxy's or a captive portal's.
+
+    A redirect within the source may come with a page, which has the same link; 304 has no body.
+    """
+    if response.status == 304 or response.content_type not in _PAGE_TYPES:
+        return False
+    if response.status not in REDIRECT_STATUSES:
+        return True
+    location = response.headers.get("Location")
+    try:
+        target = response.url.join(URL(location)) if location else None
+    except ValueError:
+        target = None
+    return target is None or target.host != base.host or not target.path.startswith(base.path)
+
 
 
 def truncate_word(text: str | None, default: str = "") -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chesscoach.sources.client import Lane
+from chesscoach.sources.lane import Lane
 from chesscoach.sync.account_check import CheckStep
 from chesscoach.sync.analyses import queue_analyses
 from chesscoach.sync.context import SyncContext

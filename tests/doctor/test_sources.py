@@ -170,7 +170,7 @@ async def test_a_source_that_cannot_be_reached_fails_with_its_setting(
     ("status", "body", "content_type", "text"),
     [
         (200, "<html>Sign in to this network</html>", "text/html", "a page of HTML"),
-        (404, "<html>Not found</html>", "text/html", "the response is not valid"),
+        (404, "<html>Not found</html>", "text/html", "a page of HTML"),
         (404, '{"code":0,"message":"No provider"}', "application/json", "is not valid"),
         (200, "[1", "application/json", "the response is not valid"),
     ],
