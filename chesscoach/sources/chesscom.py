@@ -60,7 +60,7 @@ class Chesscom:
                 msg = f"the source answered {response.status} to a request for a month"
                 raise BadResponse(msg)
             text = await read_body(response, _MAX_MONTH_BYTES)
-            return payload.parse_month(text, response.headers.get("ETag"))
+            return payload.parse_month(text, header_text(response, "ETag"))
 
     async def _classify_not_found(self, name: str) -> None:
         """Asks for the profile of a player whose months are not found.
@@ -88,9 +88,9 @@ class Chesscom:
         raise BadResponse(msg)
 
 
-def _renamed_error(location: str, name: str) -> AccountRenamed | BadResponse:
+def _renamed_error(location: str | None, name: str) -> AccountRenamed | BadResponse:
     """What a redirect says: an address of the source that names another player has the new name."""
-    match = _PLAYER_PATTERN.search(location)
+    match = _PLAYER_PATTERN.search(location or "")
     if match is None or match[1].lower() == name:
         return BadResponse("a redirect that leads to no other player")
     return AccountRenamed(match[1])

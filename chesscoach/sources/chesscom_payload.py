@@ -4,6 +4,7 @@ Shapes have only what we use; unknown fields are left alone, and all but the lea
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -13,6 +14,7 @@ from chesscoach.errors import BadResponse
 from chesscoach.sources import pgn as pgns
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.game import Game, GameResult, Side, plain_id
+from chesscoach.sources.json_elements import array_elements, member_text
 from chesscoach.sources.response import lenient_decode, to_rating, truncate_word
 
 _DRAWN = frozenset(
@@ -75,28 +77,18 @@ class _Archive(Struct):
     games: list[msgspec.Raw] = []
 
 
-class _ArchivedId(Struct):
-    uuid: str | None = None
-    url: str | None = None
-
-
 _archive_decoder = msgspec.json.Decoder(_Archive)
 _game_decoder = msgspec.json.Decoder(_ArchivedGame)
-_id_decoder = msgspec.json.Decoder(_ArchivedId)
 _profile_decoder = msgspec.json.Decoder(Profile)
 
 
 def parse_month(text: bytes, etag: str | None) -> ArchiveMonth:
-    """A month's response as values.
+    """A month's response as values; a game that is not even JSON is one that cannot be read.
 
     Raises:
         BadResponse: it is no archive of games.
     """
-    try:
-        raws = _archive_decoder.decode(text).games
-    except (msgspec.MsgspecError, RecursionError) as error:
-        msg = f"a month that cannot be read ({type(error).__name__})"
-        raise BadResponse(msg) from None
+    raws = _split_month(text)
     games: list[Game] = []
     unreadable: list[str] = []
     for raw in raws:
@@ -108,39 +100,53 @@ def parse_month(text: bytes, etag: str | None) -> ArchiveMonth:
     return ArchiveMonth(changed=True, etag=etag, games=tuple(games), unreadable=tuple(unreadable))
 
 
+def _split_month(text: bytes) -> Sequence[msgspec.Raw | bytes]:
+    try:
+        return _archive_decoder.decode(text).games
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return array_elements(text, "games")
+    except msgspec.DecodeError as error:
+        msg = f"a month that cannot be read ({type(error).__name__})"
+        raise BadResponse(msg) from None
+
+
 def parse_profile(text: bytes) -> Profile:
-    """A player's profile.
+    """A player's profile; a text of theirs that is not JSON costs only itself.
 
     Raises:
         BadResponse: it is none.
     """
     try:
         return _profile_decoder.decode(text)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        profile = Profile(
+            username=member_text(text, "username"), status=member_text(text, "status")
+        )
+        if profile.username and profile.status:
+            return profile
         msg = f"a profile that cannot be read ({type(error).__name__})"
         raise BadResponse(msg) from None
 
 
-def _parse_game(raw: msgspec.Raw) -> Game | None:
+def _parse_game(raw: msgspec.Raw | bytes) -> Game | None:
     """A game of a month; an optional field of another kind costs only itself."""
     if len(memoryview(raw)) > _MAX_GAME_BYTES:
         return None
     try:
         return _game(_game_decoder.decode(raw), ())
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         pass
     try:
         return _game(*lenient_decode(raw, _ArchivedGame))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return None
 
 
-def _name_of(raw: msgspec.Raw) -> str:
-    try:
-        named = _id_decoder.decode(raw)
-    except (msgspec.MsgspecError, RecursionError):
-        return ""
-    return plain_id(named.uuid or (named.url or "").rpartition("/")[2])
+def _name_of(raw: msgspec.Raw | bytes) -> str:
+    text = bytes(raw)
+    return plain_id(member_text(text, "uuid") or member_text(text, "url").rpartition("/")[2])
 
 
 def _game(raw: _ArchivedGame, unreadable: tuple[str, ...]) -> Game:

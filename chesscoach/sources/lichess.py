@@ -13,6 +13,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from chesscoach.errors import BadResponse
+from chesscoach.sources import lichess_bulk_payload
 from chesscoach.sources import lichess_payload as payload
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Game, UnfinishedGame
@@ -66,7 +67,9 @@ class Lichess:
             if response.status != 200:
                 msg = f"the source answered {response.status} to a bulk request"
                 raise BadResponse(msg)
-            return payload.parse_statuses(await read_body(response, _MAX_BULK_BYTES))
+            return lichess_bulk_payload.parse_statuses(
+                await read_body(response, _MAX_BULK_BYTES), names
+            )
 
     async def games_since(
         self, name: str, since: datetime, *, now: datetime | None = None
@@ -110,14 +113,14 @@ class Lichess:
                 if isinstance(line, Game | UnreadableGame):
                     yield line
 
-    async def unfinished_games(self, name: str) -> AsyncGenerator[UnfinishedGame]:
+    async def unfinished_games(self, name: str) -> AsyncGenerator[UnfinishedGame | UnreadableGame]:
         """The games that an account is playing now, however long ago they began."""
         params = {"ongoing": "true", "finished": "false", "max": str(MAX_BULK_NAMES)}
         async with aclosing(
             self._export(f"/api/games/user/{name}", params, MAX_BULK_NAMES)
         ) as items:
             async for line in items:
-                if isinstance(line, UnfinishedGame):
+                if isinstance(line, UnfinishedGame | UnreadableGame):
                     yield line
 
     async def games_by_id(self, ids: Sequence[str]) -> AsyncGenerator[ExportItem]:

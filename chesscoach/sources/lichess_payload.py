@@ -11,10 +11,9 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from chesscoach.errors import BadResponse
 from chesscoach.sources import pgn as pgns
 from chesscoach.sources.game import Game, GameResult, Side, UnfinishedGame, plain_id
-from chesscoach.sources.lichess_status import LichessStatus
+from chesscoach.sources.json_elements import BOM, member_text
 from chesscoach.sources.response import lenient_decode, to_rating, truncate_word
 
 _STANDARD_FEN = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
@@ -103,57 +102,27 @@ class _ExportedGame(Struct, rename="camel"):
     clock: _Clock | None = None
 
 
-class _ExportedId(Struct):
-    id: str = ""
-
-
-class _Perf(Struct):
-    games: int = 0
-
-
-class _PlayTime(Struct):
-    total: int = 0
-
-
-class _Account(Struct, rename="camel"):
-    id: str
-    disabled: bool = False
-    title: str | None = None
-    seen_at: int | None = None
-    play_time: _PlayTime | None = None
-    perfs: dict[str, _Perf] = {}
-
-
 _game_decoder = msgspec.json.Decoder(_ExportedGame)
-_id_decoder = msgspec.json.Decoder(_ExportedId)
-_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
-_account_decoder = msgspec.json.Decoder(_Account)
 
 
 def parse_item(line: bytes) -> ExportItem | AbortedGame:
     """A line of an export as a value; an optional field of another kind costs only itself."""
+    line = line.removeprefix(BOM)
     try:
         return _game(_game_decoder.decode(line), ())
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         pass
     try:
         return _game(*lenient_decode(line, _ExportedGame))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return UnreadableGame(external_id=_name_of(line))
-
-
-def _name_of(line: bytes) -> str:
-    try:
-        return plain_id(_id_decoder.decode(line).id)
-    except (msgspec.MsgspecError, RecursionError):
-        return ""
+    except (ValueError, RecursionError):
+        return UnreadableGame(external_id=plain_id(member_text(line, "id")))
 
 
 def _game(raw: _ExportedGame, unreadable: tuple[str, ...]) -> ExportItem | AbortedGame:
     if not _ID_PATTERN.fullmatch(raw.id):  # it goes into addresses, and among others into a list
         msg = "no id of a game"
         raise ValueError(msg)
-    started = _instant(raw.created_at)
+    started = parse_instant(raw.created_at)
     if raw.status in _UNFINISHED_STATUSES:
         return UnfinishedGame(external_id=raw.id, started_at=started)
     if raw.status == "aborted":
@@ -165,7 +134,7 @@ def _game(raw: _ExportedGame, unreadable: tuple[str, ...]) -> ExportItem | Abort
     moves = (raw.moves or "").strip()
     url = f"https://lichess.org/{raw.id}"
     try:
-        ended = started if raw.last_move_at is None else _instant(raw.last_move_at)
+        ended = started if raw.last_move_at is None else parse_instant(raw.last_move_at)
     except ValueError:
         ended, unreadable = started, (*unreadable, "last_move_at")
     return Game(
@@ -249,42 +218,7 @@ def _side(raw: _ExportedSide) -> Side:
     return Side(name=raw.name or "Anonymous", key=None)
 
 
-def parse_statuses(text: bytes) -> dict[str, LichessStatus]:
-    """A bulk response as values, by name.
-
-    Raises:
-        BadResponse: it is no list of accounts.
-    """
-    try:
-        statuses = [_parse_status(raw) for raw in _list_decoder.decode(text)]
-    except (msgspec.MsgspecError, RecursionError) as error:
-        msg = f"a bulk response that cannot be read ({type(error).__name__})"
-        raise BadResponse(msg) from None
-    return {player.name: player for player in statuses}
-
-
-def _parse_status(raw: msgspec.Raw) -> LichessStatus:
-    """An account; one that cannot be read says nothing, so it counts as having news."""
-    try:
-        account = _account_decoder.decode(raw)
-        seen_at = None if account.seen_at is None else _instant(account.seen_at)
-    except (msgspec.MsgspecError, ValueError):
-        if not (name := _id_decoder.decode(raw).id.lower()):
-            msg = "a bulk response with an account that has no id"
-            raise BadResponse(msg) from None
-        return LichessStatus(name=name)
-    games = sum(perf.games for name, perf in account.perfs.items() if name != "puzzle")
-    played = account.play_time.total if account.play_time else 0
-    return LichessStatus(
-        name=account.id.lower(),
-        closed=account.disabled,
-        bot=account.title == "BOT",
-        seen_at=seen_at,
-        fingerprint=f"{account.seen_at}:{played}:{games}",
-    )
-
-
-def _instant(ms: int) -> datetime:
+def parse_instant(ms: int) -> datetime:
     """An instant of Unix milliseconds; ten digits can only be seconds and are read as such.
 
     Raises:

@@ -9,19 +9,22 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
+from chesscoach import log
 from chesscoach.errors import BadResponse, StreamTruncated
+from chesscoach.sources.json_elements import BOM
 
 T = TypeVar("T", bound=Struct)
-_MAX_ERROR_BYTES = 64 * 1024
-_MAX_WORD_LENGTH = 40
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
+_MAX_ERROR_BYTES = 64 * 1024
+_MAX_HEAD_BYTES = 512
+_MAX_WORD_LENGTH = 40
 _MAX_OVERLONG_FACTOR = 16
 """Times its limit that a line may have before the stream is given up."""
 
 
 async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The whole decoded response.
+    """The whole decoded response, without a byte order mark.
 
     Raises:
         BadResponse: it has more than `limit` bytes.
@@ -32,29 +35,30 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
         if len(parts) > limit:
             msg = f"response of more than {limit} bytes"
             raise BadResponse(msg)
-    return bytes(parts)
+    return bytes(parts.removeprefix(BOM))
 
 
 async def read_lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
-    r"""The complete lines of a stream, without empty ones.
+    """The complete lines of a stream, without empty ones.
 
-    An empty one stands for a line of more than `limit` bytes: what is wrong with one line says
-    nothing of those behind it.
+    Of a line of more than `limit` bytes only the beginning comes, which has the game's id: what is
+    wrong with one line says nothing of those behind it.
 
     Raises:
         BadResponse: a line goes on and on, for 16 times the limit.
         StreamTruncated: the last line has no end; the lines before it have been yielded.
     """
-    rest, skipped = b"", 0
+    rest, head, skipped = b"", b"", 0
     async for part in response.content.iter_any():
         *whole, rest = (rest + part).split(b"\n")
         for line in whole:
             if skipped or len(line) > limit:
-                yield b""
+                yield head if skipped else line[:_MAX_HEAD_BYTES]
             elif line.strip():
                 yield line
             skipped = 0
         if skipped or len(rest) > limit:
+            head = head if skipped else rest[:_MAX_HEAD_BYTES]
             skipped += len(rest)
             rest = b""
         if skipped > _MAX_OVERLONG_FACTOR * limit:
@@ -68,17 +72,13 @@ async def read_lines(response: aiohttp.ClientResponse, limit: int) -> AsyncItera
 async def error_message(response: aiohttp.ClientResponse) -> str:
     """The `message` or `error` of a JSON error, or an empty text. It must not be logged."""
     try:
-        body = json.loads(await read_body(response, _MAX_ERROR_BYTES))
+        body = json.loads((await read_body(response, _MAX_ERROR_BYTES)).decode("utf-8", "replace"))
     except (ValueError, BadResponse, RecursionError):
         return ""
     if not isinstance(body, dict):
         return ""
     return str(body.get("message") or body.get("error") or "")
 
-
-def to_rating(rating: float | None) -> int | None:
-    """A rating as a number that a database can hold; nonsense is none."""
-    return round(rating) if rating is not None and abs(rating) < 100_000 else None
 
 def header_text(response: aiohttp.ClientResponse, name: str) -> str | None:
     """A header in printable ASCII; None if it is missing, or has other bytes (which is logged)."""
@@ -106,6 +106,10 @@ def is_page(response: aiohttp.ClientResponse, base: URL) -> bool:
         target = None
     return target is None or target.host != base.host or not target.path.startswith(base.path)
 
+
+def to_rating(rating: float | None) -> int | None:
+    """A rating as a number that a database can hold; nonsense is none."""
+    return round(rating) if rating is not None and abs(rating) < 100_000 else None
 
 
 def truncate_word(text: str | None, default: str = "") -> str:

@@ -84,17 +84,17 @@ class LichessFetcher:
         """An account's games since its cursor."""
         links, since = check.account.backfilled_links, check.account.cursor or check.begun
         if seeks_backlog:
-            yield ExportFetched(links=(), unfinished=await self._unfinished(check.account))
+            yield await self._unfinished(check)
             takeovers = [link.first_sync_from for link in links if link.first_sync_from]
             since = min([since, *(at - polling.BACKLOG_WINDOW for at in takeovers)])
         async with aclosing(self._export(check, links, since, moves_cursor=True)) as facts:
             async for fact in facts:
                 yield fact
 
-    async def _unfinished(self, account: Account) -> tuple[UnfinishedGame, ...]:
+    async def _unfinished(self, check: AccountCheck) -> ExportFetched:
         """What an account is playing now, however long ago it began."""
-        async with aclosing(self._lichess.unfinished_games(account.name)) as games:
-            return tuple([game async for game in games])
+        async with aclosing(self._lichess.unfinished_games(check.account.name)) as games:
+            return _export_fact((), [game async for game in games], check.begun)
 
     async def _backfill(self, check: AccountCheck, link: AccountLink) -> AsyncGenerator[Fact]:
         """A newcomer's backfill: from where the application was, or the newest games.
@@ -125,16 +125,21 @@ class LichessFetcher:
         name, limit = check.account.name, self._settings.first_games
         start = archive_months.months_before(check.begun, self._settings.first_months)
         # In this order: a game that ends in between is in both responses rather than in none.
-        unfinished = await self._unfinished(check.account)
+        playing = await self._unfinished(check)
         async with aclosing(self._lichess.newest_games(name, start, limit)) as items:
             fetched = _export_fact((link,), [item async for item in items], check.begun)
         games = fetched.games
-        yield replace(fetched, first_sync=True, unfinished=())
+        yield replace(
+            fetched,
+            first_sync=True,
+            unfinished=(),
+            unreadable=(*playing.unreadable, *fetched.unreadable),
+        )
         yield BackfillDone(
             user_id=link.user_id,
             oldest_game_at=min(game.ended_at for game in games) if len(games) >= limit else start,
             cursor=max([start, *_starts(games)]) if moves_cursor else None,
-            unfinished=unfinished,
+            unfinished=(*playing.unfinished, *fetched.unfinished),
             backlog_checked=moves_cursor,
         )
 

@@ -78,6 +78,10 @@ async def _ask(lichess: Lichess, ids: dict[str, None], tried: set[str], answers:
         raise
     except SourceError as error:
         log.get_logger().warning("unfinished_games_not_checked", games=len(batch), error=str(error))
+        complete = False
+    else:
+        complete = "" not in batch_answers  # a game that cannot be read and has no id may be any
+    if not complete:
         batch_answers = {key: item for key, item in batch_answers.items() if item is not None}
     answers |= batch_answers
 

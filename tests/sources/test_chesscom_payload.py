@@ -367,10 +367,8 @@ async def test_what_is_no_id_by_its_form_is_not_reported_as_one(odd: str) -> Non
         b'{"games":[',
         b'{"games":[{"uuid":"x"}',
         b"<!DOCTYPE html><html><title>Just a moment...</title></html>",
-        b"\xef\xbb\xbf" + b'{"games":[]}',
         b"\xff\xfe",
         b"[" * 100_000,
-        b'{"games":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}",
         b'{"games":' + b'{"a":' * 100_000,
     ],
 )

@@ -274,10 +274,7 @@ async def test_a_player_with_a_name_and_no_account_has_that_name() -> None:
         b"null",
         b'"q7ZQk1xY"',
         b'{"id":17}',
-        b'{"id":"q7ZQk1xY"',
         b"\xff\xfe\x00",
-        b"\xef\xbb\xbf" + json.dumps(make_line()).encode(),  # after a byte order mark
-        b'{"id":"q7ZQk1xY","createdAt":' + b"[" * 100_000,
         b"[" * 100_000 + b"]" * 100_000,
     ],
 )
@@ -288,6 +285,13 @@ async def test_a_line_that_is_no_object_is_unreadable_and_the_next_one_is_not(
 
     assert parsed[0] == UnreadableGame(external_id="")
     assert isinstance(parsed[1], Game)
+
+
+@pytest.mark.parametrize("rest", [b"", b',"createdAt":' + b"[" * 100_000, b',"pgn":"x'])
+async def test_a_line_that_is_cut_keeps_its_id(rest: bytes) -> None:
+    (parsed,) = await parse_export(b'{"id":"q7ZQk1xY"' + rest)
+
+    assert parsed == UnreadableGame(external_id="q7ZQk1xY")
 
 
 async def test_a_game_nested_too_deep_in_a_field_that_we_do_not_read_is_no_fault() -> None:

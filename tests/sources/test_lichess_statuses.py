@@ -142,7 +142,6 @@ async def parse_account(**changes: Any) -> LichessStatus:
         b'[{"id":"annrook"',
         b'[{"username":"annrook"}]',
         b"<!DOCTYPE html><html></html>",
-        b"\xef\xbb\xbf[]",
         b"[" * 100_000,
         b'[{"id":"annrook","perfs":' + b'{"a":' * 100_000,
     ],

@@ -71,7 +71,7 @@ def interpret_response(
         now: the wall clock; the end of a pause is an instant.
     """
     if status == 202:
-        return SendResult(verdict="accepted", message_id=headers.get("X-Message-Id"))
+        return SendResult(verdict="accepted", message_id=_message_id(headers))
     if status == 200 and sandbox:
         return SendResult(verdict="sandboxed")
     if 300 <= status < 400:
@@ -80,6 +80,12 @@ def interpret_response(
     if 400 <= status < 500:
         return _interpret_client_error(status, headers, body, recipient, now)
     return SendResult(verdict="unknown", reason=f"{status}: SendGrid may have accepted it or not")
+
+
+def _message_id(headers: Mapping[str, str]) -> str | None:
+    """SendGrid's id of the email; None if it is missing, or not in printable ASCII."""
+    value = headers.get("X-Message-Id", "")
+    return value if value and value.isascii() and value.isprintable() else None
 
 
 def _interpret_client_error(
@@ -114,7 +120,7 @@ def _errors(body: bytes) -> list[dict[str, Any]]:
     """The errors of a body; a body in another form, such as a proxy's page, is one message."""
     try:
         decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also where the body is not UTF-8
         return [{"message": body.decode("utf-8", "replace")}]
     errors = decoded.get("errors") if isinstance(decoded, dict) else None
     if not isinstance(errors, list):

@@ -68,6 +68,6 @@ def _interpret_response(status: int, body: bytes) -> ScopeCheck:
         return ScopeCheck(verdict="odd", detail=str(status))
     try:
         scopes = msgspec.json.decode(body, type=_Scopes).scopes
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return ScopeCheck(verdict="odd", detail="200 with a body that is not SendGrid's")
     return ScopeCheck(verdict="may_send" if SEND in scopes else "may_not_send")

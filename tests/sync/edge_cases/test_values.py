@@ -120,6 +120,61 @@ async def test_case_23_a_game_that_could_not_be_read_is_asked_for_until_it_can(
     assert sync.urls("ann") == [game.url]
 
 
+@pytest.mark.parametrize("bad", [rb'"\ud800"', b"NaN", b'"' + b"x" * 2**21 + b'"'])
+async def test_case_23_a_game_that_is_not_json_is_asked_for_after_a_first_sync_too(
+    sync: SyncScenario, bad: bytes
+) -> None:
+    sync.add_user("ann", lichess="Ann")
+    older = sync.add_game("lichess", "Ann", sync.before_now(hours=3))
+    game = sync.add_game(
+        "lichess", "Ann", sync.before_now(hours=2), fields={"moves": msgspec.Raw(bad)}
+    )
+    record = await sync.run_succeeding()
+    assert sync.urls("ann") == [older.url]
+    assert record["notes"]["unreadable_games"] == 1
+    game.fields = {}
+
+    await sync.run_later(hours=6)
+
+    assert sync.urls("ann") == [older.url, game.url]
+
+
+async def test_case_23_a_line_without_an_id_takes_no_unfinished_game_off_the_list(
+    sync: SyncScenario,
+) -> None:
+    sync.add_user("ann", lichess="Ann")
+    slow = sync.add_game(
+        "lichess", "Ann", None, started_at=sync.before_now(days=2), speed="correspondence"
+    )
+    await sync.run_succeeding()
+    slow.fields = {"id": 12}
+    for _ in range(3):
+        await sync.run_later(hours=6)
+    slow.fields = {}
+    slow.ended_at, slow.status = sync.clock.now, "resign"
+
+    await sync.run_later(hours=6)
+
+    assert sync.urls("ann") == [slow.url]
+
+
+@pytest.mark.parametrize("bad", [rb'"\ud800"', b"NaN", b"[" * 50_000 + b"]" * 50_000])
+async def test_case_23_a_game_that_is_not_json_costs_its_month_nothing_else(
+    sync: SyncScenario, bad: bytes
+) -> None:
+    sync.add_user("ann", chesscom="Ann")
+    games = [sync.add_game("chess.com", "Ann", sync.before_now(hours=hours)) for hours in (4, 3, 2)]
+    games[1].fields = {"pgn": msgspec.Raw(bad)}
+    record = await sync.run_succeeding()
+    assert sync.urls("ann") == [games[0].url, games[2].url]
+    assert record["notes"]["unreadable_games"] == 1
+    games[1].fields = {}
+
+    await sync.run_later(hours=6)
+
+    assert sync.urls("ann") == [game.url for game in games]
+
+
 async def test_case_23_a_line_without_an_end_fails_its_account_alone(
     sync: SyncScenario,
 ) -> None:
@@ -191,11 +246,11 @@ UNREADABLE_ON_CHESSCOM: list[dict[str, Any]] = [
     {"uuid": None, "url": None},
     {"white": None, "black": None},
     {"pgn": msgspec.Raw(b'"\xff"')},
+    {"tcn": msgspec.Raw(b"[" * 200_000 + b"]" * 200_000)},
 ]
 
 
 UNREADABLE_ARCHIVES: list[dict[str, Any]] = [
-    {"tcn": msgspec.Raw(b"[" * 200_000 + b"]" * 200_000)},
     {"eco": msgspec.Raw(b"{")},
 ]
 

@@ -1,0 +1,198 @@
+"""One text that is not JSON, or not a header, costs what it stands in and nothing else."""
+
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from chesscoach.errors import AccountClosed, AccountNotFound
+from chesscoach.sources.archive_month import ArchiveMonth
+from chesscoach.sources.game import Game
+from chesscoach.sources.lichess_payload import UnreadableGame
+from chesscoach.sources.lichess_status import LichessStatus
+from tests.conftest import NOON
+from tests.support.sources import chesscom_months, lichess_exports
+from tests.support.sources.chesscom_months import UUID, make_game, open_chesscom
+from tests.support.sources.lichess_exports import make_line, open_lichess, parse_export, unix_ms
+from tests.support.sources.server import http_server, scripted_responses
+
+BOM = b"\xef\xbb\xbf"
+SPOILERS = {
+    "half of a surrogate pair": rb'"\ud800"',
+    "the other half": rb'"before \udfff after"',
+    "not a number": b"NaN",
+    "infinity": b"-Infinity",
+    "not UTF-8": b'"\xff\xfe"',
+    "a surrogate in UTF-8": b'"\xed\xa0\x80"',
+    "a control character": b'"a\x01b"',
+    "a line break in a text": b'"a\nb"',
+    "an unknown escape": rb'"\q"',
+    "brackets in a bad text": rb'"\ud800 }]},{[\""',
+    "a deep nesting": b"[" * 50_000 + b"]" * 50_000,
+    "a number beyond all": b"1e999",
+}
+
+
+def spoiled(game: dict[str, Any], field: str, text: bytes) -> bytes:
+    """A game as JSON, in which one field has this text."""
+    return json.dumps({**game, field: "@"}).encode().replace(b'"@"', text)
+
+
+async def read_month(text: bytes) -> ArchiveMonth:
+    async with (
+        http_server(chesscom_months.fixed_response(text)) as url,
+        open_chesscom(url) as source,
+    ):
+        return await source.month("annrook", "2026-03", None)
+
+
+# A month of Chess.com
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS.values(), ids=SPOILERS.keys())
+async def test_a_text_that_is_not_json_costs_a_month_one_game(spoiler: bytes) -> None:
+    games = [
+        json.dumps(make_game(uuid="one")).encode(),
+        spoiled(make_game(), "pgn", spoiler),
+        json.dumps(make_game(uuid="two")).encode(),
+    ]
+
+    month = await read_month(b'{"games": [' + b" , ".join(games) + b"]}")
+
+    assert [game.external_id for game in month.games] == ["one", "two"]
+    assert month.unreadable == (UUID,)
+
+
+async def test_a_game_without_a_uuid_is_named_by_its_url_though_it_is_not_json() -> None:
+    game = make_game()
+    del game["uuid"]
+
+    month = await read_month(b'{"games":[' + spoiled(game, "pgn", b"NaN") + b"]}")
+
+    assert month.unreadable == ("171234567890",)
+
+
+async def test_a_bad_text_beside_the_games_costs_none_of_them() -> None:
+    game = json.dumps(make_game()).encode()
+
+    month = await read_month(rb'{"note": "\ud800 [", "more": [1], "games": [' + game + b"]}")
+
+    assert [game.external_id for game in month.games] == [UUID]
+
+
+async def test_a_month_after_a_byte_order_mark_is_read() -> None:
+    month = await read_month(BOM + json.dumps({"games": [make_game()]}).encode())
+
+    assert [game.external_id for game in month.games] == [UUID]
+
+
+async def test_a_month_that_holds_no_game_at_all_is_read_though_it_is_nested_too_deep() -> None:
+    month = await read_month(b'{"games":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}")
+
+    assert (month.games, month.unreadable) == ((), ("",))
+
+
+@pytest.mark.parametrize("etag", [b'"\xe9"', "“é”".encode(), b'W/"a\x80"', b'"\xff\xfe"'])
+async def test_an_etag_with_a_byte_above_ascii_is_none_and_its_games_are_read(etag: bytes) -> None:
+    body = json.dumps({"games": [make_game()]}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: %b\r\nX-Odd: \xff\r\n"
+    response = (head + b"Content-Length: %d\r\n\r\n%b") % (etag, len(body), body)
+    with capture_logs() as logs:
+        async with scripted_responses([response]) as url, open_chesscom(url) as source:
+            month = await source.month("annrook", "2026-03", None)
+
+    assert (month.etag, len(month.games)) == (None, 1)
+    (line,) = [line for line in logs if line["event"] == "header_unreadable"]
+    assert line["header"] == "ETag"
+
+
+# A profile of Chess.com
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS.values(), ids=SPOILERS.keys())
+async def test_a_bad_text_of_a_profile_costs_only_itself(spoiler: bytes) -> None:
+    profile = spoiled({"name": "", "username": "annrook", "status": "closed"}, "name", spoiler)
+    missing = chesscom_months.fixed_response({"message": 'User "annrook" not found.'}, status=404)
+    about = chesscom_months.fixed_response(BOM + profile)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await (missing if "/games/" in request.path else about)(request)
+
+    async with http_server(handler) as url, open_chesscom(url) as source:
+        with pytest.raises(AccountClosed):
+            await source.month("annrook", "2026-03", None)
+
+
+@pytest.mark.parametrize("mark", [b"", BOM])
+async def test_an_error_is_understood_though_it_quotes_a_name_that_is_not_utf8(mark: bytes) -> None:
+    text = mark + rb'{"code":0,"message":"User \"' + b"ann\xff" + rb'\ud800\" not found."}'
+    async with (
+        http_server(chesscom_months.fixed_response(text, status=404)) as url,
+        open_chesscom(url) as source,
+    ):
+        with pytest.raises(AccountNotFound):
+            await source.month("annrook", "2026-03", None)
+
+
+# An export of Lichess
+
+
+@pytest.mark.parametrize(
+    "spoiler",
+    [text for text in SPOILERS.values() if b"\n" not in text],
+    ids=[name for name, text in SPOILERS.items() if b"\n" not in text],
+)
+async def test_a_text_that_is_not_json_costs_an_export_one_game_which_keeps_its_id(
+    spoiler: bytes,
+) -> None:
+    line = spoiled(make_line(), "moves", spoiler)
+
+    before, bad, after = await parse_export(
+        make_line(id="before11"), line, make_line(id="after111")
+    )
+
+    assert isinstance(before, Game)
+    assert bad == UnreadableGame(external_id="q7ZQk1xY")
+    assert isinstance(after, Game)
+
+
+async def test_an_export_after_a_byte_order_mark_is_read() -> None:
+    (game,) = await parse_export(BOM + json.dumps(make_line()).encode())
+
+    assert isinstance(game, Game)
+
+
+# The statuses of Lichess
+
+
+async def read_statuses(text: bytes) -> dict[str, LichessStatus]:
+    async with (
+        http_server(lichess_exports.fixed_response(text)) as url,
+        open_lichess(url) as source,
+    ):
+        return await source.players(["annrook", "bob", "cid"])
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS.values(), ids=SPOILERS.keys())
+async def test_a_text_that_is_not_json_costs_a_bulk_response_one_status(spoiler: bytes) -> None:
+    bad = spoiled({"id": "AnnRook", "seenAt": ""}, "seenAt", spoiler)
+    good = json.dumps({"id": "bob", "seenAt": unix_ms(NOON)}).encode()
+
+    statuses = await read_statuses(BOM + b"[" + bad + b"," + good + b"]")
+
+    assert statuses.keys() == {"annrook", "bob"}
+    assert statuses["annrook"] == LichessStatus(name="annrook"), "which counts as having news"
+    assert statuses["bob"].seen_at == NOON
+
+
+@pytest.mark.parametrize("bad", [b"7", b'{"id":null}', rb'{"id":"\ud800"}', b'{"username":"cid"}'])
+async def test_a_status_without_an_id_makes_no_player_missing(bad: bytes) -> None:
+    good = json.dumps({"id": "bob", "seenAt": unix_ms(NOON)}).encode()
+
+    statuses = await read_statuses(b"[" + good + b"," + bad + b"]")
+
+    assert statuses["bob"].seen_at == NOON
+    assert statuses["annrook"] == LichessStatus(name="annrook")
+    assert statuses["cid"] == LichessStatus(name="cid")
