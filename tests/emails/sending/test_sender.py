@@ -64,6 +64,8 @@ async def test_an_email_that_was_not_taken_for_certain_is_not_sent_again(
 ) -> None:
     emails.add_user("ann")
     emails.sendgrid.faults.append(fault)
+    if fault in ("hang", "late"):
+        emails.change_sendgrid_settings(timeout_s=0.5)
     ending = await emails.run()
     assert emails.states() == {"ann": state}
     assert (ending.record["outcome"], ending.exit_code) == ("partial", 1)
