@@ -1,53 +1,73 @@
-"""The rules: which documents expire, by which instant, and which fields must not have changed."""
+"""The rules: which documents expire, by which instants, and which fields must not have changed."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chesscoach.cleanup.store import filters
 from chesscoach.config import CleanupSettings
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Document
+from chesscoach.mongo.values import is_text
 
+_WAITING_STATUSES = ("pending", "processing")
+_FINAL_STATES = ("sent", "skipped", "failed")
 _DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-
-
-def _no_conditions(document: Document) -> Document:
-    return {}
 
 
 class Rule(Struct, frozen=True, kw_only=True):
     """Which documents of a collection expire, and when.
 
-    `match` is the database's filter, which may select too much but never too little. `by` names the
-    field that decides about a document, and `instant` reads it. A document without an instant stays
-    and is counted. A document expires before `cutoff` (if `inclusive`, also at it), to the
-    microsecond for texts and to the millisecond for dates, which hold no more. `conditions` are the
-    other fields that must not have changed.
+    `match` is the database's filter, which may select too much but never too little. The newest
+    instant in `dates` decides about a document, and `parse` reads it. A document whose instants
+    cannot be read stays and is counted. A document expires before `cutoff` (if `inclusive`, also at
+    it), to the microsecond for texts and to the millisecond for dates, which hold no more.
+    `conditions` maps other fields to the values that the rule is for: any other value, such as an
+    array that has one of them, is invalid as well.
 
     `repairs` is a field in which a text should be a date, since a TTL index skips texts.
-    `requeues_as` is a field that counts how often a document was put back. `secret`: ids may be
-    secrets.
+    `requeues_as` is a field that counts how often a document was put back. `is_ours` says whose a
+    document is, where that is counted. `secret`: ids may be secrets.
     """
 
     name: str
     collection: str
     match: Document
-    fields: tuple[str, ...]
-    by: Callable[[Document], str]
+    dates: tuple[str, ...]
     cutoff: datetime
-    instant: Callable[[object], datetime | None] = timestamps.parse_instant
-    conditions: Callable[[Document], Document] = _no_conditions
+    parse: Callable[[object], datetime | None] = timestamps.parse_instant
+    conditions: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     inclusive: bool = False
     repairs: str | None = None
     requeues_as: str | None = None
+    is_ours: Callable[[Document], bool] | None = None
     secret: bool = False
+
+    def newest_instant(self, document: Document) -> datetime | None:
+        """The instant that decides about a document; None if the document is invalid.
+
+        A value that cannot be read may be newer than all that can, unless one of these is new
+        enough for the document to stay.
+        """
+        values = [value for name in self.dates if (value := document.get(name)) is not None]
+        instants = [at for value in values if (at := self.parse(value)) is not None]
+        newest = max(instants, default=None)
+        if newest is not None and not self.is_expired(newest):
+            return newest
+        valid = len(instants) == len(values) and all(
+            _is_one_of(document.get(name), wanted) for name, wanted in self.conditions.items()
+        )
+        return newest if valid else None
 
     def is_expired(self, at: datetime) -> bool:
         """Whether a document of that instant has expired."""
         return at < self.cutoff or (self.inclusive and at == self.cutoff)
+
+
+def _is_one_of(value: object, wanted: Sequence[object]) -> bool:
+    return any(type(value) is type(each) and value == each for each in wanted)
 
 
 def sessions(now: datetime) -> Rule:
@@ -56,8 +76,7 @@ def sessions(now: datetime) -> Rule:
         name="sessions",
         collection="user_sessions",
         match=filters.instants("expires_at", now),
-        fields=("expires_at",),
-        by=lambda _: "expires_at",
+        dates=("expires_at",),
         cutoff=now,
         inclusive=True,
         repairs="expires_at",
@@ -72,31 +91,30 @@ def notifications(now: datetime, limits: CleanupSettings) -> Rule:
         name="notifications",
         collection="notifications",
         match=filters.instants("created_at", cutoff, read=True),
-        fields=("created_at",),
-        by=lambda _: "created_at",
-        conditions=lambda _: {"read": True},
+        dates=("created_at",),
+        conditions={"read": (True,)},
         cutoff=cutoff,
     )
 
 
 def queue(now: datetime, limits: CleanupSettings) -> Rule:
-    """Items that have been pending or processing for more than `queue_hours`.
+    """Items that are pending or processing, with nothing done to them for `queue_hours`.
 
-    The age of a `processing` item counts from its `started_at`, if it has one.
+    Few of the application's items have a `created_at`. When it analyses a game again, it changes
+    only other instants of an old item.
     """
     cutoff = now - timedelta(hours=limits.queue_hours)
-    waiting = filters.instants("created_at", cutoff, status="pending")
-    begun = filters.instants("started_at", cutoff, status="processing")
-    undated = filters.instants("created_at", cutoff, status="processing", started_at=None)
+    queued = filters.instants("queued_at", cutoff)
+    waiting = {"status": {"$in": list(_WAITING_STATUSES)}, "$and": [queued]}
     return Rule(
         name="queue",
         collection="analysis_queue",
-        match={"$or": [*waiting["$or"], *begun["$or"], *undated["$or"]]},
-        fields=("status", "created_at", "started_at", "requeued"),
-        by=lambda item: "started_at" if _is_started(item) else "created_at",
-        conditions=_item_conditions,
+        match=filters.instants("created_at", cutoff, **waiting),
+        dates=("created_at", "queued_at", "started_at", "last_heartbeat", "last_reset_at"),
+        conditions={"status": _WAITING_STATUSES},
         cutoff=cutoff,
         requeues_as="requeued" if limits.requeue_stale else None,
+        is_ours=_is_our_item,
     )
 
 
@@ -107,8 +125,7 @@ def runs(before: datetime, keep: Sequence[str]) -> Rule:
         name="runs",
         collection="job_runs",
         match={"started_at": early, "finished_at": early, "_id": {"$nin": list(keep)}},
-        fields=("finished_at",),
-        by=lambda _: "finished_at",
+        dates=("finished_at",),
         cutoff=before,
     )
 
@@ -116,14 +133,13 @@ def runs(before: datetime, keep: Sequence[str]) -> Rule:
 def outbox(now: datetime, limits: CleanupSettings) -> Rule:
     """Emails that were finished more than `keep_outbox_days` ago; open ones stay."""
     cutoff = now - timedelta(days=limits.keep_outbox_days)
-    final = {"$in": ["sent", "skipped", "failed"]}
+    final = {"$in": list(_FINAL_STATES)}
     return Rule(
         name="outbox",
         collection="email_outbox",
         match=filters.instants("finished_at", cutoff, state=final),
-        fields=("state", "finished_at"),
-        by=lambda _: "finished_at",
-        conditions=lambda email: {"state": email["state"]},
+        dates=("finished_at",),
+        conditions={"state": _FINAL_STATES},
         cutoff=cutoff,
     )
 
@@ -136,26 +152,20 @@ def snapshots(now: datetime, limits: CleanupSettings) -> Rule:
         name="snapshots",
         collection="performance_snapshots",
         match=filters.days("local_date", cutoff),
-        fields=("local_date",),
-        by=lambda _: "local_date",
-        instant=_parse_day,
+        dates=("local_date",),
+        parse=_parse_day,
         cutoff=cutoff,
     )
 
 
-def _is_started(item: Document) -> bool:
-    return item["status"] == "processing" and item.get("started_at") is not None
-
-
-def _item_conditions(item: Document) -> Document:
-    """The fields that must not change: its status, and that it has no `started_at` if so."""
-    undated = item["status"] == "processing" and not _is_started(item)
-    return {"status": item["status"], **({"started_at": None} if undated else {})}
+def _is_our_item(item: Document) -> bool:
+    """Whether the sync has queued an item: the application sets no `queue_id`."""
+    return item.get("queue_id") is not None
 
 
 def _parse_day(value: object) -> datetime | None:
     """The midnight, in UTC, of a day in the form `YYYY-MM-DD`; else None."""
-    if not isinstance(value, str) or not _DAY_PATTERN.fullmatch(value):
+    if not is_text(value) or not _DAY_PATTERN.fullmatch(value):
         return None
     try:
         return datetime.fromisoformat(value).replace(tzinfo=UTC)

@@ -1,6 +1,7 @@
 """One rule's way through its collection: page by page, with a pause after each, within a limit."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct, field
@@ -39,6 +40,7 @@ class Sweep:
         self._limits = ctx.settings
         self._invalid = Affected()
         self._planned: dict[str, Affected] = {}
+        self._not_ours = Counter[str]()
 
     async def delete(self) -> None:
         """Deletes or requeues expired documents; logs those without a valid timestamp."""
@@ -104,9 +106,13 @@ class Sweep:
             self._note_dry_run("requeue", stale)
             self._note_dry_run("delete", final)
             return len(expired)
-        deleter = self._ctx.deleter
-        self._count("requeued", await deleter.requeue(self._rule, stale, self._ctx.now()))
-        self._count("deleted", await deleter.delete(self._rule, final))
+        now = self._ctx.now()
+        for ours in (True, False):
+            deleter = self._ctx.deleter
+            requeued = [document for document in stale if document.ours is ours]
+            deleted = [document for document in final if document.ours is ours]
+            self._count("requeued", await deleter.requeue(self._rule, requeued, now), ours)
+            self._count("deleted", await deleter.delete(self._rule, deleted), ours)
         return len(expired)
 
     async def _repair(self, texts: Sequence[ExpiredDocument]) -> int:
@@ -116,9 +122,12 @@ class Sweep:
             self._count("repaired", await self._ctx.deleter.repair(self._rule, texts))
         return len(texts)
 
-    def _count(self, what: str, count: int) -> None:
+    def _count(self, what: str, count: int, ours: bool = True) -> None:
+        """Notes what was done to documents; those of the application are noted separately too."""
         if count or what == "deleted":
             self._run.counts.note(f"{what}_{self._rule.name}", count)
+        if count and not ours:
+            self._run.counts.note(f"{what}_{self._rule.name}_of_application", count)
 
     def _count_invalid(self, ids: Sequence[object]) -> None:
         if ids:
@@ -129,6 +138,7 @@ class Sweep:
         if documents:
             planned = self._planned.setdefault(what, Affected())
             self._add(planned, [document.id for document in documents])
+            self._not_ours[what] += sum(not document.ours for document in documents)
 
     def _add(self, affected: Affected, ids: Sequence[object]) -> None:
         affected.count += len(ids)
@@ -140,6 +150,8 @@ class Sweep:
         planned, self._planned = self._planned, {}
         for what, affected in planned.items():
             report_dry_run(self._run, self._rule.name, what, affected)
+            if not_ours := self._not_ours[what]:
+                self._run.counts.note(f"would_{what}_{self._rule.name}_of_application", not_ours)
 
 
 def report_dry_run(run: Run, rule: str, what: str, affected: Affected) -> None:

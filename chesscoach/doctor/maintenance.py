@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from chesscoach.cleanup import rules
+from chesscoach.cleanup.store.deletion import ExpiredDocument
 from chesscoach.context import Context
 from chesscoach.doctor.finding import Finding, fail, ok, warn
 from chesscoach.jobs import catalog
@@ -19,7 +20,6 @@ _WARN_SKEW_S, _MAX_SKEW_S = 2.0, 300.0
 _SCAN_LIMIT = 1000
 """Documents of a collection that the check reads: a healthy one has fewer invalid timestamps."""
 
-_MAX_QUEUE_WAIT = timedelta(hours=24)
 _NAME_LIMIT = 3
 
 
@@ -71,14 +71,26 @@ async def timestamps(ctx: Context) -> Finding:
 
 
 async def queue(ctx: Context) -> Finding:
-    """Checks that the application's analysis worker takes items from its queue."""
-    oldest = await ctx.sync.analysis_queue.oldest_pending()
-    if oldest is None:
-        return ok("no item is pending")
-    text = f"the oldest item is pending since {oldest:%Y-%m-%dT%H:%M:%SZ}"
-    if ctx.now() - oldest > _MAX_QUEUE_WAIT:
-        return warn(text, "check that the application's analysis worker runs")
-    return ok(text)
+    """Counts the items of the analysis queue that the next cleanup deletes or puts back."""
+    limits = ctx.config.cleanup
+    rule = rules.queue(ctx.now(), limits)
+    stale, after = list[ExpiredDocument](), None
+    while len(stale) < _SCAN_LIMIT:
+        page = await ctx.cleanup.deleter.page(rule, after, _SCAN_LIMIT)
+        stale += page.expired
+        after = page.next
+        if after is None:
+            break
+    if not stale:
+        return ok(f"no item has been waiting for more than {limits.queue_hours} h")
+    many = f"{len(stale)} or more" if len(stale) >= _SCAN_LIMIT else str(len(stale))
+    not_ours = sum(not item.ours for item in stale)
+    oldest = min(item.at for item in stale)
+    return warn(
+        f"items that have been waiting for more than {limits.queue_hours} h: {many}, the oldest "
+        f"since {oldest:%Y-%m-%dT%H:%M:%SZ}; the application itself queued {not_ours} of them",
+        "check that the application's analysis worker runs: the cleanup removes such items",
+    )
 
 
 async def jobs(ctx: Context) -> Finding:

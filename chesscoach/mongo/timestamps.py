@@ -6,6 +6,8 @@ Only this module decides what such a value means. An invalid value is None, neve
 import re
 from datetime import UTC, datetime
 
+from chesscoach.mongo.values import is_text
+
 _TIMESTAMP_PATTERN = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?(Z|z|[+-]\d\d(:?[0-5]\d)?)?", re.ASCII
 )
@@ -13,7 +15,7 @@ _TIMESTAMP_PATTERN = re.compile(
 
 def parse_instant(value: object) -> datetime | None:
     """The instant of a stored value, in UTC; a value without a zone is in UTC."""
-    if isinstance(value, str) and _TIMESTAMP_PATTERN.fullmatch(value.strip()):
+    if is_text(value) and _TIMESTAMP_PATTERN.fullmatch(value.strip()):
         try:
             value = datetime.fromisoformat(value.strip().upper())
         except ValueError:

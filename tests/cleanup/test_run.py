@@ -131,6 +131,67 @@ async def test_a_processing_item_without_a_start_counts_from_its_creation(
     assert [item["_id"] for item in db.analysis_queue.find()] == [0]
 
 
+QUEUE_DATES = ("created_at", "queued_at", "started_at", "last_heartbeat", "last_reset_at")
+
+
+@pytest.mark.parametrize("status", ["pending", "processing"])
+@pytest.mark.parametrize("as_text", [True, False])
+async def test_the_newest_instant_of_a_queue_item_decides(
+    fixed_context: Context, db: Any, status: str, as_text: bool
+) -> None:
+    limit = NOW - timedelta(hours=24)
+    recent, old = limit + MS, limit - MS
+    texts = [limit - 300 * DAY, limit - DAY]
+    for name in QUEUE_DATES:
+        for number, newest in enumerate((recent, old)):
+            others = {other: texts[number].isoformat() for other in QUEUE_DATES if other != name}
+            value = newest.isoformat() if as_text else newest
+            for alone in (True, False):
+                fields = {name: value} if alone else {**others, name: value}
+                key = f"{name} {number} {alone}"
+                db.analysis_queue.insert_one({"_id": key, "status": status, **fields})
+    counts, _ = await run_cleanup(fixed_context, rule="queue")
+    kept = {f"{name} 0 {alone}" for name in QUEUE_DATES for alone in (True, False)}
+    assert {item["_id"] for item in db.analysis_queue.find()} == kept
+    assert counts.notes == {"deleted_queue": 10, "deleted_queue_of_application": 10}
+
+
+async def test_queue_items_that_go_are_counted_by_whose_they_were(
+    fixed_context: Context, db: Any
+) -> None:
+    old = (NOW - 2 * DAY).isoformat()
+    theirs = [{"status": "pending", "queued_at": old, "auto_synced": True} for _ in range(2)]
+    ours = [queue_item(status="pending", created_at=old, queued_at=old) for _ in range(3)]
+    db.analysis_queue.insert_many([*theirs, *ours])
+    planned, _ = await run_cleanup(fixed_context, rule="queue", dry_run=True)
+    assert planned.notes["would_delete_queue"] == 5
+    assert planned.notes["would_delete_queue_of_application"] == 2
+    counts, _ = await run_cleanup(fixed_context, rule="queue")
+    assert counts.notes == {"deleted_queue": 5, "deleted_queue_of_application": 2}
+
+
+async def test_a_queue_item_stays_while_one_of_its_instants_cannot_be_read(
+    fixed_context: Context, db: Any
+) -> None:
+    old = (NOW - 2 * DAY).isoformat()
+    db.analysis_queue.insert_many(
+        [
+            {"_id": 1, "status": "pending", "created_at": old, "queued_at": "soon"},
+            {"_id": 2, "status": "pending", "created_at": old, "last_reset_at": [NOW]},
+            {"_id": 3, "status": ["pending"], "created_at": old},
+            {"_id": 4, "status": "pending", "created_at": "soon", "queued_at": NOW},
+            {"_id": 5, "status": "pending", "created_at": old, "started_at": None},
+        ]
+    )
+    counts, _ = await run_cleanup(fixed_context, rule="queue")
+    assert counts.notes == {
+        "deleted_queue": 1,
+        "deleted_queue_of_application": 1,
+        "invalid_queue": 3,
+    }
+    assert [item["_id"] for item in db.analysis_queue.find()] == [1, 2, 3, 4]
+
+
 async def test_documents_with_ids_of_several_types_are_all_visited(
     fixed_context: Context, db: Any
 ) -> None:

@@ -1,7 +1,7 @@
 """Finds and deletes expired documents, a page at a time, while other processes read and write.
 
 A page is found by keyset on `_id`, and Python decides which of its documents have expired. One
-command then deletes those whose field still holds a value that was found to have expired. A session
+command then deletes those whose fields still hold values that were found to have expired. A session
 that was refreshed in between holds another value and stays.
 """
 
@@ -24,18 +24,18 @@ _DISPLAY_LENGTH = 8
 
 
 class ExpiredDocument(Struct, frozen=True, kw_only=True):
-    """An expired document: the field that decided so, its value, and the instant in the value.
+    """An expired document: its newest instant, and the fields that must not have changed.
 
-    `conditions` are the other fields that must not have changed. `requeueable`: it was never put
-    back into the queue.
+    `dates` are the values of its instants, `conditions` those of other fields. `requeueable`: it
+    was never put back into the queue. `ours` says whose it was, where the rule counts that.
     """
 
     id: Any
-    field: str
-    value: Any
     at: datetime
+    dates: dict[str, Any]
     conditions: dict[str, Any]
     requeueable: bool = True
+    ours: bool = True
 
 
 class CandidatePage(Struct, frozen=True, kw_only=True):
@@ -63,15 +63,14 @@ class Deleter:
 
     async def page(self, rule: Rule, after: PageKey | None, size: int) -> CandidatePage:
         """The next documents of a rule, from the first with None."""
-        documents = await self._find(rule, rule.match, rule.fields, after, size)
+        documents = await self._find(rule, rule.match, after, size)
         expired, invalid_ids = [], []
         for document in documents:
-            field = rule.by(document)
-            at = rule.instant(document.get(field))
+            at = rule.newest_instant(document)
             if at is None:
                 invalid_ids.append(document["_id"])
             elif rule.is_expired(at):
-                expired.append(_to_expired(rule, document, field, at))
+                expired.append(_to_expired(rule, document, at))
         return CandidatePage(
             expired=expired, invalid_ids=invalid_ids, next=_next_page(documents, size)
         )
@@ -79,9 +78,9 @@ class Deleter:
     async def texts(self, rule: Rule, after: PageKey | None, size: int) -> CandidatePage:
         """The next documents, expired or not, whose field is a text that should be a date."""
         field = rule.repairs or ""
-        documents = await self._find(rule, filters.texts(field), (field,), after, size)
+        documents = await self._find(rule, filters.texts(field), after, size)
         readable = [
-            _to_expired(rule, document, field, at)
+            _to_expired(rule, document, at)
             for document in documents
             if (at := timestamps.parse_instant(document.get(field))) is not None
         ]
@@ -126,8 +125,8 @@ class Deleter:
         """Turns texts that have not changed into dates; returns their number."""
         updates = [
             UpdateOne(
-                {"_id": {"$eq": text.id}, text.field: text.value},
-                {"$set": {text.field: _not_before(text.at)}},
+                {"_id": {"$eq": text.id}, **text.dates},
+                {"$set": dict.fromkeys(text.dates, _not_before(text.at))},
                 hint=_BY_ID,
             )
             for text in texts
@@ -135,8 +134,11 @@ class Deleter:
         return await self._collection(rule).bulk_update(updates)
 
     async def _find(
-        self, rule: Rule, match: Document, fields: Sequence[str], after: PageKey | None, size: int
+        self, rule: Rule, match: Document, after: PageKey | None, size: int
     ) -> list[Document]:
+        fields = [*rule.dates, *rule.conditions, *filter(None, [rule.requeues_as])]
+        if rule.is_ours is not None:
+            fields.append("queue_id")
         stages: list[Document] = [
             {"$match": match if after is None else _after_key(match, after)},
             {"$sort": _BY_ID},
@@ -165,29 +167,35 @@ def _next_page(documents: Sequence[Document], size: int) -> PageKey | None:
     return PageKey(id=documents[-1]["_id"]) if len(documents) == size else None
 
 
-def _to_expired(rule: Rule, document: Document, field: str, at: datetime) -> ExpiredDocument:
+def _to_expired(rule: Rule, document: Document, at: datetime) -> ExpiredDocument:
     return ExpiredDocument(
         id=document["_id"],
-        field=field,
-        value=document[field],
         at=at,
-        conditions=rule.conditions(document),
+        dates={name: document.get(name) for name in rule.dates},
+        conditions={name: document[name] for name in rule.conditions},
         requeueable=rule.requeues_as is None or document.get(rule.requeues_as) is None,
+        ours=rule.is_ours is None or rule.is_ours(document),
     )
 
 
 def _unchanged_filters(expired: Sequence[ExpiredDocument]) -> list[Document]:
-    """Filters for documents that have not changed: one for each field and conditions."""
-    groups: dict[tuple[str, str], list[ExpiredDocument]] = {}
+    """Filters for documents that have not changed: one for each set of conditions.
+
+    A document whose instants all are instants of expired documents has expired itself.
+    """
+    groups: dict[str, list[ExpiredDocument]] = {}
     for document in expired:
-        groups.setdefault((document.field, str(document.conditions)), []).append(document)
+        groups.setdefault(str(document.conditions), []).append(document)
     return [
         {
             **group[0].conditions,
             "_id": {"$in": [document.id for document in group]},
-            field: {"$in": [document.value for document in group]},
+            **{
+                name: {"$in": [document.dates[name] for document in group]}
+                for name in group[0].dates
+            },
         }
-        for (field, _), group in groups.items()
+        for group in groups.values()
     ]
 
 

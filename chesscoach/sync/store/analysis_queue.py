@@ -1,7 +1,14 @@
-"""The application's analysis queue: our items for new games, within a day's allowance."""
+"""The application's analysis queue: our items for new games, within a day's allowance.
+
+The `_id` of our items follows from their `queue_id`, which makes a repeated write harmless. The
+application sets no `queue_id`, so that a unique index on it would refuse its second item.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
+
+from bson import ObjectId
 
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database
@@ -22,26 +29,15 @@ class AnalysisQueue:
 
     async def find_queued(self, queue_ids: Sequence[str]) -> set[str]:
         """Which of these items there are."""
-        items = await self._collection.find(
-            {"queue_id": {"$in": queue_ids}}, {"_id": 0, "queue_id": 1}
-        )
-        return {item["queue_id"] for item in items}
-
-    async def oldest_pending(self) -> datetime | None:
-        """Since when the item waits that has waited longest; of those whose time can be read."""
-        oldest = []
-        for kind in ("string", "date"):
-            query = {"status": "pending", "created_at": {"$type": kind}}
-            item = await self._collection.find_one(
-                query, {"created_at": 1}, sort=[("created_at", 1)]
-            )
-            oldest.append(timestamps.parse_instant(item["created_at"]) if item else None)
-        return min((at for at in oldest if at is not None), default=None)
+        by_key = {_document_id(queue_id): queue_id for queue_id in queue_ids}
+        items = await self._collection.find({"_id": {"$in": list(by_key)}}, {"_id": 1})
+        return {by_key[item["_id"]] for item in items}
 
     async def add(self, user_id: str, games: Mapping[str, str], now: datetime) -> None:
         """Queues games, given as item id to game id; an item that is there stays as it is."""
         items = [
             {
+                "_id": _document_id(queue_id),
                 "queue_id": queue_id,
                 "user_id": user_id,
                 "game_id": game_id,
@@ -55,3 +51,8 @@ class AnalysisQueue:
             for queue_id, game_id in games.items()
         ]
         await self._collection.insert_new(items)
+
+
+def _document_id(queue_id: str) -> ObjectId:
+    """The `_id` of an item of ours, of the type that the application's have."""
+    return ObjectId(sha256(queue_id.encode()).digest()[:12])

@@ -41,6 +41,9 @@ async def test_a_session_refreshed_between_page_and_delete_stays(ctx: Context, d
         {"status": "failed"},
         {"status": "processing"},
         {"created_at": NOW.isoformat()},
+        {"queued_at": NOW},
+        {"last_heartbeat": NOW},
+        {"last_reset_at": NOW.isoformat()},
     ],
 )
 @pytest.mark.parametrize("action", ["delete", "requeue"])
@@ -71,7 +74,8 @@ async def test_an_item_that_is_started_in_between_no_longer_expires_by_its_creat
     items = [
         {"_id": 1, "status": "processing", "created_at": LONG_AGO, "started_at": None},
         {"_id": 2, "status": "processing", "created_at": LONG_AGO, "started_at": LONG_AGO},
-        {"_id": 3, "status": "processing", "created_at": NOW.isoformat(), "started_at": OLD},
+        {"_id": 3, "status": "processing", "created_at": LONG_AGO, "started_at": OLD},
+        {"_id": 4, "status": "processing", "created_at": NOW.isoformat(), "started_at": OLD},
     ]
     db.analysis_queue.insert_many([{"queue_id": str(item["_id"]), **item} for item in items])
     rule = rules.queue(NOW, CleanupSettings())
@@ -80,7 +84,7 @@ async def test_an_item_that_is_started_in_between_no_longer_expires_by_its_creat
     for number in (1, 2):
         db.analysis_queue.update_one({"_id": number}, {"$set": {"started_at": NOW.isoformat()}})
     assert await ctx.cleanup.deleter.delete(rule, page.expired) == 1
-    assert {item["_id"] for item in db.analysis_queue.find()} == {1, 2}
+    assert {item["_id"] for item in db.analysis_queue.find()} == {1, 2, 4}
 
 
 async def test_a_notification_that_is_unread_again_and_a_text_that_has_changed_stay(
@@ -162,7 +166,7 @@ def test_exactly_the_expired_sessions_are_found_in_any_zone_and_form(
 
     selected = {session["_id"]: session["expires_at"] for session in sessions.find(rule.match)}
     expired = {
-        n for n, value in selected.items() if (at := rule.instant(value)) and rule.is_expired(at)
+        n for n, value in selected.items() if (at := rule.parse(value)) and rule.is_expired(at)
     }
 
     assert expired == expected
