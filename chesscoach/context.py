@@ -15,6 +15,7 @@ from chesscoach.config import Config, ProcessEnvironment, Settings
 from chesscoach.emails.context import EmailContext
 from chesscoach.emails.store.indexes import COLLECTIONS as EMAIL_COLLECTIONS
 from chesscoach.emails.store.indexes import INDEXES as EMAIL_INDEXES
+from chesscoach.emails.store.indexes import UNIQUE_KEYS as EMAIL_UNIQUE_KEYS
 from chesscoach.emails.store.outbox import Outbox
 from chesscoach.emails.store.player_weeks import PlayerWeeks
 from chesscoach.emails.store.recipients import Recipients
@@ -22,8 +23,10 @@ from chesscoach.emails.store.subscriptions import Subscriptions
 from chesscoach.emails.store.suppressions import Suppressions
 from chesscoach.metrics import Metrics
 from chesscoach.mongo.database import OpenDatabase, open_database
+from chesscoach.mongo.index_check import UniqueKeys
 from chesscoach.mongo.indexes import Indexes
 from chesscoach.players.store.indexes import INDEXES as PLAYER_INDEXES
+from chesscoach.players.store.indexes import UNIQUE_KEYS as PLAYER_UNIQUE_KEYS
 from chesscoach.players.store.notifications import Notifications
 from chesscoach.players.store.users import Users
 from chesscoach.sources.chesscom import Chesscom
@@ -36,9 +39,11 @@ from chesscoach.sync.store.analysis_queue import AnalysisQueue
 from chesscoach.sync.store.games import Games
 from chesscoach.sync.store.indexes import COLLECTIONS as SYNC_COLLECTIONS
 from chesscoach.sync.store.indexes import INDEXES as SYNC_INDEXES
+from chesscoach.sync.store.indexes import UNIQUE_KEYS as SYNC_UNIQUE_KEYS
 from chesscoach.sync.store.lanes import SourceLane
 from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
 from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
+from chesscoach.worker.store.indexes import UNIQUE_KEYS as WORKER_UNIQUE_KEYS
 from chesscoach.worker.store.leases import Leases
 from chesscoach.worker.store.runs import Runs
 from chesscoach.worker.store.schedules import Schedules
@@ -57,6 +62,12 @@ COLLECTIONS = (
     *EMAIL_COLLECTIONS,
     *CLEANUP_COLLECTIONS,
 )
+UNIQUE_KEYS: UniqueKeys = {
+    **PLAYER_UNIQUE_KEYS,
+    **SYNC_UNIQUE_KEYS,
+    **EMAIL_UNIQUE_KEYS,
+    **WORKER_UNIQUE_KEYS,
+}
 
 
 class Context(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Checks of the database: its place, its kind and version, its indexes."""
 
-from chesscoach.context import Context
+from chesscoach.context import UNIQUE_KEYS, Context
 from chesscoach.doctor.finding import CheckContext, Finding, fail, ok, warn
+from chesscoach.mongo.index_check import unexpected_unique_indexes
 from chesscoach.mongo.server_info import ServerInfo, server_info
 
 _MIN_VERSION = 6
@@ -57,8 +58,10 @@ def replication(server: ServerInfo) -> Finding:
 
 
 async def indexes(ctx: Context) -> Finding:
-    """Checks that all indexes exist."""
+    """Checks that all indexes exist, and that no unique one may refuse our documents."""
     missing = await ctx.indexes.missing()
     if missing:
         return fail(f"missing: {', '.join(missing)}", "run `chesscoach db init`")
+    if unexpected := await unexpected_unique_indexes(ctx.mongo.database, UNIQUE_KEYS):
+        return warn("; ".join(unexpected), "drop such an index if nothing needs it")
     return ok("all indexes exist")

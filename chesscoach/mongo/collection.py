@@ -5,19 +5,24 @@ errors. A read returns a whole list, so that no server cursor stays open. A stor
 many documents in pages.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 from pymongo import ReturnDocument, UpdateOne
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError
 from pymongo.results import UpdateResult
 
+from chesscoach.errors import DuplicateDocument
+from chesscoach.mongo import conflicts
 from chesscoach.mongo.client import Database, Document
-from chesscoach.mongo.errors import is_duplicates_only, translates_errors
+from chesscoach.mongo.conflicts import repeats_conflicts
+from chesscoach.mongo.errors import translates_errors
 
 Pipeline = Sequence[Mapping[str, Any]]
 Update = Mapping[str, Any] | Pipeline
 Sort = Sequence[tuple[str, int]]
+Insertion = Literal["new", "existing", "refused"]
 
 
 class MongoCollection:
@@ -27,6 +32,7 @@ class MongoCollection:
         self._driver = database[name]
 
     @translates_errors
+    @repeats_conflicts
     async def find(
         self,
         query: Mapping[str, Any],
@@ -40,6 +46,7 @@ class MongoCollection:
         return await cursor.to_list(None)
 
     @translates_errors
+    @repeats_conflicts
     async def find_one(
         self,
         query: Mapping[str, Any],
@@ -51,50 +58,82 @@ class MongoCollection:
         return await self._driver.find_one(query, projection, sort=sort)
 
     @translates_errors
+    @repeats_conflicts
     async def aggregate(self, pipeline: Pipeline, **options: Any) -> list[Document]:
         """All documents that a pipeline yields."""
         documents: list[Document] = await self._driver.aggregate(pipeline, **options).to_list(None)
         return documents
 
     @translates_errors
+    @repeats_conflicts
     async def count(self, query: Mapping[str, Any], *, limit: int | None = None) -> int:
         """The number of documents that match, counted up to `limit`."""
         options: dict[str, Any] = {} if limit is None else {"limit": limit}
         return await self._driver.count_documents(query, **options)
 
     @translates_errors
+    @repeats_conflicts
     async def estimate_count(self) -> int:
         """The number of documents in the collection's metadata, which may be out of date."""
         return await self._driver.estimated_document_count()
 
-    @translates_errors
     async def insert_if_new(self, document: Document) -> bool:
-        """Inserts a document; False if its key exists, perhaps by our own repeated write."""
-        try:
-            await self._driver.insert_one(document)
-        except DuplicateKeyError:
-            return False
-        return True
+        """Inserts a document; False if its `_id` exists, perhaps by our own repeated write.
 
-    @translates_errors
+        Raises:
+            DuplicateDocument: another unique index refuses it.
+        """
+        (insertion,) = await self.insert_each([document])
+        if insertion == "refused":
+            raise self.refusal(1)
+        return insertion == "new"
+
     async def insert_new(self, documents: Sequence[Document]) -> list[bool]:
-        """Inserts those documents whose keys do not exist; returns which of them were new.
+        """Inserts those documents whose `_id` does not exist; returns which of them were new.
 
         After a write that the driver repeated, a document of ours may count as existing.
+
+        Raises:
+            DuplicateDocument: another unique index refuses some; all others are inserted.
         """
-        new = [True] * len(documents)
-        if not documents:
-            return new
-        try:
-            await self._driver.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            if not is_duplicates_only(error):
-                raise
-            for failure in error.details["writeErrors"]:
-                new[failure["index"]] = False
-        return new
+        insertions = await self.insert_each(documents)
+        if refused := insertions.count("refused"):
+            raise self.refusal(refused)
+        return [insertion == "new" for insertion in insertions]
 
     @translates_errors
+    async def insert_each(
+        self, documents: Sequence[Document], *, key: str = "_id"
+    ) -> list[Insertion]:
+        """Inserts those documents whose `key` does not exist; returns what became of each.
+
+        A unique index on anything else may refuse a document. So one with a duplicate key exists
+        only if it is found under its own key.
+        """
+        insertions: list[Insertion] = ["new"] * len(documents)
+        if not documents:
+            return insertions
+        insert = partial(self._driver.insert_many, ordered=False)
+        duplicates = await conflicts.write_unordered(insert, documents)
+        if duplicates:
+            query = {key: {"$in": [documents[place][key] for place in duplicates]}}
+            found = await self._driver.find(query, {"_id": 0, key: 1}).to_list(None)
+            # The query also matches inside arrays, which are no keys.
+            existing = {document[key] for document in found if isinstance(document[key], Hashable)}
+            for place in duplicates:
+                there = documents[place][key] in existing
+                insertions[place] = "existing" if there else "refused"
+        return insertions
+
+    def refusal(self, count: int) -> DuplicateDocument:
+        """The error that names how many documents a unique index has refused."""
+        return DuplicateDocument(
+            f"{self._driver.name}: a unique index that is not ours refuses {count} of our "
+            "documents: see `chesscoach db check`"
+        )
+
+    @translates_errors
+    @repeats_conflicts
     async def update_one(
         self, query: Mapping[str, Any], update: Update, *, upsert: bool = False
     ) -> UpdateResult:
@@ -106,6 +145,7 @@ class MongoCollection:
         return await self._driver.update_one(query, update, upsert=upsert)
 
     @translates_errors
+    @repeats_conflicts
     async def update_many(self, query: Mapping[str, Any], update: Update) -> UpdateResult:
         """Updates all documents that match; the driver does not repeat it after a failover."""
         return await self._driver.update_many(query, update)
@@ -115,9 +155,22 @@ class MongoCollection:
         """Applies updates in any order; returns how many of them matched a document."""
         if not updates:
             return 0
-        return (await self._driver.bulk_write(updates, ordered=False)).matched_count
+        matched = 0
+
+        async def write(batch: Sequence[UpdateOne]) -> None:
+            nonlocal matched
+            try:
+                matched += (await self._driver.bulk_write(batch, ordered=False)).matched_count
+            except BulkWriteError as error:
+                matched += error.details["nMatched"]
+                raise
+
+        if duplicates := await conflicts.write_unordered(write, updates):
+            raise self.refusal(len(duplicates))
+        return matched
 
     @translates_errors
+    @repeats_conflicts
     async def find_one_and_update(
         self, query: Mapping[str, Any], update: Update
     ) -> Document | None:
@@ -127,11 +180,13 @@ class MongoCollection:
         )
 
     @translates_errors
+    @repeats_conflicts
     async def delete_one(self, query: Mapping[str, Any]) -> bool:
         """Deletes the first document that matches; whether there was one."""
         return (await self._driver.delete_one(query)).deleted_count == 1
 
     @translates_errors
+    @repeats_conflicts
     async def delete_many(
         self, query: Mapping[str, Any], *, hint: Mapping[str, int] | None = None
     ) -> int:

@@ -9,7 +9,6 @@ from typing import ParamSpec, TypeVar
 
 from bson.errors import BSONError
 from pymongo.errors import (
-    BulkWriteError,
     ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
@@ -23,7 +22,7 @@ from chesscoach.errors import ChesscoachError, DuplicateDocument, StoreFailed, S
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_DUPLICATE_KEY, _UNAUTHORIZED = 11000, 13
+_UNAUTHORIZED = 13
 
 
 def translate(error: PyMongoError) -> ChesscoachError:
@@ -54,10 +53,3 @@ def translates_errors(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitabl
             raise StoreFailed(msg) from error
 
     return wrapper
-
-
-def is_duplicates_only(error: BulkWriteError) -> bool:
-    """Whether a bulk write failed only because some documents existed already."""
-    details = error.details
-    codes = {item["code"] for item in details["writeErrors"]}
-    return codes <= {_DUPLICATE_KEY} and not details.get("writeConcernErrors")

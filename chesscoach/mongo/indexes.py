@@ -3,6 +3,12 @@
 `chesscoach db init` and the demo create them, never a job. An index of the application with the
 same keys serves as well, under any name. An index that contradicts a promise is reported and left
 alone.
+
+The application's own script creates its indexes before or after ours. MongoDB refuses an index that
+has the name of another one and differs from it, or the definition of another one and a different
+name. So an index of ours has the name that MongoDB gives by default. A unique index on a field of
+the application is the exception: it leaves out documents without a text in the field, which the
+application's does not, and so it has a name of its own.
 """
 
 import asyncio
@@ -23,48 +29,60 @@ from chesscoach.mongo.errors import translates_errors
 class Index(Struct, frozen=True, kw_only=True):
     """An index that we need: its collection and its keys in order.
 
-    `only_if_exists`: the index has only documents with this field. `expire_after_s`: the server
-    deletes a document this long after the date in the index's only key.
+    `only_if_exists`: the index has only documents with this field. `only_texts`: it has only
+    documents with a text in this field, since the application leaves it out of some. Queries for
+    texts can use such an index. `expire_after_s`: the server deletes a document this long after the
+    date in the index's only key.
     """
 
     collection: str
     keys: tuple[tuple[str, int], ...]
     unique: bool = False
     only_if_exists: str | None = None
+    only_texts: str | None = None
     expire_after_s: int | None = None
 
     @property
     def partial(self) -> Document | None:
         """The filter of a partial index."""
+        if self.only_texts:
+            return {self.only_texts: {"$gt": ""}}
         return {self.only_if_exists: {"$exists": True}} if self.only_if_exists else None
 
     @property
     def name(self) -> str:
-        """The name; the prefix shows where the index comes from."""
-        return "chesscoach_" + "_".join(field.replace(".", "_") for field, _ in self.keys)
+        """MongoDB's default name; with a prefix if the application's own may need that name."""
+        if self.only_texts:
+            return "chesscoach_" + "_".join(field for field, _ in self.keys)
+        return "_".join(f"{field}_{direction}" for field, direction in self.keys)
+
+    @property
+    def fields(self) -> str:
+        """The fields, for people."""
+        return ", ".join(field for field, _ in self.keys)
 
     @property
     def label(self) -> str:
         """The collection and the name, for people."""
         return f"{self.collection}.{self.name}"
 
-    @property
-    def model(self) -> IndexModel:
-        """The index as the driver needs it."""
-        options: dict[str, Any] = (
-            {"partialFilterExpression": self.partial} if self.only_if_exists else {}
-        )
+    def model(self, name: str | None = None) -> IndexModel:
+        """The index as the driver needs it, perhaps under another name."""
+        options: dict[str, Any] = {"partialFilterExpression": self.partial} if self.partial else {}
         if self.expire_after_s is not None:
             options["expireAfterSeconds"] = self.expire_after_s
-        return IndexModel(list(self.keys), name=self.name, unique=self.unique, **options)
+        return IndexModel(list(self.keys), name=name or self.name, unique=self.unique, **options)
 
 
-def index(
-    collection: str, *fields: str, unique: bool = False, only_if_exists: str | None = None
-) -> Index:
+def index(collection: str, *fields: str, only_if_exists: str | None = None) -> Index:
     """An index on fields in their order; `-field` is descending."""
     keys = tuple((field.removeprefix("-"), -1 if field[0] == "-" else 1) for field in fields)
-    return Index(collection=collection, keys=keys, unique=unique, only_if_exists=only_if_exists)
+    return Index(collection=collection, keys=keys, only_if_exists=only_if_exists)
+
+
+def unique_index(collection: str, field: str) -> Index:
+    """A unique index on a field of the application, which is missing in some documents."""
+    return Index(collection=collection, keys=((field, 1),), unique=True, only_texts=field)
 
 
 def ttl_index(collection: str, field: str, days: int) -> Index:
@@ -143,14 +161,17 @@ class Indexes:
         Raises:
             SetupError: an index is missing; the message names it and the command that creates it.
         """
-        for wanted in self._wanted:
-            needed = wanted.unique and wanted.collection in collections
-            if needed and not await _is_present(self._database, wanted):
-                fields = ", ".join(field for field, _ in wanted.keys)
-                msg = (
-                    f"{wanted.collection}: no unique index on ({fields}): run `chesscoach db init`"
-                )
-                raise SetupError(msg)
+        needed = [
+            index for index in self._wanted if index.unique and index.collection in collections
+        ]
+        missing = [
+            f"{wanted.collection}: no unique index on ({wanted.fields})"
+            for wanted in needed
+            if not await _is_present(self._database, wanted)
+        ]
+        if missing:
+            msg = f"{'; '.join(missing)}: run `chesscoach db init`"
+            raise SetupError(msg)
 
     @translates_errors
     async def missing(self) -> list[str]:
@@ -185,7 +206,7 @@ async def _create_on(
     if not missing:
         return
     try:
-        await collection.create_indexes([declared.model for declared in missing])
+        await collection.create_indexes([declared.model() for declared in missing])
         report.made.extend(declared.label for declared in missing)
     except OperationFailure:  # one by one, so that the error names the index
         for declared in missing:
@@ -230,25 +251,42 @@ async def _is_present(database: Database, declared: Index) -> bool:
 
 
 def _satisfies(existing: Mapping[str, Document], declared: Index) -> bool:
-    """Whether an existing index, full or with the same partial filter, serves as well as ours."""
+    """Whether an existing index, full or with a filter that serves, is as good as ours."""
     fields = tuple(field for field, _ in declared.keys)
+    # The application's index on a field alone serves too, unique or not.
+    served_by = {fields, fields[:-1]} if fields[-1] == "_id" and len(fields) == 2 else {fields}
     for index in existing.values():
-        if index.get("partialFilterExpression") not in (None, declared.partial):
+        if not serves_partially(index, declared):
             continue
         keys, unique = tuple(field for field, _ in index["key"]), bool(index.get("unique"))
         if unique and keys == _SHARDED.get((declared.collection, fields)):
             return True
         same_ttl = declared.expire_after_s in (None, index.get("expireAfterSeconds"))
-        if keys == fields and same_ttl and (unique or not declared.unique):
+        if keys in served_by and same_ttl and (unique or not declared.unique):
             return True
     return False
 
 
+def serves_partially(existing: Document, declared: Index) -> bool:
+    """Whether an index has all documents that ours would have."""
+    field, partial = declared.only_texts, existing.get("partialFilterExpression")
+    filters: list[Document | None] = [None, declared.partial]
+    filters += [{field: {"$exists": True}}, {field: {"$type": "string"}}] if field else []
+    return partial in filters
+
+
 async def _create_index(database: Database, declared: Index) -> None:
+    """Creates one index, under another name if an index with other options has its name."""
+    collection = database[declared.collection]
     try:
-        await database[declared.collection].create_indexes([declared.model])
+        try:
+            await collection.create_indexes([declared.model()])
+        except OperationFailure as error:
+            if error.code not in _OTHER_OPTIONS:
+                raise
+            await collection.create_indexes([declared.model(f"{declared.name}_ours")])
     except OperationFailure as error:
-        fields = ", ".join(field for field, _ in declared.keys)
+        fields = declared.fields
         if error.code == _NOT_UNIQUE:
             msg = (
                 f"{declared.collection}: ({fields}) is not unique in the data; "
@@ -259,12 +297,6 @@ async def _create_index(database: Database, declared: Index) -> None:
                 f"{declared.collection}: an index on ({fields}) exists with other options; "
                 "drop it if it is not needed; nothing was changed"
             )
-            same_name = (await database[declared.collection].index_information()).get(declared.name)
-            if same_name is not None and dict(same_name["key"]) != dict(declared.keys):
-                msg = (
-                    f"{declared.collection}: the index {declared.name} should be on ({fields}); "
-                    "drop it if it is not needed; nothing was changed"
-                )
         elif error.code == _NOT_ALLOWED:
             raise _not_allowed(f"create an index on {declared.collection}") from None
         else:

@@ -1,15 +1,18 @@
-"""Counts failed commands that the driver repeats."""
+"""Counts failed commands that the driver repeats, or we do."""
 
 from pymongo import monitoring
 
 from chesscoach.metrics import Metrics
+from chesscoach.mongo.conflicts import CONFLICT_CODES
 
 _NETWORK_ERRORS = frozenset(
     {"AutoReconnect", "NetworkTimeout", "NotPrimaryError", "ConnectionFailure"}
 )
-_RETRYABLE_CODES = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+_RETRYABLE_CODES = CONFLICT_CODES | frozenset(
+    {6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+)
 """Error codes after which a read is repeated, from the drivers' specification of retryable reads. A
-write that is repeated has a label."""
+write that is repeated after a lost connection has a label."""
 
 
 class RetryCounter(monitoring.CommandListener):

@@ -43,16 +43,40 @@ async def link_accounts(
     newcomers delays no other account. Refused names are counted as candidates that were skipped.
     """
     made = dict.fromkeys(PLATFORMS, 0)
+    if user_id is None and run.shard.index == 0:
+        await _count_users_without_id(ctx, run)
     async for page in ctx.users.linked_users(user_id, run.shard):
         wanted = {user.user_id: _accounts_of(run, user) for user in page}
         changes = await _link_changes(ctx, page, wanted, begun)
         for account in changes.new.values():
             made[account.platform] += 1
         if not run.dry_run:
-            await ctx.accounts.ensure(changes.new.values(), changes.joining, changes.leaving, begun)
+            refused = await ctx.accounts.ensure(
+                changes.new.values(), changes.joining, changes.leaving, begun
+            )
+            _count_refused(run, refused)
     if not run.dry_run:
         await _unlink_missing(ctx, run, user_id, begun)
     return made
+
+
+async def _count_users_without_id(ctx: SyncContext, run: Run) -> None:
+    """Users whose user_id is not a text belong to no run: they are counted and left out."""
+    if count := await ctx.users.count_without_id():
+        run.counts.candidates += count
+        run.counts.skipped += count
+        run.counts.note("invalid_user_ids", count)
+        log.get_logger().warning("user_ids_invalid", users=count)
+
+
+def _count_refused(run: Run, accounts: list[str]) -> None:
+    """Accounts that cannot be stored fail; those of all other users are synced."""
+    for key in accounts:
+        error = "a unique index that is not ours refuses the account: see `chesscoach db check`"
+        run.counts.candidates += 1
+        run.counts.failed += 1
+        run.counts.add_error(account=key, error=error)
+        log.get_logger().warning("account_not_stored", account=key, error=error)
 
 
 async def _unlink_missing(ctx: SyncContext, run: Run, user_id: str | None, begun: datetime) -> None:

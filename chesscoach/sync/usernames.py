@@ -16,7 +16,7 @@ def normalize_username(platform: Platform, name: object) -> str | None:
 
     Space around a name is forgiven, anything else is not.
     """
-    if not isinstance(name, str):
+    if type(name) is not str:  # BSON code is a subclass
         return None
     stripped = name.strip()
     return stripped.lower() if _USERNAME_PATTERNS[platform].fullmatch(stripped) else None

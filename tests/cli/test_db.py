@@ -8,6 +8,7 @@ from chesscoach.context import INDEXES
 from chesscoach.mongo import indexes
 from tests.cli.conftest import RunCli, invoke
 from tests.conftest import NOON, Clock
+from tests.support.application_indexes import create_application_indexes
 from tests.support.mongod_auth import AuthenticatedMongod, authenticated_mongod
 
 HOUR_S = 3600
@@ -22,19 +23,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthenticatedMo
 def run_as_user(server: AuthenticatedMongod, user: str, *args: str) -> Any:
     environment = {"MONGO_URL": server.url(user), "DB_NAME": server.database}
     return invoke(environment, Clock(NOON), "db", *args)
-
-
-def create_application_indexes(db: Any) -> None:
-    """Its own init script: the indexes that its schema expects, under the driver's names."""
-    db.users.create_index("user_id", unique=True)
-    db.users.create_index("email", unique=True)
-    db.games.create_index("game_id", unique=True)
-    db.games.create_index([("user_id", 1), ("platform", 1)])
-    db.games.create_index([("user_id", 1), ("is_analyzed", 1)])
-    db.analysis_queue.create_index("queue_id", unique=True)
-    db.notifications.create_index("notification_id", unique=True)
-    db.user_sessions.create_index("session_token", unique=True)
-    db.user_sessions.create_index("expires_at", expireAfterSeconds=0)
 
 
 # init
@@ -55,24 +43,40 @@ def test_the_applications_own_database_keeps_its_indexes_and_gets_what_it_lacks(
     create_application_indexes(db)
     before = {name: db[name].index_information() for name in db.list_collection_names()}
     printed = run_cli("db", "init").stdout
-    assert "present  user_sessions.chesscoach_expires_at" in printed
+    assert "present  user_sessions.expires_at_1" in printed
     assert "present  users.chesscoach_user_id" in printed
-    assert "made     games.chesscoach_user_id_url" in printed
+    assert "made     games.user_id_1_url_1" in printed
     for name, indexes_before in before.items():
         assert indexes_before.items() <= db[name].index_information().items()
     run_cli("db", "check")
+    create_application_indexes(db)
 
 
 @pytest.mark.new_database
-def test_a_drifting_index_is_named_and_all_others_are_made(run_cli: RunCli, db: Any) -> None:
-    db.games.create_index("game_id", name="chesscoach_game_id")
-    db.job_runs.create_index("other", name="chesscoach_schedule_slot")
+def test_an_index_of_other_options_is_named_and_all_others_are_made(
+    run_cli: RunCli, db: Any
+) -> None:
+    db.email_events.create_index("at", expireAfterSeconds=60)
     printed = run_cli("db", "init", code=2).stderr
-    assert "games: an index on (game_id) exists with other options" in printed
-    assert "job_runs: the index chesscoach_schedule_slot should be on (schedule, slot)" in printed
-    assert "chesscoach_user_id_url" in db.games.index_information()
-    assert "unique" not in db.games.index_information()["chesscoach_game_id"]
-    assert db.job_runs.index_information()["chesscoach_schedule_slot"]["key"] == [("other", 1)]
+    assert "email_events: an index on (at) exists with other options" in printed
+    assert "user_id_1_url_1" in db.games.index_information()
+    assert db.email_events.index_information()["at_1"]["expireAfterSeconds"] == 60
+
+
+@pytest.mark.new_database
+def test_a_unique_index_that_we_do_not_expect_is_named(
+    run_cli: RunCli, run_cli_json: Any, db: Any
+) -> None:
+    db.games.create_index("url", unique=True)
+    db.users.create_index("email", unique=True)
+    db.sync_accounts.create_index("links.user_id", unique=True, name="one_account")
+    expected = "unexpected     games.url_1: unique on (url)"
+    assert expected in run_cli("db", "init").stdout
+    printed = run_cli("db", "check", code=1).stdout
+    assert expected in printed
+    assert "sync_accounts.one_account" in printed
+    assert "email" not in printed
+    assert len(run_cli_json("db", "check", code=1)["unexpected"]) == 2
 
 
 @pytest.mark.new_database
@@ -92,10 +96,10 @@ def test_a_ttl_index_waits_while_it_would_delete_a_great_deal_at_once(
     monkeypatch.setattr(indexes, "MASS_DELETE_LIMIT", 5)
     db.user_sessions.insert_many([{"expires_at": NOON} for _ in range(6)])
     printed = run_cli("db", "init", code=1).stdout
-    assert "waiting  user_sessions.chesscoach_expires_at" in printed
+    assert "waiting  user_sessions.expires_at_1" in printed
     assert "chesscoach.jobs.cleanup" in printed
     assert db.user_sessions.count_documents({}) == 6
-    assert "chesscoach_expires_at" not in db.user_sessions.index_information()
+    assert "expires_at_1" not in db.user_sessions.index_information()
     assert "made     user_sessions" in run_cli("db", "init", "--allow-mass-delete").stdout
 
 
@@ -129,7 +133,11 @@ def test_an_operator_who_may_prepares_it_for_a_user_who_may_not(
 def test_all_is_well_where_all_was_prepared(run_cli: RunCli, run_cli_json: Any) -> None:
     run_cli("db", "init")
     assert run_cli("db", "check").stdout.startswith("ok ")
-    assert run_cli_json("db", "check") == {"missing": [], "contradicting": []}
+    assert run_cli_json("db", "check") == {
+        "missing": [],
+        "contradicting": [],
+        "unexpected": [],
+    }
 
 
 @pytest.mark.new_database
@@ -144,7 +152,7 @@ def test_it_names_what_is_missing_and_changes_nothing(run_cli: RunCli, db: Any) 
     ("collection", "keys", "options", "how"),
     [
         ("games", "game_id", {}, "(game_id) should be unique"),
-        ("job_runs", "other", {"name": "chesscoach_started_at"}, "should be on (started_at)"),
+        ("job_runs", "other", {"name": "started_at_-1"}, "should be on (started_at)"),
         ("games", [("user_id", 1), ("url", 1)], {"sparse": True}, "should not be sparse"),
         (
             "game_analyses",

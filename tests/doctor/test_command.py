@@ -41,14 +41,14 @@ async def test_a_failure_has_what_to_do_and_the_exit_code_1(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     db.games.drop_index("chesscoach_game_id")
-    db.sync_accounts.drop_index("chesscoach_links_user_id")
+    db.sync_accounts.drop_index("links.user_id_1")
 
     done = await run_doctor(environment)
     as_json = await run_doctor(environment, "--json")
 
     assert (done.code, as_json.code) == (1, 1)
     line = failed_line(done)
-    assert "games.chesscoach_game_id, sync_accounts.chesscoach_links_user_id" in line
+    assert "games.chesscoach_game_id, sync_accounts.links.user_id_1" in line
     assert line.endswith("-> run `chesscoach db init`")
     (report,) = as_json.lines
     assert report["exit_code"] == 1

@@ -55,7 +55,7 @@ async def test_an_empty_database_lacks_every_index(settings: Settings) -> None:
 
     assert problems(findings) == {"indexes": "fail"}
     assert "users.chesscoach_user_id" in findings["indexes"].what
-    assert "job_runs.chesscoach_schedule_slot" in findings["indexes"].what
+    assert "job_runs.schedule_1_slot_-1" in findings["indexes"].what
 
 
 @pytest.mark.new_database

@@ -30,6 +30,29 @@ async def test_new_documents_are_inserted_and_existing_ones_stay(
     ]
 
 
+async def test_a_document_that_another_unique_index_refuses_does_not_count_as_existing(
+    collection: MongoCollection, db: Any
+) -> None:
+    db.things.create_index("value", unique=True)
+    db.things.insert_many([{"_id": 1, "value": 1}])
+    documents = [{"_id": 1, "value": 5}, {"_id": 2, "value": 1}, {"_id": 3, "value": 3}]
+
+    assert await collection.insert_each(documents) == ["existing", "refused", "new"]
+
+    with pytest.raises(DuplicateDocument, match=r"^things: a unique index .* refuses 1 of our doc"):
+        await collection.insert_if_new({"_id": 4, "value": 1})
+    with pytest.raises(DuplicateDocument, match="refuses 1 "):
+        await collection.insert_new([{"_id": 5, "value": 1}, {"_id": 6, "value": 6}])
+    assert {thing["_id"] for thing in db.things.find()} == {1, 3, 6}
+
+
+async def test_a_key_is_not_found_inside_an_array(collection: MongoCollection, db: Any) -> None:
+    db.things.create_index("key", unique=True)
+    db.things.insert_one({"key": ["a", "b"]})
+    documents = [{"key": "a"}, {"key": "c"}]
+    assert await collection.insert_each(documents, key="key") == ["refused", "new"]
+
+
 async def test_an_insert_that_fails_for_another_reason_than_a_duplicate_raises(
     collection: MongoCollection, db: Any
 ) -> None:

@@ -9,38 +9,35 @@ from chesscoach.context import COLLECTIONS, INDEXES, Context
 from chesscoach.errors import SetupError
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.indexes import Indexes
+from tests.support.application_indexes import create_application_indexes
 
 OWN_INDEXES = {
     "users": {"chesscoach_user_id"},
     "games": {
         "chesscoach_game_id",
-        "chesscoach_user_id_url",
-        "chesscoach_user_id_ended_at_imported_at",
+        "user_id_1_url_1",
+        "user_id_1_ended_at_1_imported_at_1",
     },
-    "game_analyses": {"chesscoach_user_id_created_at"},
-    "reflection_results": {"chesscoach_user_id_created_at"},
-    "player_profiles": {"chesscoach_user_id"},
-    "user_progress": {"chesscoach_user_id"},
-    "analysis_queue": {
-        "chesscoach_queue_id",
-        "chesscoach_user_id_created_at",
-        "chesscoach_status_created_at",
-    },
-    "notifications": {"chesscoach_read_created_at"},
-    "performance_snapshots": {"chesscoach_local_date"},
-    "sync_accounts": {"chesscoach_platform_due_at__id", "chesscoach_links_user_id"},
+    "game_analyses": {"user_id_1_created_at_1"},
+    "reflection_results": {"user_id_1_created_at_1"},
+    "player_profiles": {"user_id_1__id_1"},
+    "user_progress": {"user_id_1__id_1"},
+    "analysis_queue": {"user_id_1_created_at_1", "status_1_created_at_1"},
+    "notifications": {"read_1_created_at_1"},
+    "performance_snapshots": {"local_date_1"},
+    "sync_accounts": {"platform_1_due_at_1__id_1", "links.user_id_1"},
     "job_runs": {
-        "chesscoach_schedule_slot",
-        "chesscoach_job_outcome_finished_at",
-        "chesscoach_outcome_started_at",
-        "chesscoach_started_at",
+        "schedule_1_slot_-1",
+        "job_1_outcome_1_finished_at_-1",
+        "outcome_1_started_at_-1",
+        "started_at_-1",
     },
-    "email_events": {"chesscoach_at"},
-    "user_sessions": {"chesscoach_expires_at"},
+    "email_events": {"at_1"},
+    "user_sessions": {"expires_at_1"},
     "email_outbox": {
-        "chesscoach_week_state__id",
-        "chesscoach_user_id_week",
-        "chesscoach_state_finished_at",
+        "week_1_state_1__id_1",
+        "user_id_1_week_-1",
+        "state_1_finished_at_1",
     },
 }
 LABELS = {f"{collection}.{name}" for collection, names in OWN_INDEXES.items() for name in names}
@@ -87,30 +84,72 @@ async def test_several_processes_can_prepare_an_empty_database_at_once(
 async def test_the_applications_own_indexes_serve_and_stay_as_they_are(
     empty_database: Database, db: Any
 ) -> None:
-    db.users.create_index("user_id", unique=True, name="users_pk")
-    db.users.create_index("email", unique=True)
-    db.games.create_index("game_id", unique=True, name="the_applications_own")
-    db.games.create_index([("user_id", 1), ("platform", 1)])
-    db.games.create_index([("user_id", 1), ("is_analyzed", 1)])
-    db.analysis_queue.create_index("queue_id", unique=True)
-    before = {name: db[name].index_information() for name in ("users", "games", "analysis_queue")}
+    create_application_indexes(db)
+    before = {name: db[name].index_information() for name in db.list_collection_names()}
     report = await wanted_indexes(empty_database).create()
     assert set(report.present) == {
         "users.chesscoach_user_id",
         "games.chesscoach_game_id",
-        "analysis_queue.chesscoach_queue_id",
+        "player_profiles.user_id_1__id_1",
+        "user_sessions.expires_at_1",
     }
     assert set(report.made) == LABELS - set(report.present)
     for name, old in before.items():
         new = db[name].index_information()
         assert old.items() <= new.items()
-        keys = [(index["key"], bool(index.get("unique"))) for index in new.values()]
-        assert len(keys) == len({str(key) for key in keys})
-        assert set(new) - set(old) <= OWN_INDEXES[name] - {
-            "chesscoach_game_id",
-            "chesscoach_user_id",
-        }
+        assert set(new) - set(old) <= OWN_INDEXES.get(name, set())
     await wanted_indexes(empty_database).require_unique("users", "games", "analysis_queue")
+
+
+async def test_the_application_can_create_its_indexes_after_ours(
+    empty_database: Database, db: Any
+) -> None:
+    await wanted_indexes(empty_database).create()
+    before = {name: db[name].index_information() for name in OWN_INDEXES}
+    create_application_indexes(db)
+    for name, old in before.items():
+        assert old.items() <= db[name].index_information().items()
+    assert db.users.index_information()["user_id_1"]["unique"]
+    assert await wanted_indexes(empty_database).missing() == []
+
+
+FIELDS = {
+    "users": "user_id",
+    "games": "game_id",
+    "analysis_queue": "queue_id",
+    "notifications": "notification_id",
+    "puzzle_attempts": "attempt_id",
+    "reflection_results": "reflection_id",
+    "game_analyses": "analysis_id",
+    "user_sessions": "session_token",
+    "player_profiles": "user_id",
+    "user_progress": "user_id",
+}
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_documents_without_the_key_neither_stop_db_init_nor_are_refused_after_it(
+    empty_database: Database, db: Any, before: bool
+) -> None:
+    documents: list[Document] = [{}, {}, *({"key": odd} for odd in (None, None, 7, 7, ["a"]))]
+    if not before:
+        await wanted_indexes(empty_database).create()
+    for collection, field in FIELDS.items():
+        db[collection].insert_many(
+            [{field: document["key"]} if document else {} for document in documents]
+        )
+    report = await wanted_indexes(empty_database).create()
+    assert len(report.made if before else report.present) == len(LABELS)
+
+
+@pytest.mark.parametrize(("collection", "field"), [("users", "user_id"), ("games", "game_id")])
+async def test_a_unique_index_of_ours_serves_queries_for_texts(
+    empty_database: Database, db: Any, collection: str, field: str
+) -> None:
+    await wanted_indexes(empty_database).create()
+    for query in ({field: "a"}, {field: {"$in": ["a", "b"]}}, {field: {"$gt": ""}}):
+        plan = db[collection].find(query, sort=[(field, 1)]).explain()["queryPlanner"]
+        assert f"chesscoach_{field}" in str(plan["winningPlan"])
 
 
 async def test_the_key_of_games_on_a_sharded_cluster_serves_too(
@@ -147,18 +186,29 @@ async def test_an_index_that_does_not_keep_the_promise_stays_and_ours_is_created
         db.games.insert_one({"game_id": "g", "user_id": "b"})
 
 
-async def test_a_different_index_with_our_name_is_reported_and_not_dropped(
+async def test_a_different_index_with_our_name_stays_and_ours_is_created_under_another(
     empty_database: Database, db: Any
 ) -> None:
     db.games.create_index("game_id", name="chesscoach_game_id")
-    with pytest.raises(SetupError, match=r"games: an index on \(game_id\) exists with other opt"):
-        await wanted_indexes(empty_database).create()
-    assert "chesscoach_game_id" in index_names(db)["games"]
-    assert not db.games.index_information()["chesscoach_game_id"].get("unique")
+    db.job_runs.create_index("other", name="started_at_-1")
+    report = await wanted_indexes(empty_database).create()
+    assert set(report.made) == LABELS
+    indexes = db.games.index_information()
+    assert not indexes["chesscoach_game_id"].get("unique")
+    assert indexes["chesscoach_game_id_ours"]["unique"]
+    assert db.job_runs.index_information()["started_at_-1"]["key"] == [("other", 1)]
+
+
+async def test_the_indexes_of_former_names_serve(empty_database: Database, db: Any) -> None:
+    db.users.create_index("user_id", name="chesscoach_user_id", unique=True)
+    db.analysis_queue.create_index("queue_id", name="chesscoach_queue_id", unique=True)
+    db.games.create_index([("user_id", 1), ("url", 1)], name="chesscoach_user_id_url")
+    report = await wanted_indexes(empty_database).create()
+    assert set(report.present) == {"users.chesscoach_user_id", "games.user_id_1_url_1"}
 
 
 async def test_a_ttl_index_serves_only_with_our_time(empty_database: Database, db: Any) -> None:
-    label = "email_events.chesscoach_at"
+    label = "email_events.at_1"
     for options in ({}, {"expireAfterSeconds": 60}):
         db.email_events.create_index("at", name="theirs", **options)
         assert label in await wanted_indexes(empty_database).missing()
@@ -171,12 +221,12 @@ async def test_a_ttl_index_serves_only_with_our_time(empty_database: Database, d
     assert label in (await wanted_indexes(empty_database).create()).present
     db.email_events.drop_index("theirs")
     assert label in (await wanted_indexes(empty_database).create()).made
-    assert db.email_events.index_information()["chesscoach_at"]["expireAfterSeconds"] == 2_592_000
+    assert db.email_events.index_information()["at_1"]["expireAfterSeconds"] == 2_592_000
 
 
 @pytest.mark.parametrize(
     ("collection", "field"),
-    [("users", "user_id"), ("games", "game_id"), ("analysis_queue", "queue_id")],
+    [("users", "user_id"), ("games", "game_id")],
 )
 async def test_duplicates_in_the_data_are_reported_and_nothing_is_lost(
     empty_database: Database, db: Any, collection: str, field: str
@@ -195,17 +245,19 @@ async def test_duplicates_in_the_data_are_reported_and_nothing_is_lost(
 async def test_a_missing_unique_index_is_named_with_the_command_that_creates_it(
     empty_database: Database, db: Any
 ) -> None:
-    for collection, field in (
-        ("users", "user_id"), ("games", "game_id"), ("analysis_queue", "queue_id"),
-    ):  # fmt: skip
+    for collection, field in (("users", "user_id"), ("games", "game_id")):
         with pytest.raises(
             SetupError,
             match=rf"^{collection}: no unique index on \({field}\): run `chesscoach db init`$",
         ):
             await wanted_indexes(empty_database).require_unique(collection)
-    await wanted_indexes(empty_database).require_unique("job_runs", "sync_accounts")
+    with pytest.raises(SetupError, match=r"^users: .* \(user_id\); games: .* \(game_id\): run "):
+        await wanted_indexes(empty_database).require_unique("users", "games")
+    await wanted_indexes(empty_database).require_unique(
+        "job_runs", "sync_accounts", "analysis_queue"
+    )
     await wanted_indexes(empty_database).create()
-    await wanted_indexes(empty_database).require_unique("users", "games", "analysis_queue")
+    await wanted_indexes(empty_database).require_unique("users", "games")
     db.games.drop_index("chesscoach_game_id")
     with pytest.raises(SetupError, match="games"):
-        await wanted_indexes(empty_database).require_unique("users", "games", "analysis_queue")
+        await wanted_indexes(empty_database).require_unique("users", "games")

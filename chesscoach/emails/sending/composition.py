@@ -22,7 +22,7 @@ from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 from chesscoach.emails.weekly import summary
 from chesscoach.emails.weekly.values import Summary
-from chesscoach.errors import ChesscoachError
+from chesscoach.errors import ChesscoachError, DuplicateDocument
 from chesscoach.schedules.iso_week import Week
 from chesscoach.worker.job import Run
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:  # else every command would import templates, languages and th
 KIND: EmailKind = "weekly_summary"
 ADDRESS_PATTERN = re.compile(r"[^\s@,;<>\"\x00-\x20\x7f]{1,64}@[^\s@,;<>\"\x00-\x20\x7f]{1,255}")
 """The addresses that can be sent to; the others are `bad_address`."""
+
+
+_REFUSED = "a unique index that is not ours refuses the email: see `chesscoach db check`"
 
 
 class DueEmail(Struct, frozen=True, kw_only=True):
@@ -99,9 +102,15 @@ class EmailComposer:
             for key, due in by_id.items()
             if key not in entries
         ]
-        if not self._run.dry_run:
-            await self._ctx.outbox.enqueue(new, now)
-        entries |= {email.id: outbox_values.new_value(email, now) for email in new}
+        refused = [] if self._run.dry_run else await self._ctx.outbox.enqueue(new, now)
+        for key in refused:
+            self._run.counts.candidates += 1
+            self._fail(by_id[key], DuplicateDocument(_REFUSED))
+        entries |= {
+            email.id: outbox_values.new_value(email, now)
+            for email in new
+            if email.id not in refused
+        }
         return entries | await self._mark_orphaned(list(entries.values()), now)
 
     async def _mark_orphaned(
@@ -227,17 +236,21 @@ class EmailComposer:
         try:
             return render_message(dependencies.renderer, due, week_summary, url)
         except Exception as error:  # noqa: BLE001  # one bad email must not stop the others
-            ours = isinstance(error, ChesscoachError)
-            reason = str(error) if ours else type(error).__name__
-            self._run.counts.failed += 1
-            self._run.counts.add_error(user_id=due.recipient.user_id, error=reason)
-            log.get_logger().warning(
-                "email_render_failed",
-                outbox_id=due.outbox_id,
-                reason=reason,
-                exc_info=None if ours else error,
-            )
+            self._fail(due, error)
             return None
+
+    def _fail(self, due: DueEmail, error: Exception) -> None:
+        """Count an email as failed that cannot be composed."""
+        ours = isinstance(error, ChesscoachError)
+        reason = str(error) if ours else type(error).__name__
+        self._run.counts.failed += 1
+        self._run.counts.add_error(user_id=due.recipient.user_id, error=reason)
+        log.get_logger().warning(
+            "email_render_failed",
+            outbox_id=due.outbox_id,
+            reason=reason,
+            exc_info=None if ours else error,
+        )
 
     async def _skip(self, reasons: Mapping[str, str]) -> None:
         if not self._run.dry_run:

@@ -1,5 +1,6 @@
 """The indexes that the emails need."""
 
+from chesscoach.mongo.index_check import UniqueKeys
 from chesscoach.mongo.indexes import index, ttl_index
 
 INDEXES = (
@@ -7,8 +8,10 @@ INDEXES = (
     index("games", "user_id", "ended_at", "imported_at"),
     index("game_analyses", "user_id", "created_at"),  # the analyses of a week
     index("reflection_results", "user_id", "created_at"),  # the answers of a week
-    index("player_profiles", "user_id"),  # the profiles of a batch of players
-    index("user_progress", "user_id"),  # their streaks and levels
+    # The profiles, streaks and levels of a batch of players. The `_id` makes them no index of the
+    # application, which may have one on the user_id with any options.
+    index("player_profiles", "user_id", "_id"),
+    index("user_progress", "user_id", "_id"),
     index("email_outbox", "week", "state", "_id"),  # the unsent emails of a week
     index("email_outbox", "user_id", "-week"),  # a user's emails
     ttl_index("email_events", "at", days=30),  # SendGrid repeats an event for a day or so
@@ -18,3 +21,4 @@ COLLECTIONS = (
     "email_suppressions",
     "email_events",
 )
+UNIQUE_KEYS: UniqueKeys = dict.fromkeys(COLLECTIONS, ())

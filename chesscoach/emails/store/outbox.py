@@ -39,9 +39,19 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._collection = MongoCollection(database, "email_outbox")
 
-    async def enqueue(self, owed: Sequence[NewEmail], now: datetime) -> int:
-        """Insert the emails that are not in the outbox yet; return how many are new."""
-        return sum(await self._collection.insert_new([new_document(email, now) for email in owed]))
+    async def enqueue(self, owed: Sequence[NewEmail], now: datetime) -> list[str]:
+        """Insert the emails that are not in the outbox yet.
+
+        Return the ids of those that a unique index of another program refuses.
+        """
+        insertions = await self._collection.insert_each(
+            [new_document(email, now) for email in owed]
+        )
+        return [
+            email.id
+            for email, insertion in zip(owed, insertions, strict=True)
+            if insertion == "refused"
+        ]
 
     async def find_many(self, ids: Collection[str]) -> dict[str, OutboxEntry]:
         """Read the entries with these ids that exist, by id."""

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from chesscoach.mongo.values import is_text
+
 MAX_HEADER_BYTES = 4000
 """Longer heads are ignored; a source's take about 800 bytes."""
 
@@ -23,7 +25,7 @@ _END_TAGS = (("enddate", "endtime"), ("utcdate", "utctime"), ("date", None))
 
 def parse_tags(pgn: object) -> dict[str, str]:
     """Parse the tags before the first blank line, by name in lower case; the first one counts."""
-    if not isinstance(pgn, str):
+    if not is_text(pgn):
         return {}
     head = pgn.replace("\r\n", "\n").partition("\n\n")[0]
     tags: dict[str, str] = {}

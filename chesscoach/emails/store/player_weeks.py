@@ -21,6 +21,7 @@ from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.values import is_text
 from chesscoach.schedules.iso_week import Week
 
 MAX_PLAYERS = 500
@@ -78,7 +79,7 @@ class PlayerWeeks:
         players: defaultdict[str, _PlayerData] = defaultdict(_PlayerData)
         for count, document in enumerate(documents, 1):
             user_id = document.get("user_id")
-            if isinstance(user_id, str):
+            if is_text(user_id):
                 _add_document(players[user_id], document, bounds)
             if count % _PAUSE == 0:
                 await asyncio.sleep(0)
@@ -115,7 +116,7 @@ def _analyses(analyses: Iterable[Document]) -> Iterable[AnalysedGame]:
         game_id, accuracy = analysis.get("game_id"), analysis["accuracy"]
         if at is not None and isinstance(accuracy, float):
             yield AnalysedGame(
-                game_id=game_id if isinstance(game_id, str) else "",
+                game_id=game_id if is_text(game_id) else "",
                 analysed_at=at,
                 accuracy=accuracy,
                 blunders=analysis["blunders"],
@@ -132,7 +133,7 @@ def _swing(cp_loss: float | None, worst: Document) -> Swing | None:
     return Swing(
         cp_loss=cp_loss,
         move_number=non_negative_int(worst.get("number")),
-        move=move if isinstance(move, str) else "",
+        move=move if is_text(move) else "",
     )
 
 
@@ -176,7 +177,7 @@ def _activity_time(value: object) -> datetime | None:
 def _weakness_name(value: object) -> str | None:
     """The name of a weakness or strength: its subcategory, or the text itself."""
     text = value.get("subcategory") if isinstance(value, dict) else value
-    return text.strip() or None if isinstance(text, str) else None
+    return text.strip() or None if is_text(text) else None
 
 
 def _points(progress: Document, week: Week) -> int | None:

@@ -1,7 +1,6 @@
 """Subscribers: users by their setting, in the forms that the application writes."""
 
 from collections.abc import AsyncIterator, Collection
-from typing import Any
 
 from msgspec import Struct
 
@@ -9,9 +8,11 @@ from chesscoach.emails.recipient import EmailKind, Recipient
 from chesscoach.emails.store.subscription_expressions import is_subscribed
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.values import is_text, of_type
 from chesscoach.worker.shard import ALL_USERS, Shard
 
 PAGE_SIZE = 500
+_HAS_TEXT_ID = of_type("user_id", "string")
 _PROJECTION = {"_id": 0, "user_id": 1, "email": 1, "name": 1, "timezone": 1, "language": 1}
 
 
@@ -81,7 +82,7 @@ class Recipients:
 
     async def find(self, user_id: str) -> Recipient | None:
         """Read a user, subscribed or not."""
-        user = await self._collection.find_one({"user_id": user_id}, _PROJECTION)
+        user = await self._collection.find_one({"user_id": user_id, **_HAS_TEXT_ID}, _PROJECTION)
         return _recipient(user) if user else None
 
 
@@ -95,5 +96,5 @@ def _recipient(user: Document) -> Recipient:
     )
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _text(value: object) -> str:
+    return value if is_text(value) else ""

@@ -12,6 +12,7 @@ from chesscoach.emails.recipient import EmailKind
 from chesscoach.emails.store.subscription_expressions import is_subscribed, lacks_preference
 from chesscoach.mongo.client import Database
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.values import of_type
 
 _FIELD = "$email_notifications"
 _APPLICATION_KINDS = ("game_analyzed", "weakness_alert")
@@ -61,7 +62,8 @@ class Subscriptions:
             }
         }
         done = await self._collection.update_one(
-            {"user_id": user_id}, [{"$set": {"email_notifications": kept}}]
+            {"user_id": user_id, **of_type("user_id", "string")},
+            [{"$set": {"email_notifications": kept}}],
         )
         return done.modified_count == 1 if done.matched_count else None
 

@@ -13,6 +13,7 @@ from chesscoach.emails.weekly.speed import OTHER_SPEED, speed_class
 from chesscoach.emails.weekly.values import PlayedGame
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Document
+from chesscoach.mongo.values import is_text
 from chesscoach.sources.game import Colour, GameResult
 
 OTHER_PLATFORM = "other"
@@ -34,7 +35,7 @@ def parse_week_game(document: Document) -> PlayedGame | None:
     """Parse a document of `week_pipeline`; None if it has no id or no readable end."""
     tags = pgn_headers.parse_tags(document.get("head"))
     ended, game_id = ended_at(document, tags), document.get("game_id")
-    if ended is None or not isinstance(game_id, str):
+    if ended is None or not is_text(game_id):
         return None
     colour = _colour(document, tags)
     before, after = _ratings(document, tags, colour)
@@ -64,7 +65,7 @@ def non_negative_int(value: object) -> int | None:
 
 
 def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return value.strip() if is_text(value) else ""
 
 
 def _result(document: Document, tags: Mapping[str, str]) -> GameResult:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pymongo import UpdateOne
 
 from chesscoach.errors import ConfigError, DuplicateDocument
-from chesscoach.mongo import timestamps
+from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.sources.game import Platform
@@ -23,6 +23,7 @@ _NAME_FIELDS: dict[Platform, tuple[str, ...]] = {
 
 
 _FIELDS = tuple(field for fields in _NAME_FIELDS.values() for field in fields)
+_HAS_TEXT_ID = values.of_type("user_id", "string")
 _LINKED_FILTER = [{field: {"$ne": None}} for field in _FIELDS]
 
 
@@ -57,19 +58,28 @@ class Users:
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
             "$or": _LINKED_FILTER,
+            **_HAS_TEXT_ID,
         }
         project = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1) | {"_id": 0}
         return await self._collection.find(query, project, sort=[("user_id", 1)], limit=size)
 
     async def with_accounts(self, user_ids: Collection[str]) -> set[str]:
         """Those of some users who exist and have linked a name."""
-        query = {"user_id": {"$in": list(user_ids)}, "$or": _LINKED_FILTER}
+        query = {"user_id": {"$in": list(user_ids)}, "$or": _LINKED_FILTER, **_HAS_TEXT_ID}
         users = await self._collection.find(query, {"_id": 0, "user_id": 1})
         return {user["user_id"] for user in users}
 
     async def exists(self, user_id: str) -> bool:
         """Whether the application has a user."""
-        return await self._collection.find_one({"user_id": user_id}, {"_id": 1}) is not None
+        return (
+            await self._collection.find_one({"user_id": user_id, **_HAS_TEXT_ID}, {"_id": 1})
+            is not None
+        )
+
+    async def count_without_id(self) -> int:
+        """The number of users who have linked a name and whose user_id is not a text."""
+        query = {"$or": _LINKED_FILTER, **values.not_of_type("user_id", "string")}
+        return await self._collection.count(query)
 
     async def find_by_name(self, name: str) -> list[UserNames]:
         """At most 20 users with this user_id, or with this linked name in any case.
@@ -78,7 +88,7 @@ class Users:
         """
         any_case = {"$regex": rf"^\s*{re.escape(name)}\s*$", "$options": "i"}
         query = {
-            "user_id": {"$type": "string"},
+            **_HAS_TEXT_ID,
             "$or": [
                 {"user_id": name, "$or": _LINKED_FILTER},
                 *({field: any_case} for field in _FIELDS),
@@ -92,7 +102,7 @@ class Users:
         await self._collection.bulk_update(
             [
                 UpdateOne(
-                    {"user_id": user_id},
+                    {"user_id": user_id, **_HAS_TEXT_ID},
                     {"$set": {"last_game_sync": timestamps.format_instant(instant)}},
                 )
                 for user_id, instant in instants.items()
@@ -107,6 +117,7 @@ class Users:
                     "user_id": user_id,
                     "$expr": {
                         "$and": [
+                            {"$eq": [{"$type": "$user_id"}, "string"]},
                             {"$eq": [{"$type": f"${field}"}, "string"]},
                             {"$eq": [{"$toLower": {"$trim": {"input": f"${field}"}}}, old]},
                         ]

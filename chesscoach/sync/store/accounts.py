@@ -86,14 +86,15 @@ class Accounts:
         joining: Iterable[tuple[str, AccountLink]],
         leaving: Iterable[tuple[str, str]],
         joined_at: datetime,
-    ) -> None:
+    ) -> list[str]:
         """Inserts accounts, adds links, removes links (key, user).
 
         A new account is due since it was made. One that a user joins is due at once. If another
-        process has inserted an account meanwhile, its users join it.
+        process has inserted an account meanwhile, its users join it. Returns the accounts that a
+        unique index of another program refuses.
         """
         accounts = list(new)
-        inserted = await self._collection.insert_new(
+        insertions = await self._collection.insert_each(
             [
                 {
                     **account_documents.document_fields(account),
@@ -107,8 +108,8 @@ class Accounts:
         )
         joined = [
             (account.key, replace(link, backfilled=False))
-            for account, is_new in zip(accounts, inserted, strict=True)
-            if not is_new
+            for account, insertion in zip(accounts, insertions, strict=True)
+            if insertion == "existing"
             for link in account.links
         ]
         updates = [
@@ -120,6 +121,11 @@ class Accounts:
             for key, user_id in leaving
         ]
         await self._collection.bulk_update(updates)
+        return [
+            account.key
+            for account, insertion in zip(accounts, insertions, strict=True)
+            if insertion == "refused"
+        ]
 
     async def due_accounts(self, wanted: AccountQuery) -> AsyncIterator[list[Account]]:
         """Pages of the accounts that are wanted, stalest first."""

@@ -15,6 +15,7 @@ from pymongo import UpdateOne
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.values import is_text, of_type
 from chesscoach.sources.game import Colour, Game
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -24,7 +25,7 @@ _PROJECTION = {
     "url": 1,
     "imported_at": 1,
     "accuracies": 1,
-    "pgn": {"$gt": ["$pgn", ""]},
+    "pgn": {"$and": [{"$eq": [{"$type": "$pgn"}, "string"]}, {"$gt": ["$pgn", ""]}]},
 }
 
 
@@ -72,6 +73,9 @@ class Games:
         """Inserts the games that are not there yet, and adds to those of ours what they lack.
 
         Nothing else of a stored game is changed, and none is ever deleted: a source's lists waver.
+
+        Raises:
+            DuplicateDocument: a unique index refuses a game that is not there; all others are.
         """
         wanted = {item.game_id: item for item in batch}
         known, imported = await self._find_existing(wanted.values())
@@ -81,9 +85,10 @@ class Games:
             if item.game_id not in known and (item.user_id, item.game.url) not in imported
         ]
         imported_at = timestamps.format_instant(now)
-        inserted = await self._collection.insert_new(
-            [_document(item, imported_at) for item in missing]
+        insertions = await self._collection.insert_each(
+            [_document(item, imported_at) for item in missing], key="game_id"
         )
+        inserted = [insertion == "new" for insertion in insertions]
         if not all(inserted):  # a rival, another batch of ours, or an import with another URL
             known |= await self._known(
                 [item.game_id for item, is_new in zip(missing, inserted, strict=True) if not is_new]
@@ -99,6 +104,8 @@ class Games:
                 for key, patch in patches.items()
             ]
         )
+        if refused := insertions.count("refused"):
+            raise self._collection.refusal(refused)
         return InsertResult(
             new=list(compress(missing, inserted)),
             known={game_id: document.imported_at for game_id, document in known.items()},
@@ -117,16 +124,18 @@ class Games:
         ids = {item.game_id for item in items}
         for user_id in {item.user_id for item in items}:
             urls = [item.game.url for item in items if item.user_id == user_id]
-            query = {"user_id": user_id, "url": {"$in": urls}}
+            query = {"user_id": user_id, "url": {"$in": urls}, **of_type("user_id", "string")}
             for document in await self._collection.find(query, _PROJECTION):
-                if document.get("game_id") in ids:
-                    known[document["game_id"]] = _known(document)
-                else:
-                    imported.add((user_id, document["url"]))
+                game_id, url = document.get("game_id"), document["url"]
+                if is_text(game_id) and game_id in ids:
+                    known[game_id] = _known(document)
+                elif is_text(url):
+                    imported.add((user_id, url))
         return known, imported
 
     async def _known(self, ids: list[str]) -> dict[str, _StoredGame]:
-        games = await self._collection.find({"game_id": {"$in": ids}}, _PROJECTION)
+        query = {"game_id": {"$in": ids}, **of_type("game_id", "string")}
+        games = await self._collection.find(query, _PROJECTION)
         return {game["game_id"]: _known(game) for game in games}
 
     async def count_by_user(self, user_ids: list[str]) -> dict[tuple[str, str], int]:
@@ -138,7 +147,10 @@ class Games:
             ]
         )
         return {
-            (document["_id"]["u"], document["_id"]["p"]): document["n"] for document in documents
+            (user_id, platform): document["n"]
+            for document in documents
+            if is_text(user_id := document["_id"].get("u"))
+            and is_text(platform := document["_id"].get("p"))
         }
 
 

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.config import JobLimits
-from chesscoach.errors import LeaseHeld
+from chesscoach.errors import LeaseHeld, SetupError
 from chesscoach.schedules.outcome import Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
@@ -106,17 +106,35 @@ async def run_claimed(
 async def dry_run(
     worker: Worker, job: Job, args: Struct, stop: ShutdownRequest, shard: Shard = ALL_USERS
 ) -> RunResult:
-    """Runs a job so that it changes nothing: no claim, no lease, no record."""
+    """Runs a job so that it changes nothing: no claim, no lease, no record.
+
+    What would stop a real run is reported, with the exit code of that run.
+    """
     name = f"{job.name}:dry_run"
     run = Run(name, slot=None, manual=True, dry_run=True, stop=stop, shard=shard)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run.id):
+        obstacle = await _missing_indexes(worker, job)
         counts = await job.run(worker.app, run, args)
+        if obstacle is not None:
+            counts.notes["obstacle"] = obstacle
         line = {"event": "dry_run_finished", "outcome": "dry_run", **result.count_fields(counts)}
         log.get_logger().info(**line)
     limits: JobLimits = getattr(worker.config.jobs, job.name, JobLimits())
     ended: Outcome = "partial" if counts.failed else "succeeded"
     code = result.exit_code("cancelled" if run.incomplete else ended, counts, limits, stop)
+    if obstacle is not None:
+        code = result.EXIT_USAGE
     return RunResult(exit_code=code, record={**line, "job": job.name, "run_id": run.id})
+
+
+async def _missing_indexes(worker: Worker, job: Job) -> str | None:
+    """Which indexes a real run would miss, and so stop; logs them."""
+    try:
+        await worker.require_indexes(*job.writes)
+    except SetupError as error:
+        log.get_logger().error("dry_run_obstacle", reason=str(error))
+        return str(error)
+    return None
 
 
 def _stopped_result(

@@ -1,5 +1,6 @@
 """The indexes that the worker needs."""
 
+from chesscoach.mongo.index_check import UniqueKeys
 from chesscoach.mongo.indexes import index
 
 INDEXES = (
@@ -14,3 +15,4 @@ COLLECTIONS = (
     "job_leases",
     "schedules",
 )
+UNIQUE_KEYS: UniqueKeys = dict.fromkeys(COLLECTIONS, ())

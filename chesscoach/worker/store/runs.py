@@ -38,11 +38,17 @@ class Runs:
     # Claims
 
     async def claim_many(self, runs: Sequence[NewRun]) -> set[str]:
-        """Inserts runs; the ids of those that are ours."""
-        inserted = await self._collection.insert_new(
+        """Inserts runs; the ids of those that are ours.
+
+        Raises:
+            DuplicateDocument: a unique index that is not ours refuses every one of them.
+        """
+        insertions = await self._collection.insert_each(
             [run_documents.new_document(run) for run in runs]
         )
-        ours = {run.id for run, is_new in zip(runs, inserted, strict=True) if is_new}
+        if runs and insertions.count("refused") == len(runs):
+            raise self._collection.refusal(len(runs))
+        ours = {run.id for run, what in zip(runs, insertions, strict=True) if what == "new"}
         claims = {run.id: run.claim for run in runs if run.id not in ours}
         if claims:  # after a repeated write an existing document may be our own
             existing = await self._collection.find({"_id": {"$in": list(claims)}}, {"claim": 1})
