@@ -128,6 +128,13 @@ def default_schedules() -> dict[str, Schedule]:
     """The schedules of an installation without its own."""
     return {
         "sync_games": Schedule(job="sync_games", cron="0 */6 * * *"),
+        "sync_active": Schedule(
+            job="sync_games",
+            cron="*/5 * * * *",
+            enabled=False,
+            lock="sync_active",
+            args={"active_within_h": 6},
+        ),
         "weekly_emails": Schedule(
             job="weekly_emails",
             cron="0 9 * * 1",

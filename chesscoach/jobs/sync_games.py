@@ -5,8 +5,11 @@ For each account: ask the source, write the games, queue the best of them for an
 then move the account's cursor. A re-run is safe at any point: games and queue items have ids that
 follow from what they are, and a cursor never stands for something that is not written. The two
 sources are synced side by side, each by one request after another.
+
+The schedule `sync_active`, if it is enabled, runs it every few minutes for active players alone.
 """
 
+from datetime import timedelta
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -25,11 +28,22 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     all: Annotated[
         bool, Meta(description="Everyone, not only those who are due by their activity.")
     ] = False
+    active_within_h: Annotated[
+        Annotated[int, Meta(ge=1, le=720)] | None,
+        Meta(description="Only players who were active in the last N hours, and new accounts."),
+    ] = None
 
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """One cycle over the accounts that are due."""
-    await run_cycle(ctx.sync, run, user_id=args.user, everyone=args.all)
+    hours = args.active_within_h
+    await run_cycle(
+        ctx.sync,
+        run,
+        user_id=args.user,
+        everyone=args.all,
+        active_within=timedelta(hours=hours) if hours else None,
+    )
     return run.counts
 
 

@@ -1,6 +1,7 @@
 """One cycle of the sync: the accounts that are due, on both sources side by side."""
 
 import asyncio
+from datetime import timedelta
 
 from chesscoach import log
 from chesscoach.errors import ConfigError
@@ -14,16 +15,32 @@ from chesscoach.sync.pipeline import SyncPipeline
 from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.worker.job import Run
 
+_ACTIVE_ALLOWANCE_SHARE = 1 / 40
+"""Lichess's allowance for ten minutes that a cycle over active accounts takes at most.
+
+With a cycle in every five minutes, that is half of the allowance for a day.
+"""
+
 
 async def run_cycle(
-    ctx: SyncContext, run: Run, *, user_id: str | None = None, everyone: bool = False
+    ctx: SyncContext,
+    run: Run,
+    *,
+    user_id: str | None = None,
+    everyone: bool = False,
+    active_within: timedelta | None = None,
 ) -> None:
-    """One cycle over the accounts that are due."""
+    """One cycle over the accounts that are due.
+
+    With `active_within`, it has only those whose player was active within that time, and new ones.
+    """
     if user_id is not None and not await ctx.users.exists(user_id):
         msg = f"--user: there is no user with the user_id {user_id!r}"
         raise ConfigError(msg)
     due_only = not (everyone or user_id is not None)
     begun = ctx.now()
+    active_since = None if active_within is None else begun - active_within
+    lichess_share = int(ctx.sources.lichess.users_per_10min * _ACTIVE_ALLOWANCE_SHARE)
     wanted = {
         source: AccountQuery(
             platform=source,
@@ -31,6 +48,8 @@ async def run_cycle(
             due_only=due_only,
             user_id=user_id,
             shard=run.shard,
+            active_since=active_since,
+            max_accounts=max(lichess_share, 1) if active_since and source == "lichess" else None,
         )
         for source in PLATFORMS
     }

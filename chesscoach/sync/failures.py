@@ -25,10 +25,13 @@ _MIN_OUTAGE_ACCOUNTS = 2
 
 
 class FailureTracker:
-    """The failed accounts of one source in a run."""
+    """The failed accounts of one source in a run; only if `is_counted` can one be set aside."""
 
-    def __init__(self, ctx: SyncContext, run: Run, source: SourceClient) -> None:
+    def __init__(
+        self, ctx: SyncContext, run: Run, source: SourceClient, *, is_counted: bool
+    ) -> None:
         self._ctx = ctx
+        self._is_counted = is_counted
         self._run = run
         self._source = source
         self._answered = source.answered
@@ -87,6 +90,8 @@ class FailureTracker:
             error=reason,
             exc_info=None if ours else error,
         )
+        if not self._is_counted:
+            return
         now = self._ctx.now()
         await self._ctx.accounts.record_failure(
             account.key,

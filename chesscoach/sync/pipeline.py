@@ -61,7 +61,9 @@ class SyncPipeline:
         self._fetcher = fetcher
         self._query = wanted
         self._writer = AccountWriter(ctx, run, fetcher.source.lane, user_lock)
-        self._failures = FailureTracker(ctx, run, fetcher.source)
+        self._failures = FailureTracker(
+            ctx, run, fetcher.source, is_counted=wanted.active_since is None
+        )
         self._unknown = UnknownAccounts(fetcher.platform)
         self._steps: asyncio.Queue[CheckStep | None] = asyncio.Queue(_PREFETCH_LIMIT)
         self._taking = asyncio.Lock()
@@ -76,7 +78,7 @@ class SyncPipeline:
         """Checks every wanted account; if the source must be left alone, the others fail."""
         self._left = await self._ctx.accounts.count(self._query)
         self._run.counts.candidates += self._left
-        if not self._left:
+        if not self._left or await self._skip_if_busy():
             return
         source = self._fetcher.source
         requests, troubles = source.requests, Counter(source.troubles)
@@ -94,6 +96,17 @@ class SyncPipeline:
         self._run.counts.note(f"{name}_requests", source.requests - requests)
         for kind, times in (source.troubles - troubles).items():
             self._run.counts.note(f"{name}_{kind}", times)
+
+    async def _skip_if_busy(self) -> bool:
+        """Skips a cycle over active accounts while another run has the lane: it checks them too."""
+        platform = self._fetcher.platform
+        if self._query.active_since is None:
+            return False
+        if (await self._ctx.lanes[platform].status()).holder is None:
+            return False
+        self._run.counts.skipped += self._left
+        log.get_logger().info("lane_busy", platform=platform, accounts=self._left)
+        return True
 
     async def _fetch(self) -> None:
         """Fetches until all is fetched, the breaker opens, or the run is to stop.
@@ -189,10 +202,16 @@ class SyncPipeline:
             self._left -= 1
 
     async def _record(self, facts: list[tuple[AccountCheck, Fact]]) -> None:
-        """Folds facts into their accounts and passes them on; being missing is no failure."""
+        """Folds facts into their accounts and passes them on.
+
+        Being missing is no failure. A cycle over active accounts comes too often for its failures
+        to count: no account becomes missing by it.
+        """
         for check, fact in facts:
             not_found = isinstance(fact, CheckFailed) and isinstance(fact.error, AccountNotFound)
-            if not (not_found and check.account.status == "missing"):
+            is_missing = check.account.status == "missing"
+            is_early = isinstance(fact, NotFound) and self._query.active_since is not None
+            if not (not_found if is_missing else is_early):
                 await self._steps.put(check.record(fact))
 
     async def _facts(self, check: AccountCheck) -> AsyncGenerator[Fact]:

@@ -49,6 +49,7 @@ def test_without_a_file_the_defaults_apply(load: Loader) -> None:
     assert settings.origin == SettingsOrigin()
     assert {key: schedule.job for key, schedule in settings.config.schedules.items()} == {
         "sync_games": "sync_games",
+        "sync_active": "sync_games",
         "weekly_emails": "weekly_emails",
         "weekly_emails_owed": "weekly_emails",
         "cleanup": "cleanup",

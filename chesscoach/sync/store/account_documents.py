@@ -27,7 +27,8 @@ class AccountQuery(Struct, frozen=True, kw_only=True):
 
     Accounts that were checked since the run began are left out, whatever their due time has
     become. `unfinished_only` asks for accounts with unfinished games, `shard` for those of a shard
-    of the users.
+    of the users, `active_since` for those whose player was active since then, and for new accounts.
+    At most `max_accounts` are returned, if it is set.
     """
 
     platform: Platform
@@ -35,6 +36,8 @@ class AccountQuery(Struct, frozen=True, kw_only=True):
     due_only: bool
     user_id: str | None = None
     unfinished_only: bool = False
+    active_since: datetime | None = None
+    max_accounts: int | None = None
     shard: Shard = ALL_USERS
 
 
@@ -106,6 +109,10 @@ def due_query(wanted: AccountQuery) -> Document:
         query["pending.0"] = {"$exists": True}
     if wanted.due_only:
         query["due_at"] = {"$lte": wanted.run_started_at}
+    if wanted.active_since is not None:
+        since = {"$gte": wanted.active_since}
+        active = {"$or": [{"active_at": since}, {"active_at": None, "created_at": since}]}
+        query["$and"] = [*query.get("$and", []), active]
     return query
 
 

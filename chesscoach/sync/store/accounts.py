@@ -6,6 +6,7 @@ source's lane: a holder that lost it cannot move a cursor. `number` is the hash 
 linked the account first, and says in which shard the account is checked.
 """
 
+import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import get_args
@@ -130,22 +131,25 @@ class Accounts:
     async def due_accounts(self, wanted: AccountQuery) -> AsyncIterator[list[Account]]:
         """Pages of the accounts that are wanted, stalest first."""
         after: tuple[datetime, str] | None = None
-        while page := await self._due_page(wanted, after):
+        left = wanted.max_accounts or sys.maxsize
+        while left and (page := await self._due_page(wanted, after, min(left, PAGE_SIZE))):
             yield [account_documents.to_account(document) for document in page]
             after = (page[-1]["due_at"], page[-1]["_id"])
+            left -= len(page)
 
     async def _due_page(
-        self, wanted: AccountQuery, after: tuple[datetime, str] | None
+        self, wanted: AccountQuery, after: tuple[datetime, str] | None, size: int
     ) -> list[Document]:
         query = account_documents.due_query(wanted)
         if after is not None:
             at, key = after
             query["$or"] = [{"due_at": {"$gt": at}}, {"due_at": at, "_id": {"$gt": key}}]
-        return await self._collection.find(query, sort=[("due_at", 1), ("_id", 1)], limit=PAGE_SIZE)
+        return await self._collection.find(query, sort=[("due_at", 1), ("_id", 1)], limit=size)
 
     async def count(self, wanted: AccountQuery) -> int:
         """How many accounts `due` would yield."""
-        return await self._collection.count(account_documents.due_query(wanted))
+        found = await self._collection.count(account_documents.due_query(wanted))
+        return min(found, wanted.max_accounts or found)
 
     async def save(self, saved: Sequence[AccountState], fence: int) -> None:
         """Moves cursors; to be called after the writes that they stand for.
