@@ -12,6 +12,7 @@ from pymongo.uri_parser import parse_uri
 from chesscoach.config import DatabaseSettings as DatabaseConfig
 from chesscoach.errors import ConfigError, StoreFailed, StoreUnavailable
 from chesscoach.mongo.errors import translates_errors
+from chesscoach.mongo.url_options import parse_options
 
 Document: TypeAlias = dict[str, Any]
 Client: TypeAlias = "AsyncIOMotorClient[Document]"
@@ -31,7 +32,7 @@ def connect(
     Timeouts in the URL apply; all other options are ours: majority writes, aware datetimes.
 
     Raises:
-        ConfigError: the URL cannot be used, or asks for writes that a failover may lose.
+        ConfigError: the URL cannot be used, or changes what we rest on (`parse_options`).
         StoreUnavailable: the DNS does not know the servers of a `+srv` URL.
     """
     try:
@@ -41,14 +42,15 @@ def connect(
             msg = "MONGO_URL: the DNS does not know the servers of this +srv URL"
             raise StoreUnavailable(msg) from None
         raise ConfigError(_unusable_reason(error)) from None
-    except (PyMongoError, ValueError, OSError) as error:
+    except (PyMongoError, ValueError, TypeError, LookupError, OSError) as error:
         raise ConfigError(_unusable_reason(error)) from None
 
 
 class ConnectionInfo(Struct, frozen=True, kw_only=True):
-    """The hosts of a URL, whether it has a password, and whether it uses TLS."""
+    """The hosts and the database of a URL, whether it has a password, and whether it uses TLS."""
 
     hosts: tuple[str, ...]
+    database: str | None
     password: bool
     tls: bool
 
@@ -59,10 +61,11 @@ def parse_connection(url: str) -> ConnectionInfo | None:
     srv = scheme == "mongodb+srv"
     try:
         uri = parse_uri(f"mongodb://{rest}" if srv else url, warn=False)
-    except (PyMongoError, ValueError):
+    except (PyMongoError, ValueError, TypeError, LookupError, OSError):
         return None
     return ConnectionInfo(
         hosts=tuple(host for host, _ in uri["nodelist"]),
+        database=uri["database"] or None,
         password=bool(uri["password"]),
         tls=bool(uri["options"].get("tls", srv)),
     )
@@ -78,13 +81,10 @@ def _client(
     loop: asyncio.AbstractEventLoop,
     listeners: list[DriverListener],
 ) -> Client:
-    given = {key.lower(): value for key, value in parse_uri(url, warn=False)["options"].items()}
-    if given.get("w", "majority") != "majority" and not config.allow_weak_writes:
-        msg = (
-            "MONGO_URL: w is not majority, so a failover can lose acknowledged writes; "
-            "remove it, or set [database] allow_weak_writes"
-        )
-        raise ConfigError(msg)
+    if not url.startswith(("mongodb://", "mongodb+srv://")):
+        msg = "no scheme of MongoDB"  # the driver takes such a text for the name of a host
+        raise InvalidURI(msg)
+    given = parse_options(url, allow_weak_writes=config.allow_weak_writes)
     timeout_ms = int(config.timeout_s * 1000)
     ours: dict[str, Any] = {
         "appname": "chesscoach",
