@@ -18,15 +18,21 @@ from chesscoach.schedules.schedule import Schedule, Seconds
 
 Listener = Literal["admin", "public"]
 LISTENERS: tuple[Listener, ...] = ("admin", "public")
+_MAX_DATABASE_NAME_BYTES = 63
 
 
 class DatabaseSettings(Section, frozen=True, kw_only=True):
     """`[database]`; the URL itself is a secret and comes from `MONGO_URL` alone."""
 
-    name: Annotated[str, Meta(pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$')] = "chesscoach"
+    name: Annotated[str, Meta(pattern=r'^[^/\\. "$*<>:|?\x00]{0,63}\Z')] = ""
     timeout_s: Seconds = 30.0
     embedded_dir: str = ".chesscoach/mongo"
     allow_weak_writes: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.name.encode(errors="replace")) > _MAX_DATABASE_NAME_BYTES:
+            msg = f"name: longer than {_MAX_DATABASE_NAME_BYTES} bytes"
+            raise ValueError(msg)
 
 
 class RunnerSettings(Section, frozen=True, kw_only=True):
@@ -55,7 +61,7 @@ class ChesscomSettings(UpstreamSettings, frozen=True, kw_only=True):
 class SourceSettings(Section, frozen=True, kw_only=True):
     """`[sources]`: how the sources are asked."""
 
-    contact: Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*$")] = ""
+    contact: Annotated[str, Meta(max_length=200, pattern=r"^[\x20-\x7e]*\Z")] = ""
     timeout_s: Seconds = 30.0
     first_pause_s: Seconds = 60.0
     breaker_open_s: Seconds = 900.0

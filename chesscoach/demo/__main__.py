@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from chesscoach import config, log, process
+from chesscoach import config, log, process, startup
 from chesscoach.config import (
     ChesscomSettings,
     Config,
@@ -74,7 +74,7 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
             ctx.worker, weekly_emails.JOB, weekly_emails.Args(), stop
         )
         await _print_emails(console, ctx, emails)
-        console.print(f"The data is in {_FOLDER}/mongo (database {ctx.config.database.name}).")
+        console.print(f"The data is in {_FOLDER}/mongo (database {ctx.mongo.database.name}).")
         console.print(f"To begin again: rm -r {_FOLDER}. Nothing is left running.")
         return ending.exit_code or emails.exit_code
 
@@ -154,4 +154,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    startup.check_texts()
     main(prog_name="python -m chesscoach.demo")
