@@ -19,7 +19,7 @@ from pymongo import MongoClient
 
 from chesscoach import config, log
 from chesscoach.config import Settings
-from chesscoach.config.loading import LEGACY_INTERVAL
+from chesscoach.config.environment import LEGACY_INTERVAL
 from chesscoach.context import Context, open_context, utc_now
 from chesscoach.demo.fake_chesscom import FakeChesscom
 from chesscoach.demo.fake_lichess import FakeLichess

@@ -29,18 +29,18 @@ class EmailSettings(Section, frozen=True, kw_only=True):
 
     public_url: UrlOrNone = ""
     app_url: UrlOrNone = ""
-    game_path: Annotated[str, Meta(pattern=r"^/[^\s]*\{game_id\}[^\s]*$")] = "/game/{game_id}"
+    game_path: Annotated[str, Meta(pattern=r"^/[^\s]*\{game_id\}[^\s]*\Z")] = "/game/{game_id}"
     signing_key: str = ""
     link_valid_days: Annotated[int, Meta(ge=1, le=36_600)] = 366
-    sender_name: Annotated[str, Meta(max_length=100, pattern=r'^[^\x00-\x1f\x7f;,"<>]*$')] = (
+    sender_name: Annotated[str, Meta(max_length=100, pattern=r'^[^\x00-\x1f\x7f;,"<>]*\Z')] = (
         "Chess Coach"
     )
     outbox_dir: str = ".chesscoach/outbox"
-    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?$")] = "en"
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}([_-][A-Za-z]{2,4})?\Z")] = "en"
     locales_dir: str = ""
     no_games_note: bool = False
     default_opt_in: bool = False
-    deliver_at: Annotated[str, Meta(pattern=r"^(local ([01]\d|2[0-3]):[0-5]\d)?$")] = ""
+    deliver_at: Annotated[str, Meta(pattern=r"^(local ([01]\d|2[0-3]):[0-5]\d)?\Z")] = ""
     timezone: str = "UTC"
     max_late_s: Seconds = 129_600.0
     sendgrid: SendGridSettings = SendGridSettings()

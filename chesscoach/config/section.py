@@ -7,8 +7,8 @@ from msgspec import Meta, Struct
 
 PositiveInt = Annotated[int, Meta(ge=1, le=10_000_000)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", description="an http or https URL")]
-UrlOrNone = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$", description="a URL, or nothing")]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+\Z", description="an http or https URL")]
+UrlOrNone = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?\Z", description="a URL, or nothing")]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

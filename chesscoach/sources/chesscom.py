@@ -19,7 +19,7 @@ from chesscoach.sources.response import (
 
 _MAX_MONTH_BYTES = 64 * 1024 * 1024
 _MAX_PROFILE_BYTES = 1024 * 1024
-_PLAYER_PATTERN = re.compile(r"/player/([^/?#]{1,100})(?:/|$)")
+_PLAYER_PATTERN = re.compile(r"/player/([^/?#]{1,100})(?:/|\Z)")
 
 
 class Chesscom:

@@ -128,8 +128,6 @@ def test_secrets_are_read_from_mounted_files(load: Loader) -> None:
     assert load(None, {"MONGO_URL": "mongodb://x/", "MONGO_URL_FILE": "url"}).process.mongo_url == (
         "mongodb://x/"
     )
-    Path("url").write_text("\n")
-    assert load(None, {"MONGO_URL_FILE": "url"}).process.mongo_url is None
 
 
 def test_the_text_form_of_a_process_hides_the_url(load: Loader) -> None:

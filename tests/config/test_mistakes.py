@@ -27,7 +27,7 @@ from tests.config.conftest import SECRET, Loader, config_error
         ("[database]\nallow_weak_writes = 1", "database.allow_weak_writes: expected `bool`"),
         ("[database]\nname = 'a.b'", "database.name: expected"),
         ("[sources.chesscom]\nbase_url = 'ftp://x'", "sources.chesscom.base_url: expected"),
-        ('[sources]\ncontact = "a\\nb"', "sources.contact: expected"),
+        ('[sources]\ncontact = "Köln"', "sources.contact: expected"),
         ("[log]\nlevel = 'loud'", "log.level: invalid"),
         ("[web]\nadmin = '127.0.0.1'", "web.admin: expected host:port, such as"),
         ("[web]\nadmin = ':8080'", "web.admin: expected host:port, such as"),
