@@ -50,4 +50,4 @@ def _settings(path: str | None) -> Settings:
 )
 def main(config: str | None) -> None:
     """Run the scheduler and its jobs until SIGTERM or SIGINT."""
-    sys.exit(process.execute(lambda: _settings(config), serve))
+    sys.exit(process.execute(lambda: _settings(config), serve, code_if_stopped=0))

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any, Literal
 
 import click
@@ -15,18 +16,30 @@ from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
 from chesscoach.errors import ChesscoachError, ConfigError
 from chesscoach.worker.runner import result
-from chesscoach.worker.shutdown import ShutdownRequest
+from chesscoach.worker.shutdown import Interrupted, ShutdownRequest
 
 _EXIT_TIMEOUT_S = 2.0
 
 
 def execute(
-    load: Callable[[], Settings], body: Callable[[Context, ShutdownRequest], Awaitable[int]]
+    load: Callable[[], Settings],
+    body: Callable[[Context, ShutdownRequest], Awaitable[int]],
+    *,
+    code_if_stopped: int | None = None,
 ) -> int:
-    """Runs a function that needs a context; returns its exit code, or that of our error."""
+    """Runs a function that needs a context; returns its exit code, or that of our error.
+
+    A signal interrupts the wait for the database; nothing has begun then, and the exit code is
+    `code_if_stopped` (default: 128 and the signal).
+    """
 
     async def inside(settings: Settings, stop: ShutdownRequest) -> int:
-        async with open_context(settings) as ctx:
+        async with AsyncExitStack() as stack:
+            opening = stack.enter_async_context(open_context(settings))
+            try:
+                ctx = await stop.run_interruptible(opening)
+            except Interrupted:
+                return 128 + (stop.signal or 0) if code_if_stopped is None else code_if_stopped
             return await body(ctx, stop)
 
     return execute_alone(load, inside)

@@ -2,11 +2,14 @@
 
 import sys
 
+from chesscoach import startup
 from chesscoach.arguments import refuse_unreadable_arguments
 
 
 def main() -> None:
     """Runs the command that the arguments name."""
+    startup.end_at_signals()
+    startup.escape_unprintable_output()
     refuse_unreadable_arguments()
     if sys.argv[1:2] == ["healthcheck"]:
         from chesscoach.cli.healthcheck import healthcheck

@@ -17,7 +17,7 @@ from chesscoach.worker.shutdown import ShutdownRequest
 @config_option
 def web(config: str | None) -> None:
     """Serve the listeners of [web] without scheduling anything, until SIGTERM or SIGINT."""
-    sys.exit(process.execute(lambda: _settings(config), _serve))
+    sys.exit(process.execute(lambda: _settings(config), _serve, code_if_stopped=0))
 
 
 def _settings(path: str | None) -> Settings:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chesscoach import config, log, process, startup
+from chesscoach.arguments import refuse_unreadable_arguments
 from chesscoach.config import (
     ChesscomSettings,
     Config,
@@ -154,5 +155,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    startup.check_texts()
+    startup.escape_unprintable_output()
+    refuse_unreadable_arguments()
     main(prog_name="python -m chesscoach.demo")

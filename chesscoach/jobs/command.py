@@ -12,7 +12,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from chesscoach import log, process
+from chesscoach import log, process, startup
 from chesscoach.arguments import refuse_unreadable_arguments
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
@@ -38,6 +38,7 @@ _SHARD = click.Option(
 
 def main(job: Job) -> None:
     """The entry point of a job's module; ends the process with the run's exit code."""
+    startup.escape_unprintable_output()
     refuse_unreadable_arguments()
     command = click.Command(
         job.name,

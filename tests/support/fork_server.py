@@ -11,6 +11,7 @@ the PID and the exit code. A process is killed when the other end of its status 
 
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -115,6 +116,13 @@ def become(request: Request) -> None:
     stdout, stderr, _ = request.descriptors
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
+    encoding = request.environment.get("PYTHONIOENCODING", "utf-8")
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(
+            io.FileIO(descriptor, "w", closefd=False), encoding, errors, line_buffering=lines
+        )
+        for descriptor, errors, lines in ((1, "strict", False), (2, "backslashreplace", True))
+    )
     os.closerange(3, 256)
     os.environ.clear()
     os.environ.update(request.environment)
@@ -122,7 +130,7 @@ def become(request: Request) -> None:
     os.chdir(request.folder)
     path = request.environment.get("PYTHONPATH", "")
     sys.path[:1] = [request.folder, *filter(None, path.split(os.pathsep))]
-    sys.argv = list(request.args)
+    sys.argv = ["-m", *request.args[1:]]  # as Python has it while it imports the package
     runpy.run_module(request.args[0], run_name="__main__", alter_sys=True)
 
 
