@@ -1,8 +1,8 @@
 """Logs one JSON object per line, without secrets and addresses.
 
-The event is a fixed snake_case word, everything else is a field. On a terminal the same lines are
-rendered for people. Lines of libraries, warnings and uncaught exceptions are logged in the same
-way.
+The event is a fixed snake_case word, everything else is a field. A line has at most 8 kB. On a
+terminal the same lines are rendered for people. Lines of libraries, warnings and uncaught
+exceptions are logged in the same way.
 
 Three things keep secrets out. Fields with the name of a secret are masked. Credentials in URLs,
 SendGrid keys, bearer tokens, email addresses and the secrets of this process are masked in texts.
@@ -22,7 +22,7 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from chesscoach import __version__
+from chesscoach import __version__, line_limit
 from chesscoach.config import LogSettings
 from chesscoach.errors import ChesscoachError
 
@@ -35,14 +35,20 @@ _SECRET_FIELD = re.compile(
     r"(?i)password|passwd|secret|token|authorization|cookie|api_?key|email(?!s_)"
 )
 _REDACTIONS = (
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*@", re.IGNORECASE), rf"\1{MASK}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)[^/\s@]*@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"SG\.[\w.-]{8,}"), MASK),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), rf"\1 {MASK}"),
     (
-        re.compile(r"(?i)([?&][^=&\s]*(?:key|token|secret|password|auth)[^=&\s]*=)[^&\s]+"),
+        re.compile(
+            r"(?i)([?&][^=&\s]{0,100}(?:key|token|secret|password|auth)[^=&\s]{0,100}=)[^&\s]+"
+        ),
         rf"\1{MASK}",
     ),
-    (re.compile(r"[^\s@<>(),:;\"\[\]/*]+@[\w-]+(\.[\w-]+)+"), MASK),
+    (
+        # An address begins where its characters do; other beginnings would only take time.
+        re.compile(r"(?<![^\s@<>(),:;\"\[\]/*])[^\s@<>(),:;\"\[\]/*]+@[\w-]+(\.[\w-]+)+"),
+        MASK,
+    ),
 )
 _LIBRARIES = ("aiohttp", "asyncio", "motor", "pymongo", "py.warnings")
 
@@ -76,6 +82,7 @@ def configure(
     finish: list[Processor] = [
         _console_traceback if console else _json_traceback,
         Redactor(secrets),
+        line_limit.limit_line,
         structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(),
     ]
     level = logging.getLevelNamesMapping()[config.level.upper()]
