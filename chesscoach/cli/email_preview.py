@@ -13,7 +13,7 @@ from chesscoach.cli.invocation import Output
 from chesscoach.context import Context
 from chesscoach.emails.sending import campaign, composition, week_zone
 from chesscoach.emails.sending.audience import parse_week_option
-from chesscoach.emails.sending.composition import KIND, DueEmail
+from chesscoach.emails.sending.due_email import KIND, DueEmail
 from chesscoach.emails.transports import folder
 from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly import summary

@@ -9,7 +9,7 @@ from chesscoach.context import Context, utc_now
 from chesscoach.doctor.finding import CheckContext, Finding, fail, ok, unusable, warn
 from chesscoach.doctor.secrets import is_local_host
 from chesscoach.emails.sending import week_zone
-from chesscoach.emails.sending.composition import KIND
+from chesscoach.emails.sending.due_email import KIND
 from chesscoach.emails.transports import sendgrid_scopes
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import week_bounds

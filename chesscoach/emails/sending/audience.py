@@ -10,7 +10,7 @@ import msgspec
 from chesscoach.emails.context import EmailContext
 from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.sending import delivery_time, week_zone
-from chesscoach.emails.sending.composition import KIND, DueEmail
+from chesscoach.emails.sending.due_email import KIND, DueEmail
 from chesscoach.emails.store.recipients import PAGE_SIZE, TimezoneFilter
 from chesscoach.errors import ConfigError
 from chesscoach.schedules import week_bounds

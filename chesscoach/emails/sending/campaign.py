@@ -11,7 +11,8 @@ from chesscoach import log
 from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import week_zone
 from chesscoach.emails.sending.audience import Audience, parse_week_option
-from chesscoach.emails.sending.composition import KIND, ComposerDependencies, EmailComposer
+from chesscoach.emails.sending.composition import ComposerDependencies, EmailComposer
+from chesscoach.emails.sending.due_email import KIND
 from chesscoach.emails.sending.sender import EmailSender
 from chesscoach.emails.transports.folder import FolderTransport
 from chesscoach.emails.transports.transport import Transport

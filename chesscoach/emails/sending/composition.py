@@ -1,53 +1,35 @@
 """Composes the emails of recipients, or of open outbox entries."""
 
-import asyncio
 import re
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.emails.context import EmailContext
-from chesscoach.emails.recipient import EmailKind, Recipient
-from chesscoach.emails.sending import delivery_time, week_zone
+from chesscoach.emails.sending import delivery_time
 from chesscoach.emails.sending.attempts import OutgoingEmail
+from chesscoach.emails.sending.due_email import KIND, DueEmail, count_failure
+from chesscoach.emails.sending.summaries import SummaryReader
 from chesscoach.emails.store import outbox_values
 from chesscoach.emails.store.outbox_values import NewEmail, OutboxEntry
 from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
-from chesscoach.emails.weekly import summary
 from chesscoach.emails.weekly.values import Summary
-from chesscoach.errors import ChesscoachError, DuplicateDocument
-from chesscoach.schedules.iso_week import Week
+from chesscoach.errors import DuplicateDocument, StoreFailed, StoreUnavailable
 from chesscoach.worker.job import Run
 
 if TYPE_CHECKING:  # else every command would import templates, languages and the inliner
     from chesscoach.emails.rendering import Renderer
 
-KIND: EmailKind = "weekly_summary"
 ADDRESS_PATTERN = re.compile(r"[^\s@,;<>\"\x00-\x20\x7f]{1,64}@[^\s@,;<>\"\x00-\x20\x7f]{1,255}")
 """The addresses that can be sent to; the others are `bad_address`."""
 
 
 _REFUSED = "a unique index that is not ours refuses the email: see `chesscoach db check`"
-
-
-class DueEmail(Struct, frozen=True, kw_only=True):
-    """A recipient and the week of their email, in the time zone of that week."""
-
-    recipient: Recipient
-    week: Week
-    zone: ZoneInfo
-
-    @property
-    def outbox_id(self) -> str:
-        """The id of the email in the outbox."""
-        return outbox_values.outbox_id(KIND, self.recipient.user_id, self.week)
 
 
 def render_message(
@@ -81,6 +63,7 @@ class EmailComposer:
         self._run = run
         self._dependencies = dependencies
         self._emails = ctx.settings
+        self._summaries = SummaryReader(ctx, run)
 
     async def batches(
         self, pages: AsyncIterator[Sequence[DueEmail]]
@@ -105,7 +88,7 @@ class EmailComposer:
         refused = [] if self._run.dry_run else await self._ctx.outbox.enqueue(new, now)
         for key in refused:
             self._run.counts.candidates += 1
-            self._fail(by_id[key], DuplicateDocument(_REFUSED))
+            count_failure(self._run, by_id[key], DuplicateDocument(_REFUSED))
         entries |= {
             email.id: outbox_values.new_value(email, now)
             for email in new
@@ -178,9 +161,10 @@ class EmailComposer:
         }
         await self._skip(dict.fromkeys(skipped, "bad_address"))
         fresh = [entry for entry in entries if not entry.frozen and entry.id not in skipped]
-        summaries = await self._summaries([by_id[entry.id] for entry in fresh])
+        summaries = await self._summaries.read([by_id[entry.id] for entry in fresh])
+        skipped |= {entry.id for entry in fresh} - set(summaries)
         if not self._emails.no_games_note:
-            empty = [entry.id for entry in fresh if summaries[entry.id].is_empty]
+            empty = [key for key, week_summary in summaries.items() if week_summary.is_empty]
             await self._skip(dict.fromkeys(empty, "no_games"))
             skipped |= set(empty)
         return [
@@ -197,60 +181,30 @@ class EmailComposer:
             if self._dependencies is None:
                 self._run.counts.note("would_send")
                 continue
-            message = (
-                await self._ctx.outbox.frozen_message(entry.id)
-                if week_summary is None
-                else self._message(self._dependencies, due, week_summary)
-            )
+            message = await self._message(self._dependencies, entry, due, week_summary)
             if message is not None:
                 yield OutgoingEmail(entry=entry, user_id=due.recipient.user_id, message=message)
 
-    async def _summaries(self, emails: Sequence[DueEmail]) -> dict[str, Summary]:
-        """Read the summaries of some emails, by outbox id: one read for each zone and week."""
-        groups: dict[tuple[Week, str], list[DueEmail]] = defaultdict(list)
-        for due in emails:
-            groups[due.week, due.zone.key].append(due)
-        local = await asyncio.to_thread(self._local_times, emails)
-        summaries = {}
-        for (week, _), group in groups.items():
-            ids = [due.recipient.user_id for due in group]
-            weeks = await self._ctx.player_weeks.read(ids, week, group[0].zone)
-            for due in group:
-                summaries[due.outbox_id] = summary.summarise(
-                    weeks[due.recipient.user_id], local[due.outbox_id]
-                )
-        return summaries
-
-    def _local_times(self, emails: Sequence[DueEmail]) -> dict[str, datetime]:
-        """The time where each player is, by outbox id; blocks."""
-        now = self._ctx.now()
-        return {
-            due.outbox_id: week_zone.local_now(due.recipient, self._emails, now) for due in emails
-        }
-
-    def _message(
-        self, dependencies: ComposerDependencies, due: DueEmail, week_summary: Summary
+    async def _message(
+        self,
+        dependencies: ComposerDependencies,
+        entry: OutboxEntry,
+        due: DueEmail,
+        week_summary: Summary | None,
     ) -> Message | None:
-        """Render a message; None, counted as failed, if rendering fails."""
-        url = dependencies.links.url(due.recipient.user_id, KIND)
+        """The frozen message without a summary, else a new one; None, counted, if that fails."""
         try:
-            return render_message(dependencies.renderer, due, week_summary, url)
+            if week_summary is None:
+                return await self._ctx.outbox.frozen_message(entry.id)
+            url = dependencies.links.url(due.recipient.user_id, KIND)
+            message = render_message(dependencies.renderer, due, week_summary, url)
+            msgspec.json.encode(message)  # half of a surrogate pair cannot be stored or sent
+        except (StoreUnavailable, StoreFailed):
+            raise
         except Exception as error:  # noqa: BLE001  # one bad email must not stop the others
-            self._fail(due, error)
+            count_failure(self._run, due, error)
             return None
-
-    def _fail(self, due: DueEmail, error: Exception) -> None:
-        """Count an email as failed that cannot be composed."""
-        ours = isinstance(error, ChesscoachError)
-        reason = str(error) if ours else type(error).__name__
-        self._run.counts.failed += 1
-        self._run.counts.add_error(user_id=due.recipient.user_id, error=reason)
-        log.get_logger().warning(
-            "email_render_failed",
-            outbox_id=due.outbox_id,
-            reason=reason,
-            exc_info=None if ours else error,
-        )
+        return message
 
     async def _skip(self, reasons: Mapping[str, str]) -> None:
         if not self._run.dry_run:

@@ -74,7 +74,11 @@ class Outbox:
         return {document["_id"]: from_document(document) for document in documents}
 
     async def frozen_message(self, id: str) -> Message | None:
-        """Read the message that the last claim of an entry has frozen."""
+        """Read the message that the last claim of an entry has frozen, if there is one.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
         document = await self._collection.find_one({"_id": id}, {"letter": 1})
         return _thaw(document["letter"]) if document and document.get("letter") else None
 
@@ -117,8 +121,11 @@ class Outbox:
                 UpdateOne(
                     {"_id": entry.id, "state": "sending", "claim": entry.claim},
                     {
-                        "$set": {"state": state, "reason": reason},
-                        "$inc": {"resends": -min(entry.resends, 1)},
+                        "$set": {
+                            "state": state,
+                            "reason": reason,
+                            "resends": max(entry.resends - 1, 0),
+                        }
                     },
                 )
                 for entry in entries
@@ -194,7 +201,7 @@ class Outbox:
 
 
 def _claim_update(claim: EmailClaim) -> UpdateOne:
-    again = claim.entry.state == "unknown"
+    entry = claim.entry
     values: Document = {
         "state": "sending",
         "reason": None,
@@ -203,12 +210,14 @@ def _claim_update(claim: EmailClaim) -> UpdateOne:
         "fence": claim.fence,
         "claimed_at": claim.at,
         "until": claim.until,
+        # No $inc: the server refuses it, and its whole batch, where the value is not a number.
+        "attempts": entry.attempts + 1,
+        "resends": entry.resends + int(entry.state == "unknown"),
     }
-    if not claim.entry.frozen:
+    if not entry.frozen:
         values["letter"] = _freeze(claim.message)
     return UpdateOne(
-        {"_id": claim.entry.id, "state": claim.entry.state, "claim": claim.entry.claim},
-        {"$set": values, "$inc": {"attempts": 1, "resends": int(again)}},
+        {"_id": entry.id, "state": entry.state, "claim": entry.claim}, {"$set": values}
     )
 
 
@@ -230,4 +239,8 @@ def _freeze(message: Message) -> Binary:
 
 
 def _thaw(frozen: bytes) -> Message:
-    return msgspec.json.decode(zlib.decompress(frozen), type=Message)
+    try:
+        return msgspec.json.decode(zlib.decompress(frozen), type=Message)
+    except (zlib.error, msgspec.MsgspecError, TypeError):
+        msg = "the frozen message cannot be read"
+        raise ValueError(msg) from None

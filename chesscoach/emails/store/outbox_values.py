@@ -6,8 +6,10 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from chesscoach.emails.recipient import EmailKind
+from chesscoach.emails.store.week_game_parser import non_negative_int
 from chesscoach.emails.transports.transport import Message
 from chesscoach.mongo.client import Document
+from chesscoach.mongo.values import is_text
 from chesscoach.schedules.iso_week import Week
 
 State = Literal["pending", "sending", "sent", "skipped", "failed", "unknown"]
@@ -105,23 +107,38 @@ def new_document(email: NewEmail, now: datetime) -> Document:
 
 
 def from_document(document: dict[str, Any]) -> OutboxEntry:
-    """Convert a document to an entry."""
+    """Convert a document to an entry.
+
+    A value of a wrong type counts as missing, and an unknown state as `failed`. A claim of such an
+    entry may not match its document. Then it is not granted.
+    """
+    state = _text(document, "state")
     return OutboxEntry(
         id=document["_id"],
-        user_id=document["user_id"],
-        kind=document["kind"],
-        week=document["week"],
-        state=document["state"],
-        reason=document.get("reason"),
-        attempts=document.get("attempts", 0),
-        resends=document.get("resends", 0),
-        lease=document.get("lease"),
-        fence=document.get("fence", 0),
-        claim=document.get("claim"),
-        created_at=document.get("created_at"),
-        claimed_at=document.get("claimed_at"),
-        until=document.get("until"),
-        finished_at=document.get("finished_at"),
-        message_id=document.get("message_id"),
-        frozen=document.get("frozen", False),
+        user_id=_text(document, "user_id") or "",
+        kind=_text(document, "kind") or "",
+        week=_text(document, "week") or "",
+        state=state if state in STATES else "failed",
+        reason=_text(document, "reason"),
+        attempts=non_negative_int(document.get("attempts")) or 0,
+        resends=non_negative_int(document.get("resends")) or 0,
+        lease=_text(document, "lease"),
+        fence=non_negative_int(document.get("fence")) or 0,
+        claim=_text(document, "claim"),
+        created_at=_instant(document, "created_at"),
+        claimed_at=_instant(document, "claimed_at"),
+        until=_instant(document, "until"),
+        finished_at=_instant(document, "finished_at"),
+        message_id=_text(document, "message_id"),
+        frozen=document.get("frozen") is True,
     )
+
+
+def _text(document: Document, name: str) -> str | None:
+    value = document.get(name)
+    return value if is_text(value) else None
+
+
+def _instant(document: Document, name: str) -> datetime | None:
+    value = document.get(name)
+    return value if isinstance(value, datetime) else None

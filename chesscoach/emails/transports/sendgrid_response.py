@@ -12,8 +12,7 @@ from email.utils import parsedate_to_datetime
 from itertools import takewhile
 from typing import Any
 
-import msgspec
-
+from chesscoach.emails.transports.response_json import decode_json
 from chesscoach.emails.transports.transport import SendResult
 
 DEFAULT_WAIT_S = 60.0
@@ -23,7 +22,8 @@ MAX_WAIT_S = 3600.0
 """Bounds of the pause after a 429, because SendGrid's clock may differ from ours."""
 
 _MAX_FIELDS_REPORTED = 5
-_INTEGER_PATTERN = re.compile(r"\d{1,12}")
+_INTEGER_PATTERN = re.compile(r"\d{1,12}", re.ASCII)
+_MESSAGE_ID_PATTERN = re.compile(r"[!-~]{1,200}")
 _FIELD_PATTERN = re.compile(
     r"\d{1,6}|personalizations|from|to|cc|bcc|reply_to|reply_to_list|email|name|subject|content|type"
     r"|value|attachments|filename|disposition|content_id|template_id|headers|categories|custom_args"
@@ -82,12 +82,6 @@ def interpret_response(
     return SendResult(verdict="unknown", reason=f"{status}: SendGrid may have accepted it or not")
 
 
-def _message_id(headers: Mapping[str, str]) -> str | None:
-    """SendGrid's id of the email; None if it is missing, or not in printable ASCII."""
-    value = headers.get("X-Message-Id", "")
-    return value if value and value.isascii() and value.isprintable() else None
-
-
 def _interpret_client_error(
     status: int, headers: Mapping[str, str], body: bytes, recipient: str, now: datetime
 ) -> SendResult:
@@ -116,15 +110,18 @@ def _interpret_client_error(
     return SendResult(verdict="refused", reason=reason, isolated=isolated)
 
 
+def _message_id(headers: Mapping[str, str]) -> str | None:
+    """SendGrid's id of the email; None if it is missing or cannot be stored as text."""
+    value = headers.get("X-Message-Id", "").strip()
+    return value if _MESSAGE_ID_PATTERN.fullmatch(value) else None
+
+
 def _errors(body: bytes) -> list[dict[str, Any]]:
     """The errors of a body; a body in another form, such as a proxy's page, is one message."""
-    try:
-        decoded = msgspec.json.decode(body)
-    except (ValueError, RecursionError):  # also where the body is not UTF-8
-        return [{"message": body.decode("utf-8", "replace")}]
+    decoded = decode_json(body)
     errors = decoded.get("errors") if isinstance(decoded, dict) else None
     if not isinstance(errors, list):
-        return [{"message": str(decoded)}]
+        return [{"message": body.decode("utf-8", "replace")}]
     return [error for error in errors if isinstance(error, dict)]
 
 

@@ -4,11 +4,11 @@ import asyncio
 from typing import Literal
 
 import aiohttp
-import msgspec
 from msgspec import Struct
 
 from chesscoach import __version__
 from chesscoach.config import SendGridSettings
+from chesscoach.emails.transports.response_json import decode_json
 
 PATH = "/v3/scopes"
 SEND = "mail.send"
@@ -28,10 +28,6 @@ class ScopeCheck(Struct, frozen=True, kw_only=True):
 
     verdict: Literal["may_send", "may_not_send", "refused", "odd", "none"]
     detail: str = ""
-
-
-class _Scopes(Struct):
-    scopes: list[str]
 
 
 async def check_scopes(settings: SendGridSettings, key: str, deadline_s: float) -> ScopeCheck:
@@ -66,8 +62,8 @@ def _interpret_response(status: int, body: bytes) -> ScopeCheck:
         return ScopeCheck(verdict="refused", detail=str(status))
     if status != 200:
         return ScopeCheck(verdict="odd", detail=str(status))
-    try:
-        scopes = msgspec.json.decode(body, type=_Scopes).scopes
-    except (ValueError, RecursionError):
+    decoded = decode_json(body)
+    scopes = decoded.get("scopes") if isinstance(decoded, dict) else None
+    if not isinstance(scopes, list):
         return ScopeCheck(verdict="odd", detail="200 with a body that is not SendGrid's")
     return ScopeCheck(verdict="may_send" if SEND in scopes else "may_not_send")

@@ -13,12 +13,8 @@ import pytest
 from chesscoach.context import open_context, utc_now
 from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.sending.audience import Audience
-from chesscoach.emails.sending.composition import (
-    KIND,
-    ComposerDependencies,
-    DueEmail,
-    EmailComposer,
-)
+from chesscoach.emails.sending.composition import ComposerDependencies, EmailComposer
+from chesscoach.emails.sending.due_email import KIND, DueEmail
 from chesscoach.emails.sending.sender import EmailSender
 from chesscoach.emails.store.recipients import PAGE_SIZE
 from chesscoach.emails.transports.sendgrid import SendGridTransport

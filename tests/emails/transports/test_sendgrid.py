@@ -5,7 +5,7 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -371,6 +371,69 @@ async def test_a_response_that_cannot_be_unpacked_counts_by_its_status(
 ) -> None:
     async with answer_server(status, b"no gzip", Content_Encoding="gzip") as url:
         assert (await send_one(url)).verdict == verdict
+
+
+def raw_server(head: bytes, body: bytes = b"") -> AbstractAsyncContextManager[str]:
+    """A server whose responses have these very bytes."""
+    length = f"Content-Length: {len(body)}\r\n\r\n".encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(head + length + body)
+        await writer.drain()
+
+    return scripted_server(serve)
+
+
+@pytest.mark.parametrize(
+    ("header", "message_id"),
+    [
+        (b"X-Message-Id: abc.DEF-1", "abc.DEF-1"),
+        (b"X-Message-Id: a\xffb", None),
+        (b"X-Message-Id: \xc3\xa9", None),
+        (b"X-Message-Id: " + b"x" * 300, None),
+        (b"X-Message-Id: a b", None),
+        (b"X-Message-Id:", None),
+        (b"Server: caf\xe9", None),
+        (b"Set-Cookie: caf\xe9=\xff", None),
+        (b"Content-Type: \xff", None),
+    ],
+)
+async def test_a_header_that_is_no_ascii_costs_no_email(
+    header: bytes, message_id: str | None
+) -> None:
+    async with raw_server(b"HTTP/1.1 202 Accepted\r\n" + header + b"\r\n") as address:
+        delivery = await send_one(f"http://{address}")
+    assert delivery == SendResult(verdict="accepted", message_id=message_id)
+
+
+@pytest.mark.parametrize("name", [b"Retry-After", b"X-RateLimit-Reset"])
+@pytest.mark.parametrize("value", [b"\xff", b"\xd9\xa3", b"9" * 4000, b"Mon, \xff Nov 2026"])
+async def test_a_wait_that_is_no_ascii_is_the_default(name: bytes, value: bytes) -> None:
+    async with raw_server(b"HTTP/1.1 429 No\r\n" + name + b": " + value + b"\r\n") as address:
+        delivery = await send_one(f"http://{address}")
+    assert (delivery.verdict, delivery.wait_s) == ("throttled", 60)
+
+
+WRONG = b'{"errors": [{"message": %s, "field": "personalizations.0.to.0.email"}]}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + WRONG % b'"no"',
+        WRONG % b"NaN",
+        WRONG % b"-Infinity",
+        WRONG % rb'"\ud800"',
+        WRONG % b'"\xff\xfe"',
+        WRONG % b'"a\tb\x00"',
+    ],
+)
+async def test_a_refusal_is_read_around_a_value_that_cannot_be(body: bytes) -> None:
+    async with answer_server(400, body) as url:
+        delivery = await send_one(url)
+    reason = "400: the request is not valid (personalizations.0.to.0.email)"
+    assert delivery == SendResult(verdict="refused", reason=reason, isolated=True)
 
 
 async def test_a_redirect_takes_our_key_nowhere() -> None:
