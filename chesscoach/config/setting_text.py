@@ -6,6 +6,9 @@ from chesscoach.errors import ConfigError
 
 _CONTROL_CATEGORIES = ("Cc", "Zl", "Zp")
 _BYTE_ORDER_MARK = "\ufeff"
+_KEYS_WITH_LINES = ("emails.sendgrid.events_key",)
+"""The settings that may have line breaks: a public key in PEM. Its reader removes them."""
+
 ENCODING = "utf-8-sig"
 """The encoding of files with settings: some editors begin UTF-8 with a byte order mark."""
 
@@ -18,7 +21,10 @@ def check_text(key: str, text: str, place: str = "") -> None:
     Raises:
         ConfigError: the text is not UTF-8 or contains a control character; its key is named.
     """
+    allowed = "\r\n" if key.startswith(_KEYS_WITH_LINES) else ""
     for character in text:
+        if character in allowed:
+            continue
         category = unicodedata.category(character)
         if category == "Cs":  # Python's stand-in for a byte that is not UTF-8
             reason = "not UTF-8"

@@ -1,6 +1,7 @@
 """Line breaks, control characters, byte order marks and bytes that are not UTF-8."""
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,3 +204,21 @@ def test_no_pattern_of_the_package_ends_before_a_line_break() -> None:
     ]
     assert len(texts) > 20
     assert [found for found in texts if re.search(r"(?<!\\)\$\)?$", found[1])] == []
+
+
+PEM = "-----BEGIN PUBLIC KEY-----\nMFkw\nEwYH\n-----END PUBLIC KEY-----"
+
+
+@pytest.mark.parametrize("text", [PEM, PEM.replace("\n", "\r\n"), PEM + "\n"])
+def test_a_public_key_may_have_lines_wherever_it_is_set(load: Loader, text: str) -> None:
+    variable = {"CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": text}
+    assert load(None, variable).config.emails.sendgrid.events_key == text.strip()
+
+    table = f"[emails.sendgrid]\nevents_key = {json.dumps(text)}\n"
+    assert load(table).config.emails.sendgrid.events_key == text
+
+
+def test_a_public_key_has_no_other_control_character(load: Loader) -> None:
+    message = config_error(load, None, {"CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": "a\x00b"})
+    assert "events_key" in message
+    assert "U+0000" in message
