@@ -183,17 +183,29 @@ async def open_context(
         ConfigError: a setting cannot be used, as only its use shows.
     """
     config, metrics = settings.config, Metrics()
-    sources = config.sources
+    sources, proxies = config.sources, settings.process.proxies
     async with AsyncExitStack() as stack:
         mongo = await stack.enter_async_context(open_database(config, settings.process, metrics))
         leases = Leases(mongo.database, config.runner.lease_s)
         lanes = _lanes(mongo, leases)
         lichess = await stack.enter_async_context(
-            SourceClient("lichess", sources.lichess.base_url, lanes["lichess"], sources, metrics)
+            SourceClient(
+                "lichess",
+                sources.lichess.base_url,
+                lanes["lichess"],
+                sources,
+                metrics,
+                proxies.url_for(sources.lichess.base_url, used=sources.use_environment_proxy),
+            )
         )
         chesscom = await stack.enter_async_context(
             SourceClient(
-                "chess.com", sources.chesscom.base_url, lanes["chess.com"], sources, metrics
+                "chess.com",
+                sources.chesscom.base_url,
+                lanes["chess.com"],
+                sources,
+                metrics,
+                proxies.url_for(sources.chesscom.base_url, used=sources.use_environment_proxy),
             )
         )
         yield Context(

@@ -18,6 +18,7 @@ class SendGridSettings(UpstreamSettings, frozen=True, kw_only=True):
     sandbox: bool = False
     events_key: Annotated[str, Meta(max_length=1000)] = ""
     resend_after_s: Seconds = 21_600.0
+    use_environment_proxy: bool = False
 
 
 class EmailSettings(Section, frozen=True, kw_only=True):

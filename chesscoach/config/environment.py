@@ -4,8 +4,9 @@ Only this module reads the environment. It reads `MONGO_URL`, `DB_NAME`, `SENDGR
 `SENDER_EMAIL`, `CHESSCOACH_CONFIG`, `CHESSCOACH_SLOT`, and settings spelled with `__`, such as
 `CHESSCOACH_SOURCES__CONTACT`. The first four, and `CHESSCOACH_EMAILS__SIGNING_KEY`, may also be set
 as `NAME_FILE`, for secrets mounted as files. Other `CHESSCOACH_*` names are ignored, because
-Kubernetes injects some for a Service of that name. A `.env` file beside the configuration is read
-too; the environment overrides it.
+Kubernetes injects some for a Service of that name. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are
+read where a setting asks for it. A `.env` file beside the configuration is read too; the
+environment overrides it.
 
 White space around a value is dropped: a secret that `echo` made ends in a line break.
 """
@@ -17,8 +18,9 @@ from pathlib import Path
 
 import dotenv
 
+from chesscoach.config.proxies import PROXY_VARIABLES, read_proxies
 from chesscoach.config.setting_text import ENCODING, check_text
-from chesscoach.config.settings import ProcessEnvironment, SettingsOrigin
+from chesscoach.config.settings import Config, ProcessEnvironment, SettingsOrigin
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import parse_rfc3339
 
@@ -74,6 +76,8 @@ def _our_variables(env: Mapping[str, str], place: str) -> dict[str, str]:
             if name in _DATABASE and value and not text:
                 msg = f"{name}: only white space{place and f' (in {place})'}"
                 raise ConfigError(msg)
+        elif name in PROXY_VARIABLES:  # of other programs too, so checked only where they are used
+            variables[name] = value
     return variables
 
 
@@ -133,20 +137,24 @@ def _read_secret_file(name: str, file: Path) -> str | None:
 
 
 def process_environment(
-    real: Mapping[str, str], beside: Mapping[str, str], secret_settings: tuple[str, ...]
+    real: Mapping[str, str], beside: Mapping[str, str], config: Config
 ) -> ProcessEnvironment:
     """What the environment gives to this process besides settings.
 
     Raises:
-        ConfigError: as `read_secret`, or the slot is not an instant.
+        ConfigError: as `read_secret` and `read_proxies`, or the slot is not an instant.
     """
+    uses_proxies = (
+        config.sources.use_environment_proxy or config.emails.sendgrid.use_environment_proxy
+    )
     kubernetes = "KUBERNETES_SERVICE_HOST" in real
     systemd = "INVOCATION_ID" in real
     return ProcessEnvironment(
         mongo_url=read_secret("MONGO_URL", real, beside),
         sendgrid_key=read_secret("SENDGRID_API_KEY", real, beside),
         sender_email=read_secret("SENDER_EMAIL", real, beside),
-        secret_settings=secret_settings,
+        secret_settings=config.emails.signing_keys,
+        proxies=read_proxies({**beside, **real} if uses_proxies else {}),
         slot=_parse_slot(real.get("CHESSCOACH_SLOT")),
         kubernetes_job=real.get("KUBERNETES_JOB_NAME") or None,
         completion_index=real.get("JOB_COMPLETION_INDEX") or None,

@@ -52,7 +52,7 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     config = _hourly_if_local_delivery(_convert(merged, "the environment", strict=False))
     return Settings(
         config=config,
-        process=environment.process_environment(real, beside, config.emails.signing_keys),
+        process=environment.process_environment(real, beside, config),
         origin=environment.settings_origin(file, real, beside),
     )
 

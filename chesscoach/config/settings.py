@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from chesscoach.config.cleanup import CleanupSettings
 from chesscoach.config.emails import EmailSettings
 from chesscoach.config.listen_address import ListenAddress
+from chesscoach.config.proxies import Proxies
 from chesscoach.config.section import Fraction, PositiveInt, Section, UpstreamSettings, Url
 from chesscoach.schedules.schedule import Schedule, Seconds
 
@@ -65,6 +66,7 @@ class SourceSettings(Section, frozen=True, kw_only=True):
     timeout_s: Seconds = 30.0
     first_pause_s: Seconds = 60.0
     breaker_open_s: Seconds = 900.0
+    use_environment_proxy: bool = False
     lichess: LichessSettings = LichessSettings()
     chesscom: ChesscomSettings = ChesscomSettings()
 
@@ -174,14 +176,15 @@ class ProcessEnvironment(Struct, frozen=True, kw_only=True):
 
     `slot` comes from `CHESSCOACH_SLOT`. `kubernetes_job` is the name of the pod's Job; the name of
     a CronJob's Job ends in the slot's Unix minutes. `completion_index` is the pod's index in an
-    Indexed Job, unchecked. `secret_settings` are the values of settings that are secret. The text
-    form hides the URL and the key.
+    Indexed Job, unchecked. `proxies` are empty if no setting uses them. `secret_settings` are the
+    values of settings that are secret. The text form hides the URL and the key.
     """
 
     mongo_url: str | None = None
     sendgrid_key: str | None = None
     sender_email: str | None = None
     secret_settings: tuple[str, ...] = ()
+    proxies: Proxies = Proxies()
     slot: datetime | None = None
     kubernetes_job: str | None = None
     completion_index: str | None = None
@@ -190,6 +193,7 @@ class ProcessEnvironment(Struct, frozen=True, kw_only=True):
     def secrets(self) -> list[str]:
         """The texts that must not be logged: keys, the URL, its password encoded and decoded."""
         keys = [*self.secret_settings, *([self.sendgrid_key] if self.sendgrid_key else [])]
+        keys += self.proxies.secrets()
         if self.mongo_url is None:
             return keys
         netloc = self.mongo_url.partition("://")[2].partition("/")[0]

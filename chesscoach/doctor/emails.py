@@ -98,7 +98,9 @@ async def sendgrid(ctx: CheckContext) -> Finding:
             f"not asked: {place} is not https, so the key would cross the network in plain text",
             "set its https address",
         )
-    response = await sendgrid_scopes.check_scopes(settings, key, RESPONSE_TIMEOUT_S)
+    proxies = ctx.settings.process.proxies
+    proxy = proxies.url_for(settings.base_url, used=settings.use_environment_proxy)
+    response = await sendgrid_scopes.check_scopes(settings, key, RESPONSE_TIMEOUT_S, proxy)
     if response.verdict == "may_send":
         return ok("accepts the key, which may send email")
     if response.verdict == "may_not_send":

@@ -152,8 +152,9 @@ async def _probe_source(
     probe_s = 2 * impatient.timeout_s
     holder = {**attempts.owner_info(), "run_id": "chesscoach doctor"}
     clock = asyncio.get_running_loop().time
+    proxy = ctx.process.proxies.url_for(base_url, used=sources.use_environment_proxy)
     async with SourceClient(
-        platform, base_url, SingleRequestLane(lane), impatient, ctx.metrics
+        platform, base_url, SingleRequestLane(lane), impatient, ctx.metrics, proxy
     ) as client:
         try:
             kept = ctx.leases.renewing()

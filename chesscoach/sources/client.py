@@ -59,6 +59,7 @@ class SourceClient:
         lane: Lane,
         config: SourceSettings,
         metrics: Metrics,
+        proxy: str | None = None,
     ) -> None:
         self.platform = platform
         self.lane = lane
@@ -73,6 +74,7 @@ class SourceClient:
             connector=aiohttp.TCPConnector(limit=1),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": user_agent(config.contact)},
+            proxy=proxy,
             read_bufsize=256 * 1024,
             trace_configs=[self._trace()],
         )

@@ -79,8 +79,10 @@ def _sendgrid(ctx: EmailContext, key: str, sender: str) -> Transport:
 
     emails, lease_s = ctx.settings, ctx.lease_s
     # The provider says by real time when to try again.
+    sendgrid = emails.sendgrid
+    proxy = ctx.process.proxies.url_for(sendgrid.base_url, used=sendgrid.use_environment_proxy)
     return SendGridTransport(
-        emails.sendgrid, key, sender, emails.sender_name, lease_s, ctx.wall_clock
+        sendgrid, key, sender, emails.sender_name, lease_s, ctx.wall_clock, proxy
     )
 
 

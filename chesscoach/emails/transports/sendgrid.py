@@ -44,6 +44,7 @@ class SendGridTransport:
         sender_name: str,
         lease_s: float,
         now: Callable[[], datetime],
+        proxy: str | None = None,
     ) -> None:
         self.in_flight = settings.in_flight
         self.deadline_s = min(settings.timeout_s, lease_s * LEASE_SHARE)
@@ -52,12 +53,14 @@ class SendGridTransport:
         self._sender = sender
         self._sender_name = sender_name
         self._now = now
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self.in_flight),
             cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self._proxy,
             headers={
                 "Accept": "application/json",
                 "Content-Type": "application/json",

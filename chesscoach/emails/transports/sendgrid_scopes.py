@@ -30,7 +30,9 @@ class ScopeCheck(Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-async def check_scopes(settings: SendGridSettings, key: str, deadline_s: float) -> ScopeCheck:
+async def check_scopes(
+    settings: SendGridSettings, key: str, deadline_s: float, proxy: str | None = None
+) -> ScopeCheck:
     """Request the scopes of a key once."""
     if not (key.isascii() and key.isprintable()):
         return ScopeCheck(verdict="refused", detail="it cannot be sent in a header")
@@ -42,7 +44,7 @@ async def check_scopes(settings: SendGridSettings, key: str, deadline_s: float) 
     try:
         async with (
             asyncio.timeout(deadline_s),
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), proxy=proxy) as session,
             session.get(
                 settings.base_url.rstrip("/") + PATH, headers=headers, allow_redirects=False
             ) as response,

@@ -15,6 +15,7 @@ from aiohttp import web
 from chesscoach import __version__, config, log
 from chesscoach.config import SendGridSettings
 from chesscoach.emails.transports.sendgrid import SendGridTransport
+from chesscoach.emails.transports.sendgrid_scopes import check_scopes
 from chesscoach.emails.transports.transport import SendResult, Transport
 from tests.emails.transports.test_sendgrid_request import ADDRESS, SENDER, make_message
 from tests.support.fake_sendgrid import FakeSendGrid, SendGridFault
@@ -506,3 +507,43 @@ def test_it_says_where_email_goes() -> None:
     assert out.in_flight == 20
     sandboxed = sendgrid_transport("https://api.sendgrid.com", sandbox=True)
     assert sandboxed.describe().endswith(", sandbox: nothing is sent")
+
+
+# Behind a proxy, and texts that are not Unicode
+
+
+async def test_an_email_goes_through_the_proxy(sendgrid: FakeSendGrid) -> None:
+    settings = SendGridSettings(base_url="http://sendgrid.invalid", timeout_s=5.0)
+    transport = SendGridTransport(
+        settings, KEY, SENDER, "Chess Coach", 60, now=lambda: NOW, proxy=sendgrid.url
+    )
+    async with transport as out:
+        delivery = await out.send(make_message())
+
+    assert delivery.verdict == "accepted"
+    assert len(sendgrid.accepted) == 1
+
+
+async def test_the_scopes_are_asked_for_through_the_proxy() -> None:
+    async with answer_server(200, b'{"scopes":["mail.send"]}') as proxy:
+        settings = SendGridSettings(base_url="http://sendgrid.invalid")
+        check = await check_scopes(settings, KEY, 5.0, proxy)
+
+    assert check.verdict == "may_send"
+
+
+async def test_a_message_id_beyond_ascii_is_none_and_the_email_is_accepted() -> None:
+    async with answer_server(202, X_Message_Id="é") as url:
+        delivery = await send_one(url)
+
+    assert delivery == SendResult(verdict="accepted", message_id=None)
+
+
+@pytest.mark.parametrize("odd", [b"\xff", rb"\ud800", b"\x01"])
+async def test_an_error_that_is_not_json_is_understood_all_the_same(odd: bytes) -> None:
+    body = b'{"errors":[{"message":"Maximum credits exceeded ' + odd + b'"}]}'
+    async with answer_server(401, body) as url:
+        delivery = await send_one(url)
+
+    assert delivery.verdict == "stopped"
+    assert "credits" in delivery.reason
