@@ -34,6 +34,7 @@ CHECKS: tuple[Check | DatabaseCheck, ...] = (
     DatabaseCheck("indexes", database.indexes),
     DatabaseCheck("clock", maintenance.clock),
     DatabaseCheck("timestamps", maintenance.timestamps),
+    DatabaseCheck("usernames", maintenance.usernames),
     DatabaseCheck("queue", maintenance.queue),
     DatabaseCheck("jobs", maintenance.jobs),
     DatabaseCheck("lichess", sources.lichess),

@@ -70,6 +70,19 @@ async def timestamps(ctx: Context) -> Finding:
     return ok("every timestamp that was checked can be read")
 
 
+async def usernames(ctx: Context) -> Finding:
+    """Checks that no user has two different names on Chess.com."""
+    count = await ctx.users.count_conflicting_names(_SCAN_LIMIT)
+    if count:
+        many = f"{_SCAN_LIMIT} or more" if count >= _SCAN_LIMIT else str(count)
+        return warn(
+            f"{many} users have different names in chess_com_username and chesscom_username; "
+            "the sync uses the first",
+            "remove the name that is out of date from these users",
+        )
+    return ok("no user has two different names on Chess.com")
+
+
 async def queue(ctx: Context) -> Finding:
     """Counts the items of the analysis queue that the next cleanup deletes or puts back."""
     limits = ctx.config.cleanup

@@ -23,6 +23,9 @@ _MAX_HELD = 1000
 _MIN_OUTAGE_ACCOUNTS = 2
 """Accounts that the source has known, or has not been asked for often enough, in an outage."""
 
+MAX_LOGGED_USERS = 5
+"""Users of an account whose ids a log line has; any number of users may link one account."""
+
 
 class FailureTracker:
     """The failed accounts of one source in a run; only if `is_counted` can one be set aside."""
@@ -82,11 +85,16 @@ class FailureTracker:
         ours = isinstance(error, ChesscoachError)
         reason = str(error) if ours else type(error).__name__
         users = [link.user_id for link in account.links]
-        self._run.counts.add_error(account=account.key, user_id=", ".join(users), error=reason)
+        some = users[:MAX_LOGGED_USERS]
+        more = f" and {len(users) - len(some)} more" if len(users) > len(some) else ""
+        self._run.counts.add_error(
+            account=account.key, user_id=", ".join(some) + more, error=reason
+        )
         log.get_logger().warning(
             "account_failed",
             account=account.key,
-            user_ids=users,
+            users=len(users),
+            user_ids=some,
             error=reason,
             exc_info=None if ours else error,
         )

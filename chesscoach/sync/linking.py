@@ -32,6 +32,7 @@ class LinkChanges(Struct, kw_only=True):
     new: dict[str, Account] = {}
     joining: list[tuple[str, AccountLink]] = []
     leaving: list[tuple[str, str]] = []
+    respelled: list[tuple[str, str, str]] = []
 
 
 async def link_accounts(
@@ -55,6 +56,7 @@ async def link_accounts(
                 changes.new.values(), changes.joining, changes.leaving, begun
             )
             _count_refused(run, refused)
+            await ctx.accounts.respell(changes.respelled)
     if not run.dry_run:
         await _unlink_missing(ctx, run, user_id, begun)
     return made
@@ -123,10 +125,13 @@ async def _link_changes(
     ours = {
         link.user_id for account in known.values() if account.checked_at for link in account.links
     }
-    changes = LinkChanges(new={}, joining=[], leaving=[])
+    spelled = {
+        key: {link.user_id: link.name for link in account.links} for key, account in known.items()
+    }
+    changes = LinkChanges(new={}, joining=[], leaving=[], respelled=[])
     for user in page:
         # What the application fetched before counts only until we have synced the user ourselves.
-        since = None if user.user_id in ours else _plausible_last_sync(user.last_sync, begun)
+        since = None if user.user_id in ours else _takeover_start(ctx, user.last_sync, begun)
         for key, (source, name, spelling) in wanted[user.user_id].items():
             link = new_link(source, user.user_id, spelling, since)
             if key not in known:
@@ -134,8 +139,12 @@ async def _link_changes(
                     key=key, platform=source, name=name, links=(), created_at=begun
                 )
                 changes.new[key] = new_account(made, (*made.links, link))
-            elif all(there.user_id != link.user_id for there in known[key].links):
+                continue
+            there = spelled[key].get(link.user_id)
+            if there is None:
                 changes.joining.append((key, link))
+            elif there != spelling:
+                changes.respelled.append((key, link.user_id, spelling))
     for account in known.values():
         for link in account.links:
             if link.user_id in wanted and account.key not in wanted[link.user_id]:
@@ -148,6 +157,20 @@ def _plausible_last_sync(last_sync: datetime | None, begun: datetime) -> datetim
     if last_sync is None or last_sync.year < _FIRST_YEAR or last_sync > begun + _MAX_CLOCK_SKEW:
         return None
     return last_sync
+
+
+def _takeover_start(
+    ctx: SyncContext, last_sync: datetime | None, begun: datetime
+) -> datetime | None:
+    """From when on a user's games are fetched who was synced before; None for a first sync.
+
+    The application sets the time of the last sync even when it fetched nothing or not all, so the
+    months of a first sync are fetched again. Games that are known are not stored twice.
+    """
+    last_sync = _plausible_last_sync(last_sync, begun)
+    if last_sync is None:
+        return None
+    return min(last_sync, archive_months.months_before(begun, ctx.settings.first_months))
 
 
 def new_link(source: Platform, user_id: str, spelling: str, since: datetime | None) -> AccountLink:

@@ -13,6 +13,7 @@ from chesscoach.sync import archive_months, usernames
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.account_progress import mark_found
 from chesscoach.sync.context import SyncContext
+from chesscoach.sync.failures import MAX_LOGGED_USERS
 
 
 async def rename_account(ctx: SyncContext, account: Account, name: str, fence: int) -> str:
@@ -26,11 +27,16 @@ async def rename_account(ctx: SyncContext, account: Account, name: str, fence: i
     if new is None or new == account.name:
         msg = "the source redirects to a name that no player can have"
         raise BadResponse(msg)
+    # A user who has linked another name meanwhile has not been renamed.
+    named = await ctx.users.with_name(
+        platform, [link.user_id for link in account.links], account.name
+    )
+    links = tuple(link for link in account.links if link.user_id in named)
     fresh = replace(
         mark_found(account),
         key=f"{platform}:{new}",
         name=new,
-        links=tuple(replace(link, name=new, notified_status="active") for link in account.links),
+        links=tuple(replace(link, name=new, notified_status="active") for link in links),
         created_at=now,
         etags={},
         sealed_months={
@@ -43,14 +49,15 @@ async def rename_account(ctx: SyncContext, account: Account, name: str, fence: i
     )
     joining = [(fresh.key, _newcomer_link(account, link)) for link in fresh.links]
     await ctx.accounts.ensure([fresh], joining, [], now)
-    for link in account.links:
+    for link in links:
         await ctx.users.rename(platform, link.user_id, account.name, new)
     await ctx.accounts.remove(account.key, fence)
     log.get_logger().warning(
         "account_renamed",
         account=account.key,
         now=new,
-        user_ids=[link.user_id for link in account.links],
+        users=len(account.links),
+        user_ids=[link.user_id for link in account.links[:MAX_LOGGED_USERS]],
     )
     return fresh.key
 

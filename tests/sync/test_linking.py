@@ -21,8 +21,6 @@ from tests.support.sync_members import (
         "a/b",
         "x?y=1",
         "a,b",
-        "",
-        " ",
         "x" * 300,
         "größe",
         "ann\nbob",
@@ -46,6 +44,67 @@ async def test_a_name_that_no_site_could_have_is_refused_without_a_request(
     assert (record["skipped"], record["done"]) == (2, 2)
     assert [seen.body for seen in sites.lichess.requests if seen.path == "/api/users"] == ["ann"]
     assert all("ann" in seen.path for seen in sites.chesscom.requests)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+async def test_a_blank_text_is_no_name(ctx: Context, db: Any, sites: FakeSites, blank: str) -> None:
+    db.users.insert_one({"user_id": "odd", "lichess_username": blank, "chess_com_username": blank})
+    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
+
+    record = await run_sync(ctx)
+
+    assert (record["candidates"], record["skipped"], record["done"]) == (2, 0, 2)
+    assert "invalid_usernames" not in record["notes"]
+
+
+async def test_a_user_whose_names_become_blank_is_asked_about_no_more(
+    ctx: Context, db: Any, sites: FakeSites
+) -> None:
+    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    await run_sync(ctx)
+    db.users.update_one({}, {"$set": {"lichess_username": "", "chesscom_username": " "}})
+    sites.clear_requests()
+
+    await run_sync(ctx, all=True)
+
+    assert (sites.lichess.requests, sites.chesscom.requests) == ([], [])
+
+
+async def test_the_newer_spelling_comes_first_where_the_names_differ(
+    ctx: Context, db: Any, sites: FakeSites
+) -> None:
+    names = {"chesscom_username": "old", "chess_com_username": "new"}
+    db.users.insert_one({"user_id": "ann", **names})
+    for name in names.values():
+        sites.world.add_player("chess.com", name, before_now(days=1))
+        sites.world.add_game("chess.com", name, before_now(days=1))
+
+    await run_sync(ctx)
+
+    assert stored_urls(db, "ann") == expected_urls(sites, "new", "chess.com")
+    assert db.users.find_one({}, {**dict.fromkeys(names, 1), "_id": 0}) == names
+
+
+async def test_a_name_in_other_capitals_is_the_same_account(
+    ctx: Context, db: Any, sites: FakeSites
+) -> None:
+    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    sites.world.add_game("lichess", "Ann", before_now(days=2))
+    sites.world.add_game("chess.com", "Ann", before_now(days=2))
+    await run_sync(ctx)
+    names = {"lichess_username": "aNN", "chesscom_username": " ANN ", "chess_com_username": "ann"}
+    db.users.update_one({}, {"$set": names})
+    db.users.insert_one({"user_id": "other", **names})
+    later = sites.world.add_game("lichess", "Ann", before_now(hours=1))
+
+    record = await run_sync(ctx, all=True)
+
+    assert sorted(row["_id"] for row in db.sync_accounts.find()) == ["chess.com:ann", "lichess:ann"]
+    assert "renamed_accounts" not in record["notes"]
+    for user in ("ann", "other"):
+        assert stored_urls(db, user) == expected_urls(sites, "Ann", "lichess", "chess.com")
+    assert db.games.find_one({"user_id": "ann", "url": later.url})["username"] == "aNN"
+    assert db.users.find_one({"user_id": "ann"}, {**dict.fromkeys(names, 1), "_id": 0}) == names
 
 
 async def test_both_spellings_of_the_chesscom_name_count(

@@ -3,6 +3,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from chesscoach.context import Context
 from chesscoach.demo.world import SourceName
 from chesscoach.jobs import sync_games
@@ -106,19 +108,42 @@ async def test_five_hundred_users_taken_over_cost_the_fewest_requests(
     for number in range(500):
         name = f"Player{number}"
         assert stored_urls(db, name.lower()) == expected_urls(sites, name, "lichess", "chess.com")
-    assert len(sites.lichess.requests) == 2 + 75
-    open_months = 1 + (
-        archive_months.first_open_month(synced) != archive_months.month_of(datetime.now(UTC))
+    assert len(sites.lichess.requests) == 2 + 500
+    start = archive_months.months_before(datetime.now(UTC), 3) - timedelta(minutes=10)
+    months = archive_months.month_range(
+        archive_months.first_open_month(start), archive_months.month_of(datetime.now(UTC))
     )
-    assert len(sites.chesscom.requests) == 500 * open_months
+    assert len(sites.chesscom.requests) == 500 * len(list(months))
     assert (sites.lichess.violations, sites.chesscom.violations) == ([], [])
     assert (sites.lichess.max_in_flight, sites.chesscom.max_in_flight) == (1, 1)
 
 
-async def test_take_over_starts_ten_minutes_before_the_applications_last_sync(
+@pytest.mark.parametrize("site", ["lichess", "chess.com"])
+async def test_a_take_over_fetches_the_last_three_months_again(
+    ctx: Context, db: Any, sites: FakeSites, site: SourceName
+) -> None:
+    """The application sets its last sync even when it fetched nothing."""
+    await add_member(ctx, db, sites, "Ann", site, synced=before_now(hours=6))
+    sites.world.add_game(site, "Ann", before_now(days=200))
+    missed = [sites.world.add_game(site, "Ann", before_now(days=days)) for days in (88, 40, 2)]
+    known = sites.world.add_game(site, "Ann", before_now(days=30))
+    theirs = {"game_id": "theirs", "user_id": "ann", "platform": site, "url": known.url}
+    db.games.insert_one(theirs)
+
+    record = await run_sync(ctx)
+
+    assert stored_urls(db, "ann") == sorted(game.url for game in (*missed, known))
+    assert record["notes"]["games_stored"] == 3
+    sites.clear_requests()
+    await run_sync(ctx, all=True)
+    requests = (*sites.lichess.requests, *sites.chesscom.requests)
+    assert len(requests) <= 2, "once is enough"
+
+
+async def test_a_take_over_goes_back_to_an_older_last_sync(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    synced = before_now(hours=6)
+    synced = before_now(days=150)
     await add_member(ctx, db, sites, "Ann", "lichess", synced=synced)
     play = sites.world.add_game
     play("lichess", "Ann", synced, started_at=synced - timedelta(minutes=11))

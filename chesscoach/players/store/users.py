@@ -18,13 +18,14 @@ from chesscoach.worker.shard import ALL_USERS, Shard
 PAGE_SIZE = 1000
 _NAME_FIELDS: dict[Platform, tuple[str, ...]] = {
     "lichess": ("lichess_username",),
-    "chess.com": ("chesscom_username", "chess_com_username"),  # both spellings occur
+    "chess.com": ("chess_com_username", "chesscom_username"),  # both occur, the newer one first
 }
 
 
 _FIELDS = tuple(field for fields in _NAME_FIELDS.values() for field in fields)
 _HAS_TEXT_ID = values.of_type("user_id", "string")
-_LINKED_FILTER = [{field: {"$ne": None}} for field in _FIELDS]
+_NAMED = {"$ne": None, "$not": {"$regex": r"^\s*$"}}
+_LINKED_FILTER = [{field: _NAMED} for field in _FIELDS]
 
 
 class UserNames(Struct, frozen=True, kw_only=True):
@@ -86,16 +87,38 @@ class Users:
 
         It reads the whole collection: no index serves names.
         """
-        any_case = {"$regex": rf"^\s*{re.escape(name)}\s*$", "$options": "i"}
         query = {
             **_HAS_TEXT_ID,
             "$or": [
                 {"user_id": name, "$or": _LINKED_FILTER},
-                *({field: any_case} for field in _FIELDS),
+                *({field: _any_case(name)} for field in _FIELDS),
             ],
         }
         fields = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1)
         return [_to_user(user) for user in await self._collection.find(query, fields, limit=20)]
+
+    async def count_conflicting_names(self, limit: int) -> int:
+        """How many users have two different names on Chess.com, in the two spellings of the field.
+
+        It reads the whole collection, and counts up to `limit`.
+        """
+        newer, older = (_normalized(field) for field in _NAME_FIELDS["chess.com"])
+        both = [{field: {"$type": "string", **_NAMED}} for field in _NAME_FIELDS["chess.com"]]
+        pipeline: list[Document] = [
+            {"$match": {"$and": both}},
+            {"$match": {"$expr": {"$ne": [newer, older]}}},
+            {"$limit": limit},
+            {"$count": "users"},
+        ]
+        counted = await self._collection.aggregate(pipeline)
+        return counted[0]["users"] if counted else 0
+
+    async def with_name(self, platform: Platform, user_ids: Collection[str], name: str) -> set[str]:
+        """Those of some users who have linked a name on a source, in any case."""
+        same = [{field: _any_case(name)} for field in _NAME_FIELDS[platform]]
+        query = {"user_id": {"$in": list(user_ids)}, "$or": same, **_HAS_TEXT_ID}
+        users = await self._collection.find(query, {"_id": 0, "user_id": 1})
+        return {user["user_id"] for user in users}
 
     async def set_last_sync(self, instants: Mapping[str, datetime]) -> None:
         """Writes `last_game_sync` as the application does, as an ISO string."""
@@ -134,14 +157,12 @@ class Users:
         Raises:
             ConfigError: an index of the application needs more fields than we can set.
         """
+        # Every version of the application reads the older spelling, if the newer one is not there.
         linked = {
-            _NAME_FIELDS[source][0]: name for source, name in names.items() if name is not None
+            _NAME_FIELDS[source][-1]: name for source, name in names.items() if name is not None
         }
         removed = {
-            field: ""
-            for source, name in names.items()
-            if name is None
-            for field in _NAME_FIELDS[source]
+            field: "" for source in names for field in _NAME_FIELDS[source] if field not in linked
         }
         update: Document = {"$setOnInsert": {"name": user_id}}
         update |= {"$set": linked} if linked else {}
@@ -153,10 +174,24 @@ class Users:
             raise ConfigError(msg) from None
 
 
+def _normalized(field: str) -> Document:
+    text = {"$convert": {"input": f"${field}", "to": "string", "onError": "", "onNull": ""}}
+    return {"$toLower": {"$trim": {"input": text}}}
+
+
+def _any_case(name: str) -> Document:
+    return {"$regex": rf"^\s*{re.escape(name)}\s*$", "$options": "i"}
+
+
+def _is_blank(name: object) -> bool:
+    """Whether a field holds no name; the application leaves empty texts behind."""
+    return name is None or (isinstance(name, str) and not name.strip())
+
+
 def _to_user(user: Document) -> UserNames:
     names: dict[Platform, tuple[Any, ...]] = {}
     for source, fields in _NAME_FIELDS.items():
-        linked = tuple(user[field] for field in fields if user.get(field) is not None)
+        linked = tuple(user[field] for field in fields if not _is_blank(user.get(field)))
         if linked:
             names[source] = linked
     return UserNames(

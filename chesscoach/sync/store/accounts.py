@@ -128,6 +128,15 @@ class Accounts:
             if insertion == "refused"
         ]
 
+    async def respell(self, names: Iterable[tuple[str, str, str]]) -> None:
+        """Changes how users spell the name of an account that they link (key, user, name)."""
+        await self._collection.bulk_update(
+            [
+                UpdateOne({"_id": key, "links.user_id": user_id}, {"$set": {"links.$.name": name}})
+                for key, user_id, name in names
+            ]
+        )
+
     async def due_accounts(self, wanted: AccountQuery) -> AsyncIterator[list[Account]]:
         """Pages of the accounts that are wanted, stalest first."""
         after: tuple[datetime, str] | None = None

@@ -36,7 +36,7 @@ async def test_names_are_read_from_every_spelling_of_the_field_with_any_value(
 
     (user,) = await linked_users(ctx)
 
-    assert user.names == {"lichess": (["x"],), "chess.com": (7, "b")}
+    assert user.names == {"lichess": (["x"],), "chess.com": ("b", 7)}
 
 
 @pytest.mark.parametrize(

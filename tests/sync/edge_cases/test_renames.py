@@ -52,13 +52,14 @@ async def test_case_18_a_taken_over_user_whose_first_check_finds_a_rename_goes_o
     sync: SyncScenario,
 ) -> None:
     sync.add_user("ann", chesscom="Ann", synced=sync.before_now(hours=6))
-    sync.add_game("chess.com", "Ann", sync.before_now(days=60))
+    sync.add_game("chess.com", "Ann", sync.before_now(days=150))
+    recent = sync.add_game("chess.com", "Ann", sync.before_now(days=60))
     later = sync.add_game("chess.com", "Ann", sync.before_now(hours=1))
     sync.world.rename("Ann", "Annette")
 
     await sync.run_succeeding()
 
-    assert sync.urls("ann") == [later.url]
+    assert sync.urls("ann") == [recent.url, later.url]
 
 
 async def test_case_18_games_that_a_first_sync_left_out_stay_out_after_a_rename(

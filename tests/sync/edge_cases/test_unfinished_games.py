@@ -66,15 +66,15 @@ async def test_case_01_one_that_ended_between_the_applications_last_sync_and_our
         "lichess",
         "Ann",
         sync.before_now(hours=3),
-        started_at=sync.before_now(days=12),
+        started_at=sync.before_now(days=104),
         rated=False,
         **CORRESPONDENCE,
     )
     before = sync.add_game(
         "lichess",
         "Ann",
-        sync.before_now(days=1),
-        started_at=sync.before_now(days=12),
+        sync.before_now(days=100),
+        started_at=sync.before_now(days=112),
         **CORRESPONDENCE,
     )
     await sync.run_succeeding()
