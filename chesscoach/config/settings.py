@@ -79,6 +79,7 @@ class SyncSettings(Section, frozen=True, kw_only=True):
     analyses_per_day: Annotated[int, Meta(ge=0, le=10_000)] = 3
     analyses_first_sync: Annotated[int, Meta(ge=0, le=10_000)] = 15
     analysis_moves: Annotated[int, Meta(ge=0, le=1000)] = 10
+    notify_new_games: bool = True
 
 
 class JobLimits(Section, frozen=True, kw_only=True):

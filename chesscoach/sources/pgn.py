@@ -9,6 +9,7 @@ from collections.abc import Mapping
 _TAGS_PATTERN = re.compile(r'\A(?:\s*\[(?:[^\]"\n]|"(?:[^"\\\n]|\\.)*+")*+\])*+')
 _MOVE_NUMBER_PATTERN = re.compile(r"\d\.")
 _TAG_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " ", "\r": " "})
+_TAG_PATTERN = re.compile(r'\[\s*(\w+)\s+"((?:[^"\\]|\\.)*)"\s*\]')
 _NON_MOVE_PATTERN = re.compile(r"\{[^}]*(?:\}|\Z)|;[^\n]*|\$\d+|(?<!\d)\d+\.+|1-0|0-1|1/2-1/2|\*")
 
 
@@ -24,6 +25,12 @@ def count_plies(pgn: str) -> int:
     elif not text.startswith("[") and not _MOVE_NUMBER_PATTERN.search(text):
         movetext = ""
     return len(_NON_MOVE_PATTERN.sub(" ", movetext).split())
+
+
+def parse_tags(pgn: str) -> dict[str, str]:
+    """The tags of a PGN; names in lower case, since the application capitalises them anew."""
+    header, _, _ = pgn.replace("\r\n", "\n").partition("\n\n")
+    return {name.lower(): value for name, value in _TAG_PATTERN.findall(header)}
 
 
 def format_pgn(tags: Mapping[str, object], moves: list[str]) -> str:

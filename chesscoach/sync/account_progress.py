@@ -18,6 +18,7 @@ from chesscoach.sync.facts import (
     ClosedFound,
     ExportFetched,
     Fact,
+    GamesFetched,
     MonthFetched,
     NotFound,
     UnfinishedChecked,
@@ -41,6 +42,8 @@ def apply_fact(account: Account, fact: Fact, begun: datetime) -> Account:
             return _with_activity(_with_cursor(account, fact.cursor, begun), fact.games, begun)
         case MonthFetched():
             return _after_month(mark_found(account), fact, begun)
+        case GamesFetched():
+            return mark_found(account)
         case BackfillDone():
             return _after_backfill(mark_found(account), fact, begun)
         case CheckFinished():

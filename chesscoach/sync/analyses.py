@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from chesscoach.sync import game_identity
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.store.games import UserGame
+from chesscoach.sync.store.game_documents import UserGame
 from chesscoach.worker.job import Run
 
 
@@ -34,6 +34,6 @@ async def queue_analyses(
             queued = await ctx.analysis_queue.find_queued(list(items))
             waiting = [item for item in items.items() if item[0] not in queued]
             waiting.sort(key=lambda item: item[1].game.ended_at, reverse=True)
-            chosen = {queue_id: game.game_id for queue_id, game in waiting[:left]}
-            await ctx.analysis_queue.add(user_id, chosen, now)
+            chosen = dict(waiting[:left])
+            await ctx.analysis_queue.add(chosen, now)
         run.counts.note("analyses_queued", len(chosen))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -9,10 +10,11 @@ from chesscoach.errors import AccountNotFound, AccountRenamed, BadResponse
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.game import Game, Platform
 from chesscoach.sync import archive_months, game_identity, polling, usernames
-from chesscoach.sync.account import Account, AccountLink
+from chesscoach.sync.account import Account
 from chesscoach.sync.account_check import AccountCheck
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.facts import BackfillDone, CheckFinished, Fact, MonthFetched
+from chesscoach.sync.facts import BackfillDone, CheckFinished, Fact, GamesFetched, MonthFetched
+from chesscoach.sync.month_requests import MonthRequests
 from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.sync.unfinished_games import FollowUp
 
@@ -41,64 +43,62 @@ class ChesscomFetcher:
         """Nothing, likewise."""
 
     async def check(self, check: AccountCheck) -> AsyncGenerator[Fact]:
-        """Each newcomer's own backfill, the open months of the account, and a sealed one."""
-        links = check.account.backfilled_links
-        for link in check.account.new_links:
-            async with aclosing(self._backfill(check, link)) as facts:
+        """The newcomers' first syncs, then the months that may have changed, the oldest first.
+
+        A month is asked for once, for all who wait for it. If one does not come, the others are
+        asked for all the same; the check then fails, so the month is asked for again.
+        """
+        changed = _ChangedMonths(check)
+        months = MonthRequests(self._fetch_month, check, repeated=changed.months)
+        for facts in (self._first_syncs(check, months), changed.fetch(months)):
+            async with aclosing(facts):
                 async for fact in facts:
                     yield fact
-        for month in _months_to_ask(check) if links else []:
-            account = check.account
-            if month not in account.gone_months:
-                sealed = account.sealed_months.get(month)
-                etag = sealed.etag if sealed else account.etags.get(month)
-                response = await self._fetch_month(account, month, etag)
-                yield MonthFetched(
-                    links=links,
-                    games=response.games,
-                    unreadable=response.unreadable,
-                    month=month,
-                    response=response,
-                )
+        months.raise_failure()
         yield CheckFinished()
 
-    async def _backfill(self, check: AccountCheck, link: AccountLink) -> AsyncGenerator[Fact]:
-        """A newcomer's backfill, the newest month first.
+    async def _first_syncs(
+        self, check: AccountCheck, months: MonthRequests
+    ) -> AsyncGenerator[Fact]:
+        """The newest games of the last months, for all newcomers whom nobody has synced before.
 
-        The ETags stand for the games of all users: they are kept only if the account is new.
+        The months are asked for from the newest on, as far as needed. Their games are stored
+        together, so that the newest are analysed and all are imported in the order of their ends.
         """
-        first_sync, is_new = link.first_sync_from is None, check.account.first_month is None
-        start = link.first_sync_from or archive_months.months_before(
-            check.begun, self._settings.first_months
-        )
-        oldest_month = (
-            archive_months.month_of(start) if first_sync else archive_months.first_open_month(start)
-        )
-        oldest_game_at = start if first_sync else link.oldest_game_at
-        left = self._settings.first_games
-        months = archive_months.month_range(oldest_month, archive_months.month_of(check.begun))
-        for month in reversed(list(months)):
-            if month in check.account.gone_months:
+        links = tuple(link for link in check.account.new_links if link.first_sync_from is None)
+        if not links:
+            return
+        is_new = check.account.first_month is None
+        start = archive_months.months_before(check.begun, self._settings.first_months)
+        left, games = self._settings.first_games, list[Game]()
+        fetched: list[MonthFetched] = []
+        for month in reversed(_months_since(archive_months.month_of(start), check.begun)):
+            response = await months.response(month, None)
+            if response is None:
                 continue
-            response = await self._fetch_month(check.account, month, None)
-            games = response.games
-            if first_sync:
-                recent = [game for game in games if game.ended_at >= start]
-                games = tuple(game_identity.newest_games(recent, left))
-                left -= len(games)
-            yield MonthFetched(
-                links=(link,),
-                games=games,
-                first_sync=first_sync,
-                unreadable=response.unreadable,
-                month=month,
-                response=response,
-                complete=is_new,
+            recent = [game for game in response.games if game.ended_at >= start]
+            newest = game_identity.newest_games(recent, left)
+            games += newest
+            left -= len(newest)
+            # The ETags stand for the games of all users: they are kept only if the account is new.
+            fetched.append(
+                MonthFetched(
+                    links=(),
+                    unreadable=response.unreadable,
+                    month=month,
+                    response=replace(response, games=tuple(newest)),
+                    complete=is_new,
+                )
             )
-            if first_sync and left == 0:
-                oldest_game_at = min((game.ended_at for game in games), default=start)
+            if left == 0:
+                start = min((game.ended_at for game in games), default=start)
                 break
-        yield BackfillDone(user_id=link.user_id, oldest_game_at=oldest_game_at)
+        yield GamesFetched(links=links, games=tuple(games), first_sync=True)
+        for fact in fetched:
+            yield fact
+        if not months.failed:
+            for link in links:
+                yield BackfillDone(user_id=link.user_id, oldest_game_at=start)
 
     async def _fetch_month(self, account: Account, month: str, etag: str | None) -> ArchiveMonth:
         """A month's response, refused if it belongs to another player.
@@ -143,11 +143,59 @@ class ChesscomFetcher:
             return renamed
 
 
+class _ChangedMonths:
+    """The account's open months, a sealed one, and the months that its newcomers lack.
+
+    These newcomers are those whose games the application has fetched up to an instant.
+    """
+
+    def __init__(self, check: AccountCheck) -> None:
+        account = self._account = check.account
+        self._check = check
+        self._is_new = account.first_month is None
+        self._ours = _months_to_ask(check) if account.backfilled_links else []
+        self._lacking = {
+            link: _months_since(archive_months.first_open_month(link.first_sync_from), check.begun)
+            for link in account.new_links
+            if link.first_sync_from is not None
+        }
+        lacking = (month for months in self._lacking.values() for month in months)
+        sealed = account.sealed_months
+        self.months = sorted({*self._ours, *lacking}, key=lambda month: (month in sealed, month))
+
+    async def fetch(self, months: MonthRequests) -> AsyncGenerator[Fact]:
+        """The facts of the months, the oldest first, and last of the sealed ones."""
+        for month in self.months:
+            waiting = tuple(link for link, lacking in self._lacking.items() if month in lacking)
+            account, mine = self._check.account, month in self._ours
+            sealed = account.sealed_months.get(month)
+            etag = sealed.etag if sealed else account.etags.get(month)
+            response = await months.response(month, None if waiting else etag)
+            if response is None and sealed and months.answered:
+                response = ArchiveMonth(changed=False, etag=etag)  # another one has its turn next
+            if response is not None:
+                yield MonthFetched(
+                    links=(*(self._account.backfilled_links if mine else ()), *waiting),
+                    games=response.games,
+                    unreadable=response.unreadable,
+                    month=month,
+                    response=response,
+                    complete=mine or self._is_new,
+                )
+        for link, lacking in self._lacking.items():
+            if not months.failed.keys() & set(lacking):
+                yield BackfillDone(user_id=link.user_id, oldest_game_at=link.oldest_game_at)
+
+
+def _months_since(first: str, begun: datetime) -> list[str]:
+    """The months from the first one on, the oldest first."""
+    return list(archive_months.month_range(first, archive_months.month_of(begun)))
+
+
 def _months_to_ask(check: AccountCheck) -> list[str]:
     """The months that may still change, and a sealed one that it is time to verify."""
     account, begun = check.account, check.begun
-    first = account.first_month or archive_months.first_open_month(begun)
-    months = list(archive_months.month_range(first, archive_months.month_of(begun)))
+    months = _months_since(account.first_month or archive_months.first_open_month(begun), begun)
     sealed = polling.month_to_verify(account, begun)
     return months if sealed is None else [*months, sealed]
 

@@ -15,10 +15,9 @@ def game_id(game: Game, user_id: str) -> str:
     return str(uuid5(_NAMESPACE, f"{game.platform}:{game.external_id}:{user_id}"))
 
 
-def notification_id(account: Account, user_id: str) -> str:
+def notification_key(account: Account, user_id: str) -> str:
     """The notification of an account's status: one per user for each time that it lapses."""
-    lapse = f"{account.key}:{account.status}:{account.lapse_count}:{user_id}"
-    return str(uuid5(_NAMESPACE, f"notification:{lapse}"))
+    return f"{account.key}:{account.status}:{account.lapse_count}:{user_id}"
 
 
 def queue_id(stored_game_id: str) -> str:

@@ -1,19 +1,44 @@
 """Storing an account's games for its users."""
 
-from datetime import datetime
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from chesscoach import log
-from chesscoach.sources.game import plain_id
+from chesscoach.sources.game import Colour, Game, plain_id
 from chesscoach.sync import game_identity
-from chesscoach.sync.account import Account
+from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.account_check import CheckStep
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.facts import GamesFetched
-from chesscoach.sync.store.games import UserGame
+from chesscoach.sync.new_games import NewGames, add_counts, count_by_user
+from chesscoach.sync.store.game_documents import UserGame
+from chesscoach.sync.store.games import IMPORT_STEP
 from chesscoach.worker.job import Run
 
 WRITE_BATCH_SIZE = 500
 """Games in one write; also how many of a long stream are held in memory."""
+
+
+def import_span(games: int) -> timedelta:
+    """How far apart the `imported_at` of the first and the last of some games can be.
+
+    A batch has at most twice as many documents as games in a write.
+    """
+    return 2 * (games + WRITE_BATCH_SIZE) * IMPORT_STEP
+
+
+class StoredGames(Struct, frozen=True, kw_only=True):
+    """What became of a step's games: those that may be queued, and each user's new ones.
+
+    Besides new games, those may be queued whose moves came only now.
+    """
+
+    candidates: list[UserGame] = []
+    new_games: dict[str, NewGames] = {}
 
 
 class GameStore:
@@ -23,42 +48,81 @@ class GameStore:
         self._ctx = ctx
         self._run = run
 
-    async def store(self, step: CheckStep, at: datetime) -> list[UserGame]:
-        """Stores the games of a step; returns those that may be queued for analysis.
+    async def store(self, step: CheckStep, at: datetime) -> StoredGames:
+        """Stores the games of a step.
 
-        These are the new ones, those whose moves came only now, and those that an interrupted run
-        stored without saving the account.
+        What an interrupted run stored without saving the account counts as new.
         """
         account, fact = step.account, step.fact
         if not isinstance(fact, GamesFetched):
-            return []
+            return StoredGames()
         self._count_unusual(account, fact)
         if not (fact.games and fact.links):
-            return []
-        user_games = await self._user_games(account, fact)
-        stored = await self._ctx.games.insert_new(user_games, at)
-        self._run.counts.note("games_stored", len(stored.new))
-        saved_at = account.saved_at or account.created_at
-        interrupted = {game_id for game_id, known_at in stored.known.items() if known_at > saved_at}
-        unsaved = [game for game in user_games if game.game_id in interrupted]
-        return [*stored.new, *stored.completed, *unsaved]
-
-    async def _user_games(self, account: Account, fact: GamesFetched) -> list[UserGame]:
-        """Each game as a document of each user who played it and still exists."""
+            return StoredGames()
         present = await self._ctx.users.with_accounts({link.user_id for link in fact.links})
         links = [link for link in fact.links if link.user_id in present]
-        moves = self._ctx.settings.analysis_moves
-        user_games = []
-        for game in fact.games:
-            colour = game_identity.colour_of(game, account)
-            if colour is None:
-                self._run.counts.note("games_not_owned")
-                log.get_logger().warning(
-                    "game_not_owned", account=account.key, game=plain_id(game.external_id)
-                )
-                continue
-            user_games += [
-                UserGame(
+        saved_at = account.saved_at or account.created_at
+        candidates: list[UserGame] = []
+        new_games: dict[str, NewGames] = {}
+        for place, batch in self._batches(account, fact.games, links):
+            stored = await self._ctx.games.insert_new(batch, at + place * IMPORT_STEP)
+            self._run.counts.note("games_stored", len(stored.new))
+            known = stored.known.items()
+            interrupted = {game_id for game_id, known_at in known if known_at > saved_at}
+            unsaved = [game for game in batch if game.game_id in interrupted]
+            new = [*stored.new, *unsaved]
+            candidates += self._queueable([*new, *stored.completed])
+            counts = count_by_user(new, first_sync=fact.first_sync)
+            new_games = add_counts(new_games, counts)
+        return StoredGames(candidates=candidates, new_games=new_games)
+
+    def _queueable(self, games: Iterable[UserGame]) -> list[UserGame]:
+        """Each user's newest games that are worth an analysis, as many as may be queued in a day.
+
+        Without this bound, memory would grow with the users of an account.
+        """
+        settings = self._ctx.settings
+        limit = settings.analyses_first_sync + settings.analyses_per_day
+        by_user: dict[str, list[UserGame]] = defaultdict(list)
+        for item in games:
+            if item.analysable:
+                by_user[item.user_id].append(item)
+        return [
+            item
+            for of_user in by_user.values()
+            for item in heapq.nlargest(limit, of_user, key=lambda item: item.game.ended_at)
+        ]
+
+    def _batches(
+        self, account: Account, games: Sequence[Game], links: Sequence[AccountLink]
+    ) -> Iterator[tuple[int, list[UserGame]]]:
+        """The documents of the games for the users of some links, the games in order of their ends.
+
+        A batch has few documents, however many users link the account. The number before it says
+        which place its first document has within `import_span`: a user's later games come after it.
+        """
+        played = [
+            (game, colour)
+            for game in sorted(games, key=lambda game: game.ended_at)
+            if (colour := self._colour(account, game)) is not None
+        ]
+        for start in range(0, len(played), WRITE_BATCH_SIZE):
+            batch: list[UserGame] = []
+            for link in links:
+                batch += self._user_games(played[start : start + WRITE_BATCH_SIZE], link)
+                if len(batch) >= WRITE_BATCH_SIZE:
+                    yield 2 * start, batch
+                    batch = []
+            if batch:
+                yield 2 * start, batch
+
+    def _user_games(
+        self, played: Sequence[tuple[Game, Colour]], link: AccountLink
+    ) -> Iterator[UserGame]:
+        moves, floor = self._ctx.settings.analysis_moves, link.oldest_game_at
+        for game, colour in played:
+            if floor is None or game.ended_at >= floor:
+                yield UserGame(
                     game_id=game_identity.game_id(game, link.user_id),
                     user_id=link.user_id,
                     username=link.name,
@@ -66,10 +130,16 @@ class GameStore:
                     game=game,
                     analysable=game_identity.is_worth_analysing(game, moves),
                 )
-                for link in links
-                if link.oldest_game_at is None or game.ended_at >= link.oldest_game_at
-            ]
-        return user_games
+
+    def _colour(self, account: Account, game: Game) -> Colour | None:
+        """The account's side; None, counted and logged, if it did not play the game."""
+        colour = game_identity.colour_of(game, account)
+        if colour is None:
+            self._run.counts.note("games_not_owned")
+            log.get_logger().warning(
+                "game_not_owned", account=account.key, game=plain_id(game.external_id)
+            )
+        return colour
 
     def _count_unusual(self, account: Account, fact: GamesFetched) -> None:
         """Unknown words of a source are stored as they came, and counted."""

@@ -67,8 +67,11 @@ class LichessFetcher:
             async with aclosing(self._games_since_cursor(check, seeks_backlog)) as facts:
                 async for fact in facts:
                     yield fact
-        for link in account.new_links:
-            async with aclosing(self._backfill(check, link)) as facts:
+        new_links = check.account.new_links
+        takeovers = tuple(link for link in new_links if link.first_sync_from is not None)
+        first_syncs = tuple(link for link in new_links if link.first_sync_from is None)
+        for facts in (self._takeover(check, takeovers), self._first_sync(check, first_syncs)):
+            async with aclosing(facts):
                 async for fact in facts:
                     yield fact
         yield CheckFinished(
@@ -96,38 +99,41 @@ class LichessFetcher:
         async with aclosing(self._lichess.unfinished_games(check.account.name)) as games:
             return _export_fact((), [game async for game in games], check.begun)
 
-    async def _backfill(self, check: AccountCheck, link: AccountLink) -> AsyncGenerator[Fact]:
-        """A newcomer's backfill: from where the application was, or the newest games.
+    async def _takeover(
+        self, check: AccountCheck, links: tuple[AccountLink, ...]
+    ) -> AsyncGenerator[Fact]:
+        """The backfill of newcomers whose games the application has fetched up to an instant.
 
-        The cursor belongs to the other users, who receive none of this: it stays, unless the
-        account had none.
+        One export serves them all. The cursor belongs to the other users, who receive none of
+        this: it stays, unless the account had none.
         """
-        moves_cursor = check.account.cursor is None
-        since = link.first_sync_from
+        since = min((link.first_sync_from for link in links if link.first_sync_from), default=None)
         if since is None:
-            async with aclosing(self._first_sync(check, link, moves_cursor)) as facts:
-                async for fact in facts:
-                    yield fact
             return
-        async with aclosing(self._export(check, (link,), since, moves_cursor)) as facts:
+        moves_cursor = check.account.cursor is None
+        async with aclosing(self._export(check, links, since, moves_cursor)) as facts:
             async for fact in facts:
                 yield fact
-        yield BackfillDone(
-            user_id=link.user_id,
-            oldest_game_at=link.oldest_game_at,
-            cursor=since if moves_cursor else None,
-        )
+        for link in links:
+            yield BackfillDone(
+                user_id=link.user_id,
+                oldest_game_at=link.oldest_game_at,
+                cursor=since if moves_cursor else None,
+            )
 
     async def _first_sync(
-        self, check: AccountCheck, link: AccountLink, moves_cursor: bool
+        self, check: AccountCheck, links: tuple[AccountLink, ...]
     ) -> AsyncGenerator[Fact]:
-        """The newest games, and those being played however long ago they began."""
+        """The newest games, and those being played however long ago they began, for newcomers."""
+        if not links:
+            return
+        moves_cursor = check.account.cursor is None
         name, limit = check.account.name, self._settings.first_games
         start = archive_months.months_before(check.begun, self._settings.first_months)
         # In this order: a game that ends in between is in both responses rather than in none.
         playing = await self._unfinished(check)
         async with aclosing(self._lichess.newest_games(name, start, limit)) as items:
-            fetched = _export_fact((link,), [item async for item in items], check.begun)
+            fetched = _export_fact(links, [item async for item in items], check.begun)
         games = fetched.games
         yield replace(
             fetched,
@@ -135,13 +141,15 @@ class LichessFetcher:
             unfinished=(),
             unreadable=(*playing.unreadable, *fetched.unreadable),
         )
-        yield BackfillDone(
-            user_id=link.user_id,
-            oldest_game_at=min(game.ended_at for game in games) if len(games) >= limit else start,
-            cursor=max([start, *_starts(games)]) if moves_cursor else None,
-            unfinished=(*playing.unfinished, *fetched.unfinished),
-            backlog_checked=moves_cursor,
-        )
+        oldest = min(game.ended_at for game in games) if len(games) >= limit else start
+        for link in links:
+            yield BackfillDone(
+                user_id=link.user_id,
+                oldest_game_at=oldest,
+                cursor=max([start, *_starts(games)]) if moves_cursor else None,
+                unfinished=(*playing.unfinished, *fetched.unfinished),
+                backlog_checked=moves_cursor,
+            )
 
     async def _export(
         self,

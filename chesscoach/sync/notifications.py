@@ -3,12 +3,13 @@
 from msgspec.structs import replace
 
 from chesscoach import log
+from chesscoach.players.store.notifications import Notification
 from chesscoach.sources.game import Platform
 from chesscoach.sync import game_identity
 from chesscoach.sync.account import Account
 from chesscoach.sync.context import SyncContext
 
-_SOURCE_NAMES: dict[Platform, str] = {"lichess": "Lichess", "chess.com": "Chess.com"}
+SOURCE_NAMES: dict[Platform, str] = {"lichess": "Lichess", "chess.com": "Chess.com"}
 
 
 async def notify_users(ctx: SyncContext, account: Account) -> Account:
@@ -18,15 +19,15 @@ async def notify_users(ctx: SyncContext, account: Account) -> Account:
     title, message = _notification_text(account)
     for link in account.links:
         if link.user_id in present:
-            is_new = await ctx.notifications.add(
-                game_identity.notification_id(account, link.user_id),
-                link.user_id,
-                f"account_{account.status}",
+            notification = Notification(
+                key=game_identity.notification_key(account, link.user_id),
+                user_id=link.user_id,
+                kind=f"account_{account.status}",
                 title=title,
                 message=message,
                 data={"platform": account.platform, "username": link.name},
-                now=ctx.now(),
             )
+            is_new = await ctx.notifications.add(notification, ctx.now())
             log.get_logger().warning(
                 "account_inactive",
                 account=account.key,
@@ -40,7 +41,7 @@ async def notify_users(ctx: SyncContext, account: Account) -> Account:
 
 def _notification_text(account: Account) -> tuple[str, str]:
     """Title and message for the users of an account that is closed or missing."""
-    source = _SOURCE_NAMES[account.platform]
+    source = SOURCE_NAMES[account.platform]
     if account.status == "closed":
         return (
             f"Your {source} account is closed",

@@ -254,7 +254,7 @@ class SyncPipeline:
             raise
         except Exception as error:  # noqa: BLE001  # one account's trouble never ends a run
             failed = replace(step, fact=CheckFailed(error))
-            return StoredStep(step=failed, stored_at=self._ctx.now(), queue_candidates=[])
+            return StoredStep(step=failed, stored_at=self._ctx.now())
 
     async def _finish(self, stored: StoredStep) -> None:
         account, fact = stored.step.account, stored.step.fact

@@ -12,14 +12,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chesscoach.sources.lane import Lane
+from chesscoach.sync.account import Account
 from chesscoach.sync.account_check import CheckStep
 from chesscoach.sync.analyses import queue_analyses
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.facts import GamesFetched
-from chesscoach.sync.game_store import GameStore
+from chesscoach.sync.game_store import GameStore, StoredGames, import_span
+from chesscoach.sync.new_games import NewGames, add_counts, notify_of_new_games
 from chesscoach.sync.notifications import notify_users
 from chesscoach.sync.store.account_documents import AccountState
-from chesscoach.sync.store.games import UserGame
 from chesscoach.worker.job import Run
 
 _MAX_UNSAVED = 100
@@ -28,11 +29,11 @@ _ONE_MS = timedelta(milliseconds=1)
 
 
 class StoredStep(Struct, frozen=True, kw_only=True):
-    """A step whose games are stored: at what instant, and which of them may be queued."""
+    """A step whose games are stored, and at what instant."""
 
     step: CheckStep
     stored_at: datetime
-    queue_candidates: list[UserGame]
+    games: StoredGames = StoredGames()
 
 
 class AccountWriter:
@@ -51,18 +52,24 @@ class AccountWriter:
         self._last_store_at = ctx.now()
         self._saved_at = asyncio.get_running_loop().time()
         self._abandoned: set[str] = set()
+        self._new_games: dict[str, dict[str, NewGames]] = {}
 
     async def store(self, step: CheckStep) -> StoredStep:
         """Stores a step's games; the next one's may be stored before this one is finished.
 
-        Its instant lies before that of every later step, by more than the precision of a database's
-        dates: an account saved at `stored_at` has all games queued that were stored until then.
+        Its instants lie before those of every later step, by more than the precision of a
+        database's dates: an account saved at `stored_at` has all games queued that were stored
+        until then.
         """
-        at = self._last_store_at = max(self._ctx.now(), self._last_store_at + 2 * _ONE_MS)
-        candidates = (
-            [] if self.is_abandoned(step.account.key) else await self._games.store(step, at)
-        )
-        return StoredStep(step=step, stored_at=at + _ONE_MS, queue_candidates=candidates)
+        fact = step.fact
+        games = len(fact.games) if isinstance(fact, GamesFetched) else 0
+        at = max(self._ctx.now(), self._last_store_at + 2 * _ONE_MS)
+        last = self._last_store_at = at + import_span(games)
+        stored_at = last + _ONE_MS
+        if self.is_abandoned(step.account.key):
+            return StoredStep(step=step, stored_at=stored_at)
+        stored = await self._games.store(step, at)
+        return StoredStep(step=step, stored_at=stored_at, games=stored)
 
     async def finish(self, stored: StoredStep) -> None:
         """Finishes one step, in the order of the steps.
@@ -77,9 +84,11 @@ class AccountWriter:
                 self._ctx,
                 self._run,
                 self._user_lock,
-                stored.queue_candidates,
+                stored.games.candidates,
                 first_sync=step.fact.first_sync,
             )
+            known = self._new_games.get(account.key, {})
+            self._new_games[account.key] = add_counts(known, stored.games.new_games)
         if account.status != "active":
             account = await notify_users(self._ctx, account)
         self._unsaved[account.key] = AccountState(
@@ -108,6 +117,8 @@ class AccountWriter:
         if not states:
             return
         await self._ctx.accounts.save(states, self._lane.fence)
+        if self._ctx.settings.notify_new_games:
+            await self._notify([state.account for state in states])
         checked = [state.account for state in states if state.due_at is not None]
         users = list({link.user_id for account in checked for link in account.links})
         if users:
@@ -116,8 +127,18 @@ class AccountWriter:
                 await self._ctx.users.set_last_sync(instants)
         self._unsaved.clear()
         for account in checked:
+            self._new_games.pop(account.key, None)
             if account.status == "active":
                 self._run.counts.done += 1
             else:
                 self._run.counts.skipped += 1
                 self._run.counts.note(f"{account.status}_accounts")
+
+    async def _notify(self, accounts: list[Account]) -> None:
+        """Notifies the users of the new games of accounts that are saved."""
+        by_user: dict[str, NewGames] = {}
+        for account in accounts:
+            by_user = add_counts(by_user, self._new_games.get(account.key, {}))
+        if by_user:
+            async with self._user_lock:
+                await notify_of_new_games(self._ctx, self._run.id, accounts[0].platform, by_user)

@@ -8,7 +8,8 @@ from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.store.account_documents import AccountState
 from chesscoach.sync.store.accounts import Accounts
 from chesscoach.sync.store.analysis_queue import AnalysisQueue
-from chesscoach.sync.store.games import Games, UserGame
+from chesscoach.sync.store.game_documents import UserGame
+from chesscoach.sync.store.games import Games
 from tests.conftest import NOON
 from tests.sync.test_game_identity import make_game
 
@@ -83,6 +84,6 @@ async def test_a_write_without_a_majority_does_not_succeed(ctx: Context, what: s
             case "accounts.save":
                 await Accounts(unsafe).save([AccountState(account=account)], 1)
             case "queue.add":
-                await AnalysisQueue(unsafe).add("ann", {"q": "g"}, NOON)
+                await AnalysisQueue(unsafe).add({"q": game}, NOON)
             case "games.add":
                 await Games(unsafe).insert_new([game], NOON)

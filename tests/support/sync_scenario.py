@@ -164,8 +164,9 @@ class SyncScenario:
         return row
 
     def notification_types(self, user_id: str) -> list[str]:
-        """The types of a user's notifications, in their order."""
-        rows = self.db.notifications.find({"user_id": user_id}).sort("created_at", 1)
+        """The types of a user's notifications about accounts, in their order."""
+        query = {"user_id": user_id, "type": {"$ne": "game_analyzed"}}
+        rows = self.db.notifications.find(query).sort("created_at", 1)
         return [row["type"] for row in rows]
 
     def requested_paths(self, site: SourceName) -> list[str]:

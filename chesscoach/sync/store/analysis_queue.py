@@ -5,7 +5,7 @@ application sets no `queue_id`, so that a unique index on it would refuse its se
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from bson import ObjectId
@@ -13,6 +13,10 @@ from bson import ObjectId
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.sync.store.game_documents import UserGame
+
+_QUEUE_STEP = timedelta(microseconds=1)
+"""Between the `queued_at` of two items: the application's worker sorts by it."""
 
 
 class AnalysisQueue:
@@ -22,9 +26,21 @@ class AnalysisQueue:
         self._collection = MongoCollection(database, "analysis_queue")
 
     async def remaining_today(self, user_id: str, now: datetime, allowance: int) -> int:
-        """How many more items a user may get on the UTC day of `now`."""
-        day = timestamps.format_instant(now)[:10]
-        query = {"user_id": user_id, "created_at": {"$gte": day, "$lt": day + "~"}}
+        """How many more items a user may get on the UTC day of `now`.
+
+        The items of the day count, the application's own too, and all that still wait: a queue
+        that grows faster than it is worked through loses its oldest items to the cleanup.
+        """
+        start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        end = start + timedelta(days=1)
+        day = timestamps.format_instant(start)[:10]
+        of_day = [
+            {field: within}
+            for field in ("created_at", "queued_at")
+            for within in ({"$gte": day, "$lt": day + "~"}, {"$gte": start, "$lt": end})
+        ]
+        waiting = {"status": {"$in": ["pending", "processing"]}}
+        query = {"user_id": user_id, "$or": [waiting, *of_day]}
         return allowance - await self._collection.count(query, limit=max(allowance, 1))
 
     async def find_queued(self, queue_ids: Sequence[str]) -> set[str]:
@@ -33,22 +49,30 @@ class AnalysisQueue:
         items = await self._collection.find({"_id": {"$in": list(by_key)}}, {"_id": 1})
         return {by_key[item["_id"]] for item in items}
 
-    async def add(self, user_id: str, games: Mapping[str, str], now: datetime) -> None:
-        """Queues games, given as item id to game id; an item that is there stays as it is."""
+    async def add(self, games: Mapping[str, UserGame], now: datetime) -> None:
+        """Queues games, given by item id; an item that is there stays as it is.
+
+        The fields are those that the application's worker and its own sync use: the worker takes
+        the items in the order of `priority` and `queued_at`.
+        """
         items = [
             {
                 "_id": _document_id(queue_id),
                 "queue_id": queue_id,
-                "user_id": user_id,
-                "game_id": game_id,
+                "user_id": item.user_id,
+                "game_id": item.game_id,
+                "pgn": item.game.pgn,
+                "user_color": item.colour,
+                "auto_synced": True,
                 "status": "pending",
                 "priority": 0,
                 "created_at": timestamps.format_instant(now),
+                "queued_at": timestamps.format_instant(now + place * _QUEUE_STEP),
                 "started_at": None,
                 "completed_at": None,
                 "error": None,
             }
-            for queue_id, game_id in games.items()
+            for place, (queue_id, item) in enumerate(games.items())
         ]
         await self._collection.insert_new(items)
 

@@ -2,45 +2,29 @@
 
 A game's `game_id` follows from the source, its id there and the user, so the application's unique
 index makes a repeated write harmless. Games that the application imported itself have ids of its
-own; they are known by their `url`.
+own. They are recognised by the source's id in their `url`; manual imports have none, and are
+recognised by the `[Link]` or `[Site]` of their PGN.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import compress
 
 from msgspec import Struct
 from pymongo import UpdateOne
 
-from chesscoach.mongo import timestamps
-from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.client import Database
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.values import is_text, of_type
-from chesscoach.sources.game import Colour, Game
+from chesscoach.sync import source_ids
+from chesscoach.sync.store import game_documents
+from chesscoach.sync.store.game_documents import StoredGame, UserGame
 
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_PROJECTION = {
-    "_id": 0,
-    "game_id": 1,
-    "url": 1,
-    "imported_at": 1,
-    "accuracies": 1,
-    "pgn": {"$and": [{"$eq": [{"$type": "$pgn"}, "string"]}, {"$gt": ["$pgn", ""]}]},
-}
+IMPORT_STEP = timedelta(microseconds=1)
+"""Between the `imported_at` of two games of a batch: the application sorts by it."""
 
-
-class UserGame(Struct, frozen=True, kw_only=True):
-    """A game as one user's: what a document of `games` is made of.
-
-    `analysable` says whether an engine's time is well spent on it.
-    """
-
-    game_id: str
-    user_id: str
-    username: str
-    colour: Colour
-    game: Game
-    analysable: bool = False
+_NO_URL = (None, "")
 
 
 class InsertResult(Struct, frozen=True, kw_only=True):
@@ -55,14 +39,6 @@ class InsertResult(Struct, frozen=True, kw_only=True):
     completed: list[UserGame]
 
 
-class _StoredGame(Struct, frozen=True, kw_only=True):
-    """What a stored game may lack."""
-
-    imported_at: datetime
-    accuracies: Document | None
-    pgn: bool
-
-
 class Games:
     """The `games` collection, which belongs to the application."""
 
@@ -72,7 +48,8 @@ class Games:
     async def insert_new(self, batch: Iterable[UserGame], now: datetime) -> InsertResult:
         """Inserts the games that are not there yet, and adds to those of ours what they lack.
 
-        Nothing else of a stored game is changed, and none is ever deleted: a source's lists waver.
+        The games get instants from `now` on, in the order of their ends. Nothing else of a stored
+        game is changed, and none is ever deleted: a source's lists waver.
 
         Raises:
             DuplicateDocument: a unique index refuses a game that is not there; all others are.
@@ -82,11 +59,15 @@ class Games:
         missing = [
             item
             for item in wanted.values()
-            if item.game_id not in known and (item.user_id, item.game.url) not in imported
+            if item.game_id not in known and item.game_id not in imported
         ]
-        imported_at = timestamps.format_instant(now)
+        missing.sort(key=lambda item: item.game.ended_at)
         insertions = await self._collection.insert_each(
-            [_document(item, imported_at) for item in missing], key="game_id"
+            [
+                game_documents.to_document(item, now + place * IMPORT_STEP)
+                for place, item in enumerate(missing)
+            ],
+            key="game_id",
         )
         inserted = [insertion == "new" for insertion in insertions]
         if not all(inserted):  # a rival, another batch of ours, or an import with another URL
@@ -95,8 +76,8 @@ class Games:
             )
         patches = {
             game_id: patch
-            for game_id, document in known.items()
-            if (patch := _patch(wanted[game_id], document))
+            for game_id, stored in known.items()
+            if (patch := game_documents.missing_fields(wanted[game_id], stored))
         }
         await self._collection.bulk_update(
             [
@@ -108,35 +89,48 @@ class Games:
             raise self._collection.refusal(refused)
         return InsertResult(
             new=list(compress(missing, inserted)),
-            known={game_id: document.imported_at for game_id, document in known.items()},
+            known={game_id: stored.imported_at for game_id, stored in known.items()},
             completed=[wanted[game_id] for game_id, patch in patches.items() if "pgn" in patch],
         )
 
     async def _find_existing(
         self, items: Collection[UserGame]
-    ) -> tuple[dict[str, _StoredGame], set[tuple[str, str]]]:
-        """The games that are stored already: ours by id, the application's by (user, url).
+    ) -> tuple[dict[str, StoredGame], set[str]]:
+        """The games that are stored already: ours by id, and the ids of the application's.
 
-        Both have their `url`, so that one look by the index on it finds either.
+        One query for each user by the index on (user_id, url) finds both, since the documents
+        without a URL have their own place in it.
         """
-        known: dict[str, _StoredGame] = {}
-        imported: set[tuple[str, str]] = set()
-        ids = {item.game_id for item in items}
-        for user_id in {item.user_id for item in items}:
-            urls = [item.game.url for item in items if item.user_id == user_id]
-            query = {"user_id": user_id, "url": {"$in": urls}, **of_type("user_id", "string")}
-            for document in await self._collection.find(query, _PROJECTION):
-                game_id, url = document.get("game_id"), document["url"]
+        known: dict[str, StoredGame] = {}
+        imported: set[str] = set()
+        by_user: dict[str, list[UserGame]] = defaultdict(list)
+        for item in items:
+            by_user[item.user_id].append(item)
+        for user_id, of_user in by_user.items():
+            ids = {item.game_id for item in of_user}
+            urls = set().union(*(source_ids.urls_of(item.game) for item in of_user))
+            query = {
+                "user_id": user_id,
+                "url": {"$in": [*urls, *_NO_URL]},
+                **of_type("user_id", "string"),
+            }
+            foreign: set[str] = set()
+            for document in await self._collection.find(query, game_documents.PROJECTION):
+                game_id = document.get("game_id")
                 if is_text(game_id) and game_id in ids:
-                    known[game_id] = _known(document)
-                elif is_text(url):
-                    imported.add((user_id, url))
+                    known[game_id] = game_documents.to_stored_game(document)
+                else:
+                    foreign |= game_documents.source_ids_in(document)
+            if foreign:
+                imported |= {
+                    item.game_id for item in of_user if foreign & source_ids.ids_of(item.game)
+                }
         return known, imported
 
-    async def _known(self, ids: list[str]) -> dict[str, _StoredGame]:
+    async def _known(self, ids: list[str]) -> dict[str, StoredGame]:
         query = {"game_id": {"$in": ids}, **of_type("game_id", "string")}
-        games = await self._collection.find(query, _PROJECTION)
-        return {game["game_id"]: _known(game) for game in games}
+        games = await self._collection.find(query, game_documents.PROJECTION)
+        return {game["game_id"]: game_documents.to_stored_game(game) for game in games}
 
     async def count_by_user(self, user_ids: list[str]) -> dict[tuple[str, str], int]:
         """The number of stored games by (user, platform)."""
@@ -152,61 +146,3 @@ class Games:
             if is_text(user_id := document["_id"].get("u"))
             and is_text(platform := document["_id"].get("p"))
         }
-
-
-def _known(document: Document) -> _StoredGame:
-    return _StoredGame(
-        imported_at=timestamps.parse_instant(document.get("imported_at")) or _EPOCH,
-        accuracies=document.get("accuracies"),
-        pgn=document["pgn"],
-    )
-
-
-def _accuracies(game: Game) -> Document | None:
-    if game.accuracies is None:
-        return None
-    white, black = game.accuracies
-    return {"white": white, "black": black}
-
-
-def _patch(item: UserGame, document: _StoredGame) -> Document:
-    """What the source has added to a game since it was stored."""
-    patch: Document = {}
-    accuracies = _accuracies(item.game)
-    if accuracies is not None and accuracies != document.accuracies:
-        patch["accuracies"] = accuracies
-    if item.game.pgn and not document.pgn:
-        patch |= {"pgn": item.game.pgn, "analysable": item.analysable}
-    return patch
-
-
-def _document(item: UserGame, imported_at: str) -> Document:
-    game = item.game
-    mine, other = (game.white, game.black) if item.colour == "white" else (game.black, game.white)
-    return {
-        "game_id": item.game_id,
-        "user_id": item.user_id,
-        "platform": game.platform,
-        "username": item.username,
-        "pgn": game.pgn,
-        "url": game.url,
-        "user_color": item.colour,
-        "result": game.result,
-        "time_control": game.speed,
-        "imported_at": imported_at,
-        "is_analyzed": False,
-        "auto_synced": True,
-        # Ours, for summaries and for finding a game at its source again.
-        "external_id": game.external_id,
-        "variant": game.variant,
-        "initial_fen": game.initial_fen,
-        "ending": game.ending,
-        "analysable": item.analysable,
-        "accuracies": _accuracies(game),
-        "rated": game.rated,
-        "started_at": timestamps.format_instant(game.started_at) if game.started_at else None,
-        "ended_at": timestamps.format_instant(game.ended_at),
-        "user_rating": mine.rating,
-        "opponent": other.name,
-        "opponent_rating": other.rating,
-    }

@@ -1,15 +1,19 @@
 """The cases of Chess.com that a sync must handle: 5, 6 and 13 to 17 of the list."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import pytest
 
+from chesscoach.demo.fake_site import SiteFault
 from tests.support.sync_scenario import (
     ANALYSABLE_GAME,
     AUGUST,
     JULY,
     MONTH_START,
     NOT_FOUND,
+    PLATFORMS,
     SyncScenario,
     error_handler,
     redirect_handler,
@@ -70,7 +74,8 @@ async def test_case_06_a_game_without_a_pgn_is_stored_and_completed_when_it_come
     for game, bare in zip(games[:3], before, strict=False):
         full = sync.game(game, "ann")
         assert full["pgn"].startswith("[Event")
-        assert full == bare | {"pgn": full["pgn"], "analysable": True}
+        moves = {"pgn": full["pgn"], "analysable": True, "opening": full["opening"]}
+        assert full == bare | moves
     assert sync.game(games[3], "ann") == before[3]
     assert sync.queued_game_ids("ann") == sorted(row["game_id"] for row in before[:3])
 
@@ -91,7 +96,7 @@ async def test_case_13_an_internal_error_never_marks_an_account(sync: SyncScenar
     await sync.run_succeeding(all=True)
 
     assert sync.urls("ann") == [game.url]
-    assert sync.db.notifications.count_documents({}) == 0
+    assert sync.db.notifications.count_documents({"type": {"$ne": "game_analyzed"}}) == 0
     assert sync.account("chess.com:ann")["standing"] == "active"
     assert sync.db.users.find_one({"user_id": "ann"})["chesscom_username"] == "Ann"
 
@@ -320,7 +325,7 @@ async def test_case_16_one_in_a_sealed_month_is_found_when_that_is_verified(
     accuracies = {"white": REVIEWED[0], "black": REVIEWED[1]}
     assert sync.game(first, "ann") == before | {"accuracies": accuracies}
     assert sync.queued_game_ids("ann") == [sync.game(late, "ann")["game_id"]]
-    assert sync.db.notifications.count_documents({}) == 0
+    assert sync.db.notifications.count_documents({"type": {"$ne": "game_analyzed"}}) == 0
     asked = [path for path in sync.requested_paths("chess.com") if path == JULY]
     assert len(asked) <= 4, "once a month, besides the first time"
 
@@ -388,3 +393,106 @@ async def test_case_17_a_game_that_vanished_stays(sync: SyncScenario) -> None:
     await sync.run_later(hours=6)
 
     assert sync.games("ann") == before
+
+
+# A month that never comes
+
+
+@pytest.mark.parametrize("kind", ["500", "internal", "html", "cut"])
+async def test_a_month_that_never_comes_keeps_no_other_from_being_asked_for(
+    sync: SyncScenario, kind: SiteFault
+) -> None:
+    sync.add_user("ann", chesscom="Ann", synced=sync.before_now(days=20))
+    before = sync.add_game("chess.com", "Ann", datetime(2024, 6, 20, tzinfo=UTC))
+    lost = sync.add_game("chess.com", "Ann", datetime(2024, 7, 20, tzinfo=UTC))
+    games = [before, sync.add_game("chess.com", "Ann", sync.before_now(hours=2))]
+    sync.sites.chesscom.ailing[JULY] = kind
+
+    for _ in range(2):
+        record = await sync.run()
+        assert (record["failed"], record["done"]) == (1, 0)
+        assert "2024-07" in record["errors"][0]["error"]
+        assert sync.urls("ann") == [game.url for game in games]
+        assert JULY in sync.requested_paths("chess.com"), "it is asked for again"
+        sync.sites.clear_requests()
+        sync.clock.move(hours=6)
+        games.append(sync.add_game("chess.com", "Ann", sync.before_now(hours=1)))
+    sync.sites.chesscom.ailing.clear()
+
+    await sync.run_succeeding(all=True)
+
+    assert sync.urls("ann") == [game.url for game in (before, lost, *games[1:])]
+
+
+async def test_a_first_sync_waits_for_a_month_that_does_not_come_and_has_the_others(
+    sync: SyncScenario,
+) -> None:
+    sync.add_user("ann", chesscom="Ann")
+    lost = sync.add_game("chess.com", "Ann", datetime(2024, 7, 20, tzinfo=UTC))
+    game = sync.add_game("chess.com", "Ann", sync.before_now(hours=2))
+    sync.sites.chesscom.ailing[JULY] = "500"
+
+    record = await sync.run()
+    assert record["failed"] == 1
+    assert sync.urls("ann") == [game.url]
+    sync.sites.chesscom.ailing.clear()
+    await sync.run_later(hours=6)
+
+    assert sync.urls("ann") == [lost.url, game.url]
+
+
+async def test_a_sealed_month_that_never_comes_leaves_the_others_their_turn(
+    sync: SyncScenario,
+) -> None:
+    sync.add_user("ann", chesscom="Ann")
+    for month in (6, 7):
+        sync.add_game("chess.com", "Ann", datetime(2024, month, 20, tzinfo=UTC))
+    await sync.run_succeeding()
+    late = sync.add_game("chess.com", "Ann", datetime(2024, 7, 21, tzinfo=UTC))
+    sync.sites.chesscom.ailing["/games/2024/06"] = "500"
+
+    for _ in range(9):
+        sync.clock.move(days=10)
+        await sync.run(all=True)
+
+    assert late.url in sync.urls("ann")
+
+
+async def test_the_games_of_a_first_sync_are_imported_in_the_order_of_their_ends(
+    sync: SyncScenario,
+) -> None:
+    sync.add_user("ann", chesscom="Ann", lichess="Ann")
+    for days in (70, 40, 33, 10, 9, 1):
+        for site in PLATFORMS:
+            sync.add_game(site, "Ann", sync.before_now(days=days))
+
+    await sync.run_succeeding()
+
+    for site in PLATFORMS:
+        rows = list(sync.db.games.find({"platform": site}).sort("imported_at", 1))
+        assert len({row["imported_at"] for row in rows}) == 6
+        assert [row["ended_at"] for row in rows] == sorted(row["ended_at"] for row in rows)
+
+
+async def test_a_month_is_asked_for_once_for_all_who_wait(sync: SyncScenario) -> None:
+    for number in range(40):
+        sync.add_user(f"user{number:02}", chesscom="Ann", lichess="Ann")
+    for site in PLATFORMS:
+        for days in (1, 40, 80):
+            sync.add_game(site, "Ann", sync.before_now(days=days))
+    await sync.run_succeeding()
+
+    asked = Counter(sync.requested_paths("chess.com"))
+    assert set(asked.values()) == {1}
+    assert len(sync.requested_paths("lichess")) == 3, "bulk, unfinished, newest"
+    assert sync.db.games.count_documents({}) == 40 * 6
+    for number in range(40, 60):
+        sync.add_user(f"user{number}", chesscom="ANN", lichess="aNN")
+    sync.sites.clear_requests()
+
+    await sync.run_later(hours=6)
+
+    asked = Counter(sync.requested_paths("chess.com"))
+    assert set(asked.values()) == {1}
+    assert len(sync.requested_paths("lichess")) <= 4
+    assert sync.db.games.count_documents({}) == 60 * 6

@@ -1,0 +1,105 @@
+"""Notifications of new games: one for each user and run that brought some.
+
+An account's state is saved before its users are notified. A run that is killed in between notifies
+fewer users, and no later run notifies a user of the same games.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from chesscoach.players.store.notifications import Notification
+from chesscoach.sources.game import Platform
+from chesscoach.sync.context import SyncContext
+from chesscoach.sync.notifications import SOURCE_NAMES
+from chesscoach.sync.store.game_documents import UserGame
+
+_KIND = "game_analyzed"
+_TITLE = "♟️ New Game Analyzed"
+"""Type and title that the application itself gives to a sync that brought games."""
+
+_PAGE = "/game/{game_id}"
+"""The application's page of a game."""
+
+_FIELDS: dict[Platform, str] = {"lichess": "lichess", "chess.com": "chesscom"}
+
+
+class NewGames(Struct, frozen=True, kw_only=True):
+    """The games that a run has brought a user from one account."""
+
+    count: int
+    newest: UserGame
+    first_sync: bool
+
+
+def count_by_user(games: Iterable[UserGame], *, first_sync: bool) -> dict[str, NewGames]:
+    """The new games of each user."""
+    by_user: dict[str, list[UserGame]] = defaultdict(list)
+    for item in games:
+        by_user[item.user_id].append(item)
+    return {
+        user_id: NewGames(
+            count=len(items),
+            newest=max(items, key=lambda item: item.game.ended_at),
+            first_sync=first_sync,
+        )
+        for user_id, items in by_user.items()
+    }
+
+
+def add_counts(these: Mapping[str, NewGames], those: Mapping[str, NewGames]) -> dict[str, NewGames]:
+    """The sums, by user."""
+    sums = dict(these)
+    for user_id, more in those.items():
+        there = sums.get(user_id)
+        sums[user_id] = (
+            more
+            if there is None
+            else NewGames(
+                count=there.count + more.count,
+                newest=max(there.newest, more.newest, key=lambda item: item.game.ended_at),
+                first_sync=there.first_sync or more.first_sync,
+            )
+        )
+    return sums
+
+
+async def notify_of_new_games(
+    ctx: SyncContext, run_id: str, platform: Platform, by_user: Mapping[str, NewGames]
+) -> None:
+    """Notifies users of a run's games from one source; a later call corrects the count."""
+    keys = {user_id: f"new_games:{run_id}:{user_id}" for user_id in by_user}
+    known = await ctx.notifications.data_of(list(keys.values()))
+    notifications = []
+    for user_id, games in by_user.items():
+        counts: dict[str, int] = dict(known.get(keys[user_id], {}).get("counts", {}))
+        field = _FIELDS[platform]
+        counts[field] = max(games.count, counts.get(field, 0))
+        notifications.append(_notification(keys[user_id], user_id, counts, games))
+    await ctx.notifications.put(notifications, ctx.now())
+
+
+def _notification(
+    key: str, user_id: str, counts: Mapping[str, int], games: NewGames
+) -> Notification:
+    count = sum(counts.values())
+    names = " and ".join(
+        SOURCE_NAMES[platform] for platform, field in _FIELDS.items() if field in counts
+    )
+    game_id = games.newest.game_id
+    return Notification(
+        key=key,
+        user_id=user_id,
+        kind=_KIND,
+        title=_TITLE,
+        message=f"{count} new game{'s' if count > 1 else ''} from {names}.",
+        data={
+            "count": count,
+            "platform": names,
+            "is_first_sync": games.first_sync,
+            "game_id": game_id,
+            "counts": counts,
+        },
+        page=_PAGE.format(game_id=game_id),
+    )
