@@ -76,8 +76,8 @@ async def usernames(ctx: Context) -> Finding:
     if count:
         many = f"{_SCAN_LIMIT} or more" if count >= _SCAN_LIMIT else str(count)
         return warn(
-            f"{many} users have different names in chess_com_username and chesscom_username; "
-            "the sync uses the first",
+            f"users with different names in chess_com_username and chesscom_username: {many}; "
+            "the sync uses the first of the two",
             "remove the name that is out of date from these users",
         )
     return ok("no user has two different names on Chess.com")

@@ -28,7 +28,7 @@ def count_plies(pgn: str) -> int:
 
 
 def parse_tags(pgn: str) -> dict[str, str]:
-    """The tags of a PGN; names in lower case, since the application capitalises them anew."""
+    """The tags of a PGN; names in lower case, whose capitals the application changes."""
     header, _, _ = pgn.replace("\r\n", "\n").partition("\n\n")
     return {name.lower(): value for name, value in _TAG_PATTERN.findall(header)}
 

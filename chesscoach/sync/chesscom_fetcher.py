@@ -60,7 +60,7 @@ class ChesscomFetcher:
     async def _first_syncs(
         self, check: AccountCheck, months: MonthRequests
     ) -> AsyncGenerator[Fact]:
-        """The newest games of the last months, for all newcomers whom nobody has synced before.
+        """The newest games of the last months, for all newcomers who were never synced.
 
         The months are asked for from the newest on, as far as needed. Their games are stored
         together, so that the newest are analysed and all are imported in the order of their ends.

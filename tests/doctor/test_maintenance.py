@@ -95,3 +95,28 @@ async def test_a_job_without_a_success_for_two_slots_is_a_warning(ctx: Context, 
     db.job_runs.insert_one(success)
     finding = await maintenance.jobs(instant_at(ctx))
     assert (finding.level, "sync_games 2026-11-21T11:10:00Z" in finding.what) == ("ok", True)
+
+
+async def test_users_with_two_different_names_on_chesscom_are_counted(
+    ctx: Context, db: Any
+) -> None:
+    pairs: list[tuple[Any, Any]] = [
+        ("Ann", " aNN "),
+        ("", "bob"),
+        (None, "cid"),
+        (7, "dan"),
+        (["x"], "eve"),
+        ("  ", "fay"),
+    ]
+    db.users.insert_many(
+        {"user_id": f"u{n}", "chess_com_username": newer, "chesscom_username": older}
+        for n, (newer, older) in enumerate(pairs)
+    )
+    assert (await maintenance.usernames(ctx)).level == "ok"
+    names = {"chess_com_username": "new", "chesscom_username": "old"}
+    db.users.insert_one({"user_id": "two", **names})
+
+    finding = await maintenance.usernames(ctx)
+
+    assert finding.level == "warn"
+    assert "chess_com_username and chesscom_username: 1;" in finding.what

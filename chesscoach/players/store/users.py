@@ -102,11 +102,12 @@ class Users:
 
         It reads the whole collection, and counts up to `limit`.
         """
-        newer, older = (_normalized(field) for field in _NAME_FIELDS["chess.com"])
-        both = [{field: {"$type": "string", **_NAMED}} for field in _NAME_FIELDS["chess.com"]]
+        fields = _NAME_FIELDS["chess.com"]
+        newer, older = (_normalized(field) for field in fields)
+        differ = [{"$ne": [newer, older]}, {"$ne": [newer, ""]}, {"$ne": [older, ""]}]
         pipeline: list[Document] = [
-            {"$match": {"$and": both}},
-            {"$match": {"$expr": {"$ne": [newer, older]}}},
+            {"$match": {field: {"$gt": ""} for field in fields}},
+            {"$match": {"$expr": {"$and": differ}}},
             {"$limit": limit},
             {"$count": "users"},
         ]
@@ -175,7 +176,8 @@ class Users:
 
 
 def _normalized(field: str) -> Document:
-    text = {"$convert": {"input": f"${field}", "to": "string", "onError": "", "onNull": ""}}
+    """A name as the source takes it; an empty text for a value of another type."""
+    text = {"$cond": [{"$eq": [{"$type": f"${field}"}, "string"]}, f"${field}", ""]}
     return {"$toLower": {"$trim": {"input": text}}}
 
 

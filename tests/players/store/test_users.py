@@ -121,3 +121,27 @@ async def test_shards_read_every_user_once_in_pages_of_about_the_usual_size(
     user_ids = [user.user_id for shard in pages for page in shard for user in page]
     assert sorted(user_ids) == [f"u{n:05}" for n in range(count)]
     assert [len(shard) for shard in pages] == [1, 1, 1]
+
+
+async def test_users_who_still_have_a_name_are_found_in_any_case(ctx: Context, db: Any) -> None:
+    names = ("Ann", " aNN ", "anna", "", None, 7, ["ann"])
+    for number, name in enumerate(names):
+        db.users.insert_one({"user_id": f"u{number}", "chesscom_username": name})
+    db.users.insert_one({"user_id": "newer", "chess_com_username": "ANN"})
+
+    users = [f"u{number}" for number in range(len(names))] + ["newer"]
+
+    found = await ctx.users.with_name("chess.com", users, "ann")
+    assert found & {"u0", "u1", "u2", "u3", "u4", "u5", "newer"} == {"u0", "u1", "newer"}
+
+
+async def test_linking_a_name_leaves_one_spelling_of_the_field(ctx: Context, db: Any) -> None:
+    names = {"chess_com_username": "old", "chesscom_username": "older"}
+    db.users.insert_one({"user_id": "ann", "name": "Ann", **names})
+
+    await ctx.users.link("ann", {"chess.com": "new"})
+
+    row = db.users.find_one({"user_id": "ann"}, {"_id": 0})
+    assert row == {"user_id": "ann", "name": "Ann", "chesscom_username": "new"}
+    (user,) = await linked_users(ctx)
+    assert user.names == {"chess.com": ("new",)}
