@@ -12,7 +12,7 @@ from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.response import (
     REDIRECT_STATUSES,
-    error_message,
+    checked_error_message,
     header_text,
     read_body,
 )
@@ -51,9 +51,10 @@ class Chesscom:
             if response.status == 304:
                 return ArchiveMonth(changed=False, etag=etag)
             if response.status == 410:
+                await checked_error_message(response)
                 return ArchiveMonth(changed=True, gone=True)
             if response.status == 404:
-                return _missing_month(await error_message(response), month)
+                return _missing_month(await checked_error_message(response), month)
             if response.status in REDIRECT_STATUSES:
                 raise _renamed_error(header_text(response, "Location"), name)
             if response.status != 200:
@@ -72,8 +73,9 @@ class Chesscom:
             if response.status in REDIRECT_STATUSES:
                 raise _renamed_error(header_text(response, "Location"), name)
             if response.status == 410:
+                await checked_error_message(response)
                 return
-            if response.status == 404 and not _is_transient(await error_message(response)):
+            if response.status == 404 and not _is_transient(await checked_error_message(response)):
                 return
             if response.status != 200:
                 msg = f"the source answered {response.status} to a request for a profile"

@@ -72,8 +72,24 @@ async def read_lines(response: aiohttp.ClientResponse, limit: int) -> AsyncItera
 async def error_message(response: aiohttp.ClientResponse) -> str:
     """The `message` or `error` of a JSON error, or an empty text. It must not be logged."""
     try:
-        body = json.loads((await read_body(response, _MAX_ERROR_BYTES)).decode("utf-8", "replace"))
-    except (ValueError, BadResponse, RecursionError):
+        return await checked_error_message(response)
+    except BadResponse:
+        return ""
+
+
+async def checked_error_message(response: aiohttp.ClientResponse) -> str:
+    """As `error_message`, of a response that must be the source's own.
+
+    Raises:
+        BadResponse: it is a page of HTML, though its header does not say so, or it is too long.
+    """
+    text = await read_body(response, _MAX_ERROR_BYTES)
+    if text.lstrip().startswith(b"<"):
+        msg = f"the source answered {response.status} with a page of HTML"
+        raise BadResponse(msg)
+    try:
+        body = json.loads(text.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(body, dict):
         return ""

@@ -63,6 +63,26 @@ async def test_a_page_says_nothing_of_a_player_or_a_month(
 
 
 @pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("month_status", [404, None])
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream", "text/plain"])
+async def test_a_page_that_does_not_say_so_says_nothing_of_a_player_or_a_month(
+    kind: str, status: int, month_status: int | None
+) -> None:
+    page = fixed_response("\n" + PAGE, status=status, headers={"Content-Type": kind})
+    missing = fixed_response({"message": 'User "annrook" not found.'}, status=404)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        is_month = "/games/" in request.path
+        return await (missing if is_month and month_status else page)(request)
+
+    async with http_server(handler) as url, open_chesscom(url) as source:
+        with pytest.raises(SourceError) as caught:
+            await source.month("annrook", "2026-03", None)
+
+    assert type(caught.value) is BadResponse
+
+
+@pytest.mark.parametrize("status", [404, 410])
 async def test_a_page_says_nothing_of_the_players_of_lichess(status: int) -> None:
     page = fixed_response(PAGE, status=status, headers={"Content-Type": "text/html"})
     async with http_server(page) as url, open_lichess(url) as source:
