@@ -48,7 +48,7 @@ class Chesscom:
         path = f"/player/{name}/games/{month[:4]}/{month[5:]}"
         headers = {"If-None-Match": etag} if etag else {}
         async with self.client.request("GET", path, headers=headers, total_s=120.0) as response:
-            if response.status == 304:
+            if response.status == 304 and etag:
                 return ArchiveMonth(changed=False, etag=etag)
             if response.status == 410:
                 await checked_error_message(response)

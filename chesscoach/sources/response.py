@@ -18,6 +18,7 @@ REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 512
+_MAX_HEADER_LENGTH = 1000
 _MAX_WORD_LENGTH = 40
 _MAX_OVERLONG_FACTOR = 16
 """Times its limit that a line may have before the stream is given up."""
@@ -97,9 +98,14 @@ async def checked_error_message(response: aiohttp.ClientResponse) -> str:
 
 
 def header_text(response: aiohttp.ClientResponse, name: str) -> str | None:
-    """A header in printable ASCII; None if it is missing, or has other bytes (which is logged)."""
+    """A header in printable ASCII; None if it is missing.
+
+    One that has other bytes, or is too long to be sent back, is logged and counts as missing.
+    """
     value = response.headers.get(name)
-    if value is None or (value.isascii() and value.isprintable()):
+    if value is None or (
+        value.isascii() and value.isprintable() and len(value) <= _MAX_HEADER_LENGTH
+    ):
         return value
     host = response.url.host
     log.get_logger().warning("header_unreadable", header=name, host=host)

@@ -126,6 +126,12 @@ async def test_a_304_has_no_page_though_its_header_says_so() -> None:
     assert (month.changed, month.etag) == (False, '"e"')
 
 
+async def test_a_304_that_was_not_asked_for_is_no_month_without_games() -> None:
+    async with http_server(fixed_response(b"", status=304)) as url, open_chesscom(url) as source:
+        with pytest.raises(BadResponse):
+            await source.month("annrook", "2026-03", None)
+
+
 @pytest.mark.parametrize("status", [401, 407])
 async def test_a_demand_for_a_login_is_a_failure_of_the_source(status: int) -> None:
     handler = fixed_response({"error": "No such token"}, status=status)
