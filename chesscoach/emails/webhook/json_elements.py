@@ -11,6 +11,13 @@ _MAX_DIGITS = 20
 _TOKEN_PATTERN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 
 
+def _parse_int(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MAX_DIGITS else None
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_int=_parse_int)
+
+
 def parse_elements(body: bytes) -> list[Any] | None:
     """The elements of an array, None for each malformed one; None if the body is not an array.
 
@@ -34,7 +41,7 @@ def _split(text: str) -> Iterator[str]:
         if mark in ("[", "{"):
             depth += 1
         elif mark in ("]", "}"):
-            depth -= 1
+            depth = max(depth - 1, 0)
         elif mark == "," and depth == 0:
             yield text[start : token.start()]
             start = token.end()
@@ -43,10 +50,6 @@ def _split(text: str) -> Iterator[str]:
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text, strict=False, parse_int=_parse_int)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _parse_int(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _MAX_DIGITS else None

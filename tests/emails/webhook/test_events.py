@@ -175,8 +175,9 @@ def test_a_timestamp_in_another_form_is_read_or_is_the_arrival(
         "[" * 50_000 + "]" * 50_000,
         '{"event": "open", "sg_event_id": "deep", "x": ' + "[" * 50_000 + "]" * 50_000 + "}",
         "{'event': 'open, it'}",
+        '{"event": "open"}}]',
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_a_malformed_element_costs_no_other(spoilt: str) -> None:
     second = GOOD.replace("good", 'fi\\"ne, {[')
