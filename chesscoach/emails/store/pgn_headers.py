@@ -13,7 +13,7 @@ from chesscoach.mongo.values import is_text
 MAX_HEADER_BYTES = 4000
 """Longer heads are ignored; a source's take about 800 bytes."""
 
-_TAG = re.compile(r'^\[(\w{1,40}) "([^"\n]*)"\]', re.MULTILINE | re.ASCII)
+_TAG = re.compile(r'^[ \t\ufeff]*\[(\w{1,40}) "([^"\n]*)"\]', re.MULTILINE | re.ASCII)
 _DATE = re.compile(r"\d{4}\.\d\d\.\d\d", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
 _ELO = re.compile(r"\d{1,4}", re.ASCII)

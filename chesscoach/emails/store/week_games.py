@@ -63,14 +63,14 @@ def projection() -> Document:
 
 
 def _pgn_head() -> Document:
-    """The tags of a PGN: all before its first blank line, unless that is too long.
+    """The tags of a PGN: all before its first blank line or first move, unless that is too long.
 
     The text is not cut, because `$substrCP` and `$substrBytes` fail on broken characters, and the
     whole batch with them.
     """
     head: Any = "$pgn"
-    for blank in ("\n\n", "\r\n\r\n"):
-        head = {"$first": {"$split": [head, blank]}}
+    for end in ("\n\n", "\r\n\r\n", "\n1."):
+        head = {"$first": {"$split": [head, end]}}
     short = {"$lte": [{"$strLenBytes": "$$head"}, pgn_headers.MAX_HEADER_BYTES]}
     cut = {"$let": {"vars": {"head": head}, "in": {"$cond": [short, "$$head", ""]}}}
     return expressions.if_type("$pgn", "string", cut, "")

@@ -247,6 +247,27 @@ async def test_tags_that_are_hostile_or_torn_cost_only_themselves(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+async def test_tags_are_read_where_no_blank_line_follows_them(
+    store: PlayerWeeks, db: Any, line_end: str
+) -> None:
+    tags = f'\ufeff{TAGS} [Result "0-1"]\n'
+    moves = "1. e4 {[%clk 0:03:00]} e5 {[%clk 0:03:00]} " * 200
+    db.games.insert_one(
+        {
+            "game_id": "g",
+            "user_id": "ann",
+            "user_color": "black",
+            "result": "resign",
+            "pgn": (tags + moves).replace("\n", line_end),
+            "imported_at": NEXT.isoformat(),
+        }
+    )
+    (game,) = (await store.read(["ann"], WEEK, UTC_ZONE))["ann"].played
+    assert (game.ended_at, game.result) == (datetime(2026, 11, 18, 9, tzinfo=UTC), "0-1")
+    assert (game.opponent, game.rating_before) == ("Bob", 1500)
+
+
 async def test_broken_characters_in_the_data_fail_no_player(store: PlayerWeeks, db: Any) -> None:
     document = {
         "_id": 1,
