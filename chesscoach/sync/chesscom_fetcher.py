@@ -10,11 +10,11 @@ from chesscoach.errors import AccountNotFound, AccountRenamed, BadResponse
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.game import Game, Platform
 from chesscoach.sync import archive_months, game_identity, polling, usernames
-from chesscoach.sync.account import Account
+from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.account_check import AccountCheck
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.facts import BackfillDone, CheckFinished, Fact, GamesFetched, MonthFetched
-from chesscoach.sync.month_requests import MonthRequests
+from chesscoach.sync.month_requests import MAX_FAILURES_IN_ROW, MonthRequests
 from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.sync.unfinished_games import FollowUp
 
@@ -49,7 +49,8 @@ class ChesscomFetcher:
         asked for all the same; the check then fails, so the month is asked for again.
         """
         changed = _ChangedMonths(check)
-        months = MonthRequests(self._fetch_month, check, repeated=changed.months)
+        firsts = self._first_months(check) if _first_syncs(check) else []
+        months = MonthRequests(self._fetch_month, check, {*firsts}.intersection(changed.months))
         for facts in (self._first_syncs(check, months), changed.fetch(months)):
             async with aclosing(facts):
                 async for fact in facts:
@@ -65,14 +66,14 @@ class ChesscomFetcher:
         The months are asked for from the newest on, as far as needed. Their games are stored
         together, so that the newest are analysed and all are imported in the order of their ends.
         """
-        links = tuple(link for link in check.account.new_links if link.first_sync_from is None)
+        links = _first_syncs(check)
         if not links:
             return
         is_new = check.account.first_month is None
-        start = archive_months.months_before(check.begun, self._settings.first_months)
+        start = self._first_sync_start(check)
         left, games = self._settings.first_games, list[Game]()
         fetched: list[MonthFetched] = []
-        for month in reversed(_months_since(archive_months.month_of(start), check.begun)):
+        for month in reversed(self._first_months(check)):
             response = await months.response(month, None)
             if response is None:
                 continue
@@ -99,6 +100,13 @@ class ChesscomFetcher:
         if not months.failed:
             for link in links:
                 yield BackfillDone(user_id=link.user_id, oldest_game_at=start)
+
+    def _first_sync_start(self, check: AccountCheck) -> datetime:
+        return archive_months.months_before(check.begun, self._settings.first_months)
+
+    def _first_months(self, check: AccountCheck) -> list[str]:
+        first = archive_months.month_of(self._first_sync_start(check))
+        return _months_since(first, check.begun)
 
     async def _fetch_month(self, account: Account, month: str, etag: str | None) -> ArchiveMonth:
         """A month's response, refused if it belongs to another player.
@@ -164,15 +172,21 @@ class _ChangedMonths:
         self.months = sorted({*self._ours, *lacking}, key=lambda month: (month in sealed, month))
 
     async def fetch(self, months: MonthRequests) -> AsyncGenerator[Fact]:
-        """The facts of the months, the oldest first, and last of the sealed ones."""
+        """The facts of the months, the oldest first, and last of the sealed ones.
+
+        If there are many, the newest is asked for first: what the player does now must not wait for
+        old months that never come.
+        """
+        newest = archive_months.month_of(self._check.begun)
+        early: dict[str, ArchiveMonth | None] = {}
+        if newest in self.months and len(self.months) > MAX_FAILURES_IN_ROW:
+            early[newest] = await self._ask(months, newest)
         for month in self.months:
-            waiting = tuple(link for link, lacking in self._lacking.items() if month in lacking)
-            account, mine = self._check.account, month in self._ours
-            sealed = account.sealed_months.get(month)
-            etag = sealed.etag if sealed else account.etags.get(month)
-            response = await months.response(month, None if waiting else etag)
-            if response is None and sealed and months.answered:
-                response = ArchiveMonth(changed=False, etag=etag)  # another one has its turn next
+            response = early[month] if month in early else await self._ask(months, month)
+            waiting, mine = self._waiting_for(month), month in self._ours
+            sealed = self._check.account.sealed_months.get(month)
+            if response is None and sealed and months.is_any_answered:
+                response = ArchiveMonth(changed=False, etag=sealed.etag)  # the next has its turn
             if response is not None:
                 yield MonthFetched(
                     links=(*(self._account.backfilled_links if mine else ()), *waiting),
@@ -185,6 +199,22 @@ class _ChangedMonths:
         for link, lacking in self._lacking.items():
             if not months.failed.keys() & set(lacking):
                 yield BackfillDone(user_id=link.user_id, oldest_game_at=link.oldest_game_at)
+
+    def _waiting_for(self, month: str) -> tuple[AccountLink, ...]:
+        """The newcomers who lack a month."""
+        return tuple(link for link, lacking in self._lacking.items() if month in lacking)
+
+    async def _ask(self, months: MonthRequests, month: str) -> ArchiveMonth | None:
+        """A month's response; the ETag stands for the games of those who do not lack the month."""
+        account = self._check.account
+        sealed = account.sealed_months.get(month)
+        etag = sealed.etag if sealed else account.etags.get(month)
+        return await months.response(month, None if self._waiting_for(month) else etag)
+
+
+def _first_syncs(check: AccountCheck) -> tuple[AccountLink, ...]:
+    """The newcomers who were never synced."""
+    return tuple(link for link in check.account.new_links if link.first_sync_from is None)
 
 
 def _months_since(first: str, begun: datetime) -> list[str]:

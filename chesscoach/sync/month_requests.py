@@ -18,14 +18,14 @@ from chesscoach.sync.account_check import AccountCheck
 
 FetchMonth = Callable[[Account, str, str | None], Awaitable[ArchiveMonth]]
 
-_MAX_FAILURES_IN_ROW = 2
-"""Months of an account in a row that may not come: a third failure would open the breaker."""
+MAX_FAILURES_IN_ROW = 2
+"""Failures in a row that one account may cause: a third would open the breaker for all."""
 
 
 class MonthRequests:
     """The months of a check: each is asked for once, and what did not come is known.
 
-    `repeated` are the months that the check needs twice: their responses are kept.
+    `repeated` are the months that the check needs twice: their responses are kept until then.
     """
 
     def __init__(self, fetch: FetchMonth, check: AccountCheck, repeated: Collection[str]) -> None:
@@ -34,7 +34,7 @@ class MonthRequests:
         self._repeated = repeated
         self._kept: dict[str, ArchiveMonth] = {}
         self._failures_in_row = 0
-        self.answered = 0
+        self._last_answered: tuple[str, str | None] | None = None
         self.failed: dict[str, SourceError] = {}
 
     async def response(self, month: str, etag: str | None) -> ArchiveMonth | None:
@@ -47,22 +47,38 @@ class MonthRequests:
         if month in self.failed or month in account.gone_months:
             return None
         if month in self._kept:
-            return self._kept[month]
+            return self._kept.pop(month)
         try:
             response = await self._fetch(account, month, etag)
         except (AccountNotFound, AccountClosed, AccountRenamed, SourceUnavailable):
             raise
         except SourceError as error:
-            self._failures_in_row += 1
-            if error.source_wide and self._failures_in_row == _MAX_FAILURES_IN_ROW:
-                raise
             self.failed[month] = error
+            self._failures_in_row += error.source_wide
+            if self._failures_in_row == MAX_FAILURES_IN_ROW:
+                await self._probe(error)
             return None
         self._failures_in_row = 0
-        self.answered += 1
+        self._last_answered = month, response.etag
         if month in self._repeated:
             self._kept[month] = response
         return response
+
+    @property
+    def is_any_answered(self) -> bool:
+        """Whether a month has come."""
+        return self._last_answered is not None
+
+    async def _probe(self, error: SourceError) -> None:
+        """Asks for a month that has come before, to see that the source still answers.
+
+        Raises:
+            SourceError: it does not, or none has come.
+        """
+        if self._last_answered is None:
+            raise error
+        await self._fetch(self._check.account, *self._last_answered)
+        self._failures_in_row = 0
 
     def raise_failure(self) -> None:
         """Raises what kept months from coming.
@@ -73,7 +89,7 @@ class MonthRequests:
         if not self.failed:
             return
         month, error = min(self.failed.items(), key=lambda failure: failure[0])
-        if not self.answered:
+        if not self.is_any_answered:
             raise error
         msg = f"{len(self.failed)} of the months did not come, the first {month}: {error}"
         failure = SourceError(msg)

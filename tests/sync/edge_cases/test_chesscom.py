@@ -424,6 +424,24 @@ async def test_a_month_that_never_comes_keeps_no_other_from_being_asked_for(
     assert sync.urls("ann") == [game.url for game in (before, lost, *games[1:])]
 
 
+@pytest.mark.parametrize("kind", ["500", "internal"])
+async def test_neither_do_two_months_nor_do_they_close_the_source_for_others(
+    sync: SyncScenario, kind: SiteFault
+) -> None:
+    for name in ("ann", "bob"):
+        sync.add_user(name, chesscom=name, synced=sync.before_now(days=20))
+        for month in (5, 6, 7, 8):
+            sync.add_game("chess.com", name, datetime(2024, month, 12, tzinfo=UTC))
+    for month in (5, 6, 7):
+        sync.sites.chesscom.ailing[f"/ann/games/2024/{month:02}"] = kind
+
+    record = await sync.run()
+
+    assert (record["failed"], record["done"]) == (1, 1)
+    assert [row["ended_at"][:7] for row in sync.games("ann")] == ["2024-08"]
+    assert len(sync.games("bob")) == 4
+
+
 async def test_a_first_sync_waits_for_a_month_that_does_not_come_and_has_the_others(
     sync: SyncScenario,
 ) -> None:
