@@ -1,5 +1,6 @@
 """Values as commands print them: as JSON with stable names, and as text."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,12 @@ from chesscoach.worker.store.schedules import StoredSchedule
 
 def to_json(value: object) -> Any:
     """A value as JSON; instants are texts in UTC."""
-    return _to_json_value(msgspec.to_builtins(value, builtin_types=(datetime,)))
+    return _to_json_value(msgspec.to_builtins(value, builtin_types=(datetime,), enc_hook=_to_plain))
+
+
+def _to_plain(value: object) -> int | str:
+    """A value of a type that only the database has."""
+    return int(value) if isinstance(value, int) else str(value)
 
 
 def _to_json_value(value: Any) -> Any:
@@ -28,6 +34,8 @@ def _to_json_value(value: Any) -> Any:
         if value.tzinfo is None:
             return value.isoformat()
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN
     return value
 
 

@@ -1,9 +1,9 @@
 """Accounts on the sources, and the users who linked them."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from chesscoach.sources.game import Platform, UnfinishedGame
 
@@ -12,6 +12,10 @@ AccountStatus = Literal[
     "closed",  # the source says that the player has closed it, or that it was closed
     "missing",  # the source did not know it, several checks in a row
 ]
+
+
+Month = Annotated[str, Meta(pattern=r"^(19|20)\d\d-(0[1-9]|1[0-2])\Z")]
+"""A month as `2026-11`."""
 
 
 class SealedMonth(Struct, frozen=True, kw_only=True):
@@ -64,7 +68,7 @@ class Account(Struct, frozen=True, kw_only=True):
     unfinished_games: tuple[UnfinishedGame, ...] = field(default=(), name="pending")
     fingerprint: str = ""
     fingerprint_at: datetime | None = field(default=None, name="settled_at")
-    first_month: str | None = None
+    first_month: Month | None = None
     etags: dict[str, str] = {}
     sealed_months: dict[str, SealedMonth] = field(default_factory=dict, name="sealed")
     gone_months: tuple[str, ...] = field(default=(), name="gone")

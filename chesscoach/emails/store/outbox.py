@@ -28,6 +28,7 @@ from chesscoach.emails.store.outbox_values import (
 from chesscoach.emails.transports.transport import Message
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.readable import convert_readable
 from chesscoach.schedules.iso_week import Week
 
 _PROJECTION = {"letter": 0}
@@ -71,7 +72,8 @@ class Outbox:
             {"$project": _PROJECTION},
         ]
         documents = await self._collection.aggregate(pipeline)
-        return {document["_id"]: from_document(document) for document in documents}
+        entries = convert_readable("email_outbox", documents, from_document)
+        return {entry.id: entry for entry in entries}
 
     async def frozen_message(self, id: str) -> Message | None:
         """Read the message that the last claim of an entry has frozen, if there is one.
@@ -175,7 +177,7 @@ class Outbox:
         emails = await self._collection.find(
             query, _PROJECTION, sort=[("week", -1), ("_id", 1)], limit=limit
         )
-        return [from_document(email) for email in emails]
+        return convert_readable("email_outbox", emails, from_document)
 
     async def count_by_state(
         self, week: Week | None = None, user_id: str | None = None
@@ -186,7 +188,7 @@ class Outbox:
         states = await self._collection.aggregate(
             [{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}]
         )
-        return {state["_id"]: state["n"] for state in states}
+        return {state["_id"]: state["n"] for state in states if type(state["_id"]) is str}
 
     async def oldest_pending(self, since: Week) -> datetime | None:
         """The creation time of the oldest pending email of a week and those after it."""

@@ -3,13 +3,12 @@
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+import msgspec
 from msgspec import Struct
 
 from chesscoach.emails.recipient import EmailKind
-from chesscoach.emails.store.week_game_parser import non_negative_int
 from chesscoach.emails.transports.transport import Message
 from chesscoach.mongo.client import Document
-from chesscoach.mongo.values import is_text
 from chesscoach.schedules.iso_week import Week
 
 State = Literal["pending", "sending", "sent", "skipped", "failed", "unknown"]
@@ -46,18 +45,18 @@ class OutboxEntry(Struct, frozen=True, kw_only=True):
     kind: str
     week: str
     state: State
-    reason: str | None
-    attempts: int
-    resends: int
-    lease: str | None
-    fence: int
-    claim: str | None
-    created_at: datetime | None
-    claimed_at: datetime | None
-    until: datetime | None
-    finished_at: datetime | None
-    message_id: str | None
-    frozen: bool
+    reason: str | None = None
+    attempts: int = 0
+    resends: int = 0
+    lease: str | None = None
+    fence: int = 0
+    claim: str | None = None
+    created_at: datetime | None = None
+    claimed_at: datetime | None = None
+    until: datetime | None = None
+    finished_at: datetime | None = None
+    message_id: str | None = None
+    frozen: bool = False
 
 
 class EmailClaim(Struct, frozen=True, kw_only=True):
@@ -109,36 +108,7 @@ def new_document(email: NewEmail, now: datetime) -> Document:
 def from_document(document: dict[str, Any]) -> OutboxEntry:
     """Convert a document to an entry.
 
-    A value of a wrong type counts as missing, and an unknown state as `failed`. A claim of such an
-    entry may not match its document. Then it is not granted.
+    Raises:
+        msgspec.ValidationError: a field has a value of a wrong type.
     """
-    state = _text(document, "state")
-    return OutboxEntry(
-        id=document["_id"],
-        user_id=_text(document, "user_id") or "",
-        kind=_text(document, "kind") or "",
-        week=_text(document, "week") or "",
-        state=state if state in STATES else "failed",
-        reason=_text(document, "reason"),
-        attempts=non_negative_int(document.get("attempts")) or 0,
-        resends=non_negative_int(document.get("resends")) or 0,
-        lease=_text(document, "lease"),
-        fence=non_negative_int(document.get("fence")) or 0,
-        claim=_text(document, "claim"),
-        created_at=_instant(document, "created_at"),
-        claimed_at=_instant(document, "claimed_at"),
-        until=_instant(document, "until"),
-        finished_at=_instant(document, "finished_at"),
-        message_id=_text(document, "message_id"),
-        frozen=document.get("frozen") is True,
-    )
-
-
-def _text(document: Document, name: str) -> str | None:
-    value = document.get(name)
-    return value if is_text(value) else None
-
-
-def _instant(document: Document, name: str) -> datetime | None:
-    value = document.get(name)
-    return value if isinstance(value, datetime) else None
+    return msgspec.convert({**document, "id": document["_id"]}, OutboxEntry)

@@ -6,9 +6,12 @@ Addresses are compared in lower case, without surrounding space. The first reaso
 from collections.abc import Collection
 from datetime import datetime
 
+import msgspec
+
 from chesscoach.emails.suppression import Suppression
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.readable import convert_readable
 
 
 def normalize_address(address: str) -> str:
@@ -53,7 +56,7 @@ class Suppressions:
     async def list_newest(self, limit: int) -> list[Suppression]:
         """Read the newest suppressions first."""
         newest = await self._collection.find({}, sort=[("at", -1), ("_id", 1)], limit=limit)
-        return [_suppression(document) for document in newest]
+        return convert_readable("email_suppressions", newest, _suppression)
 
     async def count(self) -> int:
         """Estimate the number of suppressions."""
@@ -78,9 +81,4 @@ class Suppressions:
 
 
 def _suppression(document: Document) -> Suppression:
-    return Suppression(
-        address=document["_id"],
-        reason=document["reason"],
-        at=document["at"],
-        event_id=document.get("event_id"),
-    )
+    return msgspec.convert({**document, "address": document["_id"]}, Suppression)

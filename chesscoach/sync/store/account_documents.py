@@ -132,3 +132,17 @@ def document_fields(account: Account) -> Document:
 def to_account(document: Document) -> Account:
     """The account that a document describes."""
     return msgspec.convert({**document, "key": document["_id"]}, Account)
+
+
+def to_account_document(document: Document) -> AccountDocument:
+    """The account that a document describes, with what the store keeps beside it.
+
+    Raises:
+        msgspec.ValidationError: a field has a value of a wrong type.
+    """
+    return AccountDocument(
+        account=to_account(document),
+        due_at=msgspec.convert(document.get("due_at"), datetime),
+        failures=msgspec.convert(document.get("failures", 0), int),
+        errors=msgspec.convert(document.get("errors", []), tuple[CheckError, ...]),
+    )

@@ -17,6 +17,7 @@ from pymongo import UpdateOne
 from chesscoach.errors import LeaseLost
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.readable import convert_readable
 from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.store import account_documents
@@ -24,13 +25,14 @@ from chesscoach.sync.store.account_documents import (
     AccountDocument,
     AccountQuery,
     AccountState,
-    CheckError,
 )
 from chesscoach.worker.shard import ALL_USERS, Shard, shard_hash
 
 PAGE_SIZE = 300
 _LINKS_PAGE_SIZE = 1000
 _MAX_ERRORS = 5
+_NAME = "sync_accounts"
+_SAMPLE_SIZE = 20
 """Last errors of an account that are kept."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,7 +42,7 @@ class Accounts:
     """The linked accounts of a database."""
 
     def __init__(self, database: Database) -> None:
-        self._collection = MongoCollection(database, "sync_accounts")
+        self._collection = MongoCollection(database, _NAME)
 
     async def find_for_users(
         self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = ALL_USERS
@@ -50,10 +52,8 @@ class Accounts:
             "$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]
         }
         query = {**find_by_name, **account_documents.shard_filter(shard)}
-        return [
-            account_documents.to_account(document)
-            for document in await self._collection.find(query)
-        ]
+        documents = await self._collection.find(query)
+        return convert_readable(_NAME, documents, account_documents.to_account)
 
     async def links(
         self, user_id: str | None = None, shard: Shard = ALL_USERS
@@ -142,7 +142,7 @@ class Accounts:
         after: tuple[datetime, str] | None = None
         left = wanted.max_accounts or sys.maxsize
         while left and (page := await self._due_page(wanted, after, min(left, PAGE_SIZE))):
-            yield [account_documents.to_account(document) for document in page]
+            yield convert_readable(_NAME, page, account_documents.to_account)
             after = (page[-1]["due_at"], page[-1]["_id"])
             left -= len(page)
 
@@ -201,15 +201,7 @@ class Accounts:
         keys = [lower, *(f"{source}:{lower}" for source in get_args(Platform))]
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
         documents = await self._collection.find(query, sort=[("_id", 1)])
-        return [
-            AccountDocument(
-                account=account_documents.to_account(document),
-                due_at=document["due_at"],
-                failures=document.get("failures", 0),
-                errors=tuple(CheckError(**error) for error in document.get("errors", [])),
-            )
-            for document in documents
-        ]
+        return convert_readable(_NAME, documents, account_documents.to_account_document)
 
     async def any_healthy(self, platform: Platform) -> Account | None:
         """A linked account of a source whose last check did not fail; None if there is none.
@@ -222,8 +214,9 @@ class Accounts:
             "standing": "active",
             "failures": {"$not": {"$gt": 0}},
         }
-        document = await self._collection.find_one(query, sort=[("due_at", -1)])
-        return account_documents.to_account(document) if document else None
+        documents = await self._collection.find(query, sort=[("due_at", -1)], limit=_SAMPLE_SIZE)
+        healthy = convert_readable(_NAME, documents, account_documents.to_account)
+        return healthy[0] if healthy else None
 
     async def remove(self, key: str, fence: int) -> None:
         """Deletes an account whose users have gone on to another."""

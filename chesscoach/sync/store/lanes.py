@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.errors import LeaseLost, SourceUnavailable
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.readable import convert_readable
 from chesscoach.worker.store.lease import Lease
 from chesscoach.worker.store.leases import Leases
 
@@ -82,15 +84,17 @@ class SourceLane:
 
     async def status(self) -> LaneStatus:
         """The status of the lane on the server's clock; does not take it."""
-        return LaneStatus(
-            **await self._project(
-                {
-                    "holder": _if_future("$expires_at", {"$ifNull": ["$holder", {}]}),
-                    "paused_until": _if_future("$paused_until", "$paused_until"),
-                    "closed_until": _if_future("$closed_until", "$closed_until"),
-                }
-            )
+        status = await self._project(
+            {
+                "holder": _if_future("$expires_at", {"$ifNull": ["$holder", {}]}),
+                "paused_until": _if_future("$paused_until", "$paused_until"),
+                "closed_until": _if_future("$closed_until", "$closed_until"),
+            }
         )
+        readable = convert_readable(
+            "job_leases", [status], lambda document: msgspec.convert(document, LaneStatus)
+        )
+        return readable[0] if readable else LaneStatus()
 
     async def _project(self, fields: Document) -> Document:
         """Fields of the lane's document, on the server's clock; none if there is no document."""

@@ -1,20 +1,26 @@
 """Run records: the documents of `job_runs` and their values."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from bson import Timestamp
 from msgspec import Struct
 
+from chesscoach.errors import StoreFailed
 from chesscoach.mongo.client import Document
+from chesscoach.mongo.readable import refuse_code
 from chesscoach.schedules.outcome import CLOSED_OUTCOMES, FAILED_OUTCOMES, Counts, Outcome
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.shard import ALL_USERS, Shard, shard_name
 
+_NEVER = datetime.fromtimestamp(0, UTC)
+_CLAIMED_AT = {
+    "$convert": {"input": "$claimed_at", "to": "date", "onError": _NEVER, "onNull": _NEVER}
+}
 AGE_STAGE = {
     "$set": {
-        "age_s": {"$divide": [{"$subtract": ["$$NOW", {"$toDate": "$claimed_at"}]}, 1000]},
+        "age_s": {"$divide": [{"$subtract": ["$$NOW", _CLAIMED_AT]}, 1000]},
     }
 }
 """A stage that adds how long ago a run was claimed; `to_record` needs it."""
@@ -150,8 +156,17 @@ def is_orphaned(document: Document, ttl_s: float) -> bool:
 
 
 def to_record(document: Document) -> RunRecord:
-    """A document with `AGE_STAGE` as a record."""
-    return msgspec.convert({**document, "id": document["_id"]}, RunRecord)
+    """A document with `AGE_STAGE` as a record.
+
+    Raises:
+        StoreFailed: a field has a value of a wrong type.
+    """
+    try:
+        refuse_code(document)
+        return msgspec.convert({**document, "id": document["_id"]}, RunRecord)
+    except (msgspec.ValidationError, StoreFailed) as error:
+        msg = f"the record of run {str(document['_id'])[:120]!r} cannot be read: {error}"
+        raise StoreFailed(msg) from None
 
 
 def to_open_run(document: Document, ttl_s: float) -> OpenRun:

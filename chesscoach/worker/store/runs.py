@@ -7,11 +7,12 @@ only that attempt may write to it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.readable import convert_readable
 from chesscoach.schedules.outcome import (
     CLOSED_OUTCOMES,
     FAILED_OUTCOMES,
@@ -24,6 +25,10 @@ from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.store import run_documents
 from chesscoach.worker.store.run_documents import NewRun, OpenRun, RunRecord, SkippedRange
 
+_NAME = "job_runs"
+_SLOTS = {"$gte": datetime(1970, 1, 1, tzinfo=UTC), "$lt": datetime(2200, 1, 1, tzinfo=UTC)}
+"""Matches slots as schedules have them; the order of other types would hide the newest one."""
+
 _RETRY_OUTCOMES = ("abandoned", "cancelled")
 _NOW = {"$currentDate": {"claimed_at": {"$type": "timestamp"}}}
 
@@ -32,7 +37,7 @@ class Runs:
     """The run records of a database."""
 
     def __init__(self, database: Database, ttl_s: float) -> None:
-        self._collection = MongoCollection(database, "job_runs")
+        self._collection = MongoCollection(database, _NAME)
         self._ttl_s = ttl_s
 
     # Claims
@@ -155,8 +160,14 @@ class Runs:
     # Reading
 
     async def find(self, run_id: str) -> RunRecord | None:
-        """A run by its id."""
-        return await self._find_first([{"$match": {"_id": run_id}}])
+        """A run by its id.
+
+        Raises:
+            StoreFailed: its record cannot be read.
+        """
+        pipeline: list[Document] = [{"$match": {"_id": run_id}}, run_documents.AGE_STAGE]
+        documents = await self._collection.aggregate(pipeline)
+        return run_documents.to_record(documents[0]) if documents else None
 
     async def find_many(self, run_ids: Collection[str]) -> dict[str, RunRecord]:
         """Runs by their ids; those that do not exist are left out."""
@@ -207,15 +218,23 @@ class Runs:
                 *run_documents.LEASE_STAGES,
             ]
         )
-        return [run_documents.to_open_run(document, self._ttl_s) for document in documents]
+        return convert_readable(
+            _NAME, documents, lambda document: run_documents.to_open_run(document, self._ttl_s)
+        )
 
     async def newest(self, schedule: str) -> RunRecord | None:
         """The record of the newest slot of a schedule; of shards, that of any."""
-        return await self._find_first([{"$match": {"schedule": schedule}}, {"$sort": {"slot": -1}}])
+        return await self._find_first(
+            [{"$match": {"schedule": schedule, "slot": _SLOTS}}, {"$sort": {"slot": -1}}]
+        )
 
     async def newest_slots(self) -> dict[str, datetime]:
         """The newest recorded slot of each schedule."""
-        return {document["_id"]: document["newest"] for document in await self._newest("slot")}
+        return {
+            document["_id"]: document["newest"]
+            for document in await self._newest("slot")
+            if type(document["_id"]) is str  # an array of texts counts as a text in a query
+        }
 
     async def newest_ids(self) -> list[str]:
         """The id of a record of each schedule's newest slot: what is due follows from it."""
@@ -240,7 +259,7 @@ class Runs:
     async def _newest(self, field: str) -> list[Document]:
         return await self._collection.aggregate(
             [
-                {"$match": {"schedule": {"$type": "string"}}},
+                {"$match": {"schedule": {"$type": "string"}, "slot": _SLOTS}},
                 {"$sort": {"schedule": 1, "slot": -1}},
                 {"$group": {"_id": "$schedule", "newest": {"$first": f"${field}"}}},
             ]
@@ -252,7 +271,7 @@ class Runs:
 
     async def _find_all(self, pipeline: list[Document]) -> list[RunRecord]:
         documents = await self._collection.aggregate([*pipeline, run_documents.AGE_STAGE])
-        return [run_documents.to_record(document) for document in documents]
+        return convert_readable(_NAME, documents, run_documents.to_record)
 
     async def _update(self, query: Document, update: Mapping[str, Any]) -> bool:
         """Updates a run; whether it still was as the query says."""

@@ -12,14 +12,15 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from chesscoach.errors import ConfigError
+from chesscoach.errors import ConfigError, StoreFailed
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.readable import refuse_code
 from chesscoach.schedules.schedule import Schedule
 
 ScheduleOrigin = Literal["config", "user"]
 _CHANGES_ID = "#changes"
-SCHEDULES_ONLY = {"_id": {"$ne": _CHANGES_ID}}
+SCHEDULES_ONLY = {"_id": {"$ne": _CHANGES_ID, "$type": "string"}}
 """The filter that leaves out what is no schedule."""
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _HISTORY_LIMIT = 50
@@ -193,13 +194,14 @@ def from_document(row: Document) -> StoredSchedule:
         for name, key in (("schedule", "spec"), ("configured", "configured"))
     }
     try:
+        refuse_code(row)
         return msgspec.convert({**row, "id": row["_id"], **schedules}, StoredSchedule)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, StoreFailed) as error:
         return StoredSchedule(
             id=row["_id"],
             schedule=Schedule(job="unreadable", at=_EPOCH),
             origin="config" if row.get("origin") == "config" else "user",
-            revision=row.get("revision", 0),
+            revision=row["revision"] if type(row.get("revision")) is int else 0,
             effective_since=_EPOCH,
             quarantined=f"it cannot be read: {error}",
             unreadable=True,

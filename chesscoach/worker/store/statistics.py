@@ -15,6 +15,8 @@ from chesscoach.worker.store import run_documents, schedules
 from chesscoach.worker.store.schedules import StoredSchedule
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_LATEST_END = datetime(2200, 1, 1, tzinfo=UTC)
+"""A date after it was written by mistake; Python cannot read all of them."""
 
 _MAX_SUCCESSES_READ = 2000
 """Documents that are read for the last success of a job in shards; 1 is enough for other jobs."""
@@ -66,7 +68,7 @@ class StatisticsReader:
             {
                 "job": job,
                 "outcome": {"$in": ["succeeded", "partial"]},
-                "finished_at": {"$gt": _EPOCH},  # the index has nothing else
+                "finished_at": {"$gt": _EPOCH, "$lt": _LATEST_END},  # the index has nothing else
                 "exit_code": 0,
             },
             {"finished_at": 1, "shard": 1},
@@ -79,7 +81,10 @@ class StatisticsReader:
         async for document in successes:
             number += 1
             ended_at = document["finished_at"]
-            shard = record_shard(document.get("shard"))
+            try:
+                shard = record_shard(document.get("shard"))
+            except (TypeError, ValueError):  # a value of a wrong type
+                continue
             seen[shard.of].add(shard.index)
             if len(seen[shard.of]) == shard.of:
                 return ended_at
@@ -108,13 +113,16 @@ class StatisticsReader:
         return {
             document["job"]: document["started_at"]
             async for document in documents
-            if not run_documents.is_orphaned(document, self._lease_s)
+            if type(document["job"]) is str  # an array of names counts as a name in a query
+            and isinstance(document.get("started_at"), datetime)
+            and not run_documents.is_orphaned(document, self._lease_s)
         }
 
     async def _recent(self, jobs: Sequence[str], since: datetime) -> dict[tuple[str, str], int]:
         outcomes: Sequence[str] = (*RUN_OUTCOMES, *SKIP_OUTCOMES)
         counts = {(job, outcome): 0 for job in jobs for outcome in outcomes}
-        for ended, count in ((RUN_OUTCOMES, 1), (SKIP_OUTCOMES, {"$ifNull": ["$count", 1]})):
+        slots = {"$convert": {"input": "$count", "to": "int", "onError": 1, "onNull": 1}}
+        for ended, count in ((RUN_OUTCOMES, 1), (SKIP_OUTCOMES, slots)):
             # For outcomes of runs, the index has all fields: no document is read.
             documents = await self._runs.aggregate(
                 [
@@ -135,7 +143,8 @@ class StatisticsReader:
             )
             async for document in documents:
                 group = document["_id"]
-                counts[group["job"], group["outcome"]] = int(document["count"])
+                if all(type(value) is str for value in group.values()):
+                    counts[group["job"], group["outcome"]] = int(document["count"])
         return counts
 
     async def _schedules(self) -> tuple[StoredSchedule, ...]:
