@@ -213,7 +213,7 @@ async def test_another_response_of_sendgrid_is_described(
     assert finding.do
 
 
-@pytest.mark.parametrize("key", ["SG.\nX-Other: 1", "SG.schlüssel"])
+@pytest.mark.parametrize("key", ["SG.schlüssel", "SG.\u200bkey"])
 async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(
     production: dict[str, str], sendgrid: FakeSendGrid, key: str
 ) -> None:
