@@ -22,8 +22,8 @@ from chesscoach.worker.runner import result
 
 _DEFAULT_PATHS = InstallPaths()
 _EXIT_CODES_HELP = (
-    "Exit codes: 0 all schedules are rendered; 1 some are left to the daemon; 2 wrong usage or "
-    "configuration."
+    "Exit codes: 0 all enabled schedules are rendered; 1 some are left to the daemon; 2 wrong "
+    "usage or configuration."
 )
 
 _out_option = click.option(
@@ -142,7 +142,9 @@ def _render_files(
         sys.exit(result.EXIT_USAGE)
     for schedule in rendered.skipped:
         invocation.print_error(f"left to the daemon: {schedule.id}, because {schedule.reason}")
-    sys.exit(result.EXIT_FAILED if rendered.skipped else result.EXIT_DONE)
+    schedules = loaded.config.schedules
+    is_any_left = any(schedules[schedule.id].enabled for schedule in rendered.skipped)
+    sys.exit(result.EXIT_FAILED if is_any_left else result.EXIT_DONE)
 
 
 def _print_files(rendered: RenderedFiles) -> None:

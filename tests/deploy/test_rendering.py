@@ -121,6 +121,18 @@ def test_what_is_not_a_plain_cron_expression_is_left_to_the_daemon_by_name(
         assert "# Left to the daemon: both_days, because its cron exp" in result.stdout
 
 
+@pytest.mark.parametrize("target", ["k8s", "systemd", "crontab"])
+def test_a_disabled_schedule_is_not_rendered_and_is_no_failure(target: str, render: Render) -> None:
+    off = SYNC.replace(".sync]", ".sync_active]") + 'cron = "*/5 * * * *"\nenabled = false\n'
+    on = SYNC.replace(".sync]", ".sync_often]") + 'cron = "*/5 * * * *"\n'
+
+    result = render(target, schedules=off + on, code=0)
+
+    assert "because it is disabled" in result.stderr
+    assert "--scheduled sync_active" not in result.stdout
+    assert "sync_often" in result.stdout
+
+
 def crontab_lines(text: str) -> list[str]:
     return re.findall(r"^([0-9*].*) cd ", text, re.MULTILINE)
 
