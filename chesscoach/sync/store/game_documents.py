@@ -1,5 +1,6 @@
 """The document of a game, in the application's own shape: its fields, and what it may lack."""
 
+import re
 from datetime import datetime
 
 from msgspec import Struct
@@ -7,7 +8,6 @@ from msgspec import Struct
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.values import is_text
-from chesscoach.sources import pgn as pgns
 from chesscoach.sources.game import Colour, Game
 from chesscoach.sync import source_ids
 
@@ -17,6 +17,9 @@ _NO_NAME = "Opponent"
 
 _IS_PGN = {"$eq": [{"$type": "$pgn"}, "string"]}
 _LINK_TAG = r'\[\s*(?:link|site)\s+"([^"]*)"'
+_SHOWN_TAGS = re.compile(r'^\[(Opening|ECO|Termination) "([^"]*)"', re.MULTILINE)
+"""As the sources write them. To parse every tag would cost half as much as to store the game."""
+
 PROJECTION: Document = {
     "_id": 0,
     "game_id": 1,
@@ -137,10 +140,11 @@ def to_document(item: UserGame, imported_at: datetime) -> Document:
 
 def _tag_fields(game: Game) -> Document:
     """The application's fields that come from the PGN; the opening's name, else its ECO code."""
-    tags = {name: value for name, value in pgns.parse_tags(game.pgn).items() if value != "?"}
+    header, _, _ = game.pgn.partition("\n\n")
+    tags = {name: value for name, value in _SHOWN_TAGS.findall(header) if value != "?"}
     return {
-        "opening": tags.get("opening") or tags.get("eco"),
-        "termination": tags.get("termination") or game.ending or None,
+        "opening": tags.get("Opening") or tags.get("ECO"),
+        "termination": tags.get("Termination") or game.ending or None,
     }
 
 
