@@ -23,7 +23,11 @@ ROOT = Path(__file__).parents[2]
 WHEELS = ROOT / ".artefacts" / "wheels"
 REQUIREMENTS = [ROOT / "requirements" / f"{name}.txt" for name in ("build", "runtime")]
 
-SCHEDULES = set(config.load(str(ROOT / "config.toml"), {}).config.schedules)
+SCHEDULES = {
+    key
+    for key, schedule in config.load(str(ROOT / "config.toml"), {}).config.schedules.items()
+    if schedule.enabled
+}
 
 # An installation takes ten seconds of a core, and more where others are at work.
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(400)]
