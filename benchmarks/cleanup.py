@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks import fixtures
 from benchmarks import report as tables
 from benchmarks.fixtures import BenchmarkTable, ReportProgress
-from tests.support.replica_set import replica_set
+from tests.support.mongo.replica_set import replica_set
 
 MAX_P99_S, MAX_SHARE = 0.05, 0.1
 """What is demanded: under so many seconds, and under this share of the big delete's."""

@@ -27,8 +27,8 @@ from chesscoach.demo.world import World
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.embedded import EmbeddedServer
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.support.database_pool import DatabasePool
-from tests.support.memory import memory_folder
+from tests.support.mongo.database_pool import DatabasePool
+from tests.support.mongo.memory import memory_folder
 
 _DATABASE_FOLDER = "PYTEST_DATABASE_FOLDER"
 

@@ -10,7 +10,7 @@ from chesscoach.context import Context
 from chesscoach.demo.fake_site import SiteFault
 from tests.conftest import FakeSites
 from tests.support.processes import kill, line_with, run, start
-from tests.support.sync_members import add_member, before_now
+from tests.support.sync.sync_members import add_member, before_now
 
 EVERY_SECOND = {"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/2 * * * * *"}
 

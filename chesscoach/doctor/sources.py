@@ -22,7 +22,7 @@ from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sources.lane import Lane
 from chesscoach.sources.lichess import Lichess
-from chesscoach.sync import archive_months
+from chesscoach.sync.fetching import archive_months
 from chesscoach.sync.store.lanes import LaneStatus
 from chesscoach.worker.runner import attempts
 

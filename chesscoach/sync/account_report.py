@@ -11,9 +11,10 @@ from msgspec import Struct, field
 from chesscoach.errors import ConfigError
 from chesscoach.players.store.users import UserNames
 from chesscoach.sources.game import Platform
-from chesscoach.sync import archive_months, polling, usernames
+from chesscoach.sync import polling, usernames
 from chesscoach.sync.account import Account, AccountStatus
 from chesscoach.sync.context import SyncContext
+from chesscoach.sync.fetching import archive_months
 from chesscoach.sync.store.account_documents import AccountDocument
 from chesscoach.sync.store.lanes import LaneStatus
 

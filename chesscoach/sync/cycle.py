@@ -6,10 +6,10 @@ from datetime import timedelta
 from chesscoach import log
 from chesscoach.errors import ConfigError
 from chesscoach.sources.game import Platform
-from chesscoach.sync.chesscom_fetcher import ChesscomFetcher
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.fetcher import Fetcher
-from chesscoach.sync.lichess_fetcher import LichessFetcher
+from chesscoach.sync.fetching.chesscom_fetcher import ChesscomFetcher
+from chesscoach.sync.fetching.fetcher import Fetcher
+from chesscoach.sync.fetching.lichess_fetcher import LichessFetcher
 from chesscoach.sync.linking import PLATFORMS, link_accounts
 from chesscoach.sync.pipeline import SyncPipeline
 from chesscoach.sync.store.account_documents import AccountQuery

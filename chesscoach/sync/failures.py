@@ -12,9 +12,9 @@ from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sync import polling
 from chesscoach.sync.account import Account
-from chesscoach.sync.account_check import AccountCheck
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.facts import CheckFailed, Fact, NotFound
+from chesscoach.sync.fetching.account_check import AccountCheck
+from chesscoach.sync.fetching.facts import CheckFailed, Fact, NotFound
 from chesscoach.worker.job import Run
 
 _MAX_HELD = 1000

@@ -11,9 +11,9 @@ from chesscoach import log
 from chesscoach.sources.game import Colour, Game, plain_id
 from chesscoach.sync import game_identity
 from chesscoach.sync.account import Account, AccountLink
-from chesscoach.sync.account_check import CheckStep
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.facts import GamesFetched
+from chesscoach.sync.fetching.account_check import CheckStep
+from chesscoach.sync.fetching.facts import GamesFetched
 from chesscoach.sync.new_games import NewGames, add_counts, count_by_user
 from chesscoach.sync.store.game_documents import UserGame
 from chesscoach.sync.store.games import IMPORT_STEP

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from chesscoach import log
 from chesscoach.players.store.users import UserNames
 from chesscoach.sources.game import Platform
-from chesscoach.sync import archive_months, polling, usernames
+from chesscoach.sync import polling, usernames
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.context import SyncContext
+from chesscoach.sync.fetching import archive_months
 from chesscoach.worker.job import Run
 
 _FIRST_YEAR = 2007

@@ -14,7 +14,7 @@ from chesscoach.errors import (
 )
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sync.account import Account
-from chesscoach.sync.account_check import AccountCheck
+from chesscoach.sync.fetching.account_check import AccountCheck
 
 FetchMonth = Callable[[Account, str, str | None], Awaitable[ArchiveMonth]]
 

@@ -24,11 +24,18 @@ from chesscoach.errors import (
     StoreUnavailable,
 )
 from chesscoach.sync.account import Account
-from chesscoach.sync.account_check import AccountCheck, CheckStep
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.facts import CheckFailed, ClosedFound, Fact, MoreToCome, NotFound, RenameFound
 from chesscoach.sync.failures import FailureTracker, UnknownAccounts
-from chesscoach.sync.fetcher import Fetcher
+from chesscoach.sync.fetching.account_check import AccountCheck, CheckStep
+from chesscoach.sync.fetching.facts import (
+    CheckFailed,
+    ClosedFound,
+    Fact,
+    MoreToCome,
+    NotFound,
+    RenameFound,
+)
+from chesscoach.sync.fetching.fetcher import Fetcher
 from chesscoach.sync.renaming import rename_account
 from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.sync.writer import AccountWriter, StoredStep

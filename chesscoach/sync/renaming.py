@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.errors import BadResponse
-from chesscoach.sync import archive_months, usernames
+from chesscoach.sync import usernames
 from chesscoach.sync.account import Account, AccountLink
-from chesscoach.sync.account_progress import mark_found
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.failures import MAX_LOGGED_USERS
+from chesscoach.sync.fetching import archive_months
+from chesscoach.sync.fetching.account_progress import mark_found
 
 
 async def rename_account(ctx: SyncContext, account: Account, name: str, fence: int) -> str:

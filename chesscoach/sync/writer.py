@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from chesscoach.sources.lane import Lane
 from chesscoach.sync.account import Account
-from chesscoach.sync.account_check import CheckStep
 from chesscoach.sync.analyses import queue_analyses
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.facts import GamesFetched
+from chesscoach.sync.fetching.account_check import CheckStep
+from chesscoach.sync.fetching.facts import GamesFetched
 from chesscoach.sync.game_store import GameStore, StoredGames, import_span
 from chesscoach.sync.new_games import NewGames, add_counts, notify_of_new_games
 from chesscoach.sync.notifications import notify_users

@@ -16,9 +16,9 @@ from chesscoach.context import Context
 from chesscoach.mongo.client import Document
 from tests.conftest import scaled_rounds
 from tests.support.cleanup_documents import DAY
-from tests.support.mongod_auth import AuthenticatedMongod, authenticated_mongod
+from tests.support.mongo.mongod_auth import AuthenticatedMongod, authenticated_mongod
+from tests.support.mongo.replica_set import ReplicaSet, replica_set
 from tests.support.processes import kill, line_with, run, start, wait_for_end
-from tests.support.replica_set import ReplicaSet, replica_set
 
 JOB = "chesscoach.jobs.cleanup"
 

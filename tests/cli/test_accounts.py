@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.sync import archive_months
 from chesscoach.sync.account import Account, AccountLink, SealedMonth
+from chesscoach.sync.fetching import archive_months
 from tests.cli.conftest import RunCli, RunJson
 from tests.conftest import FakeSites
 from tests.support.processes import FinishedProcess, run
-from tests.support.sync_members import add_member, before_now, run_sync
+from tests.support.sync.sync_members import add_member, before_now, run_sync
 
 CLI = "chesscoach.cli"
 

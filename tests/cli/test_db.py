@@ -9,7 +9,7 @@ from chesscoach.mongo import indexes
 from tests.cli.conftest import RunCli, invoke
 from tests.conftest import NOON, Clock
 from tests.support.application_indexes import create_application_indexes
-from tests.support.mongod_auth import AuthenticatedMongod, authenticated_mongod
+from tests.support.mongo.mongod_auth import AuthenticatedMongod, authenticated_mongod
 
 HOUR_S = 3600
 

@@ -27,7 +27,7 @@ from tests.cli.conftest import RunCli
 from tests.conftest import FakeSites
 from tests.doctor.conftest import run_doctor
 from tests.support.processes import run
-from tests.support.sync_members import add_member, before_now
+from tests.support.sync.sync_members import add_member, before_now
 
 MISSING = object()
 ODD_VALUES: list[Any] = [

@@ -10,7 +10,7 @@ import pytest
 from chesscoach.demo.fake_lichess import FakeLichess, lichess_json
 from chesscoach.demo.world import HistoricalGame, World, historical_games
 from tests.conftest import NOON
-from tests.support.lichess_client import LichessClient
+from tests.support.sync.lichess_client import LichessClient
 
 FAMOUS = historical_games()
 AGENT = "tests (contact: tests@example.org)"

@@ -11,7 +11,7 @@ from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.fake_site import SiteFault
 from chesscoach.demo.world import World
 from tests.conftest import NOON
-from tests.support.lichess_client import LichessClient
+from tests.support.sync.lichess_client import LichessClient
 
 AGENT = "tests (contact: tests@example.org)"
 

@@ -13,7 +13,7 @@ from chesscoach.demo.fake_site import SiteFault
 from chesscoach.doctor.sources import NONEXISTENT_PLAYER, WELL_KNOWN_PLAYER
 from tests.conftest import FakeSites
 from tests.doctor.conftest import failed_line, http_server, problems, run_checks, run_doctor
-from tests.support.sync_members import add_member, run_sync
+from tests.support.sync.sync_members import add_member, run_sync
 
 
 async def test_each_source_gets_one_request_about_a_linked_account(

@@ -12,8 +12,8 @@ from chesscoach.emails.sanitize import label_words, sanitize
 from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly.values import Highlight, ResultsBySpeed, Summary, Swing, WeekAccuracy
 from tests.emails.hostile_strings import hostile_strings
-from tests.support.parse_email import ParsedHtml, parse_email
-from tests.support.week_factory import EMAILS, UNSUBSCRIBE, WEEK, full_summary, make_game
+from tests.support.emails.parse_email import ParsedHtml, parse_email
+from tests.support.emails.week_factory import EMAILS, UNSUBSCRIBE, WEEK, full_summary, make_game
 
 HOSTILE = hostile_strings()
 LINKS = re.compile(

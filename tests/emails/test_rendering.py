@@ -13,8 +13,8 @@ from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly.values import Highlight, ResultsBySpeed, Swing, WeekAccuracy
-from tests.support.parse_email import parse_email
-from tests.support.week_factory import (
+from tests.support.emails.parse_email import parse_email
+from tests.support.emails.week_factory import (
     EMAILS,
     UNSUBSCRIBE,
     WEEK,

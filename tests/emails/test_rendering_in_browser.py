@@ -12,7 +12,7 @@ from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly.values import Highlight, Swing
 from tests.support.browser import find_chromium
-from tests.support.week_factory import (
+from tests.support.emails.week_factory import (
     EMAILS,
     GERMAN,
     UNSUBSCRIBE,

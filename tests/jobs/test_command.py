@@ -13,7 +13,7 @@ from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
 from tests.conftest import FakeSites
 from tests.support.processes import kill, line_with, run, start, wait_for_end
-from tests.support.sync_members import add_member, before_now, expected_urls, stored_urls
+from tests.support.sync.sync_members import add_member, before_now, expected_urls, stored_urls
 
 JOB = "chesscoach.jobs.sync_games"
 

@@ -6,7 +6,7 @@ import pytest
 from chesscoach.config import Settings
 from chesscoach.context import open_context
 from tests.conftest import Clock, FakeSites
-from tests.support.sync_scenario import NOW, SyncScenario
+from tests.support.sync.sync_scenario import NOW, SyncScenario
 
 
 @pytest.fixture

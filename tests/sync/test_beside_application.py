@@ -10,7 +10,7 @@ from chesscoach.worker.runner import runner
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import FakeSites
 from tests.support.application_indexes import create_application_indexes
-from tests.support.sync_members import ANALYSABLE_GAME, add_member, before_now, run_sync
+from tests.support.sync.sync_members import ANALYSABLE_GAME, add_member, before_now, run_sync
 
 
 @pytest.mark.parametrize("only_usable", [True, False])

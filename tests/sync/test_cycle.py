@@ -12,7 +12,7 @@ from chesscoach.jobs import sync_games
 from chesscoach.worker.runner import runner
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import FakeSites
-from tests.support.sync_members import (
+from tests.support.sync.sync_members import (
     ANALYSABLE_GAME,
     SHORT_GAME,
     add_member,

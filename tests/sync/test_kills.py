@@ -10,7 +10,7 @@ from chesscoach.context import Context
 from chesscoach.demo.world import SourceName
 from tests.conftest import FakeSites, scaled_rounds
 from tests.support.processes import kill, run, start
-from tests.support.sync_members import ANALYSABLE_GAME, add_member, before_now
+from tests.support.sync.sync_members import ANALYSABLE_GAME, add_member, before_now
 
 JOB = "chesscoach.jobs.sync_games"
 PLATFORMS: tuple[SourceName, SourceName] = ("lichess", "chess.com")

@@ -5,7 +5,7 @@ from bson.datetime_ms import DatetimeMS
 
 from chesscoach.context import Context
 from tests.conftest import FakeSites
-from tests.support.sync_members import (
+from tests.support.sync.sync_members import (
     add_member,
     before_now,
     expected_urls,

@@ -7,7 +7,7 @@ from chesscoach.config import Settings
 from chesscoach.context import open_context
 from chesscoach.sync.new_games import count_by_user, notify_of_new_games
 from tests.conftest import Clock, FakeSites
-from tests.support.sync_scenario import NOW, PLATFORMS, SyncScenario
+from tests.support.sync.sync_scenario import NOW, PLATFORMS, SyncScenario
 from tests.support.user_games import make_user_game
 
 

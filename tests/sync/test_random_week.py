@@ -23,8 +23,8 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites, scaled_rounds
 from tests.support import processes
 from tests.support.forked_process import Process
-from tests.support.random_season import Season
-from tests.support.sync_members import run_sync
+from tests.support.sync.random_season import Season
+from tests.support.sync.sync_members import run_sync
 from tests.support.time_travel import advance_time
 from tests.sync.run_at import run_latest_slot
 from tests.sync.test_kills import PLATFORMS, missing_behind_cursors

@@ -14,7 +14,7 @@ from chesscoach.schedules.schedule import format_rfc3339
 from chesscoach.worker.shard import Shard
 from tests.conftest import FakeSites, scaled_rounds
 from tests.support.processes import FinishedProcess, kill, line_with, run, start, wait_for_end
-from tests.support.sync_members import ANALYSABLE_GAME, before_now
+from tests.support.sync.sync_members import ANALYSABLE_GAME, before_now
 
 JOB = "chesscoach.jobs.sync_games"
 MINUTE = timedelta(minutes=1)

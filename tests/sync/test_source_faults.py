@@ -17,7 +17,7 @@ from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites
 from tests.support import processes
-from tests.support.sync_members import (
+from tests.support.sync.sync_members import (
     ANALYSABLE_GAME,
     add_member,
     before_now,

@@ -8,11 +8,11 @@ import pytest
 from chesscoach.context import Context
 from chesscoach.demo.world import SourceName
 from chesscoach.jobs import sync_games
-from chesscoach.sync import archive_months
+from chesscoach.sync.fetching import archive_months
 from chesscoach.worker.runner import runner
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import FakeSites
-from tests.support.sync_members import (
+from tests.support.sync.sync_members import (
     ANALYSABLE_GAME,
     SHORT_GAME,
     add_member,

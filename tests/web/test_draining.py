@@ -6,7 +6,7 @@ import aiohttp
 from chesscoach.config import Settings
 from tests.conftest import FakeSites
 from tests.support.processes import line_with, start, wait_for_end
-from tests.support.sync_members import add_member
+from tests.support.sync.sync_members import add_member
 from tests.test_daemon import EVERY_SECOND
 from tests.web.conftest import OwnMongod, open_context_on
 

@@ -20,7 +20,7 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.schedules import StoredSchedule
 from tests.conftest import NOON, Clock, FakeSites
 from tests.support.processes import run
-from tests.support.sync_members import add_member, before_now
+from tests.support.sync.sync_members import add_member, before_now
 from tests.web.conftest import (
     HttpClient,
     ManualClock,

@@ -15,7 +15,12 @@ from chesscoach.errors import ConfigError, StoreFailed
 from chesscoach.web.sendgrid_webhook import SendGridWebhook
 from chesscoach.web.server import start_listener
 from tests.conftest import NOON, Clock
-from tests.support.webhook_signing import NOON_SECONDS, SigningKey, event_payload, request_body
+from tests.support.emails.webhook_signing import (
+    NOON_SECONDS,
+    SigningKey,
+    event_payload,
+    request_body,
+)
 from tests.web.conftest import OpenWeb
 
 KEY = SigningKey()

@@ -16,8 +16,8 @@ from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.transports.transport import Message
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.iso_week import Week
-from tests.support.parse_email import parse_email
-from tests.support.week_factory import (
+from tests.support.emails.parse_email import parse_email
+from tests.support.emails.week_factory import (
     EMAILS,
     GERMAN,
     UNSUBSCRIBE,

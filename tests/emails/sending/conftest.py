@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from chesscoach.config import Settings
 from chesscoach.context import open_context
 from tests.conftest import Clock
-from tests.support.email_scenario import KEY, MONDAY, EmailScenario
+from tests.support.emails.email_scenario import KEY, MONDAY, EmailScenario
 from tests.support.fake_sendgrid import FakeSendGrid
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from chesscoach import config
 from chesscoach.worker.shard import Shard
-from tests.support.email_scenario import MONDAY, EmailScenario, email_id
+from tests.support.emails.email_scenario import MONDAY, EmailScenario, email_id
 
 
 async def test_every_player_who_wants_the_email_gets_one(emails: EmailScenario) -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from chesscoach.errors import ConfigError
-from tests.support.email_scenario import EmailScenario
+from tests.support.emails.email_scenario import EmailScenario
 from tests.support.processes import run
 
 JOB = "chesscoach.jobs.weekly_emails"

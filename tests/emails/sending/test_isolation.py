@@ -7,7 +7,7 @@ import pytest
 from bson.code import Code
 from bson.raw_bson import RawBSONDocument
 
-from tests.support.email_scenario import MONDAY, EmailScenario, email_id
+from tests.support.emails.email_scenario import MONDAY, EmailScenario, email_id
 
 CODE = Code("x")
 """A BSON value that is a text in Python, but has no hash."""

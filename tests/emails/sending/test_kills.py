@@ -16,7 +16,7 @@ from chesscoach.context import Context
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
 from tests.conftest import scaled_rounds
-from tests.support.email_scenario import KEY
+from tests.support.emails.email_scenario import KEY
 from tests.support.fake_sendgrid import FakeSendGrid
 from tests.support.processes import kill, line_with, run, start, wait_for_end
 

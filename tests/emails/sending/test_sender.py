@@ -22,7 +22,7 @@ from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 from chesscoach.errors import StoreUnavailable
 from chesscoach.worker.job import Run
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.support.email_scenario import KEY, MONDAY, EmailScenario, email_id
+from tests.support.emails.email_scenario import KEY, MONDAY, EmailScenario, email_id
 from tests.support.fake_sendgrid import SendGridFault
 
 

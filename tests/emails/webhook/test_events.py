@@ -7,7 +7,7 @@ import pytest
 
 from chesscoach.emails.webhook.events import WebhookEvent, parse_batch
 from tests.conftest import NOON
-from tests.support.webhook_signing import event_payload, request_body
+from tests.support.emails.webhook_signing import event_payload, request_body
 
 ARRIVAL = NOON + timedelta(minutes=3)
 NOT_TIMES: tuple[object, ...] = (

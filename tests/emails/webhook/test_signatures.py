@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from chesscoach.emails.webhook.signatures import SIGNATURE, TIMESTAMP, EventSignatures
 from chesscoach.errors import ConfigError, InvalidSignature
 from tests.conftest import NOON, Clock
-from tests.support.webhook_signing import SigningKey, public_key_text, request_body
+from tests.support.emails.webhook_signing import SigningKey, public_key_text, request_body
 
 KEY = SigningKey()
 BODY = request_body({"event": "processed", "name": "Jürgen ♞"}) + "♞\r\n".encode()

@@ -13,9 +13,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from tests.support.emails.webhook_signing import SigningKey
 from tests.support.fake_sendgrid import faults, validation
 from tests.support.fake_sendgrid.faults import SendGridFault
-from tests.support.webhook_signing import SigningKey
 
 KEY = "SG.fake"
 _POST_TIMEOUT = aiohttp.ClientTimeout(total=10)

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.memory import memory_folder
+from tests.support.mongo.memory import memory_folder
 
 
 def test_the_folder_of_a_killed_run_is_deleted_and_that_of_a_living_one_stays(

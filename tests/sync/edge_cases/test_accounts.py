@@ -7,7 +7,13 @@ import pytest
 from aiohttp import web
 
 from chesscoach.demo.world import SourceName
-from tests.support.sync_scenario import NOT_FOUND, PLATFORMS, HeldResponse, SyncScenario, account_on
+from tests.support.sync.sync_scenario import (
+    NOT_FOUND,
+    PLATFORMS,
+    HeldResponse,
+    SyncScenario,
+    account_on,
+)
 
 # Lichess
 

@@ -17,7 +17,7 @@ from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.runner import result as record
 from chesscoach.worker.runner import runner
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.support.sync_scenario import (
+from tests.support.sync.sync_scenario import (
     ANALYSABLE_GAME,
     EXPORT,
     PLATFORMS,

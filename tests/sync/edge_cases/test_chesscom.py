@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from chesscoach.demo.fake_site import SiteFault
-from tests.support.sync_scenario import (
+from tests.support.sync.sync_scenario import (
     ANALYSABLE_GAME,
     AUGUST,
     JULY,

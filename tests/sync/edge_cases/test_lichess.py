@@ -12,7 +12,7 @@ from chesscoach.demo.world import SimulatedGame
 from chesscoach.jobs import sync_games
 from chesscoach.worker.runner import runner
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.support.sync_scenario import EXPORT, NO_MOVES, SHORT_GAME, SyncScenario
+from tests.support.sync.sync_scenario import EXPORT, NO_MOVES, SHORT_GAME, SyncScenario
 
 CORRESPONDENCE = {"speed": "correspondence"}
 

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from chesscoach.worker.shard import Shard
-from tests.support.sync_scenario import (
+from tests.support.sync.sync_scenario import (
     AUGUST,
     MONTH_START,
     SHORT_GAME,

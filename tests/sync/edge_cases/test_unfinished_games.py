@@ -3,12 +3,12 @@
 from pymongo import UpdateOne
 
 from chesscoach.demo.world import SimulatedGame
-from chesscoach.sync.account_check import AccountCheck
-from chesscoach.sync.lichess_fetcher import LichessFetcher
+from chesscoach.sync.fetching.account_check import AccountCheck
+from chesscoach.sync.fetching.lichess_fetcher import LichessFetcher
 from chesscoach.sync.linking import link_accounts
 from chesscoach.worker.job import Run
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.support.sync_scenario import GAMES_BY_ID, SyncScenario
+from tests.support.sync.sync_scenario import GAMES_BY_ID, SyncScenario
 
 CORRESPONDENCE = {"speed": "correspondence"}
 

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from chesscoach.demo.world import SimulatedGame
-from tests.support.sync_scenario import (
+from tests.support.sync.sync_scenario import (
     AUGUST,
     GAMES_BY_ID,
     JULY,

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from chesscoach import config
 from chesscoach.config import Settings
-from tests.support.replica_set import ReplicaSet, replica_set
-from tests.support.tcp_proxy import TcpProxy, tcp_proxy
+from tests.support.mongo.replica_set import ReplicaSet, replica_set
+from tests.support.mongo.tcp_proxy import TcpProxy, tcp_proxy
 
 
 @pytest.fixture

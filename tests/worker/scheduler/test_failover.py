@@ -18,8 +18,8 @@ from chesscoach.web.listeners import open_web
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, scaled_rounds
+from tests.support.mongo.replica_set import ReplicaSet
 from tests.support.recording_job import RecordingJob
-from tests.support.replica_set import ReplicaSet
 from tests.web.conftest import BOTH_LISTENERS
 
 SECOND = timedelta(seconds=1)

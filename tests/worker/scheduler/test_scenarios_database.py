@@ -13,8 +13,9 @@ from chesscoach.worker.runner import runner
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
+from tests.support.mongo.replica_set import ReplicaSet
+from tests.support.mongo.tcp_proxy import TcpProxy
 from tests.support.recording_job import RecordingJob
-from tests.support.replica_set import ReplicaSet
 from tests.support.scheduling import (
     hourly_schedule,
     make_scheduler,
@@ -24,7 +25,6 @@ from tests.support.scheduling import (
     wait_until_idle,
     with_schedules,
 )
-from tests.support.tcp_proxy import TcpProxy
 
 
 @pytest.mark.timeout(240)

@@ -26,7 +26,7 @@ from tests.support.scheduling import (
     wait_until,
     wait_until_idle,
 )
-from tests.support.sync_members import add_member, before_now
+from tests.support.sync.sync_members import add_member, before_now
 
 JOB = "chesscoach.jobs.sync_games"
 

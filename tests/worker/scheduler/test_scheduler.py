@@ -13,7 +13,7 @@ from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, FakeSites
-from tests.support.sync_members import add_member, before_now
+from tests.support.sync.sync_members import add_member, before_now
 
 
 def scheduled_slots(ctx: Context, **schedules: Schedule) -> Context:

@@ -9,14 +9,21 @@ from msgspec.structs import replace
 from chesscoach.errors import AccountNotFound, AccountRenamed, BadResponse
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.game import Game, Platform
-from chesscoach.sync import archive_months, game_identity, polling, usernames
+from chesscoach.sync import game_identity, polling, usernames
 from chesscoach.sync.account import Account, AccountLink
-from chesscoach.sync.account_check import AccountCheck
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.facts import BackfillDone, CheckFinished, Fact, GamesFetched, MonthFetched
+from chesscoach.sync.fetching import archive_months
+from chesscoach.sync.fetching.account_check import AccountCheck
+from chesscoach.sync.fetching.facts import (
+    BackfillDone,
+    CheckFinished,
+    Fact,
+    GamesFetched,
+    MonthFetched,
+)
+from chesscoach.sync.fetching.unfinished_games import FollowUp
 from chesscoach.sync.month_requests import MAX_FAILURES_IN_ROW, MonthRequests
 from chesscoach.sync.store.account_documents import AccountQuery
-from chesscoach.sync.unfinished_games import FollowUp
 
 _MAX_REDIRECTS = 5
 """Names that a redirect may lead on to."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chesscoach.sync import archive_months
+from chesscoach.sync.fetching import archive_months
 
 INSTANTS = st.datetimes(
     datetime.fromisoformat("1990-01-01"),

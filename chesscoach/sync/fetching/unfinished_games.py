@@ -18,7 +18,7 @@ from chesscoach.sources.game import Game, UnfinishedGame
 from chesscoach.sources.lichess import MAX_BULK_NAMES, Lichess
 from chesscoach.sources.lichess_payload import ExportItem
 from chesscoach.sync.account import Account
-from chesscoach.sync.facts import UnfinishedChecked
+from chesscoach.sync.fetching.facts import UnfinishedChecked
 
 _MAX_ABSENCES = 2
 """Checks in a row in which the source did not know a game, before it counts as aborted."""

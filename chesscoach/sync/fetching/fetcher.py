@@ -6,10 +6,10 @@ from typing import Protocol
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account
-from chesscoach.sync.account_check import AccountCheck
-from chesscoach.sync.facts import Fact
+from chesscoach.sync.fetching.account_check import AccountCheck
+from chesscoach.sync.fetching.facts import Fact
+from chesscoach.sync.fetching.unfinished_games import FollowUp
 from chesscoach.sync.store.account_documents import AccountQuery
-from chesscoach.sync.unfinished_games import FollowUp
 
 
 class Fetcher(Protocol):

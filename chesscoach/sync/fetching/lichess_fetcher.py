@@ -11,14 +11,21 @@ from chesscoach.sources.game import Game, Platform, UnfinishedGame
 from chesscoach.sources.lichess import PageEnd
 from chesscoach.sources.lichess_payload import ExportItem, UnreadableGame
 from chesscoach.sources.lichess_status import LichessStatus
-from chesscoach.sync import archive_months, polling
+from chesscoach.sync import polling
 from chesscoach.sync.account import Account, AccountLink
-from chesscoach.sync.account_check import AccountCheck
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.facts import BackfillDone, CheckFinished, ExportFetched, Fact, MoreToCome
+from chesscoach.sync.fetching import archive_months
+from chesscoach.sync.fetching.account_check import AccountCheck
+from chesscoach.sync.fetching.facts import (
+    BackfillDone,
+    CheckFinished,
+    ExportFetched,
+    Fact,
+    MoreToCome,
+)
+from chesscoach.sync.fetching.unfinished_games import FollowUp, follow_unfinished
 from chesscoach.sync.game_store import WRITE_BATCH_SIZE
 from chesscoach.sync.store.account_documents import AccountQuery
-from chesscoach.sync.unfinished_games import FollowUp, follow_unfinished
 
 _MAX_PAGES = 3
 """Pages of games that are fetched of one account before others have their turn."""

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from chesscoach.sync import polling
 from chesscoach.sync.account import Account
-from chesscoach.sync.account_progress import apply_fact
-from chesscoach.sync.facts import Fact
+from chesscoach.sync.fetching.account_progress import apply_fact
+from chesscoach.sync.fetching.facts import Fact
 
 
 class CheckStep(Struct, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ from msgspec.structs import replace
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.game import UnfinishedGame
 from chesscoach.sync.account import Account, AccountLink, SealedMonth
-from chesscoach.sync.account_check import AccountCheck
-from chesscoach.sync.account_progress import MIN_NOT_FOUND_CHECKS, apply_fact
-from chesscoach.sync.facts import (
+from chesscoach.sync.fetching.account_check import AccountCheck
+from chesscoach.sync.fetching.account_progress import MIN_NOT_FOUND_CHECKS, apply_fact
+from chesscoach.sync.fetching.facts import (
     BackfillDone,
     CheckFinished,
     ClosedFound,

@@ -10,9 +10,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from chesscoach.sources.game import Game, UnfinishedGame
-from chesscoach.sync import archive_months, game_identity, polling
+from chesscoach.sync import game_identity, polling
 from chesscoach.sync.account import Account, SealedMonth
-from chesscoach.sync.facts import (
+from chesscoach.sync.fetching import archive_months
+from chesscoach.sync.fetching.facts import (
     BackfillDone,
     CheckFinished,
     ClosedFound,

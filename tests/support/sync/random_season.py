@@ -6,7 +6,7 @@ from typing import Any
 
 from chesscoach.demo.world import SimulatedGame, SourceName
 from tests.conftest import FakeSites
-from tests.support.sync_members import ANALYSABLE_GAME, SHORT_GAME
+from tests.support.sync.sync_members import ANALYSABLE_GAME, SHORT_GAME
 from tests.sync.test_kills import PLATFORMS
 
 MONTH_START = datetime(2026, 11, 1, tzinfo=UTC)

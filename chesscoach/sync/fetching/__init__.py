@@ -1,0 +1,1 @@
+"""What a source says about an account: requests, their responses, the facts in them."""
