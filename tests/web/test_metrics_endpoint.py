@@ -145,6 +145,7 @@ async def test_mails_are_counted_by_state_for_three_weeks(
     ):
         row = {"_id": f"weekly_summary:u{number}:{week}", "week": week, "state": state}
         db.email_outbox.insert_one(row)
+    db.email_outbox.insert_one({"_id": "odd", "week": "2026-W42", "state": {"sent": True}})
 
     found = await scrape(ask)
 

@@ -27,7 +27,11 @@ async def count_by_state(
                     {"$group": {"_id": "$state", "count": {"$sum": 1}}},
                 ]
             )
-            counts = {group["_id"]: int(group["count"]) async for group in groups}
+            counts = {
+                group["_id"]: int(group["count"])
+                async for group in groups
+                if type(group["_id"]) is str
+            }
     except TimeoutError:
         return None
     return {state: counts.get(state, 0) for state in STATES}

@@ -65,7 +65,7 @@ class Accounts:
                 (document["_id"], link["user_id"])
                 for document in page
                 for link in document["links"]
-                if user_id in (None, link["user_id"])
+                if type(link.get("user_id")) is str and user_id in (None, link["user_id"])
             ]
             after = page[-1]["_id"]
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from chesscoach.errors import StoreFailed
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.readable import convert_readable
@@ -61,10 +62,17 @@ class Runs:
         return ours
 
     async def claim(self, run: NewRun) -> RunRecord:
-        """Inserts a run unless its id exists; returns the record, which is ours by its claim."""
-        await self.claim_many([run])
-        # A record that is deleted in between was old and closed.
-        return await self.find(run.id) or await self.claim(run)
+        """Inserts a run unless its id exists; returns the record, which is ours by its claim.
+
+        Raises:
+            StoreFailed: the record cannot be read, or was not found after two inserts.
+        """
+        for _ in range(2):  # a record that is deleted in between was old and closed
+            await self.claim_many([run])
+            if (record := await self.find(run.id)) is not None:
+                return record
+        msg = f"job_runs: the record of {run.id} was inserted twice and not found"
+        raise StoreFailed(msg)
 
     async def confirm_claim(self, run: NewRun) -> bool:
         """Says that an attempt lives, and which lease it has or waits for.

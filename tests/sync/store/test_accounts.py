@@ -154,6 +154,13 @@ async def test_joining_makes_an_account_due_and_happens_once(ctx: Context, db: A
     assert [page async for page in ctx.sync.accounts.links("ann")] == []
 
 
+async def test_a_link_whose_user_is_not_a_text_is_left_out(ctx: Context, db: Any) -> None:
+    links = [{"user_id": {"of": "ann"}}, {}, {"user_id": "bob"}]
+    db.sync_accounts.insert_one({"_id": "lichess:ann", "platform": "lichess", "links": links})
+
+    assert [page async for page in ctx.sync.accounts.links()] == [[("lichess:ann", "bob")]]
+
+
 async def test_an_account_that_no_user_links_is_asked_about_no_more(ctx: Context) -> None:
     await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
     await ctx.sync.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
