@@ -186,7 +186,7 @@ class FakeSites:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to be told to use them."""
+        """The settings by which a process uses them."""
         return {
             "CHESSCOACH_SOURCES__LICHESS__BASE_URL": self.lichess.url,
             "CHESSCOACH_SOURCES__CHESSCOM__BASE_URL": f"{self.chesscom.url}/pub",

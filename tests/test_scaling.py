@@ -39,13 +39,13 @@ GAMES = mixed_load([3, 1 / 7, 0, 0])
 
 
 def test_a_player_costs_what_the_guide_says() -> None:
-    for figure, told in (
+    for figure, sentence in (
         (NAMES, "{} names in bulk requests"),
         (EXPORTS, "{} exports"),
         (CHESSCOM, "{} requests to Chess.com"),
         (GAMES, "{} games"),
     ):
-        assert told.format(f"{figure:.2f}") in GUIDE
+        assert sentence.format(f"{figure:.2f}") in GUIDE
 
 
 def test_the_table_of_sizes_is_reckoned_rightly() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from chesscoach.mongo.client import Database
 from chesscoach.mongo.errors import translates_errors
-from chesscoach.mongo.indexes import Index, serves_partially
+from chesscoach.mongo.index import Index
+from chesscoach.mongo.indexes import serves_partially
 
 UniqueKeys = Mapping[str, Sequence[tuple[str, ...]]]
 """By collection to which we add documents: the sets of fields of which ours never repeat values."""

@@ -15,9 +15,7 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.errors import (
-    AccountClosed,
     AccountNotFound,
-    AccountRenamed,
     LeaseLost,
     SourceError,
     SourceUnavailable,
@@ -29,13 +27,12 @@ from chesscoach.sync.failures import FailureTracker, UnknownAccounts
 from chesscoach.sync.fetching.account_check import AccountCheck, CheckStep
 from chesscoach.sync.fetching.facts import (
     CheckFailed,
-    ClosedFound,
     Fact,
     MoreToCome,
     NotFound,
     RenameFound,
 )
-from chesscoach.sync.fetching.fetcher import Fetcher
+from chesscoach.sync.fetching.fetcher import Fetcher, check_facts
 from chesscoach.sync.renaming import rename_account
 from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.sync.writer import AccountWriter, StoredStep
@@ -172,7 +169,7 @@ class SyncPipeline:
             begun = await self._prepare(batch)
             for account in batch:
                 check = AccountCheck(account, begun)
-                await self._continue(check, self._facts(check))
+                await self._continue(check, check_facts(self._fetcher, check))
 
     async def _prepare(self, accounts: list[Account]) -> datetime:
         """Asks about a batch, until the breaker opens; returns when the last attempt began."""
@@ -220,24 +217,6 @@ class SyncPipeline:
             is_early = isinstance(fact, NotFound) and self._query.active_since is not None
             if not (not_found if is_missing else is_early):
                 await self._steps.put(check.record(fact))
-
-    async def _facts(self, check: AccountCheck) -> AsyncGenerator[Fact]:
-        """The facts of a check; an error that concerns the account is one of them."""
-        try:
-            async with aclosing(self._fetcher.check(check)) as facts:
-                async for fact in facts:
-                    yield fact
-        except AccountClosed:
-            yield ClosedFound()
-        except AccountNotFound as error:
-            yield NotFound()
-            yield CheckFailed(error)
-        except AccountRenamed as error:
-            yield RenameFound(error.name)
-        except (SourceUnavailable, LeaseLost, StoreUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001  # one account's trouble never ends a run
-            yield CheckFailed(error)
 
     async def _write(self) -> None:
         """Stores steps side by side with other writers, and finishes them in their order."""

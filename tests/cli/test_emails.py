@@ -35,7 +35,7 @@ def insert_email(db: Any, user_id: str, state: str, week: str = WEEK, **fields: 
 
 
 def insert_user(db: Any, user_id: str = "ann", **fields: Any) -> None:
-    """A player who wants the mail, unless told otherwise."""
+    """A player who wants the email, unless a field says otherwise."""
     db.users.insert_one(
         {
             "user_id": user_id, "email": f"{user_id}@example.org", "name": "Ann",
@@ -105,11 +105,11 @@ def test_a_mail_that_did_not_arrive_is_owed_again(
 ) -> None:
     key = insert_email(db, "ann", state, finished_at=NOON, reason="x")
 
-    told = run_cli("emails", "resend", key).stdout
+    output = run_cli("emails", "resend", key).stdout
 
-    assert told.startswith(f"{key} is pending; it was {state}\n")
-    assert f"`python -m chesscoach.jobs.weekly_emails --owed --week {WEEK}`" in told
-    assert ("the player gets it twice" in told) is (state == "unknown")
+    assert output.startswith(f"{key} is pending; it was {state}\n")
+    assert f"`python -m chesscoach.jobs.weekly_emails --owed --week {WEEK}`" in output
+    assert ("the player gets it twice" in output) is (state == "unknown")
     (mail,) = run_cli_json("emails", "list", "--state", "pending")["mails"]
     assert (mail["id"], mail["reason"], mail["finished_at"]) == (key, "by hand", None)
 
@@ -173,9 +173,9 @@ def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
 
     assert found["count"] == 3
     assert [each["address"] for each in found["newest"]] == ["p2@example.org", "p1@example.org"]
-    told = run_cli("emails", "suppressed").stdout.splitlines()
-    assert told[1].split() == ["p2@example.org", "bounce", "2026-10-21T14:00:00Z"]
-    assert told[-1] == "suppressed: 3"
+    output = run_cli("emails", "suppressed").stdout.splitlines()
+    assert output[1].split() == ["p2@example.org", "bounce", "2026-10-21T14:00:00Z"]
+    assert output[-1] == "suppressed: 3"
     one = run_cli("emails", "suppressed", " P0@Example.org").stdout
     assert one == "p0@example.org  bounce  2026-10-21T12:00:00Z\n"
     assert run_cli("emails", "suppressed", "eve@example.org").stdout == (
@@ -190,9 +190,9 @@ def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
 def test_an_address_gets_mail_again(run_cli: RunCli, run_cli_json: RunCliJson, db: Any) -> None:
     db.email_suppressions.insert_one({"_id": "ann@example.org", "reason": "drop", "at": NOON})
 
-    told = run_cli("emails", "unsuppress", "Ann@example.org").stdout
+    output = run_cli("emails", "unsuppress", "Ann@example.org").stdout
 
-    assert told.startswith("ann@example.org gets email again")
+    assert output.startswith("ann@example.org gets email again")
     assert run_cli_json("emails", "suppressed")["count"] == 0
     done = run_cli("emails", "unsuppress", "ann@example.org", code=2)
     assert "ADDRESS is not suppressed" in done.stderr
@@ -208,16 +208,16 @@ def test_a_preview_is_two_files_and_changes_nothing(
     insert_game(db, "2026-10-16T18:00:00+00:00")
     before = database_digest(db)
 
-    told = run_cli("emails", "preview", "ann").stdout.splitlines()
+    output = run_cli("emails", "preview", "ann").stdout.splitlines()
 
     assert database_digest(db) == before
-    said = dict(line.split(maxsplit=1) for line in told)
-    html, text = Path(said["html"]), Path(said["text"])
+    fields = dict(line.split(maxsplit=1) for line in output)
+    html, text = Path(fields["html"]), Path(fields["text"])
     assert html == Path(".chesscoach/preview/ann_2026-W42.html").absolute()
-    assert (said["week"], said["timezone"], "note" in said) == (WEEK, "UTC", False)
+    assert (fields["week"], fields["timezone"], "note" in fields) == (WEEK, "UTC", False)
     assert "blitz" in html.read_text().lower()
     assert "Ann" in text.read_text()
-    assert said["subject"]
+    assert fields["subject"]
 
 
 def test_the_link_to_unsubscribe_in_a_preview_is_none(

@@ -32,10 +32,10 @@ def test_a_schedules_job_runs_at_once_as_a_run_by_hand(
         "--lock", "other", "--arg", "all=true")  # fmt: skip
     run_cli("schedules", "pause", "mine")
 
-    told = run_cli("schedules", "run-now", "mine").stdout
+    output = run_cli("schedules", "run-now", "mine").stdout
     record = run_cli_json("schedules", "run-now", "mine")
 
-    assert told.startswith("succeeded: 0 done, 0 failed, 0 skipped of 0 (sync_games:manual:")
+    assert output.startswith("succeeded: 0 done, 0 failed, 0 skipped of 0 (sync_games:manual:")
     assert (record["outcome"], record["source"], record["slot"]) == ("succeeded", "cli", None)
     shown = run_cli_json("runs", "show", record["run_id"])
     assert (shown["lease"], shown["source"]) == ("other", "cli")

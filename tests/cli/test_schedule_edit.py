@@ -1,4 +1,4 @@
-"""What an operator changes, and what he is told of it."""
+"""What an operator changes, and what the command answers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -115,8 +115,8 @@ def test_of_two_who_change_it_the_second_is_told_and_changes_nothing(
     run_cli("schedules", "edit", "six", "--cron", "0 3 * * *", "--revision", seen)
 
     for args in (("edit", "six", "--cron", "0 4 * * *"), ("pause", "six"), ("remove", "six")):
-        told = run_cli("schedules", *args, "--revision", seen, code=2).stderr
-        assert "six has changed since, to revision 2: see `chesscoach schedules show six`" in told
+        error = run_cli("schedules", *args, "--revision", seen, code=2).stderr
+        assert "six has changed since, to revision 2: see `chesscoach schedules show six`" in error
 
     found = run_cli_json("schedules", "show", "six")
     assert (found["revision"], found["schedule"]["cron"]) == (2, "0 3 * * *")

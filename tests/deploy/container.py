@@ -104,7 +104,7 @@ class RunningContainer:
         raise AssertionError("the container has no process")
 
     def wait_for_end(self, within_s: float = 300) -> tuple[int, str, str]:
-        """Waits for its end; returns its exit code and what it told on stdout and stderr."""
+        """Waits for its end; returns its exit code and its stdout and stderr."""
         try:
             out, err = self._process.communicate(timeout=within_s)
         finally:

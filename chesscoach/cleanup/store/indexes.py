@@ -1,6 +1,6 @@
 """The indexes that the cleanup needs."""
 
-from chesscoach.mongo.indexes import index, ttl_index
+from chesscoach.mongo.index import index, ttl_index
 
 INDEXES = (
     index("analysis_queue", "status", "created_at"),  # items that have waited for too long

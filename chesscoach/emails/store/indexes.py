@@ -1,7 +1,7 @@
 """The indexes that the emails need."""
 
+from chesscoach.mongo.index import index, ttl_index
 from chesscoach.mongo.index_check import UniqueKeys
-from chesscoach.mongo.indexes import index, ttl_index
 
 INDEXES = (
     # The games of a week: by their end, or by their import where the PGN has the end.

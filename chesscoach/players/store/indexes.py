@@ -1,7 +1,7 @@
 """The indexes of the application's users."""
 
+from chesscoach.mongo.index import unique_index
 from chesscoach.mongo.index_check import UniqueKeys
-from chesscoach.mongo.indexes import unique_index
 
 INDEXES = (
     unique_index("users", "user_id"),  # reading all users page by page

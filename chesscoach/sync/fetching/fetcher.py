@@ -1,13 +1,22 @@
-"""What the pipeline needs of a source."""
+"""What the pipeline needs of a source, and the facts of a check with its errors among them."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Protocol
 
+from chesscoach.errors import (
+    AccountClosed,
+    AccountNotFound,
+    AccountRenamed,
+    LeaseLost,
+    SourceUnavailable,
+    StoreUnavailable,
+)
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account
 from chesscoach.sync.fetching.account_check import AccountCheck
-from chesscoach.sync.fetching.facts import Fact
+from chesscoach.sync.fetching.facts import CheckFailed, ClosedFound, Fact, NotFound, RenameFound
 from chesscoach.sync.fetching.unfinished_games import FollowUp
 from chesscoach.sync.store.account_documents import AccountQuery
 
@@ -35,3 +44,22 @@ class Fetcher(Protocol):
             AccountNotFound, AccountClosed, AccountRenamed: what the source says of the account.
             SourceError: the check cannot continue.
         """
+
+
+async def check_facts(fetcher: Fetcher, check: AccountCheck) -> AsyncGenerator[Fact]:
+    """The facts of a check; an error that concerns the account is one of them."""
+    try:
+        async with aclosing(fetcher.check(check)) as facts:
+            async for fact in facts:
+                yield fact
+    except AccountClosed:
+        yield ClosedFound()
+    except AccountNotFound as error:
+        yield NotFound()
+        yield CheckFailed(error)
+    except AccountRenamed as error:
+        yield RenameFound(error.name)
+    except (SourceUnavailable, LeaseLost, StoreUnavailable):
+        raise
+    except Exception as error:  # noqa: BLE001  # one account's trouble never ends a run
+        yield CheckFailed(error)

@@ -1,7 +1,7 @@
 """The indexes that the sync needs."""
 
+from chesscoach.mongo.index import index, unique_index
 from chesscoach.mongo.index_check import UniqueKeys
-from chesscoach.mongo.indexes import index, unique_index
 
 INDEXES = (
     unique_index("games", "game_id"),  # one game once per user

@@ -1,7 +1,7 @@
 """The indexes that the worker needs."""
 
+from chesscoach.mongo.index import index
 from chesscoach.mongo.index_check import UniqueKeys
-from chesscoach.mongo.indexes import index
 
 INDEXES = (
     index("job_runs", "schedule", "-slot"),  # the newest slot of a schedule

@@ -25,8 +25,8 @@ def open_log() -> socket.socket:
 
 
 def run_lines(log: socket.socket) -> tuple[int, str]:
-    """Runs all lines; returns the first exit code that is not 0, and what the log was told."""
-    code, told = 0, []
+    """Runs all lines; returns the first exit code that is not 0, and the log."""
+    code, output = 0, []
     for table in sorted(_CRONTABS.iterdir()):
         person = getpwnam(table.name)
         environment = {
@@ -56,10 +56,10 @@ def run_lines(log: socket.socket) -> tuple[int, str]:
                 text=True,
             )
             code = code or done.returncode
-            told += [f"+ {command}", done.stdout, done.stderr, *_read_log(log)]
+            output += [f"+ {command}", done.stdout, done.stderr, *_read_log(log)]
             # What a line prints is mailed: ours go to the log.
             assert not done.stdout + done.stderr, done
-    return code, "\n".join(told)
+    return code, "\n".join(output)
 
 
 def _read_log(log: socket.socket) -> list[str]:

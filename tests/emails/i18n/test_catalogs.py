@@ -172,7 +172,7 @@ def test_every_word_of_an_email_can_be_translated(tmp_path: Path) -> None:
 
 
 def test_translators_are_given_every_text_and_no_old_one() -> None:
-    """`make messages` is to be run when a text has changed."""
+    """A changed text needs `make messages`."""
     settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
     mappings = settings["tool"]["babel"]["mappings"]
     extracted = extract_from_dir(

@@ -42,8 +42,8 @@ class Season:
                 ended = at - timedelta(days=self._chance.uniform(0, 80))
                 self._world.add_game(site, name, ended, famous=ANALYSABLE_GAME)
         self.names.append(name)
-        told = {"last_game_sync": (at - timedelta(hours=6)).isoformat()} if synced else {}
-        self._link(name.lower(), name, **told)
+        fields = {"last_game_sync": (at - timedelta(hours=6)).isoformat()} if synced else {}
+        self._link(name.lower(), name, **fields)
         if twin:
             self._link(f"twin{name.lower()}", name.lower())
         if synced:
