@@ -10,9 +10,8 @@ from tests.support.cleanup_runs import with_limits
 
 @pytest.fixture
 async def fixed_context(
-    settings: Settings, request: pytest.FixtureRequest
+    long_lease_settings: Settings, request: pytest.FixtureRequest
 ) -> AsyncIterator[Context]:
-    """A context on a prepared database whose clock stands at the module's `NOW`."""
-    async with open_context(settings, Clock(request.module.NOW)) as ctx:
-        await ctx.indexes.create()
+    """A context on an initialised database whose clock stands at the module's `NOW`."""
+    async with open_context(long_lease_settings, Clock(request.module.NOW)) as ctx:
         yield with_limits(ctx, batch=10)
