@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chesscoach import log
 from chesscoach.sources.game import Colour, Game, plain_id
-from chesscoach.sync import game_identity
+from chesscoach.sync import analysis_criteria, game_identity
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.fetching.account_check import CheckStep
@@ -128,7 +128,7 @@ class GameStore:
                     username=link.name,
                     colour=colour,
                     game=game,
-                    analysable=game_identity.is_worth_analysing(game, moves),
+                    analysable=analysis_criteria.is_worth_analysing(game, moves),
                 )
 
     def _colour(self, account: Account, game: Game) -> Colour | None:

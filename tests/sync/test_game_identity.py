@@ -83,30 +83,6 @@ def test_the_colour_goes_by_identity_and_else_by_name(
     assert game_identity.colour_of(make_game(white=white, black=black), account) == colour
 
 
-@pytest.mark.parametrize(
-    ("changes", "worth"),
-    [
-        ({}, True),
-        ({"plies": 20}, True),
-        ({"plies": 19}, False),
-        ({"standard": False}, False),
-        ({"speed": "bullet"}, False),
-        ({"speed": "ultraBullet"}, False),
-        ({"speed": "blitz"}, True),
-        ({"speed": "classical"}, True),
-        ({"speed": "daily"}, True),
-        ({"speed": "correspondence"}, True),
-    ],
-)
-def test_what_is_worth_an_analysis(changes: dict[str, Any], worth: bool) -> None:
-    assert game_identity.is_worth_analysing(make_game(**changes), moves=10) is worth
-
-
-def test_a_game_without_a_move_is_never_worth_it_however_few_are_asked_for() -> None:
-    assert not game_identity.is_worth_analysing(make_game(plies=0), moves=0)
-    assert game_identity.is_worth_analysing(make_game(plies=2), moves=0)
-
-
 def test_the_newest_come_first_and_no_more_than_wanted() -> None:
     three = [make_game(external_id=str(n), ended_at=NOON + timedelta(days=n)) for n in (1, 3, 2)]
     assert [game.external_id for game in game_identity.newest_games(three, 2)] == ["3", "2"]
