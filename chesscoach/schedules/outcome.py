@@ -1,36 +1,33 @@
 """The outcomes of runs, and what runs count."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
-Outcome = Literal[
-    "running",  # a process runs it, or died while running it
+RunOutcome = Literal[
     "succeeded",
     "partial",
     "failed",
     "timed_out",
     "cancelled",  # stopped by a signal; the slot stays open
     "abandoned",  # its owner died; the slot stays open
-    "missed",
-    "coalesced",
-    "skipped_overlap",
 ]
-RUN_OUTCOMES: tuple[Outcome, ...] = (
-    "succeeded",
-    "partial",
-    "failed",
-    "timed_out",
-    "cancelled",
-    "abandoned",
-)
 """How an attempt ends."""
-SKIP_OUTCOMES: tuple[Outcome, ...] = ("missed", "coalesced", "skipped_overlap")
-"""How a slot ends that does not run."""
-CLOSED_OUTCOMES: tuple[Outcome, ...] = ("succeeded", "partial", *SKIP_OUTCOMES)
-"""Outcomes that close a slot."""
-FAILED_OUTCOMES: tuple[Outcome, ...] = ("failed", "timed_out")
+SkipOutcome = Literal["missed", "coalesced", "skipped_overlap"]
+"""How a slot ends that does not run. Each is a verdict of `schedules explain`, too."""
+Outcome = Literal["running", RunOutcome, SkipOutcome]
+"""`running`: a process runs it, or died while running it."""
+
+RUN_OUTCOMES: tuple[RunOutcome, ...] = get_args(RunOutcome)
+SKIP_OUTCOMES: tuple[SkipOutcome, ...] = get_args(SkipOutcome)
+SUCCEEDED_OUTCOMES: tuple[RunOutcome, ...] = ("succeeded", "partial")
+"""Outcomes of a run that did its work, fully or in part."""
+FAILED_OUTCOMES: tuple[RunOutcome, ...] = ("failed", "timed_out")
 """Outcomes that close a slot when its attempts are used up."""
+RETRY_OUTCOMES: tuple[RunOutcome, ...] = ("cancelled", "abandoned")
+"""Outcomes after which a slot runs again, however many attempts it has had."""
+CLOSED_OUTCOMES: tuple[Outcome, ...] = (*SUCCEEDED_OUTCOMES, *SKIP_OUTCOMES)
+"""Outcomes that close a slot."""
 
 
 class Counts(Struct, kw_only=True):

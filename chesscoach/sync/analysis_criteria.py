@@ -7,5 +7,5 @@ ANALYSED_SPEEDS = frozenset({"rapid", "blitz", "classical", "daily", "correspond
 
 
 def is_worth_analysing(game: Game, min_moves: int) -> bool:
-    """Whether a game has the usual rules, an analysed speed, and `min_moves` or at least one move."""
+    """Whether a game has the usual rules, an analysed speed, and enough full moves (at least 1)."""
     return game.standard and game.speed in ANALYSED_SPEEDS and game.plies >= 2 * max(min_moves, 1)

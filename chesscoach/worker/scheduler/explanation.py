@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from chesscoach.schedules import slots
+from chesscoach.schedules.outcome import SKIP_OUTCOMES, SkipOutcome
 from chesscoach.schedules.schedule import Slot, format_rfc3339
 from chesscoach.worker.scheduler.recovery import RETRY_DELAY
 from chesscoach.worker.scheduler.situations import find_situations
@@ -24,9 +25,7 @@ Verdict = Literal[
     "failed",  # all of its attempts failed
     "running",
     "open",  # its last attempt did not close it: it runs again, or is closed
-    "missed",
-    "coalesced",
-    "skipped_overlap",
+    SkipOutcome,
     "not_a_slot",
     "not_due_yet",
     "waiting",  # it is due, and other runs hold its lease
@@ -51,9 +50,7 @@ _TABLE: Mapping[str, tuple[Verdict | None, str]] = {
     ),
     "worked": ("worked", ""),
     "failed": ("failed", "That was the last of {settings.max_attempts} attempts."),
-    "missed": ("missed", ""),
-    "coalesced": ("coalesced", ""),
-    "skipped_overlap": ("skipped_overlap", ""),
+    **{outcome: (outcome, "") for outcome in SKIP_OUTCOMES},
     "running": ("running", "Attempt {run.attempt} is running: {process}, since {started_at}."),
     "claimed": ("running", "{process} has claimed it and takes the lease {run.lease} next."),
     "claimed_held": ("running", "{process} has claimed it; {run.lease} is held by {holders}."),

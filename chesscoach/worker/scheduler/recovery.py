@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from chesscoach import log
 from chesscoach.schedules import due
-from chesscoach.schedules.outcome import Outcome
+from chesscoach.schedules.outcome import FAILED_OUTCOMES, Outcome
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.shard import Shard, record_shard
 from chesscoach.worker.store.run_documents import RunRecord
@@ -18,8 +18,6 @@ from chesscoach.worker.worker import Worker
 
 RETRY_DELAY = timedelta(seconds=60)
 """How long after a failed attempt the next one starts."""
-
-_FAILURES = ("failed", "timed_out")
 
 
 async def open_slots(
@@ -52,7 +50,7 @@ async def _decide(
         return "missed", f"it could not be finished within {grace} s"
     ended = record.finished_at
     # An end that is further ahead was written before a clock was set back.
-    if record.outcome in _FAILURES and ended is not None and abs(now - ended) < RETRY_DELAY:
+    if record.outcome in FAILED_OUTCOMES and ended is not None and abs(now - ended) < RETRY_DELAY:
         return None
     return schedule
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from chesscoach.schedules import due, slots
-from chesscoach.schedules.outcome import FAILED_OUTCOMES, SKIP_OUTCOMES
+from chesscoach.schedules.outcome import FAILED_OUTCOMES, SKIP_OUTCOMES, SUCCEEDED_OUTCOMES
 from chesscoach.worker.scheduler.recovery import RETRY_DELAY
 from chesscoach.worker.scheduler.slot_facts import SlotFacts, is_slot_of
 from chesscoach.worker.store.run_documents import RunRecord
@@ -22,7 +22,7 @@ def _recorded(facts: SlotFacts, record: RunRecord) -> list[str]:
     if record.outcome in SKIP_OUTCOMES:
         return [record.outcome, "recorded", "earlier"]
     history = ["earlier", "attempt", "counts"]
-    if record.outcome in ("succeeded", "partial"):
+    if record.outcome in SUCCEEDED_OUTCOMES:
         return ["worked", *history]
     if record.closed(facts.settings.max_attempts):
         return [*history, "failed"]

@@ -17,6 +17,7 @@ from chesscoach.mongo.readable import convert_readable
 from chesscoach.schedules.outcome import (
     CLOSED_OUTCOMES,
     FAILED_OUTCOMES,
+    RETRY_OUTCOMES,
     SKIP_OUTCOMES,
     Counts,
     Outcome,
@@ -30,7 +31,6 @@ _NAME = "job_runs"
 _SLOTS = {"$gte": datetime(1970, 1, 1, tzinfo=UTC), "$lt": datetime(2200, 1, 1, tzinfo=UTC)}
 """Matches slots as schedules have them; the order of other types would hide the newest one."""
 
-_RETRY_OUTCOMES = ("abandoned", "cancelled")
 _NOW = {"$currentDate": {"claimed_at": {"$type": "timestamp"}}}
 
 
@@ -212,7 +212,7 @@ class Runs:
         self, schedules: Sequence[str], max_attempts: int, limit: int = 500
     ) -> list[OpenRun]:
         """Runs that are recorded as running, and those of some schedules that may run again."""
-        retried = {"outcome": {"$in": list(_RETRY_OUTCOMES)}, "schedule": {"$in": list(schedules)}}
+        retried = {"outcome": {"$in": list(RETRY_OUTCOMES)}, "schedule": {"$in": list(schedules)}}
         failed = {
             "outcome": {"$in": list(FAILED_OUTCOMES)},
             "attempt": {"$lt": max_attempts},

@@ -9,7 +9,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.errors import translates_errors
-from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
+from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES, SUCCEEDED_OUTCOMES
 from chesscoach.worker.shard import record_shard
 from chesscoach.worker.store import run_documents, schedules
 from chesscoach.worker.store.schedules import StoredSchedule
@@ -67,7 +67,7 @@ class StatisticsReader:
         successes = self._runs.find(
             {
                 "job": job,
-                "outcome": {"$in": ["succeeded", "partial"]},
+                "outcome": {"$in": list(SUCCEEDED_OUTCOMES)},
                 "finished_at": {"$gt": _EPOCH, "$lt": _LATEST_END},  # the index has nothing else
                 "exit_code": 0,
             },
