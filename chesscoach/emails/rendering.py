@@ -1,9 +1,10 @@
 """Rendering of emails and pages by templates, as HTML and as plain text.
 
-A `Renderer` reads templates, stylesheet and catalogs once, when it is created. The templates escape
-all text in HTML, also translations; links come from `game_links`.
+The first `Renderer` of a process compiles the templates; each reads stylesheet and catalogs when it
+is created. The templates escape all text in HTML, also translations; links come from `game_links`.
 """
 
+from functools import cache
 from pathlib import Path
 
 import css_inline
@@ -24,6 +25,22 @@ TEMPLATES = Path(__file__).parent / "templates"
 _MAX_SUBJECT_LENGTH = 150
 
 
+@cache
+def _compiled_templates() -> Environment:
+    """The templates, compiled once for all renderers of the process; blocks."""
+    templates = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(disabled_extensions=("txt",), default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    for name in templates.list_templates():
+        templates.get_template(name)
+    return templates
+
+
 class Renderer:
     """Renders emails, and the pages that their links open."""
 
@@ -35,16 +52,7 @@ class Renderer:
         """
         self._emails = emails
         self._catalogs = Catalogs(emails)
-        self._templates = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=select_autoescape(disabled_extensions=("txt",), default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        for name in self._templates.list_templates():
-            self._templates.get_template(name)
+        self._templates = _compiled_templates()
         self._inliners = {
             direction: self._inliner(*sides)
             for direction, sides in (("ltr", ("left", "right")), ("rtl", ("right", "left")))

@@ -7,7 +7,6 @@ import pytest
 from msgspec.structs import replace
 
 from chesscoach.config import Settings
-from chesscoach.context import open_context
 from tests.conftest import Clock
 from tests.support.emails.email_scenario import KEY, MONDAY, EmailScenario
 from tests.support.fake_sendgrid import FakeSendGrid
@@ -26,8 +25,6 @@ async def emails(long_lease_settings: Settings, db: Any) -> AsyncIterator[EmailS
         )
         scenario.change_settings(public_url="https://chess.example.org", signing_key="k" * 32)
         scenario.change_sendgrid_settings(base_url=sendgrid.url, timeout_s=10.0)
-        async with open_context(scenario.settings, scenario.clock) as ctx:
-            await ctx.indexes.create()
         yield scenario
 
 
