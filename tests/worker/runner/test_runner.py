@@ -36,10 +36,6 @@ def with_limits(ctx: Context, **limits: float) -> Context:
     return replace(ctx, config=replace(ctx.config, jobs=jobs))
 
 
-async def run_manually(ctx: Context, body: Any, stop: ShutdownRequest | None = None) -> RunResult:
-    return await work.run_manually(ctx.worker, make_job(body), NoArgs(), stop or ShutdownRequest())
-
-
 async def run_slot(ctx: Context, body: Any, stop: ShutdownRequest | None = None) -> RunResult:
     return await work.run_slot(
         ctx.worker, make_job(body), HOURLY, SLOT, source="daemon", stop=stop or ShutdownRequest()
@@ -259,26 +255,6 @@ async def test_a_long_run_keeps_its_lease_and_reports_its_progress(ctx: Context,
 
     assert ending.record["outcome"] == "succeeded"
     assert ending.record["done"] == 2
-
-
-async def test_a_manual_run_beside_another_exits_with_75_and_names_the_holder(
-    ctx: Context, contexts: Any
-) -> None:
-    other = await contexts()
-    begun = asyncio.Event()
-
-    async def long(ctx: Context, run: Run, args: NoArgs) -> Counts:
-        begun.set()
-        await asyncio.sleep(1.5)
-        return run.counts
-
-    first = asyncio.create_task(run_manually(ctx, long))
-    await begun.wait()
-    second = await run_manually(other, counting_job(1, 0))
-
-    assert second.exit_code == 75
-    assert "sync_games is already running: run sync_games:manual:" in second.record["reason"]
-    assert (await first).exit_code == 0
 
 
 async def test_a_slow_run_and_a_low_success_rate_are_logged_as_warnings(

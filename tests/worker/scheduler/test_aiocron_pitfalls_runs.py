@@ -78,8 +78,14 @@ async def test_pitfall_12_cancelled_error_of_a_job_is_recorded_as_its_failure(
     assert len(chore.started) == 2
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=["exit", "interrupt"])
-@pytest.mark.parametrize("where", ["in the job", "together", "breaks_off"])
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("in the job", SystemExit(3)),
+        ("concurrent", KeyboardInterrupt()),
+        ("interruptible", SystemExit(3)),
+    ],
+)
 async def test_pitfall_13_system_exit_in_a_job_fails_its_run_and_ends_nothing_else(
     contexts: Any, db: Any, error: BaseException, where: str
 ) -> None:
@@ -89,9 +95,9 @@ async def test_pitfall_13_system_exit_in_a_job_fails_its_run_and_ends_nothing_el
         async def child() -> None:
             raise error
 
-        if where == "together":
+        if where == "concurrent":
             await run.run_concurrently(child())
-        elif where == "breaks_off":
+        elif where == "interruptible":
             await run.run_interruptible(child())
         await child()
         return run.counts

@@ -76,6 +76,7 @@ async def test_no_two_leases_overlap_whatever_the_clocks_say(ctx: Context) -> No
     assert overlapped == 0
 
 
+@pytest.mark.long
 async def test_leases_on_the_clients_clocks_do_overlap(ctx: Context) -> None:
     """The control: the same contenders, and a lease that is as usual but for whose clock tells."""
     rows = ctx.mongo.database["by_client_clocks"]

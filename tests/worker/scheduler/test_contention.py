@@ -4,7 +4,7 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context, open_context
-from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
@@ -22,11 +21,10 @@ from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, FakeSites, scaled_rounds
-from tests.support.processes import FinishedProcess, kill, line_with, run, start
+from tests.support.processes import kill, line_with, run, start
 from tests.support.recording_job import Args
 from tests.support.scheduling import (
     SkewedClock,
-    refresh_until,
     wait_until_idle,
 )
 from tests.support.sync.sync_members import add_member, before_now
@@ -150,23 +148,8 @@ def slot_today() -> datetime:
     return now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
 
 
-async def retry_at_once(environment: dict[str, str]) -> FinishedProcess:
-    return await run(environment, JOB, "--scheduled", "--json")
-
-
-async def retry_after_lease(environment: dict[str, str]) -> FinishedProcess:
-    await asyncio.sleep(float(environment["CHESSCOACH_RUNNER__LEASE_S"]) * 1.5)
-    return await run(environment, JOB, "--scheduled", "--json")
-
-
-@pytest.mark.parametrize("retried", [retry_at_once, retry_after_lease, None],
-                         ids=["at once", "after the lease", "by the daemon"])  # fmt: skip
 async def test_an_evicted_pods_work_is_done_once(
-    environment: dict[str, str],
-    ctx: Context,
-    db: Any,
-    sites: FakeSites,
-    retried: Callable[[dict[str, str]], Awaitable[FinishedProcess]] | None,
+    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     """SIGTERM, and a SIGKILL before it could drain."""
     for number in range(8):
@@ -182,12 +165,8 @@ async def test_an_evicted_pods_work_is_done_once(
     sites.chesscom.faults.clear()
     sites.chesscom.delay_s = 0
 
-    if retried is not None:
-        done = await retried(pod)
-        assert (done.code, done.record["outcome"], done.record["attempt"]) == (0, "succeeded", 2)
-    else:
-        async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
-            await refresh_until(scheduler, lambda: db.job_runs.find_one()["outcome"] == "succeeded")
+    done = await run(pod, JOB, "--scheduled", "--json")
+    assert (done.code, done.record["outcome"], done.record["attempt"]) == (0, "succeeded", 2)
     again = await run(pod, JOB, "--scheduled", "--json")
 
     assert (again.code, again.record["reason"]) == (0, "closed: succeeded")

@@ -3,9 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
-
-from chesscoach.schedules.schedule import Schedule
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
 from tests.support.scheduling import (
@@ -14,49 +11,6 @@ from tests.support.scheduling import (
     outcomes_by_hour,
     wait_until,
 )
-
-
-async def test_a_slot_that_meets_its_own_long_run_is_recorded_as_skipped(
-    contexts: Any, db: Any
-) -> None:
-    clock, chore = Clock(NOON), RecordingJob(held=True)
-    async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until(lambda: chore.started)
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until(lambda: outcomes_by_hour(db).get("14") == "skipped_overlap")
-        chore.release.set()
-        await wait_until(lambda: not scheduler.running)
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until(lambda: not scheduler.running)
-
-    assert outcomes_by_hour(db) == {"13": "succeeded", "14": "skipped_overlap", "15": "succeeded"}
-    assert chore.max_running == 1
-    assert "already running" in db.job_runs.find_one({"outcome": "skipped_overlap"})["reason"]
-
-
-async def test_with_queue_one_the_latest_slot_is_worked_right_after(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), RecordingJob(held=True)
-    schedule = hourly_schedule(overlap="queue_one")
-    async with await make_scheduler(contexts, clock, chore, {"s": schedule}) as scheduler:
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until(lambda: chore.started)
-        for _ in range(3):
-            clock.move(hours=1)
-            await scheduler.tick()
-        assert list(outcomes_by_hour(db)) == ["13"]
-        chore.release.set()
-        await wait_until(lambda: not scheduler.running)
-        clock.move(seconds=1)
-        await scheduler.tick()
-        await wait_until(lambda: not scheduler.running)
-
-    assert outcomes_by_hour(db) == {"13": "succeeded", "15": "coalesced x2", "16": "succeeded"}
-    assert chore.max_running == 1
 
 
 async def test_without_coalescing_slots_that_were_missed_are_worked_one_after_another(
@@ -130,46 +84,3 @@ async def test_two_schedules_with_one_lock_never_run_together(contexts: Any, db:
 
     assert chore.max_running == 1
     assert db.job_runs.count_documents({"outcome": "succeeded"}) == 2
-
-
-@pytest.mark.parametrize("daemons", [1, 3])
-async def test_three_days_of_downtime_leave_every_slot_accounted_for(
-    contexts: Any, db: Any, daemons: int
-) -> None:
-    clock, chore = Clock(NOON), RecordingJob()  # a Wednesday
-    schedules = {
-        "hourly": hourly_schedule(lock="hourly"),
-        "sixhourly": Schedule(job="chore", cron="0 */6 * * *", lock="sixhourly"),
-        "daily": Schedule(job="chore", cron="0 3 * * *", lock="daily"),
-        "weekly": Schedule(job="chore", cron="0 9 * * 5", lock="weekly", misfire_grace_s=36 * 3600),
-        "weekly_fresh": Schedule(
-            job="chore", cron="0 9 * * 6", lock="weekly_fresh", misfire_grace_s=36 * 3600
-        ),
-        "monthly": Schedule(job="chore", cron="0 0 23 * *", lock="monthly"),
-    }
-    first = await make_scheduler(contexts, clock, chore, schedules)
-    async with first:
-        pass
-    clock.move(days=3, minutes=30)
-    started = [await make_scheduler(contexts, clock, chore, schedules) for _ in range(daemons)]
-    for each in started:
-        await each.__aenter__()
-    await wait_until(lambda: not any(each.running for each in started))
-    for each in started:
-        await each.__aexit__()
-
-    outcomes = {
-        f"{row['schedule']} {row['slot']:%d.%H}": (row["outcome"], row.get("count", 1))
-        for row in db.job_runs.find()
-    }
-    assert outcomes == {
-        "hourly 24.11": ("coalesced", 71),
-        "hourly 24.12": ("succeeded", 1),
-        "sixhourly 24.06": ("coalesced", 11),
-        "sixhourly 24.12": ("succeeded", 1),
-        "daily 23.03": ("coalesced", 2),
-        "daily 24.03": ("succeeded", 1),
-        "weekly 23.09": ("succeeded", 1),
-        "weekly_fresh 24.09": ("succeeded", 1),
-        "monthly 23.00": ("succeeded", 1),
-    }

@@ -76,7 +76,6 @@ async def test_scenario_14_pause_in_a_run_lets_it_end_and_is_not_made_up_for(
 async def test_scenario_14_edit_while_due_of_expression_and_timezone_loses_and_doubles_nothing(
     contexts: Any, db: Any
 ) -> None:
-    """At boot with a due slot, an edit in a file: more in test_shelf."""
     clock, chore = Clock(NOON), RecordingJob()
     daily = Schedule(job="chore", cron="0 13 * * *")
     async with await make_scheduler(contexts, clock, chore, {"s": daily}):
@@ -95,6 +94,7 @@ async def test_scenario_14_edit_while_due_of_expression_and_timezone_loses_and_d
     assert sorted(f"{row['slot']:%d %H:%M}" for row in db.job_runs.find()) == [
         "21 13:00", "21 13:30", "22 13:30",
     ]  # fmt: skip
+    assert db.schedules.find_one({"_id": "s"})["owed"] is None
 
 
 async def test_scenario_14_two_daemons_with_different_configuration_work_what_was_laid_in_last(
@@ -140,19 +140,6 @@ async def test_scenario_14_renamed_job_is_quarantined_once_and_left_to_the_daemo
         "each once, its own and the other's"
     )
     assert db.schedules.find_one({"_id": "s"})["quarantined"] is None
-
-
-async def test_scenario_14_unreadable_row_is_told_once(
-    contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ctx = with_schedules(await contexts(Clock(NOON)))
-    db.schedules.insert_one({"_id": "odd", "spec": {"job": "chore"}})
-    async with Scheduler(ctx.worker, ShutdownRequest(), {}) as scheduler:
-        for _ in range(4):
-            await scheduler.refresh()
-
-    assert capsys.readouterr().out.count('"schedule_quarantined"') == 1
-    assert db.schedules.find_one({"_id": "#changes"}) is None, "no process has to read it again"
 
 
 @pytest.mark.parametrize(

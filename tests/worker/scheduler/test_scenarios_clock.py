@@ -1,5 +1,6 @@
 """Scenarios 8 to 12 of scheduling: clocks that change or jump, and downtime."""
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -162,32 +163,54 @@ async def test_scenario_10_clock_jump_back_does_not_put_off_a_second_attempt(
     assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
 
 
+@pytest.mark.parametrize("daemons", [1, 3])
 async def test_scenario_11_three_days_down_leave_one_run_each_and_late_mail_missed(
-    contexts: Any, db: Any
+    contexts: Any, db: Any, daemons: int
 ) -> None:
-    """More schedules and daemons: test_overlap."""
     clock, chore = Clock(NOON), RecordingJob()  # a Wednesday
+    crons = {
+        "hourly": "0 * * * *",
+        "sixhourly": "0 */6 * * *",
+        "daily": "0 3 * * *",
+        "late_email": "0 9 * * 4",
+        "email": "0 9 * * 5",
+        "monthly": "0 0 23 * *",
+    }
     schedules = {
-        "sync": hourly_schedule(lock="sync"),
-        "mail": Schedule(job="chore", cron="0 9 * * 4", lock="mail", misfire_grace_s=36 * 3600),
-        "reset": Schedule(job="chore", cron="0 0 22 * *", lock="reset"),
+        key: Schedule(
+            job="chore",
+            cron=cron,
+            lock=key,
+            misfire_grace_s=36 * 3600 if "email" in key else None,
+        )
+        for key, cron in crons.items()
     }
     async with await make_scheduler(contexts, clock, chore, schedules):
         pass
-    clock.move(days=3)
-    async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
-        await wait_until_idle(scheduler)
+    clock.move(days=3, minutes=30)
+    async with AsyncExitStack() as stack:
+        started = [
+            await stack.enter_async_context(await make_scheduler(contexts, clock, chore, schedules))
+            for _ in range(daemons)
+        ]
+        await wait_until_idle(*started)
 
     outcomes = {
-        (row["schedule"], row["outcome"]): row.get("count", 1) for row in db.job_runs.find()
+        f"{row['schedule']} {row['slot']:%d.%H}": (row["outcome"], row.get("count", 1))
+        for row in db.job_runs.find()
     }
     assert outcomes == {
-        ("sync", "coalesced"): 71,
-        ("sync", "succeeded"): 1,
-        ("mail", "missed"): 1,
-        ("reset", "succeeded"): 1,
+        "hourly 24.11": ("coalesced", 71),
+        "hourly 24.12": ("succeeded", 1),
+        "sixhourly 24.06": ("coalesced", 11),
+        "sixhourly 24.12": ("succeeded", 1),
+        "daily 23.03": ("coalesced", 2),
+        "daily 24.03": ("succeeded", 1),
+        "late_email 22.09": ("missed", 1),
+        "email 23.09": ("succeeded", 1),
+        "monthly 23.00": ("succeeded", 1),
     }
-    assert "2026-10-22T00:00:00Z" in chore.started, "the reset gets its period's slot"
+    assert "2026-10-23T00:00:00Z" in chore.started, "the job gets its period's slot"
 
 
 @pytest.mark.parametrize("restarts", [1, 3], ids=["deploy", "restarts in the slot's minute"])

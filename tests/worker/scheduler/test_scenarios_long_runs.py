@@ -137,6 +137,8 @@ async def test_scenario_06_overlong_run_is_minded_by_both_replicas_and_delays_no
     }
     assert outcomes == {"13": "succeeded", **after[overlap]}
     assert long.max_running == 1
+    skipped = db.job_runs.find_one({"outcome": "skipped_overlap"})
+    assert overlap != "skip" or "already running" in skipped["reason"]
 
 
 async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it(

@@ -191,30 +191,6 @@ async def test_a_row_that_cannot_be_read_hinders_no_other(contexts: Any, db: Any
     assert "cannot be read" in str((await load_schedule(ctx, "odd")).quarantined)
 
 
-async def test_a_due_slot_survives_a_restart_with_another_configuration(
-    contexts: Any, db: Any
-) -> None:
-    clock, chore = Clock(NOON), RecordingJob()
-    ctx = await contexts(clock)
-    hourly = Schedule(job="chore", cron="0 * * * *")
-    async with Scheduler(
-        with_schedules(ctx, s=hourly).worker, ShutdownRequest(), {"chore": chore.job}
-    ):
-        pass
-    clock.move(hours=1, minutes=20)
-    changed = with_schedules(ctx, s=replace(hourly, cron="30 * * * *"))
-
-    async with Scheduler(changed.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
-        await wait_until(lambda: not scheduler.running)
-        clock.move(minutes=10)
-        for _ in range(2):
-            await scheduler.tick()
-            await wait_until(lambda: not scheduler.running)
-
-    assert chore.started == ["2026-10-21T13:00:00Z", "2026-10-21T13:30:00Z"]
-    assert (await load_schedule(ctx)).pending_slot is None
-
-
 async def test_an_edit_of_a_running_daemons_schedule_is_seen_and_loses_nothing(
     contexts: Any, db: Any
 ) -> None:
@@ -237,15 +213,3 @@ async def test_an_edit_of_a_running_daemons_schedule_is_seen_and_loses_nothing(
         await wait_until(lambda: not scheduler.running)
 
     assert chore.started == ["2026-10-21T13:00:00Z", "2026-10-21T13:15:00Z"]
-
-
-async def test_a_pause_counts_at_once(contexts: Any, db: Any) -> None:
-    clock, chore = Clock(NOON), RecordingJob()
-    ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
-    async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
-        await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx))
-        clock.move(hours=1)
-        await scheduler.tick()
-        assert not scheduler.running
-
-    assert chore.started == []

@@ -56,7 +56,9 @@ async def test_a_failed_slot_of_before_an_edit_is_tried_again(contexts: Any, db:
     assert chore.started == ["2026-10-21T13:00:00Z"] * 2
 
 
-async def test_a_row_that_cannot_be_read_is_left_as_it_is(contexts: Any, db: Any) -> None:
+async def test_scenario_14_unreadable_document_is_logged_once_and_left_as_it_is(
+    contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)))
     odd = {"_id": "odd", "spec": {"job": "chore", "cron": "99 * * * *"}, "revision": 3}
     db.schedules.insert_one(odd)
@@ -64,7 +66,8 @@ async def test_a_row_that_cannot_be_read_is_left_as_it_is(contexts: Any, db: Any
         for _ in range(3):
             await scheduler.refresh()
 
-    assert list(db.schedules.find()) == [odd]
+    assert list(db.schedules.find()) == [odd], "no process has to read it again"
+    assert capsys.readouterr().out.count('"schedule_quarantined"') == 1
 
 
 async def test_a_row_of_the_configurations_that_cannot_be_read_is_laid_in_anew(

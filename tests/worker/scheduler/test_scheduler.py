@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chesscoach.context import Context
 from chesscoach.demo.world import SourceName
 from chesscoach.jobs.catalog import JOBS
-from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
@@ -47,36 +47,6 @@ async def test_a_slot_is_worked_when_it_falls_due_and_once(contexts: Any, db: An
         "daemon",
         "succeeded",
     )
-
-
-async def test_a_new_schedule_does_not_run_before_its_first_slot(contexts: Any, db: Any) -> None:
-    ctx = scheduled_slots(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
-
-    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
-        await scheduler.tick()
-        await drain(scheduler)
-
-    assert db.job_runs.count_documents({}) == 0
-
-
-async def test_a_slot_left_open_is_worked_again_and_a_closed_one_is_not(
-    contexts: Any, db: Any
-) -> None:
-    ctx = scheduled_slots(await contexts(Clock(NOON + timedelta(hours=1))), sync_games=SIX_HOURLY)
-    key = Slot(schedule="sync_games", at=NOON).key
-    async with Scheduler(
-        replace(ctx, now=Clock(NOON - timedelta(seconds=1))).worker, ShutdownRequest(), JOBS
-    ) as first:
-        first.start_slot(SIX_HOURLY, Slot(schedule="sync_games", at=NOON))
-        await drain(first)
-    db.job_runs.update_one({"_id": key}, {"$set": {"outcome": "cancelled"}})
-
-    for _ in range(2):
-        async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
-            await drain(scheduler)
-
-    row = db.job_runs.find_one({"_id": key})
-    assert (row["outcome"], row["attempt"]) == ("succeeded", 2)
 
 
 async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:

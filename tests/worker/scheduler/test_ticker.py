@@ -101,43 +101,6 @@ async def test_a_stepped_clock_is_counted_and_the_cron_started_anew(step: float)
     assert metrics.registry.get_sample_value("chesscoach_clock_steps_total") == 1
 
 
-async def test_a_blocked_loop_does_not_burst() -> None:
-    """Pitfall 2: the fires that pile up find a tick at work, or nothing due."""
-    ticks = 0
-
-    async def tick() -> None:
-        nonlocal ticks
-        ticks += 1
-        await asyncio.sleep(0)
-
-    clock = Ticker(tick, Metrics())
-    clock.start()
-    await asyncio.sleep(0.01)
-    await asyncio.gather(*(clock.on_second() for _ in range(5)))
-    await clock.stop()
-
-    assert ticks <= 1
-
-
-async def test_stopping_waits_for_the_tick_under_way() -> None:
-    """Pitfall 14."""
-    done = False
-
-    async def tick() -> None:
-        nonlocal done
-        await asyncio.sleep(0.2)
-        done = True
-
-    hands = ManualClocks()
-    clock = make_ticker(tick, hands)
-    hands.advance(1)
-    await clock.on_second()
-    await asyncio.sleep(0)
-    await clock.stop()
-
-    assert done
-
-
 async def test_the_watchdog_tells_once_of_a_loop_that_has_stopped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
