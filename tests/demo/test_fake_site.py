@@ -53,18 +53,6 @@ async def test_a_second_request_in_flight_is_refused_and_noted(
     assert await client.status("GET", "/api/games/user/ann") == 200
 
 
-async def test_one_request_after_the_other_breaks_no_rule(
-    client: LichessClient, fake_lichess: FakeLichess
-) -> None:
-    for _ in range(5):
-        await client.games()
-        await client.users("ann")
-
-    assert fake_lichess.violations == []
-    assert fake_lichess.max_in_flight == 1
-    assert len(fake_lichess.requests) == 10
-
-
 async def test_a_client_that_goes_away_frees_its_slot(
     client: LichessClient, fake_lichess: FakeLichess
 ) -> None:
@@ -107,17 +95,14 @@ async def test_a_connection_breaks_on_demand(
     assert len(await client.games()) == 150
 
 
-async def test_a_stream_ends_too_soon_on_demand(
+async def test_a_response_ends_too_soon_on_demand(
     client: LichessClient, fake_lichess: FakeLichess, world: World
 ) -> None:
     world.add_game("lichess", "Ann", NOON)
     fake_lichess.faults.append("short")
     async with client.session.get("/api/games/user/ann") as response:
-        text = await response.read()
-
-    assert response.status == 200
-    assert text.startswith(b"{")
-    assert not text.endswith(b"\n")
+        assert response.status == 200
+        assert not (await response.read()).endswith(b"\n")
 
 
 async def test_what_was_asked_is_on_record(
@@ -126,6 +111,7 @@ async def test_what_was_asked_is_on_record(
     await client.users("ann", "bob")
     await client.games(sort="dateAsc")
 
+    assert (fake_lichess.violations, fake_lichess.max_in_flight) == ([], 1)
     bulk, export = fake_lichess.requests
     assert (bulk.method, bulk.path, bulk.body) == ("POST", "/api/users", "ann,bob")
     assert (export.method, export.path) == ("GET", "/api/games/user/ann")
