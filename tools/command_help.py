@@ -1,16 +1,14 @@
 """The commands and jobs of the package with their help, as Markdown."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 
 import click
-import msgspec
 
+from chesscoach import daemon
 from chesscoach.cli.main import main
-from chesscoach.config import Config
+from chesscoach.jobs.catalog import JOBS
+from chesscoach.jobs.command import build_command
 
 _WIDTH = 78
 
@@ -30,9 +28,11 @@ def commands() -> str:
 @cache
 def jobs() -> str:
     """The help of the daemon and of each job."""
-    names = msgspec.structs.fields(type(Config().jobs))
-    modules = ["chesscoach", *(f"chesscoach.jobs.{field.name}" for field in names)]
-    return "".join(_section(f"python -m {name}", _printed(name)) for name in modules) + "\n"
+    entries = {"chesscoach": daemon.main} | {
+        f"chesscoach.jobs.{name}": build_command(job) for name, job in JOBS.items()
+    }
+    titled = ((f"python -m {name}", command) for name, command in entries.items())
+    return "".join(_section(title, _help(command, title)) for title, command in titled) + "\n"
 
 
 def _leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -48,18 +48,6 @@ def _leaves(command: click.Command, path: str) -> Iterator[tuple[str, click.Comm
 def _help(command: click.Command, path: str) -> str:
     context = click.Context(command, info_name=path, terminal_width=_WIDTH)
     return command.get_help(context)
-
-
-def _printed(module: str) -> str:
-    """What a module prints for `--help`; jobs make their flags when they start."""
-    shown = subprocess.run(  # noqa: S603  # our own modules, by name
-        [sys.executable, "-m", module, "--help"],
-        env=os.environ | {"COLUMNS": str(_WIDTH + 2)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return shown.stdout.rstrip()
 
 
 def _section(title: str, text: str) -> str:

@@ -35,7 +35,8 @@ def metrics() -> dict[str, Metric]:
     return dict(
         metric
         for path in sorted(PACKAGE.rglob("*.py"))
-        for metric in _in_module(ast.parse(path.read_text("utf-8")))
+        if PREFIX in (source := path.read_text("utf-8"))
+        for metric in _in_module(ast.parse(source))
     )
 
 

@@ -40,14 +40,18 @@ def main(job: Job) -> None:
     """The entry point of a job's module; ends the process with the run's exit code."""
     startup.escape_unprintable_output()
     refuse_unreadable_arguments()
-    command = click.Command(
+    build_command(job).main(prog_name=f"python -m chesscoach.jobs.{job.name}")
+
+
+def build_command(job: Job) -> click.Command:
+    """The command of a job, with its common flags and those of its arguments."""
+    return click.Command(
         job.name,
         callback=_callback(job),
         params=[*_common_options(job), *_job_options(job.args)],
         help=job.help,
         epilog=EXIT_CODES_HELP,
     )
-    command.main(prog_name=f"python -m chesscoach.jobs.{job.name}")
 
 
 def _common_options(job: Job) -> list[click.Parameter]:
