@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import get_args
 
 from msgspec import Struct
 
@@ -33,6 +32,7 @@ from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sources.lichess import Lichess
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.store.accounts import Accounts
 from chesscoach.sync.store.analysis_queue import AnalysisQueue
@@ -188,26 +188,14 @@ async def open_context(
         mongo = await stack.enter_async_context(open_database(config, settings.process, metrics))
         leases = Leases(mongo.database, config.runner.lease_s)
         lanes = _lanes(mongo, leases)
-        lichess = await stack.enter_async_context(
-            SourceClient(
-                "lichess",
-                sources.lichess.base_url,
-                lanes["lichess"],
-                sources,
-                metrics,
-                proxies.url_for(sources.lichess.base_url, used=sources.use_environment_proxy),
-            )
-        )
-        chesscom = await stack.enter_async_context(
-            SourceClient(
-                "chess.com",
-                sources.chesscom.base_url,
-                lanes["chess.com"],
-                sources,
-                metrics,
-                proxies.url_for(sources.chesscom.base_url, used=sources.use_environment_proxy),
-            )
-        )
+
+        async def open_client(platform: Platform, base_url: str) -> SourceClient:
+            proxy = proxies.url_for(base_url, used=sources.use_environment_proxy)
+            client = SourceClient(platform, base_url, lanes[platform], sources, metrics, proxy)
+            return await stack.enter_async_context(client)
+
+        lichess = await open_client("lichess", sources.lichess.base_url)
+        chesscom = await open_client("chess.com", sources.chesscom.base_url)
         yield Context(
             config=config,
             process=settings.process,
@@ -221,6 +209,4 @@ async def open_context(
 
 
 def _lanes(mongo: OpenDatabase, leases: Leases) -> dict[Platform, SourceLane]:
-    return {
-        platform: SourceLane(mongo.database, leases, platform) for platform in get_args(Platform)
-    }
+    return {platform: SourceLane(mongo.database, leases, platform) for platform in SOURCES}

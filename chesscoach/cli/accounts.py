@@ -1,8 +1,8 @@
 """`chesscoach accounts`: players' accounts on Lichess and Chess.com."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.constrain import Constrain
@@ -16,11 +16,27 @@ from chesscoach.cli.options import config_option, json_option
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.sources.game import Platform
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync import account_report, usernames
 from chesscoach.sync.account_report import AccountReport, LinkedUser, SourceStatus
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _PANEL_WIDTH = 120
 _NAME_LENGTH = 40
+
+
+def _source_options(help_text: str, **attributes: Any) -> Callable[[_Command], _Command]:
+    """Adds an option for each source, such as `--lichess`."""
+
+    def add_options(command: _Command) -> _Command:
+        for source in reversed(tuple(SOURCES.values())):
+            option = click.option(
+                f"--{source.key}", help=help_text.format(source.name), **attributes
+            )
+            command = option(command)
+        return command
+
+    return add_options
 
 
 @click.group(cls=invocation.OneLineErrorGroup)
@@ -30,21 +46,19 @@ def group() -> None:
 
 @group.command()
 @click.argument("user_id")
-@click.option("--lichess", metavar="NAME", help="The user's name on Lichess.")
-@click.option("--chesscom", metavar="NAME", help="The user's name on Chess.com.")
+@_source_options("The user's name on {}.", metavar="NAME")
 @config_option
 @json_option
-def link(
-    user_id: str, lichess: str | None, chesscom: str | None, config: str | None, as_json: bool
-) -> None:
+def link(user_id: str, config: str | None, as_json: bool, **given: str | None) -> None:
     """Link a user to names; create the user if there is none."""
-    names: dict[Platform, str | None] = {}
-    if lichess is not None:
-        names["lichess"] = _validate_username("lichess", lichess)
-    if chesscom is not None:
-        names["chess.com"] = _validate_username("chess.com", chesscom)
+    names: dict[Platform, str | None] = {
+        platform: _validate_username(platform, name)
+        for platform, source in SOURCES.items()
+        if (name := given[source.key]) is not None
+    }
     if not names or not user_id.strip():
-        raise click.UsageError("nothing to link: give a USER_ID and --lichess or --chesscom")
+        flags = " or ".join(f"--{source.key}" for source in SOURCES.values())
+        raise click.UsageError(f"nothing to link: give a USER_ID and {flags}")
 
     async def body(ctx: Context) -> Output:
         await ctx.users.link(user_id, names)
@@ -58,17 +72,15 @@ def link(
 
 @group.command()
 @click.argument("user_id")
-@click.option("--lichess", is_flag=True, help="Only the name on Lichess.")
-@click.option("--chesscom", is_flag=True, help="Only the name on Chess.com.")
+@_source_options("Only the name on {}.", is_flag=True)
 @invocation.database_command
-async def unlink(ctx: Context, user_id: str, lichess: bool, chesscom: bool) -> Output:
+async def unlink(ctx: Context, user_id: str, **only: bool) -> Output:
     """Remove names from a user; the user's games stay."""
-    both = lichess == chesscom
-    names: dict[Platform, str | None] = {}
-    if lichess or both:
-        names["lichess"] = None
-    if chesscom or both:
-        names["chess.com"] = None
+    names: dict[Platform, str | None] = {
+        platform: None
+        for platform, source in SOURCES.items()
+        if only[source.key] or not any(only.values())
+    }
     if not await ctx.users.exists(user_id):
         msg = f"user {user_id!r} does not exist: see `chesscoach accounts list`"
         raise ConfigError(msg)

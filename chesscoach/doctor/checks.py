@@ -23,6 +23,7 @@ from chesscoach.doctor.finding import (
     warn,
 )
 from chesscoach.errors import ChesscoachError, ConfigError, StoreFailed
+from chesscoach.sources.source import SOURCES
 from chesscoach.worker.runner import result
 
 CHECKS: tuple[Check | DatabaseCheck, ...] = (
@@ -122,7 +123,7 @@ async def _run_check(check: Check | DatabaseCheck, ctx: CheckContext) -> Finding
         return fail(
             f"the check itself failed ({type(error).__name__})", "report the line in the log"
         )
-    if check.name in ("lichess", "chess.com"):
+    if check.name in SOURCES:
         return warn("not asked: its lane is in the database", "see the check database")
     return warn("not checked", "see the check database")
 

@@ -22,6 +22,7 @@ from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
 from chesscoach.sources.lane import Lane
 from chesscoach.sources.lichess import Lichess
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync.fetching import archive_months
 from chesscoach.sync.store.lanes import LaneStatus
 from chesscoach.worker.runner import attempts
@@ -212,7 +213,7 @@ def _error_finding(
 ) -> Finding:
     """Describes why the request failed."""
     (kind,) = list(client.troubles)[-1:] or [""]
-    key = f"[sources.{client.platform.replace('.', '')}] base_url"
+    key = f"[sources.{SOURCES[client.platform].key}] base_url"
     if kind == "403":
         return fail(
             f"refused the request (403){until}",

@@ -4,13 +4,14 @@ Scripts read the fields of `AccountReport`: they stay.
 """
 
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from msgspec import Struct, field
 
 from chesscoach.errors import ConfigError
 from chesscoach.players.store.users import UserNames
 from chesscoach.sources.game import Platform
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync import polling, usernames
 from chesscoach.sync.account import Account, AccountStatus
 from chesscoach.sync.context import SyncContext
@@ -91,13 +92,13 @@ async def account_reports(ctx: SyncContext, name: str) -> list[AccountReport]:
     rows = await ctx.accounts.find_by_name(name)
     if not rows:
         site, _, rest = name.partition(":")
-        bare = rest if site.lower() in get_args(Platform) else name
+        bare = rest if site.lower() in SOURCES else name
         raise ConfigError(_not_found_message(name, await ctx.users.find_by_name(bare)))
     sites = {row.account.platform: SourceStatus() for row in rows}
     for platform in sites:
         outlook = await ctx.lanes[platform].status()
         sites[platform] = _source_status(
-            outlook, platform == "lichess" or bool(ctx.sources.contact)
+            outlook, bool(ctx.sources.contact) or not SOURCES[platform].requires_contact
         )
     return [account_report(row, sites[row.account.platform], ctx.now()) for row in rows]
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 from chesscoach import log
 from chesscoach.errors import ConfigError
 from chesscoach.sources.game import Platform
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.fetching.chesscom_fetcher import ChesscomFetcher
 from chesscoach.sync.fetching.fetcher import Fetcher
 from chesscoach.sync.fetching.lichess_fetcher import LichessFetcher
-from chesscoach.sync.linking import PLATFORMS, link_accounts
+from chesscoach.sync.linking import link_accounts
 from chesscoach.sync.pipeline import SyncPipeline
 from chesscoach.sync.store.account_documents import AccountQuery
 from chesscoach.worker.job import Run
@@ -51,7 +52,7 @@ async def run_cycle(
             active_since=active_since,
             max_accounts=max(lichess_share, 1) if active_since and source == "lichess" else None,
         )
-        for source in PLATFORMS
+        for source in SOURCES
     }
     made = await link_accounts(ctx, run, user_id, begun)
     if not ctx.sources.contact:
@@ -60,7 +61,7 @@ async def run_cycle(
         for source, query in wanted.items():
             due = made[source] + await ctx.accounts.count(query)
             run.counts.candidates += due
-            run.counts.note(f"would_check_{source.replace('.', '')}", due)
+            run.counts.note(f"would_check_{SOURCES[source].key}", due)
         return
     fetchers: dict[Platform, Fetcher] = {
         "lichess": LichessFetcher(ctx),

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from chesscoach import log
 from chesscoach.players.store.users import UserNames
 from chesscoach.sources.game import Platform
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync import polling, usernames
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.context import SyncContext
@@ -23,8 +24,6 @@ _FIRST_YEAR = 2007
 
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 """What another machine's clock may differ; a time further ahead is no time of a sync."""
-
-PLATFORMS: tuple[Platform, ...] = ("lichess", "chess.com")
 
 
 class LinkChanges(Struct, kw_only=True):
@@ -44,7 +43,7 @@ async def link_accounts(
     New accounts are due since `begun`: after those that have waited for longer, so that a crowd of
     newcomers delays no other account. Refused names are counted as candidates that were skipped.
     """
-    made = dict.fromkeys(PLATFORMS, 0)
+    made = dict.fromkeys(SOURCES, 0)
     if user_id is None and run.shard.index == 0:
         await _count_users_without_id(ctx, run)
     async for page in ctx.users.linked_users(user_id, run.shard):
@@ -179,7 +178,7 @@ def new_link(source: Platform, user_id: str, spelling: str, since: datetime | No
     floor = None
     if since is not None:
         floor = since - polling.CURSOR_OVERLAP
-        if source == "chess.com":
+        if SOURCES[source].by_month:
             floor = archive_months.month_start(archive_months.first_open_month(floor))
     return AccountLink(user_id=user_id, name=spelling, first_sync_from=since, oldest_game_at=floor)
 
@@ -188,7 +187,7 @@ def new_account(account: Account, links: tuple[AccountLink, ...]) -> Account:
     """A new account: users whose games the application has fetched continue from there."""
     known = [link.first_sync_from for link in links if link.first_sync_from is not None]
     start = min(known) if known else None
-    monthly = account.platform == "chess.com"
+    monthly = SOURCES[account.platform].by_month
     return replace(
         account,
         links=tuple(replace(link, backfilled=link.first_sync_from is not None) for link in links),

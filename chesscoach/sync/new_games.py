@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from chesscoach.players.store.notifications import Notification
 from chesscoach.sources.game import Platform
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync.context import SyncContext
-from chesscoach.sync.notifications import SOURCE_NAMES
 from chesscoach.sync.store.game_documents import UserGame
 
 _KIND = "game_analyzed"
@@ -21,8 +21,6 @@ _TITLE = "♟️ New Game Analyzed"
 
 _PAGE = "/game/{game_id}"
 """The application's page of a game."""
-
-_FIELDS: dict[Platform, str] = {"lichess": "lichess", "chess.com": "chesscom"}
 
 
 class NewGames(Struct, frozen=True, kw_only=True):
@@ -74,7 +72,7 @@ async def notify_of_new_games(
     notifications = []
     for user_id, games in by_user.items():
         counts: dict[str, int] = dict(known.get(keys[user_id], {}).get("counts", {}))
-        field = _FIELDS[platform]
+        field = SOURCES[platform].key
         counts[field] = max(games.count, counts.get(field, 0))
         notifications.append(_notification(keys[user_id], user_id, counts, games))
     await ctx.notifications.put(notifications, ctx.now())
@@ -84,9 +82,7 @@ def _notification(
     key: str, user_id: str, counts: Mapping[str, int], games: NewGames
 ) -> Notification:
     count = sum(counts.values())
-    names = " and ".join(
-        SOURCE_NAMES[platform] for platform, field in _FIELDS.items() if field in counts
-    )
+    names = " and ".join(source.name for source in SOURCES.values() if source.key in counts)
     game_id = games.newest.game_id
     return Notification(
         key=key,

@@ -4,12 +4,10 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.players.store.notifications import Notification
-from chesscoach.sources.game import Platform
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync import game_identity
 from chesscoach.sync.account import Account
 from chesscoach.sync.context import SyncContext
-
-SOURCE_NAMES: dict[Platform, str] = {"lichess": "Lichess", "chess.com": "Chess.com"}
 
 
 async def notify_users(ctx: SyncContext, account: Account) -> Account:
@@ -41,7 +39,7 @@ async def notify_users(ctx: SyncContext, account: Account) -> Account:
 
 def _notification_text(account: Account) -> tuple[str, str]:
     """Title and message for the users of an account that is closed or missing."""
-    source = SOURCE_NAMES[account.platform]
+    source = SOURCES[account.platform].name
     if account.status == "closed":
         return (
             f"Your {source} account is closed",

@@ -21,6 +21,7 @@ from chesscoach.errors import (
     SourceUnavailable,
     StoreUnavailable,
 )
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync.account import Account
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.failures import FailureTracker, UnknownAccounts
@@ -96,7 +97,7 @@ class SyncPipeline:
                     await self._failures.finish(already_reported=self._breaker_opened)
         except SourceUnavailable as error:
             self._fail_remaining(error)
-        name = self._fetcher.platform.replace(".", "")
+        name = SOURCES[self._fetcher.platform].key
         self._run.counts.note(f"{name}_requests", source.requests - requests)
         for kind, times in (source.troubles - troubles).items():
             self._run.counts.note(f"{name}_{kind}", times)

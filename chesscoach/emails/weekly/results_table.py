@@ -10,8 +10,9 @@ from chesscoach.emails.weekly import charts, phrases
 from chesscoach.emails.weekly.charts import BarSegment, Direction
 from chesscoach.emails.weekly.speed import OTHER_SPEED
 from chesscoach.emails.weekly.values import ResultsBySpeed
+from chesscoach.sources.source import SOURCES
 
-_SOURCE_NAMES = {"lichess": "Lichess", "chess.com": "Chess.com"}
+_SOURCE_NAMES: dict[str, str] = {key: source.name for key, source in SOURCES.items()}
 _MAX_ROWS = 12
 """Enough for two sources and six speeds; a user with odd data gets the busiest rows."""
 

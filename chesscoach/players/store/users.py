@@ -13,16 +13,11 @@ from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.sources.game import Platform
+from chesscoach.sources.source import SOURCES
 from chesscoach.worker.shard import ALL_USERS, Shard
 
 PAGE_SIZE = 1000
-_NAME_FIELDS: dict[Platform, tuple[str, ...]] = {
-    "lichess": ("lichess_username",),
-    "chess.com": ("chess_com_username", "chesscom_username"),  # both occur, the newer one first
-}
-
-
-_FIELDS = tuple(field for fields in _NAME_FIELDS.values() for field in fields)
+_FIELDS = tuple(field for source in SOURCES.values() for field in source.user_fields)
 _HAS_TEXT_ID = values.of_type("user_id", "string")
 _NAMED = {"$ne": None, "$not": {"$regex": r"^\s*$"}}
 _LINKED_FILTER = [{field: _NAMED} for field in _FIELDS]
@@ -102,7 +97,7 @@ class Users:
 
         It reads the whole collection, and counts up to `limit`.
         """
-        fields = _NAME_FIELDS["chess.com"]
+        fields = SOURCES["chess.com"].user_fields
         newer, older = (_normalized(field) for field in fields)
         differ = [{"$ne": [newer, older]}, {"$ne": [newer, ""]}, {"$ne": [older, ""]}]
         pipeline: list[Document] = [
@@ -116,7 +111,7 @@ class Users:
 
     async def with_name(self, platform: Platform, user_ids: Collection[str], name: str) -> set[str]:
         """Those of some users who have linked a name on a source, in any case."""
-        same = [{field: _any_case(name)} for field in _NAME_FIELDS[platform]]
+        same = [{field: _any_case(name)} for field in SOURCES[platform].user_fields]
         query = {"user_id": {"$in": list(user_ids)}, "$or": same, **_HAS_TEXT_ID}
         users = await self._collection.find(query, {"_id": 0, "user_id": 1})
         return {user["user_id"] for user in users}
@@ -135,7 +130,7 @@ class Users:
 
     async def rename(self, platform: Platform, user_id: str, old: str, new: str) -> None:
         """Replaces a user's old name on a source, in any case, by the new one."""
-        for field in _NAME_FIELDS[platform]:
+        for field in SOURCES[platform].user_fields:
             await self._collection.update_one(
                 {
                     "user_id": user_id,
@@ -159,12 +154,9 @@ class Users:
             ConfigError: an index of the application needs more fields than we can set.
         """
         # Every version of the application reads the older spelling, if the newer one is not there.
-        linked = {
-            _NAME_FIELDS[source][-1]: name for source, name in names.items() if name is not None
-        }
-        removed = {
-            field: "" for source in names for field in _NAME_FIELDS[source] if field not in linked
-        }
+        fields = {source: SOURCES[source].user_fields for source in names}
+        linked = {fields[source][-1]: name for source, name in names.items() if name is not None}
+        removed = {field: "" for source in names for field in fields[source] if field not in linked}
         update: Document = {"$setOnInsert": {"name": user_id}}
         update |= {"$set": linked} if linked else {}
         update |= {"$unset": removed} if removed else {}
@@ -192,10 +184,11 @@ def _is_blank(name: object) -> bool:
 
 def _to_user(user: Document) -> UserNames:
     names: dict[Platform, tuple[Any, ...]] = {}
-    for source, fields in _NAME_FIELDS.items():
+    for platform, source in SOURCES.items():
+        fields = source.user_fields
         linked = tuple(user[field] for field in fields if not _is_blank(user.get(field)))
         if linked:
-            names[source] = linked
+            names[platform] = linked
     return UserNames(
         user_id=user["user_id"],
         names=names,

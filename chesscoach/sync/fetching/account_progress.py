@@ -10,6 +10,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from chesscoach.sources.game import Game, UnfinishedGame
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync import game_identity, polling
 from chesscoach.sync.account import Account, SealedMonth
 from chesscoach.sync.fetching import archive_months
@@ -48,7 +49,8 @@ def apply_fact(account: Account, fact: Fact, begun: datetime) -> Account:
         case BackfillDone():
             return _after_backfill(mark_found(account), fact, begun)
         case CheckFinished():
-            finish = _finish_lichess if account.platform == "lichess" else _finish_chesscom
+            by_month = SOURCES[account.platform].by_month
+            finish = _finish_by_month if by_month else _finish_by_cursor
             return replace(finish(mark_found(account), fact, begun), checked_at=begun)
         case ClosedFound():
             return replace(account, not_found_checks=0, status="closed", checked_at=begun)
@@ -103,7 +105,7 @@ def _after_backfill(account: Account, fact: BackfillDone, begun: datetime) -> Ac
         for link in account.links
     )
     account = with_unfinished(_with_cursor(account, fact.cursor, begun), fact.unfinished)
-    monthly = account.platform == "chess.com"
+    monthly = SOURCES[account.platform].by_month
     return replace(
         account,
         links=links,
@@ -148,7 +150,7 @@ def _player_key(account: Account, games: Iterable[Game]) -> str | None:
     return None
 
 
-def _finish_chesscom(account: Account, fact: CheckFinished, begun: datetime) -> Account:
+def _finish_by_month(account: Account, fact: CheckFinished, begun: datetime) -> Account:
     """Months that should change no more are sealed, and the oldest are forgotten."""
     first = archive_months.first_open_month(begun)
     sealed = account.sealed_months | {
@@ -165,7 +167,7 @@ def _finish_chesscom(account: Account, fact: CheckFinished, begun: datetime) -> 
     )
 
 
-def _finish_lichess(account: Account, fact: CheckFinished, begun: datetime) -> Account:
+def _finish_by_cursor(account: Account, fact: CheckFinished, begun: datetime) -> Account:
     signs = [account.created_at, account.active_at, fact.seen_at]
     settled_at = None if fact.exported else account.fingerprint_at
     return replace(

@@ -9,7 +9,6 @@ linked the account first, and says in which shard the account is checked.
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import get_args
 
 from msgspec.structs import replace
 from pymongo import UpdateOne
@@ -19,6 +18,7 @@ from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.readable import convert_readable
 from chesscoach.sources.game import Platform
+from chesscoach.sources.source import SOURCES
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.store import account_documents
 from chesscoach.sync.store.account_documents import (
@@ -198,7 +198,7 @@ class Accounts:
     async def find_by_name(self, name: str) -> list[AccountDocument]:
         """The accounts of a name on either source or of a key, in any case, or of a user_id."""
         lower = name.lower()
-        keys = [lower, *(f"{source}:{lower}" for source in get_args(Platform))]
+        keys = [lower, *(f"{source}:{lower}" for source in SOURCES)]
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
         documents = await self._collection.find(query, sort=[("_id", 1)])
         return convert_readable(_NAME, documents, account_documents.to_account_document)
