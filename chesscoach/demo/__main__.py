@@ -1,6 +1,6 @@
 """`python -m chesscoach.demo`: the sync and the weekly emails on embedded parts.
 
-Everything is on this machine: a MongoDB of our own, fakes of both sources, six players. Emails are
+Everything is on this machine: an embedded MongoDB, fakes of both sources, six players. Emails are
 written into a folder, and nothing is sent. The data stays in `.chesscoach/demo`, so that a second
 demo finds nothing new.
 """
@@ -50,7 +50,7 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
-        console.print("Starting MongoDB (our own, on 127.0.0.1) and fakes of both sources.")
+        console.print("Starting a MongoDB on 127.0.0.1, and fakes of Lichess and Chess.com.")
         settings = _settings(lichess.url, chesscom.url)
         ctx = await stack.enter_async_context(open_context(settings))
         await ctx.indexes.create()
@@ -61,7 +61,7 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
             await ctx.users.link(user_id, linked)
         users = [user_id for user_id, *_ in members]
         before = await ctx.sync.games.count_by_user(users)
-        console.print(f"Syncing {len(users)} players: `python -m chesscoach.jobs.sync_games --all`")
+        console.print(f"Running the job sync_games: it fetches the games of {len(users)} players.")
         with command.progress_bar("sync_games") as observe:
             ending = await runner.run_manually(
                 ctx.worker, sync_games.JOB, sync_games.Args(all=True), stop, observe
@@ -70,13 +70,16 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         console.print(_table(members, before, after))
         _print_summary(console, ending, sum(after.values()) - sum(before.values()))
         await insert_sample_data(ctx.mongo.database, users, today)
-        console.print("Writing the weekly emails: `python -m chesscoach.jobs.weekly_emails`")
+        console.print(
+            "Running the job weekly_emails: it writes a summary of the last week per player."
+        )
         emails = await runner.run_manually(
             ctx.worker, weekly_emails.JOB, weekly_emails.Args(), stop
         )
         await _print_emails(console, ctx, emails)
         console.print(f"The data is in {_FOLDER}/mongo (database {ctx.mongo.database.name}).")
-        console.print(f"To begin again: rm -r {_FOLDER}. Nothing is left running.")
+        console.print("A second demo finds nothing new. Nothing is left running.")
+        console.print(f"To start from nothing again: rm -r {_FOLDER}")
         return ending.exit_code or emails.exit_code
 
 
@@ -123,18 +126,22 @@ def _print_summary(console: Console, ending: RunResult, new: int) -> None:
         queued = notes.get("analyses_queued", 0)
         console.print(
             f"{news}; {queued} queued for analysis; "
-            f"{asked} requests in {record['duration_s']:.1f} s."
+            f"{asked} requests in {record['duration_s']:.1f} s.",
+            soft_wrap=True,
         )
     else:
         console.print(f"The run ended as {record['outcome']}: {record.get('errors')}")
 
 
 async def _print_emails(console: Console, ctx: Context, ending: RunResult) -> None:
-    """Print the paths of the emails of this demo and of earlier ones."""
+    """Print the paths of this week's emails, also those of an earlier demo."""
     week = week_bounds.last_closed_week(ctx.now(), ZoneInfo("UTC"))
     entries = await ctx.emails.outbox.recent(state="sent", week=week.key, user_id=None, limit=100)
     new = ending.record.get("done", 0)
-    console.print(f"{new} new emails of {week.key}, as files for a mail program:")
+    if new:
+        console.print(f"{new} new emails of {week.key}. A mail program opens these files:")
+    else:
+        console.print(f"0 new emails: each player has the one of {week.key} already.")
     for entry in entries:
         console.print(f"  {_FOLDER}/outbox/{entry.message_id}", soft_wrap=True, highlight=False)
 
