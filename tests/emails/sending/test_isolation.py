@@ -14,49 +14,45 @@ CODE = Code("x")
 
 
 @pytest.mark.parametrize("field", ["email", "name", "timezone", "language"])
-@pytest.mark.parametrize("value", [CODE, float("nan"), ["x"], {"x": 1}, b"x", "\ufeff", "\x00"])
 async def test_a_value_of_any_type_in_a_user_hinders_no_other(
-    emails: EmailScenario, field: str, value: Any
-) -> None:
-    emails.change_settings(deliver_at="local 09:00")
-    emails.add_user("ann")
-    emails.add_user("odd", **{field: value})
-    emails.add_user("zoe")
-    ending = await emails.run()
-    assert ending.record["done"] >= 2
-    assert {email_id("ann"), email_id("zoe")} <= set(emails.accepted_ids)
-    assert field == "email" or email_id("odd") in emails.accepted_ids
-
-
-@pytest.mark.parametrize(
-    "field",
-    ["game_id", "platform", "time_control", "user_color", "result", "opponent", "url", "username",
-     "pgn", "variant", "user_rating", "imported_at", "ended_at"],
-)  # fmt: skip
-async def test_a_value_of_any_type_in_a_game_hinders_no_player(
     emails: EmailScenario, field: str
 ) -> None:
-    for name in ("ann", "odd"):
-        emails.add_user(name)
-    game = emails.db.games.find_one({"user_id": "odd"}, {"_id": 0})
-    values: list[object] = [CODE, float("nan"), ["x"], {"x": 1}, b"x", None, 2**60, True]
-    emails.db.games.insert_many(
-        game | {"game_id": f"odd{number}"} | {field: value} for number, value in enumerate(values)
-    )
-    emails.db.game_analyses.insert_many(
-        {
-            "user_id": "odd",
-            "game_id": game_id,
-            "created_at": MONDAY,
-            "stockfish_analysis": {
-                "accuracy": 90,
-                "move_evaluations": [{"evaluation": "good"}] * 3,
-            },
-        }
-        for game_id in (CODE, "odd0", ["odd0"])
-    )
+    values: list[object] = [CODE, float("nan"), ["x"], {"x": 1}, b"x", "\ufeff", "\x00"]
+    emails.change_settings(deliver_at="local 09:00")
+    emails.add_user("ann")
+    for number, value in enumerate(values):
+        emails.add_user(f"odd{number}", **{field: value})
+    emails.add_user("zoe")
     await emails.run()
-    assert sorted(emails.accepted_ids) == [email_id("ann"), email_id("odd")]
+    if field == "email":
+        assert {email_id("ann"), email_id("zoe")} <= set(emails.accepted_ids)
+    else:
+        assert len(set(emails.accepted_ids)) == len(values) + 2
+
+
+async def test_a_value_of_any_type_in_a_game_hinders_no_player(emails: EmailScenario) -> None:
+    fields = ("game_id", "platform", "time_control", "user_color", "result", "opponent", "url",
+              "username", "pgn", "variant", "user_rating", "imported_at", "ended_at")  # fmt: skip
+    values: list[object] = [CODE, float("nan"), ["x"], {"x": 1}, b"x", None, 2**60, True]
+    move = {"evaluation": "good"}
+    for field in fields:
+        emails.add_user(field)
+        game = emails.db.games.find_one({"user_id": field}, {"_id": 0})
+        emails.db.games.insert_many(
+            game | {"game_id": f"{field}{number}"} | {field: value}
+            for number, value in enumerate(values)
+        )
+        emails.db.game_analyses.insert_many(
+            {
+                "user_id": field,
+                "game_id": game_id,
+                "created_at": MONDAY,
+                "stockfish_analysis": {"accuracy": 90, "move_evaluations": [move] * 3},
+            }
+            for game_id in (CODE, f"{field}0", [f"{field}0"])
+        )
+    await emails.run()
+    assert sorted(emails.accepted_ids) == sorted(map(email_id, fields))
 
 
 async def test_a_name_with_broken_characters_is_shown_as_far_as_it_can_be(

@@ -26,33 +26,26 @@ from tests.support.emails.email_scenario import KEY, MONDAY, EmailScenario, emai
 from tests.support.fake_sendgrid import SendGridFault
 
 
-async def test_a_second_run_sends_nothing(emails: EmailScenario) -> None:
-    emails.add_users(30)
-    assert (await emails.run()).record["done"] == 30
+async def test_a_second_run_sends_nothing_and_the_outbox_keeps_the_providers_id(
+    emails: EmailScenario,
+) -> None:
+    emails.add_users(10)
+    assert (await emails.run()).record["done"] == 10
     again = await emails.run()
     assert (again.record["candidates"], again.record["done"]) == (0, 0)
-    assert len(emails.accepted_ids) == len(set(emails.accepted_ids)) == 30
-
-
-async def test_the_outbox_keeps_the_providers_id(emails: EmailScenario) -> None:
-    emails.add_user("ann")
-    await emails.run()
-    entry = emails.db.email_outbox.find_one()
-    assert entry["message_id"] == emails.sendgrid.accepted[0].message_id
+    assert len(emails.accepted_ids) == len(set(emails.accepted_ids)) == 10
+    kept = {entry["_id"]: entry["message_id"] for entry in emails.db.email_outbox.find()}
+    assert kept == {email.outbox_id: email.message_id for email in emails.sendgrid.accepted}
 
 
 @pytest.mark.parametrize(
     ("fault", "state"),
     [
         ("400", "failed"),
-        ("413", "failed"),
         ("500", "unknown"),
-        ("503", "unknown"),
         ("cut", "unknown"),
         ("hang", "unknown"),
         ("lost", "unknown"),
-        ("late", "unknown"),
-        ("garbage", "unknown"),
     ],
 )
 async def test_an_email_that_was_not_taken_for_certain_is_not_sent_again(
@@ -60,7 +53,7 @@ async def test_an_email_that_was_not_taken_for_certain_is_not_sent_again(
 ) -> None:
     emails.add_user("ann")
     emails.sendgrid.faults.append(fault)
-    if fault in ("hang", "late"):
+    if fault == "hang":
         emails.change_sendgrid_settings(timeout_s=0.5)
     ending = await emails.run()
     assert emails.states() == {"ann": state}
@@ -94,49 +87,47 @@ async def test_a_provider_that_cannot_be_reached_costs_no_email(emails: EmailSce
     assert emails.accepted_ids == [email_id("ann")]
 
 
-@pytest.mark.parametrize("fault", ["401", "403", "credits", "302"])
-async def test_a_bad_key_burns_one_attempt_and_not_all(emails: EmailScenario, fault: Any) -> None:
-    emails.add_users(60)
-    emails.sendgrid.decide = lambda payload: fault
+async def test_a_bad_key_burns_one_attempt_and_not_all(emails: EmailScenario) -> None:
+    emails.add_users(30)
+    emails.sendgrid.decide = lambda payload: "401"
     ending = await emails.run()
     assert emails.sendgrid.requests == 1
     assert (ending.record["outcome"], ending.exit_code) == ("failed", 1)
     assert set(emails.states().values()) == {"pending"}
     emails.sendgrid.decide = None
-    assert (await emails.run()).record["done"] == 60
+    assert (await emails.run()).record["done"] == 30
 
 
 async def test_a_key_that_is_revoked_in_mid_run_loses_no_email(emails: EmailScenario) -> None:
-    emails.add_users(60)
-    emails.sendgrid.faults.extend([None] * 25)
+    emails.add_users(40)
     emails.sendgrid.delay_s = 0.02
-    emails.sendgrid.decide = lambda payload: "401" if len(emails.accepted_ids) >= 25 else None
+    emails.sendgrid.decide = lambda payload: "401" if len(emails.accepted_ids) >= 12 else None
     ending = await emails.run()
     assert ending.record["outcome"] == "failed"
     taken = len(emails.accepted_ids)
     states = list(emails.states().values())
     assert states.count("sent") == taken
-    assert states.count("pending") == 60 - taken
+    assert states.count("pending") == 40 - taken
     emails.sendgrid.decide = None
     await emails.run()
-    assert sorted(emails.accepted_ids) == [email_id(f"u{number:03}") for number in range(60)]
+    assert sorted(emails.accepted_ids) == [email_id(f"u{number:03}") for number in range(40)]
 
 
 async def test_emails_that_are_all_refused_stop_the_run(emails: EmailScenario) -> None:
-    emails.add_users(60)
+    emails.add_users(25)
     emails.sendgrid.decide = lambda payload: "invalid"
     ending = await emails.run()
     assert ending.record["outcome"] == "failed"
     assert emails.sendgrid.requests == 10
     states = list(emails.states().values())
-    assert (states.count("failed"), states.count("pending")) == (10, 50)
+    assert (states.count("failed"), states.count("pending")) == (10, 15)
 
 
-@pytest.mark.parametrize("bad", [range(25), range(20, 45), range(0, 60, 2)])
+@pytest.mark.parametrize("bad", [range(15), range(8, 23), range(0, 30, 2)])
 async def test_recipients_who_are_refused_keep_no_email_of_others_back(
     emails: EmailScenario, bad: range
 ) -> None:
-    emails.add_users(60)
+    emails.add_users(30)
     refused = {f"u{number:03}@example.org" for number in bad}
 
     def decide(payload: dict[str, Any]) -> SendGridFault | None:
@@ -144,8 +135,8 @@ async def test_recipients_who_are_refused_keep_no_email_of_others_back(
 
     emails.sendgrid.decide = decide
     ending = await emails.run()
-    assert (ending.record["done"], ending.record["failed"]) == (60 - len(bad), len(bad))
-    assert emails.sendgrid.requests == 60
+    assert (ending.record["done"], ending.record["failed"]) == (30 - len(bad), len(bad))
+    assert emails.sendgrid.requests == 30
     states = emails.states()
     assert {
         f"{user_id}@example.org" for user_id in states if states[user_id] == "failed"
@@ -155,7 +146,7 @@ async def test_recipients_who_are_refused_keep_no_email_of_others_back(
 async def test_a_refused_recipient_among_bad_requests_does_not_reset_their_count(
     emails: EmailScenario,
 ) -> None:
-    emails.add_users(60)
+    emails.add_users(40)
     faults: Iterator[SendGridFault] = itertools.cycle(("invalid", "400"))
     emails.sendgrid.decide = lambda payload: next(faults)
     ending = await emails.run()
@@ -163,21 +154,21 @@ async def test_a_refused_recipient_among_bad_requests_does_not_reset_their_count
     assert emails.sendgrid.requests == 19
 
 
-async def test_so_many_are_on_their_way_at_a_time_and_the_first_goes_alone(
+async def test_no_more_than_in_flight_are_sent_at_a_time_and_the_first_goes_alone(
     emails: EmailScenario,
 ) -> None:
-    emails.add_users(120)
+    emails.add_users(40)
     emails.change_sendgrid_settings(in_flight=7)
     emails.sendgrid.delay_s = 0.15
-    alone: list[int] = []
+    in_flight: list[int] = []
 
     def look(payload: dict[str, Any]) -> None:
-        alone.append(emails.sendgrid.in_flight)
+        in_flight.append(emails.sendgrid.in_flight)
 
     emails.sendgrid.decide = look
     await emails.run()
-    assert len(emails.accepted_ids) == 120
-    assert alone[0] == 1
+    assert len(emails.accepted_ids) == 40
+    assert in_flight[0] == 1
     assert emails.sendgrid.max_in_flight == 7
 
 
@@ -319,12 +310,12 @@ async def test_an_email_that_a_dead_process_was_sending_is_unknown_under_its_lea
 
 
 async def test_a_stopped_run_leaves_nothing_half_done(emails: EmailScenario) -> None:
-    emails.add_users(80)
+    emails.add_users(60)
     emails.sendgrid.delay_s = 0.02
     stop = ShutdownRequest()
 
     def ask(payload: dict[str, Any]) -> None:
-        if len(emails.accepted_ids) == 30:
+        if len(emails.accepted_ids) == 15:
             stop.request()
 
     emails.sendgrid.decide = ask
@@ -332,6 +323,6 @@ async def test_a_stopped_run_leaves_nothing_half_done(emails: EmailScenario) -> 
     assert ending.record["outcome"] == "cancelled"
     states = list(emails.states().values())
     assert set(states) == {"sent", "pending"}
-    assert states.count("sent") == len(emails.accepted_ids) < 80
+    assert states.count("sent") == len(emails.accepted_ids) < 60
     await emails.run()
-    assert len(emails.accepted_ids) == len(set(emails.accepted_ids)) == 80
+    assert len(emails.accepted_ids) == len(set(emails.accepted_ids)) == 60
