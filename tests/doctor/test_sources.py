@@ -61,28 +61,27 @@ FAULTS: list[tuple[SiteFault, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("source", ["lichess", "chess.com"])
 @pytest.mark.parametrize(("fault", "level", "text"), FAULTS)
-async def test_another_response_is_described_after_one_request(
+async def test_another_response_of_each_source_is_described_after_one_request(
     environment: dict[str, str],
     ctx: Context,
     sites: FakeSites,
     db: Any,
-    source: str,
     fault: SiteFault,
     level: str,
     text: str,
 ) -> None:
-    fake_source = sites.lichess if source == "lichess" else sites.chesscom
-    again = fault == "reset" and source == "chess.com"  # aiohttp repeats a GET of its own accord
-    fake_source.faults.extend([fault] * (2 if again else 1))
+    repeated = 2 if fault == "reset" else 1  # aiohttp repeats a GET of its own accord
+    sites.lichess.faults.append(fault)
+    sites.chesscom.faults.extend([fault] * repeated)
 
     findings = await run_checks(environment, CHESSCOACH_SOURCES__TIMEOUT_S="2")
 
-    assert problems(findings) == {source: level}
-    assert text in findings[source].what
-    assert findings[source].do
-    assert len(fake_source.requests) == (2 if again else 1)
+    assert problems(findings) == dict.fromkeys(("lichess", "chess.com"), level)
+    for source in ("lichess", "chess.com"):
+        assert text in findings[source].what
+        assert findings[source].do
+    assert (len(sites.lichess.requests), len(sites.chesscom.requests)) == (1, repeated)
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
 
 

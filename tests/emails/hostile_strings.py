@@ -102,7 +102,7 @@ _HUGE = (
 _SEEDS = (*_MARKUP, *_TEMPLATES, *_HEADERS, *_INVISIBLE, *_ADDRESSES, *_PGN, *_HUGE)
 
 
-def hostile_strings(count: int = 150) -> list[str]:
+def hostile_strings(count: int) -> list[str]:
     """That many different strings: each seed, then seeds joined and hidden in ordinary names."""
     chance = random.Random(1851)
     strings = dict.fromkeys(_SEEDS)

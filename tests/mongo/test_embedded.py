@@ -221,7 +221,7 @@ def test_a_long_relative_path_serves_from_any_working_directory(
 def test_several_processes_share_one_mongod_and_the_last_one_stops_it(
     folder: Path, start_worker: StartWorker
 ) -> None:
-    workers = [start_worker() for _ in range(3)]
+    workers = [start_worker() for _ in range(2)]
     for worker in workers:
         worker.wait_for_write()
     running = mongods(folder)
@@ -376,7 +376,7 @@ def test_no_kill_at_any_moment_loses_a_write_or_leaves_a_mongod_behind(
     folder: Path, start_worker: StartWorker
 ) -> None:
     acknowledged: set[object] = set()
-    for _ in range(scaled_rounds(20, 2)):
+    for _ in range(scaled_rounds(20, 1)):
         old = [start_worker() for _ in range(random.randint(1, 3))]
         victim = random.choice(old)
         victim.wait_until_started()

@@ -86,7 +86,7 @@ def test_the_delay_of_a_jitter_is_the_slots_own() -> None:
 
 
 @pytest.mark.soak
-@settings(max_examples=scaled_rounds(500))
+@settings(max_examples=scaled_rounds(500, 25))
 @given(
     st.sampled_from(CRONS),
     st.sampled_from(ZONES),

@@ -112,7 +112,7 @@ def test_the_number_of_a_user_never_changes(user_id: str, expected: int) -> None
     assert shard_hash(user_id) == expected
 
 
-@pytest.mark.parametrize("of", [1, 2, 3, 4, 6, 7, 1000])
+@pytest.mark.parametrize("of", [1, 4, 7, 40])
 def test_every_user_is_in_exactly_one_shard_and_shards_are_alike_in_size(of: int) -> None:
     shards = [Shard(index=index, of=of) for index in range(of)]
     users = [f"user_{number}" for number in range(2000)]

@@ -115,7 +115,7 @@ def test_a_restart_in_the_second_pass_of_the_autumn_hour_names_nothing_that_has_
 
 
 @pytest.mark.soak
-@settings(max_examples=scaled_rounds(3000))
+@settings(max_examples=scaled_rounds(3000, 60))
 @given(st.sampled_from(CRONS), st.sampled_from((*ZONES, LORD_HOWE)), INSTANTS)
 def test_slots_only_ever_move_on_and_do_not_depend_on_where_one_begins(
     cron: str, zone: str, instant: datetime
@@ -129,7 +129,7 @@ def test_slots_only_ever_move_on_and_do_not_depend_on_where_one_begins(
 
 
 @pytest.mark.soak
-@settings(max_examples=scaled_rounds(3000))
+@settings(max_examples=scaled_rounds(3000, 60))
 @given(st.sampled_from(CRONS[1:]), st.sampled_from(ZONES), INSTANTS)
 def test_the_latest_slot_is_the_last_one_of_all_from_far_back(
     cron: str, zone: str, instant: datetime
@@ -147,7 +147,7 @@ def test_the_latest_slot_is_the_last_one_of_all_from_far_back(
 
 
 @pytest.mark.soak
-@settings(max_examples=scaled_rounds(3000))
+@settings(max_examples=scaled_rounds(3000, 60))
 @given(st.sampled_from(CRONS), st.sampled_from(ZONES), INSTANTS)
 def test_an_instant_is_a_slot_if_it_is_one_of_those_from_before(
     cron: str, zone: str, instant: datetime

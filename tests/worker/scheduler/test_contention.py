@@ -32,7 +32,7 @@ from tests.support.sync.sync_members import add_member, before_now
 JOB = "chesscoach.jobs.sync_games"
 
 
-SLOTS = max(scaled_rounds(500), 120)
+SLOTS = scaled_rounds(500, 50)
 
 
 class CountingJob:
