@@ -41,7 +41,7 @@ def _settings(path: str | None) -> Settings:
 
 @click.command(
     epilog="Exit codes: 0 stopped when asked; 1 the database cannot be reached, or an address "
-    "not be listened on; 2 wrong usage or configuration."
+    "of [web] cannot be used; 2 wrong usage or configuration."
 )
 @click.option(
     "--config",

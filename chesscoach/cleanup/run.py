@@ -33,10 +33,10 @@ async def clean(
 
 def _selected_rules(only: str | None, *, repair_dates: bool) -> tuple[str, ...]:
     if only is not None and only not in RULES:
-        msg = f"--rule: there is no rule {only!r}; there are {', '.join(RULES)}"
+        msg = f"--rule: {only!r} is not a rule: give one of {', '.join(RULES)}"
         raise ConfigError(msg)
     if repair_dates and only not in (None, SESSIONS):
-        msg = f"--repair-dates is for {SESSIONS}, and --rule leaves them out"
+        msg = f"--repair-dates repairs {SESSIONS}: leave out --rule, or give --rule {SESSIONS}"
         raise ConfigError(msg)
     return RULES if only is None else (only,)
 

@@ -15,8 +15,8 @@ def group() -> None:
 
 
 @group.command(
-    epilog="Exit codes: 0 all indexes exist; 1 an index waits, or the database cannot be reached; "
-    "2 an index contradicts ours, or the database user may not create it."
+    epilog="Exit codes: 0 all indexes exist; 1 a TTL index waits, or the database cannot be "
+    "reached; 2 an index contradicts ours, or the database user may not create it."
 )
 @click.option(
     "--allow-mass-delete",
@@ -28,9 +28,9 @@ async def init(ctx: Context, allow_mass_delete: bool) -> Output:
     """Create the collections and indexes that the worker needs, beside the application's own.
 
     Safe to repeat. An index of the application that serves the purpose stays as it is. An index
-    that contradicts ours is an error that names it; the command drops no index. The command does
-    not create a TTL index on a collection with many expired documents. A line says how to delete
-    them in batches first. A unique index that may refuse our documents is named.
+    that contradicts ours is an error that names it. The command drops no index. On a collection
+    with many expired documents, it creates no TTL index: a line says how to delete them in batches
+    first. It names each unique index that may refuse our documents.
     """
     report = await ctx.indexes.create(allow_mass_delete=allow_mass_delete)
     unexpected = await index_check.unexpected_unique_indexes(ctx.mongo.database, UNIQUE_KEYS)

@@ -21,8 +21,8 @@ from chesscoach.worker.shutdown import Interrupted, ShutdownRequest
 def doctor(config: str | None, as_json: bool) -> None:
     """Check configuration, database, sources and secrets; say what is wrong and what to do.
 
-    Each source gets one request, unless it has to be left alone or a run is using it. A line says
-    ok, warn or FAIL; it shows no secret.
+    Each source gets one request, unless it is paused, its breaker is open, or a run uses it. Each
+    line begins with ok, warn or FAIL. No line shows a secret.
     """
 
     def print_finding(finding: Finding) -> None:

@@ -33,7 +33,7 @@ class EmailPreview(Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.argument("user_id", metavar="USER_ID")
-@click.option("--week", metavar="WEEK", help="ISO week, as 2026-W47 (default: the last one).")
+@click.option("--week", metavar="WEEK", help="ISO week, such as 2026-W47 (default: the last one).")
 @click.option("--open", "show", is_flag=True, help="Open the HTML in a browser.")
 @click.option(
     "--out", metavar="DIR", default=_DEFAULT_FOLDER, show_default=True, help="Folder of the files."

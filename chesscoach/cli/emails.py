@@ -44,7 +44,7 @@ def _parse_week(_: click.Context, __: click.Parameter, text: str | None) -> Week
     "--week",
     metavar="WEEK",
     callback=_parse_week,
-    help="Only emails of this ISO week, as 2026-W47.",
+    help="Only emails of this ISO week, such as 2026-W47.",
 )
 @click.option("--user", "user_id", metavar="USER_ID", help="Only emails to this user.")
 @limit_option
@@ -90,10 +90,10 @@ def _format_counts(tally: Mapping[str, int], week: str | None, user_id: str | No
 @click.argument("outbox_id", metavar="OUTBOX_ID")
 @invocation.database_command
 async def resend(ctx: Context, outbox_id: str) -> Output:
-    """Make an email that failed, was skipped or is unknown pending again.
+    """Put a failed, skipped or unknown email back into the state pending.
 
     OUTBOX_ID is its id in `chesscoach emails list`. The next run for unsent emails sends it. An
-    email that is unknown may have arrived: then the player gets it twice.
+    unknown email may have arrived: then the player gets it twice.
     """
     before = (await ctx.emails.outbox.find_many([outbox_id])).get(outbox_id)
     if before is None:

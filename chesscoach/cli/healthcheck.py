@@ -59,7 +59,7 @@ def _configured_address(path: str | None) -> ListenAddress:
         msg = "web: neither admin nor public is set: give --url"
         raise ConfigError(msg)
     if address.port == 0:
-        msg = f"web.{'public' if web.public else 'admin'}: the port is any free one: give --url"
+        msg = f"web.{'public' if web.public else 'admin'}: port 0 is any free port: give --url"
         raise ConfigError(msg)
     return address.as_reached_locally
 

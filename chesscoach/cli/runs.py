@@ -23,7 +23,9 @@ def group() -> None:
 @group.command("list")
 @click.option("--job", metavar="NAME", help="Only runs of this job.")
 @click.option("--schedule", metavar="ID", help="Only runs of this schedule.")
-@click.option("--outcome", type=click.Choice(get_args(Outcome)), help="Only runs that ended so.")
+@click.option(
+    "--outcome", type=click.Choice(get_args(Outcome)), help="Only runs with this outcome."
+)
 @limit_option
 @invocation.database_command
 async def list_runs(

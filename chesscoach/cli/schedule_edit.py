@@ -115,7 +115,7 @@ def _change_lines(stored: StoredSchedule, change: SlotDiff) -> Iterator[str]:
 async def pause(ctx: Context, schedule_id: str, revision: int | None) -> Output:
     """Run no further slots of a schedule.
 
-    A run that has begun goes on. Slots of the pause do not run after it.
+    A run in progress continues. Slots that fall due during the pause never run.
     """
     old = await _load_schedule(ctx, schedule_id, revision)
     return _state_change(old, await schedule_admin.pause_schedule(ctx.worker, old), "is paused")

@@ -66,16 +66,18 @@ _OPTIONS = (
         "--every",
         type=parse_duration,
         metavar="PERIOD",
-        help='Trigger: real elapsed time, as "6h" or "1w 2d".',
+        help='Trigger: elapsed time, such as "6h" or "1w 2d".',
     ),
     click.option(
         "--at",
         type=parse_instant,
         metavar="INSTANT",
-        help="Trigger: once, as 2026-12-24T18:00:00Z.",
+        help="Trigger: once, such as 2026-12-24T18:00:00Z.",
     ),
     click.option(
-        "--timezone", metavar="ZONE", help="Time zone of --cron, as Europe/Berlin (default: UTC)."
+        "--timezone",
+        metavar="ZONE",
+        help="Time zone of --cron, such as Europe/Berlin (default: UTC).",
     ),
     click.option(
         "--anchor", type=parse_instant, metavar="INSTANT", help="Start of the first --every period."
@@ -129,7 +131,7 @@ unset_option = click.option(
     "--unset",
     multiple=True,
     type=click.Choice([field.name for field in fields(Schedule) if not field.required]),
-    help="Set a field back to its default; args are all arguments.",
+    help="Reset a field to its default; args is all arguments.",
 )
 
 

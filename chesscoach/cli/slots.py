@@ -44,7 +44,7 @@ async def next_slots(ctx: Context, schedule_id: str | None, count: int) -> Outpu
     """Show the next slots of a schedule, or of all active ones in order of time.
 
     Each is in UTC and in the schedule's own zone, with the delay of its jitter. The table marks
-    days on which clocks change, and the times that this moves, skips or doubles.
+    days on which clocks change, and each time that is moved, skipped or repeated.
     """
     if schedule_id is not None:
         schedules = [await schedule_admin.find_schedule(ctx.worker, schedule_id)]
@@ -115,8 +115,8 @@ def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
 def explain_slot(slot: str, instant: datetime | None, config: str | None, as_json: bool) -> None:
     """Say why a slot ran, or did not.
 
-    SLOT is a run's id, as sync_games:2026-11-21T06:00:00Z. It may also have an @ in place of the
-    colon, or be two words, ID and INSTANT.
+    SLOT is a run's id, such as sync_games:2026-11-21T06:00:00Z. An @ may stand in place of the
+    colon, and ID and INSTANT may be two words.
     """
     schedule_id, at = _parse_slot(slot, instant)
 
@@ -137,7 +137,7 @@ def _parse_slot(slot: str, instant: datetime | None) -> tuple[str, datetime]:
             msg = "SLOT: a manual run has no slot: see `chesscoach runs show`"
             raise click.UsageError(msg)
         if not text:
-            msg = "SLOT: give ID:INSTANT, as sync_games:2026-11-21T06:00:00Z"
+            msg = "SLOT: give ID:INSTANT, such as sync_games:2026-11-21T06:00:00Z"
             raise click.UsageError(msg)
         slot, instant = schedule_id, schedule_options.parse_instant(text)
     return schedule_options.parse_identifier(slot), instant

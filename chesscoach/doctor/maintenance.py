@@ -32,7 +32,7 @@ async def clock(ctx: Context) -> Finding:
     apart_s = (server - before).total_seconds() - took_s / 2
     # A server reports milliseconds, and the request may take longer than the response.
     text = (
-        f"the server's clock is {apart_s:+.3f} s from ours, give or take {took_s / 2 + 0.001:.3f} s"
+        f"the server's clock differs from ours by {apart_s:+.3f} s (± {took_s / 2 + 0.001:.3f} s)"
     )
     if abs(apart_s) > _MAX_SKEW_S:
         return fail(text, "synchronise both clocks with a time server")

@@ -50,7 +50,7 @@ class UnsubscribeLinks:
         self, public_url: str, keys: Sequence[str], max_age_days: int, now: Callable[[], datetime]
     ) -> None:
         if not keys:
-            msg = "emails.signing_key: it is empty, and links cannot be signed without it"
+            msg = "emails.signing_key: empty; links cannot be signed without it"
             raise ConfigError(msg)
         self._base = public_url.rstrip("/")
         self._max_age = timedelta(days=max_age_days)

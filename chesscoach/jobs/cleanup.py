@@ -24,7 +24,7 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rule: Annotated[str | None, Meta(description=f"Only this rule, of: {', '.join(RULES)}.")] = None
     repair_dates: Annotated[
         bool,
-        Meta(description="Convert texts in the sessions' expires_at into dates: TTL skips texts."),
+        Meta(description="Convert sessions' expires_at from text to dates: TTL skips texts."),
     ] = False
 
 

@@ -24,7 +24,7 @@ from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.shutdown import ShutdownRequest
 
 EXIT_CODES_HELP = (
-    "Exit codes: 0 done; 1 failed, or too little succeeded; 2 wrong usage or configuration; "
+    "Exit codes: 0 done; 1 failed, or too few items succeeded; 2 wrong usage or configuration; "
     "75 another run holds the lease; 143 or 130 stopped by a signal."
 )
 

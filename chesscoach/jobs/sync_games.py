@@ -24,10 +24,10 @@ from chesscoach.worker.job import Job, Run
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom to sync."""
 
-    user: Annotated[str | None, Meta(description="Only this user (a user_id), due or not.")] = None
-    all: Annotated[
-        bool, Meta(description="Everyone, not only those who are due by their activity.")
-    ] = False
+    user: Annotated[
+        str | None, Meta(description="Only this user's accounts (a user_id), due or not.")
+    ] = None
+    all: Annotated[bool, Meta(description="All accounts, also those that are not due.")] = False
     active_within_h: Annotated[
         Annotated[int, Meta(ge=1, le=720)] | None,
         Meta(description="Only players who were active in the last N hours, and new accounts."),

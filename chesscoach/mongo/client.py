@@ -82,7 +82,7 @@ def _client(
     listeners: list[DriverListener],
 ) -> Client:
     if not url.startswith(("mongodb://", "mongodb+srv://")):
-        msg = "no scheme of MongoDB"  # the driver takes such a text for the name of a host
+        msg = "the scheme is not mongodb or mongodb+srv"  # to the driver, such a text is a host
         raise InvalidURI(msg)
     given = parse_options(url, allow_weak_writes=config.allow_weak_writes)
     timeout_ms = int(config.timeout_s * 1000)

@@ -126,8 +126,8 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         given = [name for name in ("cron", "every", "at") if getattr(self, name) is not None]
         if len(given) != 1:
-            triggers = " and ".join(given) or "none"
-            msg = f"one of cron, every and at says when: there is {triggers}"
+            triggers = " and ".join(given) or "no trigger"
+            msg = f"give one of cron, every and at; there is {triggers}"
             raise ValueError(msg)
         if self.cron is not None:
             try:

@@ -86,7 +86,7 @@ class Chesscom:
         if profile.status.startswith("closed"):
             msg = "Chess.com says that the account is closed"
             raise AccountClosed(msg)
-        msg = "Chess.com knows the player, but no month of theirs: most likely an error of its own"
+        msg = "Chess.com knows the player and no month of theirs, which is probably its own error"
         raise BadResponse(msg)
 
 
@@ -112,5 +112,5 @@ def _missing_month(message: str, month: str) -> ArchiveMonth:
     if _is_transient(message):
         msg = f"404 for the month {month}: an internal error of Chess.com, which passes"
         raise BadResponse(msg)
-    msg = f"404 for the month {month}, though not for want of the player"
+    msg = f"404 for the month {month}, with another reason than an unknown player"
     raise BadResponse(msg)

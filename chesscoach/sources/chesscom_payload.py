@@ -151,7 +151,7 @@ def _name_of(raw: msgspec.Raw | bytes) -> str:
 
 def _game(raw: _ArchivedGame, unreadable: tuple[str, ...]) -> Game:
     if not raw.uuid and not raw.url:
-        msg = "a game without an identity"
+        msg = "a game without uuid and url"
         raise ValueError(msg)
     pgn = raw.pgn or ""
     tags = dict(_TAG_PATTERN.findall(pgn[:4000]))

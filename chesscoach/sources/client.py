@@ -235,7 +235,7 @@ class SourceClient:
         self._failures = 0
         factor = BREAKER_ESCALATION[min(self.lane.closings, len(BREAKER_ESCALATION) - 1)]
         until = await self.lane.open_breaker(max(self._config.breaker_open_s * factor, wait_s))
-        message = f"{self.platform} is left alone until {until:%Y-%m-%dT%H:%M:%SZ} ({reason})"
+        message = f"{self.platform} gets no request until {until:%Y-%m-%dT%H:%M:%SZ} ({reason})"
         log.get_logger().error(
             "source_breaker_opened", platform=self.platform, reason=reason, until=until
         )

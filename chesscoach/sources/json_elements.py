@@ -43,7 +43,7 @@ def array_elements(text: bytes, member: str | None = None) -> list[bytes]:
         elif token != b",":
             depth -= 1
     if elements is None or depth:
-        msg = "no array, or a text without an end"
+        msg = "not a JSON array, or a text without an end"
         raise msgspec.DecodeError(msg)
     return elements
 

@@ -120,7 +120,7 @@ def parse_item(line: bytes) -> ExportItem | AbortedGame:
 
 def _game(raw: _ExportedGame, unreadable: tuple[str, ...]) -> ExportItem | AbortedGame:
     if not _ID_PATTERN.fullmatch(raw.id):  # it goes into addresses, and among others into a list
-        msg = "no id of a game"
+        msg = "not the id of a game"
         raise ValueError(msg)
     started = parse_instant(raw.created_at)
     if raw.status in _UNFINISHED_STATUSES:

@@ -150,7 +150,7 @@ def lenient_decode(text: bytes | msgspec.Raw, kind: type[T]) -> tuple[T, tuple[s
     """
     raw = msgspec.json.decode(text)
     if not isinstance(raw, dict):
-        msg = "no object"
+        msg = "not a JSON object"
         raise msgspec.DecodeError(msg)
     dropped: list[str] = []
     return _convert(raw, kind, "", dropped), tuple(dropped)

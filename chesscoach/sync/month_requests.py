@@ -91,7 +91,7 @@ class MonthRequests:
         month, error = min(self.failed.items(), key=lambda failure: failure[0])
         if not self.is_any_answered:
             raise error
-        msg = f"{len(self.failed)} of the months did not come, the first {month}: {error}"
+        msg = f"{len(self.failed)} months could not be fetched, the first {month}: {error}"
         failure = SourceError(msg)
         failure.source_wide = error.source_wide
         raise failure

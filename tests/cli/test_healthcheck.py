@@ -109,7 +109,7 @@ async def test_it_waits_three_seconds_and_no_longer() -> None:
 @pytest.mark.parametrize(
     ("environment", "args", "said"),
     [
-        ({"CHESSCOACH_WEB__ADMIN": "127.0.0.1:0"}, (), "web.admin: the port is any free one"),
+        ({"CHESSCOACH_WEB__ADMIN": "127.0.0.1:0"}, (), "web.admin: port 0 is any free port"),
         ({"CHESSCOACH_WEB__ADMIN": ""}, (), "web: neither admin nor public is set"),
         ({"CHESSCOACH_WEB__ADMIN": "nonsense"}, (), "web.admin: expected host:port"),
         ({}, ("--url", "ftp://planted:planted@x/"), "--url: expected http://host:port"),

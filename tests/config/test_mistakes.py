@@ -53,7 +53,7 @@ from tests.config.conftest import SECRET, Loader, config_error
         ),
         (
             "[schedules.x]\njob = 'a'",
-            "schedules.x: one of cron, every and at says when: there is no",
+            "schedules.x: give one of cron, every and at; there is no",
         ),
         ("[schedules.x]\njob = 'a'\ncron = '* * * * *'\nyear = 1", "schedules.x.year: unkn"),
         (
@@ -62,7 +62,7 @@ from tests.config.conftest import SECRET, Loader, config_error
         ),
         (
             "[schedules.x]\njob = 'a'\ncron = '* * * * *'\nevery = { hours = 1 }",
-            "schedules.x: one of cron, every and at says when: there is cron and every",
+            "schedules.x: give one of cron, every and at; there is cron and every",
         ),
         ("[schedules.x]\njob = 'a'\nevery = { hours = 0 }", "schedules.x.every: a period is at"),
         ("[schedules.x]\njob = 'a'\nevery = { years = 1 }", "schedules.x.every.years: unknown"),

@@ -28,7 +28,9 @@ async def test_clocks_that_differ_are_a_warning_or_a_failure(
     finding = await maintenance.clock(ours)
     assert finding.level == level
     assert (
-        finding.what.startswith("the server's clock is " + ("-" if ahead_s > 0 else "+"))
+        finding.what.startswith(
+            "the server's clock differs from ours by " + ("-" if ahead_s > 0 else "+")
+        )
         or not ahead_s
     )
 

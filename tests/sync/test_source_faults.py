@@ -278,7 +278,7 @@ async def test_while_a_site_is_left_alone_no_process_asks_it_anything(
     assert open_one.requests != []
     for record in (again, theirs):
         (sample,) = troubles_and_samples(record, source)[1]
-        assert f"{source} is left alone until 20" in sample
+        assert f"{source} gets no request until 20" in sample
         assert (record["done"], record["failed"]) == (len(NAMES), len(NAMES))
     assert_no_data_lost(db, sites)
     advance_time(db, sites, seconds=901)

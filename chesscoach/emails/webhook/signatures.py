@@ -75,6 +75,6 @@ def _public_key(text: str) -> ec.EllipticCurvePublicKey:
     except Exception:  # noqa: BLE001  # each kind of bad key fails in its own way
         key = None
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        msg = "emails.sendgrid.events_key: it is not a verification key of SendGrid's Event Webhook"
+        msg = "emails.sendgrid.events_key: not a verification key of SendGrid's Event Webhook"
         raise ConfigError(msg)
     return key

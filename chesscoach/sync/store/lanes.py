@@ -44,7 +44,7 @@ def _if_future(field: str, value: object) -> Document:
 
 
 class LaneStatus(Struct, frozen=True, kw_only=True):
-    """Who holds the lane of a source now, and until when the source must be left alone.
+    """Who holds the lane of a source now, and until when the source must get no request.
 
     `holder` is how the holder describes itself, None if the lane is free. The instants are None
     where their time has passed.
@@ -147,7 +147,7 @@ class SourceLane:
 
     def _raise_if_closed(self) -> None:
         if self._closed_until is not None:
-            msg = f"{self._source} is left alone until {self._closed_until:%Y-%m-%dT%H:%M:%SZ}"
+            msg = f"{self._source} gets no request until {self._closed_until:%Y-%m-%dT%H:%M:%SZ}"
             raise SourceUnavailable(msg)
 
     @asynccontextmanager

@@ -151,7 +151,7 @@ async def _validate_slot(worker: Worker, schedule: Schedule, slot: Slot, run_id:
     if not slots.is_slot(slot.schedule, schedule, slot.at):
         msg = f"{slot.name} is not a slot of the schedule {slot.schedule} ({schedule.trigger})"
     elif slot.at > worker.now() + _MAX_CLOCK_SKEW:
-        msg = f"{slot.name} has not come yet: running it now would hide the slots before it"
+        msg = f"{slot.name} is not due yet: running it now would hide the slots before it"
     else:
         return
     stored = await worker.schedules.get(slot.schedule)

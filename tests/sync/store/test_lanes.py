@@ -154,7 +154,7 @@ async def test_a_closed_site_is_closed_for_everybody_until_the_time_has_passed(
     assert lane_document(db)["closed_until"] == until
     for one in (theirs, ours):
         with pytest.raises(
-            SourceUnavailable, match=f"lichess is left alone until {until:%Y-%m-%dT%H:%M}"
+            SourceUnavailable, match=f"lichess gets no request until {until:%Y-%m-%dT%H:%M}"
         ):
             async with one.acquire(ME):
                 pytest.fail("a closed site was asked")

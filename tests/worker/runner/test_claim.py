@@ -267,7 +267,7 @@ async def test_an_orphaned_slot_goes_to_one_of_many_contenders(ctx: Context, con
 async def test_a_slot_in_the_future_is_refused(contexts: Any, db: Any) -> None:
     ctx = await contexts(Clock(NOON - timedelta(minutes=10)))
 
-    with pytest.raises(ConfigError, match="12:00:00Z has not come yet"):
+    with pytest.raises(ConfigError, match="12:00:00Z is not due yet"):
         await claim_slot(ctx)
 
     assert db.job_runs.count_documents({}) == 0
