@@ -17,7 +17,7 @@ CODE = Code("x")
 async def test_a_value_of_any_type_in_a_user_hinders_no_other(
     emails: EmailScenario, field: str
 ) -> None:
-    values: list[object] = [CODE, float("nan"), ["x"], {"x": 1}, b"x", "\ufeff", "\x00"]
+    values: list[Any] = [CODE, float("nan"), ["x"], {"x": 1}, b"x", "\ufeff", "\x00"]
     emails.change_settings(deliver_at="local 09:00")
     emails.add_user("ann")
     for number, value in enumerate(values):
