@@ -221,15 +221,15 @@ async def test_it_does_not_wait_long_for_an_allowance(
     lane = ctx.sync.lanes["lichess"]
     async with lane.acquire({}):
         await lane.consume(1, 1)
-    one = {
-        "CHESSCOACH_SOURCES__LICHESS__USERS_PER_10MIN": "1",
-        "CHESSCOACH_SOURCES__TIMEOUT_S": "2",
-    }
 
-    findings = await run_checks({**environment, **one})
+    findings = await run_checks(
+        environment,
+        CHESSCOACH_SOURCES__LICHESS__USERS_PER_10MIN="1",
+        CHESSCOACH_SOURCES__TIMEOUT_S="1",
+    )
 
     assert problems(findings) == {"lichess": "warn"}
-    assert "no free lane and allowance within 4 s" in findings["lichess"].what
+    assert "no free lane and allowance within 2 s" in findings["lichess"].what
     assert sites.lichess.requests == []
 
 
@@ -244,11 +244,11 @@ async def test_a_response_that_never_ends_has_a_deadline(
             await asyncio.sleep(0.1)
 
     async with http_server(drip) as url:
-        slow = {
-            "CHESSCOACH_SOURCES__LICHESS__BASE_URL": url,
-            "CHESSCOACH_SOURCES__TIMEOUT_S": "2",
-        }
-        findings = await run_checks({**environment, **slow})
+        findings = await run_checks(
+            environment,
+            CHESSCOACH_SOURCES__LICHESS__BASE_URL=url,
+            CHESSCOACH_SOURCES__TIMEOUT_S="1",
+        )
 
     assert problems(findings) == {"lichess": "fail"}
-    assert "the response did not end within 4 s" in findings["lichess"].what
+    assert "the response did not end within 2 s" in findings["lichess"].what

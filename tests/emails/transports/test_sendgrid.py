@@ -210,15 +210,12 @@ async def test_the_deadline_counts_the_wait_for_a_free_connection(
     assert sendgrid.requests == 1
 
 
-async def test_where_no_player_listens_nothing_is_sent() -> None:
+async def test_where_no_server_listens_nothing_is_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    delivery = await send_one(f"http://127.0.0.1:{port}")
-    assert (delivery.verdict, "no connection" in delivery.reason) == ("not_sent", True)
-
-
-async def test_a_host_without_an_address_is_sent_nothing() -> None:
-    assert (await send_one("http://sendgrid.invalid")).verdict == "not_sent"
+    for url in (f"http://127.0.0.1:{port}", "http://sendgrid.invalid"):
+        delivery = await send_one(url)
+        assert (delivery.verdict, "no connection" in delivery.reason) == ("not_sent", True)
 
 
 async def test_a_server_that_speaks_no_tls_is_sent_nothing(sendgrid: FakeSendGrid) -> None:
@@ -265,12 +262,6 @@ async def test_no_more_are_in_flight_than_allowed(sendgrid: FakeSendGrid) -> Non
     assert len({one.outbox_id for one in sendgrid.accepted}) == 60
 
 
-async def test_a_429_says_how_long_to_wait(sendgrid: FakeSendGrid) -> None:
-    sendgrid.faults.append("429")
-    delivery = await send_one(sendgrid.url)
-    assert (delivery.verdict, sendgrid.requests) == ("throttled", 1)
-
-
 SOON = int((NOW + timedelta(seconds=30)).timestamp())
 WAITS: list[tuple[dict[str, str], float]] = [
     ({}, 60),
@@ -296,9 +287,13 @@ async def test_a_wait_has_sane_bounds(headers: dict[str, str], wait_s: float) ->
     assert (delivery.verdict, delivery.wait_s) == ("throttled", wait_s)
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 429])
 @pytest.mark.parametrize(
-    "body", [error_body(("MAXIMUM credits Exceeded", None)), b"<p>Maximum credits exceeded</p>"]
+    ("status", "body"),
+    [
+        (401, b"<p>Maximum credits exceeded</p>"),
+        (401, b'{"errors":[{"message":"Maximum credits exceeded \xff\x01"}]}'),
+        (429, error_body(("MAXIMUM credits Exceeded", None))),
+    ],
 )
 async def test_credits_that_are_used_up_stop_everything(status: int, body: bytes) -> None:
     async with answer_server(status, body) as url:
@@ -320,15 +315,15 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 @pytest.mark.parametrize("status", [400, 404, 408, 413, 422])
-async def test_whatever_a_refusal_says_it_is_not_quoted(status: int, body: bytes) -> None:
-    async with answer_server(status, body) as url:
-        delivery = await send_one(url)
-    assert delivery.verdict != "accepted"
-    assert delivery.reason.startswith(f"{status}: ")
-    assert len(delivery.reason) < 200
-    assert not re.search(r"@|SG\.|xxx|ann", delivery.reason)
+async def test_whatever_a_refusal_says_it_is_not_quoted(status: int) -> None:
+    for body in BODIES:
+        async with answer_server(status, body) as url:
+            delivery = await send_one(url)
+        assert delivery.verdict != "accepted"
+        assert delivery.reason.startswith(f"{status}: ")
+        assert len(delivery.reason) < 200
+        assert not re.search(r"@|SG\.|xxx|ann", delivery.reason)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 406, 415])
@@ -353,7 +348,9 @@ async def test_a_refusal_names_the_fields_that_the_schema_knows() -> None:
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(202, "accepted"), (403, "stopped")])
-async def test_a_response_that_breaks_off_counts_by_its_status(status: int, verdict: str) -> None:
+async def test_a_response_that_breaks_off_or_cannot_be_unpacked_counts_by_its_status(
+    status: int, verdict: str
+) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(status=status)
         await response.prepare(request)
@@ -364,12 +361,6 @@ async def test_a_response_that_breaks_off_counts_by_its_status(status: int, verd
 
     async with http_server(handler) as url:
         assert (await send_one(url)).verdict == verdict
-
-
-@pytest.mark.parametrize(("status", "verdict"), [(202, "accepted"), (400, "refused")])
-async def test_a_response_that_cannot_be_unpacked_counts_by_its_status(
-    status: int, verdict: str
-) -> None:
     async with answer_server(status, b"no gzip", Content_Encoding="gzip") as url:
         assert (await send_one(url)).verdict == verdict
 
@@ -409,11 +400,11 @@ async def test_a_header_that_is_no_ascii_costs_no_email(
 
 
 @pytest.mark.parametrize("name", [b"Retry-After", b"X-RateLimit-Reset"])
-@pytest.mark.parametrize("value", [b"\xff", b"\xd9\xa3", b"9" * 4000, b"Mon, \xff Nov 2026"])
-async def test_a_wait_that_is_no_ascii_is_the_default(name: bytes, value: bytes) -> None:
-    async with raw_server(b"HTTP/1.1 429 No\r\n" + name + b": " + value + b"\r\n") as address:
-        delivery = await send_one(f"http://{address}")
-    assert (delivery.verdict, delivery.wait_s) == ("throttled", 60)
+async def test_a_wait_that_is_no_ascii_is_the_default(name: bytes) -> None:
+    for value in (b"\xff", b"\xd9\xa3", b"9" * 4000, b"Mon, \xff Nov 2026"):
+        async with raw_server(b"HTTP/1.1 429 No\r\n" + name + b": " + value + b"\r\n") as address:
+            delivery = await send_one(f"http://{address}")
+        assert (delivery.verdict, delivery.wait_s) == ("throttled", 60)
 
 
 WRONG = b'{"errors": [{"message": %s, "field": "personalizations.0.to.0.email"}]}'
@@ -474,18 +465,17 @@ async def test_a_base_url_that_cannot_be_asked_stops_everything() -> None:
         assert (await out.send(make_message())).verdict == "stopped"
 
 
-async def test_content_that_begins_like_a_key_is_refused(sendgrid: FakeSendGrid) -> None:
-    delivery = await send_one(sendgrid.url, make_message(text=KEY))
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"text": KEY}, "begins like a key"), ({"subject": "\ud800"}, "its text is not Unicode")],
+)
+async def test_content_that_cannot_be_sent_is_refused(
+    changes: dict[str, str], reason: str, sendgrid: FakeSendGrid
+) -> None:
+    delivery = await send_one(sendgrid.url, make_message(**changes))
     assert (delivery.verdict, delivery.isolated, sendgrid.requests) == ("refused", True, 0)
+    assert reason in delivery.reason
     assert KEY not in delivery.reason
-
-
-async def test_text_that_is_not_unicode_is_refused(sendgrid: FakeSendGrid) -> None:
-    delivery = await send_one(sendgrid.url, make_message(subject="\ud800"))
-    assert delivery == SendResult(
-        verdict="refused", reason="its text is not Unicode", isolated=True
-    )
-    assert sendgrid.requests == 0
 
 
 async def test_neither_key_nor_address_is_logged(
@@ -530,20 +520,3 @@ async def test_the_scopes_are_asked_for_through_the_proxy() -> None:
         check = await check_scopes(settings, KEY, 5.0, proxy)
 
     assert check.verdict == "may_send"
-
-
-async def test_a_message_id_beyond_ascii_is_none_and_the_email_is_accepted() -> None:
-    async with answer_server(202, X_Message_Id="é") as url:
-        delivery = await send_one(url)
-
-    assert delivery == SendResult(verdict="accepted", message_id=None)
-
-
-@pytest.mark.parametrize("odd", [b"\xff", rb"\ud800", b"\x01"])
-async def test_an_error_that_is_not_json_is_understood_all_the_same(odd: bytes) -> None:
-    body = b'{"errors":[{"message":"Maximum credits exceeded ' + odd + b'"}]}'
-    async with answer_server(401, body) as url:
-        delivery = await send_one(url)
-
-    assert delivery.verdict == "stopped"
-    assert "credits" in delivery.reason

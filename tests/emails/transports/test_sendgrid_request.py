@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from chesscoach.emails.transports.sendgrid_request import request_body
 from chesscoach.emails.transports.transport import Message
+from tests.conftest import scaled_rounds
 from tests.support.fake_sendgrid.validation import PUBLISHED, SCHEMA, field_errors
 
 SENDER = "coach@example.org"
@@ -54,6 +55,7 @@ def test_a_payload_passes_the_published_schema(sandbox: bool) -> None:
     assert field_errors(body) == []
 
 
+@settings(max_examples=scaled_rounds(250))
 @given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
 def test_whatever_is_written_passes_the_published_schema(
     subject: str, text: str, html: str
@@ -62,6 +64,7 @@ def test_whatever_is_written_passes_the_published_schema(
 
 
 def test_a_payload_is_this_and_nothing_else() -> None:
+    assert list(build_body()["personalizations"][0]["headers"]) == list(UNSUBSCRIBE)
     assert build_body() == {
         "personalizations": [
             {
@@ -85,19 +88,6 @@ def test_a_payload_is_this_and_nothing_else() -> None:
     }
 
 
-def test_the_headers_keep_their_order() -> None:
-    assert list(build_body()["personalizations"][0]["headers"]) == list(UNSUBSCRIBE)
-
-
-def test_sandbox_mode_is_asked_for_where_it_is_wanted_alone() -> None:
-    assert build_body(sandbox=True)["mail_settings"] == {"sandbox_mode": {"enable": True}}
-    assert "mail_settings" not in build_body()
-
-
-def test_the_address_stands_in_one_place() -> None:
-    assert json.dumps(build_body()).count(ADDRESS) == 1
-
-
 @pytest.mark.parametrize(
     "address",
     ["a,b@example.org", "Ann <ann@example.org>", "ann@example.org, bob@example.org", "no address"],
@@ -106,11 +96,10 @@ def test_an_address_is_taken_as_it_is(address: str) -> None:
     assert build_body(make_message(to=address))["personalizations"][0]["to"] == [{"email": address}]
 
 
-def test_an_id_of_no_kind_makes_no_category() -> None:
+def test_what_is_not_known_is_left_out() -> None:
     assert "categories" not in build_body(make_message(outbox_id="ann"))
-
-
-def test_a_sender_without_a_name_has_none() -> None:
+    assert "mail_settings" not in build_body()
+    assert build_body(sandbox=True)["mail_settings"] == {"sandbox_mode": {"enable": True}}
     assert request_body(make_message(), SENDER, "", sandbox=False)["from"] == {"email": SENDER}
 
 
