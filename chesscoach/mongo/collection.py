@@ -30,6 +30,7 @@ class MongoCollection:
 
     def __init__(self, database: Database, name: str) -> None:
         self._driver = database[name]
+        self.name = name
 
     @translates_errors
     @repeats_conflicts
@@ -128,7 +129,7 @@ class MongoCollection:
     def refusal(self, count: int) -> DuplicateDocument:
         """The error that names how many documents a unique index has refused."""
         return DuplicateDocument(
-            f"{self._driver.name}: a unique index that is not ours refuses {count} of our "
+            f"{self.name}: a unique index that is not ours refuses {count} of our "
             "documents: see `chesscoach db check`"
         )
 

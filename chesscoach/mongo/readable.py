@@ -1,6 +1,6 @@
 """Documents that may have a value of a wrong type in any field."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -9,6 +9,7 @@ from bson import Code
 from chesscoach import log
 from chesscoach.errors import StoreFailed
 from chesscoach.mongo.client import Document
+from chesscoach.mongo.collection import MongoCollection
 
 T = TypeVar("T")
 _ID_LENGTH = 80
@@ -19,6 +20,13 @@ def convert_readable(
     collection: str, documents: Iterable[Document], convert: Callable[[Document], T]
 ) -> list[T]:
     """Converts the documents that can be read; logs the number and a few ids of the others."""
+    return split_readable(collection, documents, convert)[0]
+
+
+def split_readable(
+    collection: str, documents: Iterable[Document], convert: Callable[[Document], T]
+) -> tuple[list[T], list[object]]:
+    """The same; also returns the ids of the documents that cannot be read."""
     values: list[T] = []
     unreadable: list[object] = []
     for document in documents:
@@ -28,13 +36,25 @@ def convert_readable(
         except (msgspec.ValidationError, StoreFailed):
             unreadable.append(document.get("_id"))
     if unreadable:
-        log.get_logger().warning(
-            "documents_unreadable",
-            collection=collection,
-            count=len(unreadable),
-            ids=[str(key)[:_ID_LENGTH] for key in unreadable[:_IDS_LOGGED]],
-        )
-    return values
+        _log(collection, len(unreadable), unreadable)
+    return values, unreadable
+
+
+async def count_unreadable(collection: MongoCollection, query: Document) -> int:
+    """The number of documents that a query finds to be unreadable; logs it and a few ids."""
+    if count := await collection.count(query):
+        some = await collection.find(query, {"_id": 1}, limit=_IDS_LOGGED)
+        _log(collection.name, count, [document["_id"] for document in some])
+    return count
+
+
+def _log(collection: str, count: int, ids: Sequence[object]) -> None:
+    log.get_logger().warning(
+        "documents_unreadable",
+        collection=collection,
+        count=count,
+        ids=[str(key)[:_ID_LENGTH] for key in ids[:_IDS_LOGGED]],
+    )
 
 
 def refuse_code(value: object) -> None:

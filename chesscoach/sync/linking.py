@@ -46,6 +46,7 @@ async def link_accounts(
     made = dict.fromkeys(SOURCES, 0)
     if user_id is None and run.shard.index == 0:
         await _count_users_without_id(ctx, run)
+        await _count_malformed_accounts(ctx, run)
     async for page in ctx.users.linked_users(user_id, run.shard):
         wanted = {user.user_id: _accounts_of(run, user) for user in page}
         changes = await _link_changes(ctx, page, wanted, begun)
@@ -68,7 +69,14 @@ async def _count_users_without_id(ctx: SyncContext, run: Run) -> None:
         run.counts.candidates += count
         run.counts.skipped += count
         run.counts.note("invalid_user_ids", count)
-        log.get_logger().warning("user_ids_invalid", users=count)
+
+
+async def _count_malformed_accounts(ctx: SyncContext, run: Run) -> None:
+    """Accounts that no run selects are counted and left out, as others that cannot be read."""
+    if count := await ctx.accounts.count_malformed():
+        run.counts.candidates += count
+        run.counts.skipped += count
+        run.counts.note("unreadable_accounts", count)
 
 
 def _count_refused(run: Run, accounts: list[str]) -> None:
@@ -119,9 +127,9 @@ async def _link_changes(
     begun: datetime,
 ) -> LinkChanges:
     keys = list({key for accounts in wanted.values() for key in accounts})
-    known = {
-        account.key: account for account in await ctx.accounts.find_for_users(keys, list(wanted))
-    }
+    found = await ctx.accounts.find_for_users(keys, list(wanted))
+    known = {account.key: account for account in found.accounts}
+    unreadable = {str(key) for key in found.unreadable}
     ours = {
         link.user_id for account in known.values() if account.checked_at for link in account.links
     }
@@ -133,6 +141,8 @@ async def _link_changes(
         # What the application fetched before counts only until we have synced the user ourselves.
         since = None if user.user_id in ours else _takeover_start(ctx, user.last_sync, begun)
         for key, (source, name, spelling) in wanted[user.user_id].items():
+            if key in unreadable:
+                continue  # the document stays as it is
             link = new_link(source, user.user_id, spelling, since)
             if key not in known:
                 made = changes.new.get(key) or Account(

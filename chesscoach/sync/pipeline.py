@@ -135,7 +135,8 @@ class SyncPipeline:
                 await self._steps.put(AccountCheck(follow_up.account, begun).record(follow_up.fact))
         await self._flush()
         async for page in self._ctx.accounts.due_accounts(self._query):
-            await self._check_page(page)
+            self._skip_unreadable(len(page.unreadable))
+            await self._check_page(page.accounts)
         await self._flush()
         while self._suspended or self._renamed:
             for _ in range(len(self._suspended)):
@@ -145,15 +146,21 @@ class SyncPipeline:
             await self._flush()
         await self._record(self._unknown.finish())
 
+    def _skip_unreadable(self, count: int) -> None:
+        if count:
+            self._left -= count
+            self._run.counts.skipped += count
+            self._run.counts.note("unreadable_accounts", count)
+
     async def _renamed_accounts(self) -> list[Account]:
         """The accounts of the new names that this run has still to check."""
         keys, self._renamed = self._renamed, []
         # The account of a new name may belong to another shard, which checks it.
-        accounts = await self._ctx.accounts.find_for_users(keys, [], self._run.shard)
+        found = await self._ctx.accounts.find_for_users(keys, [], self._run.shard)
         began = self._query.run_started_at
         due = [
             account
-            for account in accounts
+            for account in found.accounts
             if account.checked_at is None or account.checked_at < began or account.new_links
         ]
         self._left -= len(keys) - len(due)

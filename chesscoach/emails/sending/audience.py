@@ -45,6 +45,8 @@ class Audience:
         zones = await self._zones()
         if zones is not None and not (zones.wanted or zones.rest):
             return
+        if self._user_id is None and self._run.shard.index == 0 and (zones is None or zones.rest):
+            await self._count_without_id()
         async for page in self._ctx.recipients.subscribers(
             KIND, self._user_id, zones, self._run.shard
         ):
@@ -57,6 +59,13 @@ class Audience:
                 self._run.counts.skipped += missing
                 self._run.counts.note("skipped_no_address", missing)
             yield [self._due(recipient) for recipient in reachable]
+
+    async def _count_without_id(self) -> None:
+        """Users whose user_id is not a text are counted and left out."""
+        if count := await self._ctx.recipients.count_without_id(KIND):
+            self._run.counts.candidates += count
+            self._run.counts.skipped += count
+            self._run.counts.note("invalid_user_ids", count)
 
     async def unsent(self) -> AsyncIterator[Sequence[DueEmail]]:
         """Yield pages of recipients with an open outbox entry of the last closed week."""

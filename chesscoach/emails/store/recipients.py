@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Collection
 from msgspec import Struct
 
 from chesscoach.emails.recipient import EmailKind, Recipient
-from chesscoach.emails.store.subscription_expressions import is_subscribed
+from chesscoach.emails.store.subscription_expressions import is_subscribed, lacks_id
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.readable import count_unreadable
 from chesscoach.mongo.values import is_text, of_type
 from chesscoach.worker.shard import ALL_USERS, Shard
 
@@ -68,6 +69,11 @@ class Recipients:
             of_zones += [{"timezone": {"$nin": list(zones.known)}}] if zones.rest else []
             query["$or"] = of_zones
         return await self._collection.find(query, _PROJECTION, sort=[("user_id", 1)], limit=size)
+
+    async def count_without_id(self, kind: EmailKind) -> int:
+        """The number of users who would get a kind of emails if their user_id were a text."""
+        query = {"$expr": lacks_id(kind, default_opt_in=self._default_opt_in)}
+        return await count_unreadable(self._collection, query)
 
     async def find_subscribed(
         self, kind: EmailKind, user_ids: Collection[str]

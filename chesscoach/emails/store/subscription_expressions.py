@@ -14,14 +14,23 @@ _SETTING = "$email_notifications"
 
 def is_subscribed(kind: EmailKind, *, default_opt_in: bool) -> Document:
     """Whether a user gets a kind of emails; the default is for users without a preference."""
-    preference = {"$ifNull": [_preference(kind), default_opt_in]}
-    return {"$and": [_is_user(), {"$eq": [preference, True]}, {"$not": [_has_opted_out()]}]}
+    return {"$and": [_is_user(), _wants(kind, default_opt_in)]}
+
+
+def lacks_id(kind: EmailKind, *, default_opt_in: bool) -> Document:
+    """Whether a user would get a kind of emails, and has a `user_id` that is not a text."""
+    return {"$and": [{"$not": [_is_user()]}, _wants(kind, default_opt_in)]}
 
 
 def lacks_preference(kind: EmailKind) -> Document:
     """Whether the default decides about a user."""
     missing = {"$eq": [{"$ifNull": [_preference(kind), None]}, None]}
     return {"$and": [_is_user(), missing, {"$not": [_has_opted_out()]}]}
+
+
+def _wants(kind: EmailKind, default_opt_in: bool) -> Document:
+    preference = {"$ifNull": [_preference(kind), default_opt_in]}
+    return {"$and": [{"$eq": [preference, True]}, {"$not": [_has_opted_out()]}]}
 
 
 def _is_user() -> Document:

@@ -12,6 +12,7 @@ from chesscoach.errors import ConfigError, DuplicateDocument
 from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.readable import count_unreadable
 from chesscoach.sources.game import Platform
 from chesscoach.sources.source import SOURCES
 from chesscoach.worker.shard import ALL_USERS, Shard
@@ -75,7 +76,7 @@ class Users:
     async def count_without_id(self) -> int:
         """The number of users who have linked a name and whose user_id is not a text."""
         query = {"$or": _LINKED_FILTER, **values.not_of_type("user_id", "string")}
-        return await self._collection.count(query)
+        return await count_unreadable(self._collection, query)
 
     async def find_by_name(self, name: str) -> list[UserNames]:
         """At most 20 users with this user_id, or with this linked name in any case.

@@ -46,7 +46,8 @@ class LichessFetcher:
 
     async def prefetch(self, wanted: AccountQuery) -> AsyncGenerator[FollowUp]:
         """The games that were unfinished last time, of all wanted accounts together."""
-        pages = self._accounts.due_accounts(replace(wanted, unfinished_only=True))
+        wanted = replace(wanted, unfinished_only=True)
+        pages = (page.accounts async for page in self._accounts.due_accounts(wanted))
         async with aclosing(follow_unfinished(self._lichess, pages)) as follow_ups:
             async for follow_up in follow_ups:
                 yield follow_up

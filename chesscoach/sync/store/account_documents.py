@@ -1,15 +1,34 @@
 """The document of an account: its queries, its updates, and its conversion."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from pymongo import UpdateOne
 
 from chesscoach.mongo.client import Document
 from chesscoach.sources.game import Platform
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.worker.shard import ALL_USERS, Shard
+
+_OPTIONAL_DATE = ["date", "null", "missing"]
+_TYPES = {
+    "_id": ["string"],
+    "links": ["array"],
+    "number": ["int", "long", "null", "missing"],
+    "created_at": ["date"],
+    "due_at": ["date"],
+    "checked_at": _OPTIONAL_DATE,
+    "active_at": _OPTIONAL_DATE,
+}
+"""The types of the fields by which runs select accounts."""
+
+_DATES = ["$created_at", "$due_at", "$checked_at", "$active_at"]
+_MAX_FENCE = 2**40
+"""No lane counts as far; beside an account with a greater fence, a run could save none."""
+
+LAST_DATE = datetime.max.replace(tzinfo=UTC)
 
 
 class AccountState(Struct, frozen=True, kw_only=True):
@@ -56,8 +75,17 @@ class AccountDocument(Struct, frozen=True, kw_only=True):
 
     account: Account
     due_at: datetime
-    failures: int
-    errors: tuple[CheckError, ...]
+    fence: Annotated[int, Meta(le=_MAX_FENCE)]
+    number: Annotated[int, Meta(ge=0)] | None = None
+    failures: int = 0
+    errors: tuple[CheckError, ...] = ()
+
+
+class AccountPage(Struct, frozen=True, kw_only=True):
+    """Some accounts, and the ids of documents among theirs that cannot be read."""
+
+    accounts: list[Account]
+    unreadable: list[object]
 
 
 def add_link_update(key: str, link: AccountLink, at: datetime) -> UpdateOne:
@@ -98,6 +126,7 @@ def save_update(saved: AccountState, fence: int) -> UpdateOne:
 def due_query(wanted: AccountQuery) -> Document:
     """The query for what a run asks for."""
     query: Document = {
+        "$expr": {"$not": [_is_malformed()]},
         "platform": wanted.platform,
         "links.0": {"$exists": True},
         "checked_at": {"$not": {"$gte": wanted.run_started_at}},
@@ -116,6 +145,23 @@ def due_query(wanted: AccountQuery) -> Document:
     return query
 
 
+def malformed_query() -> Document:
+    """The query for the documents that no run selects: a field that runs go by has a wrong type."""
+    return {"$expr": _is_malformed()}
+
+
+def _is_malformed() -> Document:
+    types = {field: {"$in": [{"$type": f"${field}"}, types]} for field, types in _TYPES.items()}
+    return {
+        "$or": [
+            *({"$not": [has_type]} for has_type in types.values()),
+            {"$not": [{"$in": ["$platform", list(get_args(Platform))]}]},
+            {"$gt": [{"$max": _DATES}, LAST_DATE]},
+            {"$lt": [{"$ifNull": ["$number", 0]}, 0]},
+        ]
+    }
+
+
 def to_bson(value: object) -> Document:
     """A value as the driver takes it."""
     fields: Document = msgspec.to_builtins(value, builtin_types=(datetime,))
@@ -130,8 +176,12 @@ def document_fields(account: Account) -> Document:
 
 
 def to_account(document: Document) -> Account:
-    """The account that a document describes."""
-    return msgspec.convert({**document, "key": document["_id"]}, Account)
+    """The account that a document describes.
+
+    Raises:
+        msgspec.ValidationError: a field has a value of a wrong type.
+    """
+    return to_account_document(document).account
 
 
 def to_account_document(document: Document) -> AccountDocument:
@@ -140,9 +190,5 @@ def to_account_document(document: Document) -> AccountDocument:
     Raises:
         msgspec.ValidationError: a field has a value of a wrong type.
     """
-    return AccountDocument(
-        account=to_account(document),
-        due_at=msgspec.convert(document.get("due_at"), datetime),
-        failures=msgspec.convert(document.get("failures", 0), int),
-        errors=msgspec.convert(document.get("errors", []), tuple[CheckError, ...]),
-    )
+    account = {**document, "key": document["_id"]}
+    return msgspec.convert({**document, "account": account}, AccountDocument)

@@ -14,15 +14,17 @@ from msgspec.structs import replace
 from pymongo import UpdateOne
 
 from chesscoach.errors import LeaseLost
+from chesscoach.mongo import readable
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
-from chesscoach.mongo.readable import convert_readable
 from chesscoach.sources.game import Platform
 from chesscoach.sources.source import SOURCES
 from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.store import account_documents
 from chesscoach.sync.store.account_documents import (
+    LAST_DATE,
     AccountDocument,
+    AccountPage,
     AccountQuery,
     AccountState,
 )
@@ -46,14 +48,14 @@ class Accounts:
 
     async def find_for_users(
         self, keys: Sequence[str], user_ids: Sequence[str], shard: Shard = ALL_USERS
-    ) -> list[Account]:
+    ) -> AccountPage:
         """Some accounts, and all to which some users are linked, as far as the shard has them."""
         find_by_name: Document = {
             "$or": [{"_id": {"$in": keys}}, {"links.user_id": {"$in": user_ids}}]
         }
         query = {**find_by_name, **account_documents.shard_filter(shard)}
         documents = await self._collection.find(query)
-        return convert_readable(_NAME, documents, account_documents.to_account)
+        return _page(documents)
 
     async def links(
         self, user_id: str | None = None, shard: Shard = ALL_USERS
@@ -65,7 +67,9 @@ class Accounts:
                 (document["_id"], link["user_id"])
                 for document in page
                 for link in document["links"]
-                if type(link.get("user_id")) is str and user_id in (None, link["user_id"])
+                if isinstance(link, dict)
+                and type(link.get("user_id")) is str
+                and user_id in (None, link["user_id"])
             ]
             after = page[-1]["_id"]
 
@@ -137,12 +141,12 @@ class Accounts:
             ]
         )
 
-    async def due_accounts(self, wanted: AccountQuery) -> AsyncIterator[list[Account]]:
+    async def due_accounts(self, wanted: AccountQuery) -> AsyncIterator[AccountPage]:
         """Pages of the accounts that are wanted, stalest first."""
         after: tuple[datetime, str] | None = None
         left = wanted.max_accounts or sys.maxsize
         while left and (page := await self._due_page(wanted, after, min(left, PAGE_SIZE))):
-            yield convert_readable(_NAME, page, account_documents.to_account)
+            yield _page(page)
             after = (page[-1]["due_at"], page[-1]["_id"])
             left -= len(page)
 
@@ -159,6 +163,12 @@ class Accounts:
         """How many accounts `due` would yield."""
         found = await self._collection.count(account_documents.due_query(wanted))
         return min(found, wanted.max_accounts or found)
+
+    async def count_malformed(self) -> int:
+        """How many documents no run selects, because a field that runs go by has a wrong type."""
+        return await readable.count_unreadable(
+            self._collection, account_documents.malformed_query()
+        )
 
     async def save(self, saved: Sequence[AccountState], fence: int) -> None:
         """Moves cursors; to be called after the writes that they stand for.
@@ -201,7 +211,7 @@ class Accounts:
         keys = [lower, *(f"{source}:{lower}" for source in SOURCES)]
         query = {"$or": [{"_id": {"$in": keys}}, {"links.user_id": name}]}
         documents = await self._collection.find(query, sort=[("_id", 1)])
-        return convert_readable(_NAME, documents, account_documents.to_account_document)
+        return readable.convert_readable(_NAME, documents, account_documents.to_account_document)
 
     async def any_healthy(self, platform: Platform) -> Account | None:
         """A linked account of a source whose last check did not fail; None if there is none.
@@ -215,7 +225,7 @@ class Accounts:
             "failures": {"$not": {"$gt": 0}},
         }
         documents = await self._collection.find(query, sort=[("due_at", -1)], limit=_SAMPLE_SIZE)
-        healthy = convert_readable(_NAME, documents, account_documents.to_account)
+        healthy = _page(documents).accounts
         return healthy[0] if healthy else None
 
     async def remove(self, key: str, fence: int) -> None:
@@ -224,6 +234,10 @@ class Accounts:
 
     async def oldest_success(self, user_ids: Sequence[str]) -> dict[str, datetime]:
         """For users whose every account was checked: the oldest of their last checks."""
+        # No value of another type is between two dates.
+        is_checked = {
+            "$and": [{"$gt": ["$checked_at", _NEVER]}, {"$lte": ["$checked_at", LAST_DATE]}]
+        }
         users = await self._collection.aggregate(
             [
                 {"$match": {"links.user_id": {"$in": user_ids}}},
@@ -232,7 +246,7 @@ class Accounts:
                 {
                     "$group": {
                         "_id": "$links.user_id",
-                        "oldest": {"$min": {"$ifNull": ["$checked_at", _NEVER]}},
+                        "oldest": {"$min": {"$cond": [is_checked, "$checked_at", _NEVER]}},
                         "joined": {"$min": "$links.joined"},
                     }
                 },
@@ -243,3 +257,8 @@ class Accounts:
             for user in users
             if user["oldest"] > _NEVER and user["joined"]
         }
+
+
+def _page(documents: list[Document]) -> AccountPage:
+    accounts, unreadable = readable.split_readable(_NAME, documents, account_documents.to_account)
+    return AccountPage(accounts=accounts, unreadable=unreadable)

@@ -134,7 +134,7 @@ async def test_case_01_no_step_of_a_first_sync_follows_games_for_no_user(
     sync.add_game("lichess", "Ann", None, started_at=sync.before_now(days=180), **CORRESPONDENCE)
     run = Run("t", slot=None, manual=True, dry_run=False, stop=ShutdownRequest())
     await link_accounts(sync.ctx.sync, run, None, sync.clock.now)
-    (account,) = await sync.ctx.sync.accounts.find_for_users(["lichess:ann"], [])
+    (account,) = (await sync.ctx.sync.accounts.find_for_users(["lichess:ann"], [])).accounts
     fetcher, check = LichessFetcher(sync.ctx.sync), AccountCheck(account, sync.clock.now)
 
     async with sync.ctx.lichess.client.lane.acquire({}):

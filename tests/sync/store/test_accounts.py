@@ -29,7 +29,7 @@ def make_query(**fields: Any) -> AccountQuery:
 
 async def due_names(ctx: Context, **fields: Any) -> list[str]:
     stored = ctx.sync.accounts.due_accounts(make_query(**fields))
-    return [each.name async for page in stored for each in page]
+    return [each.name async for page in stored for each in page.accounts]
 
 
 async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
@@ -47,7 +47,7 @@ async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
     await ctx.sync.accounts.ensure([full], [], [], NOON)
     await ctx.sync.accounts.save([AccountState(account=full, due_at=NOON)], fence=1)
 
-    (page,) = [page async for page in ctx.sync.accounts.due_accounts(make_query())]
+    (page,) = [page.accounts async for page in ctx.sync.accounts.due_accounts(make_query())]
 
     assert page == [full]
 
@@ -77,8 +77,8 @@ async def test_a_walk_over_all_accounts_meets_each_once(ctx: Context) -> None:
     )
     met = []
     async for page in ctx.sync.accounts.due_accounts(make_query(due_only=False)):
-        met += [each.name for each in page]
-        done = [make_account(each.name, checked_at=NOON) for each in page]
+        met += [each.name for each in page.accounts]
+        done = [make_account(each.name, checked_at=NOON) for each in page.accounts]
         due = NOON + timedelta(minutes=1)
         await ctx.sync.accounts.save([AccountState(account=a, due_at=due) for a in done], fence=1)
 
@@ -266,7 +266,7 @@ async def test_who_joins_or_leaves_an_account_that_another_part_walks_has_done_s
     later = NOON + timedelta(days=7)
     await ctx.sync.accounts.save([AccountState(account=read, due_at=later)], fence=1)
 
-    (page,) = [page async for page in ctx.sync.accounts.due_accounts(make_query())]
+    (page,) = [page.accounts async for page in ctx.sync.accounts.due_accounts(make_query())]
     assert [(link.user_id, link.backfilled) for link in page[0].links] == [
         ("u0", True),
         ("u2", False),
@@ -282,5 +282,5 @@ async def test_what_an_account_no_longer_has_is_gone_from_its_row(ctx: Context) 
         saved = make_account("ann", etags=etags)
         await ctx.sync.accounts.save([AccountState(account=saved, due_at=NOON)], fence=1)
 
-    (row,) = await ctx.sync.accounts.find_for_users(["lichess:ann"], [])
+    (row,) = (await ctx.sync.accounts.find_for_users(["lichess:ann"], [])).accounts
     assert row.etags == {"2026-10": "$c"}
