@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from chesscoach.config import Config, EmailSettings, ListenAddress, SendGridSettings
 from chesscoach.context import Context
-from chesscoach.emails.webhook.signatures import SIGNATURE, TIMESTAMP, EventSignatures
+from chesscoach.emails.webhook.signatures import TIMESTAMP, EventSignatures
 from chesscoach.errors import ConfigError, StoreFailed
 from chesscoach.web.sendgrid_webhook import SendGridWebhook
 from chesscoach.web.server import start_listener
@@ -109,13 +109,9 @@ Request = tuple[bytes, dict[str, str]]
 UNSIGNED: dict[str, Callable[[bytes], Request]] = {
     "changed body": lambda body: (body.replace(b"bounce", b"bouncf", 1), KEY.sign(body, NOON)),
     "old": lambda body: (body, KEY.sign(body, NOON - timedelta(hours=24, seconds=1))),
-    "future": lambda body: (body, KEY.sign(body, NOON + timedelta(minutes=6))),
     "other key": lambda body: (body, SigningKey().sign(body, NOON)),
-    "not base64": lambda body: (body, {**KEY.sign(body, NOON), SIGNATURE: "abc"}),
-    "not a number": lambda body: (body, KEY.sign(body, "noon")),
-    "no headers": lambda body: (body, {}),
     "no signature": lambda body: (body, {TIMESTAMP: str(NOON_SECONDS)}),
-    "no timestamp": lambda body: (body, {SIGNATURE: KEY.sign(body, NOON)[SIGNATURE]}),
+    "no headers": lambda body: (body, {}),
 }
 
 
@@ -270,16 +266,13 @@ async def test_emails_that_sendgrid_did_not_send_are_reported_to_operators_witho
     assert suppressed_addresses(db) == {"ann@example.org": "drop"}
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"null", b"[", b"<xml/>", b"\xff\xfe[\x00]\x00"])
 async def test_a_signed_body_that_is_no_array_is_a_bad_request(
-    webhook: WebhookClient, db: Any, body: bytes
+    webhook: WebhookClient, db: Any
 ) -> None:
-    assert await webhook.post(body, KEY.sign(body, NOON)) == 400
+    for body in (b"", b"{}", b"null", b"[", b"<xml/>", b"\xff\xfe[\x00]\x00"):
+        assert await webhook.post(body, KEY.sign(body, NOON)) == 400
     assert remembered_ids(db) == set()
-
-
-async def test_an_empty_batch_is_taken(webhook: WebhookClient) -> None:
-    assert await webhook.post_events() == 204
+    assert await webhook.post_events() == 204, "an empty batch"
 
 
 async def test_kinds_that_we_do_not_know_are_one_in_the_metrics(

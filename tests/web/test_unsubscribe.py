@@ -1,4 +1,3 @@
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,28 +38,17 @@ def stored_setting(db: Any, user_id: str = "ann") -> object:
     return db.users.find_one({"user_id": user_id}).get("email_notifications")
 
 
-async def test_a_hundred_gets_change_nothing_and_one_post_does(
-    http_client: HttpClient, db: Any
-) -> None:
-    for n in range(100):
+async def test_gets_change_nothing_and_one_post_does(http_client: HttpClient, db: Any) -> None:
+    for n in range(8):
         answer = await http_client(link_path(), "public", method="HEAD" if n % 4 == 0 else "GET")
         assert answer.status == 200
+        assert (n % 4 == 0) == (answer.text == "")
     assert stored_setting(db) == SUBSCRIBED
 
     assert (await http_client(link_path(), "public", method="POST")).status == 200
     assert stored_setting(db) == UNSUBSCRIBED
-
-
-async def test_the_page_asks_by_a_form_that_posts_to_its_own_address(
-    http_client: HttpClient,
-) -> None:
-    page = await http_client(link_path(), "public")
-
-    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
-    (form,) = re.findall(r"<form[^>]*>", page.text)
-    assert re.search(r"method=\W?post", form)
-    assert "action=" not in form
-    assert "<script" not in page.text
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        assert (await http_client(link_path(), "public", method)).status == 405
 
 
 def _multipart() -> aiohttp.FormData:
@@ -85,7 +73,7 @@ def _multipart() -> aiohttp.FormData:
 async def test_one_post_of_whatever_body_unsubscribes_and_may_be_repeated(
     http_client: HttpClient, db: Any, given: dict[str, Any]
 ) -> None:
-    for _ in range(3):
+    for _ in range(2):
         fresh = {key: value() if callable(value) else value for key, value in given.items()}
         answer = await http_client(link_path(), "public", "POST", allow_redirects=False, **fresh)
 
@@ -161,15 +149,6 @@ async def test_no_page_sets_a_cookie_or_loads_or_says_anything(http_client: Http
             assert headers["Referrer-Policy"] == "no-referrer"
             assert headers["X-Robots-Tag"] == "noindex"
             assert headers["Cache-Control"] == "no-store"
-
-
-async def test_a_head_has_no_body_and_other_methods_are_not_allowed(
-    http_client: HttpClient,
-) -> None:
-    head = await http_client(link_path(), "public", method="HEAD")
-    assert (head.status, head.text) == (200, "")
-    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
-        assert (await http_client(link_path(), "public", method)).status == 405
 
 
 async def test_without_a_key_or_on_the_operators_listener_there_is_no_such_page(

@@ -164,14 +164,16 @@ async def test_a_lease_whose_document_was_deleted_can_be_taken_again(ctx: Contex
     assert again.number == 1
 
 
-async def test_another_slot_takes_the_lease_of_a_dead_holder(ctx: Context, contexts: Any) -> None:
+async def test_another_slot_and_a_manual_run_take_the_lease_of_a_dead_holder(
+    ctx: Context, contexts: Any
+) -> None:
     await claimed_attempt(ctx)
+    next_slot = Slot(schedule="hourly", at=NOON + timedelta(hours=1))
 
-    mine = await claimed_attempt(
-        await contexts(), Slot(schedule="hourly", at=NOON + timedelta(hours=1))
-    )
+    mine = await claimed_attempt(await contexts(), next_slot)
+    by_hand = await claim.claim_manual_run((await contexts()).worker, JOB, attempts.manual_id(JOB))
 
-    assert mine.number == 1
+    assert (mine.number, by_hand.number) == (1, 1)
 
 
 async def test_a_manual_run_beside_another_is_refused_and_the_error_names_that(
@@ -185,23 +187,6 @@ async def test_a_manual_run_beside_another_is_refused_and_the_error_names_that(
             await claim.claim_manual_run(other.worker, JOB, attempts.manual_id(JOB))
 
     assert f"pid {mine.run.owner['pid']}" in str(refused.value)
-
-
-async def test_a_manual_run_after_a_dead_one_waits_for_its_lease_and_runs(
-    ctx: Context, contexts: Any
-) -> None:
-    await claim.claim_manual_run(ctx.worker, JOB, attempts.manual_id(JOB))
-
-    mine = await claim.claim_manual_run((await contexts()).worker, JOB, attempts.manual_id(JOB))
-
-    assert mine.number == 1
-
-
-async def test_manual_runs_respect_the_lock_of_a_schedule(settings: Any, ctx: Context) -> None:
-    locked = replace(HOURLY, lock="nightly")
-    config = replace(ctx.config, schedules={"sync_games": locked})
-
-    assert attempts.lease_key(replace(ctx, config=config).worker, JOB, None) == "nightly"
 
 
 async def test_an_instant_that_is_not_a_slot_is_refused(ctx: Context) -> None:

@@ -49,21 +49,18 @@ async def store_schedule(ctx: Context, schedule: Schedule = STORED, **fields: An
     await ctx.worker.schedules.add(stored)
 
 
-async def test_the_configured_schedule_is_used_if_none_is_stored(new_context: Any) -> None:
-    chore = RecordingJob()
-    ending = await run_scheduled(await new_context(), chore)
-
-    assert (ending.exit_code, chore.started) == (0, ["2026-10-21T12:00:00Z"])
-
-
-async def test_the_stored_schedule_is_used_if_there_is_one(new_context: Any) -> None:
+async def test_the_stored_schedule_is_used_if_there_is_one_else_the_configured(
+    new_context: Any,
+) -> None:
     ctx, chore = await new_context(), RecordingJob()
-    await store_schedule(ctx)
+    assert (await run_scheduled(ctx, chore)).exit_code == 0
+    await store_schedule(ctx, replace(STORED, cron="*/20 * * * *"))
+    ctx = replace(ctx, now=Clock(NOON + timedelta(minutes=30)))
 
     ending = await run_scheduled(ctx, chore)
 
-    assert ending.record["run_id"] == "s:2026-10-21T11:30:00Z"
-    assert chore.started == ["2026-10-21T11:30:00Z"]
+    assert ending.record["run_id"] == "s:2026-10-21T12:20:00Z"
+    assert chore.started == ["2026-10-21T12:00:00Z", "2026-10-21T12:20:00Z"]
 
 
 async def test_a_schedule_that_is_only_stored_is_found_and_an_unknown_one_is_named(
@@ -91,7 +88,6 @@ async def test_a_schedule_that_is_only_stored_is_found_and_an_unknown_one_is_nam
     [
         ({"paused": True}, "paused"),
         ({"schedule": replace(STORED, enabled=False)}, "disabled"),
-        ({"retired": True}, "retired"),
         ({"quarantined": "its arguments are refused"}, "quarantined: its arguments are refused"),
     ],
 )
@@ -114,13 +110,6 @@ async def test_a_schedule_that_is_not_active_runs_nothing_and_a_line_says_so(
     (line,) = [line for line in lines if "slot_skipped" in line]
     assert f"the schedule s is {state}" in line
     assert db.job_runs.count_documents({}) == 0
-
-
-async def test_a_configured_schedule_that_is_disabled_runs_nothing(new_context: Any) -> None:
-    chore = RecordingJob()
-    ending = await run_scheduled(await new_context(replace(CONFIGURED, enabled=False)), chore)
-
-    assert (ending.exit_code, ending.record["outcome"], chore.started) == (0, "disabled", [])
 
 
 async def test_a_stored_schedule_that_cannot_be_read_runs_nothing(

@@ -52,17 +52,12 @@ async def test_a_slot_is_claimed_once_and_later_contenders_find_it_there(
 ) -> None:
     first = await runs.claim(new_run("one"))
     second = await runs.claim(new_run("two", owner={"host": "there"}))
-    assert first.claim == second.claim == "one"
+    repeated = await runs.claim(new_run("one"))  # as the driver does
+    assert first.claim == second.claim == repeated.claim == "one"
     assert (first.id, first.schedule, first.slot) == (SLOT.key, "nightly", NOON)
     assert (first.outcome, first.attempt, first.job) == ("running", 1, "sync_games")
     assert second.owner == {"host": "here", "pid": 7}
     assert db.job_runs.count_documents({}) == 1
-
-
-async def test_a_claim_that_the_driver_repeated_is_ours(runs: Runs) -> None:
-    assert await runs.claim(new_run("one")) is not None
-    again = await runs.claim(new_run("one"))
-    assert (again.claim, again.attempt) == ("one", 1)
 
 
 async def test_of_many_claims_at_once_one_has_the_slot(runs: Runs, db: Any) -> None:
@@ -106,13 +101,9 @@ async def test_an_orphan_is_reclaimed_and_its_earlier_attempts_are_kept(
     assert failed is not None
     assert await runs.reclaim(failed, new_run("three"))
     (first, second) = db.job_runs.find_one()["earlier"]
-    assert first == {
-        "attempt": 1,
-        "outcome": "abandoned",
-        "owner": {"host": "here", "pid": 7},
-        "started_at": NOON,
-        "finished_at": None,
-    }
+    assert (first["attempt"], first["outcome"]) == (1, "abandoned")
+    assert first["owner"] == {"host": "here", "pid": 7}
+    assert (first["started_at"], first["finished_at"]) == (NOON, None)
     assert (second["attempt"], second["outcome"]) == (2, "failed")
     assert second["finished_at"] == NOON + timedelta(minutes=1)
 
@@ -130,21 +121,16 @@ async def test_a_new_attempt_does_not_carry_the_end_of_the_one_before(runs: Runs
     assert (now.candidates, now.failed, now.errors) == (0, 0, [])
 
 
-async def test_of_many_who_reclaim_at_once_one_wins(runs: Runs, db: Any) -> None:
+async def test_of_many_who_reclaim_at_once_one_wins_though_the_driver_repeats(
+    runs: Runs, db: Any
+) -> None:
     old = await runs.claim(new_run("one"))
     won = await asyncio.gather(*(runs.reclaim(old, new_run(f"new-{n}")) for n in range(8)))
     assert won.count(True) == 1
-    now = await runs.find(SLOT.key)
-    assert now is not None
-    assert (now.claim, now.attempt) == (f"new-{won.index(True)}", 2)
-    assert len(db.job_runs.find_one()["earlier"]) == 1
-
-
-async def test_a_reclaim_that_the_driver_repeated_is_ours(runs: Runs, db: Any) -> None:
-    old = await runs.claim(new_run("one"))
-    assert await runs.reclaim(old, new_run("two"))
-    assert await runs.reclaim(old, new_run("two"))
-    assert db.job_runs.find_one()["attempt"] == 2
+    winner = f"new-{won.index(True)}"
+    assert await runs.reclaim(old, new_run(winner))
+    document = db.job_runs.find_one()
+    assert (document["claim"], document["attempt"], len(document["earlier"])) == (winner, 2, 1)
 
 
 async def test_a_run_that_has_moved_on_is_not_reclaimed(runs: Runs) -> None:
