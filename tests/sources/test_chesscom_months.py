@@ -1,3 +1,5 @@
+"""How a month of Chess.com is asked for, and what its response says."""
+
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,34 +18,18 @@ from chesscoach.sources.archive_month import ArchiveMonth
 from tests.support.sources.chesscom_months import (
     ENDED,
     FAMOUS,
+    fetch_month,
     fixed_response,
     make_game,
+    month_error,
     open_chesscom,
     open_fake_chesscom,
-    parse_games,
+    profile_only,
     world_of,
 )
-from tests.support.sources.server import (
-    Handler,
-    http_server,
-)
+from tests.support.sources.server import http_server
 
 # How a month is asked for
-
-
-async def test_a_month_comes_with_its_etag() -> None:
-    etag = 'W/"59035ea262f2b14549892c7ed8166109"'
-    async with (
-        http_server(fixed_response({"games": [make_game()]}, headers={"ETag": etag})) as url,
-        open_chesscom(url) as source,
-    ):
-        month = await source.month("annrook", "2026-03", None)
-
-    assert (month.changed, month.etag, len(month.games)) == (True, etag, 1)
-
-
-async def test_a_month_without_an_etag_has_none() -> None:
-    assert (await parse_games()).etag is None
 
 
 @pytest.mark.parametrize("etag", ['W/"59035ea262f2b145"', '"strong"', "W/unquoted", 'w/"odd"'])
@@ -61,8 +47,13 @@ async def test_an_etag_is_echoed_as_it_came_and_a_304_is_no_change(etag: str) ->
         first = await source.month("annrook", "2026-03", None)
         second = await source.month("annrook", "2026-03", first.etag)
 
+    assert (first.changed, first.etag, len(first.games)) == (True, etag, 1)
     assert echoed == [[], [etag]]
     assert second == ArchiveMonth(changed=False, etag=etag)
+
+
+async def test_a_month_without_an_etag_has_none() -> None:
+    assert (await fetch_month(fixed_response({"games": []}))).etag is None
 
 
 async def test_a_304_leaves_the_connection_in_use() -> None:
@@ -80,109 +71,70 @@ async def test_a_304_leaves_the_connection_in_use() -> None:
     assert len(connections) == 1
 
 
-async def test_the_address_has_the_month_in_two_digits() -> None:
-    world = world_of("Ann")
-    async with open_fake_chesscom(world) as (stand_in, source):
-        await source.month("ann", "2026-03", None)
-
-    assert [seen.path for seen in stand_in.requests] == ["/pub/player/ann/games/2026/03"]
-
-
-async def test_a_redirect_is_a_bad_reply_and_not_followed() -> None:
+async def test_a_redirect_is_a_bad_response_and_not_followed() -> None:
     asked = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
         asked.append(request.path)
         raise web.HTTPMovedPermanently("/elsewhere")
 
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        with pytest.raises(BadResponse) as caught:
-            await source.month("annrook", "2026-03", None)
+    error = await month_error(handler)
 
-    assert asked == ["/player/annrook/games/2026/03"]
-    assert not caught.value.permanent
-
-
-# 404 in its three meanings
+    assert asked == ["/player/annrook/games/2026/03"], "the month has two digits"
+    assert type(error) is BadResponse
+    assert not error.permanent
 
 
-async def test_a_404_for_want_of_the_player_says_that_he_is_missing() -> None:
-    reply = {"code": 0, "message": 'User "nosuchuser" not found.'}
-    async with http_server(fixed_response(reply, status=404)) as url, open_chesscom(url) as source:
-        with pytest.raises(AccountNotFound) as caught:
-            await source.month("nosuchuser", "2026-03", None)
-
-    assert caught.value.permanent
+# What a status means
 
 
-async def test_a_404_for_an_internal_error_says_nothing_of_the_player() -> None:
-    text = "An internal error has occurred. Please contact Chess.com Developer's Forum for help"
-    handler = fixed_response({"code": 0, "message": text}, status=404)
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        with pytest.raises(SourceError) as caught:
-            await source.month("annrook", "2026-03", None)
-
-    assert type(caught.value) is BadResponse
-    assert not caught.value.permanent
+def missing(message: object) -> dict[str, Any]:
+    return {"code": 0, "message": message}
 
 
-async def test_a_404_for_a_month_that_has_not_come_is_an_empty_month() -> None:
-    handler = fixed_response({"code": 0, "message": "Date cannot be set in the future"}, status=404)
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        assert await source.month("annrook", "2026-03", None) == ArchiveMonth(changed=True)
+INTERNAL_ERROR = missing("An internal error has occurred. Please contact Chess.com's Forum")
+NO_MONTH: dict[str, tuple[int, Any, type[SourceError]]] = {
+    "the player is missing": (404, missing('User "annrook" not found.'), AccountNotFound),
+    "an internal error": (404, INTERNAL_ERROR, BadResponse),
+    "another message": (404, missing("Data provider not found"), BadResponse),
+    "a message that is null": (404, missing(None), BadResponse),
+    "no message": (404, b"{}", BadResponse),
+    "no object": (404, b"[]", BadResponse),
+    "no body": (404, b"", BadResponse),
+    "a page": (404, b"<!DOCTYPE html><html>User page not found</html>", BadResponse),
+    "nested too deep": (404, b"[" * 60_000, BadResponse),
+    "too long": (404, missing("User x not found " * 10_000), BadResponse),
+    **{
+        f"the status {status}": (status, b"", BadResponse)
+        for status in (204, 206, 302, 400, 401, 418)
+    },
+}
+
+
+@pytest.mark.parametrize(("status", "body", "error"), NO_MONTH.values(), ids=NO_MONTH.keys())
+async def test_a_response_without_a_month_is_an_error(
+    status: int, body: Any, error: type[SourceError]
+) -> None:
+    raised = await month_error(fixed_response(body, status=status))
+
+    assert type(raised) is error
+    assert raised.permanent is (error is AccountNotFound)
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("status", "body", "month"),
     [
-        b"",
-        b"{}",
-        b"[]",
-        b'{"code":0,"message":"Data provider not found"}',
-        b'{"code":0,"message":null}',
-        b"<!DOCTYPE html><html>User page not found</html>",
-        b"[" * 60_000,
-        b'{"message":"' + b"User x not found " * 10_000 + b'"}',
+        (404, missing("Date cannot be set in the future"), ArchiveMonth(changed=True)),
+        (410, b"gone", ArchiveMonth(changed=True, gone=True)),
     ],
 )
-async def test_any_other_404_says_nothing_of_the_player(reply: bytes) -> None:
-    async with http_server(fixed_response(reply, status=404)) as url, open_chesscom(url) as source:
-        with pytest.raises(BadResponse):
-            await source.month("annrook", "2026-03", None)
-
-
-async def test_a_month_that_will_never_have_anything_is_an_empty_month() -> None:
-    async with (
-        http_server(fixed_response(b"gone", status=410)) as url,
-        open_chesscom(url) as source,
-    ):
-        assert await source.month("annrook", "2026-03", None) == ArchiveMonth(
-            changed=True, gone=True
-        )
-
-
-@pytest.mark.parametrize("status", [204, 206, 302, 400, 401, 418])
-async def test_another_status_is_a_bad_reply(status: int) -> None:
-    async with http_server(fixed_response(b"", status=status)) as url, open_chesscom(url) as source:
-        with pytest.raises(BadResponse):
-            await source.month("annrook", "2026-03", None)
+async def test_a_month_that_has_not_come_or_is_gone_is_an_empty_month(
+    status: int, body: Any, month: ArchiveMonth
+) -> None:
+    assert await fetch_month(fixed_response(body, status=status)) == month
 
 
 # The profile of a player whose months are not found
-
-
-def profile_only(profile: Any, *, status: int = 200, location: str = "") -> Handler:
-    """Months are not found; this is what there is of the profile."""
-    missing = {"code": 0, "message": 'User "annrook" not found.'}
-    months = fixed_response(missing, status=404)
-    about = fixed_response(
-        profile, status=status, headers={"Location": location} if location else None
-    )
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        return await (months if "/games/" in request.path else about)(request)
-
-    return handler
 
 
 @pytest.mark.parametrize(
@@ -196,34 +148,27 @@ def profile_only(profile: Any, *, status: int = 200, location: str = "") -> Hand
         (b"[]", 200, BadResponse),
         (b"not json", 200, BadResponse),
         ({"username": 7}, 200, BadResponse),
-        ({"message": 'User "annrook" not found.'}, 404, AccountNotFound),
         (b"404: Not Found", 404, AccountNotFound),
         (b"", 410, AccountNotFound),
-        ({"message": "An internal error has occurred."}, 404, BadResponse),
+        (INTERNAL_ERROR, 404, BadResponse),
         (b"", 400, BadResponse),
     ],
 )
 async def test_the_profile_says_why_the_months_are_not_found(
     profile: Any, status: int, error: type[SourceError]
 ) -> None:
-    async with (
-        http_server(profile_only(profile, status=status)) as url,
-        open_chesscom(url) as source,
-    ):
-        with pytest.raises(SourceError) as caught:
-            await source.month("annrook", "2026-03", None)
+    raised = await month_error(profile_only(fixed_response(profile, status=status)))
 
-    assert type(caught.value) is error
-    assert "annette" not in str(caught.value).lower(), "what a site says is not logged"
+    assert type(raised) is error
+    assert "annette" not in str(raised).lower(), "what a source says is not logged"
 
 
 async def test_a_profile_that_is_elsewhere_is_a_new_name() -> None:
-    handler = profile_only(b"", status=301, location="/pub/player/annette")
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        with pytest.raises(AccountRenamed) as caught:
-            await source.month("annrook", "2026-03", None)
+    elsewhere = fixed_response(b"", status=301, headers={"Location": "/pub/player/annette"})
+    error = await month_error(profile_only(elsewhere))
 
-    assert caught.value.name == "annette"
+    assert isinstance(error, AccountRenamed)
+    assert error.name == "annette"
 
 
 # Against the stand-in
@@ -261,7 +206,7 @@ async def test_a_month_is_sent_again_only_when_it_has_changed() -> None:
     assert [seen.status for seen in stand_in.requests] == [200, 304, 200]
 
 
-async def test_the_faults_of_the_stand_in_are_told_apart() -> None:
+async def test_the_faults_of_the_stand_in_are_different_errors() -> None:
     world = world_of("Ann", ENDED)
     async with open_fake_chesscom(world) as (stand_in, source):
         stand_in.faults.extend(["internal", "cut", None])
@@ -271,5 +216,5 @@ async def test_the_faults_of_the_stand_in_are_told_apart() -> None:
             await source.month("ann", "2026-03", None)
         assert len((await source.month("ann", "2026-03", None)).games) == 1
         with pytest.raises(AccountNotFound):
-            await source.month("nobody", "2026-03", None)
+            await source.month("unknown", "2026-03", None)
         assert await source.month("ann", "2999-01", None) == ArchiveMonth(changed=True)

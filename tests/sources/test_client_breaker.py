@@ -1,12 +1,12 @@
+"""When a client of a source pauses, and when it opens the breaker."""
+
 import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
-from msgspec.structs import replace
 
-from chesscoach.config import Settings
-from chesscoach.context import Context, open_context
+from chesscoach.context import Context
 from chesscoach.errors import (
     AccountNotFound,
     BadResponse,
@@ -23,111 +23,109 @@ from tests.support.sources.server import (
     SETTINGS,
     SHORT_TIMEOUT,
     InMemoryLane,
+    RecordingLane,
     chunked_response,
+    client_of,
     encode_chunk,
     fetch_body,
-    http_server,
     open_client,
     scripted_responses,
     status_sequence,
 )
 
-# 429: the lane pauses
+
+def pauses(*factors: int) -> object:
+    """Pauses of so many times the first one, or up to a tenth longer."""
+    return pytest.approx([1.05 * SETTINGS.first_pause_s * factor for factor in factors], rel=0.05)
 
 
-class Approximately:
-    """A pause: so long, or up to a tenth longer."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, float) and self._seconds <= other <= 1.1 * self._seconds
-
-    def __repr__(self) -> str:
-        return f"{self._seconds} to {1.1 * self._seconds}"
+async def ask(client: SourceClient, times: int) -> list[str]:
+    """How requests end: a body, or the name of the error."""
+    endings = []
+    for _ in range(times):
+        try:
+            endings.append((await fetch_body(client, method="POST")).decode())
+        except SourceError as error:
+            endings.append(type(error).__name__)
+    return endings
 
 
-async def test_after_a_429_the_same_request_is_sent_again_and_nothing_is_lost() -> None:
+BAD, CUT, CLOSED = "BadResponse", "StreamTruncated", "SourceUnavailable"
+SCRIPTS: dict[str, tuple[tuple[int | str, ...], list[str], list[int], int]] = {
+    "a second 429 in a row pauses twice as long": ((429, 429, 200), ["ok"], [1, 2], 0),
+    "a third 429 in a row opens the breaker": ((429, 429, 429), [CLOSED], [1, 2], 1),
+    "a good response ends the row of 429": (
+        (429, 429, 200, 429, 429, 200),
+        ["ok", "ok"],
+        [1, 2, 1, 2],
+        0,
+    ),
+    "a 403 opens the breaker at once": ((403,), [CLOSED], [], 1),
+    **{
+        f"a third {status} in a row opens it": ((status,), [BAD, BAD, CLOSED], [], 1)
+        for status in (500, 502, 503)
+    },
+    "a third reset in a row opens it": (("reset",), [CUT, CUT, CLOSED], [], 1),
+    "a third silence in a row opens it": (("hang",), ["SourceError"] * 2 + [CLOSED], [], 1),
+    "failures of different kinds count together": ((500, "reset", 503), [BAD, CUT, CLOSED], [], 1),
+    **{
+        f"a {good} ends the row of failures": (
+            (500, 500, good, 500, 500, good),
+            [BAD, BAD, "ok", BAD, BAD, "ok"],
+            [],
+            0,
+        )
+        for good in (200, 404)
+    },
+    "an open breaker ends it, too": ((403, 500, 500, 200), [CLOSED, BAD, BAD, "ok"], [], 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("script", "endings", "paused", "closed"), SCRIPTS.values(), ids=SCRIPTS.keys()
+)
+async def test_refusals_and_failures_in_a_row_pause_the_lane_and_open_the_breaker(
+    script: tuple[int | str, ...], endings: list[str], paused: list[int], closed: int
+) -> None:
+    lane = RecordingLane()
+    settings = SHORT_TIMEOUT if "hang" in script else SETTINGS
+    async with client_of(status_sequence(*script), lane, settings) as client:
+        assert await ask(client, len(endings)) == endings
+
+    assert lane.paused == pauses(*paused)
+    assert lane.closed == [SETTINGS.breaker_open_s] * closed
+    assert client.requests == max(len(script), len(endings))
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/html"])
+async def test_after_a_429_the_same_request_is_sent_again_and_nothing_is_lost(kind: str) -> None:
     asked = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
         asked.append((request.method, request.path_qs, await request.text()))
-        return web.Response(status=429 if len(asked) == 1 else 200, text="the games")
+        if len(asked) == 1:
+            return web.Response(status=429, text="<html>slow down</html>", content_type=kind)
+        return web.Response(text="the games")
 
     lane = InMemoryLane()
-    async with http_server(handler) as url, open_client(url, lane) as site:
+    async with client_of(handler, lane) as client:
         received = await fetch_body(
-            site, "/x", method="POST", params={"since": "1"}, data="ann,bob"
+            client, "/x", method="POST", params={"since": "1"}, data="ann,bob"
         )
 
     assert received == b"the games"
     assert asked == [("POST", "/x?since=1", "ann,bob")] * 2
-    assert lane.paused == [Approximately(SETTINGS.first_pause_s)]
-    assert lane.closed == []
-    assert lane.pauses == 0, "a good reply forgets the pause"
-
-
-async def test_the_second_429_in_a_row_pauses_twice_as_long() -> None:
-    lane = InMemoryLane()
-    async with http_server(status_sequence(429, 429, 200)) as url, open_client(url, lane) as site:
-        assert await fetch_body(site) == b"ok"
-
-    assert lane.paused == [
-        Approximately(SETTINGS.first_pause_s),
-        Approximately(2 * SETTINGS.first_pause_s),
-    ]
-    assert site.requests == 3
-
-
-async def test_the_third_429_in_a_row_closes_the_site() -> None:
-    lane = InMemoryLane()
-    async with http_server(status_sequence(429)) as url, open_client(url, lane) as site:
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
-
-    assert lane.paused == [
-        Approximately(SETTINGS.first_pause_s),
-        Approximately(2 * SETTINGS.first_pause_s),
-    ]
-    assert lane.closed == [SETTINGS.breaker_open_s]
-    assert site.requests == 3
+    assert (lane.paused, lane.closed) == (pauses(1), [])
+    assert lane.pauses == 0, "a good response ends the row"
 
 
 async def test_a_429_counts_on_from_the_pauses_of_the_lanes_last_holder() -> None:
     lane = InMemoryLane()
     lane.pauses = 2
-    async with http_server(status_sequence(429)) as url, open_client(url, lane) as site:
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
+    async with client_of(status_sequence(429), lane) as client:
+        assert await ask(client, 1) == [CLOSED]
 
-    assert site.requests == 1
-
-
-async def test_after_a_good_reply_the_pauses_are_counted_from_zero() -> None:
-    lane = InMemoryLane()
-    async with (
-        http_server(status_sequence(429, 429, 200, 429, 429, 200)) as url,
-        open_client(url, lane) as site,
-    ):
-        await fetch_body(site)
-        await fetch_body(site)
-
-    once = [Approximately(SETTINGS.first_pause_s), Approximately(2 * SETTINGS.first_pause_s)]
-    assert lane.paused == once + once
-    assert lane.closed == []
-
-
-async def test_a_429_in_html_is_a_429() -> None:
-    lane = InMemoryLane()
-    page = "<!DOCTYPE html><html>slow down</html>"
-    async with (
-        http_server(status_sequence(429, 200, text=page)) as url,
-        open_client(url, lane) as site,
-    ):
-        await fetch_body(site)
-
-    assert len(lane.paused) == 1
+    assert client.requests == 1
 
 
 async def test_the_real_lane_pauses_on_a_429_and_nothing_is_lost(
@@ -152,37 +150,22 @@ async def test_the_real_lane_pauses_on_a_429_and_nothing_is_lost(
     assert sites.lichess.violations == []
 
 
-# Closing
-
-
-async def test_a_403_closes_the_site_at_once() -> None:
-    lane = InMemoryLane()
-    async with http_server(status_sequence(403)) as url, open_client(url, lane) as site:
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
-
-    assert site.requests == 1
-    assert lane.closed == [SETTINGS.breaker_open_s]
-
-
 @pytest.mark.parametrize("before", range(5))
-async def test_each_closing_in_a_row_lasts_longer_up_to_a_limit(before: int) -> None:
+async def test_each_opening_in_a_row_lasts_longer_up_to_a_limit(before: int) -> None:
     lane = InMemoryLane()
     lane.closings = before
-    async with http_server(status_sequence(403)) as url, open_client(url, lane) as site:
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
+    async with client_of(status_sequence(403), lane) as client:
+        assert await ask(client, 1) == [CLOSED]
 
-    assert lane.closed == [
-        SETTINGS.breaker_open_s * [*BREAKER_ESCALATION, BREAKER_ESCALATION[-1]][before]
-    ]
+    factor = [*BREAKER_ESCALATION, BREAKER_ESCALATION[-1]][before]
+    assert lane.closed == [SETTINGS.breaker_open_s * factor]
 
 
-async def test_a_good_reply_forgets_past_closings() -> None:
+async def test_a_good_response_ends_the_row_of_openings() -> None:
     lane = InMemoryLane()
     lane.closings = 3
-    async with http_server(status_sequence(200)) as url, open_client(url, lane) as site:
-        await fetch_body(site)
+    async with client_of(status_sequence(200), lane) as client:
+        await fetch_body(client)
 
     assert lane.closings == 0
 
@@ -200,170 +183,28 @@ async def test_the_holder_of_the_lane_of_a_closed_site_asks_it_nothing_more(
     assert len(sites.lichess.requests) == 1
 
 
-async def test_a_closed_site_is_closed_for_other_processes_until_its_time_has_passed(
-    settings: Settings, sites: FakeSites
-) -> None:
-    # Longer than a busy machine needs for the steps between.
-    sources = replace(settings.config.sources, breaker_open_s=2.0)
-    patient = replace(settings, config=replace(settings.config, sources=sources))
-    sites.lichess.faults.append("403")
-    async with open_context(patient) as ctx, open_context(patient) as other:
-        async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
-            with pytest.raises(SourceUnavailable):
-                await ctx.lichess.players(["ann"])
-
-        with pytest.raises(SourceUnavailable):
-            async with other.lichess.client.lane.acquire({}):
-                pass
-        await asyncio.sleep(sources.breaker_open_s)
-        async with other.leases.renewing(), other.lichess.client.lane.acquire({}):
-            await other.lichess.players(["ann"])
-
-    assert len(sites.lichess.requests) == 2
-
-
-async def test_one_site_that_is_closed_leaves_the_other_open(
-    ctx: Context, sites: FakeSites
-) -> None:
-    sites.world.add_player("chess.com", "Ann", datetime.now(UTC))
-    sites.lichess.faults.append("403")
-    async with (
-        ctx.leases.renewing(),
-        ctx.lichess.client.lane.acquire({}),
-        ctx.chesscom.client.lane.acquire({}),
-    ):
-        with pytest.raises(SourceUnavailable):
-            await ctx.lichess.players(["ann"])
-        assert (await ctx.chesscom.month("ann", "2026-01", None)).changed
-
-
-# Failures of the site
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        (500, BadResponse),
-        (502, BadResponse),
-        (503, BadResponse),
-        ("reset", StreamTruncated),
-        ("hang", SourceError),
-    ],
-)
-async def test_a_failure_is_an_error_and_the_third_in_a_row_closes_the_site(
-    reply: str | int, kind: type[SourceError]
-) -> None:
-    lane = InMemoryLane()
-    settings = SHORT_TIMEOUT if reply == "hang" else SETTINGS
-    async with (
-        http_server(status_sequence(reply)) as url,
-        open_client(url, lane, settings) as site,
-    ):
-        for _ in range(2):
-            with pytest.raises(kind) as caught:
-                await fetch_body(site, method="POST")
-            assert not isinstance(caught.value, SourceUnavailable)
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site, method="POST")
-
-    assert lane.closed == [SHORT_TIMEOUT.breaker_open_s]
-    assert site.requests == 3
-
-
-async def test_failures_of_different_kinds_count_together() -> None:
-    lane = InMemoryLane()
-    handler = status_sequence(500, "reset", "hang", 200)
-    async with http_server(handler) as url, open_client(url, lane, SHORT_TIMEOUT) as site:
-        for _ in range(2):
-            with pytest.raises(SourceError):
-                await fetch_body(site, method="POST")
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site, method="POST")
-
-
-async def test_a_server_that_is_not_there_is_a_failure_of_the_source() -> None:
-    async with http_server(status_sequence(200)) as url:
-        pass
-    lane = InMemoryLane()
-    async with open_client(url, lane) as site:
-        for _ in range(2):
-            with pytest.raises(SourceError):
-                await fetch_body(site)
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
-
-
-@pytest.mark.parametrize("good", [200, 404])
-async def test_after_a_good_reply_the_failures_are_counted_from_zero(good: int) -> None:
-    lane = InMemoryLane()
-    handler = status_sequence(500, 500, good, 500, 500, good)
-    async with http_server(handler) as url, open_client(url, lane) as site:
-        for _ in range(2):
-            for _ in range(2):
-                with pytest.raises(BadResponse):
-                    await fetch_body(site)
-            await fetch_body(site)
-
-    assert lane.closed == []
-
-
-async def test_a_closing_starts_the_count_of_failures_again() -> None:
-    lane = InMemoryLane()
-    async with (
-        http_server(status_sequence(403, 500, 500, 200)) as url,
-        open_client(url, lane) as site,
-    ):
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
-        lane = InMemoryLane()
-        site.lane = lane
-        for _ in range(2):
-            with pytest.raises(BadResponse):
-                await fetch_body(site)
-        await fetch_body(site)
-
-    assert lane.closed == []
-
-
-async def test_replies_that_are_cut_three_times_in_a_row_close_the_site() -> None:
-    lane = InMemoryLane()
+async def test_responses_that_are_cut_three_times_in_a_row_open_the_breaker() -> None:
     cut = CHUNKED + encode_chunk(b'{"id":"a"}\n') + b"100\r\n{"
-    async with scripted_responses([cut], [cut], [cut]) as url, open_client(url, lane) as site:
-        for _ in range(2):
-            with pytest.raises(StreamTruncated):
-                await fetch_body(site)
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
+    async with (
+        scripted_responses([cut], [cut], [cut]) as url,
+        open_client(url, InMemoryLane()) as client,
+    ):
+        assert await ask(client, 3) == [CUT, CUT, CLOSED]
 
 
-async def test_streams_that_end_within_a_line_three_times_in_a_row_close_the_site() -> None:
-    lane = InMemoryLane()
-    async with http_server(chunked_response(b"a\n", b"b")) as url, open_client(url, lane) as site:
-        for last in (False, False, True):
-            with pytest.raises(SourceUnavailable if last else StreamTruncated) as caught:
-                async with site.request("GET", "/") as response:
+async def test_streams_that_end_within_a_line_three_times_in_a_row_open_the_breaker() -> None:
+    async with client_of(chunked_response(b"a\n", b"b")) as client:
+        for kind in (StreamTruncated, StreamTruncated, SourceUnavailable):
+            with pytest.raises(SourceError) as caught:
+                async with client.request("GET", "/") as response:
                     async for _ in read_lines(response, 1000):
                         pass
-            assert last or caught.value.source_wide
-        assert site.troubles == {"cut": 3}
+            assert type(caught.value) is kind
+            assert caught.value.source_wide or kind is SourceUnavailable
+        assert client.troubles == {"cut": 3}
 
 
-async def test_what_a_reply_says_of_one_account_is_no_failure_of_the_site() -> None:
-    async def asked(site: SourceClient, error: SourceError) -> None:
-        async with site.request("GET", "/"):
-            raise error
-
-    async with http_server(status_sequence(200)) as url, open_client(url, InMemoryLane()) as site:
-        for _ in range(4):
-            for error in (BadResponse("no month"), AccountNotFound("nobody")):
-                with pytest.raises(type(error)):
-                    await asked(site, error)
-                assert not error.source_wide
-        assert site.troubles == {"unusable": 4}
-        assert site.answered == 4, "that there is nobody is an answer"
-
-
-async def test_replies_that_stall_three_times_in_a_row_close_the_site() -> None:
+async def test_responses_that_stall_three_times_in_a_row_open_the_breaker() -> None:
     async def stall(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -371,16 +212,26 @@ async def test_replies_that_stall_three_times_in_a_row_close_the_site() -> None:
         await asyncio.sleep(60)
         return response
 
-    lane = InMemoryLane()
-    async with http_server(stall) as url, open_client(url, lane, SHORT_TIMEOUT) as site:
-        for _ in range(2):
-            with pytest.raises(SourceError):
-                await fetch_body(site)
-        with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
+    async with client_of(stall, config=SHORT_TIMEOUT) as client:
+        assert (await ask(client, 3))[2] == CLOSED
 
 
-async def test_a_reply_that_trickles_in_ends_at_its_deadline() -> None:
+async def test_what_a_response_says_of_one_account_is_no_failure_of_the_client() -> None:
+    async def ask(client: SourceClient, error: SourceError) -> None:
+        async with client.request("GET", "/"):
+            raise error
+
+    async with client_of(status_sequence(200)) as client:
+        for _ in range(4):
+            for error in (BadResponse("no month"), AccountNotFound("no player")):
+                with pytest.raises(type(error)):
+                    await ask(client, error)
+                assert not error.source_wide
+        assert client.troubles == {"unusable": 4}
+        assert client.answered == 4, "that there is no such player is an answer"
+
+
+async def test_a_response_that_trickles_in_ends_at_its_deadline() -> None:
     async def trickle(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -389,7 +240,7 @@ async def test_a_reply_that_trickles_in_ends_at_its_deadline() -> None:
             await asyncio.sleep(0.01)
 
     lane = InMemoryLane()
-    async with http_server(trickle) as url, open_client(url, lane) as site:
+    async with client_of(trickle, lane) as client:
         with pytest.raises(SourceError):
-            await asyncio.wait_for(fetch_body(site, total_s=0.1), 10)
+            await asyncio.wait_for(fetch_body(client, total_s=0.1), 10)
         assert not lane.is_taken

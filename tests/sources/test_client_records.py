@@ -1,3 +1,5 @@
+"""What a client counts and logs."""
+
 import contextlib
 import json
 import traceback
@@ -16,6 +18,7 @@ from tests.support.sources.server import (
     SETTINGS,
     SHORT_TIMEOUT,
     InMemoryLane,
+    client_of,
     fetch_body,
     http_server,
     open_client,
@@ -24,18 +27,6 @@ from tests.support.sources.server import (
 )
 
 # Counting
-
-
-async def test_requests_that_are_repeated_after_a_429_are_counted() -> None:
-    metrics = Metrics()
-    async with (
-        http_server(status_sequence(429, 200)) as url,
-        open_client(url, InMemoryLane(), SETTINGS, metrics) as s,
-    ):
-        await fetch_body(s)
-
-    assert s.requests == 2
-    assert requests_by_status(metrics) == {"429": 1, "200": 1}
 
 
 async def test_a_request_that_the_client_repeats_by_itself_is_counted() -> None:
@@ -53,17 +44,18 @@ async def test_a_request_that_the_client_repeats_by_itself_is_counted() -> None:
     assert s.troubles == {"repeated": 1}
 
 
-async def test_a_request_without_a_reply_is_counted() -> None:
+async def test_a_request_is_counted_again_after_a_429_and_without_a_response() -> None:
     metrics = Metrics()
     async with (
-        http_server(status_sequence("hang")) as url,
-        open_client(url, InMemoryLane(), SHORT_TIMEOUT, metrics) as site,
+        http_server(status_sequence(429, 200, "hang")) as url,
+        open_client(url, InMemoryLane(), SHORT_TIMEOUT, metrics) as client,
     ):
+        await fetch_body(client)
         with pytest.raises(SourceError):
-            await fetch_body(site)
+            await fetch_body(client)
 
-    assert site.requests == 1
-    assert requests_by_status(metrics) == {"error": 1}
+    assert client.requests == 3
+    assert requests_by_status(metrics) == {"429": 1, "200": 1, "error": 1}
 
 
 def requests_by_status(metrics: Metrics) -> dict[str, float]:
@@ -95,11 +87,11 @@ async def test_no_error_and_no_log_tells_the_reply_or_the_credentials(
             await stack.aclose()
         secret = url.replace("://", f"://ann:{PASSWORD}@") + "/base"
         config = SHORT_TIMEOUT if reply == "hang" else SETTINGS
-        site = await stack.enter_async_context(open_client(secret, InMemoryLane(), config))
+        client = await stack.enter_async_context(open_client(secret, InMemoryLane(), config))
         texts = []
         for _ in range(3):
             with pytest.raises(SourceError) as caught:
-                await fetch_body(site, "/path", params={"token": PASSWORD})
+                await fetch_body(client, "/path", params={"token": PASSWORD})
             assert caught.value.__cause__ is None
             texts += traceback.format_exception(caught.value)
 
@@ -109,9 +101,9 @@ async def test_no_error_and_no_log_tells_the_reply_or_the_credentials(
 
 
 async def test_a_pause_and_a_closing_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    async with http_server(status_sequence(429)) as url, open_client(url, InMemoryLane()) as site:
+    async with client_of(status_sequence(429)) as client:
         with pytest.raises(SourceUnavailable):
-            await fetch_body(site)
+            await fetch_body(client)
 
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     # On a busy machine asyncio has something to say, too.

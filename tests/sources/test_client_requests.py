@@ -1,3 +1,5 @@
+"""What a client sends, and that it sends one request at a time."""
+
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,19 +11,16 @@ from chesscoach import __version__
 from chesscoach.context import Context
 from chesscoach.errors import (
     BadResponse,
-    SourceError,
 )
 from chesscoach.sources.client import SourceClient, user_agent
 from chesscoach.sources.response import read_lines
 from tests.conftest import FakeSites
 from tests.support.sources.server import (
     FAMOUS,
-    SHORT_TIMEOUT,
     InMemoryLane,
     chunked_response,
+    client_of,
     fetch_body,
-    http_server,
-    open_client,
 )
 
 # Who asks
@@ -34,9 +33,9 @@ async def test_every_request_says_who_we_are_and_whom_to_write_to() -> None:
         agents.append(request.headers.getall("User-Agent"))
         return web.Response()
 
-    async with http_server(handler) as url, open_client(url, InMemoryLane()) as site:
-        await fetch_body(site)
-        await fetch_body(site, method="POST", data="x")
+    async with client_of(handler) as client:
+        await fetch_body(client)
+        await fetch_body(client, method="POST", data="x")
 
     assert agents == [[f"chesscoach/{__version__} (contact: tests@example.org)"]] * 2
 
@@ -45,7 +44,7 @@ def test_without_a_contact_the_agent_is_the_product_alone() -> None:
     assert user_agent("") == f"chesscoach/{__version__}"
 
 
-async def test_no_cookie_of_a_site_is_kept() -> None:
+async def test_no_cookie_of_a_source_is_kept() -> None:
     cookies = []
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -54,9 +53,9 @@ async def test_no_cookie_of_a_site_is_kept() -> None:
         response.set_cookie("track", "me")
         return response
 
-    async with http_server(handler) as url, open_client(url, InMemoryLane()) as site:
-        await fetch_body(site)
-        await fetch_body(site)
+    async with client_of(handler) as client:
+        await fetch_body(client)
+        await fetch_body(client)
 
     assert cookies == [None, None]
 
@@ -83,19 +82,6 @@ async def test_concurrent_callers_have_one_request_in_flight(
     assert sites.lichess.violations == []
     assert sites.lichess.max_in_flight == 1
     assert ctx.lichess.client.requests == len(sites.lichess.requests) == 12
-
-
-async def test_concurrent_callers_of_the_months_have_one_request_in_flight(
-    ctx: Context, sites: FakeSites
-) -> None:
-    sites.world.add_player("chess.com", "Ann", datetime.now(UTC))
-    sites.chesscom.delay_s = 0.02
-
-    async with ctx.leases.renewing(), ctx.chesscom.client.lane.acquire({}):
-        await asyncio.gather(*(ctx.chesscom.month("ann", "2026-01", None) for _ in range(8)))
-
-    assert sites.chesscom.violations == []
-    assert sites.chesscom.max_in_flight == 1
 
 
 async def test_two_holders_of_the_lane_have_one_request_in_flight(
@@ -157,16 +143,6 @@ async def test_a_request_that_is_cancelled_leaves_no_slot_taken(
     assert sites.lichess.in_flight == 0
 
 
-async def test_a_request_that_runs_out_of_time_leaves_no_slot_taken(sites: FakeSites) -> None:
-    sites.lichess.faults.append("hang")
-    async with open_client(sites.lichess.url, InMemoryLane(), SHORT_TIMEOUT) as site:
-        with pytest.raises(SourceError):
-            await fetch_body(site, "/api/users", method="POST", data="ann")
-        await fetch_body(site, "/api/users", method="POST", data="ann")
-
-    assert sites.lichess.violations == []
-
-
 @pytest.mark.parametrize("how", ["leave", "raise", "too long", "cancel"])
 async def test_an_early_exit_from_a_stream_closes_its_connection(how: str) -> None:
     gone = asyncio.Event()
@@ -179,8 +155,8 @@ async def test_an_early_exit_from_a_stream_closes_its_connection(how: str) -> No
             gone.set()
             raise
 
-    async def read(site: SourceClient) -> None:
-        async with site.request("GET", "/") as response:
+    async def read(client: SourceClient) -> None:
+        async with client.request("GET", "/") as response:
             async for _ in read_lines(response, 100 if how == "too long" else 10**6):
                 begun.set()
                 if how == "leave":
@@ -189,8 +165,8 @@ async def test_an_early_exit_from_a_stream_closes_its_connection(how: str) -> No
                     raise LookupError
 
     lane = InMemoryLane()
-    async with http_server(handler) as url, open_client(url, lane) as site:
-        reading = asyncio.create_task(read(site))
+    async with client_of(handler, lane) as client:
+        reading = asyncio.create_task(read(client))
         await begun.wait()
         if how == "cancel":
             reading.cancel()
@@ -200,20 +176,3 @@ async def test_an_early_exit_from_a_stream_closes_its_connection(how: str) -> No
         await asyncio.wait_for(gone.wait(), 5)
         if how == "too long":
             assert isinstance(reading.exception(), BadResponse)
-
-
-async def test_a_redirect_is_not_followed() -> None:
-    asked = []
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        asked.append(request.path)
-        raise web.HTTPFound("/elsewhere")
-
-    async with (
-        http_server(handler) as url,
-        open_client(url, InMemoryLane()) as site,
-        site.request("GET", "/here") as response,
-    ):
-        assert response.status == 302
-
-    assert asked == ["/here"]

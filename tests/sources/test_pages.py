@@ -1,25 +1,39 @@
 """A page of HTML comes from something before the source, whatever its status."""
 
 import pytest
-from aiohttp import web
 
-from chesscoach.errors import AccountRenamed, BadResponse, SourceError, SourceUnavailable
-from tests.support.sources.chesscom_months import fixed_response, open_chesscom
-from tests.support.sources.lichess_exports import open_lichess
-from tests.support.sources.server import InMemoryLane, fetch_body, http_server, open_client
+from chesscoach.errors import AccountRenamed, BadResponse, SourceUnavailable
+from tests.support.sources.chesscom_months import (
+    fetch_month,
+    fixed_response,
+    month_error,
+    profile_only,
+)
+from tests.support.sources.lichess_exports import fetch_statuses
+from tests.support.sources.server import Handler, InMemoryLane, client_of, fetch_body
 
-PAGE = "<!DOCTYPE html><html><title>Sign in to the network</title></html>"
 STATUSES = (200, 302, 400, 401, 404, 407, 410, 451, 500, 503, 511)
 
 
-@pytest.mark.parametrize("kind", ["text/html", "text/html; charset=utf-8", "application/xhtml+xml"])
-@pytest.mark.parametrize("status", STATUSES)
+def page(status: int, kind: str = "text/html", **headers: str) -> Handler:
+    """Always a page of HTML that calls itself `kind`."""
+    text = "\n<!DOCTYPE html><html><title>Sign in to the network</title></html>"
+    return fixed_response(text, status=status, headers={"Content-Type": kind, **headers})
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((status, "text/html") for status in STATUSES),
+        (200, "text/html; charset=utf-8"),
+        (404, "application/xhtml+xml"),
+    ],
+)
 async def test_a_page_is_a_failure_of_the_source_whatever_its_status(
     status: int, kind: str
 ) -> None:
-    handler = fixed_response(PAGE, status=status, headers={"Content-Type": kind})
     lane = InMemoryLane()
-    async with http_server(handler) as url, open_client(url, lane) as client:
+    async with client_of(page(status, kind), lane) as client:
         for _ in range(2):
             with pytest.raises(BadResponse) as caught:
                 await fetch_body(client)
@@ -33,73 +47,47 @@ async def test_a_page_is_a_failure_of_the_source_whatever_its_status(
 
 async def test_a_403_with_a_page_opens_the_breaker() -> None:
     lane = InMemoryLane()
-    handler = fixed_response(PAGE, status=403, headers={"Content-Type": "text/html"})
-    async with http_server(handler) as url, open_client(url, lane) as client:
+    async with client_of(page(403), lane) as client:
         with pytest.raises(SourceUnavailable):
             await fetch_body(client)
 
     assert len(lane.closed) == 1
 
 
-@pytest.mark.parametrize("status", [404, 410, 401])
-@pytest.mark.parametrize("month_status", [404, None])
-async def test_a_page_says_nothing_of_a_player_or_a_month(
-    status: int, month_status: int | None
+@pytest.mark.parametrize(
+    ("status", "kind", "source_wide"),
+    [
+        *((status, "text/html", True) for status in (404, 410, 401)),
+        (404, "application/json", False),
+        (410, "application/octet-stream", False),
+        (404, "text/plain", False),
+    ],
+)
+@pytest.mark.parametrize("is_profile", [False, True])
+async def test_a_page_says_nothing_of_a_player_or_a_month_though_its_header_hides_it(
+    status: int, kind: str, source_wide: bool, is_profile: bool
 ) -> None:
     """As the response to a month, and as that to the profile of a player who was not found."""
-    page = fixed_response(PAGE, status=status, headers={"Content-Type": "text/html"})
-    missing = fixed_response({"message": 'User "annrook" not found.'}, status=404)
+    handler = page(status, kind)
+    error = await month_error(profile_only(handler) if is_profile else handler)
 
-    async def handler(request: web.Request) -> web.StreamResponse:
-        is_month = "/games/" in request.path
-        return await (missing if is_month and month_status else page)(request)
-
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        with pytest.raises(SourceError) as caught:
-            await source.month("annrook", "2026-03", None)
-
-    assert type(caught.value) is BadResponse
-    assert caught.value.source_wide
-
-
-@pytest.mark.parametrize("status", [404, 410])
-@pytest.mark.parametrize("month_status", [404, None])
-@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream", "text/plain"])
-async def test_a_page_that_does_not_say_so_says_nothing_of_a_player_or_a_month(
-    kind: str, status: int, month_status: int | None
-) -> None:
-    page = fixed_response("\n" + PAGE, status=status, headers={"Content-Type": kind})
-    missing = fixed_response({"message": 'User "annrook" not found.'}, status=404)
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        is_month = "/games/" in request.path
-        return await (missing if is_month and month_status else page)(request)
-
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        with pytest.raises(SourceError) as caught:
-            await source.month("annrook", "2026-03", None)
-
-    assert type(caught.value) is BadResponse
+    assert type(error) is BadResponse
+    assert error.source_wide is source_wide
 
 
 @pytest.mark.parametrize("status", [404, 410])
 async def test_a_page_says_nothing_of_the_players_of_lichess(status: int) -> None:
-    page = fixed_response(PAGE, status=status, headers={"Content-Type": "text/html"})
-    async with http_server(page) as url, open_lichess(url) as source:
-        with pytest.raises(BadResponse) as caught:
-            await source.players(["annrook"])
+    with pytest.raises(BadResponse) as caught:
+        await fetch_statuses(page(status))
 
     assert caught.value.source_wide
 
 
 async def test_a_redirect_of_the_source_is_a_new_name_though_it_comes_with_a_page() -> None:
-    headers = {"Content-Type": "text/html", "Location": "/player/annette/games/2026/03"}
-    handler = fixed_response(PAGE, status=301, headers=headers)
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        with pytest.raises(AccountRenamed) as caught:
-            await source.month("annrook", "2026-03", None)
+    error = await month_error(page(301, Location="/player/annette/games/2026/03"))
 
-    assert caught.value.name == "annette"
+    assert isinstance(error, AccountRenamed)
+    assert error.name == "annette"
 
 
 @pytest.mark.parametrize(
@@ -109,35 +97,27 @@ async def test_a_redirect_of_the_source_is_a_new_name_though_it_comes_with_a_pag
 async def test_a_redirect_to_another_host_with_a_page_is_a_failure_of_the_source(
     location: str,
 ) -> None:
-    headers = {"Content-Type": "text/html", "Location": location}
-    handler = fixed_response(PAGE, status=302, headers=headers)
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        with pytest.raises(BadResponse) as caught:
-            await source.month("annrook", "2026-03", None)
+    error = await month_error(page(302, Location=location))
 
-    assert caught.value.source_wide
+    assert type(error) is BadResponse
+    assert error.source_wide
 
 
-async def test_a_304_has_no_page_though_its_header_says_so() -> None:
-    handler = fixed_response(b"", status=304, headers={"Content-Type": "text/html"})
-    async with http_server(handler) as url, open_chesscom(url) as source:
-        month = await source.month("annrook", "2026-03", '"e"')
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+async def test_a_304_has_no_page_and_is_no_month_unless_it_was_asked_for(kind: str) -> None:
+    handler = fixed_response(b"", status=304, headers={"Content-Type": kind})
+    month = await fetch_month(handler, '"e"')
 
     assert (month.changed, month.etag) == (False, '"e"')
-
-
-async def test_a_304_that_was_not_asked_for_is_no_month_without_games() -> None:
-    async with http_server(fixed_response(b"", status=304)) as url, open_chesscom(url) as source:
-        with pytest.raises(BadResponse):
-            await source.month("annrook", "2026-03", None)
+    assert type(await month_error(handler)) is BadResponse
 
 
 @pytest.mark.parametrize("status", [401, 407])
 async def test_a_demand_for_a_login_is_a_failure_of_the_source(status: int) -> None:
     handler = fixed_response({"error": "No such token"}, status=status)
-    async with http_server(handler) as url, open_chesscom(url) as source:
+    async with client_of(handler) as client:
         with pytest.raises(BadResponse) as caught:
-            await source.month("annrook", "2026-03", None)
+            await fetch_body(client)
 
     assert caught.value.source_wide
-    assert source.client.troubles == {str(status): 1}
+    assert client.troubles == {str(status): 1}

@@ -1,14 +1,16 @@
 """Counting the moves of a PGN, and writing one."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chesscoach.demo.fake_chesscom import chesscom_json
 from chesscoach.demo.fake_lichess import lichess_json
-from chesscoach.demo.world import HistoricalGame, World, historical_games
+from chesscoach.demo.world import SimulatedGame, SourceName, World, historical_games
 from chesscoach.sources.pgn import count_plies, format_pgn
 from tests.conftest import NOON
 
@@ -90,21 +92,17 @@ def test_a_senseless_movetext_does_not_hold_up_the_loop(movetext: str) -> None:
     assert count_plies('["' + movetext) >= 0
 
 
-@pytest.mark.parametrize("famous", historical_games(), ids=lambda famous: f"{famous.white}")
-def test_the_plies_of_the_sites_own_pgns_are_those_of_the_moves(famous: HistoricalGame) -> None:
+def test_the_plies_of_the_sources_own_pgns_are_those_of_the_moves() -> None:
     world = World()
-    world.add_player("lichess", "Ann", NOON)
-    world.add_player("chess.com", "Ann", NOON)
-    plies = len(famous.moves.split())
-
-    assert (
-        count_plies(lichess_json(world.add_game("lichess", "Ann", NOON, famous=famous))["pgn"])
-        == plies
-    )
-    assert (
-        count_plies(chesscom_json(world.add_game("chess.com", "Ann", NOON, famous=famous))["pgn"])
-        == plies
-    )
+    to_json: dict[SourceName, Callable[[SimulatedGame], dict[str, Any]]]
+    to_json = {"lichess": lichess_json, "chess.com": chesscom_json}
+    for source in to_json:
+        world.add_player(source, "Ann", NOON)
+        for famous in historical_games():
+            game = world.add_game(source, "Ann", NOON, famous=famous)
+            assert count_plies(to_json[source](game)["pgn"]) == len(famous.moves.split()), (
+                famous.white
+            )
 
 
 def test_a_pgn_has_its_tags_then_its_moves_numbered_then_the_result() -> None:
@@ -127,8 +125,11 @@ def test_quotes_and_line_ends_cannot_break_out_of_a_tag() -> None:
     assert pgn == '[White "Ann \\"the\\\\Rook\\" [Result \\"1-0\\"]   "]\n[Result "*"]\n\n*\n'
 
 
+@settings(max_examples=25)
 @given(
-    moves=st.lists(st.sampled_from(["e4", "Nf3", "O-O", "exd8=Q+", "Qh4#", "R1a3", "O-O-O"])),
+    moves=st.lists(
+        st.sampled_from(["e4", "Nf3", "O-O", "exd8=Q+", "Qh4#", "R1a3", "O-O-O"]), max_size=40
+    ),
     result=st.sampled_from(RESULTS),
     name=st.text(max_size=20),
 )

@@ -13,10 +13,9 @@ from chesscoach.sources.retry_after import MAX_RETRY_AFTER_S, retry_after_s
 from tests.support.sources.server import (
     SETTINGS,
     Handler,
-    InMemoryLane,
+    RecordingLane,
+    client_of,
     fetch_body,
-    http_server,
-    open_client,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,22 +72,10 @@ def responses(*script: tuple[int, str | None]) -> Handler:
     return handler
 
 
-class RecordingLane(InMemoryLane):
-    """A lane that records pauses and does not wait for them."""
-
-    async def pause(self, seconds: float) -> None:
-        """Notes it."""
-        self.pauses += 1
-        self.paused.append(seconds)
-
-
 async def test_a_pause_lasts_as_long_as_the_source_asks_where_that_is_longer() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
     lane = RecordingLane()
-    async with (
-        http_server(responses((429, "77"), (429, later))) as url,
-        open_client(url, lane) as client,
-    ):
+    async with client_of(responses((429, "77"), (429, later)), lane) as client:
         await fetch_body(client)
 
     assert lane.paused[0] == 77
@@ -98,7 +85,7 @@ async def test_a_pause_lasts_as_long_as_the_source_asks_where_that_is_longer() -
 @pytest.mark.parametrize("value", ["0", "-1", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "\udce9"])
 async def test_our_own_pause_stays_where_it_is_longer(value: str) -> None:
     lane = RecordingLane()
-    async with http_server(responses((429, value))) as url, open_client(url, lane) as client:
+    async with client_of(responses((429, value)), lane) as client:
         await fetch_body(client)
 
     assert len(lane.paused) == 1
@@ -108,10 +95,7 @@ async def test_our_own_pause_stays_where_it_is_longer(value: str) -> None:
 @pytest.mark.parametrize("status", [500, 503])
 async def test_a_failure_pauses_the_lane_if_the_source_asks_for_it(status: int) -> None:
     lane = RecordingLane()
-    async with (
-        http_server(responses((status, "30"), (status, None))) as url,
-        open_client(url, lane) as client,
-    ):
+    async with client_of(responses((status, "30"), (status, None)), lane) as client:
         for _ in range(2):
             with pytest.raises(BadResponse):
                 await fetch_body(client)
@@ -133,7 +117,7 @@ async def test_the_breaker_is_open_for_as_long_as_the_source_asks(
     script: list[tuple[int, str | None]], closed_s: float
 ) -> None:
     lane = RecordingLane()
-    async with http_server(responses(*script)) as url, open_client(url, lane) as client:
+    async with client_of(responses(*script), lane) as client:
         with pytest.raises(SourceUnavailable):
             while True:
                 try:

@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from chesscoach.demo.fake_chesscom import FakeChesscom
 from chesscoach.demo.world import World, historical_games, player_uuid
+from chesscoach.errors import SourceError
+from chesscoach.sources import chesscom_payload
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.game import Game
@@ -83,10 +86,13 @@ def make_game(**changes: Any) -> dict[str, Any]:
 
 
 def fixed_response(
-    reply: bytes | str | dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None
+    response: bytes | str | dict[str, Any],
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
 ) -> Handler:
-    """Always this reply; a dict as JSON."""
-    text = json.dumps(reply) if isinstance(reply, dict) else reply
+    """Always this response; a dict as JSON."""
+    text = json.dumps(response) if isinstance(response, dict) else response
     data = text.encode() if isinstance(text, str) else text
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -115,18 +121,37 @@ async def open_fake_chesscom(world: World) -> AsyncIterator[tuple[FakeChesscom, 
     assert stand_in.violations == []
 
 
-async def parse_games(*games: Any) -> ArchiveMonth:
+async def fetch_month(handler: Handler, etag: str | None = None) -> ArchiveMonth:
+    """What the source returns for a month that is answered by this handler."""
+    async with http_server(handler) as url, open_chesscom(url) as source:
+        return await source.month("annrook", "2026-03", etag)
+
+
+async def month_error(handler: Handler, etag: str | None = None) -> SourceError:
+    """The error that the source raises for a month that is answered by this handler."""
+    with pytest.raises(SourceError) as caught:
+        await fetch_month(handler, etag)
+    return caught.value
+
+
+def profile_only(profile: Handler) -> Handler:
+    """Months are not found; this is the response to a request for the profile."""
+    months = fixed_response({"code": 0, "message": 'User "annrook" not found.'}, status=404)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await (months if "/games/" in request.path else profile)(request)
+
+    return handler
+
+
+def parse_games(*games: Any) -> ArchiveMonth:
     """What a month with these games is read as."""
-    async with (
-        http_server(fixed_response({"games": list(games)})) as url,
-        open_chesscom(url) as source,
-    ):
-        return await source.month("annrook", "2026-03", None)
+    return chesscom_payload.parse_month(json.dumps({"games": games}).encode(), None)
 
 
-async def parse_one(**changes: Any) -> Game:
+def parse_one(**changes: Any) -> Game:
     """The game that an entry is read as."""
-    month = await parse_games(make_game(**changes))
+    month = parse_games(make_game(**changes))
     assert month.unreadable == ()
     (game,) = month.games
     return game

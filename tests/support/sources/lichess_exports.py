@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -12,7 +12,8 @@ from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.world import World, historical_games
 from chesscoach.sources.game import Game
 from chesscoach.sources.lichess import Lichess, PageEnd
-from chesscoach.sources.lichess_payload import ExportItem
+from chesscoach.sources.lichess_payload import AbortedGame, ExportItem, parse_item
+from chesscoach.sources.lichess_status import LichessStatus
 from tests.conftest import NOON
 from tests.support.sources.server import (
     Handler,
@@ -21,6 +22,7 @@ from tests.support.sources.server import (
     open_client,
 )
 
+T = TypeVar("T")
 FAMOUS = historical_games()[0]
 BORN = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 BEFORE = BORN - timedelta(days=1)
@@ -94,7 +96,7 @@ async def open_fake_lichess(world: World) -> AsyncIterator[tuple[FakeLichess, Li
 def fixed_response(
     text: bytes, *, status: int = 200, content_type: str = "application/x-ndjson"
 ) -> Handler:
-    """Always this reply."""
+    """Always this response."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(body=text, status=status, content_type=content_type)
@@ -102,17 +104,33 @@ def fixed_response(
     return handler
 
 
-async def parse_export(*games: dict[str, Any] | bytes) -> list[ExportItem]:
+def parse_export(*games: dict[str, Any] | bytes) -> list[ExportItem]:
     """What an export of these lines is read as."""
-    async with http_server(fixed_response(ndjson(*games))) as url, open_lichess(url) as source:
-        return [each async for each in read_history(source, BEFORE)]
+    items = [parse_item(line) for line in ndjson(*games).split(b"\n") if line]
+    return [item for item in items if not isinstance(item, AbortedGame)]
 
 
-async def parse_one(**changes: Any) -> Game:
+def parse_one(**changes: Any) -> Game:
     """The game that a line is read as."""
-    (game,) = await parse_export(make_line(**changes))
+    (game,) = parse_export(make_line(**changes))
     assert isinstance(game, Game)
     return game
+
+
+async def collect(items: AsyncIterator[T]) -> list[T]:
+    return [item async for item in items]
+
+
+async def fetch_export(handler: Handler) -> list[ExportItem | PageEnd]:
+    """What the source returns for an export that is answered by this handler."""
+    async with http_server(handler) as url, open_lichess(url) as source:
+        return await collect(source.games_since("ann", BORN))
+
+
+async def fetch_statuses(handler: Handler, *names: str) -> dict[str, LichessStatus]:
+    """What the source returns for a bulk request that is answered by this handler."""
+    async with http_server(handler) as url, open_lichess(url) as source:
+        return await source.players(names or ["annrook"])
 
 
 def world_of(*names: str) -> World:

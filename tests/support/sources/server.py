@@ -94,6 +94,21 @@ class InMemoryLane:
         self.spent.append((amount, limit))
 
 
+class RecordingLane(InMemoryLane):
+    """A lane that records pauses and openings of the breaker and waits for neither."""
+
+    async def pause(self, seconds: float) -> None:
+        """Records it."""
+        self.pauses += 1
+        self.paused.append(seconds)
+
+    async def open_breaker(self, seconds: float) -> datetime:
+        """Records it."""
+        self.pauses, self.closings = 0, self.closings + 1
+        self.closed.append(seconds)
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
 @asynccontextmanager
 async def http_server(handler: Handler) -> AsyncIterator[str]:
     """A server on loopback that answers everything by this handler; its URL."""
@@ -131,13 +146,25 @@ async def scripted_responses(*connections: list[bytes]) -> AsyncIterator[str]:
 def open_client(
     url: str, lane: InMemoryLane, config: SourceSettings = SETTINGS, metrics: Metrics | None = None
 ) -> SourceClient:
-    """A Site on that URL and that lane, to be entered."""
+    """A client of that URL and that lane, to be entered."""
     return SourceClient("lichess", url, lane, config, metrics or Metrics())
 
 
-async def fetch_body(site: SourceClient, path: str = "/", **options: Any) -> bytes:
-    """The body of a reply."""
-    async with site.request(options.pop("method", "GET"), path, **options) as response:
+@asynccontextmanager
+async def client_of(
+    handler: Handler, lane: InMemoryLane | None = None, config: SourceSettings = SETTINGS
+) -> AsyncIterator[SourceClient]:
+    """A client of a server that answers everything by this handler."""
+    async with (
+        http_server(handler) as url,
+        open_client(url, lane or InMemoryLane(), config) as client,
+    ):
+        yield client
+
+
+async def fetch_body(client: SourceClient, path: str = "/", **options: Any) -> bytes:
+    """The body of a response."""
+    async with client.request(options.pop("method", "GET"), path, **options) as response:
         return await read_body(response, 10**6)
 
 
