@@ -1,16 +1,16 @@
+"""A run of the cleanup: what each rule deletes, notes and logs."""
+
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from bson import ObjectId
-from msgspec.structs import replace
 
 from chesscoach.cleanup.run import RULES
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.conftest import Clock
 from tests.support.cleanup_documents import (
     DAY,
     INVALID_TIMESTAMPS,
@@ -117,81 +117,6 @@ async def test_documents_that_no_rule_is_for_stay(fixed_context: Context, db: An
     assert db.email_outbox.count_documents({}) == 3
 
 
-async def test_a_processing_item_without_a_start_counts_from_its_creation(
-    fixed_context: Context, db: Any
-) -> None:
-    limit = NOW - timedelta(hours=24)
-    db.analysis_queue.insert_many(
-        [
-            queue_item(_id=number, status="processing", created_at=at.isoformat())
-            for number, at in enumerate((limit, limit - US))
-        ]
-    )
-    await run_cleanup(fixed_context, rule="queue")
-    assert [item["_id"] for item in db.analysis_queue.find()] == [0]
-
-
-QUEUE_DATES = ("created_at", "queued_at", "started_at", "last_heartbeat", "last_reset_at")
-
-
-@pytest.mark.parametrize("status", ["pending", "processing"])
-@pytest.mark.parametrize("as_text", [True, False])
-async def test_the_newest_instant_of_a_queue_item_decides(
-    fixed_context: Context, db: Any, status: str, as_text: bool
-) -> None:
-    limit = NOW - timedelta(hours=24)
-    recent, old = limit + MS, limit - MS
-    texts = [limit - 300 * DAY, limit - DAY]
-    for name in QUEUE_DATES:
-        for number, newest in enumerate((recent, old)):
-            others = {other: texts[number].isoformat() for other in QUEUE_DATES if other != name}
-            value = newest.isoformat() if as_text else newest
-            for alone in (True, False):
-                fields = {name: value} if alone else {**others, name: value}
-                key = f"{name} {number} {alone}"
-                db.analysis_queue.insert_one({"_id": key, "status": status, **fields})
-    counts, _ = await run_cleanup(fixed_context, rule="queue")
-    kept = {f"{name} 0 {alone}" for name in QUEUE_DATES for alone in (True, False)}
-    assert {item["_id"] for item in db.analysis_queue.find()} == kept
-    assert counts.notes == {"deleted_queue": 10, "deleted_queue_of_application": 10}
-
-
-async def test_queue_items_that_go_are_counted_by_whose_they_were(
-    fixed_context: Context, db: Any
-) -> None:
-    old = (NOW - 2 * DAY).isoformat()
-    theirs = [{"status": "pending", "queued_at": old, "auto_synced": True} for _ in range(2)]
-    ours = [queue_item(status="pending", created_at=old, queued_at=old) for _ in range(3)]
-    db.analysis_queue.insert_many([*theirs, *ours])
-    planned, _ = await run_cleanup(fixed_context, rule="queue", dry_run=True)
-    assert planned.notes["would_delete_queue"] == 5
-    assert planned.notes["would_delete_queue_of_application"] == 2
-    counts, _ = await run_cleanup(fixed_context, rule="queue")
-    assert counts.notes == {"deleted_queue": 5, "deleted_queue_of_application": 2}
-
-
-async def test_a_queue_item_stays_while_one_of_its_instants_cannot_be_read(
-    fixed_context: Context, db: Any
-) -> None:
-    old = (NOW - 2 * DAY).isoformat()
-    db.analysis_queue.insert_many(
-        [
-            {"_id": 1, "status": "pending", "created_at": old, "queued_at": "soon"},
-            {"_id": 2, "status": "pending", "created_at": old, "last_reset_at": [NOW]},
-            {"_id": 3, "status": ["pending"], "created_at": old},
-            {"_id": 4, "status": "pending", "created_at": "soon", "queued_at": NOW},
-            {"_id": 5, "status": "pending", "created_at": old, "started_at": None},
-        ]
-    )
-    counts, _ = await run_cleanup(fixed_context, rule="queue")
-    assert counts.notes == {
-        "deleted_queue": 1,
-        "deleted_queue_of_application": 1,
-        "invalid_queue": 3,
-    }
-    assert [item["_id"] for item in db.analysis_queue.find()] == [1, 2, 3, 4]
-
-
 async def test_documents_with_ids_of_several_types_are_all_visited(
     fixed_context: Context, db: Any
 ) -> None:
@@ -278,50 +203,6 @@ async def test_texts_become_dates_only_on_demand(fixed_context: Context, db: Any
     for session in db.user_sessions.find({"_id": {"$type": "string"}}):
         assert timedelta(milliseconds=-1) < session["expires_at"] - live < MS, session
     assert list(db.user_sessions.find({"_id": {"$type": "int"}})) == garbage
-
-
-async def test_a_stale_item_is_put_back_once_and_the_next_time_deleted(
-    fixed_context: Context, db: Any
-) -> None:
-    ctx = with_limits(fixed_context, requeue_stale=True)
-    db.games.insert_one({"game_id": "g", "user_id": "u", "url": "x", "is_analyzed": False})
-    db.analysis_queue.insert_one(
-        {
-            "queue_id": "q",
-            "user_id": "u",
-            "game_id": "g",
-            "status": "processing",
-            "priority": 0,
-            "created_at": "2020-01-01T00:00:00+00:00",
-            "started_at": "2020-01-01T01:00:00+00:00",
-            "completed_at": None,
-            "error": None,
-        }
-    )
-    planned, _ = await run_cleanup(ctx, rule="queue", dry_run=True)
-    assert planned.notes["would_requeue_queue"] == 1
-
-    first, _ = await run_cleanup(ctx, rule="queue")
-    assert first.notes == {"requeued_queue": 1, "deleted_queue": 0}
-    item = db.analysis_queue.find_one({}, {"_id": 0})
-    assert item == {
-        "queue_id": "q",
-        "user_id": "u",
-        "game_id": "g",
-        "status": "pending",
-        "priority": 0,
-        "created_at": NOW.isoformat(),
-        "started_at": None,
-        "completed_at": None,
-        "error": None,
-        "requeued": 1,
-    }
-    assert (await run_cleanup(ctx, rule="queue"))[0].notes == {"deleted_queue": 0}
-
-    later = replace(ctx, now=Clock(NOW + DAY + MS))
-    assert (await run_cleanup(later, rule="queue"))[0].notes == {"deleted_queue": 1}
-    assert db.analysis_queue.count_documents({}) == 0
-    assert db.games.find_one()["is_analyzed"] is False
 
 
 async def test_snapshots_are_deleted_by_their_day(fixed_context: Context, db: Any) -> None:

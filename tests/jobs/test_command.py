@@ -18,6 +18,13 @@ from tests.support.sync.sync_members import add_member, before_now, expected_url
 JOB = "chesscoach.jobs.sync_games"
 
 
+async def add_players(ctx: Context, db: Any, sites: FakeSites, count: int) -> None:
+    """Users with an account on Chess.com, each with a game."""
+    for number in range(count):
+        await add_member(ctx, db, sites, f"P{number}", "chess.com")
+        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
+
+
 async def test_help_names_every_flag_and_exit_code(environment: dict[str, str]) -> None:
     shown = await run(environment, JOB, "--help")
 
@@ -115,9 +122,7 @@ async def test_an_unreachable_mongo_is_one_clear_line_within_the_time(
 async def test_of_two_at_once_one_runs_and_the_other_exits_with_75(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    for number in range(10):
-        await add_member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
+    await add_players(ctx, db, sites, 10)
     sites.chesscom.delay_s = 0.2
 
     both = await asyncio.gather(run(environment, JOB, "--json"), run(environment, JOB, "--json"))
@@ -125,16 +130,16 @@ async def test_of_two_at_once_one_runs_and_the_other_exits_with_75(
     refused, worked = sorted(both, key=lambda process: -process.code)
     assert (refused.code, worked.code) == (75, 0)
     assert worked.record["run_id"] in refused.record["reason"]
-    assert db.games.count_documents({}) == 10
+    assert db.games.count_documents({}) == db.sync_accounts.count_documents({}) == 10
+    paths = [request.path for request in sites.chesscom.requests]
+    assert len(paths) == len(set(paths)), "the one that was refused asked nothing"
     assert sites.chesscom.violations == []
 
 
 async def test_a_slot_whose_owner_was_killed_is_finished_by_the_next_as_attempt_2(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    for number in range(10):
-        await add_member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
+    await add_players(ctx, db, sites, 10)
     sites.chesscom.delay_s = 0.1
     first = await start(environment, JOB, "--scheduled")
     await line_with(first, "job_started")
@@ -157,7 +162,7 @@ async def test_a_kubernetes_job_runs_the_slot_in_its_name(
     pod = {"KUBERNETES_JOB_NAME": f"sync-games-{int(slot.timestamp()) // 60}"}
 
     done = await run({**environment, **pod}, JOB, "--scheduled", "--json")
-    by_hand = await run(
+    manual = await run(
         {**environment, "KUBERNETES_JOB_NAME": "sync-games-manual-x7k"},
         JOB,
         "--scheduled",
@@ -165,15 +170,13 @@ async def test_a_kubernetes_job_runs_the_slot_in_its_name(
     )
 
     assert done.record["slot"] == "2025-11-20T18:00:00Z"
-    assert by_hand.record["slot"] is None
+    assert manual.record["slot"] is None
 
 
 async def test_a_signal_stops_a_one_shot_cleanly_with_its_own_code(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    for number in range(30):
-        await add_member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
+    await add_players(ctx, db, sites, 15)
     sites.chesscom.delay_s = 0.1
     process = await start(environment, JOB)
     await line_with(process, "job_started")
@@ -185,7 +188,7 @@ async def test_a_signal_stops_a_one_shot_cleanly_with_its_own_code(
     assert db.job_runs.find_one()["outcome"] == "cancelled"
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
     assert (await run(environment, JOB)).code == 0
-    assert db.games.count_documents({}) == 30
+    assert db.games.count_documents({}) == 15
 
 
 async def test_progress_is_drawn_on_a_terminal_alone(
@@ -263,7 +266,7 @@ async def test_a_shard_is_named_in_the_run_record_and_in_its_id(
     assert done.record["run_id"] == stored["_id"]
     assert stored["_id"].endswith("Z#1/2")
     assert stored["shard"] == "1/2"
-    sandboxed = await run(environment, JOB, "--dry-run", "--shard", "0/2", "--json")
-    assert (sandboxed.code, sandboxed.record["outcome"]) == (0, "dry_run")
+    dry = await run(environment, JOB, "--dry-run", "--shard", "0/2", "--json")
+    assert (dry.code, dry.record["outcome"]) == (0, "dry_run")
     whole = await run(environment, JOB, "--json")
     assert (whole.code, whole.record["shard"]) == (0, None)

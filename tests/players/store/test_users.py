@@ -17,7 +17,7 @@ async def linked_users(ctx: Context, user_id: str | None = None) -> list[UserNam
 async def test_every_user_with_a_linked_name_is_read_once_page_by_page(
     ctx: Context, db: Any
 ) -> None:
-    count = 2 * PAGE_SIZE + 300
+    count = 2 * PAGE_SIZE + 30
     db.users.insert_many({"user_id": f"u{n:05}", "lichess_username": "x"} for n in range(count))
     db.users.insert_many({"user_id": f"v{n}", "lichess_username": None} for n in range(9))
 
@@ -110,7 +110,7 @@ async def test_users_are_found_by_id_and_by_linked_name_in_any_case(ctx: Context
 async def test_shards_read_every_user_once_in_pages_of_about_the_usual_size(
     ctx: Context, db: Any
 ) -> None:
-    count = 2 * PAGE_SIZE + 300
+    count = 2 * PAGE_SIZE + 30
     db.users.insert_many({"user_id": f"u{n:05}", "lichess_username": "x"} for n in range(count))
 
     pages = [
@@ -131,8 +131,8 @@ async def test_users_who_still_have_a_name_are_found_in_any_case(ctx: Context, d
 
     users = [f"u{number}" for number in range(len(names))] + ["newer"]
 
-    found = await ctx.users.with_name("chess.com", users, "ann")
-    assert found & {"u0", "u1", "u2", "u3", "u4", "u5", "newer"} == {"u0", "u1", "newer"}
+    with_name = await ctx.users.with_name("chess.com", users, "ann")
+    assert with_name & {"u0", "u1", "u2", "u3", "u4", "u5", "newer"} == {"u0", "u1", "newer"}
 
 
 async def test_linking_a_name_leaves_one_spelling_of_the_field(ctx: Context, db: Any) -> None:
