@@ -145,21 +145,11 @@ async def test_a_game_that_began_after_now_is_none_to_go_on_from() -> None:
     async with open_fake_lichess(world) as (_, source):
         items = await collect(source.games_since("ann", BORN, now=NOON + timedelta(days=30)))
 
+    ends = [number for number, item in enumerate(items) if isinstance(item, PageEnd)]
+    assert ends == [MAX_PAGE_GAMES]
+    assert items[MAX_PAGE_GAMES] == PageEnd(games[MAX_PAGE_GAMES - 1].started_at)
     received = {item.external_id for item in items if isinstance(item, Game)}
     assert received == {game.id for game in games}
-
-
-async def test_the_end_of_a_page_says_from_where_the_next_one_goes_on() -> None:
-    world = world_of("Ann")
-    games = add_history(world, MAX_PAGE_GAMES + 20)
-    async with open_fake_lichess(world) as (_, source):
-        items = await collect(source.games_since("ann", BORN))
-
-    ends = [number for number, item in enumerate(items) if isinstance(item, PageEnd)]
-    assert (ends, items[MAX_PAGE_GAMES]) == (
-        [MAX_PAGE_GAMES],
-        PageEnd(games[MAX_PAGE_GAMES - 1].started_at),
-    )
 
 
 async def test_a_history_that_is_exactly_one_page_ends() -> None:

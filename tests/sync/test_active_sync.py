@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from chesscoach.config import Config
 from chesscoach.demo.world import SourceName
 from chesscoach.jobs import catalog
-from tests.support.sync.sync_scenario import PLATFORMS, SyncScenario, account_on, error_handler
+from tests.support.sync.sync_members import PLATFORMS
+from tests.support.sync.sync_scenario import SyncScenario, account_on, error_handler
 
 
 async def test_a_game_of_an_active_player_is_there_in_minutes_and_others_are_not_asked_for(

@@ -10,7 +10,13 @@ from chesscoach.worker.runner import runner
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import FakeSites
 from tests.support.application_indexes import create_application_indexes
-from tests.support.sync.sync_members import ANALYSABLE_GAME, add_member, before_now, run_sync
+from tests.support.sync.sync_members import (
+    ANALYSABLE_GAME,
+    add_member,
+    before_now,
+    run_once,
+    run_sync,
+)
 
 
 @pytest.mark.parametrize("only_usable", [True, False])
@@ -37,18 +43,15 @@ async def test_the_applications_indexes_and_items_without_ids_stop_no_run(
 async def test_a_game_that_a_unique_index_refuses_fails_its_account_alone(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await add_member(ctx, db, sites, "Ann", "lichess")
-    await add_member(ctx, db, sites, "Bob", "lichess")
-    game = sites.world.add_game("lichess", "Ann", before_now(hours=2), famous=ANALYSABLE_GAME)
-    sites.world.add_game("lichess", "Ann", before_now(hours=1), famous=ANALYSABLE_GAME)
-    sites.world.add_game("lichess", "Bob", before_now(hours=1), famous=ANALYSABLE_GAME)
+    for name in ("Ann", "Bob"):
+        await add_member(ctx, db, sites, name, "lichess")
+        sites.world.add_game("lichess", name, before_now(hours=1))
+    game = sites.world.add_game("lichess", "Ann", before_now(hours=2))
     db.games.insert_one({"game_id": "theirs", "user_id": "another", "url": game.url})
     db.games.create_index("url", unique=True)
 
     for _ in range(2):
-        ending = await runner.run_manually(
-            ctx.worker, sync_games.JOB, sync_games.Args(all=True), ShutdownRequest()
-        )
+        ending = await run_once(ctx, all=True)
         assert (ending.record["done"], ending.record["failed"]) == (1, 1)
         (error,) = ending.record["errors"]
         assert error["account"] == "lichess:ann"
@@ -67,14 +70,8 @@ async def test_an_account_that_a_unique_index_refuses_fails_alone(
     db.sync_accounts.create_index("platform", unique=True)
     await add_member(ctx, db, sites, "Ann", "lichess")
     await add_member(ctx, db, sites, "Bob", "lichess")
-    ending = await runner.run_manually(
-        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
-    )
-    assert (ending.record["candidates"], ending.record["done"], ending.record["failed"]) == (
-        2,
-        1,
-        1,
-    )
+    ending = await run_once(ctx)
+    assert (ending.record["done"], ending.record["failed"]) == (1, 1)
     assert "a unique index that is not ours" in ending.record["errors"][0]["error"]
 
 

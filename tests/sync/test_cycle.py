@@ -1,5 +1,8 @@
+"""A run of the sync: whom it takes, what it queues, how it ends."""
+
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,10 +17,12 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import FakeSites
 from tests.support.sync.sync_members import (
     ANALYSABLE_GAME,
+    PLATFORMS,
     SHORT_GAME,
     add_member,
     before_now,
     expected_urls,
+    run_once,
     run_sync,
     stored_urls,
 )
@@ -30,17 +35,12 @@ async def test_games_worth_it_are_queued_within_the_days_allowance(
     await add_member(ctx, db, sites, "Old", "lichess", "chess.com", synced=before_now(hours=6))
     for number in range(20):
         sites.world.add_game("lichess", "New", before_now(hours=1 + number), famous=ANALYSABLE_GAME)
-    for number in range(4):
-        sites.world.add_game(
-            "lichess", "Old", before_now(minutes=30 + number), famous=ANALYSABLE_GAME
-        )
-        sites.world.add_game(
-            "chess.com", "Old", before_now(minutes=40 + number), famous=ANALYSABLE_GAME
-        )
+    play = partial(sites.world.add_game, famous=ANALYSABLE_GAME)
+    for minutes in range(30, 34):
+        for site in PLATFORMS:
+            play(site, "Old", before_now(minutes=minutes))
     sites.world.add_game("lichess", "Old", before_now(minutes=5), famous=SHORT_GAME)
-    sites.world.add_game(
-        "lichess", "Old", before_now(minutes=6), famous=ANALYSABLE_GAME, speed="bullet"
-    )
+    play("lichess", "Old", before_now(minutes=6), speed="bullet")
 
     await run_sync(ctx)
 
@@ -52,12 +52,9 @@ async def test_games_worth_it_are_queued_within_the_days_allowance(
         assert game["time_control"] == "rapid"
         assert (item["status"], item["started_at"]) == ("pending", None)
         assert item["created_at"].endswith("+00:00")
-    newest = sorted(
-        sites.world.finished_games("lichess", "New"), key=lambda g: g.ended_at or before_now()
-    )[-15:]
-    queued = {item["game_id"] for item in db.analysis_queue.find({"user_id": "new"})}
-    urls = {row["url"] for row in db.games.find({"game_id": {"$in": list(queued)}})}
-    assert urls == {game.url for game in newest}
+    newest = list(db.games.find({"user_id": "new"}).sort("ended_at", -1))[:15]
+    queued = db.analysis_queue.distinct("game_id", {"user_id": "new"})
+    assert set(queued) == {game["game_id"] for game in newest}
 
 
 async def test_one_failing_account_fails_alone_and_says_for_whom(
@@ -67,54 +64,13 @@ async def test_one_failing_account_fails_alone_and_says_for_whom(
     db.users.insert_one({"user_id": "ghost", "lichess_username": "nobody_here"})
     sites.world.add_game("lichess", "Ann", before_now(days=1))
 
-    ending = await runner.run_manually(
-        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
-    )
+    ending = await run_once(ctx)
 
     assert (ending.record["outcome"], ending.exit_code) == ("partial", 1)  # 2 of 3 is below 0.9
     assert (ending.record["done"], ending.record["failed"]) == (2, 1)
     sample = ending.record["errors"][0]
     assert (sample["account"], sample["user_id"]) == ("lichess:nobody_here", "ghost")
     assert len(stored_urls(db, "ann")) == 1
-
-
-async def test_an_account_that_keeps_failing_is_set_aside_and_no_longer_fails_the_runs(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    await add_member(ctx, db, sites, "Ann", "chess.com")
-    await add_member(ctx, db, sites, "Bob", "chess.com")
-    for _ in range(3):
-        sites.chesscom.faults.append("internal")
-        ending = await runner.run_manually(
-            ctx.worker, sync_games.JOB, sync_games.Args(user="ann"), ShutdownRequest()
-        )
-        assert ending.record["failed"] == 1
-
-    record = await run_sync(ctx)
-
-    assert record["done"] == record["candidates"] == 1
-    record = await run_sync(ctx, all=True)
-    assert record["done"] == 2
-
-
-async def test_a_site_that_is_down_fails_its_accounts_and_not_the_others(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    for name in ("Ann", "Bob", "Cid", "Dan"):
-        await add_member(ctx, db, sites, name, "lichess", "chess.com")
-        sites.world.add_game("lichess", name, before_now(days=1))
-        sites.world.add_game("chess.com", name, before_now(days=1))
-    sites.chesscom.faults.append("403")
-
-    ending = await runner.run_manually(
-        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
-    )
-
-    assert (ending.record["done"], ending.record["failed"]) == (4, 4)
-    assert "403" in ending.record["errors"][0]["error"]
-    assert len(sites.chesscom.requests) == 1
-    assert db.games.count_documents({"platform": "lichess"}) == 4
-    assert db.sync_accounts.count_documents({"failures": {"$gt": 0}}) == 0, "no account is blamed"
 
 
 async def test_without_a_contact_chesscom_is_skipped_and_the_run_says_so(
@@ -138,15 +94,13 @@ async def test_last_game_sync_becomes_the_older_of_the_sites_last_successes(
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
     await run_sync(ctx)
-    checks = [row["checked_at"] for row in db.sync_accounts.find()]
+    checks = db.sync_accounts.distinct("checked_at")
     last_sync = db.users.find_one({"user_id": "ann"})["last_game_sync"]
 
     assert abs(datetime.fromisoformat(last_sync) - min(checks)) < timedelta(milliseconds=1)
     assert last_sync.endswith("+00:00")
     sites.lichess.faults.append("403")
-    await runner.run_manually(
-        ctx.worker, sync_games.JOB, sync_games.Args(all=True), ShutdownRequest()
-    )
+    await run_once(ctx, all=True)
     stays = db.sync_accounts.find_one({"_id": "lichess:ann"})["checked_at"]
     now = datetime.fromisoformat(db.users.find_one({"user_id": "ann"})["last_game_sync"])
     assert abs(now - stays) < timedelta(milliseconds=1)
@@ -168,12 +122,10 @@ async def test_only_those_due_are_taken_unless_all_or_one_is_asked_for(
 
 
 async def test_an_unknown_user_is_a_usage_error(ctx: Context) -> None:
-    ending = await runner.run_manually(
-        ctx.worker, sync_games.JOB, sync_games.Args(user="nobody"), ShutdownRequest()
-    )
+    ending = await run_once(ctx, user="unknown")
 
     assert ending.exit_code == 2
-    assert "nobody" in ending.record["errors"][0]["error"]
+    assert "unknown" in ending.record["errors"][0]["error"]
 
 
 async def test_a_dry_run_asks_no_source_and_changes_nothing(
@@ -202,62 +154,30 @@ async def test_a_database_without_the_unique_index_is_refused(
     with pytest.raises(
         ConfigError, match=r"no unique index on \(game_id\): run `chesscoach db init`"
     ):
-        await runner.run_manually(ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest())
+        await run_once(ctx)
 
 
 async def test_a_stop_in_the_middle_leaves_the_rest_for_the_next_run(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    for number in range(30):
+    for number in range(12):
         await add_member(ctx, db, sites, f"Player{number}", "chess.com")
         sites.world.add_game("chess.com", f"Player{number}", before_now(days=1))
     stop = ShutdownRequest()
     sites.chesscom.delay_s = 0.01
 
     def observe(counts: Any) -> None:
-        if len(sites.chesscom.requests) >= 10 and not stop.requested.is_set():
+        if len(sites.chesscom.requests) >= 6 and not stop.requested.is_set():
             stop.request(15)
 
-    ending = await runner.run_manually(ctx.worker, sync_games.JOB, sync_games.Args(), stop, observe)
+    ending = await run_once(ctx, stop, observe)
 
     assert (ending.record["outcome"], ending.exit_code) == ("cancelled", 143)
     done = ending.record["done"]
-    assert 0 < done < 30
+    assert 0 < done < 12
     record = await run_sync(ctx)
-    assert db.games.count_documents({}) == 30
-    assert record["done"] == 30
-    first = [s.path.split("/")[3] for s in sites.chesscom.requests[-4 * 30 :]]
-    assert len(set(first)) == 30
-
-
-async def test_what_a_kill_left_behind_is_finished_with_no_game_or_item_twice(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    """The state between the writes of games and queue items, and between those and the cursor."""
-    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com", synced=before_now(hours=6))
-    for minutes in (30, 40, 50, 60):
-        sites.world.add_game("lichess", "Ann", before_now(minutes=minutes), famous=ANALYSABLE_GAME)
-        sites.world.add_game(
-            "chess.com", "Ann", before_now(minutes=minutes), famous=ANALYSABLE_GAME
-        )
-    await run_sync(ctx, user="ann")
-    games = stored_urls(db, "ann")
-    accounts = {row["_id"]: row for row in db.sync_accounts.find()}
-    assert db.analysis_queue.count_documents({}) == 3
-    for row in accounts.values():  # as if never checked: games there, cursor and queue not
-        for field in ("checked_at", "settled_at", "fingerprint", "saved_at"):
-            row[field] = None if field != "fingerprint" else ""
-        row["due_at"], row["etags"] = before_now(days=1), {}
-        if row["platform"] == "lichess":
-            row["cursor"] = before_now(hours=6)
-        db.sync_accounts.replace_one({"_id": row["_id"]}, row)
-    db.analysis_queue.delete_many({})
-
-    await run_sync(ctx)
-
-    assert stored_urls(db, "ann") == games == expected_urls(sites, "Ann", "lichess", "chess.com")
-    assert db.analysis_queue.count_documents({}) == 3
-    assert len(db.analysis_queue.distinct("game_id")) == 3
+    assert db.games.count_documents({}) == 12
+    assert record["done"] == 12
 
 
 async def test_a_stop_does_not_wait_for_a_lane_that_another_has(
@@ -270,28 +190,11 @@ async def test_a_stop_does_not_wait_for_a_lane_that_another_has(
     async with other.lichess.client.lane.acquire({}), other.leases.renewing():
         loop.call_later(0.3, stop.request, 15)
         begun = loop.time()
-        ending = await runner.run_manually(ctx.worker, sync_games.JOB, sync_games.Args(), stop)
+        ending = await run_once(ctx, stop)
 
     assert ending.record["outcome"] == "cancelled"
     assert loop.time() - begun < 1.5
     assert sites.lichess.requests == []
-
-
-async def test_a_stream_that_is_cut_before_any_game_leaves_the_account_to_the_next_run(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    await add_member(ctx, db, sites, "Ann", "lichess", synced=before_now(days=5))
-    for number in range(50):
-        sites.world.add_game("lichess", "Ann", before_now(minutes=200 - number), famous=SHORT_GAME)
-    sites.lichess.faults.extend([None, "reset", "reset"])  # aiohttp asks a second time by itself
-
-    ending = await runner.run_manually(
-        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
-    )
-
-    assert (ending.record["done"], ending.record["failed"]) == (0, 1)
-    await run_sync(ctx)
-    assert stored_urls(db, "ann") == expected_urls(sites, "Ann", "lichess")
 
 
 async def test_unfinished_games_that_could_not_be_asked_about_fail_no_account_and_are_kept(

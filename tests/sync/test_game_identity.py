@@ -8,38 +8,13 @@ from chesscoach.sources.game import Game, Side
 from chesscoach.sync import game_identity
 from chesscoach.sync.account import Account
 from tests.conftest import NOON
+from tests.support.sync.accounts import make_account
+from tests.support.user_games import make_user_game
 
 
 def make_game(**changes: Any) -> Game:
     """A rapid game of Ann against Bob on Lichess, with some fields changed."""
-    fields: dict[str, Any] = {
-        "platform": "lichess",
-        "external_id": "AbCd1234",
-        "url": "https://lichess.org/AbCd1234",
-        "white": Side(name="Ann", key="ann", rating=1500),
-        "black": Side(name="Bob", key="bob", rating=1600),
-        "result": "1-0",
-        "speed": "rapid",
-        "variant": "standard",
-        "standard": True,
-        "rated": True,
-        "started_at": NOON - timedelta(minutes=20),
-        "ended_at": NOON,
-        "plies": 60,
-        "pgn": "1. e4 e5 *",
-    }
-    return Game(**{**fields, **changes})
-
-
-def make_account(name: str, key: str | None = None) -> Account:
-    return Account(
-        key=f"lichess:{name}",
-        platform="lichess",
-        name=name,
-        links=(),
-        created_at=NOON,
-        player_key=key,
-    )
+    return make_user_game(1, **{"external_id": "AbCd1234", "speed": "rapid", **changes}).game
 
 
 def test_ids_never_change_for_they_are_what_makes_a_re_run_harmless() -> None:
@@ -62,15 +37,18 @@ def test_ids_differ_by_site_game_and_user_and_by_nothing_else() -> None:
     assert game_identity.game_id(same, "ann") in ids
 
 
+RENAMED = make_account("old", player_key="u-1")
+
+
 @pytest.mark.parametrize(
     ("account", "white", "black", "colour"),
     [
         (make_account("ann"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), "white"),
         (make_account("bob"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), "black"),
         (make_account("eve"), Side(name="Ann", key="ann"), Side(name="Bob", key="bob"), None),
-        # Renamed at the site: his identity tells, whatever the names say.
-        (make_account("old", "u-1"), Side(name="n", key="u-1"), Side(name="B", key="u-2"), "white"),
-        (make_account("o", "u-2"), Side(name="o", key="u-1"), Side(name="", key="u-2"), "black"),
+        # Renamed at the site: the identity decides, whatever the names say.
+        (RENAMED, Side(name="n", key="u-1"), Side(name="B", key="u-2"), "white"),
+        (RENAMED, Side(name="old", key="u-2"), Side(name="", key="u-1"), "black"),
         # No identity yet, or none at the site: the name, however it is spelled.
         (make_account("ann"), Side(name="ANN", key="u-1"), Side(name="Bob", key="u-2"), "white"),
         (make_account("bob"), Side(name="SF", key=None), Side(name="BoB", key=None), "black"),

@@ -1,43 +1,19 @@
 import asyncio
 import random
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from chesscoach.context import Context
-from chesscoach.demo.world import SourceName
 from tests.conftest import FakeSites, scaled_rounds
 from tests.support.processes import kill, run, start
-from tests.support.sync.sync_members import ANALYSABLE_GAME, add_member, before_now
+from tests.support.sync.fault_scenario import missing_behind_cursors
+from tests.support.sync.sync_members import ANALYSABLE_GAME, PLATFORMS, add_member, before_now
 
 JOB = "chesscoach.jobs.sync_games"
-PLATFORMS: tuple[SourceName, SourceName] = ("lichess", "chess.com")
-PLAYERS = 40
-
-
-def missing_behind_cursors(db: Any, sites: FakeSites) -> list[str]:
-    """Games that a Lichess cursor has passed, or a Chess.com ETag stands for, but are not there."""
-    urls = set(db.games.distinct("url"))
-    lost = []
-    for account in db.sync_accounts.find():
-        name, link = account["name"], account["links"][0]
-        since = link["since"] - timedelta(minutes=10) if link["since"] else before_now(days=60)
-        pending = {each["external_id"] for each in account["pending"]}
-        etags = account["etags"] | {m: each["etag"] for m, each in account["sealed"].items()}
-        whole = {m for m, etag in etags.items() if etag == sites.chesscom.month(name, m)[1]}
-        for game in sites.world.finished_games(account["platform"], name):
-            if account["platform"] == "lichess":
-                cursor = account["cursor"]
-                behind = cursor is not None and since <= game.started_at <= cursor
-                behind = behind and game.id not in pending
-            else:
-                assert game.ended_at is not None
-                behind = sites.chesscom.month_of(game.ended_at) in whole
-            if behind and game.url not in urls:
-                lost.append(game.url)
-    return lost
+PLAYERS = scaled_rounds(40, 20)
 
 
 @pytest.mark.soak

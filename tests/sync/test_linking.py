@@ -1,3 +1,5 @@
+"""Which account a user is linked to by the names in the application."""
+
 from typing import Any
 
 import pytest
@@ -6,6 +8,7 @@ from bson.datetime_ms import DatetimeMS
 from chesscoach.context import Context
 from tests.conftest import FakeSites
 from tests.support.sync.sync_members import (
+    PLATFORMS,
     add_member,
     before_now,
     expected_urls,
@@ -13,76 +16,34 @@ from tests.support.sync.sync_members import (
     stored_urls,
 )
 
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../../etc",
-        "a/b",
-        "x?y=1",
-        "a,b",
-        "x" * 300,
-        "größe",
-        "ann\nbob",
-        "ann%2f",
-        "١٢٣",
-        42,
-        ["ann"],
-        {"$ne": None},
-        True,
-        b"ann",
-    ],
+SPELLINGS: tuple[tuple[object, object, str | None], ...] = (
+    ("one", None, "one"),
+    (None, "two", "two"),
+    ("old", "new", "new"),
+    *((useless, f"good{n}", f"good{n}") for n, useless in enumerate(["  ", 7, "a/b", ""])),
+    ("", " ", None),
 )
-async def test_a_name_that_no_site_could_have_is_refused_without_a_request(
-    ctx: Context, db: Any, sites: FakeSites, name: object
+"""`chesscom_username`, the newer `chess_com_username`, and the name that counts."""
+
+
+async def test_of_both_spellings_of_a_name_the_usable_one_and_first_the_newer_one_counts(
+    ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    db.users.insert_one({"user_id": "odd", "lichess_username": name, "chess_com_username": name})
-    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
+    expected: dict[str, str] = {}
+    for number, (old, new, name) in enumerate(SPELLINGS):
+        names = {"chesscom_username": old, "chess_com_username": new}
+        db.users.insert_one({"user_id": f"u{number}", **names})
+        for known in {old, new} & {"old", name} - {None}:
+            sites.world.add_player("chess.com", str(known), before_now(days=1))
+        expected |= {f"u{number}": f"chess.com:{name}"} if name else {}
 
     record = await run_sync(ctx)
 
-    assert (record["skipped"], record["done"]) == (2, 2)
-    assert [seen.body for seen in sites.lichess.requests if seen.path == "/api/users"] == ["ann"]
-    assert all("ann" in seen.path for seen in sites.chesscom.requests)
-
-
-@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
-async def test_a_blank_text_is_no_name(ctx: Context, db: Any, sites: FakeSites, blank: str) -> None:
-    db.users.insert_one({"user_id": "odd", "lichess_username": blank, "chess_com_username": blank})
-    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
-
-    record = await run_sync(ctx)
-
-    assert (record["candidates"], record["skipped"], record["done"]) == (2, 0, 2)
+    assert (record["done"], record["skipped"]) == (len(expected), 0)
+    accounts = db.sync_accounts.find()
+    assert {account["links"][0]["user_id"]: account["_id"] for account in accounts} == expected
     assert "invalid_usernames" not in record["notes"]
-
-
-async def test_a_user_whose_names_become_blank_is_asked_about_no_more(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
-    await run_sync(ctx)
-    db.users.update_one({}, {"$set": {"lichess_username": "", "chesscom_username": " "}})
-    sites.clear_requests()
-
-    await run_sync(ctx, all=True)
-
-    assert (sites.lichess.requests, sites.chesscom.requests) == ([], [])
-
-
-async def test_the_newer_spelling_comes_first_where_the_names_differ(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    names = {"chesscom_username": "old", "chess_com_username": "new"}
-    db.users.insert_one({"user_id": "ann", **names})
-    for name in names.values():
-        sites.world.add_player("chess.com", name, before_now(days=1))
-        sites.world.add_game("chess.com", name, before_now(days=1))
-
-    await run_sync(ctx)
-
-    assert stored_urls(db, "ann") == expected_urls(sites, "new", "chess.com")
-    assert db.users.find_one({}, {**dict.fromkeys(names, 1), "_id": 0}) == names
+    assert db.users.find_one({"user_id": "u2"})["chesscom_username"] == "old"
 
 
 async def test_a_name_in_other_capitals_is_the_same_account(
@@ -99,7 +60,7 @@ async def test_a_name_in_other_capitals_is_the_same_account(
 
     record = await run_sync(ctx, all=True)
 
-    assert sorted(row["_id"] for row in db.sync_accounts.find()) == ["chess.com:ann", "lichess:ann"]
+    assert sorted(db.sync_accounts.distinct("_id")) == ["chess.com:ann", "lichess:ann"]
     assert "renamed_accounts" not in record["notes"]
     for user in ("ann", "other"):
         assert stored_urls(db, user) == expected_urls(sites, "Ann", "lichess", "chess.com")
@@ -107,20 +68,7 @@ async def test_a_name_in_other_capitals_is_the_same_account(
     assert db.users.find_one({"user_id": "ann"}, {**dict.fromkeys(names, 1), "_id": 0}) == names
 
 
-async def test_both_spellings_of_the_chesscom_name_count(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    for user, field in (("one", "chesscom_username"), ("two", "chess_com_username")):
-        db.users.insert_one({"user_id": user, field: user})
-        sites.world.add_player("chess.com", user, before_now(days=1))
-        sites.world.add_game("chess.com", user, before_now(days=1))
-
-    await run_sync(ctx)
-
-    assert {row["user_id"] for row in db.games.find()} == {"one", "two"}
-
-
-@pytest.mark.parametrize("how", ["unlinked", "null", "deleted"])
+@pytest.mark.parametrize("how", ["unlinked", "null", "blank", "deleted"])
 async def test_a_user_who_names_nothing_any_more_is_asked_about_no_more(
     ctx: Context, db: Any, sites: FakeSites, how: str
 ) -> None:
@@ -129,11 +77,12 @@ async def test_a_user_who_names_nothing_any_more_is_asked_about_no_more(
     await run_sync(ctx)
     if how == "unlinked":
         await ctx.users.link("ann", {"lichess": None, "chess.com": None})
-    elif how == "null":
-        gone = {"lichess_username": None, "chesscom_username": None}
-        db.users.update_one({"user_id": "ann"}, {"$set": gone})
-    else:
+    elif how == "deleted":
         db.users.delete_one({"user_id": "ann"})
+    else:
+        names = (None, None) if how == "null" else ("", " ")
+        gone = dict(zip(("lichess_username", "chesscom_username"), names, strict=True))
+        db.users.update_one({"user_id": "ann"}, {"$set": gone})
     sites.world.add_game("lichess", "Ann", before_now(minutes=1))
     sites.clear_requests()
 
@@ -160,31 +109,19 @@ async def test_a_document_that_cannot_be_read_costs_no_other_user_their_games(
     assert (record["done"], record["skipped"]) == (2, 1)
 
 
-@pytest.mark.parametrize(
-    "last_sync", ["garbage", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00"]
-)
 async def test_a_last_sync_that_cannot_be_one_makes_a_first_sync(
-    ctx: Context, db: Any, sites: FakeSites, last_sync: str
+    ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
-    db.users.update_one({"user_id": "ann"}, {"$set": {"last_game_sync": last_sync}})
-    sites.world.add_game("lichess", "Ann", before_now(days=20))
-    sites.world.add_game("chess.com", "Ann", before_now(days=20))
+    odd = ("garbage", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00")
+    for number, last_sync in enumerate(odd):
+        name = f"Ann{number}"
+        await add_member(ctx, db, sites, name, *PLATFORMS)
+        db.users.update_one({"user_id": name.lower()}, {"$set": {"last_game_sync": last_sync}})
+        for site in PLATFORMS:
+            sites.world.add_game(site, name, before_now(days=20))
 
     await run_sync(ctx)
 
-    assert stored_urls(db, "ann") == expected_urls(sites, "Ann", "lichess", "chess.com")
-
-
-async def test_the_usable_spelling_of_a_name_counts(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    for number, useless in enumerate(["  ", 7, "a/b", ""]):
-        name = f"good{number}"
-        names = {"chesscom_username": useless, "chess_com_username": name}
-        db.users.insert_one({"user_id": name, **names})
-        sites.world.add_player("chess.com", name, before_now(days=1))
-
-    record = await run_sync(ctx)
-
-    assert (record["done"], record["skipped"]) == (4, 0)
+    for number in range(len(odd)):
+        name = f"Ann{number}"
+        assert stored_urls(db, name.lower()) == expected_urls(sites, name, *PLATFORMS)

@@ -7,7 +7,8 @@ from chesscoach.config import Settings
 from chesscoach.context import open_context
 from chesscoach.sync.new_games import count_by_user, notify_of_new_games
 from tests.conftest import Clock, FakeSites
-from tests.support.sync.sync_scenario import NOW, PLATFORMS, SyncScenario
+from tests.support.sync.sync_members import PLATFORMS
+from tests.support.sync.sync_scenario import NOW, SyncScenario
 from tests.support.user_games import make_user_game
 
 
@@ -38,9 +39,7 @@ async def test_a_run_that_brings_games_notifies_each_player_once(sync: SyncScena
 async def test_a_run_without_games_notifies_nobody_and_a_later_one_again(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", chesscom="Ann")
-    sync.add_game("chess.com", "Ann", sync.before_now(hours=1))
-    await sync.run_succeeding()
+    await sync.sync_ann("chess.com", sync.before_now(hours=1))
     sync.db.notifications.update_one({}, {"$set": {"read": True, "dismissed": True}})
 
     await sync.run_later(hours=6)

@@ -23,12 +23,11 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites, scaled_rounds
 from tests.support import processes
 from tests.support.forked_process import Process
+from tests.support.sync.fault_scenario import missing_behind_cursors, open_process_context
 from tests.support.sync.random_season import Season
-from tests.support.sync.sync_members import run_sync
+from tests.support.sync.sync_members import PLATFORMS, run_sync
 from tests.support.time_travel import advance_time
 from tests.sync.run_at import run_latest_slot
-from tests.sync.test_kills import PLATFORMS, missing_behind_cursors
-from tests.sync.test_source_faults import open_process_context
 
 ROOT = Path(__file__).parents[2]
 BEGIN = datetime(2026, 10, 28, tzinfo=UTC)

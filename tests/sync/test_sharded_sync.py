@@ -93,7 +93,7 @@ class Cluster:
 @pytest.fixture
 def cluster(environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites) -> Cluster:
     """Ten thousand players in `make soak`, a few hundred in the suite."""
-    return Cluster(environment, db, sites, scaled_rounds(10_000, 600))
+    return Cluster(environment, db, sites, scaled_rounds(10_000, 240))
 
 
 @pytest.mark.soak

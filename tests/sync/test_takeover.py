@@ -1,4 +1,5 @@
-import random
+"""The first run for a user: new, taken over from the application, or on a known account."""
+
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,23 +8,21 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.demo.world import SourceName
-from chesscoach.jobs import sync_games
 from chesscoach.sync.fetching import archive_months
-from chesscoach.worker.runner import runner
-from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import FakeSites
 from tests.support.sync.sync_members import (
     ANALYSABLE_GAME,
-    SHORT_GAME,
+    PLATFORMS,
     add_member,
     before_now,
     expected_urls,
+    run_once,
     run_sync,
     stored_urls,
 )
 
 
-async def test_a_first_sync_stores_every_game_once_in_the_applications_shape(
+async def test_a_first_sync_stores_every_game_in_the_applications_shape_and_a_second_none(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
@@ -35,27 +34,17 @@ async def test_a_first_sync_stores_every_game_once_in_the_applications_shape(
 
     assert stored_urls(db, "ann") == expected_urls(sites, "Ann", "lichess", "chess.com")
     assert record["candidates"] == record["done"] == 2
-    row = db.games.find_one({"user_id": "ann", "platform": "lichess"})
-    game = next(g for g in sites.world.finished_games("lichess", "Ann") if g.url == row["url"])
-    assert row["user_color"] == ("white" if game.white == "Ann" else "black")
-    assert row["username"] == "Ann"
-    assert row["result"] == ANALYSABLE_GAME.result
-    assert row["time_control"] == "rapid"
-    assert (row["is_analyzed"], row["auto_synced"]) == (False, True)
-    assert datetime.fromisoformat(row["imported_at"]).utcoffset() == timedelta(0)
-    assert row["imported_at"].endswith("+00:00")
-    assert str(uuid.UUID(row["game_id"])) == row["game_id"]
-    assert ANALYSABLE_GAME.moves.split()[0] in row["pgn"]
-
-
-async def test_a_second_run_stores_nothing_and_asks_as_little_as_the_sites_allow(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
-    for days in (1, 5, 40):
-        sites.world.add_game("lichess", "Ann", before_now(days=days))
-        sites.world.add_game("chess.com", "Ann", before_now(days=days))
-    await run_sync(ctx)
+    game = next(iter(sites.world.finished_games("lichess", "Ann")))
+    stored = db.games.find_one({"url": game.url})
+    assert stored["user_color"] == ("white" if game.white == "Ann" else "black")
+    assert stored["username"] == "Ann"
+    assert stored["result"] == ANALYSABLE_GAME.result
+    assert stored["time_control"] == "rapid"
+    assert (stored["is_analyzed"], stored["auto_synced"]) == (False, True)
+    assert datetime.fromisoformat(stored["imported_at"]).utcoffset() == timedelta(0)
+    assert stored["imported_at"].endswith("+00:00")
+    assert str(uuid.UUID(stored["game_id"])) == stored["game_id"]
+    assert ANALYSABLE_GAME.moves.split()[0] in stored["pgn"]
     before = list(db.games.find().sort("_id"))
     sites.clear_requests()
 
@@ -71,54 +60,40 @@ async def test_a_second_run_stores_nothing_and_asks_as_little_as_the_sites_allow
     assert [seen.status for seen in sites.chesscom.requests] == [304] * open_months
 
 
-async def test_five_hundred_users_taken_over_cost_the_fewest_requests(
+async def test_users_taken_over_cost_the_fewest_requests(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
-    chance = random.Random(5)
-    synced = before_now(hours=6)
-    imported = 0
-    for number in range(500):
+    synced, users, imported = before_now(hours=6), 40, 0
+    for number in range(users):
         name = f"Player{number}"
-        old = synced - timedelta(days=2)
-        await add_member(ctx, db, sites, name, "lichess", "chess.com", synced=synced)
-        both: tuple[SourceName, SourceName] = ("lichess", "chess.com")
-        for site in both:
-            sites.world.players[site][name.lower()].seen_at = old
-        if number % 100 < 15:
-            for site in both:
-                for _ in range(2):
-                    game = sites.world.add_game(
-                        site, name, before_now(hours=chance.uniform(0.1, 5))
-                    )
-                if chance.random() < 0.3:  # the application was faster with this one
+        await add_member(ctx, db, sites, name, *PLATFORMS, synced=synced)
+        for site in PLATFORMS:
+            sites.world.players[site][name.lower()].seen_at = synced - timedelta(days=2)
+            if number % 10 < 2:
+                games = [sites.world.add_game(site, name, before_now(hours=h)) for h in (1, 3)]
+                if number % 10 == 1:  # the application was faster with this one
                     imported += 1
-                    db.games.insert_one(
-                        {
-                            "game_id": str(uuid.uuid4()),
-                            "user_id": name.lower(),
-                            "platform": site,
-                            "url": game.url,
-                        }
-                    )
+                    theirs = {"game_id": str(uuid.uuid4()), "user_id": name.lower()}
+                    db.games.insert_one({**theirs, "platform": site, "url": games[0].url})
 
     record = await run_sync(ctx)
 
-    assert record["candidates"] == record["done"] == 1000
-    assert record["notes"]["games_stored"] == 75 * 2 * 2 - imported
-    for number in range(500):
+    assert record["candidates"] == record["done"] == 2 * users
+    assert record["notes"]["games_stored"] == users // 5 * 2 * 2 - imported
+    for number in range(users):
         name = f"Player{number}"
-        assert stored_urls(db, name.lower()) == expected_urls(sites, name, "lichess", "chess.com")
-    assert len(sites.lichess.requests) == 2 + 500
+        assert stored_urls(db, name.lower()) == expected_urls(sites, name, *PLATFORMS)
+    assert len(sites.lichess.requests) == 1 + users
     start = archive_months.months_before(datetime.now(UTC), 3) - timedelta(minutes=10)
     months = archive_months.month_range(
         archive_months.first_open_month(start), archive_months.month_of(datetime.now(UTC))
     )
-    assert len(sites.chesscom.requests) == 500 * len(list(months))
+    assert len(sites.chesscom.requests) == users * len(list(months))
     assert (sites.lichess.violations, sites.chesscom.violations) == ([], [])
     assert (sites.lichess.max_in_flight, sites.chesscom.max_in_flight) == (1, 1)
 
 
-@pytest.mark.parametrize("site", ["lichess", "chess.com"])
+@pytest.mark.parametrize("site", PLATFORMS)
 async def test_a_take_over_fetches_the_last_three_months_again(
     ctx: Context, db: Any, sites: FakeSites, site: SourceName
 ) -> None:
@@ -155,46 +130,20 @@ async def test_a_take_over_goes_back_to_an_older_last_sync(
     assert stored_urls(db, "ann") == sorted([just.url, later.url])
 
 
-async def test_a_first_sync_takes_the_newest_games_of_three_months(
+async def test_a_newcomer_to_a_known_account_gets_their_own_backfill(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
-    both: tuple[SourceName, SourceName] = ("lichess", "chess.com")
-    for site in both:
-        sites.world.add_game(site, "Ann", before_now(days=120))
-        for number in range(510):
-            sites.world.add_game(site, "Ann", before_now(hours=number * 4 + 1), famous=SHORT_GAME)
-
-    await run_sync(ctx)
-
-    for site in both:
-        games = sorted(
-            sites.world.finished_games(site, "Ann"), key=lambda g: g.ended_at or before_now()
-        )
-        newest = {game.url for game in games[-500:]}
-        assert {row["url"] for row in db.games.find({"platform": site})} == newest
-    sites.world.add_game("chess.com", "Ann", before_now(minutes=1))
-
-    record = await run_sync(ctx, all=True)  # the month comes again, and the old games stay out
-
-    assert record["notes"]["games_stored"] == 1
-
-
-async def test_a_newcomer_to_a_known_account_gets_his_own_back_fill(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
-    both: tuple[SourceName, SourceName] = ("lichess", "chess.com")
-    for site in both:
+    for site in PLATFORMS:
         for days in (2, 20):
             sites.world.add_game(site, "Ann", before_now(days=days))
     await run_sync(ctx)
     db.games.delete_one({"url": list(sites.world.finished_games("lichess", "Ann"))[1].url})
     kept = stored_urls(db, "ann")
     await ctx.users.link("coach", {"lichess": "ann", "chess.com": "ANN"})
-    for site in both:
+    for site in PLATFORMS:
         sites.world.add_game(site, "Ann", before_now(minutes=3))
-    new = expected_urls(sites, "Ann", *both)
+    new = expected_urls(sites, "Ann", *PLATFORMS)
 
     await run_sync(ctx)
 
@@ -233,52 +182,12 @@ async def test_a_changed_name_leaves_the_old_account_and_keeps_its_games(
     assert db.sync_accounts.find_one({"_id": "lichess:ann"})["links"] == []
 
 
-async def test_a_long_history_is_walked_page_by_page(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    await add_member(ctx, db, sites, "Ann", "lichess", synced=before_now(days=60))
-    for number in range(1203):
-        status = "aborted" if number % 7 == 0 else "resign"
-        sites.world.add_game(
-            "lichess", "Ann", before_now(minutes=2 + number), famous=SHORT_GAME, status=status
-        )
-
-    record = await run_sync(ctx)
-
-    expected = sorted(
-        g.url for g in sites.world.finished_games("lichess", "Ann") if g.status == "resign"
-    )
-    assert stored_urls(db, "ann") == expected
-    assert record["notes"]["lichess_requests"] == 3
-
-
-async def test_an_unfinished_game_is_stored_when_it_ends_however_long_ago_it_began(
-    ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    await add_member(ctx, db, sites, "Ann", "lichess", synced=before_now(hours=6))
-    slow = sites.world.add_game(
-        "lichess", "Ann", None, started_at=before_now(hours=5), speed="correspondence"
-    )
-    sites.world.add_game("lichess", "Ann", before_now(hours=1))
-    await run_sync(ctx)
-    assert slow.url not in stored_urls(db, "ann")
-    slow.ended_at, slow.status = before_now(minutes=1), "resign"
-
-    await run_sync(ctx, all=True)
-    await run_sync(ctx, all=True)
-
-    assert stored_urls(db, "ann") == expected_urls(sites, "Ann", "lichess")
-    assert db.sync_accounts.find_one({"_id": "lichess:ann"})["pending"] == []
-
-
 async def test_a_newcomer_whom_the_application_synced_is_not_forgotten_on_a_known_account(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     """The account was made for another user, who left before it was ever checked."""
     await ctx.users.link("ann", {"lichess": "Zed"})
-    await runner.run_manually(
-        ctx.worker, sync_games.JOB, sync_games.Args(), ShutdownRequest()
-    )  # no such player yet
+    await run_once(ctx)  # no such player yet
     await ctx.users.link("ann", {"lichess": None})
     await add_member(ctx, db, sites, "Zed", "lichess", synced=before_now(hours=6))
     await run_sync(ctx)

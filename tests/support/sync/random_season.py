@@ -6,8 +6,7 @@ from typing import Any
 
 from chesscoach.demo.world import SimulatedGame, SourceName
 from tests.conftest import FakeSites
-from tests.support.sync.sync_members import ANALYSABLE_GAME, SHORT_GAME
-from tests.sync.test_kills import PLATFORMS
+from tests.support.sync.sync_members import ANALYSABLE_GAME, PLATFORMS, SHORT_GAME
 
 MONTH_START = datetime(2026, 11, 1, tzinfo=UTC)
 """A month's turn, about which more is played than else."""

@@ -8,10 +8,12 @@ from chesscoach.demo.world import SimulatedPlayer, SourceName, historical_games
 from chesscoach.jobs import sync_games
 from chesscoach.sources.game import Platform
 from chesscoach.worker.runner import runner
+from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import FakeSites
 
 ANALYSABLE_GAME = next(game for game in historical_games() if len(game.moves.split()) >= 40)
+PLATFORMS: tuple[SourceName, SourceName] = ("lichess", "chess.com")
 SHORT_GAME = min(historical_games(), key=lambda game: len(game.moves.split()))
 
 
@@ -19,11 +21,18 @@ def before_now(**delta: float) -> datetime:
     return datetime.now(UTC) - timedelta(**delta)
 
 
-async def run_sync(ctx: Context, **args: Any) -> dict[str, Any]:
-    """One run by hand, which must succeed; its record."""
-    ending = await runner.run_manually(
-        ctx.worker, sync_games.JOB, sync_games.Args(**args), ShutdownRequest()
+async def run_once(
+    ctx: Context, stop: ShutdownRequest | None = None, observe: Any = None, **args: Any
+) -> RunResult:
+    """A manual run, however it ends."""
+    return await runner.run_manually(
+        ctx.worker, sync_games.JOB, sync_games.Args(**args), stop or ShutdownRequest(), observe
     )
+
+
+async def run_sync(ctx: Context, **args: Any) -> dict[str, Any]:
+    """A manual run, which must succeed; its record."""
+    ending = await run_once(ctx, **args)
     assert ending.record["outcome"] == "succeeded", ending.record
     return ending.record
 
@@ -47,7 +56,7 @@ async def add_member(
 
 
 def stored_urls(db: Any, user_id: str) -> list[str]:
-    return sorted(row["url"] for row in db.games.find({"user_id": user_id}))
+    return sorted(game["url"] for game in db.games.find({"user_id": user_id}))
 
 
 def expected_urls(sites: FakeSites, name: str, *platforms: SourceName) -> list[str]:

@@ -8,26 +8,23 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from chesscoach.context import Context
-from chesscoach.demo.world import SimulatedGame, SourceName, World, historical_games
+from chesscoach.demo.fake_site import FakeSite
+from chesscoach.demo.world import SimulatedGame, SourceName, World
 from chesscoach.jobs import sync_games
 from chesscoach.worker.runner import runner
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, FakeSites
+from tests.support.sync.sync_members import ANALYSABLE_GAME, SHORT_GAME
 
 NOW = datetime(2024, 8, 14, 12, 0, tzinfo=UTC)
 """In the past, since the stand-in for Chess.com knows no month that has not come; mid-month."""
 
-ANALYSABLE_GAME = next(game for game in historical_games() if len(game.moves.split()) >= 40)
-"""A game that is worth an analysis."""
-
-SHORT_GAME = min(historical_games(), key=lambda game: len(game.moves.split()))
 NO_MOVES = replace(SHORT_GAME, moves="", tcn="", result="1-0")
 
 MONTH_START = datetime(2024, 8, 1, tzinfo=UTC)
 """The turn of a month."""
 
-PLATFORMS: tuple[SourceName, SourceName] = ("lichess", "chess.com")
 EXPORT = "/api/games/user/ann"
 GAMES_BY_ID = "/api/games/export/_ids"
 AUGUST = "/pub/player/ann/games/2024/08"
@@ -35,7 +32,7 @@ JULY = "/pub/player/ann/games/2024/07"
 
 
 def account_on(site: SourceName, name: str) -> dict[str, Any]:
-    """A name on one site, for `Club.user`."""
+    """A name on one site, for `SyncScenario.add_user`."""
     return {"lichess" if site == "lichess" else "chesscom": name}
 
 
@@ -61,7 +58,7 @@ NOT_FOUND = error_handler('User "ann" not found.')
 
 
 class HeldResponse:
-    """A reply that is held back until it is let through."""
+    """A response that is held back until it is let through."""
 
     def __init__(self, body: bytes) -> None:
         self.reached = asyncio.Event()
@@ -122,15 +119,45 @@ class SyncScenario:
         """A game that is worth an analysis, unless the test says otherwise."""
         return self.world.add_game(site, name, ended_at, **{"famous": ANALYSABLE_GAME, **more})
 
+    def add_games(
+        self, site: SourceName, name: str, *ended_at: datetime, **more: Any
+    ) -> list[SimulatedGame]:
+        """Games that ended at these instants."""
+        return [self.add_game(site, name, instant, **more) for instant in ended_at]
+
+    def add_history(self, site: SourceName, name: str, count: int, **spacing: float) -> list[str]:
+        """Short games that ended so far apart; their urls, the newest first."""
+        step = timedelta(**spacing)
+        ends = [self.clock.now - step * (number + 1) for number in range(count)]
+        return [game.url for game in self.add_games(site, name, *ends, famous=SHORT_GAME)]
+
+    def add_slow_game(self, name: str, *, rated: bool = True, **ago: float) -> SimulatedGame:
+        """A correspondence game on Lichess that began so long ago and is still being played."""
+        started = self.before_now(**ago)
+        fields = {"speed": "correspondence", "rated": rated, "started_at": started}
+        return self.add_game("lichess", name, None, **fields)
+
+    def finish(self, game: SimulatedGame, status: str = "resign") -> None:
+        """Ends a game now, while no player is seen for it."""
+        game.ended_at, game.status = self.clock.now, status
+
+    def fake_site(self, site: SourceName) -> FakeSite:
+        """The stand-in of a source."""
+        return self.sites.lichess if site == "lichess" else self.sites.chesscom
+
+    def reopen_sources(self) -> None:
+        """Lets the time of every open breaker pass."""
+        self.db.job_leases.update_many({}, {"$unset": {"closed_until": ""}})
+
     async def run(self, *, shard: Shard = ALL_USERS, **args: Any) -> dict[str, Any]:
-        """One run by hand; its record."""
+        """A manual run; its record."""
         ending = await runner.run_manually(
             self.ctx.worker, sync_games.JOB, sync_games.Args(**args), ShutdownRequest(), shard=shard
         )
         return ending.record
 
     async def run_succeeding(self, **args: Any) -> dict[str, Any]:
-        """One run by hand, which must succeed; its record."""
+        """A manual run, which must succeed; its record."""
         record = await self.run(**args)
         assert record["outcome"] == "succeeded", record
         return record
@@ -139,6 +166,25 @@ class SyncScenario:
         """A run so much later, which must succeed."""
         self.clock.move(**delta)
         return await self.run_succeeding()
+
+    async def run_cycles(self, count: int, *, all: bool = False, **delta: float) -> None:
+        """Runs so far apart, which must succeed."""
+        for _ in range(count):
+            self.clock.move(**delta)
+            await self.run_succeeding(all=all)
+
+    async def try_cycles(self, count: int, **delta: float) -> None:
+        """Runs so far apart, however they end."""
+        for _ in range(count):
+            self.clock.move(**delta)
+            await self.run()
+
+    async def sync_ann(self, site: SourceName, *ended_at: datetime) -> list[SimulatedGame]:
+        """A first sync of the user ann, whose player on a source has games with these ends."""
+        self.add_user("ann", **account_on(site, "Ann"))
+        games = self.add_games(site, "Ann", *ended_at)
+        await self.run_succeeding()
+        return games
 
     def games(self, user_id: str) -> list[dict[str, Any]]:
         """A user's stored games, in the order of their ends."""
@@ -159,7 +205,7 @@ class SyncScenario:
         return sorted(row["game_id"] for row in self.db.analysis_queue.find({"user_id": user_id}))
 
     def account(self, key: str) -> dict[str, Any]:
-        """Our row of an account."""
+        """Our document of an account."""
         row: dict[str, Any] = self.db.sync_accounts.find_one({"_id": key})
         return row
 
@@ -170,6 +216,5 @@ class SyncScenario:
         return [row["type"] for row in rows]
 
     def requested_paths(self, site: SourceName) -> list[str]:
-        """The paths that a site was asked for since `sites.forget()`."""
-        stand_in = self.sites.lichess if site == "lichess" else self.sites.chesscom
-        return [seen.path for seen in stand_in.requests]
+        """The paths that a site was asked for since `sites.clear_requests()`."""
+        return [request.path for request in self.fake_site(site).requests]

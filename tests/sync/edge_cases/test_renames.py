@@ -3,20 +3,20 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from aiohttp import web
 
 from chesscoach.worker.shard import Shard
+from tests.support.sync.sync_members import SHORT_GAME
 from tests.support.sync.sync_scenario import (
     AUGUST,
     MONTH_START,
-    SHORT_GAME,
+    HeldResponse,
     SyncScenario,
     redirect_handler,
 )
 
 
 @pytest.mark.parametrize("months_move", [True, False])
-async def test_case_18_a_renamed_player_is_followed_with_all_his_users(
+async def test_case_18_a_renamed_player_is_followed_with_all_users(
     sync: SyncScenario, months_move: bool
 ) -> None:
     sync.add_user("ann", chesscom="Ann")
@@ -39,7 +39,7 @@ async def test_case_18_a_renamed_player_is_followed_with_all_his_users(
         assert sync.games(user)[:-1] == before[user]
         assert sync.games(user)[-1]["url"] == later.url
         assert sync.games(user)[-1]["username"] == "annette"
-    names = {row["user_id"]: row for row in sync.db.users.find()}
+    names = {user["user_id"]: user for user in sync.db.users.find()}
     assert names["ann"]["chesscom_username"] == "annette"
     assert names["coach"]["chesscom_username"] == names["coach"]["chess_com_username"] == "annette"
     (account,) = sync.db.sync_accounts.find({"platform": "chess.com"})
@@ -66,10 +66,7 @@ async def test_case_18_games_that_a_first_sync_left_out_stay_out_after_a_rename(
     sync: SyncScenario,
 ) -> None:
     sync.add_user("ann", chesscom="Ann")
-    for number in range(520):
-        sync.add_game(
-            "chess.com", "Ann", sync.before_now(minutes=10 * number + 10), famous=SHORT_GAME
-        )
+    sync.add_history("chess.com", "Ann", 510, minutes=10)
     await sync.run_succeeding()
     assert len(sync.urls("ann")) == 500
     sync.world.rename("Ann", "Annette")
@@ -83,16 +80,12 @@ async def test_case_18_games_that_a_first_sync_left_out_stay_out_after_a_rename(
 async def test_case_18_sealed_months_are_verified_under_the_new_name_as_well(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", chesscom="Ann")
-    first = sync.add_game("chess.com", "Ann", datetime(2024, 7, 20, tzinfo=UTC))
-    await sync.run_succeeding()
+    (first,) = await sync.sync_ann("chess.com", datetime(2024, 7, 20, tzinfo=UTC))
     sync.world.rename("Ann", "Annette")
     await sync.run_later(hours=6)
     late = sync.add_game("chess.com", "Annette", datetime(2024, 7, 21, tzinfo=UTC))
 
-    for _ in range(6):
-        sync.clock.move(days=12)
-        await sync.run_succeeding(all=True)
+    await sync.run_cycles(6, days=12, all=True)
 
     assert sync.urls("ann") == [first.url, late.url]
 
@@ -101,15 +94,11 @@ async def test_case_18_a_rename_that_shows_in_the_middle_of_a_check_is_followed(
     sync: SyncScenario,
 ) -> None:
     sync.clock.now = MONTH_START + timedelta(hours=12)
-    sync.add_user("ann", chesscom="Ann")
-    await sync.run_succeeding()
+    await sync.sync_ann("chess.com")
     game = sync.add_game("chess.com", "Ann", sync.before_now(hours=13))
-    month = sync.sites.chesscom.month("ann", "2024-07")[0]
+    before = HeldResponse(sync.sites.chesscom.month("ann", "2024-07")[0])
+    before.open.set()
     sync.world.rename("Ann", "Annette")
-
-    async def before(request: web.Request) -> web.Response:
-        return web.Response(body=month, content_type="application/json")
-
     sync.sites.chesscom.faults.append(before)
 
     record = await sync.run_later(hours=6)
@@ -137,8 +126,7 @@ async def test_case_18_a_kill_in_the_middle_of_a_rename_loses_and_doubles_nothin
         sync.db.users.update_one({}, {"$set": {"chesscom_username": "Ann"}})
     games.append(sync.add_game("chess.com", "Annette", sync.clock.now))
 
-    await sync.run_later(hours=6)
-    await sync.run_later(hours=6)
+    await sync.run_cycles(2, hours=6)
 
     assert sync.urls("ann") == [game.url for game in games]
     assert len(sync.queued_game_ids("ann")) == 3
@@ -171,22 +159,17 @@ async def test_case_18_a_rename_to_a_name_that_another_user_has_linked_already(
 async def test_case_18_a_player_who_was_missing_for_weeks_is_followed_without_a_gap(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", chesscom="Ann")
-    sync.add_game("chess.com", "Ann", sync.before_now(days=20))
-    await sync.run_succeeding()
+    await sync.sync_ann("chess.com", sync.before_now(days=20))
     sync.world.rename("Ann", "Annette")
     redirects = sync.world.renamed.copy()
     sync.world.renamed.clear()
-    for _ in range(3):
-        sync.clock.move(hours=6)
-        await sync.run()
+    await sync.try_cycles(3, hours=6)
     assert sync.notification_types("ann") == ["account_missing"]
     gap = [
         sync.add_game("chess.com", "Annette", datetime(2024, month, 20, tzinfo=UTC))
         for month in (8, 9, 10)
     ]
-    for _ in range(12):
-        await sync.run_later(days=7)
+    await sync.run_cycles(6, days=14)
     sync.world.renamed = redirects
 
     await sync.run_later(days=8)
@@ -205,9 +188,7 @@ async def test_case_18_names_that_lead_to_one_another_are_not_followed_for_ever(
     sync.world.renamed = {"ann": "eve", "eve": "joe", "joe": "ann"}
     sync.sites.clear_requests()
 
-    for _ in range(3):
-        sync.clock.move(hours=6)
-        await sync.run()
+    await sync.try_cycles(3, hours=6)
 
     assert len(sync.requested_paths("chess.com")) <= 3 * 12
     assert len(sync.urls("ann")) == 1
@@ -224,13 +205,10 @@ async def test_case_18_names_that_lead_to_one_another_are_not_followed_for_ever(
 async def test_case_18_a_redirect_to_what_is_no_other_player_changes_nothing(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", chesscom="Ann")
-    await sync.run_succeeding()
-    for where in (
+    await sync.sync_ann("chess.com")
+    for location in (
         "/pub/player/../../etc/passwd",
-        "/pub/player/..%2f..%2fetc/games/2024/08",
         "/pub/player/a%20b/games/2024/08",
-        "/pub/player/a;b/games/2024/08",
         "/pub/player//games/2024/08",
         "/pub/player/ann/games/2024/08",
         "/pub/player/ANN",
@@ -239,13 +217,13 @@ async def test_case_18_a_redirect_to_what_is_no_other_player_changes_nothing(
         "",
     ):
         sync.sites.clear_requests()
-        sync.sites.chesscom.faults.append(redirect_handler(where))
+        sync.sites.chesscom.faults.append(redirect_handler(location))
         sync.clock.move(hours=6)
 
         record = await sync.run(all=True)
 
-        assert (record["done"], record["failed"]) == (0, 1), where
-        assert sync.requested_paths("chess.com") == [AUGUST], where
+        assert (record["done"], record["failed"]) == (0, 1), location
+        assert sync.requested_paths("chess.com") == [AUGUST], location
         assert sync.db.users.find_one()["chesscom_username"] == "Ann"
         assert sync.db.sync_accounts.distinct("_id") == ["chess.com:ann"]
     game = sync.add_game("chess.com", "Ann", sync.clock.now)
@@ -257,41 +235,35 @@ async def test_case_18_a_redirect_to_what_is_no_other_player_changes_nothing(
 async def test_case_18_another_player_who_took_the_name_gives_away_no_games(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", chesscom="Ann")
-    game = sync.add_game("chess.com", "Ann", sync.before_now(hours=1))
-    await sync.run_succeeding()
+    (game,) = await sync.sync_ann("chess.com", sync.before_now(hours=1))
     sync.world.rename("Ann", "Annette")
     sync.world.add_player("chess.com", "Ann", sync.clock.now)
     for hours in (1, 2):
         sync.add_game("chess.com", "Ann", sync.clock.now + timedelta(hours=hours))
 
-    for _ in range(4):
-        sync.clock.move(hours=6)
-        await sync.run()
+    await sync.try_cycles(3, hours=6)
 
     assert sync.urls("ann") == [game.url]
     assert sync.notification_types("ann") == ["account_missing"]
 
 
 async def test_case_18_a_redirect_to_another_player_is_not_followed(sync: SyncScenario) -> None:
-    sync.add_user("ann", chesscom="Ann")
-    game = sync.add_game("chess.com", "Ann", sync.before_now(hours=1))
-    await sync.run_succeeding()
+    (game,) = await sync.sync_ann("chess.com", sync.before_now(hours=1))
     sync.world.add_player("chess.com", "Eve", sync.clock.now)
     sync.add_game("chess.com", "Eve", sync.clock.now)
     sync.world.renamed = {"ann": "eve"}
 
-    for _ in range(4):
-        sync.clock.move(hours=6)
-        await sync.run()
+    await sync.try_cycles(3, hours=6)
 
     assert sync.urls("ann") == [game.url]
     assert sync.db.users.find_one()["chesscom_username"] == "Ann"
     assert sync.account("chess.com:eve") is None
 
 
-async def test_case_18_a_new_name_that_another_part_walks_is_left_to_it(sync: SyncScenario) -> None:
-    """Both parts are at work: the other's lane is the newer one."""
+async def test_case_18_a_new_name_of_another_shard_is_left_to_it(
+    sync: SyncScenario,
+) -> None:
+    """Both shards run: the other's lane is the newer one."""
     mine, other = (Shard(index=index, of=2) for index in range(2))
     ann = next(f"ann{number}" for number in range(99) if mine.contains(f"ann{number}"))
     bob = next(f"bob{number}" for number in range(99) if other.contains(f"bob{number}"))

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.game import UnfinishedGame
-from chesscoach.sync.account import Account, AccountLink, SealedMonth
+from chesscoach.sync.account import AccountLink, SealedMonth
 from chesscoach.sync.fetching.account_check import AccountCheck
 from chesscoach.sync.fetching.account_progress import MIN_NOT_FOUND_CHECKS, apply_fact
 from chesscoach.sync.fetching.facts import (
@@ -18,19 +18,13 @@ from chesscoach.sync.fetching.facts import (
     NotFound,
     UnfinishedChecked,
 )
+from tests.support.sync.accounts import make_account
 
 NOON = datetime(2024, 8, 14, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ANN = AccountLink(user_id="ann", name="Ann", backfilled=True)
 BOB = AccountLink(user_id="bob", name="Bob")
-LICHESS = Account(
-    key="lichess:ann",
-    platform="lichess",
-    name="ann",
-    links=(ANN, BOB),
-    created_at=NOON - timedelta(days=30),
-    cursor=NOON - HOUR,
-)
+LICHESS = make_account(links=(ANN, BOB), created_at=NOON - timedelta(days=30), cursor=NOON - HOUR)
 CHESSCOM = replace(LICHESS, key="chess.com:ann", platform="chess.com", cursor=None)
 UNFINISHED = UnfinishedGame(external_id="abcdefgh", started_at=NOON - HOUR)
 

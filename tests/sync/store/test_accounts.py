@@ -10,15 +10,12 @@ from chesscoach.sync.store.account_documents import AccountQuery, AccountState
 from chesscoach.sync.store.accounts import PAGE_SIZE
 from chesscoach.worker.shard import Shard
 from tests.conftest import NOON
+from tests.support.sync import accounts
 
 
 def make_account(name: str, *users: str, **fields: Any) -> Account:
-    links = tuple(
-        AccountLink(user_id=user, name=name, backfilled=True) for user in users or (name,)
-    )
-    key = f"lichess:{name}"
-    given = {"key": key, "platform": "lichess", "name": name, "links": links, "created_at": NOON}
-    return Account(**{**given, **fields})
+    links = [AccountLink(user_id=user, name=name, backfilled=True) for user in users or (name,)]
+    return accounts.make_account(name, **{"links": tuple(links), **fields})
 
 
 def make_query(**fields: Any) -> AccountQuery:
@@ -29,7 +26,7 @@ def make_query(**fields: Any) -> AccountQuery:
 
 async def due_names(ctx: Context, **fields: Any) -> list[str]:
     stored = ctx.sync.accounts.due_accounts(make_query(**fields))
-    return [each.name async for page in stored for each in page.accounts]
+    return [account.name async for page in stored for account in page.accounts]
 
 
 async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
@@ -77,8 +74,8 @@ async def test_a_walk_over_all_accounts_meets_each_once(ctx: Context) -> None:
     )
     met = []
     async for page in ctx.sync.accounts.due_accounts(make_query(due_only=False)):
-        met += [each.name for each in page.accounts]
-        done = [make_account(each.name, checked_at=NOON) for each in page.accounts]
+        met += [account.name for account in page.accounts]
+        done = [make_account(account.name, checked_at=NOON) for account in page.accounts]
         due = NOON + timedelta(minutes=1)
         await ctx.sync.accounts.save([AccountState(account=a, due_at=due) for a in done], fence=1)
 
@@ -146,7 +143,7 @@ async def test_joining_makes_an_account_due_and_happens_once(ctx: Context, db: A
         await ctx.sync.accounts.ensure([make_account("ann")], [("lichess:ann", link)], [], NOON)
 
     row = db.sync_accounts.find_one()
-    assert [each["user_id"] for each in row["links"]] == ["ann", "bob"]
+    assert [link["user_id"] for link in row["links"]] == ["ann", "bob"]
     assert row["due_at"] == NOON
     await ctx.sync.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
     links = [page async for page in ctx.sync.accounts.links()]
@@ -168,7 +165,7 @@ async def test_an_account_that_no_user_links_is_asked_about_no_more(ctx: Context
     assert await due_names(ctx, due_only=False) == []
 
 
-async def test_a_user_was_synced_when_the_last_of_his_accounts_was(ctx: Context) -> None:
+async def test_a_user_was_synced_when_the_last_of_their_accounts_was(ctx: Context) -> None:
     old = datetime(2026, 1, 1, tzinfo=UTC)
     ann = (
         make_account("ann", checked_at=NOON),
@@ -178,7 +175,7 @@ async def test_a_user_was_synced_when_the_last_of_his_accounts_was(ctx: Context)
     cid = AccountLink(user_id="cid", name="x")  # still waits for his back-fill
     await ctx.sync.accounts.ensure([*ann, bob, make_account("cid", links=(cid,))], [], [], NOON)
 
-    assert await ctx.sync.accounts.oldest_success(["ann", "bob", "cid", "nobody"]) == {"ann": old}
+    assert await ctx.sync.accounts.oldest_success(["ann", "bob", "cid", "unknown"]) == {"ann": old}
 
 
 async def test_accounts_are_found_by_name_and_key_in_any_case_and_by_user(ctx: Context) -> None:
@@ -217,10 +214,10 @@ async def test_a_sample_is_linked_active_and_without_failures(ctx: Context) -> N
     assert sample.name == "bob"
 
 
-async def test_each_account_is_in_one_part_with_the_user_who_linked_it_first(
+async def test_each_account_is_in_one_shard_with_the_user_who_linked_it_first(
     ctx: Context, db: Any
 ) -> None:
-    made = [make_account(f"a{n}", f"u{n}", "everybody") for n in range(60)]
+    made = [make_account(f"a{n}", f"u{n}", "all") for n in range(60)]
     await ctx.sync.accounts.ensure(made, [], [], NOON)
     db.sync_accounts.update_one({"_id": "lichess:a0"}, {"$unset": {"number": 1}})
     parts = [Shard(index=index, of=3) for index in range(3)]
@@ -255,7 +252,7 @@ async def test_an_account_that_two_make_at_once_has_the_users_of_both(
     ]
 
 
-async def test_who_joins_or_leaves_an_account_that_another_part_walks_has_done_so(
+async def test_users_who_join_or_leave_an_account_while_another_shard_checks_it_have_done_so(
     ctx: Context, db: Any
 ) -> None:
     read = make_account("shared", "u0", "u1", etags={"2026.10": "$x"})

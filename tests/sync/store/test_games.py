@@ -136,20 +136,21 @@ async def test_a_game_that_the_application_imported_is_known_by_its_url(
         {"pgn": PGN.replace("Link", "Site").replace("https://www.", "").replace("\n\n", "\n")},
     ],
 )
-@pytest.mark.parametrize("url", [LIVE, f"https://www.chess.com/game/{UUID}"])
 async def test_a_game_of_chesscom_is_recognised_under_each_of_its_ids(
-    ctx: Context, db: Any, theirs: dict[str, Any], url: str
+    ctx: Context, db: Any, theirs: dict[str, Any]
 ) -> None:
-    ours = {"platform": "chess.com", "external_id": UUID, "pgn": PGN, "url": url}
     document = {"game_id": "game_0123456789ab", "user_id": "ann", **theirs}
     db.games.insert_one(dict(document))
+    for number, url in enumerate((LIVE, f"https://www.chess.com/game/{UUID}")):
+        ours = {"platform": "chess.com", "external_id": UUID, "pgn": PGN, "url": url}
+        users = ["ann", f"bob{number}"]
 
-    stored = await ctx.sync.games.insert_new(
-        [make_user_game(1, **ours), make_user_game(1, "bob", **ours)], NOON
-    )
+        stored = await ctx.sync.games.insert_new(
+            [make_user_game(1, user, **ours) for user in users], NOON
+        )
 
-    assert [item.user_id for item in stored.new] == ["bob"]
-    assert db.games.find_one({"user_id": "ann"}, {"_id": 0}) == document
+        assert [item.user_id for item in stored.new] == users[1:]
+        assert db.games.find_one({"user_id": "ann"}, {"_id": 0}) == document
 
 
 @pytest.mark.parametrize(

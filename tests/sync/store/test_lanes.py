@@ -2,13 +2,10 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost, SourceUnavailable
-from chesscoach.sync.account import Account, AccountLink
-from chesscoach.sync.store.account_documents import AccountState
 from chesscoach.sync.store.lanes import LaneStatus, SourceLane
 from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON
@@ -46,7 +43,7 @@ async def test_one_holds_a_lane_and_another_process_waits_for_it(
     async with ours.acquire(ME):
         assert lane_document(db)["holder"] == ME
         waiting = asyncio.create_task(acquire_once(theirs, seen_fences))
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.3)
         assert seen_fences == []
         seen_fences.append(ours.fence)
     await asyncio.wait_for(waiting, 5)
@@ -118,32 +115,19 @@ async def test_a_pause_is_minded_by_the_next_turn_and_by_the_next_holder_elsewhe
         async with ours.request_slot():
             assert clock() - begun >= 0.29
         begun = clock()
-        await ours.pause(0.8)
+        await ours.pause(0.4)
         assert ours.pauses == 2
     async with theirs.acquire(ME):
         assert theirs.pauses == 2
         async with theirs.request_slot():
-            assert 0.75 < clock() - begun < 5
-        begun = clock()
-        async with theirs.request_slot():
-            assert clock() - begun < 0.5
-
-
-async def test_a_pause_that_has_passed_delays_no_request(
-    two_contexts: tuple[Context, Context],
-) -> None:
-    ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
-    clock = asyncio.get_running_loop().time
+            assert 0.38 < clock() - begun < 5
     async with ours.acquire(ME):
-        await ours.pause(0.05)
-    await asyncio.sleep(0.1)
-    async with theirs.acquire(ME):
         begun = clock()
-        async with theirs.request_slot():
-            assert clock() - begun < 0.5
+        async with ours.request_slot():
+            assert clock() - begun < 0.5, "the pause has passed"
 
 
-async def test_a_closed_site_is_closed_for_everybody_until_the_time_has_passed(
+async def test_a_closed_site_is_closed_for_all_processes_until_the_time_has_passed(
     two_contexts: tuple[Context, Context], db: Any
 ) -> None:
     ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
@@ -228,7 +212,8 @@ async def test_no_more_is_spent_than_the_limit_in_the_window(
         assert sum(item["amount"] for item in lane_document(db)["spent"]) == 18
         assert all(590 < wait <= 600 for wait in waits if wait)
         assert await lanes[0]._try_consume(2, 20) == 0.0
-        assert await lanes[1]._try_consume(1, 20) > 590
+    async with lanes[1].acquire(ME):
+        assert await lanes[1]._try_consume(1, 20) > 590, "it outlives the hold"
 
 
 async def test_what_was_spent_ten_minutes_ago_counts_no_more(ctx: Context, db: Any) -> None:
@@ -263,38 +248,6 @@ async def test_a_days_allowance_that_is_spent_closes_the_site_until_there_is_mor
         spent[0]["at"] -= timedelta(days=1)
         db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
         await one.consume(10, 10)
-
-
-async def test_an_allowance_outlives_the_hold(two_contexts: tuple[Context, Context]) -> None:
-    async with open_lane(two_contexts[0]).acquire(ME):
-        await open_lane(two_contexts[0]).consume(10, 10)
-    async with open_lane(two_contexts[1]).acquire(ME):
-        assert await open_lane(two_contexts[1])._try_consume(1, 10) > 590
-
-
-# Writes under the lane
-
-
-async def test_a_former_holder_cannot_move_a_cursor(ctx: Context, db: Any) -> None:
-    link = AccountLink(user_id="ann", name="Ann", backfilled=True)
-    account = Account(
-        key="lichess:ann", platform="lichess", name="ann", links=(link,), created_at=NOON
-    )
-    await ctx.sync.accounts.ensure([account], [], [], NOON)
-    fences: list[int] = []
-    for _ in range(2):
-        await acquire_once(open_lane(ctx), fences)
-    former, holder = fences
-    moved = msgspec.structs.replace(account, cursor=NOON, checked_at=NOON)
-    await ctx.sync.accounts.save([AccountState(account=moved, due_at=NOON)], holder)
-    before = db.sync_accounts.find_one()
-    assert before["cursor"] == NOON
-    back = msgspec.structs.replace(account, cursor=NOON - timedelta(days=1))
-    with pytest.raises(LeaseLost):
-        await ctx.sync.accounts.save([AccountState(account=back)], former)
-    assert db.sync_accounts.find_one() == before
-    await ctx.sync.accounts.save([AccountState(account=back)], holder)
-    assert db.sync_accounts.find_one()["cursor"] == NOON - timedelta(days=1)
 
 
 async def test_a_lane_whose_document_was_deleted_is_there_again(ctx: Context, db: Any) -> None:
