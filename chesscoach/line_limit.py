@@ -10,7 +10,7 @@ MAX_LINE_BYTES = 8000
 _LIMITS = ((1000, 40), (300, 20), (100, 10), (40, 4), (20, 2))
 """Characters of a text, and items of a list or an object, from mild to severe."""
 
-_ALWAYS_KEPT = ("event", "level", "timestamp", "service", "version", "job", "run_id")
+_UNSHORTENED_FIELDS = ("event", "level", "timestamp", "service", "version", "job", "run_id")
 
 
 def limit_line(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
@@ -28,7 +28,7 @@ def limit_line(logger: WrappedLogger, method: str, event: EventDict) -> EventDic
         shorter["shortened"] = True
         if _size(shorter) <= MAX_LINE_BYTES:
             return shorter
-    kept = {key: _shorten(event[key], *_LIMITS[-1]) for key in _ALWAYS_KEPT if key in event}
+    kept = {key: _shorten(event[key], *_LIMITS[-1]) for key in _UNSHORTENED_FIELDS if key in event}
     return {**kept, "shortened": True, "fields_left_out": len(event) - len(kept)}
 
 

@@ -33,7 +33,7 @@ def execute(
     `code_if_stopped` (default: 128 and the signal).
     """
 
-    async def inside(settings: Settings, stop: ShutdownRequest) -> int:
+    async def run_body(settings: Settings, stop: ShutdownRequest) -> int:
         async with AsyncExitStack() as stack:
             opening = stack.enter_async_context(open_context(settings))
             try:
@@ -42,7 +42,7 @@ def execute(
                 return 128 + (stop.signal or 0) if code_if_stopped is None else code_if_stopped
             return await body(ctx, stop)
 
-    return execute_alone(load, inside)
+    return execute_alone(load, run_body)
 
 
 def execute_alone(
@@ -65,7 +65,7 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Shutdo
     task ignores its cancellation.
     """
 
-    async def inside() -> int:
+    async def run_body() -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.request, int(number))
@@ -77,7 +77,7 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Shutdo
     # and stops the process for a tenth of a second.
     gc.freeze()
     try:
-        return asyncio.run(inside())
+        return asyncio.run(run_body())
     except ConfigError as error:
         return _report_error(error, result.EXIT_USAGE)
     except ChesscoachError as error:

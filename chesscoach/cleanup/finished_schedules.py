@@ -63,7 +63,7 @@ def finished_at(
         return None
     if stored.retired:
         return changed
-    if newest is not None and not newest.closed(max_attempts):
+    if newest is not None and not newest.is_closed(max_attempts):
         return None
     at = stored.schedule.at
     recorded = newest.slot if newest is not None else None

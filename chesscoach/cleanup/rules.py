@@ -57,7 +57,7 @@ class Rule(Struct, frozen=True, kw_only=True):
         if newest is not None and not self.is_expired(newest):
             return newest
         valid = len(instants) == len(values) and all(
-            _is_one_of(document.get(name), wanted) for name, wanted in self.conditions.items()
+            _is_one_of(document.get(name), allowed) for name, allowed in self.conditions.items()
         )
         return newest if valid else None
 
@@ -66,8 +66,8 @@ class Rule(Struct, frozen=True, kw_only=True):
         return at < self.cutoff or (self.inclusive and at == self.cutoff)
 
 
-def _is_one_of(value: object, wanted: Sequence[object]) -> bool:
-    return any(type(value) is type(each) and value == each for each in wanted)
+def _is_one_of(value: object, allowed: Sequence[object]) -> bool:
+    return any(type(value) is type(other) and value == other for other in allowed)
 
 
 def sessions(now: datetime) -> Rule:

@@ -82,7 +82,7 @@ def run_command(
 ) -> NoReturn:
     """Opens a context, prints what `body` returns, and ends the process with its exit code."""
 
-    async def inside(ctx: Context, _: ShutdownRequest) -> int:
+    async def run_body(ctx: Context, _: ShutdownRequest) -> int:
         output = await body(ctx)
         if as_json:
             click.echo(json.dumps(formatting.to_json(output.data)))
@@ -90,7 +90,7 @@ def run_command(
             _print_text(output.text)
         return output.exit_code
 
-    run_with_context(path, inside)
+    run_with_context(path, run_body)
 
 
 def run_with_context(
@@ -107,14 +107,14 @@ def run_with_context(
         print_error(str(error))
         sys.exit(result.EXIT_USAGE)
 
-    async def inside(ctx: Context, stop: ShutdownRequest) -> int:
+    async def run_body(ctx: Context, stop: ShutdownRequest) -> int:
         try:
             return await body(replace(ctx, now=clock) if clock else ctx, stop) or result.EXIT_DONE
         except ConfigError as error:
             print_error(str(error))
             return result.EXIT_USAGE
 
-    sys.exit(process.execute(lambda: loaded, inside))
+    sys.exit(process.execute(lambda: loaded, run_body))
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -38,7 +38,7 @@ _PLATFORM = (
     "KUBERNETES_SERVICE_HOST",
     "INVOCATION_ID",
 )
-_READ = frozenset(
+_KNOWN_VARIABLES = frozenset(
     (*_RESERVED, *_PLATFORM, *_SECRETS, *(f"{name}_FILE" for name in (*_SECRETS, SIGNING_KEY)))
 )
 
@@ -69,10 +69,10 @@ def dotenv_variables(file: Path) -> dict[str, str]:
 def _our_variables(env: Mapping[str, str], place: str) -> dict[str, str]:
     variables = {}
     for name, value in env.items():
-        if name in _READ or _is_setting(name):
+        if name in _KNOWN_VARIABLES or _is_setting(name):
             variables[name] = text = value.strip()
             check_text(name, name, place)
-            check_text(_described(name), text, place)
+            check_text(_setting_and_variable(name), text, place)
             if name in _DATABASE and value and not text:
                 msg = f"{name}: only white space{place and f' (in {place})'}"
                 raise ConfigError(msg)
@@ -85,9 +85,9 @@ def _is_setting(name: str) -> bool:
     return name.startswith(PREFIX) and "__" in name
 
 
-def _described(name: str) -> str:
+def _setting_and_variable(name: str) -> str:
     """A variable, after the key of the setting that it is."""
-    if not _is_setting(name) or name in _READ:
+    if not _is_setting(name) or name in _KNOWN_VARIABLES:
         return name
     return f"{'.'.join(setting_keys(name))} ({name})"
 

@@ -12,7 +12,7 @@ from chesscoach.demo.fake_site import FakeSite
 from chesscoach.demo.world import SimulatedGame, SimulatedPlayer, World
 
 ENGINE = "Stockfish level "
-_CHUNK = 100
+_LINES_PER_CHUNK = 100
 
 
 class FakeLichess(FakeSite):
@@ -86,7 +86,10 @@ class FakeLichess(FakeSite):
         self, request: web.Request, games: Iterable[SimulatedGame]
     ) -> web.StreamResponse:
         lines = [msgspec.json.encode(lichess_json(game)) + b"\n" for game in games]
-        chunks = [b"".join(lines[at : at + _CHUNK]) for at in range(0, len(lines), _CHUNK)]
+        chunks = [
+            b"".join(lines[at : at + _LINES_PER_CHUNK])
+            for at in range(0, len(lines), _LINES_PER_CHUNK)
+        ]
         return await self.stream(request, chunks, "application/x-ndjson")
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 SiteFault = Literal["429", "500", "503", "reset", "hang", "cut", "short", "internal", "403", "html"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FAULT = web.RequestKey("fault", str)
-_PATIENCE = 3
+_MAX_REFUSALS = 3
 _CHALLENGE_PAGE = (
     '<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head></html>'
 )
@@ -123,7 +123,7 @@ class FakeSite:
             self._refusals = 0
             return
         self._refusals += 1
-        closed = status == 403 or self._refusals >= _PATIENCE
+        closed = status == 403 or self._refusals >= _MAX_REFUSALS
         self._refusals = 0 if closed else self._refusals
         self._quiet_until = time.time() + (self.breaker_s if closed else self.pause_s)
 

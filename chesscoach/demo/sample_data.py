@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database
 
-_RECENT = timedelta(days=21)
+_ANALYSED_PERIOD = timedelta(days=21)
 _WEAKNESSES = (
     "One-move blunders",
     "Pieces left hanging",
@@ -35,7 +35,7 @@ async def insert_sample_data(
         await database.users.update_one({"user_id": user_id}, {"$set": user})
         await _insert_missing(database.player_profiles, {"user_id": user_id}, _profile(chance))
         await _insert_missing(database.user_progress, {"user_id": user_id}, _progress(chance))
-        since = timestamps.format_instant(now - _RECENT)
+        since = timestamps.format_instant(now - _ANALYSED_PERIOD)
         played = {"user_id": user_id, "ended_at": {"$gte": since}, "ending": {"$ne": "aborted"}}
         async for game in database.games.find(played).sort("ended_at", 1):
             analysis = _analysis(game, chance)

@@ -39,7 +39,7 @@ def render(config: Config, paths: InstallPaths, timezone: str, now: datetime) ->
             CrontabEntry(
                 id=key,
                 schedule=schedule,
-                cron=fields.five_fields if shifts == {0} else _hourly(fields, shifts),
+                cron=fields.five_fields if shifts == {0} else _hourly_line(fields, shifts),
                 limits=rendering.time_limits(config, schedule),
                 hourly=shifts != {0},
             )
@@ -58,7 +58,7 @@ def render(config: Config, paths: InstallPaths, timezone: str, now: datetime) ->
     return RenderedFiles(target="crontab", files={"crontab": text}, skipped=tuple(skipped))
 
 
-def _hourly(fields: plain_cron.PlainCron, shifts: set[int]) -> str:
+def _hourly_line(fields: plain_cron.PlainCron, shifts: set[int]) -> str:
     """Returns a line for every hour, at the minutes of the schedule by the server's clock.
 
     Where two clocks differ, the hour and the day may differ by the season; the minutes do not.

@@ -52,13 +52,13 @@ CHECKS: tuple[Check | DatabaseCheck, ...] = (
     Check("redaction", secrets.redaction),
 )
 
-_STORE_S = 15.0
+_SERVER_TIMEOUT_S = 15.0
 """Time for a server to become usable: an election takes up to 12 s."""
 
-_OPEN_S = 60.0
+_OPEN_TIMEOUT_S = 60.0
 """The embedded server may take 45 s to start, and a URL may set longer waits than ours."""
 
-_CHECK_S = 40.0
+_CHECK_TIMEOUT_S = 40.0
 """Twice the deadline of the longest check."""
 
 
@@ -91,10 +91,12 @@ def exit_code(findings: Sequence[Finding]) -> int:
 async def _open_context(settings: Settings, stack: AsyncExitStack) -> CheckContext:
     """Opens the context if it can, with a shorter wait for the server than a run has."""
     config = settings.config
-    impatient = replace(config.database, timeout_s=min(config.database.timeout_s, _STORE_S))
+    impatient = replace(
+        config.database, timeout_s=min(config.database.timeout_s, _SERVER_TIMEOUT_S)
+    )
     opened = replace(settings, config=replace(config, database=impatient))
     try:
-        async with asyncio.timeout(_OPEN_S):
+        async with asyncio.timeout(_OPEN_TIMEOUT_S):
             context = await stack.enter_async_context(open_context(opened))
     except ConfigError as error:
         return CheckContext(settings=settings, config_error=error)
@@ -102,14 +104,15 @@ async def _open_context(settings: Settings, stack: AsyncExitStack) -> CheckConte
         return CheckContext(settings=settings, unavailable_reason=str(error))
     except TimeoutError:
         return CheckContext(
-            settings=settings, unavailable_reason=f"the server did not respond within {_OPEN_S:g} s"
+            settings=settings,
+            unavailable_reason=f"the server did not respond within {_OPEN_TIMEOUT_S:g} s",
         )
     return CheckContext(settings=settings, context=context)
 
 
 async def _run_check(check: Check | DatabaseCheck, ctx: CheckContext) -> Finding:
     try:
-        async with asyncio.timeout(_CHECK_S):
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
             if isinstance(check, Check):
                 return await check.run(ctx)
             if ctx.context is not None:
@@ -117,7 +120,7 @@ async def _run_check(check: Check | DatabaseCheck, ctx: CheckContext) -> Finding
     except ChesscoachError as error:
         return fail(str(error), _hint(error))
     except TimeoutError:
-        return fail(f"the check took longer than {_CHECK_S:g} s", "run doctor again")
+        return fail(f"the check took longer than {_CHECK_TIMEOUT_S:g} s", "run doctor again")
     except Exception as error:  # noqa: BLE001  # one broken check must not hide the others
         log.get_logger().error("check_failed", check=check.name, exc_info=error)
         return fail(

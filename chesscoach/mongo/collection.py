@@ -118,12 +118,12 @@ class MongoCollection:
         duplicates = await conflicts.write_unordered(insert, documents)
         if duplicates:
             query = {key: {"$in": [documents[place][key] for place in duplicates]}}
-            found = await self._driver.find(query, {"_id": 0, key: 1}).to_list(None)
+            stored = await self._driver.find(query, {"_id": 0, key: 1}).to_list(None)
             # The query also matches inside arrays, which are no keys.
-            existing = {document[key] for document in found if isinstance(document[key], Hashable)}
+            existing = {document[key] for document in stored if isinstance(document[key], Hashable)}
             for place in duplicates:
-                there = documents[place][key] in existing
-                insertions[place] = "existing" if there else "refused"
+                exists = documents[place][key] in existing
+                insertions[place] = "existing" if exists else "refused"
         return insertions
 
     def refusal(self, count: int) -> DuplicateDocument:

@@ -41,7 +41,7 @@ class EmbeddedServer:
         self._locks: set[int] = set()
         if sys.platform != "win32":
             # A forked child shares our flocks: if it outlived us, we would seem to use the server.
-            os.register_at_fork(after_in_child=functools.partial(_forget, self._locks))
+            os.register_at_fork(after_in_child=functools.partial(_close_locks, self._locks))
 
     def start_or_join(self) -> str:
         """Starts or adopts mongod, waits until it is primary and returns its URI.
@@ -156,7 +156,7 @@ class EmbeddedServerRestarter(monitoring.ServerHeartbeatListener):
             log.get_logger().warning("embedded_revive_failed", error=str(error))
 
 
-def _forget(locks: set[int]) -> None:
+def _close_locks(locks: set[int]) -> None:
     for fd in locks:
         os.close(fd)
     locks.clear()

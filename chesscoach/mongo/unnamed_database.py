@@ -10,7 +10,7 @@ from chesscoach.mongo.client import Client, parse_connection
 from chesscoach.mongo.errors import translates_errors
 
 DEFAULT_NAME = "chesscoach"
-_OF_THE_SERVER = ("admin", "config", "local")
+_SERVER_DATABASES = ("admin", "config", "local")
 """Databases of every server; a URL names `admin` only to say where its user is known."""
 
 _IDENTIFIERS = {"users": "user_id", "games": "game_id"}
@@ -28,7 +28,7 @@ async def choose_name(client: Client, url: str) -> str:
     """
     connection = parse_connection(url)
     named = connection.database if connection is not None else None
-    name = named if named and named not in _OF_THE_SERVER else DEFAULT_NAME
+    name = named if named and named not in _SERVER_DATABASES else DEFAULT_NAME
     if name != named:
         log.get_logger().warning("database_name_missing", database=name)
     if not await _has_application_data(client, name):
@@ -43,7 +43,7 @@ async def _other_names(client: Client, name: str) -> list[str]:
         names = await client.list_database_names()
     except OperationFailure:  # the user may not list them
         return []
-    return sorted(set(names) - {name, *_OF_THE_SERVER})
+    return sorted(set(names) - {name, *_SERVER_DATABASES})
 
 
 async def _has_application_data(client: Client, name: str) -> bool:

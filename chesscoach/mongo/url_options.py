@@ -76,7 +76,7 @@ def _check_value(name: str, key: str, value: object, *, allow_weak_writes: bool)
         )
         raise ConfigError(msg)
     if key in _UNLIMITED_IF_ZERO and not value:
-        msg = f"MONGO_URL: {name}=0 means no limit: give a limit, or remove it"
+        msg = f"MONGO_URL: {name} is 0, which means no limit: give a limit, or remove it"
         raise ConfigError(msg)
     if key == "readconcernlevel" and value not in _READ_CONCERNS:
         msg = f"MONGO_URL: {name} is not one of {', '.join(_READ_CONCERNS)}"

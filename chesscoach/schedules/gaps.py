@@ -8,7 +8,7 @@ from chesscoach.schedules.schedule import Schedule
 
 _MAX_NEAR_SLOTS = 64
 _SEARCH_WINDOW = timedelta(days=370)
-_WEEK = timedelta(days=8)
+_WEEK_AND_A_DAY = timedelta(days=8)
 _HOUR = timedelta(hours=1)
 
 
@@ -30,7 +30,7 @@ def longest_gap(schedule: Schedule, instant: datetime) -> timedelta | None:
     if longest is None:
         return None
     probe = near[-1]
-    while probe < near[0] + _WEEK:
+    while probe < near[0] + _WEEK_AND_A_DAY:
         following = next(slots.slots_after("", schedule, probe), None)
         if following is None:
             break

@@ -17,10 +17,10 @@ from chesscoach.sources.game import Game, GameResult, Side, plain_id
 from chesscoach.sources.json_elements import array_elements, member_text
 from chesscoach.sources.response import lenient_decode, to_rating, truncate_word
 
-_DRAWN = frozenset(
+_DRAW_CODES = frozenset(
     {"agreed", "repetition", "stalemate", "insufficient", "50move", "timevsinsufficient"}
 )
-_LOST = frozenset(
+_LOSS_CODES = frozenset(
     {
         "checkmated",
         "timeout",
@@ -180,7 +180,7 @@ def _game(raw: _ArchivedGame, unreadable: tuple[str, ...]) -> Game:
         ending=truncate_word(black.result if white.result == "win" else white.result),
         initial_fen=None if usual else raw.initial_setup,
         accuracies=_accuracies(raw.accuracies),
-        unknown=(*unreadable, *_unknown(white.result, black.result, rules, speed)),
+        unknown=(*unreadable, *_unknown_fields(white.result, black.result, rules, speed)),
     )
 
 
@@ -190,9 +190,9 @@ def _accuracies(raw: _Accuracies | None) -> tuple[float, float] | None:
     return raw.white, raw.black
 
 
-def _unknown(white: str | None, black: str | None, rules: str, speed: str) -> list[str]:
+def _unknown_fields(white: str | None, black: str | None, rules: str, speed: str) -> list[str]:
     """The names of the fields that hold words which the source's documentation does not list."""
-    codes = _DRAWN | _LOST | {"win", None}
+    codes = _DRAW_CODES | _LOSS_CODES | {"win", None}
     known = (
         ("result", white, codes),
         ("result", black, codes),
@@ -211,11 +211,11 @@ def _result(white: str | None, black: str | None, tags: dict[str, str]) -> GameR
 
     Both sides are `abandoned` in a game that ended without a winner.
     """
-    white_won = white == "win" or black in _LOST
-    black_won = black == "win" or white in _LOST
+    white_won = white == "win" or black in _LOSS_CODES
+    black_won = black == "win" or white in _LOSS_CODES
     if white_won != black_won:
         return "1-0" if white_won else "0-1"
-    if not white_won and (white in _DRAWN or black in _DRAWN):
+    if not white_won and (white in _DRAW_CODES or black in _DRAW_CODES):
         return "1/2-1/2"
     result = tags.get("Result", "*")
     return result if result in ("1-0", "0-1", "1/2-1/2") else "*"  # type: ignore[return-value]  # mypy does not narrow by `in`

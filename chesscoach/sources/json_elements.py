@@ -59,12 +59,12 @@ def member_text(text: bytes, name: str) -> str:
             depth -= 1
         elif depth == 1 and token.startswith(b'"'):
             if key == f'"{name}"'.encode() and text[end : match.start()].strip() == b":":
-                return _decoded(token)
+                return _decode_text(token)
             key, end = token, match.end()
     return ""
 
 
-def _decoded(token: bytes) -> str:
+def _decode_text(token: bytes) -> str:
     try:
         return msgspec.json.decode(token, type=str)
     except ValueError:

@@ -154,11 +154,11 @@ def _game(raw: _ExportedGame, unreadable: tuple[str, ...]) -> ExportItem | Abort
         pgn=raw.pgn or _pgn(raw, url, started, (white, black), result, moves),
         ending=truncate_word(raw.status),
         initial_fen=raw.initial_fen,
-        unknown=(*unreadable, *_unknown(raw.status, variant, speed)),
+        unknown=(*unreadable, *_unknown_fields(raw.status, variant, speed)),
     )
 
 
-def _unknown(status: str, variant: str, speed: str) -> list[str]:
+def _unknown_fields(status: str, variant: str, speed: str) -> list[str]:
     """The names of the fields that hold words which the source's documentation does not list."""
     unknown = []
     if status not in _KNOWN_STATUSES:

@@ -17,7 +17,7 @@ from chesscoach.sync.fetching.account_check import AccountCheck
 from chesscoach.sync.fetching.facts import CheckFailed, Fact, NotFound
 from chesscoach.worker.job import Run
 
-_MAX_HELD = 1000
+_MAX_HELD_FACTS = 1000
 """Facts that are held back; after that, the other accounts are not asked for."""
 
 _MIN_OUTAGE_ACCOUNTS = 2
@@ -123,7 +123,7 @@ class UnknownAccounts:
         """The number of accounts that are held back."""
         return len({check.account.key for check, _ in self._held})
 
-    def sort(self, check: AccountCheck, fact: Fact) -> list[tuple[AccountCheck, Fact]]:
+    def hold_or_release(self, check: AccountCheck, fact: Fact) -> list[tuple[AccountCheck, Fact]]:
         """The facts that may be recorded now: none, this one, or all.
 
         Raises:
@@ -135,8 +135,8 @@ class UnknownAccounts:
         self._held.append((check, fact))
         if error is None and not isinstance(fact, NotFound):
             self._is_any_known = True
-            return self._take()
-        if len(self._held) >= _MAX_HELD:
+            return self._take_held_facts()
+        if len(self._held) >= _MAX_HELD_FACTS:
             self._raise_if_outage()
         return []
 
@@ -147,9 +147,9 @@ class UnknownAccounts:
             SourceUnavailable: the source knows none of several accounts.
         """
         self._raise_if_outage()
-        return self._take()
+        return self._take_held_facts()
 
-    def _take(self) -> list[tuple[AccountCheck, Fact]]:
+    def _take_held_facts(self) -> list[tuple[AccountCheck, Fact]]:
         held, self._held = self._held, []
         return held
 

@@ -71,12 +71,12 @@ class GameStore:
             interrupted = {game_id for game_id, known_at in known if known_at > saved_at}
             unsaved = [game for game in batch if game.game_id in interrupted]
             new = [*stored.new, *unsaved]
-            candidates += self._queueable([*new, *stored.completed])
+            candidates += self._games_to_queue([*new, *stored.completed])
             counts = count_by_user(new, first_sync=fact.first_sync)
             new_games = add_counts(new_games, counts)
         return StoredGames(candidates=candidates, new_games=new_games)
 
-    def _queueable(self, games: Iterable[UserGame]) -> list[UserGame]:
+    def _games_to_queue(self, games: Iterable[UserGame]) -> list[UserGame]:
         """Each user's newest games that are worth an analysis, as many as may be queued in a day.
 
         Without this bound, memory would grow with the users of an account.

@@ -46,18 +46,20 @@ def count_by_user(games: Iterable[UserGame], *, first_sync: bool) -> dict[str, N
     }
 
 
-def add_counts(these: Mapping[str, NewGames], those: Mapping[str, NewGames]) -> dict[str, NewGames]:
+def add_counts(
+    first: Mapping[str, NewGames], second: Mapping[str, NewGames]
+) -> dict[str, NewGames]:
     """The sums, by user."""
-    sums = dict(these)
-    for user_id, more in those.items():
-        there = sums.get(user_id)
+    sums = dict(first)
+    for user_id, added in second.items():
+        earlier = sums.get(user_id)
         sums[user_id] = (
-            more
-            if there is None
+            added
+            if earlier is None
             else NewGames(
-                count=there.count + more.count,
-                newest=max(there.newest, more.newest, key=lambda item: item.game.ended_at),
-                first_sync=there.first_sync or more.first_sync,
+                count=earlier.count + added.count,
+                newest=max(earlier.newest, added.newest, key=lambda item: item.game.ended_at),
+                first_sync=earlier.first_sync or added.first_sync,
             )
         )
     return sums

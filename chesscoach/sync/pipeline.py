@@ -206,7 +206,7 @@ class SyncPipeline:
                 if isinstance(fact, MoreToCome):
                     self._suspended.append((check, facts))
                     return
-                await self._record(self._unknown.sort(check, fact))
+                await self._record(self._unknown.hold_or_release(check, fact))
         finally:
             if not isinstance(fact, MoreToCome):
                 await facts.aclose()

@@ -29,8 +29,8 @@ def ids_in(text: object) -> set[str]:
     if type(text) is not str:  # a BSON code is a subclass
         return set()
     head = text[:_MAX_TEXT_LENGTH]
-    lichess = {f"lichess:{found[1]}" for found in _LICHESS_PATTERN.finditer(head)}
-    return lichess | {f"chess.com:{found[1].lower()}" for found in _CHESSCOM_PATTERN.finditer(head)}
+    lichess = {f"lichess:{match[1]}" for match in _LICHESS_PATTERN.finditer(head)}
+    return lichess | {f"chess.com:{match[1].lower()}" for match in _CHESSCOM_PATTERN.finditer(head)}
 
 
 def ids_of(game: Game) -> set[str]:

@@ -15,7 +15,7 @@ from chesscoach.web.loop_lag import LoopLagMonitor
 from chesscoach.worker.scheduler.ticker import STALLED_AFTER_S, Ticker
 from chesscoach.worker.shutdown import ShutdownRequest
 
-_CACHE_S = 1.0
+_CACHE_LIFETIME_S = 1.0
 """How long a response of MongoDB is reused, so that frequent probes do not load it."""
 
 
@@ -66,7 +66,7 @@ class Health:
         """Pings for one request at a time; requests that waited reuse the response."""
         loop = asyncio.get_running_loop()
         async with self._pinging:
-            if loop.time() - self._pinged_at > _CACHE_S:
+            if loop.time() - self._pinged_at > _CACHE_LIFETIME_S:
                 started_at, failure = loop.time(), {}
                 try:
                     await self._probe.ping()

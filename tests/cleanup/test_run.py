@@ -226,7 +226,7 @@ async def test_snapshots_are_deleted_by_their_day(fixed_context: Context, db: An
 async def test_an_unknown_rule_is_refused_with_the_names_of_the_rules(
     fixed_context: Context,
 ) -> None:
-    with pytest.raises(ConfigError, match=r"no rule 'sesions'; there are sessions, notif"):
+    with pytest.raises(ConfigError, match=r"'sesions' is not a rule: give one of sessions, notif"):
         await run_cleanup(fixed_context, rule="sesions")
     with pytest.raises(ConfigError, match="--repair-dates"):
         await run_cleanup(fixed_context, rule="queue", repair_dates=True)

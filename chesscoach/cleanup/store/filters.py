@@ -10,7 +10,7 @@ from typing import Any
 
 from chesscoach.mongo.client import Document
 
-_MARGIN = timedelta(days=2)
+_OFFSET_MARGIN = timedelta(days=2)
 """More than any offset, in texts that are compared by their date alone."""
 
 # February 29 and distant years are left out on purpose: Python decides about them.
@@ -36,7 +36,7 @@ def instants(field: str, cutoff: datetime, **where: Any) -> Document:
 
     The other conditions go into every branch, so that each can use an index on all fields.
     """
-    below = (cutoff + _MARGIN).isoformat()[:10]
+    below = (cutoff + _OFFSET_MARGIN).isoformat()[:10]
     return _any_match(field, {"$lte": cutoff}, *_texts(below), **where)
 
 

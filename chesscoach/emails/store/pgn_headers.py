@@ -14,10 +14,10 @@ MAX_HEADER_BYTES = 4000
 """Longer heads are ignored; a source's take about 800 bytes."""
 
 _TAG = re.compile(r'^[ \t\ufeff]*\[(\w{1,40}) "([^"\n]*)"\]', re.MULTILINE | re.ASCII)
-_DATE = re.compile(r"\d{4}\.\d\d\.\d\d", re.ASCII)
-_TIME = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
+_DATE_PATTERN = re.compile(r"\d{4}\.\d\d\.\d\d", re.ASCII)
+_TIME_PATTERN = re.compile(r"\d\d:\d\d:\d\d", re.ASCII)
 _ELO = re.compile(r"\d{1,4}", re.ASCII)
-_DIFF = re.compile(r"[+-]?\d{1,4}", re.ASCII)
+_RATING_DIFF_PATTERN = re.compile(r"[+-]?\d{1,4}", re.ASCII)
 
 # The end if the source writes it (Chess.com); otherwise the beginning (Lichess), minutes before.
 _END_TAGS = (("enddate", "endtime"), ("utcdate", "utctime"), ("date", None))
@@ -38,9 +38,9 @@ def end_time(tags: Mapping[str, str]) -> datetime | None:
     """The end of a game by its tags; noon if they have a day without a time."""
     for date, time in _END_TAGS:
         day = tags.get(date, "")
-        if _DATE.fullmatch(day):
+        if _DATE_PATTERN.fullmatch(day):
             clock = tags.get(time, "") if time else ""
-            spelled = clock if _TIME.fullmatch(clock) else "12:00:00"
+            spelled = clock if _TIME_PATTERN.fullmatch(clock) else "12:00:00"
             try:
                 return datetime.fromisoformat(f"{day.replace('.', '-')}T{spelled}+00:00")
             except ValueError:
@@ -57,4 +57,4 @@ def rating(tags: Mapping[str, str], side: str) -> int | None:
 def rating_change(tags: Mapping[str, str], side: str) -> int | None:
     """The change of a side's rating by the game."""
     value = tags.get(f"{side}ratingdiff", "")
-    return int(value) if _DIFF.fullmatch(value) else None
+    return int(value) if _RATING_DIFF_PATTERN.fullmatch(value) else None

@@ -26,7 +26,7 @@ from chesscoach.schedules.iso_week import Week
 
 MAX_PLAYERS = 500
 _DAY_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_PAUSE = 500
+_YIELD_INTERVAL = 500
 """Documents after which other tasks of the loop get a turn."""
 
 
@@ -81,7 +81,7 @@ class PlayerWeeks:
             user_id = document.get("user_id")
             if is_text(user_id):
                 _add_document(players[user_id], document, bounds)
-            if count % _PAUSE == 0:
+            if count % _YIELD_INTERVAL == 0:
                 await asyncio.sleep(0)
         return {
             user_id: _to_player_week(user_id, week, players[user_id], bounds)

@@ -9,7 +9,7 @@ from chesscoach.emails.recipient import EmailKind
 from chesscoach.emails.store import expressions
 from chesscoach.mongo.client import Document
 
-_SETTING = "$email_notifications"
+_NOTIFICATIONS_FIELD = "$email_notifications"
 
 
 def is_subscribed(kind: EmailKind, *, default_opt_in: bool) -> Document:
@@ -38,7 +38,9 @@ def _is_user() -> Document:
 
 
 def _preference(kind: EmailKind) -> Document:
-    return expressions.if_type(_SETTING, "object", f"{_SETTING}.{kind}", _SETTING)
+    return expressions.if_type(
+        _NOTIFICATIONS_FIELD, "object", f"{_NOTIFICATIONS_FIELD}.{kind}", _NOTIFICATIONS_FIELD
+    )
 
 
 def _has_opted_out() -> Document:

@@ -19,14 +19,14 @@ def pipeline(
     users = {"user_id": {"$in": list(user_ids)}}
     return [
         *week_games.stages(users, start, end),
-        _with("game_analyses", week_analyses.stages(users, before, start, end)),
-        _with("reflection_results", _reflections(users, start, end)),
-        _with("player_profiles", _profiles(users)),
-        _with("user_progress", _progress(users)),
+        _union_with("game_analyses", week_analyses.stages(users, before, start, end)),
+        _union_with("reflection_results", _reflections(users, start, end)),
+        _union_with("player_profiles", _profiles(users)),
+        _union_with("user_progress", _progress(users)),
     ]
 
 
-def _with(collection: str, stages: list[Document]) -> Document:
+def _union_with(collection: str, stages: list[Document]) -> Document:
     return {"$unionWith": {"coll": collection, "pipeline": stages}}
 
 
@@ -46,11 +46,11 @@ def _reflections(users: Document, start: datetime, end: datetime) -> list[Docume
 
 
 def _profiles(users: Document) -> list[Document]:
-    named = {name: _first(f"${name}") for name in ("top_weaknesses", "strengths")}
+    named = {name: _first_element(f"${name}") for name in ("top_weaknesses", "strengths")}
     return [{"$match": users}, {"$project": {"_id": 0, "user_id": 1, "kind": "profile"} | named}]
 
 
-def _first(value: str) -> Document:
+def _first_element(value: str) -> Document:
     return expressions.if_type(value, "array", {"$first": value}, None)
 
 

@@ -11,7 +11,7 @@ from chesscoach.config import SendGridSettings
 from chesscoach.emails.transports.response_json import decode_json
 
 PATH = "/v3/scopes"
-SEND = "mail.send"
+MAIL_SEND_SCOPE = "mail.send"
 _MAX_RESPONSE_BYTES = 256 * 1024
 
 
@@ -68,4 +68,4 @@ def _interpret_response(status: int, body: bytes) -> ScopeCheck:
     scopes = decoded.get("scopes") if isinstance(decoded, dict) else None
     if not isinstance(scopes, list):
         return ScopeCheck(verdict="odd", detail="200 with a body that is not SendGrid's")
-    return ScopeCheck(verdict="may_send" if SEND in scopes else "may_not_send")
+    return ScopeCheck(verdict="may_send" if MAIL_SEND_SCOPE in scopes else "may_not_send")

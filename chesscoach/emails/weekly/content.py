@@ -70,7 +70,7 @@ def compose(
         results=phrases.results(won, drawn, lost, localizer),
         bar=charts.result_bar(won, drawn, lost),
         results_table=results_table(summary.results_by_speed, localizer),
-        analysed=_analysed(summary, localizer),
+        analysed=_analysed_text(summary, localizer),
         accuracies=charts.accuracies(summary.accuracy, summary.before, localizer)
         if summary.accuracy.accuracy is not None
         else (),
@@ -90,7 +90,7 @@ def greeting(name: str, localizer: Localizer) -> str:
     return localizer.gettext("Hello %(name)s,", name=name)
 
 
-def _analysed(summary: Summary, localizer: Localizer) -> str:
+def _analysed_text(summary: Summary, localizer: Localizer) -> str:
     count = summary.accuracy.games
     if not count:
         return ""

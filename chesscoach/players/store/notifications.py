@@ -66,8 +66,8 @@ class Notifications:
     async def data_of(self, keys: Sequence[str]) -> dict[str, Document]:
         """The data of those notifications that are there, by key."""
         by_id = {_object_id(key): key for key in keys}
-        found = await self._collection.find({"_id": {"$in": list(by_id)}}, {"data": 1})
-        return {by_id[document["_id"]]: document["data"] for document in found}
+        documents = await self._collection.find({"_id": {"$in": list(by_id)}}, {"data": 1})
+        return {by_id[document["_id"]]: document["data"] for document in documents}
 
 
 def _object_id(key: str) -> ObjectId:

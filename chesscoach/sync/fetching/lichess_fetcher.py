@@ -154,7 +154,7 @@ class LichessFetcher:
             yield BackfillDone(
                 user_id=link.user_id,
                 oldest_game_at=oldest,
-                cursor=max([start, *_starts(games)]) if moves_cursor else None,
+                cursor=max([start, *_start_instants(games)]) if moves_cursor else None,
                 unfinished=(*playing.unfinished, *fetched.unfinished),
                 backlog_checked=moves_cursor,
             )
@@ -230,8 +230,8 @@ def _export_fact(
 
 
 def _newest_start(reached: datetime, fact: ExportFetched, begun: datetime) -> datetime:
-    return max([reached, *(min(start, begun) for start in _starts(fact.games))])
+    return max([reached, *(min(start, begun) for start in _start_instants(fact.games))])
 
 
-def _starts(games: Iterable[Game]) -> list[datetime]:
+def _start_instants(games: Iterable[Game]) -> list[datetime]:
     return [game.started_at for game in games if game.started_at is not None]

@@ -161,8 +161,8 @@ class Accounts:
 
     async def count(self, wanted: AccountQuery) -> int:
         """How many accounts `due` would yield."""
-        found = await self._collection.count(account_documents.due_query(wanted))
-        return min(found, wanted.max_accounts or found)
+        due = await self._collection.count(account_documents.due_query(wanted))
+        return min(due, wanted.max_accounts or due)
 
     async def count_malformed(self) -> int:
         """How many documents no run selects, because a field that runs go by has a wrong type."""

@@ -12,7 +12,7 @@ from chesscoach.sources.game import Colour, Game
 from chesscoach.sync import source_ids
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_NO_NAME = "Opponent"
+_UNNAMED_OPPONENT = "Opponent"
 """What the application calls an opponent without a name."""
 
 _IS_PGN = {"$eq": [{"$type": "$pgn"}, "string"]}
@@ -117,7 +117,7 @@ def to_document(item: UserGame, imported_at: datetime) -> Document:
         "auto_synced": True,
         "white_player": game.white.name,
         "black_player": game.black.name,
-        "opponent_name": other.name or _NO_NAME,
+        "opponent_name": other.name or _UNNAMED_OPPONENT,
         # As the application reads them from the PGN's `UTCDate` and `UTCTime`: the game's start.
         "date_played": f"{began:%Y.%m.%d}",
         "played_at_utc": began,

@@ -71,7 +71,7 @@ class Games:
         )
         inserted = [insertion == "new" for insertion in insertions]
         if not all(inserted):  # a rival, another batch of ours, or an import with another URL
-            known |= await self._known(
+            known |= await self._find_known(
                 [item.game_id for item, is_new in zip(missing, inserted, strict=True) if not is_new]
             )
         patches = {
@@ -127,7 +127,7 @@ class Games:
                 }
         return known, imported
 
-    async def _known(self, ids: list[str]) -> dict[str, StoredGame]:
+    async def _find_known(self, ids: list[str]) -> dict[str, StoredGame]:
         query = {"game_id": {"$in": ids}, **of_type("game_id", "string")}
         games = await self._collection.find(query, game_documents.PROJECTION)
         return {game["game_id"]: game_documents.to_stored_game(game) for game in games}

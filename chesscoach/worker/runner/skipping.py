@@ -59,7 +59,7 @@ async def finish_unrun(
 
 async def record_skipped(worker: Worker, due: Sequence[DueSchedule], source: str) -> None:
     """Records and counts the slots of some schedules that do not run."""
-    spans = [span for each in due for span in _skipped_ranges(worker, each, source)]
+    spans = [span for item in due for span in _skipped_ranges(worker, item, source)]
     for span in await worker.runs.record_skipped(spans):
         worker.metrics.count_skipped(span.job, span.outcome, span.count)
 

@@ -13,7 +13,7 @@ async def take_over(worker: Worker, run: NewRun) -> int | SlotUnavailable:
     """
     record = await worker.runs.claim(run)
     while record.claim != run.claim:
-        if (closed := _closed(worker, record)) is not None:
+        if (closed := _closed_reason(worker, record)) is not None:
             return closed
         if record.outcome == "running":
             verdict = await liveness.watch_run(worker, record)
@@ -21,7 +21,7 @@ async def take_over(worker: Worker, run: NewRun) -> int | SlotUnavailable:
                 return SlotUnavailable(outcome="running", reason=f"running: {record.owner}")
             if verdict == "moved":
                 moved = await worker.runs.claim(run)
-                if (closed := _closed(worker, moved)) is not None:
+                if (closed := _closed_reason(worker, moved)) is not None:
                     return SlotUnavailable(outcome=closed.outcome, reason=closed.reason)
                 record = moved
                 continue
@@ -31,9 +31,9 @@ async def take_over(worker: Worker, run: NewRun) -> int | SlotUnavailable:
     return record.attempt
 
 
-def _closed(worker: Worker, record: RunRecord) -> SlotUnavailable | None:
+def _closed_reason(worker: Worker, record: RunRecord) -> SlotUnavailable | None:
     """The reason to leave a slot alone, if it is closed; the exit code is its own."""
-    if not record.closed(worker.config.runner.max_attempts):
+    if not record.is_closed(worker.config.runner.max_attempts):
         return None
     return SlotUnavailable(
         outcome=record.outcome,

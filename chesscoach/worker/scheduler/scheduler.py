@@ -162,7 +162,7 @@ class Scheduler:
             return self._cache.plan(entry, now)
         except Exception as error:  # noqa: BLE001  # as it says
             entry.next_check_at = now + _BAD_SCHEDULE_RETRY
-            self._failed(entry.stored.id, error)
+            self._report_failure(entry.stored.id, error)
             return None
 
     async def _without_blocked(self, wanted: list[DueSchedule], now: datetime) -> list[DueSchedule]:
@@ -208,7 +208,7 @@ class Scheduler:
         try:
             await runner_module.run_claimed(self._worker, won, self._stop)
         except Exception as error:  # noqa: BLE001  # an error in one schedule does not affect others
-            self._failed(won.claim.run.id, error)
+            self._report_failure(won.claim.run.id, error)
 
     async def _run_slot(self, schedule: Schedule, slot: Slot, shard: Shard) -> None:
         """Runs an open slot, and tries again while the database is unavailable."""
@@ -224,12 +224,12 @@ class Scheduler:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.requested.wait(), _RETRY_DELAY_S)
             except Exception as error:  # noqa: BLE001  # as above
-                self._failed(slot.key, error)
+                self._report_failure(slot.key, error)
                 return
             else:
                 return
 
-    def _failed(self, key: str, error: Exception) -> None:
+    def _report_failure(self, key: str, error: Exception) -> None:
         self._worker.metrics.tick_errors.inc()
         ours = isinstance(error, ChesscoachError)
         log.get_logger().error(

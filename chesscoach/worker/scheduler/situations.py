@@ -14,29 +14,33 @@ def find_situations(facts: SlotFacts) -> list[str]:
     """Returns the situations of a slot, in the order of their sentences."""
     if facts.record is not None:
         shard = ["shard"] if facts.record.shard is not None else []
-        return shard + _recorded(facts, facts.record)
-    return _unrecorded(facts, facts.schedule) if facts.schedule is not None else []
+        return shard + _situations_of_record(facts, facts.record)
+    return (
+        _situations_of_unrecorded_slot(facts, facts.schedule) if facts.schedule is not None else []
+    )
 
 
-def _recorded(facts: SlotFacts, record: RunRecord) -> list[str]:
+def _situations_of_record(facts: SlotFacts, record: RunRecord) -> list[str]:
     if record.outcome in SKIP_OUTCOMES:
         return [record.outcome, "recorded", "earlier"]
     history = ["earlier", "attempt", "counts"]
     if record.outcome in SUCCEEDED_OUTCOMES:
         return ["worked", *history]
-    if record.closed(facts.settings.max_attempts):
+    if record.is_closed(facts.settings.max_attempts):
         return [*history, "failed"]
     if record.outcome != "running":
-        return ["open", *history, *_open(facts, record, facts.schedule)]
+        return ["open", *history, *_situations_of_open_slot(facts, record, facts.schedule)]
     ours = facts.lease is not None and facts.lease.owner == record.claim
     if ours and facts.lease is not None and facts.lease.alive:
         return ["running", "counts"]
     if not ours and record.age_s <= 2 * facts.lease_ttl_s:
         return ["claimed_held" if facts.holders else "claimed"]
-    return ["died", *_open(facts, record, facts.schedule)]
+    return ["died", *_situations_of_open_slot(facts, record, facts.schedule)]
 
 
-def _open(facts: SlotFacts, record: RunRecord, stored: StoredSchedule | None) -> list[str]:
+def _situations_of_open_slot(
+    facts: SlotFacts, record: RunRecord, stored: StoredSchedule | None
+) -> list[str]:
     """Returns what comes next for a slot that is not closed and does not run."""
     failed = record.outcome in FAILED_OUTCOMES
     left = ["attempts_left"] if failed else []
@@ -53,7 +57,7 @@ def _open(facts: SlotFacts, record: RunRecord, stored: StoredSchedule | None) ->
     return ["next_attempt_waits" if facts.holders else "next_attempt", *left]
 
 
-def _unrecorded(facts: SlotFacts, stored: StoredSchedule) -> list[str]:
+def _situations_of_unrecorded_slot(facts: SlotFacts, stored: StoredSchedule) -> list[str]:
     at = facts.slot.at
     if stored.unreadable:
         return ["inactive"]
@@ -62,10 +66,10 @@ def _unrecorded(facts: SlotFacts, stored: StoredSchedule) -> list[str]:
     if at > facts.now:
         return ["not_due_yet"] if stored.is_active else ["not_due_yet", "not_active"]
     if at == stored.pending_slot and stored.is_active:
-        return ["pending", *_due(facts, stored)]
+        return ["pending", *_situations_of_due_slot(facts, stored)]
     last = facts.newest.slot if facts.newest is not None else None
     if at <= stored.effective_since or (last is not None and at < last):
-        return [_passed(facts, stored)]
+        return [_situation_of_passed_slot(facts, stored)]
     if not stored.is_active:
         return ["inactive"]
     if at + slots.jitter(stored.schedule, facts.slot) > facts.now:
@@ -74,10 +78,10 @@ def _unrecorded(facts: SlotFacts, stored: StoredSchedule) -> list[str]:
         return ["missed_next"]
     if facts.plan.slot is not None and at < facts.plan.slot.at:
         return ["coalesced_next"]
-    return _due(facts, stored)
+    return _situations_of_due_slot(facts, stored)
 
 
-def _passed(facts: SlotFacts, stored: StoredSchedule) -> str:
+def _situation_of_passed_slot(facts: SlotFacts, stored: StoredSchedule) -> str:
     """Returns why a slot does not run any more."""
     if stored.state_at(facts.slot.at) not in (None, "active"):
         return "was_inactive"
@@ -87,7 +91,7 @@ def _passed(facts: SlotFacts, stored: StoredSchedule) -> str:
     return "deleted_record" if facts.now - facts.slot.at > kept else "passed_over"
 
 
-def _due(facts: SlotFacts, stored: StoredSchedule) -> list[str]:
+def _situations_of_due_slot(facts: SlotFacts, stored: StoredSchedule) -> list[str]:
     schedule = stored.schedule
     if facts.holders:
         if schedule.overlap == "queue_one":

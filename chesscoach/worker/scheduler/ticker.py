@@ -83,9 +83,9 @@ class Ticker:
                 self._cron.start()
         self._drift, self.last_wake = drift, now
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._guarded(), name="tick")
+            self._task = asyncio.create_task(self._tick_safely(), name="tick")
 
-    async def _guarded(self) -> None:
+    async def _tick_safely(self) -> None:
         try:
             await self._tick()
         except Exception as error:  # noqa: BLE001  # no error of a tick ends the ticking

@@ -14,9 +14,9 @@ from chesscoach.schedules.outcome import CLOSED_OUTCOMES, FAILED_OUTCOMES, Count
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.shard import ALL_USERS, Shard, shard_name
 
-_NEVER = datetime.fromtimestamp(0, UTC)
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _CLAIMED_AT = {
-    "$convert": {"input": "$claimed_at", "to": "date", "onError": _NEVER, "onNull": _NEVER}
+    "$convert": {"input": "$claimed_at", "to": "date", "onError": _EPOCH, "onNull": _EPOCH}
 }
 AGE_STAGE = {
     "$set": {
@@ -100,7 +100,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     age_s: float = 0.0
     earlier: tuple[PreviousAttempt, ...] = ()
 
-    def closed(self, max_attempts: int) -> bool:
+    def is_closed(self, max_attempts: int) -> bool:
         """Whether the slot is closed: no process may run it again."""
         spent = self.outcome in FAILED_OUTCOMES and self.attempt >= max_attempts
         return self.outcome in CLOSED_OUTCOMES or spent

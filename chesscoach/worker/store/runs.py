@@ -104,7 +104,7 @@ class Runs:
             "finished_at": old.finished_at,
         }
         update = {"$set": fields, "$inc": {"attempt": 1}, "$push": {"earlier": earlier}, **_NOW}
-        if await self._update(_unchanged(old), update):
+        if await self._update(_unchanged_filter(old), update):
             return True
         now = await self.find(old.id)  # a repeated update finds its own
         return now is not None and now.claim == run.claim
@@ -146,7 +146,7 @@ class Runs:
     ) -> bool:
         """Ends a run that no process holds; False if one has taken it over."""
         fields = {"outcome": outcome, "reason": reason, "finished_at": at}
-        return await self._update(_unchanged(old), {"$set": fields})
+        return await self._update(_unchanged_filter(old), {"$set": fields})
 
     async def record_skipped(self, spans: Sequence[SkippedRange]) -> list[SkippedRange]:
         """Records slots that do not run; returns those that no other process had recorded."""
@@ -286,6 +286,6 @@ class Runs:
         return (await self._collection.update_one(query, update)).matched_count == 1
 
 
-def _unchanged(old: RunRecord) -> Document:
+def _unchanged_filter(old: RunRecord) -> Document:
     """Matches a run that no process has changed since it was read."""
     return {"_id": old.id, "claim": old.claim, "outcome": old.outcome}

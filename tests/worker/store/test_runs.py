@@ -205,4 +205,4 @@ def test_what_closes_a_slot_at_which_attempt_of_two(outcome: Outcome, closed: li
             started_at=NOON,
         )
 
-    assert [record(number).closed(2) for number in (1, 2, 3)] == closed
+    assert [record(number).is_closed(2) for number in (1, 2, 3)] == closed
