@@ -9,9 +9,13 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from chesscoach.metrics import Metrics
-from chesscoach.schedules.schedule import Schedule
+from chesscoach.schedules.schedule import Schedule, Slot
+from chesscoach.worker.job import Job
+from chesscoach.worker.runner import runner
+from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.scheduler.ticker import Ticker
+from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.schedules import StoredSchedule
 from tests.conftest import Clock
@@ -89,6 +93,23 @@ async def make_scheduler(
     return Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job})
 
 
+async def run_slot(
+    ctx: Context,
+    job: Job,
+    schedule: Schedule,
+    slot: Slot,
+    source: str = "cli",
+    *,
+    shard: Shard = ALL_USERS,
+    stop: ShutdownRequest | None = None,
+) -> RunResult:
+    """Runs a slot as a process of that source does."""
+    stop = stop or ShutdownRequest()
+    return await runner.run_slot(
+        ctx.worker, job, schedule, slot, source=source, stop=stop, shard=shard
+    )
+
+
 async def load_schedule(ctx: Context, schedule_id: str = "s") -> StoredSchedule:
     stored = await ctx.worker.schedules.get(schedule_id)
     assert stored is not None
@@ -105,6 +126,13 @@ async def wait_until(condition: Any) -> None:
 async def wait_until_idle(*schedulers: Scheduler) -> None:
     """Waits until no run is in progress."""
     await wait_until(lambda: not any(scheduler.running for scheduler in schedulers))
+
+
+async def tick_after(scheduler: Scheduler, clock: Clock, **delta: float) -> None:
+    """Moves the clock by the arguments of a timedelta, ticks, and waits until no run is left."""
+    clock.move(**delta)
+    await scheduler.tick()
+    await wait_until_idle(scheduler)
 
 
 async def refresh_until(scheduler: Scheduler, condition: Any) -> None:

@@ -20,6 +20,7 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.statistics import StatisticsReader
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import Args
+from tests.support.scheduling import run_slot
 
 HOUR = timedelta(hours=1)
 HOURLY = Schedule(job="walker", cron="0 * * * *")
@@ -77,15 +78,7 @@ async def run_shard(
     slot: Slot = SLOT,
     stop: ShutdownRequest | None = None,
 ) -> RunResult:
-    return await runner.run_slot(
-        ctx.worker,
-        walker.job,
-        HOURLY,
-        slot,
-        source="cli",
-        stop=stop or ShutdownRequest(),
-        shard=shard,
-    )
+    return await run_slot(ctx, walker.job, HOURLY, slot, shard=shard, stop=stop)
 
 
 async def run_manual_shard(ctx: Context, walker: ShardedJob, shard: Shard) -> RunResult:

@@ -30,6 +30,7 @@ from tests.support.scheduling import (
     make_scheduler,
     make_ticker,
     outcomes_by_hour,
+    tick_after,
     wait_until,
     wait_until_idle,
 )
@@ -41,9 +42,7 @@ async def test_pitfall_11_exception_of_a_job_is_recorded_and_the_slot_tried_agai
     clock, chore = Clock(NOON), RecordingJob()
     chore.fail = ValueError("no")
     async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, hours=1)
         assert outcomes_by_hour(db) == {"13": "failed"}
         clock.move(seconds=RETRY_DELAY.total_seconds() - 1)
         await scheduler.refresh()
@@ -165,13 +164,10 @@ async def test_pitfall_15_stop_that_is_broken_off_breaks_no_tick() -> None:
 async def test_pitfall_16_idle_for_hours_then_the_newest_slot_once(contexts: Any, db: Any) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, hours=1)
         clock.move(hours=3, minutes=30)
         for _ in range(3):
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock)
 
     assert outcomes_by_hour(db) == {"13": "succeeded", "15": "coalesced x2", "16": "succeeded"}
 
@@ -205,9 +201,7 @@ async def test_pitfall_18_exhausted_schedule_keeps_its_last_run_and_the_others(
     }
     async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
         for _ in range(3):
-            clock.move(hours=1)
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock, hours=1)
 
     assert [row["slot"].hour for row in db.job_runs.find({"schedule": "once"})] == [13]
     assert db.job_runs.count_documents({"schedule": "s", "outcome": "succeeded"}) == 3
@@ -218,9 +212,7 @@ async def test_pitfall_19_slot_is_told_to_the_job_however_late_it_is(
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
-        clock.move(hours=1, seconds=47.3)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, hours=1, seconds=47.3)
 
     assert chore.started == ["2026-10-21T13:00:00Z"]
     assert db.job_runs.find_one()["lateness_s"] == pytest.approx(47.3)
@@ -234,9 +226,7 @@ async def test_pitfall_20_early_wake_begins_nothing_and_the_next_ring_does(
         clock.move(hours=1, milliseconds=-1)
         await scheduler.tick()
         assert not scheduler.running
-        clock.move(milliseconds=1)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, milliseconds=1)
 
     assert chore.started == ["2026-10-21T13:00:00Z"]
 
@@ -249,9 +239,7 @@ async def test_pitfall_21_injected_clock_is_the_only_one_that_slots_go_by(
     daily = {"s": Schedule(job="chore", cron="0 12 * * *")}
     async with await make_scheduler(contexts, clock, chore, daily) as scheduler:
         for _ in range(31):
-            clock.move(days=1)
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock, days=1)
 
     assert len(chore.started) == 31
     rows = list(db.job_runs.find({"outcome": "succeeded"}))

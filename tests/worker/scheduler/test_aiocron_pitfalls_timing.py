@@ -25,6 +25,7 @@ from tests.support.scheduling import (
     hourly_schedule,
     make_scheduler,
     outcomes_by_hour,
+    tick_after,
     wait_until,
     wait_until_idle,
 )
@@ -83,11 +84,8 @@ async def test_pitfall_03_blocking_job_leaves_no_backlog_of_the_others(
     ctx = replace(ctx, config=replace(ctx.config, schedules=schedules))
     jobs = {"chore": chore.job, "blocking": blocking}
     async with Scheduler(ctx.worker, ShutdownRequest(), jobs) as scheduler:
-        clock.move(seconds=1)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, seconds=1)
+        await tick_after(scheduler, clock)
 
     assert chore.started == ["2026-10-21T12:00:06Z"]
     assert db.job_runs.find_one({"outcome": "coalesced"})["count"] == 2
@@ -118,9 +116,7 @@ async def test_pitfall_04_stepped_clock_fires_nothing_before_its_time(
             await scheduler.tick()
         assert not scheduler.running
         assert not chore.started
-        clock.move(seconds=1)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, seconds=1)
 
     assert chore.started == ["2026-10-21T13:00:00Z"]
 
@@ -131,9 +127,7 @@ async def test_pitfall_05_suspend_the_newest_slot_is_worked_on_waking(
     """Eight hours pass on the wall and none on the monotonic clock."""
     clock, chore = Clock(NOON + timedelta(minutes=1)), RecordingJob()
     async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
-        clock.move(hours=8)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, hours=8)
 
     assert outcomes_by_hour(db) == {"19": "coalesced x7", "20": "succeeded"}
 
@@ -157,14 +151,11 @@ async def test_pitfall_07_fold_a_restart_in_its_second_pass_repeats_nothing(
     nightly = {"s": Schedule(job="chore", cron="30 1 * * *", timezone=NEW_YORK)}
     clock, chore = Clock(datetime(2026, 11, 1, 5, 29, tzinfo=UTC)), RecordingJob()  # 01:29 EDT
     async with await make_scheduler(contexts, clock, chore, nightly) as scheduler:
-        clock.move(minutes=1)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, minutes=1)
     clock.now = datetime(2026, 11, 1, 6, 10, tzinfo=UTC)  # 01:10 EST
     async with await make_scheduler(contexts, clock, chore, nightly) as scheduler:
         for _ in range(12):
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock)
             clock.move(minutes=5)
 
     assert chore.started == ["2026-11-01T05:30:00Z"]
@@ -193,9 +184,7 @@ async def test_pitfall_09_default_timezone_is_utc_wherever_the_machine_is(
     try:
         daily = {"s": Schedule(job="chore", cron="0 13 * * *")}
         async with await make_scheduler(contexts, clock, chore, daily) as scheduler:
-            clock.move(hours=1)
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock, hours=1)
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -13,14 +13,10 @@ from chesscoach.context import Context
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
-from chesscoach.worker.runner import runner as runner_module
-from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.leases import Leases
 from tests.conftest import NOON, Clock, scaled_rounds
 from tests.support.recording_job import Args
-from tests.support.scheduling import (
-    SkewedClock,
-)
+from tests.support.scheduling import SkewedClock, run_slot
 
 Acquire = Callable[[str, Callable[[], datetime]], Awaitable[bool]]
 
@@ -119,9 +115,7 @@ async def test_runs_of_processes_whose_clocks_are_four_minutes_apart_do_not_over
     async def contend(number: int) -> int:
         slot = Slot(schedule="s", at=NOON + timedelta(minutes=number // 2))
         ctx = crowd[number % 3]
-        ending = await runner_module.run_slot(
-            ctx.worker, job, minutely, slot, source="cli", stop=ShutdownRequest()
-        )
+        ending = await run_slot(ctx, job, minutely, slot, "cli")
         return ending.exit_code
 
     assert set(await asyncio.gather(*map(contend, range(12)))) == {0}

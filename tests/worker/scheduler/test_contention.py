@@ -17,16 +17,12 @@ from chesscoach.context import Context, open_context
 from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
-from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, FakeSites, scaled_rounds
 from tests.support.processes import kill, line_with, run, start
 from tests.support.recording_job import Args
-from tests.support.scheduling import (
-    SkewedClock,
-    wait_until_idle,
-)
+from tests.support.scheduling import SkewedClock, run_slot, wait_until_idle
 from tests.support.sync.sync_members import add_member, before_now
 
 JOB = "chesscoach.jobs.sync_games"
@@ -97,14 +93,7 @@ async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
                 key = left.pop()
                 slot = Slot(schedule=key, at=at)
                 await asyncio.sleep(chance.uniform(0, 0.01))
-                ending = await runner_module.run_slot(
-                    ctx.worker,
-                    tally.job,
-                    schedules[key],
-                    slot,
-                    source="kubernetes",
-                    stop=ShutdownRequest(),
-                )
+                ending = await run_slot(ctx, tally.job, schedules[key], slot, "kubernetes")
                 codes[ending.exit_code] += 1
 
         await asyncio.gather(*(worker() for _ in range(8)))

@@ -9,7 +9,9 @@ from tests.support.scheduling import (
     hourly_schedule,
     make_scheduler,
     outcomes_by_hour,
+    tick_after,
     wait_until,
+    wait_until_idle,
 )
 
 
@@ -21,8 +23,7 @@ async def test_without_coalescing_slots_that_were_missed_are_worked_one_after_an
     async with await make_scheduler(contexts, clock, chore, {"s": schedule}) as scheduler:
         clock.move(hours=4, minutes=5)
         for _ in range(20):
-            await scheduler.tick()
-            await wait_until(lambda: not scheduler.running)
+            await tick_after(scheduler, clock)
             clock.move(seconds=1)
 
     assert outcomes_by_hour(db) == dict.fromkeys(["13", "14", "15", "16"], "succeeded")
@@ -43,7 +44,7 @@ async def test_without_coalescing_a_slot_that_falls_due_in_a_run_is_skipped_all_
         await scheduler.tick()
         await wait_until(lambda: outcomes_by_hour(db).get("14") == "skipped_overlap")
         chore.release.set()
-        await wait_until(lambda: not scheduler.running)
+        await wait_until_idle(scheduler)
 
     assert chore.max_running == 1
 
@@ -77,10 +78,8 @@ async def test_two_schedules_with_one_lock_never_run_together(contexts: Any, db:
         await scheduler.tick()
         await wait_until(lambda: chore.started)
         chore.release.set()
-        await wait_until(lambda: not scheduler.running)
-        clock.move(seconds=1)
-        await scheduler.tick()
-        await wait_until(lambda: not scheduler.running)
+        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, seconds=1)
 
     assert chore.max_running == 1
     assert db.job_runs.count_documents({"outcome": "succeeded"}) == 2

@@ -23,6 +23,8 @@ from tests.support.scheduling import (
     load_schedule,
     make_scheduler,
     outcomes_by_hour,
+    run_slot,
+    tick_after,
     wait_until,
     wait_until_idle,
     with_schedules,
@@ -66,9 +68,7 @@ async def test_scenario_14_pause_in_a_run_lets_it_end_and_is_not_made_up_for(
         await schedule_admin.resume_schedule(ctx.worker, paused)
         await scheduler.refresh()
         await wait_until_idle(scheduler)
-        clock.move(minutes=30)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, minutes=30)
 
     assert outcomes_by_hour(db) == {"13": "succeeded", "17": "succeeded"}
 
@@ -87,8 +87,7 @@ async def test_scenario_14_edit_while_due_of_expression_and_timezone_loses_and_d
         await wait_until_idle(scheduler)
         for _ in range(2):
             clock.now = clock.now.replace(minute=30)
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock)
             clock.move(days=1)
 
     assert sorted(f"{row['slot']:%d %H:%M}" for row in db.job_runs.find()) == [
@@ -168,9 +167,7 @@ async def test_scenario_15_poison_schedule_or_job_hinders_no_other(
     async with Scheduler(ctx.worker, ShutdownRequest(), jobs) as scheduler:
         del jobs["odd"]
         for _ in range(4):
-            clock.move(minutes=15)
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock, minutes=15)
 
     assert len(poor.started) == 4
     assert chore.started == ["2026-10-21T13:00:00Z"]
@@ -209,14 +206,7 @@ async def test_scenario_15_duplicates_cronjob_daemon_and_person_make_one_run(
         await wait_until(lambda: chore.started)
 
         async def of_slot() -> Any:
-            return await runner.run_slot(
-                pod.worker,
-                chore.job,
-                hourly_schedule(),
-                slot,
-                source="kubernetes",
-                stop=ShutdownRequest(),
-            )
+            return await run_slot(pod, chore.job, hourly_schedule(), slot, "kubernetes")
 
         beside, by_hand = await asyncio.gather(
             of_slot(), runner.run_manually(person.worker, chore.job, Args(), ShutdownRequest())

@@ -19,6 +19,7 @@ from tests.support.scheduling import (
     make_scheduler,
     outcomes_by_hour,
     refresh_until,
+    tick_after,
     wait_until,
     wait_until_idle,
 )
@@ -63,8 +64,7 @@ async def test_scenario_08_dst_spring_runs_are_those_of_the_table_and_of_the_pre
     async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
         while clock() < end:
             clock.now += QUARTER
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock)
 
     for key, (_, zone, expected) in table.items():
         rows = db.job_runs.find({"schedule": key, "outcome": "succeeded"}).sort("slot")
@@ -88,8 +88,7 @@ async def test_scenario_09_dst_fall_daily_once_hourly_twice_and_a_restart_repeat
         async with await make_scheduler(contexts, clock, chore, schedules) as scheduler:
             while clock() < stop:
                 clock.now += timedelta(minutes=5)
-                await scheduler.tick()
-                await wait_until_idle(scheduler)
+                await tick_after(scheduler, clock)
 
     def ran(schedule: str) -> list[str]:
         return [f"{row['slot']:%H:%M}" for row in db.job_runs.find({"schedule": schedule})]
@@ -108,11 +107,9 @@ async def test_scenario_10_clock_jump_forward_coalesces_and_back_repeats_nothing
         for jump in (3, -2, 0):
             clock.move(hours=jump)
             for _ in range(2):
-                await scheduler.tick()
-                await wait_until_idle(scheduler)
+                await tick_after(scheduler, clock)
         clock.move(hours=2, minutes=30)  # 16:00 comes, as it would have
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock)
 
     assert outcomes_by_hour(db) == {"14": "coalesced x2", "15": "succeeded", "16": "succeeded"}
     assert chore.started == [f"2026-10-21T{hour}:00:00Z" for hour in (15, 16)]
@@ -152,9 +149,7 @@ async def test_scenario_10_clock_jump_back_does_not_put_off_a_second_attempt(
     clock, chore = Clock(NOON), RecordingJob()
     chore.fail = OSError()
     async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until_idle(scheduler)
+        await tick_after(scheduler, clock, hours=1)
         chore.fail = None
         clock.move(hours=-2)
         await refresh_until(scheduler, lambda: len(chore.ended) == 2)
@@ -268,9 +263,7 @@ async def test_jitter_longer_than_the_grace_misses_nothing(contexts: Any, db: An
     late = {"s": hourly_schedule(jitter_s=3000.0, misfire_grace_s=60.0)}
     async with await make_scheduler(contexts, clock, chore, late) as scheduler:
         for _ in range(4 * 120):
-            clock.move(seconds=30)
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock, seconds=30)
 
     done = [row["slot"] for row in db.job_runs.find({"outcome": "succeeded"}).sort("slot")]
     assert done[:3] == [NOON + n * HOUR for n in (1, 2, 3)]

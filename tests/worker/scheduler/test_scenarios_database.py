@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from chesscoach.config import Settings
 from chesscoach.context import open_context
 from chesscoach.schedules.schedule import Slot
-from chesscoach.worker.runner import runner
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
@@ -21,6 +20,7 @@ from tests.support.scheduling import (
     make_scheduler,
     outcomes_by_hour,
     refresh_until,
+    run_slot,
     wait_until,
     wait_until_idle,
     with_schedules,
@@ -78,9 +78,7 @@ async def test_scenario_13_mongo_reply_that_is_lost_after_the_commit_is_known_as
         await ctx.leases.ensure("chore")
         await ctx.indexes.require_unique()
         proxy.drop_reply_to = lost
-        ending = await runner.run_slot(
-            ctx.worker, chore.job, hourly_schedule(), slot, source="cli", stop=ShutdownRequest()
-        )
+        ending = await run_slot(ctx, chore.job, hourly_schedule(), slot, "cli")
 
         repeated = ctx.metrics.registry.get_sample_value("chesscoach_mongo_retries_total")
 

@@ -15,7 +15,6 @@ from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.job import Job, Run
 from chesscoach.worker.runner import attempts, claim
-from chesscoach.worker.runner import runner as runner_module
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
@@ -26,6 +25,8 @@ from tests.support.scheduling import (
     hourly_schedule,
     make_scheduler,
     outcomes_by_hour,
+    run_slot,
+    tick_after,
     wait_until,
     wait_until_idle,
 )
@@ -160,9 +161,7 @@ async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it
             assert outcomes_by_hour(db)["14"] == "skipped_overlap"
     expire_owner(db, slot.key)
     pod = await contexts(clock)
-    ending = await runner_module.run_slot(
-        pod.worker, chore.job, hourly_schedule(), slot, source="kubernetes", stop=ShutdownRequest()
-    )
+    ending = await run_slot(pod, chore.job, hourly_schedule(), slot, "kubernetes")
 
     assert (ending.record["outcome"], ending.record["attempt"]) == ("succeeded", 2)
     assert outcomes_by_hour(db) == {"13": "succeeded", "14": "skipped_overlap"}
@@ -203,9 +202,7 @@ async def test_scenario_07_hung_run_is_timed_out_and_later_slots_run(
     ctx = with_limits(await contexts(clock), timeout_s=0.3)
     async with Scheduler(ctx.worker, ShutdownRequest(), {"sync_games": job}) as scheduler:
         for _ in range(2):
-            clock.move(hours=1)
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock, hours=1)
 
     assert finished_runs(capsys.readouterr().out) == [("13", "timed_out"), ("14", "succeeded")]
 
@@ -229,9 +226,7 @@ async def test_scenario_07_hung_run_that_ignores_its_cancellation_is_left_behind
     ctx = with_limits(await contexts(clock), timeout_s=0.3)
     async with Scheduler(ctx.worker, ShutdownRequest(), {"sync_games": job}) as scheduler:
         for _ in range(2):
-            clock.move(hours=1)
-            await scheduler.tick()
-            await wait_until_idle(scheduler)
+            await tick_after(scheduler, clock, hours=1)
     freed.set()
 
     output = capsys.readouterr().out

@@ -23,6 +23,7 @@ from tests.support.scheduling import (
     hourly_schedule,
     make_scheduler,
     refresh_until,
+    run_slot,
     wait_until,
     wait_until_idle,
 )
@@ -77,17 +78,11 @@ async def test_scenario_02_clock_skew_a_finished_slot_is_not_repeated_and_leases
     ctx = await contexts(behind)
     slot = Slot(schedule="s", at=NOON + timedelta(hours=2))
     base.now = slot.at + timedelta(seconds=1)
-    at_work = asyncio.create_task(
-        runner_module.run_slot(
-            ctx.worker, long.job, hourly_schedule(), slot, source="cli", stop=ShutdownRequest()
-        )
-    )
+    at_work = asyncio.create_task(run_slot(ctx, long.job, hourly_schedule(), slot, "cli"))
     await wait_until(lambda: long.started)
     base.move(hours=1)  # far beyond the lease on either clock, but not on the server's
     late = Slot(schedule="s", at=NOON + timedelta(hours=3))
-    ending = await runner_module.run_slot(
-        other.worker, long.job, hourly_schedule(), late, source="cli", stop=ShutdownRequest()
-    )
+    ending = await run_slot(other, long.job, hourly_schedule(), late, "cli")
     long.release.set()
 
     assert quick.started == ["2026-10-21T13:00:00Z"]

@@ -18,7 +18,7 @@ from tests.support.scheduling import (
     DAILY,
     HOURLY,
     load_schedule,
-    wait_until,
+    tick_after,
     with_schedules,
 )
 
@@ -169,9 +169,7 @@ async def test_a_schedule_whose_job_is_gone_is_set_aside_and_taken_back(
     clock.move(minutes=30)
 
     async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until(lambda: not scheduler.running)
+        await tick_after(scheduler, clock, hours=1)
 
     assert (await load_schedule(ctx)).state == "active"
     assert chore.started == ["2026-10-21T16:00:00Z"], "not what fell due meanwhile"
@@ -183,9 +181,7 @@ async def test_a_row_that_cannot_be_read_hinders_no_other(contexts: Any, db: Any
     db.schedules.insert_one({"_id": "odd", "spec": {"job": "chore", "cron": "99 * * * *"}})
 
     async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until(lambda: not scheduler.running)
+        await tick_after(scheduler, clock, hours=1)
 
     assert chore.started == ["2026-10-21T13:00:00Z"]
     assert "cannot be read" in str((await load_schedule(ctx, "odd")).quarantined)
@@ -206,10 +202,7 @@ async def test_an_edit_of_a_running_daemons_schedule_is_seen_and_loses_nothing(
             pending_slot=await schedule_admin.unrecorded_slot(ctx.worker, await load_schedule(ctx)),
         )
         assert changed is not None
-        await scheduler.tick()
-        await wait_until(lambda: not scheduler.running)
-        clock.move(minutes=15)
-        await scheduler.tick()
-        await wait_until(lambda: not scheduler.running)
+        await tick_after(scheduler, clock)
+        await tick_after(scheduler, clock, minutes=15)
 
     assert chore.started == ["2026-10-21T13:00:00Z", "2026-10-21T13:15:00Z"]

@@ -20,7 +20,7 @@ from tests.support.scheduling import (
     load_schedule,
     outcomes_by_hour,
     refresh_until,
-    wait_until,
+    tick_after,
     with_schedules,
 )
 
@@ -43,9 +43,7 @@ async def test_a_failed_slot_of_before_an_edit_is_tried_again(contexts: Any, db:
     chore.fail = RuntimeError("at first")
     ctx = with_schedules(await contexts(clock), s=HOURLY_RECORDING)
     async with Scheduler(ctx.worker, ShutdownRequest(), {"chore": chore.job}) as scheduler:
-        clock.move(hours=1)
-        await scheduler.tick()
-        await wait_until(lambda: not scheduler.running)
+        await tick_after(scheduler, clock, hours=1)
         assert outcomes_by_hour(db) == {"13": "failed"}
         chore.fail = None
         changed = replace(HOURLY_RECORDING, cron="15 * * * *")
