@@ -53,14 +53,6 @@ def test_bad_input_is_code_2(args: tuple[str, ...], said: str, run_cli: RunCli, 
     assert db.users.count_documents({}) == 0
 
 
-async def test_bad_input_of_a_process_is_one_line(environment: dict[str, str]) -> None:
-    done = await run_process(environment, "accounts", "unlink", "nobody")
-
-    assert done.code == 2
-    assert done.err.splitlines()[-1].startswith("chesscoach: user 'nobody' does not exist")
-    assert "Traceback" not in done.err
-
-
 async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:

@@ -17,13 +17,6 @@ from tests.support.processes import run
 RunCliJson = Callable[..., Any]
 
 
-@pytest.fixture
-def prepared_database(run_cli: RunCli) -> None:
-    """The database has its indexes."""
-    run_cli("db", "init")
-
-
-@pytest.mark.usefixtures("prepared_database")
 def test_a_schedules_job_runs_at_once_as_a_run_by_hand(
     run_cli: RunCli, run_cli_json: RunCliJson, environment: dict[str, str]
 ) -> None:
@@ -39,16 +32,8 @@ def test_a_schedules_job_runs_at_once_as_a_run_by_hand(
     assert (record["outcome"], record["source"], record["slot"]) == ("succeeded", "cli", None)
     shown = run_cli_json("runs", "show", record["run_id"])
     assert (shown["lease"], shown["source"]) == ("other", "cli")
-
-
-@pytest.mark.usefixtures("prepared_database")
-def test_arguments_that_the_job_cannot_use_end_it_with_their_code(run_cli: RunCli) -> None:
-    run_cli("schedules", "add", "mine", "--job", "sync_games", "--cron", "0 3 * * *", "--arg",
-        "user=nobody")  # fmt: skip
-
-    done = run_cli("schedules", "run-now", "mine", code=2)
-
-    assert done.stdout.startswith("failed: ")
+    run_cli("schedules", "edit", "mine", "--arg", "user=nobody", "--unset", "args")
+    assert run_cli("schedules", "run-now", "mine", code=2).stdout.startswith("failed: ")
 
 
 async def test_run_now_beside_another_run_leaves_with_75_and_says_who(

