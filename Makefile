@@ -10,7 +10,7 @@ SUITE := not long and not drill and not sandbox and not jq and not promtool and 
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y --no-install-recommends "$$0" "$$@"'
 
-# Python keeps the tests' rewritten assertions: without them each worker takes ten seconds longer to begin.
+# pytest caches rewritten tests as bytecode. Without the cache, each worker starts ten seconds later.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -18,11 +18,11 @@ unexport PYTHONDONTWRITEBYTECODE
 	format-check lint types imports reference-check prose check-deploy image-test format messages \
 	reference render lock install install-systemd compose-secrets clean
 
-help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+help: ## list the targets
+	@grep -E --no-filename '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
 $(READY): pyproject.toml requirements/dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chesscoach needs Python 3.11 or newer; say which with PYTHON=…")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chesscoach needs Python 3.11 or newer; name one with PYTHON=…")'
 	@echo "setting up $(VENV) (once)"
 	@$(PYTHON) -m venv --clear $(VENV)
 # The pinned list is complete, and most of it is never imported: nothing to resolve or to compile.
@@ -30,47 +30,47 @@ $(READY): pyproject.toml requirements/dev.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY) ## the main job on embedded parts: no account, no network
+demo: $(READY) ## sync six sample players and write their weekly emails: no account, no network
 	@$(BIN)/python -m chesscoach.demo
 
-run: $(READY) ## the daemon, as configured here
+run: $(READY) ## start the daemon with the settings of this folder
 	@$(BIN)/python -m chesscoach
 
-test: $(READY) ## the suite, without what the other test targets run
-	@echo "the tests in a browser and on a throw-away machine: make test-browser, make test-deploy"
+test: $(READY) ## run the test suite, except the tests of the targets below
+	@echo "not run here: make test-browser, make test-deploy (a throw-away machine)"
 	@$(BIN)/python -m pytest --collect-only -qq >/dev/null
 	$(PYTEST) -m "$(SUITE)"
 
-test-debug: $(READY) ## the same in asyncio's debug mode, which doubles its time
+test-debug: $(READY) ## run the test suite in asyncio's debug mode, which takes twice the time
 	$(PYTEST) -o asyncio_debug=true -m "$(SUITE)"
 
-# Where CI=true, what is missing fails.
-test-deploy: $(READY) ## systemd and cron on a throw-away machine (root on Linux), jq, promtool
+# Tests whose program is missing are left out. With CI=true they run and fail.
+test-deploy: $(READY) ## test the deployment guides: systemd and cron on a throw-away machine (root on Linux), jq, promtool
 	@without=; left() { [ "$$CI" = true ] || without="$$without and not $$1"; }; \
 	$(BIN)/python -m tests.deploy.sandbox.namespace || left sandbox; \
 	for program in jq promtool; do command -v $$program >/dev/null \
-	|| { echo "no $$program here: what needs it is left out"; left $$program; }; done; \
+	|| { echo "$$program is not installed: its tests are left out"; left $$program; }; done; \
 	set -x; $(PYTEST) -m "(drill or sandbox or jq or promtool)$$without"
 
-setup-deploy: ## install by apt what test-deploy needs: jq and promtool
+setup-deploy: ## install jq and promtool, which test-deploy uses, by apt
 	@command -v jq >/dev/null && command -v promtool >/dev/null || { $(INSTALL) jq prometheus; }
 
-test-browser: $(READY) ## the tests in a browser
+test-browser: $(READY) ## test emails and pages in a browser
 	$(PYTEST) -m browser
 
-setup-browser: $(READY) ## install chromium by apt, where there is none
+setup-browser: $(READY) ## install chromium by apt, if there is no browser
 	@$(BIN)/python -m tests.support.browser || { $(INSTALL) chromium; }
 
-soak: $(READY) ## what takes longer: kill storms and weeks of faults, in full
+soak: $(READY) ## run the long tests: kill storms and weeks of faults
 	CHESSCOACH_SOAK=1 $(PYTEST) -o asyncio_debug=true -m "soak or long"
 
-bench: $(READY) ## sync, scheduler, mails and cleanup in figures, beside the plain way
+bench: $(READY) ## measure sync, scheduler, emails and cleanup beside plain loops
 	@$(BIN)/python -m benchmarks.sync_games
 	@$(BIN)/python -m benchmarks.scheduler
 	@$(BIN)/python -m benchmarks.weekly_emails
 	@$(BIN)/python -m benchmarks.cleanup
 
-check: format-check lint types imports reference-check prose ## lint, types, import rules, generated pages, words
+check: format-check lint types imports reference-check prose ## check format, lint, types, import rules, generated pages and words
 
 format-check: $(READY)
 	$(BIN)/ruff format --check .
@@ -93,27 +93,27 @@ $(DEPLOY_READY): requirements/deploy.txt
 	@$(DEPLOY_VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-check-deploy: $(READY) $(DEPLOY_READY) ## hold k8s, systemd, Dockerfile and compose to what reads them
+check-deploy: $(READY) $(DEPLOY_READY) ## check k8s, systemd, the Dockerfile and compose.yaml with their own tools
 	@command -v systemd-analyze >/dev/null || { $(INSTALL) systemd; } >/dev/null 2>&1 || true
 	@PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(DEPLOY_VENV)/bin:$$PATH" PREFIX="$(CURDIR)/$(VENV)" .ci/check-deploy
 
-image-test: $(READY) ## build Dockerfile.cron and run it, as root, without a docker daemon
+image-test: $(READY) ## build Dockerfile.cron and run the image, as root, without a docker daemon
 	@$(BIN)/python -m tests.deploy.image
 
-format: $(READY) ## put the code into its form
+format: $(READY) ## format the code and apply safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-messages: $(READY) ## collect the texts of mails for translators
+messages: $(READY) ## collect the texts of emails for translators
 	$(BIN)/pybabel -q extract -F pyproject.toml --no-location --omit-header --sort-output -w 100 -o chesscoach/emails/locales/messages.pot chesscoach
 
-prose: $(READY) ## name the words that our prose avoids
+prose: $(READY) ## list the words that our prose avoids, where they occur
 	@$(BIN)/python -m tools.vocabulary
 
-reference: $(READY) ## write the tables of docs/ that are made from the code
+reference: $(READY) ## generate the tables of docs/ from the code
 	@$(BIN)/python -m tools.reference
 
-render: $(READY) ## write the schedules of config.toml for Kubernetes, systemd and cron
+render: $(READY) ## render the schedules of config.toml for Kubernetes, systemd and cron
 	@$(BIN)/chesscoach deploy render k8s --config config.toml --out k8s/cronjobs
 	@$(BIN)/chesscoach deploy render systemd --config config.toml --out systemd
 	@$(BIN)/chesscoach deploy render crontab --config config.toml --server-timezone UTC --out .
@@ -124,9 +124,9 @@ RUN_AS ?= chesscoach
 UNITS ?= /etc/systemd/system
 SECRETS := mongo-url sendgrid-api-key sender-email signing-key
 
-# For the machine that it is run on, by root; DESTDIR puts all of it elsewhere. Settings and secrets that
-# are there stay. The units are those of the settings that are there.
-install: ## the worker in PREFIX, settings and empty secrets in ETC, the user RUN_AS
+# Root runs it on the target machine; DESTDIR puts everything below another folder. Existing settings and
+# secrets stay. The units follow from the settings.
+install: ## install the worker in PREFIX, settings and empty secrets in ETC, and the user RUN_AS
 	$(PYTHON) -m venv $(DESTDIR)$(PREFIX)
 	$(DESTDIR)$(PREFIX)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	$(DESTDIR)$(PREFIX)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation .
@@ -136,15 +136,15 @@ install: ## the worker in PREFIX, settings and empty secrets in ETC, the user RU
 	for name in $(SECRETS); do [ -e $(DESTDIR)$(ETC)/secrets/$$name ] || install -m 0600 /dev/null $(DESTDIR)$(ETC)/secrets/$$name; done
 	[ -n "$(DESTDIR)" ] || id $(RUN_AS) >/dev/null 2>&1 || useradd --system --user-group --no-create-home --shell /usr/sbin/nologin $(RUN_AS)
 
-install-systemd: install ## the same, and units in UNITS
+install-systemd: install ## install the same, and the units in UNITS
 	install -d -m 0755 $(DESTDIR)$(UNITS)
 	$(DESTDIR)$(PREFIX)/bin/python -m chesscoach.cli deploy render systemd --config $(DESTDIR)$(ETC)/config.toml --prefix $(PREFIX) --etc $(ETC) --user $(RUN_AS) --out $(DESTDIR)$(UNITS)
 
-# A folder that only its owner enters, and files in it that a container's user reads.
-compose-secrets: ## the secrets that compose.yaml reads, new ones where there are none
+# Only the owner may enter the folder. Its files are readable, because a container has another user.
+compose-secrets: ## create the secrets that compose.yaml reads, if they are missing
 	@install -d -m 0700 secrets
 	@random() { head -c "$$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }; \
-	put() { [ -e "secrets/$$1" ] || { printf %s "$$2" > "secrets/$$1"; chmod 0444 "secrets/$$1"; echo "made secrets/$$1"; }; }; \
+	put() { [ -e "secrets/$$1" ] || { printf %s "$$2" > "secrets/$$1"; chmod 0444 "secrets/$$1"; echo "created secrets/$$1"; }; }; \
 	put mongo-keyfile "$$(random 256)"; \
 	put mongo-password "$$(random 24)"; \
 	put mongo-url "mongodb://chesscoach:$$(cat secrets/mongo-password)@mongodb:27017/?replicaSet=rs0&authSource=admin"; \
@@ -152,7 +152,7 @@ compose-secrets: ## the secrets that compose.yaml reads, new ones where there ar
 	put sendgrid-api-key ""; \
 	put sender-email ""
 
-lock: $(READY) ## renew the pinned requirements from pyproject.toml
+lock: $(READY) ## update the pinned requirements from pyproject.toml
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/runtime.txt
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U --extra dev --extra embedded -o requirements/dev.txt

@@ -1,7 +1,7 @@
 """The words that the project's prose avoids, and where they occur.
 
 `python -m tools.vocabulary` prints each occurrence and exits with 1 if there is one. It reads the
-package, README, CONTRIBUTING, docs/ and config.toml.
+package, the documentation, the settings and the files of the deployments.
 """
 
 import re
@@ -12,8 +12,12 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parent.parent
-READ = ("chesscoach", "docs", "README.md", "CONTRIBUTING.md", "config.toml")
-SUFFIXES = (".py", ".md", ".toml", ".yaml", ".html", ".txt", ".css", ".j2", ".pot")
+READ = (
+    *("chesscoach", "docs", "README.md", "CONTRIBUTING.md", "config.toml", "Makefile"),
+    *("compose.yaml", "crontab", "Dockerfile.cron", ".ci", ".github", "k8s", "systemd"),
+)
+SUFFIXES = (".py", ".md", ".toml", ".yaml", ".yml", ".html", ".txt", ".css", ".j2", ".pot")
+SUFFIXES += (".service", ".timer", ".conf", ".cron", "")
 
 INSTEAD = {
     "whoever": "name the actor: the process, the user, the scheduler",

@@ -27,3 +27,16 @@ def test_prose_without_them_passes(tmp_path: Path) -> None:
     shown = CliRunner().invoke(vocabulary.main, ["--root", str(tmp_path)])
 
     assert (shown.exit_code, shown.output) == (0, "")
+
+
+def test_files_without_a_suffix_and_of_deployments_are_read(tmp_path: Path) -> None:
+    (tmp_path / "k8s").mkdir()
+    (tmp_path / "k8s" / "base.yaml").write_text("# Nobody reads it.\n")
+    (tmp_path / "Makefile").write_text("test: ## whoever needs it\n")
+
+    shown = CliRunner().invoke(vocabulary.main, ["--root", str(tmp_path)])
+
+    assert [line.split(": ")[:2] for line in shown.output.splitlines()] == [
+        ["Makefile:1", "whoever"],
+        ["k8s/base.yaml:1", "nobody"],
+    ]
