@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from chesscoach.context import INDEXES
 from chesscoach.mongo import indexes
 from tests.cli.conftest import RunCli, invoke
 from tests.conftest import NOON, Clock
@@ -29,14 +28,6 @@ def run_as_user(server: AuthenticatedMongod, user: str, *args: str) -> Any:
 
 
 @pytest.mark.new_database
-def test_an_empty_database_is_prepared_and_a_second_time_nothing_is_made(run_cli: RunCli) -> None:
-    first = run_cli("db", "init").stdout
-    assert first.count("made ") == len(INDEXES)
-    second = run_cli("db", "init").stdout
-    assert (second.count("made "), second.count("present ")) == (0, len(INDEXES))
-
-
-@pytest.mark.new_database
 def test_the_applications_own_database_keeps_its_indexes_and_gets_what_it_lacks(
     run_cli: RunCli, db: Any
 ) -> None:
@@ -53,11 +44,14 @@ def test_the_applications_own_database_keeps_its_indexes_and_gets_what_it_lacks(
 
 
 @pytest.mark.new_database
-def test_an_index_of_other_options_is_named_and_all_others_are_made(
+def test_an_index_of_other_options_and_duplicates_are_named_and_all_others_are_made(
     run_cli: RunCli, db: Any
 ) -> None:
     db.email_events.create_index("at", expireAfterSeconds=60)
+    db.games.insert_many([{"game_id": "same"}, {"game_id": "same"}])
     printed = run_cli("db", "init", code=2).stderr
+    assert "games: (game_id) is not unique in the data" in printed
+    assert db.games.count_documents({}) == 2
     assert "email_events: an index on (at) exists with other options" in printed
     assert "user_id_1_url_1" in db.games.index_information()
     assert db.email_events.index_information()["at_1"]["expireAfterSeconds"] == 60
@@ -77,16 +71,6 @@ def test_a_unique_index_that_we_do_not_expect_is_named(
     assert "sync_accounts.one_account" in printed
     assert "email" not in printed
     assert len(run_cli_json("db", "check", code=1)["unexpected"]) == 2
-
-
-@pytest.mark.new_database
-def test_duplicates_in_the_data_are_named_and_nothing_changes(run_cli: RunCli, db: Any) -> None:
-    db.games.insert_many([{"game_id": "same"}, {"game_id": "same"}])
-
-    done = run_cli("db", "init", code=2)
-
-    assert "games: (game_id) is not unique in the data" in done.stderr
-    assert db.games.count_documents({}) == 2
 
 
 @pytest.mark.new_database

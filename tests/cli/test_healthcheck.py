@@ -39,30 +39,21 @@ async def health_server(live: int = 200, ready: int = 200) -> AsyncIterator[str]
         yield url.removeprefix("http://")
 
 
-async def test_it_leaves_with_0_when_all_is_well() -> None:
-    async with health_server() as address:
-        done = await run_healthcheck({"CHESSCOACH_WEB__ADMIN": address})
-
-    assert (done.code, done.err) == (0, "")
-    assert done.out == f'http://{address}/healthz: 200 {{"healthy": true}}\n'
-
-
-async def test_it_leaves_with_1_when_it_is_not() -> None:
-    async with health_server(live=503) as address:
-        done = await run_healthcheck({"CHESSCOACH_WEB__ADMIN": address})
-
-    assert (done.code, done.out) == (1, "")
-    assert done.err == f'http://{address}/healthz: 503 {{"healthy": false}}\n'
-
-
-async def test_it_asks_whether_we_are_ready_when_told_to() -> None:
+@pytest.mark.parametrize(
+    ("args", "code", "answer"),
+    [
+        ((), 0, '/healthz: 200 {"healthy": true}'),
+        (("--ready",), 1, '/readyz: 503 {"ready": false}'),
+    ],
+)
+async def test_its_code_is_0_if_all_is_well_and_it_prints_the_answer(
+    args: tuple[str, ...], code: int, answer: str
+) -> None:
     async with health_server(ready=503) as address:
-        environment = {"CHESSCOACH_WEB__ADMIN": address}
-        assert (await run_healthcheck(environment)).code == 0
-        done = await run_healthcheck(environment, "--ready")
+        done = await run_healthcheck({"CHESSCOACH_WEB__ADMIN": address}, *args)
 
-    assert done.code == 1
-    assert "/readyz: 503" in done.err
+    assert done.code == code
+    assert (done.err if code else done.out) == f"http://{address}{answer}\n"
 
 
 async def test_it_asks_the_public_listener_where_there_is_one() -> None:

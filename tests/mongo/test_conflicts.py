@@ -59,8 +59,14 @@ async def opened(failing_settings: Settings) -> AsyncIterator[tuple[MongoCollect
         yield MongoCollection(ctx.mongo.database, "things"), ctx.metrics
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("code", [WRITE_CONFLICT, LOCK_TIMEOUT, SNAPSHOT_UNAVAILABLE])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        *((name, WRITE_CONFLICT) for name in OPERATIONS),
+        ("find", LOCK_TIMEOUT),
+        ("bulk_update", SNAPSHOT_UNAVAILABLE),
+    ],
+)
 async def test_an_operation_is_repeated_after_a_conflict_and_done_once(
     server: FailingMongod, opened: tuple[MongoCollection, Metrics], name: str, code: int
 ) -> None:

@@ -165,7 +165,6 @@ async def test_the_key_of_games_on_a_sharded_cluster_serves_too(
 @pytest.mark.parametrize(
     ("keys", "options"),
     [
-        ([("game_id", 1)], {}),
         ([("game_id", "hashed")], {}),
         ([("game_id", 1)], {"unique": True, "partialFilterExpression": {"user_id": "x"}}),
         ([("user_id", 1), ("game_id", 1)], {}),
@@ -190,13 +189,11 @@ async def test_a_different_index_with_our_name_stays_and_ours_is_created_under_a
     empty_database: Database, db: Any
 ) -> None:
     db.games.create_index("game_id", name="chesscoach_game_id")
-    db.job_runs.create_index("other", name="started_at_-1")
     report = await wanted_indexes(empty_database).create()
     assert set(report.made) == LABELS
     indexes = db.games.index_information()
     assert not indexes["chesscoach_game_id"].get("unique")
     assert indexes["chesscoach_game_id_ours"]["unique"]
-    assert db.job_runs.index_information()["started_at_-1"]["key"] == [("other", 1)]
 
 
 async def test_the_indexes_of_former_names_serve(empty_database: Database, db: Any) -> None:
