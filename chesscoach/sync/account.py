@@ -52,8 +52,7 @@ class Account(Struct, frozen=True, kw_only=True):
     the source's own identity of the player where it is not the name.
     `sealed_months` are the months before that whose changes are looked for now and then,
     `gone_months` those that the source asked us never to ask for again.
-    `backlog_checked` says that games which began before the take-over and ended after it were
-    looked for. `status` changes to "missing" after some checks in a row (`not_found_checks`) in
+    `status` changes to "missing" after some checks in a row (`not_found_checks`) in
     which the source did not know the name; `lapse_count` counts how often the account came back.
     `active_at` is the newest sign of the player, `checked_at` when the last complete check began,
     `saved_at` when this was last written, after all that it stands for.
@@ -73,7 +72,6 @@ class Account(Struct, frozen=True, kw_only=True):
     sealed_months: dict[str, SealedMonth] = field(default_factory=dict, name="sealed")
     gone_months: tuple[str, ...] = field(default=(), name="gone")
     player_key: str | None = None
-    backlog_checked: bool = field(default=False, name="looked_back")
     status: AccountStatus = field(default="active", name="standing")
     not_found_checks: int = field(default=0, name="absent")
     lapse_count: int = field(default=0, name="lapses")

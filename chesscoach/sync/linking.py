@@ -201,7 +201,7 @@ def new_account(account: Account, links: tuple[AccountLink, ...]) -> Account:
     return replace(
         account,
         links=tuple(replace(link, backfilled=link.first_sync_from is not None) for link in links),
-        cursor=None if monthly else start,
+        cursor=start - polling.BACKLOG_WINDOW if start and not monthly else None,
         first_month=archive_months.first_open_month(start - polling.CURSOR_OVERLAP)
         if start and monthly
         else None,

@@ -49,8 +49,8 @@ CURSOR_OVERLAP = timedelta(minutes=10)
 """An export begins so long before the cursor: whether Lichess's `since` is inclusive is open."""
 
 BACKLOG_WINDOW = timedelta(days=30)
-"""How long before a take-over games may have begun that are sought once because they ended after
-it; those still being played are sought whenever they began."""
+"""How long before the months that a take-over fetches again games may have begun that ended in
+them; those still being played are sought whenever they began."""
 
 VERIFY_AFTER = timedelta(days=30)
 """A sealed month is asked for again so long after its last check at the earliest."""

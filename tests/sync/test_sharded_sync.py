@@ -68,7 +68,7 @@ class Cluster:
         """How often each player's games were sent; unchanged months of Chess.com's are not."""
         counts: Counter[str] = Counter()
         for seen in self.sites.lichess.requests:
-            if seen.path.startswith("/api/games/user/"):
+            if seen.path.startswith("/api/games/user/") and "since" in seen.query:
                 counts[seen.path.rpartition("/")[2].lower()] += 1
         months = Counter(
             seen.path

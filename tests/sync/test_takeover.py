@@ -83,7 +83,7 @@ async def test_users_taken_over_cost_the_fewest_requests(
     for number in range(users):
         name = f"Player{number}"
         assert stored_urls(db, name.lower()) == expected_urls(sites, name, *PLATFORMS)
-    assert len(sites.lichess.requests) == 1 + users
+    assert len(sites.lichess.requests) == 1 + 2 * users
     start = archive_months.months_before(datetime.now(UTC), 3) - timedelta(minutes=10)
     months = archive_months.month_range(
         archive_months.first_open_month(start), archive_months.month_of(datetime.now(UTC))
@@ -121,7 +121,7 @@ async def test_a_take_over_goes_back_to_an_older_last_sync(
     synced = before_now(days=150)
     await add_member(ctx, db, sites, "Ann", "lichess", synced=synced)
     play = sites.world.add_game
-    play("lichess", "Ann", synced, started_at=synced - timedelta(minutes=11))
+    play("lichess", "Ann", synced - timedelta(minutes=11), started_at=synced - timedelta(hours=1))
     just = play("lichess", "Ann", synced, started_at=synced - timedelta(minutes=9))
     later = play("lichess", "Ann", before_now(hours=1))
 

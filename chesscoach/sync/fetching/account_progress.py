@@ -109,7 +109,6 @@ def _after_backfill(account: Account, fact: BackfillDone, begun: datetime) -> Ac
     return replace(
         account,
         links=links,
-        backlog_checked=account.backlog_checked or fact.backlog_checked,
         first_month=account.first_month or archive_months.first_open_month(begun)
         if monthly
         else None,
@@ -174,6 +173,5 @@ def _finish_by_cursor(account: Account, fact: CheckFinished, begun: datetime) ->
         account,
         fingerprint=fact.fingerprint,
         fingerprint_at=settled_at or begun,
-        backlog_checked=account.backlog_checked or fact.backlog_checked,
         active_at=min(max(sign for sign in signs if sign is not None), begun),
     )

@@ -55,7 +55,7 @@ class MonthFetched(GamesFetched, frozen=True, kw_only=True):
 class BackfillDone(Struct, frozen=True, kw_only=True):
     """A user's own backfill is complete; it left out games that ended before `oldest_game_at`.
 
-    `cursor`, `unfinished` and `backlog_checked` are as in `ExportFetched` and `CheckFinished`.
+    `cursor` and `unfinished` are as in `ExportFetched`.
     Unfinished games come with this fact and not earlier, because only users who are up to date
     receive them when they end.
     """
@@ -64,7 +64,6 @@ class BackfillDone(Struct, frozen=True, kw_only=True):
     oldest_game_at: datetime | None
     cursor: datetime | None = None
     unfinished: tuple[UnfinishedGame, ...] = ()
-    backlog_checked: bool = False
 
 
 class MoreToCome(Struct, frozen=True):
@@ -74,14 +73,13 @@ class MoreToCome(Struct, frozen=True):
 class CheckFinished(Struct, frozen=True, kw_only=True):
     """The check is complete.
 
-    On Lichess, `fingerprint` and `seen_at` are from the bulk response, `exported` says that the new
-    games were fetched, and `backlog_checked` that games from before the takeover were looked for.
+    On Lichess, `fingerprint` and `seen_at` are from the bulk response, and `exported` says that the
+    new games were fetched.
     """
 
     fingerprint: str = ""
     seen_at: datetime | None = None
     exported: bool = False
-    backlog_checked: bool = False
 
 
 class ClosedFound(Struct, frozen=True):

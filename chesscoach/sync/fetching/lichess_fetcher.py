@@ -67,12 +67,8 @@ class LichessFetcher:
             msg = "Lichess says that the account is closed"
             raise AccountClosed(msg)
         exported = _has_news(account, player, check.begun)
-        # The second export after a takeover also looks, once, for games that began before it.
-        seeks_backlog = (
-            exported and account.fingerprint_at is not None and not account.backlog_checked
-        )
         if exported:
-            async with aclosing(self._games_since_cursor(check, seeks_backlog)) as facts:
+            async with aclosing(self._games_since_cursor(check)) as facts:
                 async for fact in facts:
                     yield fact
         new_links = check.account.new_links
@@ -86,18 +82,14 @@ class LichessFetcher:
             fingerprint=player.fingerprint,
             seen_at=player.seen_at,
             exported=exported,
-            backlog_checked=seeks_backlog,
         )
 
-    async def _games_since_cursor(
-        self, check: AccountCheck, seeks_backlog: bool
-    ) -> AsyncGenerator[Fact]:
-        """An account's games since its cursor."""
+    async def _games_since_cursor(self, check: AccountCheck) -> AsyncGenerator[Fact]:
+        """An account's games since its cursor; after a takeover also those it plays now."""
         links, since = check.account.backfilled_links, check.account.cursor or check.begun
-        if seeks_backlog:
+        start = _takeover_start(links)
+        if start is not None and since <= start:
             yield await self._unfinished(check)
-            takeovers = [link.first_sync_from for link in links if link.first_sync_from]
-            since = min([since, *(at - polling.BACKLOG_WINDOW for at in takeovers)])
         async with aclosing(self._export(check, links, since, moves_cursor=True)) as facts:
             async for fact in facts:
                 yield fact
@@ -115,10 +107,11 @@ class LichessFetcher:
         One export serves them all. The cursor belongs to the other users, who receive none of
         this: it stays, unless the account had none.
         """
-        since = min((link.first_sync_from for link in links if link.first_sync_from), default=None)
+        since = _takeover_start(links)
         if since is None:
             return
         moves_cursor = check.account.cursor is None
+        playing = await self._unfinished(check) if moves_cursor else None
         async with aclosing(self._export(check, links, since, moves_cursor)) as facts:
             async for fact in facts:
                 yield fact
@@ -127,6 +120,7 @@ class LichessFetcher:
                 user_id=link.user_id,
                 oldest_game_at=link.oldest_game_at,
                 cursor=since if moves_cursor else None,
+                unfinished=playing.unfinished if playing is not None else (),
             )
 
     async def _first_sync(
@@ -156,7 +150,6 @@ class LichessFetcher:
                 oldest_game_at=oldest,
                 cursor=max([start, *_start_instants(games)]) if moves_cursor else None,
                 unfinished=(*playing.unfinished, *fetched.unfinished),
-                backlog_checked=moves_cursor,
             )
 
     async def _export(
@@ -204,6 +197,12 @@ class LichessFetcher:
             if not isinstance(error, StreamTruncated) or reached <= begin:
                 raise error
             yield MoreToCome()
+
+
+def _takeover_start(links: tuple[AccountLink, ...]) -> datetime | None:
+    """Where the export of a takeover begins: early enough for games that ended in its months."""
+    starts = [link.first_sync_from for link in links if link.first_sync_from is not None]
+    return min(starts) - polling.BACKLOG_WINDOW if starts else None
 
 
 def _has_news(account: Account, player: LichessStatus, begun: datetime) -> bool:
