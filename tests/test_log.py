@@ -279,9 +279,7 @@ def test_a_library_is_logged_in_our_form_with_the_first_line_of_its_text(
     assert "second line" not in json.dumps(line)
 
 
-def test_an_error_logged_by_a_library_is_masked(
-    only_line: Callable[[], dict[str, Any]],
-) -> None:
+def test_an_error_logged_by_a_library_is_masked(only_line: Callable[[], dict[str, Any]]) -> None:
     try:
         raise_error()
     except ValueError:

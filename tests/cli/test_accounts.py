@@ -177,10 +177,7 @@ async def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
     await add_member(ctx, db, sites, "Ann", "lichess")
     db.users.insert_one({"user_id": "bob", "lichess_username": "a/b"})
     for name, said in (
-        (
-            "zoe",
-            "account 'zoe' does not exist: give a name on Lichess or Chess.com, a user_id,",
-        ),
+        ("zoe", "account 'zoe' does not exist: give a name on Lichess or Chess.com, a user_id,"),
         ("zoe", "`chesscoach accounts list`"),
         ("ann", "no run has checked it yet: run `python -m chesscoach.jobs.sync_games --user ann`"),
         ("lichess:ANN", "no run has checked it yet"),

@@ -117,11 +117,7 @@ def test_an_operator_who_may_prepares_it_for_a_user_who_may_not(
 def test_all_is_well_where_all_was_prepared(run_cli: RunCli, run_cli_json: Any) -> None:
     run_cli("db", "init")
     assert run_cli("db", "check").stdout.startswith("ok ")
-    assert run_cli_json("db", "check") == {
-        "missing": [],
-        "contradicting": [],
-        "unexpected": [],
-    }
+    assert run_cli_json("db", "check") == {"missing": [], "contradicting": [], "unexpected": []}
 
 
 @pytest.mark.new_database

@@ -94,9 +94,7 @@ def test_a_run_is_shown_whole_with_its_earlier_attempts_and_without_its_claim(
 
     shown = run_cli_json("runs", "show", key)
 
-    assert shown["earlier"] == [
-        {**earlier, "started_at": "2026-10-21T12:00:00Z"},
-    ]
+    assert shown["earlier"] == [{**earlier, "started_at": "2026-10-21T12:00:00Z"}]
     assert shown["errors"] == [errors[0], {"error": "for ***"}]
     assert (shown["outcome"], shown["duration_s"]) == ("partial", 1.25)
     assert "claim" not in shown

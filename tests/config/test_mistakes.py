@@ -51,10 +51,7 @@ from tests.config.conftest import SECRET, Loader, config_error
             "[schedules.x]\njob = 'a'\ncron = '*/90 * * * *'",
             "schedules.x: cron cannot be read: Bad min",
         ),
-        (
-            "[schedules.x]\njob = 'a'",
-            "schedules.x: give one of cron, every and at; there is no",
-        ),
+        ("[schedules.x]\njob = 'a'", "schedules.x: give one of cron, every and at; there is no"),
         ("[schedules.x]\njob = 'a'\ncron = '* * * * *'\nyear = 1", "schedules.x.year: unkn"),
         (
             "[schedules.x]\njob = 'a'\ncron = '* * * * *'\noverlap = 'no'",

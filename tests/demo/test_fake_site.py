@@ -44,7 +44,7 @@ async def test_a_second_request_in_flight_is_refused_and_noted(
 ) -> None:
     fake_lichess.delay_s = 0.05
     statuses = await asyncio.gather(
-        *(client.status("GET", "/api/games/user/ann") for _ in range(3)),
+        *(client.status("GET", "/api/games/user/ann") for _ in range(3))
     )
 
     assert sorted(statuses) == [200, 429, 429]

@@ -58,9 +58,7 @@ def production(environment: dict[str, str], sendgrid: FakeSendGrid) -> dict[str,
 
 
 @pytest.mark.usefixtures("ctx")
-async def test_without_a_key_emails_go_into_the_folder(
-    environment: dict[str, str],
-) -> None:
+async def test_without_a_key_emails_go_into_the_folder(environment: dict[str, str]) -> None:
     findings = await run_checks(environment)
 
     assert problems(findings) == {}
@@ -191,11 +189,7 @@ async def test_a_key_that_may_not_send_fails(
     ],
 )
 async def test_another_response_of_sendgrid_is_described(
-    production: dict[str, str],
-    sendgrid: FakeSendGrid,
-    fault: SendGridFault,
-    level: str,
-    said: str,
+    production: dict[str, str], sendgrid: FakeSendGrid, fault: SendGridFault, level: str, said: str
 ) -> None:
     sendgrid.faults.extend([fault, fault])  # aiohttp repeats a GET whose connection is cut
 

@@ -175,12 +175,7 @@ async def test_a_source_that_cannot_be_reached_fails_with_its_setting(
     ],
 )
 async def test_a_response_that_is_not_the_sources_own_proves_nothing(
-    environment: dict[str, str],
-    ctx: Context,
-    status: int,
-    body: str,
-    content_type: str,
-    text: str,
+    environment: dict[str, str], ctx: Context, status: int, body: str, content_type: str, text: str
 ) -> None:
     async def handle(_: web.BaseRequest) -> web.Response:
         return web.Response(status=status, text=body, content_type=content_type)

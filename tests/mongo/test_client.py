@@ -89,9 +89,7 @@ def timeouts(client: Client) -> tuple[float, float | None, float | None]:
     return options.server_selection_timeout, pool.connect_timeout, pool.socket_timeout
 
 
-async def test_timeouts_in_the_url_take_precedence_over_ours(
-    connect_client: Connect,
-) -> None:
+async def test_timeouts_in_the_url_take_precedence_over_ours(connect_client: Connect) -> None:
     ours = await connect_client(f"{UNREACHABLE_URL}/", timeout_s=7.0)
     assert timeouts(ours) == (7.0, 7.0, 60.0)
     options = "serverSelectionTimeoutMS=1234&connectTimeoutMS=2345&socketTimeoutMS=3456"

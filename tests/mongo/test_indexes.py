@@ -13,11 +13,7 @@ from tests.support.application_indexes import create_application_indexes
 
 OWN_INDEXES = {
     "users": {"chesscoach_user_id"},
-    "games": {
-        "chesscoach_game_id",
-        "user_id_1_url_1",
-        "user_id_1_ended_at_1_imported_at_1",
-    },
+    "games": {"chesscoach_game_id", "user_id_1_url_1", "user_id_1_ended_at_1_imported_at_1"},
     "game_analyses": {"user_id_1_created_at_1"},
     "reflection_results": {"user_id_1_created_at_1"},
     "player_profiles": {"user_id_1__id_1"},
@@ -34,11 +30,7 @@ OWN_INDEXES = {
     },
     "email_events": {"at_1"},
     "user_sessions": {"expires_at_1"},
-    "email_outbox": {
-        "week_1_state_1__id_1",
-        "user_id_1_week_-1",
-        "state_1_finished_at_1",
-    },
+    "email_outbox": {"week_1_state_1__id_1", "user_id_1_week_-1", "state_1_finished_at_1"},
 }
 LABELS = {f"{collection}.{name}" for collection, names in OWN_INDEXES.items() for name in names}
 
@@ -221,10 +213,7 @@ async def test_a_ttl_index_serves_only_with_our_time(empty_database: Database, d
     assert db.email_events.index_information()["at_1"]["expireAfterSeconds"] == 2_592_000
 
 
-@pytest.mark.parametrize(
-    ("collection", "field"),
-    [("users", "user_id"), ("games", "game_id")],
-)
+@pytest.mark.parametrize(("collection", "field"), [("users", "user_id"), ("games", "game_id")])
 async def test_duplicates_in_the_data_are_reported_and_nothing_is_lost(
     empty_database: Database, db: Any, collection: str, field: str
 ) -> None:

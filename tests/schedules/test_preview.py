@@ -61,10 +61,7 @@ def test_where_clocks_go_forward_the_notes_name_what_is_moved_or_left_out(
     ("schedule", "expected"),
     [
         (make_schedule("30 1 * * *"), ["01 01:30-0400 back once", "02 01:30-0500"]),
-        (
-            make_schedule("0 30 1 * * *"),
-            ["01 01:30-0400 back first", "01 01:30-0500 back second"],
-        ),
+        (make_schedule("0 30 1 * * *"), ["01 01:30-0400 back first", "01 01:30-0500 back second"]),
         (make_schedule("30 2 * * *"), ["01 02:30-0500 back", "02 02:30-0500"]),
     ],
 )
@@ -87,11 +84,7 @@ def test_the_delay_of_a_jitter_is_the_slots_own() -> None:
 
 @pytest.mark.soak
 @settings(max_examples=scaled_rounds(500, 25))
-@given(
-    st.sampled_from(CRONS),
-    st.sampled_from(ZONES),
-    INSTANTS,
-)
+@given(st.sampled_from(CRONS), st.sampled_from(ZONES), INSTANTS)
 def test_every_local_time_that_is_named_comes_is_moved_or_is_left_out(
     cron: str, zone: str, instant: datetime
 ) -> None:

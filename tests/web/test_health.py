@@ -2,6 +2,7 @@ import asyncio
 import signal
 
 import pytest
+from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import Context
@@ -131,6 +132,22 @@ async def test_a_mongodb_that_hangs_makes_us_unready_and_never_unhealthy(
         async with asyncio.timeout(30):
             while (await ask("/readyz")).status != 200:
                 await asyncio.sleep(0.1)
+
+
+async def test_a_mongodb_that_is_gone_makes_us_unready_and_never_unhealthy(
+    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
+) -> None:
+    config = own_settings.config
+    brief = replace(config, database=replace(config.database, timeout_s=1.0))  # Motor's farewell
+    async with open_context_on(replace(own_settings, config=brief), own_mongod) as ctx:
+        ask = await open_web_server(ctx)
+        own_mongod.send(signal.SIGKILL)
+
+        ready, live = await ask("/readyz"), await ask("/healthz")
+
+        assert (ready.status, live.status) == (503, 200)
+        assert ready.body["dependencies"]["mongodb"]["why"].startswith("MongoDB did")
+        assert ready.took_s < 6
 
 
 async def test_many_who_ask_at_once_wait_for_one_answer(

@@ -175,8 +175,7 @@ async def test_the_oldest_run_that_lives_is_the_one_at_work(
         )  # fmt: skip
     db.job_leases.update_one({"_id": "sync_games"}, {"$set": {"expires_at": NOON}})
     db.job_leases.update_many(
-        {"_id": {"$ne": "sync_games"}},
-        {"$set": {"expires_at": datetime(2100, 1, 1, tzinfo=UTC)}},
+        {"_id": {"$ne": "sync_games"}}, {"$set": {"expires_at": datetime(2100, 1, 1, tzinfo=UTC)}}
     )
 
     found = await scrape(await open_web_server(ctx))

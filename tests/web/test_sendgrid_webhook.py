@@ -117,10 +117,7 @@ UNSIGNED: dict[str, Callable[[bytes], Request]] = {
 
 @pytest.mark.parametrize("change", UNSIGNED.values(), ids=UNSIGNED.keys())
 async def test_what_sendgrid_has_not_just_signed_is_refused_and_writes_nothing(
-    webhook: WebhookClient,
-    outbox: RecordingOutbox,
-    db: Any,
-    change: Callable[[bytes], Request],
+    webhook: WebhookClient, outbox: RecordingOutbox, db: Any, change: Callable[[bytes], Request]
 ) -> None:
     body = request_body(event_payload("bounce", "e1", type="bounce", outbox_id="weekly:ann"))
 
@@ -185,13 +182,7 @@ async def test_the_same_batch_again_or_in_another_order_does_nothing_more(
 async def test_garbage_in_a_batch_is_skipped_and_counted_and_the_rest_taken(
     webhook: WebhookClient, ctx: Context, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    garbage = [
-        None,
-        7,
-        {},
-        event_payload("", "g"),
-        {**event_payload("bounce", "g"), "event": 7},
-    ]
+    garbage = [None, 7, {}, event_payload("", "g"), {**event_payload("bounce", "g"), "event": 7}]
     good = event_payload("bounce", "e1", type="bounce", extra={"deep": [1, {"$set": 2}]})
 
     assert (

@@ -123,10 +123,7 @@ async def test_the_numbers_of_200_players_in_all_odd_forms_are_those_of_a_plain_
             for document, at in made.documents_of("reflection_results", user_id)
             if at is not None and start <= at < end
         ]
-        assert (ours.reflections, ours.reflections_right) == (
-            len(answers),
-            sum(answers),
-        )
+        assert (ours.reflections, ours.reflections_right) == (len(answers), sum(answers))
         games += len(ended)
         seen.update(analysed=len(ours.analysed), before=len(ours.analysed_before))
         assert user_id not in made.idle or ours == PlayerWeek(user_id=user_id, week=week)

@@ -68,8 +68,7 @@ def test_a_day_without_a_time_means_its_noon() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"variant": "chess960"}, {"head": TAGS + '[Variant "Atomic"]\n'}, {"head": ""}],
+    "fields", [{"variant": "chess960"}, {"head": TAGS + '[Variant "Atomic"]\n'}, {"head": ""}]
 )
 def test_a_rating_of_another_variant_or_none_is_unknown(fields: Document) -> None:
     game = parse(ended_at=TUESDAY, **{"head": TAGS} | fields)

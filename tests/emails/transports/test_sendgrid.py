@@ -190,9 +190,7 @@ def test_the_deadline_is_below_a_third_of_the_lease(
     assert out.deadline_s < lease_s / 3
 
 
-async def test_the_deadline_counts_the_wait_for_a_free_connection(
-    sendgrid: FakeSendGrid,
-) -> None:
+async def test_the_deadline_counts_the_wait_for_a_free_connection(sendgrid: FakeSendGrid) -> None:
     sendgrid.faults.append("hang")
     async with (
         sendgrid_transport(sendgrid.url, in_flight=1, timeout_s=9) as out,
@@ -230,9 +228,7 @@ async def test_a_post_on_a_kept_connection_that_hangs_up_is_not_repeated() -> No
         assert len(heads) == 2
 
 
-async def test_a_connection_that_was_closed_meanwhile_is_replaced(
-    sendgrid: FakeSendGrid,
-) -> None:
+async def test_a_connection_that_was_closed_meanwhile_is_replaced(sendgrid: FakeSendGrid) -> None:
     sendgrid.faults.extend([None, "lost", None])
     async with sendgrid_transport(sendgrid.url, in_flight=1) as out:
         verdicts = [(await out.send(make_message())).verdict for _ in range(3)]

@@ -5,13 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chesscoach.emails.weekly import summary as rules
-from chesscoach.emails.weekly.values import (
-    AnalysedGame,
-    PlayedGame,
-    PlayerWeek,
-    Summary,
-    Swing,
-)
+from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek, Summary, Swing
 from chesscoach.schedules.iso_week import Week
 from chesscoach.sources.game import Colour, GameResult
 
@@ -119,11 +113,7 @@ def test_ratings_are_the_first_known_of_the_week_and_the_last_in_the_order_of_th
     summary = summarise(player_week(played=(*lichess, *chesscom, played_game(5, speed="rapid"))))
     assert [
         (tally.platform, tally.rating_start, tally.rating_end) for tally in summary.results_by_speed
-    ] == [
-        ("chess.com", 1400, 1410),
-        ("lichess", 1500, 1520),
-        ("lichess", None, None),
-    ]
+    ] == [("chess.com", 1400, 1410), ("lichess", 1500, 1520), ("lichess", None, None)]
 
 
 def test_a_form_is_the_mean_accuracy_and_the_sum_of_the_counts() -> None:

@@ -16,12 +16,7 @@ from chesscoach.sources import chesscom_payload
 from chesscoach.sources.archive_month import ArchiveMonth
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.game import Game
-from tests.support.sources.server import (
-    Handler,
-    InMemoryLane,
-    http_server,
-    open_client,
-)
+from tests.support.sources.server import Handler, InMemoryLane, http_server, open_client
 
 FAMOUS = historical_games()[0]
 ENDED = datetime(2026, 3, 4, 18, 30, 5, tzinfo=UTC)

@@ -15,12 +15,7 @@ from chesscoach.sources.lichess import Lichess, PageEnd
 from chesscoach.sources.lichess_payload import AbortedGame, ExportItem, parse_item
 from chesscoach.sources.lichess_status import LichessStatus
 from tests.conftest import NOON
-from tests.support.sources.server import (
-    Handler,
-    InMemoryLane,
-    http_server,
-    open_client,
-)
+from tests.support.sources.server import Handler, InMemoryLane, http_server, open_client
 
 T = TypeVar("T")
 FAMOUS = historical_games()[0]

@@ -11,9 +11,7 @@ from aiohttp import web
 
 from chesscoach.config import SourceSettings
 from chesscoach.demo.world import historical_games
-from chesscoach.errors import (
-    SourceUnavailable,
-)
+from chesscoach.errors import SourceUnavailable
 from chesscoach.metrics import Metrics
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.response import read_body

@@ -53,9 +53,7 @@ async def finish(ctx: Context, mine: attempts.Attempt, outcome: Any, code: int =
     await ctx.leases.release(mine.lease)
 
 
-async def test_the_first_process_runs_the_slot_and_the_next_finds_it_closed(
-    ctx: Context,
-) -> None:
+async def test_the_first_process_runs_the_slot_and_the_next_finds_it_closed(ctx: Context) -> None:
     mine = await claimed_attempt(ctx)
     assert (mine.number, mine.lease.key, mine.run.id) == (
         1,

@@ -134,9 +134,7 @@ async def test_a_kubernetes_job_of_an_operator_runs_also_while_the_schedule_is_p
     assert chore.started == ["by hand"]
 
 
-async def test_a_slot_that_was_due_before_the_schedule_was_changed_runs(
-    new_context: Any,
-) -> None:
+async def test_a_slot_that_was_due_before_the_schedule_was_changed_runs(new_context: Any) -> None:
     owed = NOON - timedelta(hours=3)
     ctx, chore = await new_context(slot=owed), RecordingJob()
     await store_schedule(ctx, pending_slot=owed)
@@ -145,9 +143,7 @@ async def test_a_slot_that_was_due_before_the_schedule_was_changed_runs(
     assert chore.started == ["2026-10-21T09:00:00Z"]
 
 
-async def test_an_instant_that_is_neither_a_slot_nor_recorded_is_refused(
-    new_context: Any,
-) -> None:
+async def test_an_instant_that_is_neither_a_slot_nor_recorded_is_refused(new_context: Any) -> None:
     ctx, chore = await new_context(slot=NOON), RecordingJob()
     await store_schedule(ctx)
 

@@ -173,10 +173,7 @@ async def test_scenario_11_three_days_down_leave_one_run_each_and_late_mail_miss
     }
     schedules = {
         key: Schedule(
-            job="chore",
-            cron=cron,
-            lock=key,
-            misfire_grace_s=36 * 3600 if "email" in key else None,
+            job="chore", cron=cron, lock=key, misfire_grace_s=36 * 3600 if "email" in key else None
         )
         for key, cron in crons.items()
     }

@@ -14,13 +14,7 @@ from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
-from tests.support.scheduling import (
-    DAILY,
-    HOURLY,
-    load_schedule,
-    tick_after,
-    with_schedules,
-)
+from tests.support.scheduling import DAILY, HOURLY, load_schedule, tick_after, with_schedules
 
 
 async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> None:

@@ -9,10 +9,7 @@ import pytest
 
 from chesscoach.metrics import Metrics
 from chesscoach.worker.scheduler.ticker import Ticker, Watchdog
-from tests.support.scheduling import (
-    ManualClocks,
-    make_ticker,
-)
+from tests.support.scheduling import ManualClocks, make_ticker
 
 
 async def test_it_rings_each_second_in_the_running_loop() -> None:
