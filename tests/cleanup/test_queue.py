@@ -8,11 +8,7 @@ from msgspec.structs import replace
 
 from chesscoach.context import Context
 from tests.conftest import Clock
-from tests.support.cleanup_documents import (
-    DAY,
-    MS,
-    queue_item,
-)
+from tests.support.cleanup_documents import DAY, MS, queue_item
 from tests.support.cleanup_runs import run_cleanup, with_limits
 
 NOW = datetime(2026, 11, 21, 3, 0, 0, 123456, tzinfo=UTC)

@@ -173,10 +173,7 @@ async def test_a_schedule_that_cannot_be_read_stays(fixed_context: Context, db: 
 async def test_a_dry_run_shows_the_schedules_that_would_be_deleted(fixed_context: Context) -> None:
     await add_schedule(fixed_context, "paused", LONG_AGO, paused=True)
     counts, _ = await run_cleanup(fixed_context, rule="schedules", dry_run=True)
-    assert counts.notes == {
-        "would_delete_schedules": 1,
-        "would_delete_schedules_samples": "paused",
-    }
+    assert counts.notes == {"would_delete_schedules": 1, "would_delete_schedules_samples": "paused"}
     assert [stored.id for stored in await fixed_context.worker.schedules.all()] == ["paused"]
 
 

@@ -95,9 +95,7 @@ async def test_wrong_usage_exits_with_2_and_one_line_that_gives_the_reason(
 
 
 @pytest.mark.new_database
-async def test_a_database_without_indexes_exits_with_2(
-    environment: dict[str, str],
-) -> None:
+async def test_a_database_without_indexes_exits_with_2(environment: dict[str, str]) -> None:
     done = await run(environment, JOB)
 
     assert done.code == 2

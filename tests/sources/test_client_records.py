@@ -6,10 +6,7 @@ import traceback
 
 import pytest
 
-from chesscoach.errors import (
-    SourceError,
-    SourceUnavailable,
-)
+from chesscoach.errors import SourceError, SourceUnavailable
 from chesscoach.metrics import Metrics
 from tests.support.sources.server import (
     CHUNKED,
@@ -65,28 +62,28 @@ def requests_by_status(metrics: Metrics) -> dict[str, float]:
     return {sample.labels["status"]: sample.value for sample in samples}
 
 
-# What is said
+# What is logged
 
 
-@pytest.mark.parametrize("reply", [403, 429, 500, "reset", "hang", "cut", "garbage", "nobody"])
-async def test_no_error_and_no_log_tells_the_reply_or_the_credentials(
-    reply: str | int, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("response", [403, 429, 500, "reset", "hang", "cut", "garbage", "silence"])
+async def test_no_error_and_no_log_contains_the_response_or_the_credentials(
+    response: str | int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wires = {
         "cut": CHUNKED + b"fff\r\n" + ERROR_TEXT.encode(),
         "garbage": f"HTTP/1.1 {ERROR_TEXT} 200\r\n{ERROR_TEXT}\r\n\r\n".encode(),
-        "nobody": b"",
+        "silence": b"",
     }
-    if isinstance(reply, str) and reply in wires:
-        server = scripted_responses(*[[wires[reply]]] * 8)
+    if isinstance(response, str) and response in wires:
+        server = scripted_responses(*[[wires[response]]] * 8)
     else:
-        server = http_server(status_sequence(reply, text=ERROR_TEXT))
+        server = http_server(status_sequence(response, text=ERROR_TEXT))
     async with contextlib.AsyncExitStack() as stack:
         url = await stack.enter_async_context(server)
-        if reply == "nobody":
+        if response == "silence":
             await stack.aclose()
         secret = url.replace("://", f"://ann:{PASSWORD}@") + "/base"
-        config = SHORT_TIMEOUT if reply == "hang" else SETTINGS
+        config = SHORT_TIMEOUT if response == "hang" else SETTINGS
         client = await stack.enter_async_context(open_client(secret, InMemoryLane(), config))
         texts = []
         for _ in range(3):

@@ -9,9 +9,7 @@ from aiohttp import web
 
 from chesscoach import __version__
 from chesscoach.context import Context
-from chesscoach.errors import (
-    BadResponse,
-)
+from chesscoach.errors import BadResponse
 from chesscoach.sources.client import SourceClient, user_agent
 from chesscoach.sources.response import read_lines
 from tests.conftest import FakeSites
@@ -131,7 +129,7 @@ async def test_a_request_that_is_cancelled_leaves_no_slot_taken(
     sites.lichess.faults.append("hang")
     async with ctx.leases.renewing(), ctx.lichess.client.lane.acquire({}):
         request = asyncio.create_task(ctx.lichess.players(["ann"]))
-        while not sites.lichess.in_flight:  # the server tells nobody
+        while not sites.lichess.in_flight:  # the server raises no event
             await asyncio.sleep(0.001)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):

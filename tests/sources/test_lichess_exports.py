@@ -24,9 +24,7 @@ from tests.support.sources.lichess_exports import (
     unix_ms,
     world_of,
 )
-from tests.support.sources.server import (
-    http_server,
-)
+from tests.support.sources.server import http_server
 
 
 def add_history(world: World, count: int, **fields: Any) -> list[SimulatedGame]:
@@ -233,9 +231,5 @@ async def test_three_hundred_games_are_asked_for_by_id_and_come_without_those_th
     assert isinstance(received[running.id], UnfinishedGame)
     assert isinstance(received[ended.id], Game)
     (seen,) = stand_in.requests
-    assert (seen.method, seen.path, seen.body) == (
-        "POST",
-        "/api/games/export/_ids",
-        ",".join(ids),
-    )
+    assert (seen.method, seen.path, seen.body) == ("POST", "/api/games/export/_ids", ",".join(ids))
     assert "since" not in seen.query

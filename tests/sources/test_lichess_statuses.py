@@ -21,11 +21,7 @@ from tests.support.sources.lichess_exports import (
     unix_ms,
     world_of,
 )
-from tests.support.sources.server import (
-    InMemoryLane,
-    client_of,
-    scripted_responses,
-)
+from tests.support.sources.server import InMemoryLane, client_of, scripted_responses
 
 
 async def test_accounts_are_asked_about_in_bulk_and_those_unknown_are_absent() -> None:

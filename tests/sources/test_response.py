@@ -7,11 +7,7 @@ import tracemalloc
 import pytest
 from aiohttp import web
 
-from chesscoach.errors import (
-    BadResponse,
-    SourceError,
-    StreamTruncated,
-)
+from chesscoach.errors import BadResponse, SourceError, StreamTruncated
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.response import error_message, read_body, read_lines
 from tests.support.scripted_server import read_request, scripted_server

@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 
 from chesscoach.errors import BadResponse, SourceUnavailable
 from chesscoach.sources.retry_after import MAX_RETRY_AFTER_S, retry_after_s
-from tests.support.sources.server import (
-    SETTINGS,
-    Handler,
-    RecordingLane,
-    client_of,
-    fetch_body,
-)
+from tests.support.sources.server import SETTINGS, Handler, RecordingLane, client_of, fetch_body
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

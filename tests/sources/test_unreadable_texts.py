@@ -24,12 +24,7 @@ from tests.support.sources.chesscom_months import (
     open_chesscom,
     profile_only,
 )
-from tests.support.sources.lichess_exports import (
-    fetch_statuses,
-    make_line,
-    parse_export,
-    unix_ms,
-)
+from tests.support.sources.lichess_exports import fetch_statuses, make_line, parse_export, unix_ms
 from tests.support.sources.server import scripted_responses
 
 BOM = b"\xef\xbb\xbf"

@@ -64,5 +64,5 @@ async def line_with(process: Process, event: str, timeout_s: float = 30.0) -> di
             line: dict[str, Any] = json.loads(text)
             if line["event"] == event:
                 return line
-    msg = f"the process ended before it said {event}"
+    msg = f"the process ended before it logged {event}"
     raise AssertionError(msg)

@@ -11,9 +11,9 @@ _EXPIRY_FIELDS = ("expires_at", "paused_until", "closed_until")
 def advance_time(db: Any, sites: FakeSites, **delta: float) -> None:
     """Lets so much time pass, by the arguments of a timedelta."""
     passed = timedelta(**delta)
-    for row in db.job_leases.find():
-        moved = {field: row[field] - passed for field in _EXPIRY_FIELDS if row.get(field)}
-        spent = [{**item, "at": item["at"] - passed} for item in row.get("spent", [])]
-        db.job_leases.update_one({"_id": row["_id"]}, {"$set": {**moved, "spent": spent}})
+    for document in db.job_leases.find():
+        moved = {field: document[field] - passed for field in _EXPIRY_FIELDS if document.get(field)}
+        spent = [{**item, "at": item["at"] - passed} for item in document.get("spent", [])]
+        db.job_leases.update_one({"_id": document["_id"]}, {"$set": {**moved, "spent": spent}})
     for site in (sites.lichess, sites.chesscom):
         site.advance_time(passed.total_seconds())

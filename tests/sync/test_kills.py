@@ -47,7 +47,7 @@ async def test_kills_at_any_moment_lose_nothing_and_double_nothing(
     last = await run({**brief, "CHESSCOACH_RUNNER__LEASE_S": "15"}, JOB, "--json")
 
     assert (last.code, last.record["outcome"]) == (0, "succeeded"), last
-    stored = Counter((row["user_id"], row["url"]) for row in db.games.find())
+    stored = Counter((document["user_id"], document["url"]) for document in db.games.find())
     expected = {
         (f"p{number}", game.url)
         for number in range(PLAYERS)

@@ -100,7 +100,7 @@ class ChaosWorker:
         return finished
 
     def takes_over(self) -> bool:
-        """Whether somebody takes over what was left halfway."""
+        """Whether another process takes over what was left halfway."""
         return self._chance.random() < 0.5
 
     def advance_time(self, **delta: float) -> None:
@@ -109,7 +109,7 @@ class ChaosWorker:
 
     def backfilled_users(self) -> set[str]:
         """The users whose back-fills are complete."""
-        links = [link for row in self._db.sync_accounts.find() for link in row["links"]]
+        links = [link for document in self._db.sync_accounts.find() for link in document["links"]]
         done = Counter(link["user_id"] for link in links if link["joined"])
         return {user for user, accounts in done.items() if accounts == len(PLATFORMS)}
 
@@ -142,7 +142,7 @@ class ChaosWorker:
     async def _interrupt(self, process: Process, number: int) -> None:
         """Sends a signal after some number of requests, and a moment."""
         seen = (self._sites.lichess.requests, self._sites.chesscom.requests)
-        # Of a process that has not asked for anything yet a SIGTERM is nobody's to hear.
+        # Of a process that has not asked for anything yet no handler hears a SIGTERM.
         enough = self._chance.randrange(number == signal.SIGTERM, 2 * PLAYERS)
         while sum(map(len, seen)) < enough and process.returncode is None:
             await asyncio.sleep(0.001)
@@ -154,13 +154,13 @@ class ChaosWorker:
         return self._sites.lichess if site == "lichess" else self._sites.chesscom
 
     def _is_unavailable(self, site: SourceName) -> bool:
-        row = self._db.job_leases.find_one({"_id": f"lane:{site}"}) or {}
-        until = row.get("closed_until")
+        document = self._db.job_leases.find_one({"_id": f"lane:{site}"}) or {}
+        until = document.get("closed_until")
         return until is not None and until > datetime.now(UTC)
 
 
 def fault_sequence(chance: random.Random, requests: int) -> list[SiteFault | None]:
-    """Every tenth reply is a fault; some come three at a time."""
+    """Every tenth response is a fault; some come three at a time."""
     faults: list[SiteFault | None] = []
     while len(faults) < requests:
         (kind,) = chance.choices(list(FAULTS), list(FAULTS.values()))
@@ -172,7 +172,9 @@ def fault_sequence(chance: random.Random, requests: int) -> list[SiteFault | Non
 def account_links(db: Any) -> set[tuple[str, str]]:
     """Which accounts which users are linked to."""
     return {
-        (row["_id"], link["user_id"]) for row in db.sync_accounts.find() for link in row["links"]
+        (document["_id"], link["user_id"])
+        for document in db.sync_accounts.find()
+        for link in document["links"]
     }
 
 
@@ -188,7 +190,7 @@ def assert_no_data_lost(db: Any, sites: FakeSites) -> None:
 
 
 def assert_queued_within_the_allowance(db: Any, joined: dict[str, datetime]) -> None:
-    """A user gets three items a UTC day, and fifteen on the days of his first sync.
+    """A user gets three items a UTC day, and fifteen on the days of their first sync.
 
     `joined` tells when it was complete.
     """
@@ -241,7 +243,7 @@ async def test_a_week_of_faults_and_kills_loses_nothing_and_harms_no_account(
         async with open_process_context(settings, clock) as ctx:
             await run_sync(ctx, all=True)
 
-        games = Counter((row["user_id"], row["url"]) for row in db.games.find())
+        games = Counter((document["user_id"], document["url"]) for document in db.games.find())
         assert games == Counter(
             (user, game.url)
             for user, name in club.users.items()

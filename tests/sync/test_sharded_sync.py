@@ -29,10 +29,7 @@ class Cluster:
         self.db, self.sites = db, sites
         self.users = [f"u{number}" for number in range(players)]
         self.newest = datetime.now(UTC).replace(second=0, microsecond=0)
-        self._environment = {
-            **environment,
-            "CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "* * * * *",
-        }
+        self._environment = {**environment, "CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "* * * * *"}
         for stand_in in (sites.lichess, sites.chesscom):
             stand_in.delay_s = 0.005
         fields = {"lichess": "lichess_username", "chess.com": "chesscom_username"}
@@ -82,7 +79,7 @@ class Cluster:
 
     def assert_complete(self) -> None:
         """Every player's game is there, once, and each source was asked one request at a time."""
-        stored = Counter((row["user_id"], row["url"]) for row in self.db.games.find())
+        stored = Counter((record["user_id"], record["url"]) for record in self.db.games.find())
         assert set(stored.values()) == {1}
         assert {user for user, _ in stored} == set(self.users)
         for site in (self.sites.lichess, self.sites.chesscom):
@@ -108,8 +105,8 @@ async def test_four_shards_of_which_one_is_killed_sync_each_user_once(
 
     left = await asyncio.gather(*(wait_for_end(pod, timeout_s=600) for pod in pods))
 
-    assert [each.code for each in left] == [0] * 4, left
-    assert [each.record["attempt"] for each in left] == [1, 1, 2, 1]
+    assert [process.code for process in left] == [0] * 4, left
+    assert [process.record["attempt"] for process in left] == [1, 1, 2, 1]
     cluster.assert_complete()
     sent, killed = cluster.sent_games(), Shard(index=2, of=4)
     twice = {user for user, times in sent.items() if times > 1}
@@ -128,14 +125,14 @@ async def test_a_change_from_four_shards_to_six_within_a_slot_loses_no_user(
     """Two shards are done, one is killed, one never began; then there are six of the same slot."""
     slot, later = cluster.newest - MINUTE, cluster.newest
     done = await asyncio.gather(*(cluster.run(index, 4, slot) for index in (0, 1)))
-    assert [each.code for each in done] == [0, 0], done
+    assert [process.code for process in done] == [0, 0], done
     third = await cluster.start(2, 4, slot)
     await cluster.wait_until_running(int(len(cluster.users) * 0.55))
     await kill(third)
 
     six = await asyncio.gather(*(cluster.run(index, 6, slot) for index in range(6)))
 
-    assert [each.code for each in six] == [0] * 6, six
+    assert [process.code for process in six] == [0] * 6, six
     cluster.assert_complete()
     sent, killed = cluster.sent_games(), Shard(index=2, of=4)
     assert sent.keys() == set(cluster.users)
@@ -166,18 +163,18 @@ async def test_a_daemon_and_one_shots_on_the_same_slots_work_each_once(
         await asyncio.sleep((slot - datetime.now(UTC)).total_seconds() + 0.2)
         variables = {**brisk, "CHESSCOACH_SLOT": format_rfc3339(slot)}
         one_shots = [run(variables, JOB, "--scheduled") for _ in range(2)]
-        assert [each.code for each in await asyncio.gather(*one_shots)] == [0, 0]
+        assert [process.code for process in await asyncio.gather(*one_shots)] == [0, 0]
         if asleep:
             daemon.send_signal(signal.SIGCONT)
     await asyncio.sleep(3)
     assert (await kill(daemon, 15)).code == 0
 
-    rows = list(db.job_runs.find({"outcome": {"$ne": "cancelled"}}).sort("slot"))
-    worked = [row for row in rows if row["outcome"] == "succeeded"]
-    assert {row["attempt"] for row in worked} == {1}
-    assert {row["source"] for row in worked} == {"daemon", "cli"}
+    records = list(db.job_runs.find({"outcome": {"$ne": "cancelled"}}).sort("slot"))
+    worked = [record for record in records if record["outcome"] == "succeeded"]
+    assert {record["attempt"] for record in worked} == {1}
+    assert {record["source"] for record in worked} == {"daemon", "cli"}
     covered: list[datetime] = []
-    for row in rows:
-        first = row.get("first") or row["slot"]
-        covered += [first + n * period for n in range(row.get("count") or 1)]
+    for record in records:
+        first = record.get("first") or record["slot"]
+        covered += [first + n * period for n in range(record.get("count") or 1)]
     assert covered == [covered[0] + n * period for n in range(len(covered))]

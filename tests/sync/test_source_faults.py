@@ -147,7 +147,7 @@ async def test_after_a_429_the_same_request_comes_again_once_the_pause_has_passe
         record = await run_sync(patient, all=True)
 
     assert troubles_and_samples(record, source) == ({"429"}, [])
-    refused = [number for number, each in enumerate(asked.requests) if each.status == 429]
+    refused = [number for number, seen in enumerate(asked.requests) if seen.status == 429]
     assert len(refused) == record["notes"][f"{source.replace('.', '')}_429"] == 4
     for number in refused:
         first, again = asked.requests[number : number + 2]

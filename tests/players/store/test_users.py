@@ -141,7 +141,7 @@ async def test_linking_a_name_leaves_one_spelling_of_the_field(ctx: Context, db:
 
     await ctx.users.link("ann", {"chess.com": "new"})
 
-    row = db.users.find_one({"user_id": "ann"}, {"_id": 0})
-    assert row == {"user_id": "ann", "name": "Ann", "chesscom_username": "new"}
+    document = db.users.find_one({"user_id": "ann"}, {"_id": 0})
+    assert document == {"user_id": "ann", "name": "Ann", "chesscom_username": "new"}
     (user,) = await linked_users(ctx)
     assert user.names == {"chess.com": ("new",)}

@@ -27,7 +27,7 @@ SHORT_TIMEOUT = SourceSettings(
 )
 FAMOUS = historical_games()[0]  # read here, for reading a file would block a test's loop
 PASSWORD = "hunter2"
-ERROR_TEXT = "said by the site"
+ERROR_TEXT = "written by the source"
 CHUNKED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
@@ -130,11 +130,11 @@ async def scripted_responses(*connections: list[bytes]) -> AsyncIterator[str]:
     script = iter(connections)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for reply in next(script, []):
+        for response in next(script, []):
             await read_request(reader)
-            if not reply:
+            if not response:
                 return
-            writer.write(reply)
+            writer.write(response)
             await writer.drain()
 
     async with scripted_server(serve) as address:
@@ -166,25 +166,25 @@ async def fetch_body(client: SourceClient, path: str = "/", **options: Any) -> b
         return await read_body(response, 10**6)
 
 
-def status_sequence(*replies: str | int, text: str = "ok") -> Handler:
+def status_sequence(*responses: str | int, text: str = "ok") -> Handler:
     """Statuses one after the other (or "reset", "hang"), the last one for ever."""
-    script = itertools.chain(replies, itertools.repeat(replies[-1]))
+    script = itertools.chain(responses, itertools.repeat(responses[-1]))
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        reply = next(script)
-        if reply == "hang":
+        response = next(script)
+        if response == "hang":
             await asyncio.sleep(60)
-        if isinstance(reply, str):
+        if isinstance(response, str):
             assert request.transport is not None
             request.transport.abort()
             raise ConnectionResetError
-        return web.Response(status=reply, text=text)
+        return web.Response(status=response, text=text)
 
     return handler
 
 
 def chunked_response(*chunks: bytes, endless: bool = False) -> Handler:
-    """A chunked reply in these pieces, each of which arrives by itself; or the last for ever."""
+    """A chunked response in these pieces, each of which arrives by itself; or the last for ever."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()

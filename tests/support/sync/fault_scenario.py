@@ -67,7 +67,7 @@ def other_platform(source: SourceName) -> SourceName:
 
 
 def failure_counts(db: Any) -> dict[str, int]:
-    """Failed checks in a row of the accounts that have any."""
+    """Failed checks in a document of the accounts that have any."""
     accounts = db.sync_accounts.find({"failures": {"$gt": 0}})
     return {account["_id"]: account["failures"] for account in accounts}
 

@@ -70,7 +70,7 @@ class Season:
                         self._play(site, name, started, ends, until, famous=ANALYSABLE_GAME)
 
     def _end(self, until: datetime) -> None:
-        """Who ends a slow game may have made his last move long ago and not be there."""
+        """The player who ends a slow game may have moved last long ago and not be there."""
         for ends, status, game in [each for each in self._unfinished if each[0] <= until]:
             self._unfinished.remove((ends, status, game))
             game.ended_at, game.status = ends, status

@@ -192,28 +192,29 @@ class SyncScenario:
 
     def urls(self, user_id: str) -> list[str]:
         """Where a user's stored games are shown, in the order of their ends."""
-        return [row["url"] for row in self.games(user_id)]
+        return [document["url"] for document in self.games(user_id)]
 
     def game(self, played: SimulatedGame, user_id: str) -> dict[str, Any]:
         """The one document of a game that a user has."""
-        (row,) = self.db.games.find({"user_id": user_id, "external_id": played.id})
-        document: dict[str, Any] = row
-        return document
+        stored: dict[str, Any]
+        (stored,) = self.db.games.find({"user_id": user_id, "external_id": played.id})
+        return stored
 
     def queued_game_ids(self, user_id: str) -> list[str]:
         """The ids of the games that are queued for a user."""
-        return sorted(row["game_id"] for row in self.db.analysis_queue.find({"user_id": user_id}))
+        items = self.db.analysis_queue.find({"user_id": user_id})
+        return sorted(item["game_id"] for item in items)
 
     def account(self, key: str) -> dict[str, Any]:
         """Our document of an account."""
-        row: dict[str, Any] = self.db.sync_accounts.find_one({"_id": key})
-        return row
+        document: dict[str, Any] = self.db.sync_accounts.find_one({"_id": key})
+        return document
 
     def notification_types(self, user_id: str) -> list[str]:
         """The types of a user's notifications about accounts, in their order."""
         query = {"user_id": user_id, "type": {"$ne": "game_analyzed"}}
-        rows = self.db.notifications.find(query).sort("created_at", 1)
-        return [row["type"] for row in rows]
+        documents = self.db.notifications.find(query).sort("created_at", 1)
+        return [document["type"] for document in documents]
 
     def requested_paths(self, site: SourceName) -> list[str]:
         """The paths that a site was asked for since `sites.clear_requests()`."""

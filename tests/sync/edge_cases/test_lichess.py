@@ -198,7 +198,7 @@ async def test_case_09_a_stream_that_is_always_cut_at_the_same_game_is_not_asked
     assert sync.requested_paths("lichess").count(EXPORT) <= 3
 
 
-@pytest.mark.parametrize("where", ["before the reply", "within it"])
+@pytest.mark.parametrize("where", ["before the response", "within it"])
 async def test_case_11_a_run_that_is_broken_off_leaves_no_stream_open(
     sync: SyncScenario, where: str
 ) -> None:

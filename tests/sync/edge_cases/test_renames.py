@@ -260,9 +260,7 @@ async def test_case_18_a_redirect_to_another_player_is_not_followed(sync: SyncSc
     assert sync.account("chess.com:eve") is None
 
 
-async def test_case_18_a_new_name_of_another_shard_is_left_to_it(
-    sync: SyncScenario,
-) -> None:
+async def test_case_18_a_new_name_of_another_shard_is_left_to_it(sync: SyncScenario) -> None:
     """Both shards run: the other's lane is the newer one."""
     mine, other = (Shard(index=index, of=2) for index in range(2))
     ann = next(f"ann{number}" for number in range(99) if mine.contains(f"ann{number}"))

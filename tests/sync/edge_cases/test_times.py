@@ -2,10 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.support.sync.sync_scenario import (
-    NO_MOVES,
-    SyncScenario,
-)
+from tests.support.sync.sync_scenario import NO_MOVES, SyncScenario
 
 
 async def test_case_24_a_game_from_the_future_does_not_move_the_cursor_past_others(

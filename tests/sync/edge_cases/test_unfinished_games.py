@@ -1,5 +1,6 @@
 """Case 1 of what a sync must handle: games that began before the cursor and end after it."""
 
+from chesscoach.demo.world import SimulatedGame
 from chesscoach.sync.fetching.account_check import AccountCheck
 from chesscoach.sync.fetching.lichess_fetcher import LichessFetcher
 from chesscoach.sync.linking import link_accounts
@@ -8,12 +9,20 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.sync.sync_scenario import GAMES_BY_ID, SyncScenario
 
 
+async def sync_slow_game(
+    sync: SyncScenario, *, synced: bool = False, rated: bool = True, **ago: float
+) -> SimulatedGame:
+    """A first run for Ann, new or taken over, who is playing a slow game that began so long ago."""
+    sync.add_user("ann", lichess="Ann", synced=sync.before_now(hours=6) if synced else None)
+    game = sync.add_slow_game("Ann", rated=rated, **ago)
+    await sync.run_succeeding()
+    return game
+
+
 async def test_case_01_a_correspondence_game_that_began_before_the_cursor_and_ended_after_it(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", lichess="Ann")
-    slow = sync.add_slow_game("Ann", days=5)
-    await sync.run_succeeding()
+    slow = await sync_slow_game(sync, days=5)
     sync.clock.move(hours=1)
     live = sync.add_game("lichess", "Ann", sync.clock.now)
     await sync.run_succeeding()  # the cursor is at the start of that one
@@ -30,9 +39,7 @@ async def test_case_01_a_correspondence_game_that_began_before_the_cursor_and_en
 async def test_case_01_one_that_began_before_a_take_over_and_ended_after_the_first_run(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", lichess="Ann", synced=sync.before_now(hours=6))
-    slow = sync.add_slow_game("Ann", days=25)
-    await sync.run_succeeding()
+    slow = await sync_slow_game(sync, synced=True, days=25)
     sync.finish(slow)
 
     await sync.run_cycles(2, hours=6)
@@ -62,9 +69,7 @@ async def test_case_01_one_that_ended_between_the_applications_last_sync_and_our
 async def test_case_01_one_of_half_a_year_that_was_being_played_at_the_take_over(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", lichess="Ann", synced=sync.before_now(hours=6))
-    slow = sync.add_slow_game("Ann", days=180, rated=False)
-    await sync.run_succeeding()
+    slow = await sync_slow_game(sync, synced=True, days=180, rated=False)
     sync.add_game("lichess", "Ann", sync.clock.now)
     await sync.run_later(hours=6)
     sync.clock.move(hours=1)
@@ -81,9 +86,7 @@ async def test_case_01_one_of_half_a_year_that_was_being_played_at_the_take_over
 async def test_case_01_a_game_older_than_a_first_sync_is_followed_from_then_on(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", lichess="Ann")
-    slow = sync.add_slow_game("Ann", days=200, rated=False)
-    await sync.run_succeeding()
+    slow = await sync_slow_game(sync, days=200, rated=False)
     assert sync.urls("ann") == []
     sync.finish(slow)
 
@@ -141,9 +144,7 @@ async def test_case_01_unfinished_games_of_many_cost_one_request_for_every_three
 async def test_case_01_an_unfinished_game_that_vanishes_is_asked_for_twice_and_let_go(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", lichess="Ann")
-    slow = sync.add_slow_game("Ann", days=1)
-    await sync.run_succeeding()
+    slow = await sync_slow_game(sync, days=1)
     del sync.world.games[f"lichess:{slow.id}"]
     sync.world.players["lichess"]["ann"].games.clear()
     sync.sites.clear_requests()
@@ -158,9 +159,7 @@ async def test_case_01_an_unfinished_game_that_vanishes_is_asked_for_twice_and_l
 async def test_case_01_an_unfinished_game_that_was_absent_once_is_still_followed(
     sync: SyncScenario,
 ) -> None:
-    sync.add_user("ann", lichess="Ann")
-    slow = sync.add_slow_game("Ann", days=1)
-    await sync.run_succeeding()
+    slow = await sync_slow_game(sync, days=1)
     for _ in range(2):
         del sync.world.games[f"lichess:{slow.id}"]
         await sync.run_later(hours=1)

@@ -184,9 +184,7 @@ UNREADABLE_ON_CHESSCOM: list[dict[str, Any]] = [
 ]
 
 
-UNREADABLE_ARCHIVES: list[dict[str, Any]] = [
-    {"eco": msgspec.Raw(b"{")},
-]
+UNREADABLE_ARCHIVES: list[dict[str, Any]] = [{"eco": msgspec.Raw(b"{")}]
 
 
 async def test_case_23_on_chesscom_what_is_unknown_or_of_the_wrong_kind_costs_at_most_itself(
@@ -241,7 +239,7 @@ async def test_case_23_a_game_or_a_month_that_cannot_be_used_costs_no_other_acco
 async def test_case_23_a_game_of_a_month_that_could_not_be_read_is_asked_for_until_it_can(
     sync: SyncScenario,
 ) -> None:
-    """By us, that is: the site's reply may be the same when a later version reads it."""
+    """By us, that is: the site's response may be the same when a later version reads it."""
     sync.add_user("ann", chesscom="Ann")
     sync.add_game("chess.com", "Ann", sync.before_now(hours=3), fields={"end_time": "late"})
     sync.add_game("chess.com", "Ann", datetime(2024, 7, 3, tzinfo=UTC), fields={"end_time": "late"})

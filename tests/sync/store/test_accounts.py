@@ -49,9 +49,7 @@ async def test_an_account_comes_back_as_it_was_saved(ctx: Context) -> None:
     assert page == [full]
 
 
-async def test_the_stalest_come_first_and_newcomers_delay_no_other(
-    ctx: Context,
-) -> None:
+async def test_the_stalest_come_first_and_newcomers_delay_no_other(ctx: Context) -> None:
     made = [make_account(f"a{n}") for n in range(PAGE_SIZE + 5)]
     await ctx.sync.accounts.ensure(made, [], [], NOON)
     late = AccountState(account=made[PAGE_SIZE + 4], due_at=NOON - timedelta(hours=1))
@@ -100,14 +98,14 @@ async def test_a_step_on_the_way_leaves_the_account_as_due_as_it_was(ctx: Contex
     await record_failure(ctx)
 
     await ctx.sync.accounts.save([AccountState(account=make_account("ann", cursor=NOON))], fence=1)
-    row = db.sync_accounts.find_one()
-    assert (row["due_at"], row["failures"], row["cursor"]) == (NOON, 1, NOON)
-    assert row["errors"] == [{"error": "a fault", "at": NOON}]
+    document = db.sync_accounts.find_one()
+    assert (document["due_at"], document["failures"], document["cursor"]) == (NOON, 1, NOON)
+    assert document["errors"] == [{"error": "a fault", "at": NOON}]
 
     await ctx.sync.accounts.save([AccountState(account=make_account("ann"), due_at=NOON)], fence=1)
-    row = db.sync_accounts.find_one()
-    assert (row["due_at"], row["failures"]) == (NOON, 0)
-    assert row["errors"] == [{"error": "a fault", "at": NOON}], "kept to be looked at"
+    document = db.sync_accounts.find_one()
+    assert (document["due_at"], document["failures"]) == (NOON, 0)
+    assert document["errors"] == [{"error": "a fault", "at": NOON}], "kept to be looked at"
 
 
 async def record_failure(ctx: Context) -> None:
@@ -142,9 +140,9 @@ async def test_joining_makes_an_account_due_and_happens_once(ctx: Context, db: A
     for _ in range(2):
         await ctx.sync.accounts.ensure([make_account("ann")], [("lichess:ann", link)], [], NOON)
 
-    row = db.sync_accounts.find_one()
-    assert [link["user_id"] for link in row["links"]] == ["ann", "bob"]
-    assert row["due_at"] == NOON
+    document = db.sync_accounts.find_one()
+    assert [link["user_id"] for link in document["links"]] == ["ann", "bob"]
+    assert document["due_at"] == NOON
     await ctx.sync.accounts.ensure([], [], [("lichess:ann", "ann")], NOON)
     links = [page async for page in ctx.sync.accounts.links()]
     assert links == [[("lichess:ann", "bob")]]
@@ -167,10 +165,7 @@ async def test_an_account_that_no_user_links_is_asked_about_no_more(ctx: Context
 
 async def test_a_user_was_synced_when_the_last_of_their_accounts_was(ctx: Context) -> None:
     old = datetime(2026, 1, 1, tzinfo=UTC)
-    ann = (
-        make_account("ann", checked_at=NOON),
-        make_account("ann2", "ann", "bob", checked_at=old),
-    )
+    ann = (make_account("ann", checked_at=NOON), make_account("ann2", "ann", "bob", checked_at=old))
     bob = make_account("bob2", "bob")  # never checked
     cid = AccountLink(user_id="cid", name="x")  # still waits for his back-fill
     await ctx.sync.accounts.ensure([*ann, bob, make_account("cid", links=(cid,))], [], [], NOON)
@@ -186,14 +181,15 @@ async def test_accounts_are_found_by_name_and_key_in_any_case_and_by_user(ctx: C
     await record_failure(ctx)
 
     async def stored(name: str) -> list[str]:
-        return [row.account.key for row in await ctx.sync.accounts.find_by_name(name)]
+        return [document.account.key for document in await ctx.sync.accounts.find_by_name(name)]
 
     assert await stored("Ann") == await stored("ANN") == ["chess.com:ann", "lichess:ann"]
     assert await stored("Lichess:ANN") == ["lichess:ann"]
     assert await stored("Bob") == ["chess.com:ann"]
     assert await stored("bob") == [], "the application's ids have case"
-    (row,) = await ctx.sync.accounts.find_by_name("lichess:ann")
-    assert (row.failures, row.errors[0].error, row.errors[0].at) == (1, "a fault", NOON)
+    (stored_account,) = await ctx.sync.accounts.find_by_name("lichess:ann")
+    error = stored_account.errors[0]
+    assert (stored_account.failures, error.error, error.at) == (1, "a fault", NOON)
 
 
 async def test_a_sample_is_linked_active_and_without_failures(ctx: Context) -> None:
@@ -245,8 +241,8 @@ async def test_an_account_that_two_make_at_once_has_the_users_of_both(
         link = AccountLink(user_id=user, name="Ann", backfilled=True, first_sync_from=NOON)
         await ctx.sync.accounts.ensure([make_account("ann", links=(link,))], [], [], NOON)
 
-    (row,) = db.sync_accounts.find()
-    assert [(link["user_id"], link["joined"]) for link in row["links"]] == [
+    (document,) = db.sync_accounts.find()
+    assert [(link["user_id"], link["joined"]) for link in document["links"]] == [
         ("ann", True),
         ("twin", False),
     ]
@@ -279,5 +275,5 @@ async def test_what_an_account_no_longer_has_is_gone_from_its_row(ctx: Context) 
         saved = make_account("ann", etags=etags)
         await ctx.sync.accounts.save([AccountState(account=saved, due_at=NOON)], fence=1)
 
-    (row,) = (await ctx.sync.accounts.find_for_users(["lichess:ann"], [])).accounts
-    assert row.etags == {"2026-10": "$c"}
+    (document,) = (await ctx.sync.accounts.find_for_users(["lichess:ann"], [])).accounts
+    assert document.etags == {"2026-10": "$c"}

@@ -18,9 +18,9 @@ async def test_an_item_has_the_applications_shape_and_is_there_once(ctx: Context
     await ctx.sync.analysis_queue.add({}, NOON)
 
     assert await ctx.sync.analysis_queue.find_queued(["q1", "q2", "q3"]) == {"q1", "q2"}
-    rows = {row.pop("queue_id"): row for row in db.analysis_queue.find({}, {"_id": 0})}
-    assert rows["q1"]["status"] == "processing"
-    assert rows["q2"] == {
+    items = {item.pop("queue_id"): item for item in db.analysis_queue.find({}, {"_id": 0})}
+    assert items["q1"]["status"] == "processing"
+    assert items["q2"] == {
         "user_id": "ann",
         "game_id": second.game_id,
         "pgn": second.game.pgn,
@@ -49,7 +49,7 @@ async def test_the_allowance_is_of_the_utc_day_and_of_the_user(ctx: Context, db:
     assert await queue.remaining_today("ann", just_before, 3) == 2
     assert await queue.remaining_today("ann", last, 2) == 0
     assert await queue.remaining_today("ann", last + timedelta(hours=1), 0) == 0
-    assert await queue.remaining_today("nobody", MIDNIGHT, 15) == 15
+    assert await queue.remaining_today("unknown", MIDNIGHT, 15) == 15
 
 
 @pytest.mark.parametrize("status", ["pending", "processing"])

@@ -44,14 +44,18 @@ PGN = """[Event "Live Chess"]
 async def test_a_document_has_the_applications_fields_and_types(ctx: Context, db: Any) -> None:
     await ctx.sync.games.insert_new([make_user_game(1, pgn=PGN)], NOON)
 
-    row = db.games.find_one()
-    assert {name: type(row[name]) for name in APPLICATIONS_OWN} == APPLICATIONS_OWN
-    assert row["imported_at"] == NOON.isoformat()
-    assert (row["user_color"], row["user_rating"], row["opponent"]) == ("white", 1500, "Bob")
-    assert datetime.fromisoformat(row["ended_at"]) == NOON + timedelta(minutes=5)
-    assert (row["white_player"], row["black_player"], row["opponent_name"]) == ("Ann", "Bob", "Bob")
-    assert (row["date_played"], row["played_at_utc"]) == ("2026.10.21", NOON)
-    assert (row["opening"], row["termination"]) == ("C50", "Ann won on time")
+    game = db.games.find_one()
+    assert {name: type(game[name]) for name in APPLICATIONS_OWN} == APPLICATIONS_OWN
+    assert game["imported_at"] == NOON.isoformat()
+    assert (game["user_color"], game["user_rating"], game["opponent"]) == ("white", 1500, "Bob")
+    assert datetime.fromisoformat(game["ended_at"]) == NOON + timedelta(minutes=5)
+    assert (game["white_player"], game["black_player"], game["opponent_name"]) == (
+        "Ann",
+        "Bob",
+        "Bob",
+    )
+    assert (game["date_played"], game["played_at_utc"]) == ("2026.10.21", NOON)
+    assert (game["opening"], game["termination"]) == ("C50", "Ann won on time")
 
 
 async def test_what_the_source_does_not_say_is_missing_or_named_as_the_application_names_it(
@@ -67,18 +71,18 @@ async def test_what_the_source_does_not_say_is_missing_or_named_as_the_applicati
     )
     await ctx.sync.games.insert_new([unknown], NOON)
 
-    row = db.games.find_one()
-    assert (row["opponent_name"], row["user_rating"]) == ("Opponent", None)
-    assert (row["opening"], row["termination"]) == (None, "resign")
-    assert (row["date_played"], row["played_at_utc"].minute) == ("2026.10.21", 5)
+    game = db.games.find_one()
+    assert (game["opponent_name"], game["user_rating"]) == ("Opponent", None)
+    assert (game["opening"], game["termination"]) == (None, "resign")
+    assert (game["date_played"], game["played_at_utc"].minute) == ("2026.10.21", 5)
 
 
 async def test_moves_that_come_later_bring_opening_and_termination(ctx: Context, db: Any) -> None:
     await ctx.sync.games.insert_new([make_user_game(1, pgn="")], NOON)
     await ctx.sync.games.insert_new([make_user_game(1, pgn=PGN)], NOON)
 
-    row = db.games.find_one()
-    assert (row["opening"], row["termination"]) == ("C50", "Ann won on time")
+    game = db.games.find_one()
+    assert (game["opening"], game["termination"]) == ("C50", "Ann won on time")
 
 
 async def test_imported_at_increases_with_the_games_ends(ctx: Context, db: Any) -> None:
@@ -89,10 +93,10 @@ async def test_imported_at_increases_with_the_games_ends(ctx: Context, db: Any) 
 
     await ctx.sync.games.insert_new(batch, NOON)
 
-    rows = list(db.games.find().sort("imported_at", 1))
-    assert [row["ended_at"] for row in rows] == sorted(row["ended_at"] for row in rows)
-    assert len({row["imported_at"] for row in rows}) == 50
-    assert rows[0]["imported_at"] == NOON.isoformat()
+    games = list(db.games.find().sort("imported_at", 1))
+    assert [game["ended_at"] for game in games] == sorted(game["ended_at"] for game in games)
+    assert len({game["imported_at"] for game in games}) == 50
+    assert games[0]["imported_at"] == NOON.isoformat()
 
 
 async def test_a_game_is_stored_once_per_user(ctx: Context, db: Any) -> None:
@@ -119,8 +123,8 @@ async def test_a_game_that_the_application_imported_is_known_by_its_url(
 
     assert [item.user_id for item in stored.new] == ["bob"]
     assert stored.known == {}
-    row = db.games.find_one({"user_id": "ann"})
-    assert {name: row[name] for name in theirs} == theirs
+    game = db.games.find_one({"user_id": "ann"})
+    assert {name: game[name] for name in theirs} == theirs
 
 
 @pytest.mark.parametrize(
@@ -196,6 +200,6 @@ async def test_games_are_counted_by_user_and_site(ctx: Context) -> None:
         [make_user_game(1), make_user_game(2), make_user_game(3, platform="chess.com")], NOON
     )
 
-    counted = await ctx.sync.games.count_by_user(["ann", "nobody"])
+    counted = await ctx.sync.games.count_by_user(["ann", "unknown"])
 
     assert counted == {("ann", "lichess"): 2, ("ann", "chess.com"): 1}
