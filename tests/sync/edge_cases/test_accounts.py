@@ -21,7 +21,7 @@ async def test_case_12_a_closed_account_is_notified_once_and_may_open_and_close_
         player.closed = True
         await sync.run_later(days=8)
         sync.sites.clear_requests()
-        await sync.run_cycles(5, hours=6)
+        await sync.run_cycles(2, hours=6)
         assert sync.requested_paths(site) == [], "a closed account is checked once a week"
         assert sync.account(f"{site}:ann")["standing"] == "closed"
         assert sync.urls("ann") == urls
@@ -140,7 +140,7 @@ async def test_a_source_that_knows_no_account_at_all_has_a_fault_and_no_account_
     known = dict(players)
     players.clear()
 
-    for _ in range(4):
+    for _ in range(3):
         sync.clock.move(hours=6)
         record = await sync.run()
         assert (record["outcome"], record["failed"], record["done"]) == ("partial", 3, 0)
