@@ -16,8 +16,10 @@ READ = (
     *("chesscoach", "docs", "README.md", "CONTRIBUTING.md", "config.toml", "Makefile"),
     *("compose.yaml", "crontab", "Dockerfile.cron", ".ci", ".github", "k8s", "systemd"),
 )
-SUFFIXES = (".py", ".md", ".toml", ".yaml", ".yml", ".html", ".txt", ".css", ".j2", ".pot")
-SUFFIXES += (".service", ".timer", ".conf", ".cron", "")
+SUFFIXES = (
+    *(".py", ".md", ".toml", ".yaml", ".yml", ".html", ".txt", ".css", ".j2", ".pot"),
+    *(".service", ".timer", ".conf", ".cron", ""),
+)
 
 INSTEAD = {
     "whoever": "name the actor: the process, the user, the scheduler",
