@@ -1,8 +1,8 @@
 """Checks of the sources: one request each, through the lane, as a sync sends it.
 
 A check sends no request while the source's breaker is open, its lane is paused, or a run holds the
-lane. The request goes through the client of a run, so it has the same effects: a 403 opens the
-breaker for all processes, a 429 pauses the lane.
+lane. The request goes through the client of a run, so it has the same effects. A 403 opens the
+breaker for all processes, and a 429 pauses the lane.
 """
 
 import asyncio

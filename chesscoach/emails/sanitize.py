@@ -1,8 +1,9 @@
 """Sanitizes text that others wrote: names, opponents, weaknesses, moves.
 
-Templates escape markup. This module removes what survives escaping: invisible characters (except
-joiners in their places), characters that change the direction of a line, line breaks that would end
-a header, endless text, and words that mail programs would turn into links.
+Templates escape markup. This module removes what survives escaping. That is invisible characters
+(except joiners in their places), characters that change the direction of a line, and line breaks
+that would end a header. It also shortens long texts, and breaks words that mail programs would turn
+into links.
 """
 
 import re

@@ -3,8 +3,9 @@
 It deletes expired sessions, old notifications that were read, stale queue items, and our own old
 run records, emails, schedules and snapshots. Each kind has a named rule with its limit in
 `[cleanup]`.
-A re-run is safe at any point: a document is deleted only if it has not changed since it was read,
-and the next run finds what a stopped run has left. The failure of one rule stops no other.
+
+A re-run is safe at any point. A document is deleted only if it has not changed since it was read.
+The next run finds what a stopped run has left. The failure of one rule does not stop the others.
 """
 
 from typing import Annotated

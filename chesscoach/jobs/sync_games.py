@@ -2,9 +2,9 @@
 
 Reads `users`; writes `games`, `analysis_queue`, `sync_accounts` and the users' `last_game_sync`.
 For each account: ask the source, write the games, queue the best of them for analysis, and only
-then move the account's cursor. A re-run is safe at any point: games and queue items have ids that
-follow from what they are, and a cursor never stands for something that is not written. The two
-sources are synced side by side, each by one request after another.
+then move the account's cursor. A re-run is safe at any point. The ids of games and queue items
+follow from the game and the user, and a cursor moves only after the games before it are written.
+The two sources are synced side by side, each by one request after another.
 
 The schedule `sync_active`, if it is enabled, runs it every few minutes for active players alone.
 """

@@ -3,8 +3,8 @@
 The application's own script creates its indexes before or after ours. MongoDB refuses an index that
 has the name of another one and differs from it, or the definition of another one and a different
 name. So an index of ours has the name that MongoDB gives by default. A unique index on a field of
-the application is the exception: it leaves out documents without a text in the field, which the
-application's does not, and so it has a name of its own.
+the application is the exception. It leaves out documents without a text in the field, unlike the
+application's index. So it has a name of its own.
 """
 
 from typing import Any

@@ -145,8 +145,8 @@ class Mongod:
         """The pid of the mongod that uses the folder (0: not written yet), or None.
 
         mongod holds a flock on its lock file while it lives. Its pid is not enough: after a kill,
-        another process may have the pid in the file, and an orphan stays a zombie until PID 1 reaps
-        it, which in a container can take seconds or for ever.
+        another process may have the pid in the file. An orphan stays a zombie until PID 1 reaps it.
+        In a container, that can take seconds, or never happen.
         """
         try:
             with (self._folder / "mongod.lock").open() as file:

@@ -1,6 +1,6 @@
 """A second connection to the database, for probes and metrics.
 
-It has its own client with a limit of two seconds: Motor's threads wait for a server that does not
+It has its own client with a limit of two seconds. Motor's threads wait for a server that does not
 answer, and a probe would wait behind them. It only reads.
 """
 

@@ -34,8 +34,8 @@ def parse_options(url: str, *, allow_weak_writes: bool) -> Mapping[str, Any]:
     """Returns the options of a URL by lower-case name, without the DNS.
 
     Raises:
-        ConfigError: an option cannot be used, or changes how documents are decoded, how sure a
-            write is, what a read may miss, or that an operation ends; its name is in the message.
+        ConfigError: an option cannot be used. It may also change how documents are decoded,
+            weaken writes or reads, or remove a time limit. The message has its name.
     """
     query = url.partition("?")[2]
     options: dict[str, Any] = {}

@@ -1,8 +1,8 @@
 """Slot arithmetic: the instants at which a schedule is due.
 
-cronsim is iterated forward only: its reverse iteration is inconsistent where a zone shifts by half
-an hour. At the end of daylight saving it can also return an earlier instant, so results that do not
-increase in UTC are dropped.
+cronsim is iterated forward only: its reverse iteration errs if a zone shifts by half an hour. At
+the end of daylight saving it can also return an earlier instant, so results that do not increase in
+UTC are dropped.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Chess.com: an account's archive months, asked for only if they changed.
 
-Facts behind it: addresses want lower-case names; a game's `uuid` is its identity, its `url` is
-not; a renamed player keeps the `uuid` in the games; `ETag` is echoed as it came.
+URLs need names in lower case. A game is identified by its `uuid`, not by its `url`. A renamed
+player keeps the `uuid` in games. An `ETag` is sent back unchanged.
 """
 
 import re

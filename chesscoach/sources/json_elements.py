@@ -1,8 +1,8 @@
 """What can be read of a JSON text that a decoder refuses as a whole.
 
 A decoder gives up at the first thing that is not JSON: half of a surrogate pair, NaN, a nesting
-that is too deep. These functions look only at strings and brackets, so each element of an array can
-be decoded by itself, and an element that cannot be decoded still has its id.
+that is too deep. These functions look only at strings and brackets. So each element of an array can
+be decoded by itself, and the id of an element that cannot be decoded is found.
 """
 
 import re

@@ -1,9 +1,8 @@
 """Lichess: who has news, asked in bulk, and their games as a stream.
 
-Facts behind the form of the requests: the time filter works on a game's start; the filters
-`rated`, `perfType`, `color` and `analysed` go to a search index that misses games, so they are
-never sent; with `ongoing=true` unfinished and aborted games come too; a response has no end marker,
-so only whole lines count.
+The time filter works on a game's start. The filters `rated`, `perfType`, `color` and `analysed` use
+a search index that misses games, so they are never sent. With `ongoing=true`, the response also has
+unfinished and aborted games. A response has no end marker, so only whole lines count.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence

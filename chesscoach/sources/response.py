@@ -42,11 +42,11 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
 async def read_lines(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
     """The complete lines of a stream, without empty ones.
 
-    Of a line of more than `limit` bytes only the beginning comes, which has the game's id: what is
-    wrong with one line says nothing of those behind it.
+    Of a line of more than `limit` bytes, only the beginning is yielded, which has the game's id.
+    The lines after it may be good.
 
     Raises:
-        BadResponse: a line goes on and on, for 16 times the limit.
+        BadResponse: a line has more than 16 times the limit.
         StreamTruncated: the last line has no end; the lines before it have been yielded.
     """
     rest, head, skipped = b"", b"", 0

@@ -28,8 +28,8 @@ class SealedMonth(Struct, frozen=True, kw_only=True):
 class AccountLink(Struct, frozen=True, kw_only=True):
     """A user who linked an account, and how they spell its name.
 
-    `first_sync_from` is where the user's games begin: the end of what the application had fetched
-    before, or None for a first sync (the newest games of the last months). `backfilled` says that
+    `first_sync_from` is where the user's games begin at a takeover; it is None for a first sync,
+    which has the newest games of the last months. `backfilled` says that
     the user's own backfill is complete; it left out games that ended before `oldest_game_at`.
     `notified_status` is the status of the account that the user has been notified of.
     """
@@ -47,15 +47,14 @@ class Account(Struct, frozen=True, kw_only=True):
 
     `cursor` is the start instant of the newest Lichess game that is stored, and `fingerprint_at`
     when `fingerprint` was last accounted for. `first_month` (`2026-11`) is the oldest Chess.com
-    month that may still change; `etags` holds, for each month since, the ETag of the response whose
-    games are stored: an empty one if it had none, or a game that could not be read. `player_key` is
-    the source's own identity of the player where it is not the name.
-    `sealed_months` are the months before that whose changes are looked for now and then,
-    `gone_months` those that the source asked us never to ask for again.
-    `status` changes to "missing" after some checks in a row (`not_found_checks`) in
-    which the source did not know the name; `lapse_count` counts how often the account came back.
-    `active_at` is the newest sign of the player, `checked_at` when the last complete check began,
-    `saved_at` when this was last written, after all that it stands for.
+    month that may still change. For each month since, `etags` has the ETag of the response whose
+    games are stored. It is empty if the response had none, or a game that could not be read.
+    `player_key` is the source's own identity of the player if that is not the name.
+    `sealed_months` are older months whose changes are looked for now and then. `gone_months` are
+    those that the source asked us never to ask for again. `status` changes to "missing" after some
+    checks in a row (`not_found_checks`) in which the source did not know the name. `lapse_count`
+    counts how often the account came back. `active_at` is the newest sign of the player.
+    `checked_at` is when the last complete check began. `saved_at` is when this was last written.
     """
 
     key: str

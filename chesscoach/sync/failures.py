@@ -3,7 +3,7 @@
 A source that answers no request says nothing about the accounts that were asked for. So failures
 that may be the source's wait until it has answered for an account in this run. If it never does,
 they are the source's. A source that knows no account at all has a fault too, such as an empty
-database behind it: then none of the accounts comes closer to counting as missing.
+database. Then no account comes closer to counting as missing.
 """
 
 from chesscoach import log

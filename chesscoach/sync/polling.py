@@ -1,7 +1,7 @@
 """When an account must be checked: whether it is due, and whether it has news.
 
-Sources of the figures: Lichess sets seenAt when a player connects, at most every five
-minutes, and counts clock games in playTime and rated games in perfs; bots may move none of them.
+Lichess sets seenAt when a player connects, at most every five minutes. It counts games with a clock
+in playTime, and rated games in perfs. Games of bots may change none of these.
 """
 
 from datetime import datetime, timedelta

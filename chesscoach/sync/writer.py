@@ -58,8 +58,7 @@ class AccountWriter:
         """Stores a step's games; the next one's may be stored before this one is finished.
 
         Its instants lie before those of every later step, by more than the precision of a
-        database's dates: an account saved at `stored_at` has all games queued that were stored
-        until then.
+        database's dates. So an account saved at `stored_at` has queued all games stored until then.
         """
         fact = step.fact
         games = len(fact.games) if isinstance(fact, GamesFetched) else 0

@@ -1,8 +1,7 @@
 """Sends a run's emails: the order, the retries, and when to stop.
 
-The first email of a run goes alone: a bad key must not use up ten thousand attempts. While a batch
-of emails is queued the next one is read, and while some emails are on their way others are claimed
-and recorded, so that the provider does not wait for the database.
+The first email of a run goes alone: a bad key must not use up ten thousand attempts. Reading,
+claiming, sending and recording overlap, so the provider does not wait for the database.
 """
 
 import asyncio

@@ -12,9 +12,11 @@ def pipeline(
 ) -> list[Document]:
     """Build the pipeline for `games`; the week before begins at `before`.
 
-    Each document has a `user_id` and a `kind`. `game` is a game for `week_game_parser`; `analysed`
-    has a player's `analyses` of both weeks and the analysed `games` of this week; `reflection`,
-    `profile` and `progress` are what they say.
+    Each document has a `user_id` and a `kind`:
+
+    - `game`: a game for `week_game_parser`
+    - `analysed`: a player's `analyses` of both weeks, and the analysed `games` of this week
+    - `reflection`, `profile`, `progress`: a document of the collection of that name
     """
     users = {"user_id": {"$in": list(user_ids)}}
     return [

@@ -1,8 +1,8 @@
 """The body of SendGrid's `POST /v3/mail/send` for an email.
 
-The `Mail` class of SendGrid's library builds it. The code avoids three traps of that class: it
-parses an address without a name (one with a comma becomes another), it reverses lists that are
-appended to, and content that begins like a key raises an exception.
+The `Mail` class of SendGrid's library builds it. The code avoids three traps of that class. It
+parses an address without a name, so one with a comma becomes another. It reverses lists that are
+appended to. It raises an exception for content that begins like a key.
 """
 
 from sendgrid.helpers.mail import (

@@ -1,7 +1,7 @@
 """Chess.com's archive months, written `2026-11`, and how long they may still change.
 
-A month is asked for until one check has succeeded at least 72 hours after its end: games are
-listed late, and the zone in which the source's months turn is not documented.
+A month is asked for until one check has succeeded at least 72 hours after its end. Games are listed
+late, and the time zone of the source's months is not documented.
 """
 
 import calendar

@@ -161,8 +161,8 @@ class LichessFetcher:
     ) -> AsyncGenerator[Fact]:
         """The games since an instant, in pieces that each may move the cursor.
 
-        Other accounts have their turn after some pages, and after a response that was cut; if it
-        had brought something new, the export then continues from there.
+        Other accounts have their turn after some pages, and after a truncated response. If that had
+        new games, the export then continues after them.
         """
         reached = since
         while True:

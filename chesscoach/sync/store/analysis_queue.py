@@ -28,8 +28,9 @@ class AnalysisQueue:
     async def remaining_today(self, user_id: str, now: datetime, allowance: int) -> int:
         """How many more items a user may get on the UTC day of `now`.
 
-        The items of the day count, the application's own too, and all that still wait: a queue
-        that grows faster than it is worked through loses its oldest items to the cleanup.
+        All items of the day count, including the application's own, and all items that still wait.
+        If the queue grew faster than the application takes items, the cleanup would delete the
+        oldest ones.
         """
         start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         end = start + timedelta(days=1)

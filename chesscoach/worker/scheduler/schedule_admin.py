@@ -1,7 +1,7 @@
 """The stored schedules: those of the configuration, and the changes of operators.
 
-A change never loses a slot that was due, and never makes an earlier slot due: it counts from its
-own instant, and a slot that was due before stays due.
+A change counts from its own instant. A slot that was due before stays due, and a change never makes
+an earlier slot due.
 """
 
 from collections.abc import Mapping

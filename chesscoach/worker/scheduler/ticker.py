@@ -1,8 +1,9 @@
 """The wake-up timer: aiocron calls us each second.
 
-aiocron overlaps its own callbacks, bursts after a blocked loop, and reads the wall clock once, so a
-step of the clock would shift it for good. So there is one secondly cron, and a tick that never runs
-twice at a time. The cron restarts when the wall clock has moved against the monotonic one.
+aiocron overlaps its own callbacks, and bursts after a blocked loop. It reads the wall clock once,
+so a step of the clock would shift it for good. So one cron fires every second, and a tick never
+runs twice at a time. The cron restarts when the wall clock has moved against the
+monotonic one.
 """
 
 import asyncio
