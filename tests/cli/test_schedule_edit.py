@@ -85,14 +85,6 @@ def test_an_edit_that_changes_nothing_is_none(run_cli: RunCli, run_cli_json: Run
     assert run_cli_json("schedules", "show", "six")["revision"] == 1
 
 
-def test_an_edit_back_to_the_configuration_is_no_edit(
-    run_cli: RunCli, run_cli_json: RunCliJson
-) -> None:
-    assert run_cli_json("schedules", "edit", "sync_games", "--jitter-s", "9")["edited"]
-    back = run_cli_json("schedules", "edit", "sync_games", "--unset", "jitter_s")
-    assert (back["edited"], back["configured"]) == (False, None)
-
-
 def test_a_schedule_is_paused_and_resumed(
     run_cli: RunCli, run_cli_json: RunCliJson, clock: Clock
 ) -> None:

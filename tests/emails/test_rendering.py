@@ -102,18 +102,11 @@ def test_games_whose_result_no_player_knows_are_counted_and_not_scored() -> None
 
 
 def test_a_half_point_is_written_as_players_write_it() -> None:
-    assert (
-        "7½/14"
-        in render_email(
-            full_summary(results_by_speed=(make_results(played=14, won=7, drawn=1, lost=6),))
-        ).text
-    )
-    assert (
-        "½/1"
-        in render_email(
-            full_summary(results_by_speed=(make_results(played=1, won=0, drawn=1, lost=0),))
-        ).text
-    )
+    for shown, results in (
+        ("7½/14", make_results(played=14, won=7, drawn=1, lost=6)),
+        ("½/1", make_results(played=1, won=0, drawn=1, lost=0)),
+    ):
+        assert shown in render_email(full_summary(results_by_speed=(results,))).text
 
 
 def test_a_first_week_is_compared_with_nothing() -> None:
@@ -157,9 +150,6 @@ def test_the_coach_says_what_the_numbers_bear_out(
 )
 def test_the_answers_to_the_coach_are_judged_in_three_steps(right: int, words: str) -> None:
     assert words in render_email(full_summary(reflections_right=right)).text
-
-
-def test_no_answer_that_was_right_is_not_rubbed_in() -> None:
     assert "slips" not in render_email(full_summary(reflections_right=0)).text
 
 
@@ -238,13 +228,9 @@ def test_an_email_can_be_left_in_one_click_and_is_answered_by_no_machine() -> No
         }
         assert UNSUBSCRIBE in message.text
         assert UNSUBSCRIBE in parse_email(message).links
-
-
-def test_without_a_public_address_there_is_nothing_to_click() -> None:
-    message = render_email(unsubscribe_url="")
-
-    assert "List-Unsubscribe" not in message.headers
-    assert "Unsubscribe" not in message.text + message.html
+    without = render_email(unsubscribe_url="")
+    assert "List-Unsubscribe" not in without.headers
+    assert "Unsubscribe" not in without.text + without.html
 
 
 def test_an_email_is_whole_on_its_own_and_small() -> None:
@@ -257,13 +243,8 @@ def test_an_email_is_whole_on_its_own_and_small() -> None:
         assert "prefers-color-scheme" in message.html
         assert ("html", "lang", "en-GB") in parsed.values
         assert ("html", "dir", "ltr") in parsed.values
-
-
-def test_css_stands_in_the_elements_themselves() -> None:
-    html = render_email().html
-
-    assert re.search(r'<td class="lead ink"[^>]* style="[^"]*font-size', html)
-    assert "<link" not in html
+    styled = r'<td class="lead ink"[^>]* style="[^"]*font-size'
+    assert re.search(styled, render_email().html), "CSS stands in the elements themselves"
 
 
 def test_a_note_says_that_there_were_no_games() -> None:

@@ -185,21 +185,6 @@ async def test_a_shard_that_fails_for_good_closes_itself_alone(new_context: Any,
     assert (await run_shard(ctx, walker, second)).exit_code == 0
 
 
-async def test_a_shard_that_is_stopped_stays_open_and_runs_again(new_context: Any, db: Any) -> None:
-    walker, (first, second) = ShardedJob(held=True), all_shards(2)
-    ctx, stop = await new_context(), ShutdownRequest()
-    running = asyncio.create_task(run_shard(ctx, walker, first, stop=stop))
-    await wait_until_running(walker, 1)
-    stop.request()
-    stop.request()
-    assert (await running).record["outcome"] == "cancelled"
-    walker.release.set()
-
-    for shard in (second, first):
-        assert (await run_shard(ctx, walker, shard)).exit_code == 0
-    assert walker.user_ids == Counter(USERS)
-
-
 async def test_the_next_slot_is_skipped_for_a_shard_that_still_runs_and_for_no_other(
     new_context: Any, db: Any
 ) -> None:

@@ -121,15 +121,24 @@ async def test_pitfall_04_stepped_clock_fires_nothing_before_its_time(
     assert chore.started == ["2026-10-21T13:00:00Z"]
 
 
-async def test_pitfall_05_suspend_the_newest_slot_is_worked_on_waking(
-    contexts: Any, db: Any
+@pytest.mark.parametrize(
+    ("hours", "outcomes"),
+    [
+        ((8.1,), {"19": "coalesced x7", "20": "succeeded"}),
+        ((1, 3.5, 0), {"13": "succeeded", "15": "coalesced x2", "16": "succeeded"}),
+    ],
+    ids=["05 suspend", "16 idle for hours"],
+)
+async def test_pitfalls_05_and_16_the_newest_slot_runs_once_on_waking(
+    contexts: Any, db: Any, hours: tuple[float, ...], outcomes: dict[str, str]
 ) -> None:
-    """Eight hours pass on the wall and none on the monotonic clock."""
-    clock, chore = Clock(NOON + timedelta(minutes=1)), RecordingJob()
+    """Hours pass on the wall and none on the monotonic clock."""
+    clock, chore = Clock(NOON), RecordingJob()
     async with await make_scheduler(contexts, clock, chore, {"s": hourly_schedule()}) as scheduler:
-        await tick_after(scheduler, clock, hours=8)
+        for passed in hours:
+            await tick_after(scheduler, clock, hours=passed)
 
-    assert outcomes_by_hour(db) == {"19": "coalesced x7", "20": "succeeded"}
+    assert outcomes_by_hour(db) == outcomes
 
 
 async def test_pitfall_06_downtime_a_start_just_after_a_slot_works_it(

@@ -9,9 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chesscoach.config import Config
-from chesscoach.errors import ConfigError
-from chesscoach.jobs.catalog import JOBS
-from chesscoach.schedules.schedule import Every, Schedule, Slot
+from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.runner import runner
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
@@ -141,18 +139,6 @@ async def test_scenario_14_renamed_job_is_quarantined_once_and_left_to_the_daemo
     assert db.schedules.find_one({"_id": "s"})["quarantined"] is None
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [{"cron": "61 * * * *"}, {"cron": "0 * * * *", "timezone": "Mars"},
-     {"at": NOON.replace(year=9999)}, {"every": Every(days=1), "anchor": NOON.replace(year=1)}],
-    ids=["cron", "timezone", "at", "anchor"],
-)  # fmt: skip
-def test_scenario_15_poison_is_refused_when_it_is_made(fields: dict[str, Any]) -> None:
-    name = list(fields)[-1]
-    with pytest.raises(ValueError, match=name):
-        Schedule(job="chore", **fields)
-
-
 async def test_scenario_15_poison_schedule_or_job_hinders_no_other(
     contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,11 +205,3 @@ async def test_scenario_15_duplicates_cronjob_daemon_and_person_make_one_run(
     assert by_hand.exit_code == 75
     assert (after.exit_code, after.record["reason"]) == (0, "closed: succeeded")
     assert len(chore.started) == 1
-
-
-async def test_scenario_15_poison_configured_twice_is_refused_by_name(contexts: Any) -> None:
-    ctx = with_schedules(await contexts(Clock(NOON)))
-    with pytest.raises(ConfigError, match=r"x\.args"):
-        await schedule_admin.add_schedule(
-            ctx.worker, JOBS, "x", Schedule(job="sync_games", cron="0 0 * * *", args={"odd": 1})
-        )

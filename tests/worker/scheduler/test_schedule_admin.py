@@ -114,6 +114,10 @@ async def test_of_two_who_change_one_revision_the_second_is_told(contexts: Any) 
 
     with pytest.raises(ConfigError, match="s has changed meanwhile"):
         await schedule_admin.edit_schedule(ctx.worker, JOBS, seen, DAILY)
+    mine = await schedule_admin.add_schedule(ctx.worker, JOBS, "mine", DAILY)
+    await schedule_admin.pause_schedule(ctx.worker, mine)
+    with pytest.raises(ConfigError, match="mine has changed meanwhile"):
+        await schedule_admin.remove_schedule(ctx.worker, mine)
 
 
 async def test_an_operators_own_schedule_is_his_to_remove_and_the_configurations_is_not(
@@ -123,6 +127,8 @@ async def test_an_operators_own_schedule_is_his_to_remove_and_the_configurations
     await schedule_admin.sync_from_config(ctx.worker)
     await schedule_admin.add_schedule(ctx.worker, JOBS, "mine", DAILY)
 
+    with pytest.raises(ConfigError, match="s in the configuration already"):
+        await schedule_admin.add_schedule(ctx.worker, JOBS, "s", DAILY)
     with pytest.raises(ConfigError, match="there is a schedule mine already"):
         await schedule_admin.add_schedule(ctx.worker, JOBS, "mine", HOURLY)
     with pytest.raises(ConfigError, match="s is in the configuration"):

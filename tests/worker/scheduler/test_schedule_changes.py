@@ -158,22 +158,6 @@ async def test_a_schedule_that_is_only_configured_is_stored_when_it_is_changed(
         await schedule_admin.find_schedule(ctx.worker, "t")
 
 
-async def test_an_id_of_the_configuration_is_not_an_operators_to_add(contexts: Any) -> None:
-    ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
-
-    with pytest.raises(ConfigError, match="s in the configuration already"):
-        await schedule_admin.add_schedule(ctx.worker, JOBS, "s", DAILY)
-
-
-async def test_a_schedule_that_somebody_has_changed_is_not_removed(contexts: Any) -> None:
-    ctx = with_schedules(await contexts(Clock(NOON)))
-    seen = await schedule_admin.add_schedule(ctx.worker, JOBS, "mine", DAILY)
-    await schedule_admin.pause_schedule(ctx.worker, seen)
-
-    with pytest.raises(ConfigError, match="mine has changed meanwhile"):
-        await schedule_admin.remove_schedule(ctx.worker, seen)
-
-
 async def test_what_was_done_to_a_schedule_is_remembered(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.context import Context
 from chesscoach.demo.world import SourceName
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule
@@ -13,33 +12,23 @@ from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, FakeSites
+from tests.support.scheduling import wait_until_idle, with_schedules
 from tests.support.sync.sync_members import add_member, before_now
-
-
-def scheduled_slots(ctx: Context, **schedules: Schedule) -> Context:
-    return replace(ctx, config=replace(ctx.config, schedules=schedules))
-
 
 DAILY = Schedule(job="cleanup", cron="0 3 * * *")
 SIX_HOURLY = Schedule(job="sync_games", cron="0 */6 * * *")
 
 
-async def drain(scheduler: Scheduler) -> None:
-    """Until no run is at work."""
-    while scheduler.running:
-        await asyncio.wait(list(scheduler.running.values()))
-
-
 async def test_a_slot_is_worked_when_it_falls_due_and_once(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
+    ctx = with_schedules(await contexts(clock), sync_games=SIX_HOURLY)
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         await scheduler.tick()
         assert not scheduler.running
         clock.move(seconds=3)
         await scheduler.tick()
         await scheduler.tick()
-        await drain(scheduler)
+        await wait_until_idle(scheduler)
 
     (row,) = db.job_runs.find()
     assert (row["_id"], row["source"], row["outcome"]) == (
@@ -51,7 +40,7 @@ async def test_a_slot_is_worked_when_it_falls_due_and_once(contexts: Any, db: An
 
 async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled_slots(await contexts(clock), sync_games=replace(SIX_HOURLY, enabled=False))
+    ctx = with_schedules(await contexts(clock), sync_games=replace(SIX_HOURLY, enabled=False))
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
@@ -62,7 +51,7 @@ async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:
 
 async def test_leaving_drains_what_runs(contexts: Any, db: Any, sites: FakeSites) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
+    ctx = with_schedules(await contexts(clock), sync_games=SIX_HOURLY)
     site: SourceName = "chess.com"
     for number in range(20):
         await add_member(ctx, db, sites, f"P{number}", site, synced=before_now(hours=6))
@@ -84,11 +73,11 @@ async def test_a_schedule_that_cannot_run_is_told_and_others_go_on(
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     odd = replace(SIX_HOURLY, args={"bogus": True}, lock="other")
-    ctx = scheduled_slots(await contexts(clock), odd=odd, sync_games=SIX_HOURLY)
+    ctx = with_schedules(await contexts(clock), odd=odd, sync_games=SIX_HOURLY)
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         clock.move(seconds=3)
         await scheduler.tick()
-        await drain(scheduler)
+        await wait_until_idle(scheduler)
 
     assert [row["schedule"] for row in db.job_runs.find()] == ["sync_games"]
     assert "schedule_quarantined" in capsys.readouterr().out
@@ -99,7 +88,7 @@ async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_i
     contexts: Any, db: Any
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    prompt = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
+    prompt = with_schedules(await contexts(clock), sync_games=SIX_HOURLY)
     runner = replace(prompt.config.runner, takeover_delay_s=300.0)
     patient = replace(prompt, config=replace(prompt.config, runner=runner))
     async with Scheduler(patient.worker, ShutdownRequest(), JOBS) as standby:
@@ -108,16 +97,16 @@ async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_i
         assert not standby.running
         clock.move(seconds=3)
         await standby.tick()
-        await drain(standby)
+        await wait_until_idle(standby)
         assert [row["source"] for row in db.job_runs.find()] == ["daemon"]
 
         clock.now = NOON + timedelta(hours=6)
         await standby.tick()
         async with Scheduler(prompt.worker, ShutdownRequest(), JOBS) as other:
-            await drain(other)
+            await wait_until_idle(other)
         clock.move(seconds=301)
         await standby.tick()
-        await drain(standby)
+        await wait_until_idle(standby)
     assert db.job_runs.count_documents({}) == 2
 
 
@@ -125,7 +114,7 @@ async def test_a_daemon_that_stands_by_is_put_off_by_no_restart_and_no_change_of
     contexts: Any, db: Any
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled_slots(await contexts(clock), cleanup=DAILY, sync_games=SIX_HOURLY)
+    ctx = with_schedules(await contexts(clock), cleanup=DAILY, sync_games=SIX_HOURLY)
     runner = replace(ctx.config.runner, takeover_delay_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS):
@@ -140,7 +129,7 @@ async def test_a_daemon_that_stands_by_is_put_off_by_no_restart_and_no_change_of
 
         clock.move(seconds=3)
         await standby.tick()
-        await drain(standby)
+        await wait_until_idle(standby)
 
     assert [row["schedule"] for row in db.job_runs.find()] == ["sync_games"]
 
@@ -149,7 +138,7 @@ async def test_a_slot_owed_from_before_an_edit_is_left_to_others_for_as_long(
     contexts: Any, db: Any
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
-    ctx = scheduled_slots(await contexts(clock), sync_games=SIX_HOURLY)
+    ctx = with_schedules(await contexts(clock), sync_games=SIX_HOURLY)
     runner = replace(ctx.config.runner, takeover_delay_s=300.0)
     ctx = replace(ctx, config=replace(ctx.config, runner=runner))
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as standby:
@@ -163,5 +152,5 @@ async def test_a_slot_owed_from_before_an_edit_is_left_to_others_for_as_long(
             clock.move(seconds=moved_s)
             await standby.refresh()
             await standby.tick()
-            await drain(standby)
+            await wait_until_idle(standby)
             assert db.job_runs.count_documents({"slot": NOON}) == worked
