@@ -11,7 +11,7 @@ from chesscoach.sources.game import Game
 
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _LICHESS_PATTERN = re.compile(
-    r"\blichess\.org/(?:embed/)?(?:game/)?([A-Za-z0-9]{8})(?:[A-Za-z0-9]{4})?(?![A-Za-z0-9_-])"
+    r"\b(?i:lichess\.org)/(?:embed/)?(?:game/)?([A-Za-z0-9]{8})(?:[A-Za-z0-9]{4})?(?![A-Za-z0-9_-])"
 )
 _CHESSCOM_PATTERN = re.compile(
     rf"\bchess\.com/(?:[a-z-]+/){{0,4}}?game/(?:[a-z]+/){{0,2}}(\d{{1,20}}|{_UUID})(?![0-9a-z-])",

@@ -10,6 +10,7 @@ UUID = "94e0b0ab-885a-11f1-9a4e-0123456789ab"
     [
         ("https://lichess.org/aB3dE5fG", "lichess:aB3dE5fG"),
         ("https://lichess.org/aB3dE5fG/black#31", "lichess:aB3dE5fG"),
+        ("HTTPS://Lichess.ORG/aB3dE5fG", "lichess:aB3dE5fG"),
         ("https://lichess.org/aB3dE5fGhIjK", "lichess:aB3dE5fG"),  # with the player's own part
         ("http://www.lichess.org/embed/game/aB3dE5fG?theme=brown", "lichess:aB3dE5fG"),
         ("https://www.chess.com/game/live/170000000011", "chess.com:170000000011"),
