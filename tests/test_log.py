@@ -54,16 +54,9 @@ def test_an_event_is_one_json_object_with_its_fields(
     at = datetime.fromisoformat(line.pop("timestamp"))
     assert abs((datetime.now(UTC) - at).total_seconds()) < 60
     assert line == {
-        "event": "games_stored",
-        "job": "sync_games",
-        "level": "info",
-        "count": 3,
-        "share": 0.5,
-        "whole": True,
-        "none": None,
-        "service": "chesscoach",
-        "version": __version__,
-    }
+        "event": "games_stored", "job": "sync_games", "level": "info", "count": 3, "share": 0.5,
+        "whole": True, "none": None, "service": "chesscoach", "version": __version__,
+    }  # fmt: skip
 
 
 LINE_BREAKS = "a\nb\r\nc\u2028d\x85e\x00 \ud800 ♞"

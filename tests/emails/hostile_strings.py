@@ -47,41 +47,20 @@ _TEMPLATES = (
     "{0.__class__}",
 )
 _HEADERS = (
-    "Mia\r\nBcc: all@example.org",
-    "Mia\nSubject: mine",
-    "Mia\r\n\r\n<html>",
-    "Mia%0d%0aBcc: all@example.org",
-    "\u2028Bcc: x\u2029",
-    "\x85Bcc: x",
-    "=?utf-8?q?=0d=0aBcc:?=",
-    "\x00\x07\x1b[31m",
-    "\ud800",
-)
+    "Mia\r\nBcc: all@example.org", "Mia\nSubject: mine", "Mia\r\n\r\n<html>",
+    "Mia%0d%0aBcc: all@example.org", "\u2028Bcc: x\u2029", "\x85Bcc: x", "=?utf-8?q?=0d=0aBcc:?=",
+    "\x00\x07\x1b[31m", "\ud800",
+)  # fmt: skip
 _INVISIBLE = (
-    "\u202etxt.exe",
-    "\u2066\u2067\u2068",
-    "a\u200b\u200c\u200d\ufeffb",
-    "\u3164\u115f",
-    "   ",
-    "",
-    "Z\u0335\u0336\u0337\u0338" * 40,
-    "\U000e0041\U000e0042",
-)
+    "\u202etxt.exe", "\u2066\u2067\u2068", "a\u200b\u200c\u200d\ufeffb", "\u3164\u115f", "   ",
+    "", "Z\u0335\u0336\u0337\u0338" * 40, "\U000e0041\U000e0042",
+)  # fmt: skip
 _ADDRESSES = (
-    "javascript:alert(1)",
-    "JaVaScRiPt:alert(1)//",
-    "data:text/html,<script>alert(1)</script>",
-    "vbscript:x",
-    "//evil.example/x",
-    "https://lichess.org@evil.example/",
-    "https://lichess.org/a?<b>",
-    "https://lichess.org/../../x y",
-    "http://user:pass@evil.example",
-    "file:///etc/passwd",
-    "../../../etc/passwd",
-    "mia@evil.example",
-    "www.evil.example",
-)
+    "javascript:alert(1)", "JaVaScRiPt:alert(1)//", "data:text/html,<script>alert(1)</script>",
+    "vbscript:x", "//evil.example/x", "https://lichess.org@evil.example/",
+    "https://lichess.org/a?<b>", "https://lichess.org/../../x y", "http://user:pass@evil.example",
+    "file:///etc/passwd", "../../../etc/passwd", "mia@evil.example", "www.evil.example",
+)  # fmt: skip
 _PGN = (
     '[White "x"]\n[Black "<b>"]',
     '"] [Event "',
@@ -91,14 +70,9 @@ _PGN = (
     "$1 (1. d4; comment",
 )
 _HUGE = (
-    "W" * 100_000,
-    "<b>" * 30_000,
-    "mia " * 30_000,
-    "😀" * 5_000,
-    "ﷺ" * 500,
-    "א" * 300,
+    "W" * 100_000, "<b>" * 30_000, "mia " * 30_000, "😀" * 5_000, "ﷺ" * 500, "א" * 300,
     "\n" * 5_000 + "x",
-)
+)  # fmt: skip
 _SEEDS = (*_MARKUP, *_TEMPLATES, *_HEADERS, *_INVISIBLE, *_ADDRESSES, *_PGN, *_HUGE)
 
 

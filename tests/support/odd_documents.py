@@ -28,17 +28,7 @@ from tests.support.sync.sync_members import add_member, before_now
 MISSING = object()
 ODD_VALUES: list[Any] = [
     *(
-        MISSING,
-        None,
-        True,
-        7,
-        -1,
-        Int64(2**62),
-        1.5,
-        float("nan"),
-        float("inf"),
-        "",
-        "text",
+        MISSING, None, True, 7, -1, Int64(2**62), 1.5, float("nan"), float("inf"), "", "text",
         "\x00",
     ),
     *([], ["x"], [{}], [None], {}, {"a": 1}, Binary(b"\xff"), Binary(b"x" * 16, 4), ObjectId()),
@@ -50,7 +40,7 @@ ODD_VALUES: list[Any] = [
         datetime(1, 1, 1, tzinfo=UTC),
         DBRef("a", 1),
     ),
-]
+]  # fmt: skip
 
 
 def paths(document: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -154,24 +144,12 @@ async def add_good_documents(
     )
     db.email_outbox.insert_one(
         {
-            "_id": "weekly:ann:2026-W42",
-            "kind": "weekly",
-            "user_id": "ann",
-            "week": "2026-W42",
-            "state": "sent",
-            "reason": None,
-            "attempts": 1,
-            "resends": 0,
-            "fence": 1,
-            "lease": "weekly_emails",
-            "claim": None,
-            "created_at": now,
-            "claimed_at": now,
-            "until": now,
-            "finished_at": now,
-            "message_id": "m",
+            "_id": "weekly:ann:2026-W42", "kind": "weekly", "user_id": "ann", "week": "2026-W42",
+            "state": "sent", "reason": None, "attempts": 1, "resends": 0, "fence": 1,
+            "lease": "weekly_emails", "claim": None, "created_at": now, "claimed_at": now,
+            "until": now, "finished_at": now, "message_id": "m",
         }
-    )
+    )  # fmt: skip
     db.email_suppressions.insert_one(
         {"_id": "ann@example.org", "reason": "bounce", "at": now, "event_id": "e"}
     )

@@ -71,18 +71,13 @@ def insert_players(db: Any, count: int) -> list[str]:
     db.games.insert_many(
         [
             {
-                "game_id": f"g-{user_id}",
-                "user_id": user_id,
-                "platform": "lichess",
-                "time_control": "blitz",
-                "user_color": "white",
-                "result": "1-0",
-                "ended_at": ended_at.isoformat(),
-                "imported_at": ended_at.isoformat(),
+                "game_id": f"g-{user_id}", "user_id": user_id, "platform": "lichess",
+                "time_control": "blitz", "user_color": "white", "result": "1-0",
+                "ended_at": ended_at.isoformat(), "imported_at": ended_at.isoformat(),
             }
             for user_id in ids
         ]
-    )
+    )  # fmt: skip
     return [f"weekly_summary:{user_id}:{week.key}" for user_id in ids]
 
 

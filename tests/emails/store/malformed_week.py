@@ -132,27 +132,11 @@ class MalformedWeek:
         move = self._move()
         if kind < 0.5:
             losses: tuple[Any, ...] = (
-                "900",
-                math.nan,
-                math.inf,
-                -math.inf,
-                -5,
-                0,
-                None,
-                True,
-                [800],
-                {},
-                250.5,
-            )
+                "900", math.nan, math.inf, -math.inf, -5, 0, None, True, [800], {}, 250.5,
+            )  # fmt: skip
             words: tuple[Any, ...] = (
-                "Blunder",
-                "blunder ",
-                None,
-                3,
-                ["blunder"],
-                "brilliant",
-                math.nan,
-            )
+                "Blunder", "blunder ", None, 3, ["blunder"], "brilliant", math.nan,
+            )  # fmt: skip
             key, values = self.random.choice(
                 (
                     ("cp_loss", losses),

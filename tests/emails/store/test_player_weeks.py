@@ -215,18 +215,10 @@ async def test_tags_that_are_hostile_or_torn_cost_only_themselves(
     store: PlayerWeeks, db: Any, filling: int
 ) -> None:
     lines = (
-        '[Date "????.??.??"]',
-        '[UTCDate "nonsense"]',
-        '[UTCTime "25:61:61"]',
-        "[EndDate",
-        '[WhiteElo "?"]',
-        '[BlackElo "99999"]',
-        f'[White "{"[" * filling}"]',
-        "[[[[",
-        '[BlackRatingDiff "+-"]',
-        "",
-        '[Date "2026.11.01"]',
-    )
+        '[Date "????.??.??"]', '[UTCDate "nonsense"]', '[UTCTime "25:61:61"]', "[EndDate",
+        '[WhiteElo "?"]', '[BlackElo "99999"]', f'[White "{"[" * filling}"]', "[[[[",
+        '[BlackRatingDiff "+-"]', "", '[Date "2026.11.01"]',
+    )  # fmt: skip
     db.games.insert_one(
         {
             "game_id": "g",

@@ -14,17 +14,10 @@ TUESDAY = datetime(2026, 11, 17, 10, tzinfo=UTC)
 
 def parse(**fields: Any) -> PlayedGame:
     document: Document = {
-        "game_id": "g",
-        "user_id": "ann",
-        "platform": "lichess",
-        "username": "Ann",
-        "head": "",
-        "url": "https://lichess.org/abcdefgh",
-        "user_color": "black",
-        "result": "0-1",
-        "time_control": "blitz",
-        "imported_at": TUESDAY.isoformat(),
-    }
+        "game_id": "g", "user_id": "ann", "platform": "lichess", "username": "Ann", "head": "",
+        "url": "https://lichess.org/abcdefgh", "user_color": "black", "result": "0-1",
+        "time_control": "blitz", "imported_at": TUESDAY.isoformat(),
+    }  # fmt: skip
     game = parse_week_game(document | fields)
     assert game is not None
     return game
