@@ -216,18 +216,18 @@ async def test_responses_that_stall_three_times_in_a_row_open_the_breaker() -> N
         assert (await ask(client, 3))[2] == CLOSED
 
 
-async def test_what_a_response_says_of_one_account_is_no_failure_of_the_client() -> None:
+async def test_what_a_response_says_of_one_account_is_no_failure_of_the_source() -> None:
     async def ask(client: SourceClient, error: SourceError) -> None:
         async with client.request("GET", "/"):
             raise error
 
     async with client_of(status_sequence(200)) as client:
         for _ in range(4):
-            for error in (BadResponse("no month"), AccountNotFound("no player")):
+            for error in (*[BadResponse("no month")] * 2, AccountNotFound("no player")):
                 with pytest.raises(type(error)):
                     await ask(client, error)
                 assert not error.source_wide
-        assert client.troubles == {"unusable": 4}
+        assert client.troubles == {"unusable": 8}
         assert client.answered == 4, "that there is no such player is an answer"
 
 
