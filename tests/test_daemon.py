@@ -76,53 +76,20 @@ async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
     assert db.job_runs.find_one()["outcome"] == "cancelled"
 
 
-async def test_the_next_daemon_runs_a_slot_that_a_dead_one_left_open(
-    environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
-) -> None:
-    for number in range(20):
-        await add_member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
-    sites.chesscom.delay_s = 0.1
-    first = await start(environment, "chesscoach.jobs.sync_games", "--scheduled")
-    line = await line_with(first, "job_started")
-    await kill(first)
-    sites.chesscom.delay_s = 0
-
-    daemon = await start(environment, "chesscoach")
-    finished = await line_with(daemon, "job_finished")
-    await kill(daemon, signal.SIGTERM)
-
-    assert (finished["run_id"], finished["attempt"]) == (line["run_id"], 2)
-    assert db.games.count_documents({}) == 20
-
-
 @pytest.mark.parametrize(
-    ("changes", "setting"),
-    [
-        ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__JOB": "sing"}, "schedules.sync_games.job"),
-        ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "61 * * * *"}, "schedules.sync_games"),
-        ({"CHESSCOACH_SCHEDULES__SYNC_GAMES__TIMEZONE": "Mars"}, "schedules.sync_games"),
-    ],
+    ("job", "args", "setting"),
+    [("sing", "{}", "schedules.odd.job"), ("sync_games", "{users = 'all'}", "schedules.odd.args")],
 )
-async def test_the_daemon_refuses_a_bad_configuration_at_its_start(
-    environment: dict[str, str], changes: dict[str, str], setting: str
+async def test_the_daemon_refuses_a_bad_schedule_at_its_start(
+    environment: dict[str, str], tmp_path: Path, job: str, args: str, setting: str
 ) -> None:
-    done = await run({**environment, **changes}, "chesscoach")
-
-    assert done.code == 2
-    assert setting in done.err
-
-
-async def test_the_daemon_refuses_bad_arguments_of_a_schedule_at_its_start(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    text = '[schedules.odd]\njob = "sync_games"\ncron = "0 0 * * *"\nargs = {users = "all"}\n'
+    text = f"[schedules.odd]\njob = '{job}'\ncron = '0 0 * * *'\nargs = {args}\n"
     (tmp_path / "odd.toml").write_text(text)
 
     done = await run(environment, "chesscoach", "--config", "odd.toml")
 
     assert done.code == 2
-    assert "schedules.odd.args" in done.err
+    assert setting in done.err
 
 
 @pytest.mark.new_database

@@ -254,13 +254,24 @@ async def test_without_a_contact_every_request_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("faults", "rests"),
-    [(["429"], False), (["429", "429"], False), (["403"], True), (["429", "429", "429"], True)],
+    ("faults", "pause_s", "rests"),
+    [
+        (["429"], 0, False),
+        (["429"], 900, True),
+        (["429", "429"], 0, False),
+        (["403"], 0, True),
+        (["429", "429", "429"], 0, True),
+    ],
 )
 async def test_a_request_during_a_pause_is_a_violation(
-    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom, faults: list[SiteFault], rests: bool
+    client: aiohttp.ClientSession,
+    fake_chesscom: FakeChesscom,
+    faults: list[SiteFault],
+    pause_s: int,
+    rests: bool,
 ) -> None:
     fake_chesscom.faults.extend(faults)
+    fake_chesscom.pause_s = pause_s
     fake_chesscom.breaker_s = 900
     for _ in faults:
         await get(client)
@@ -271,21 +282,6 @@ async def test_a_request_during_a_pause_is_a_violation(
     fake_chesscom.advance_time(901)
     await get(client)
     assert fake_chesscom.violations == []
-
-
-async def test_a_pause_after_a_refusal_is_minded(
-    client: aiohttp.ClientSession, fake_chesscom: FakeChesscom
-) -> None:
-    fake_chesscom.pause_s = 60
-    fake_chesscom.faults.extend(["429", None, "429"])
-    await get(client)
-    await get(client)
-    assert len(fake_chesscom.violations) == 1
-    fake_chesscom.advance_time(61)
-    await get(client)
-    fake_chesscom.clear_penalty()
-    await get(client)
-    assert len(fake_chesscom.violations) == 1
 
 
 async def test_months_turn_in_the_sites_own_zone_and_by_its_own_clock(

@@ -61,9 +61,7 @@ async def test_a_failure_has_what_to_do_and_the_exit_code_1(
     ("name", "value", "text"),
     [
         ("CHESSCOACH_SOURCES__CONTCT", "x", "sources.contct: unknown setting"),
-        ("CHESSCOACH_CONFIG", "missing.toml", "missing.toml: no such file"),
         ("MONGO_URL", f"coach:{PASSWORD}@db.example", "MONGO_URL: cannot be used"),
-        ("MONGO_URL", f"{UNREACHABLE}?w=1", "w is not majority"),
         ("CHESSCOACH_SCHEDULES__SYNC_GAMES__JOB", "nightly", "no job 'nightly'"),
     ],
 )

@@ -76,32 +76,14 @@ def test_a_week_is_named_by_its_key_and_knows_its_monday(key: str, monday: str) 
     assert week.after.before == week
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "2026-W54",
-        "2026-W00",
-        "2025-W53",
-        "0000-W01",
-        "0001-W01",
-        "9999-W52",
-        "2026-47",
-        "2026-W7",
-        "2026-W047",
-        "2026W47",
-        "26-W47",
-        "2026-w47",
-        "2026-W47\n",
-        " 2026-W47",
-        "2026-W47-1",
-        "٢٠٢٦-W٤٧",  # noqa: RUF001  # digits, but not ours
-        "",
-        "last",
-    ],
-)
-def test_what_names_no_iso_week_is_refused(key: str) -> None:
-    with pytest.raises(ValueError, match="ISO week"):
-        Week.parse(key)
+def test_what_names_no_iso_week_is_refused() -> None:
+    for key in (
+        *("2026-W54", "2026-W00", "2025-W53", "0000-W01", "0001-W01", "9999-W52", "2026-47"),
+        *("2026-W7", "2026-W047", "2026W47", "26-W47", "2026-w47", "2026-W47\n", " 2026-W47"),
+        *("2026-W47-1", "٢٠٢٦-W٤٧", "", "last"),  # noqa: RUF001  # digits, but not ours
+    ):
+        with pytest.raises(ValueError, match="ISO week"):
+            Week.parse(key)
 
 
 @pytest.mark.parametrize(

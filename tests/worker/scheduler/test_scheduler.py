@@ -1,19 +1,16 @@
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from chesscoach.demo.world import SourceName
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.conftest import NOON, Clock, FakeSites
+from tests.conftest import NOON, Clock
 from tests.support.scheduling import wait_until_idle, with_schedules
-from tests.support.sync.sync_members import add_member, before_now
 
 DAILY = Schedule(job="cleanup", cron="0 3 * * *")
 SIX_HOURLY = Schedule(job="sync_games", cron="0 */6 * * *")
@@ -47,25 +44,6 @@ async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:
         assert not scheduler.running
 
     assert db.job_runs.count_documents({}) == 0
-
-
-async def test_leaving_drains_what_runs(contexts: Any, db: Any, sites: FakeSites) -> None:
-    clock = Clock(NOON - timedelta(seconds=2))
-    ctx = with_schedules(await contexts(clock), sync_games=SIX_HOURLY)
-    site: SourceName = "chess.com"
-    for number in range(20):
-        await add_member(ctx, db, sites, f"P{number}", site, synced=before_now(hours=6))
-    sites.chesscom.delay_s = 0.05
-    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
-        clock.move(seconds=3)
-        await scheduler.tick()
-        while len(sites.chesscom.requests) < 12:
-            await asyncio.sleep(0.01)
-    assert not scheduler.running
-
-    row = db.job_runs.find_one()
-    assert row["outcome"] == "cancelled"
-    assert 0 < row["done"] < 20
 
 
 async def test_a_schedule_that_cannot_run_is_told_and_others_go_on(
