@@ -113,10 +113,10 @@ def _split_month(text: bytes) -> Sequence[msgspec.Raw | bytes]:
 
 
 def parse_profile(text: bytes) -> Profile:
-    """A player's profile; a text of theirs that is not JSON costs only itself.
+    """Returns a player's profile; a text in it that is not JSON counts as missing.
 
     Raises:
-        BadResponse: it is none.
+        BadResponse: the response is not a profile.
     """
     try:
         return _profile_decoder.decode(text)

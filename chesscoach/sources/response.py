@@ -130,7 +130,7 @@ def is_page(response: aiohttp.ClientResponse, base: URL) -> bool:
 
 
 def to_rating(rating: float | None) -> int | None:
-    """A rating as a number that a database can hold; nonsense is none."""
+    """Returns a rating as a whole number; None if no rating can be that high or low."""
     return round(rating) if rating is not None and abs(rating) < 100_000 else None
 
 

@@ -120,9 +120,9 @@ async def test_what_cannot_be_acted_on_gets_a_clear_page_and_changes_nothing(
         swapped: (403, "changed on its way"),
         token.replace("/unsubscribe/", "/unsubscribe/W"): (403, "changed on its way"),
         link_path(days_ago=367): (403, "too old"),
-        "/unsubscribe/x": (404, "none of ours"),
-        "/unsubscribe/%3Cscript%3E": (404, "none of ours"),
-        f"{token}%0d%0aSet-Cookie:a=b": (404, "none of ours"),
+        "/unsubscribe/x": (404, "not one of our links"),
+        "/unsubscribe/%3Cscript%3E": (404, "not one of our links"),
+        f"{token}%0d%0aSet-Cookie:a=b": (404, "not one of our links"),
         link_path("gone"): (404, "no such player"),
     }
     for asked, (status, said) in cases.items():

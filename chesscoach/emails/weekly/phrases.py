@@ -103,7 +103,7 @@ def best_gain(summary: Summary) -> int:
 def _trend(summary: Summary, localizer: Localizer) -> str:
     this_week, before = summary.accuracy, summary.before
     if not this_week.games:
-        return localizer.gettext("You have played, and none of it has been analysed yet.")
+        return localizer.gettext("You have played, and none of your games has been analysed yet.")
     now, then = _blunders(summary, localizer)
     if this_week.blunders == 0:
         return localizer.gettext("Not one blunder in all the games that were analysed this week.")

@@ -34,7 +34,7 @@ class Fetcher(Protocol):
     async def prepare(self, accounts: list[Account]) -> None:
         """Asks what can be asked about several accounts at once, at most `batch_size` of them.
 
-        A SourceError concerns none of them: the same may be asked again.
+        A SourceError concerns no single account: the same may be asked again.
         """
 
     def check(self, check: AccountCheck) -> AsyncGenerator[Fact]:

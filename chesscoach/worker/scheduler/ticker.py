@@ -2,8 +2,7 @@
 
 aiocron overlaps its own callbacks, and bursts after a blocked loop. It reads the wall clock once,
 so a step of the clock would shift it for good. So one cron fires every second, and a tick never
-runs twice at a time. The cron restarts when the wall clock has moved against the
-monotonic one.
+runs twice at a time. The cron restarts when the wall clock has moved against the monotonic one.
 """
 
 import asyncio
