@@ -18,11 +18,9 @@ from chesscoach.demo.world import (
 from tests.conftest import NOON
 
 FAMOUS = historical_games()
-TCN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!?{~}(^)[_]@#$,./&-*++="
 SAN = re.compile(
     r"(?:O-O(?:-O)?|(?P<piece>[KQRBN]?)[a-h]?[1-8]?x?(?P<to>[a-h][1-8])(?:=(?P<new>[QRBN]))?)[+#]?"
 )
-START = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR"
 
 
 def board_of(fen: str) -> dict[int, str]:
@@ -40,22 +38,6 @@ def board_of(fen: str) -> dict[int, str]:
                 file += 1
         assert file == 8
     return pieces
-
-
-def square_number(name: str) -> int:
-    return "abcdefgh".index(name[0]) + 8 * (int(name[1]) - 1)
-
-
-def make_move(board: dict[int, str], start: int, end: int, new: str | None) -> str:
-    """Makes a move as it stands, rook and captured pawn included; returns the piece that moved."""
-    piece = board.pop(start)
-    if piece in "Pp" and start % 8 != end % 8 and end not in board:
-        del board[start // 8 * 8 + end % 8]
-    if piece in "Kk" and abs(start - end) == 2:
-        rook = start // 8 * 8 + (7 if end > start else 0)
-        board[(start + end) // 2] = board.pop(rook)
-    board[end] = piece if new is None else new if piece == "P" else new.lower()
-    return piece
 
 
 # Famous games
@@ -92,34 +74,6 @@ def test_a_famous_game_is_described_in_full_and_legal_at_a_glance(famous: Histor
     assert int(halves) <= len(moves)
     assert re.fullmatch(r"-|K?Q?k?q?", castling)
     assert re.fullmatch(r"-|[a-h][36]", en_passant)
-
-
-@pytest.mark.parametrize("famous", FAMOUS, ids=lambda famous: f"{famous.white}")
-def test_its_tcn_is_the_same_moves_and_leads_to_its_last_position(famous: HistoricalGame) -> None:
-    moves = famous.moves.split()
-    assert len(famous.tcn) == 2 * len(moves)
-    board = board_of(START)
-    for ply, san in enumerate(moves):
-        start, end = (TCN.index(sign) for sign in famous.tcn[2 * ply : 2 * ply + 2])
-        match = SAN.fullmatch(san)
-        assert match is not None
-        if end >= 64:  # a promotion: the piece, and the file beside, before or after
-            end, new = start + (-8 if ply % 2 else 8) + (end - 64) % 3 - 1, "QNRB"[(end - 64) // 3]
-        else:
-            new = None
-        assert (match["new"] or None) == new
-        assert ("x" in san) == (end in board or (board[start] in "Pp" and start % 8 != end % 8)), (
-            san
-        )
-        piece = make_move(board, start, end, new)
-
-        assert piece.isupper() == (ply % 2 == 0), "the side whose turn it is"
-        if match["to"]:
-            assert end == square_number(match["to"]), san
-            assert piece.upper() == (match["piece"] or "P"), san
-        else:
-            assert end - start == (-2 if "O-O-O" in san else 2), san
-    assert board == board_of(famous.fen)
 
 
 # Playing

@@ -58,8 +58,8 @@ async def test_what_a_one_shot_did_is_read_from_its_record(
 ) -> None:
     ask = await open_web_server(ctx)
     assert (await scrape(ask)).value("chesscoach_job_last_success_timestamp_seconds", **JOB) is None
-    await add_member(ctx, db, sites, "Ann", "lichess")
-    sites.world.add_game("lichess", "Ann", before_now(days=1))
+    await add_member(ctx, db, sites, "Zoe17", "lichess")
+    sites.world.add_game("lichess", "Zoe17", before_now(days=1))
 
     done = await run(environment, "chesscoach.jobs.sync_games", "--json")
     found = await scrape(ask)
@@ -73,6 +73,13 @@ async def test_what_a_one_shot_did_is_read_from_its_record(
     assert found.value(recent, **JOB, outcome="failed") == 0
     assert found.value("chesscoach_job_runs_total", **JOB, outcome="succeeded") == 0, "not ours"
     assert found.value("chesscoach_store_up") == 1
+
+    await ask("/healthz?user=Zoe17")
+    await ask("/users/Zoe17")
+    answer = await ask("/metrics")
+    assert "zoe17" not in answer.text.lower(), "no label holds a user"
+    samples = Scrape(text_string_to_metric_families(answer.text)).samples
+    assert not any("job" in sample.labels for sample in samples)
 
 
 async def test_a_slot_worked_here_is_counted_here_and_recorded_for_all(
@@ -245,23 +252,6 @@ async def test_it_speaks_openmetrics_to_who_asks_for_it(
     assert found.value("chesscoach_store_up") == 1
     plain = await ask("/metrics")
     assert plain.headers["Content-Type"].startswith("text/plain; version=")
-
-
-async def test_no_label_holds_a_user_and_none_is_called_job(
-    ctx: Context, db: Any, sites: FakeSites, environment: dict[str, str], open_web_server: OpenWeb
-) -> None:
-    await add_member(ctx, db, sites, "Zoe17", "lichess", "chess.com")
-    sites.world.add_game("lichess", "Zoe17", before_now(days=1))
-    await run(environment, "chesscoach.jobs.sync_games", "--json")
-    ask = await open_web_server(ctx)
-    await ask("/healthz?user=Zoe17")
-    await ask("/users/Zoe17")
-
-    answer = await ask("/metrics")
-
-    assert "zoe17" not in answer.text.lower()
-    for sample in Scrape(text_string_to_metric_families(answer.text)).samples:
-        assert "job" not in sample.labels
 
 
 async def test_the_lag_of_the_event_loop_is_measured(

@@ -15,7 +15,6 @@ from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock
-from tests.support.processes import run
 from tests.support.recording_job import Args, RecordingJob
 
 CONFIGURED = Schedule(job="chore", cron="0 * * * *")
@@ -194,17 +193,3 @@ async def test_no_more_manual_runs_go_on_at_a_time_than_the_schedule_allows(
 
     assert keys == ["chore", "chore#1"]
     assert (refused.exit_code, chore.started) == (75, [])
-
-
-async def test_a_paused_schedule_exits_with_0_and_one_line(
-    environment: dict[str, str], ctx: Context
-) -> None:
-    await schedule_admin.pause_schedule(
-        ctx.worker, await schedule_admin.find_schedule(ctx.worker, "sync_games")
-    )
-
-    done = await run(environment, "chesscoach.jobs.sync_games", "--scheduled", "--json")
-
-    assert (done.code, done.record["outcome"]) == (0, "paused")
-    assert done.record["reason"] == "the schedule sync_games is paused"
-    assert len(done.err.splitlines()) == 1

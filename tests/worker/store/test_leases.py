@@ -3,7 +3,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect
 
 from chesscoach.context import Context
 from chesscoach.errors import LeaseLost
@@ -204,36 +203,3 @@ async def work_under(lease: Lease) -> None:
     """Works under a lease until it is stopped."""
     async with lease.scope():
         await asyncio.sleep(30)
-
-
-class _FlakyCollection:
-    """A collection of a database whose connection fails twice: then the driver gives up."""
-
-    def __init__(self, collection: Any) -> None:
-        self._collection = collection
-        self.broken = True
-
-    def __getitem__(self, _: str) -> "_FlakyCollection":
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._collection, name)
-
-    async def update_many(self, *args: Any, **more: Any) -> Any:
-        if self.broken:
-            self.broken = False
-            msg = "connection closed"
-            raise AutoReconnect(msg)
-        return await self._collection.update_many(*args, **more)
-
-
-async def test_a_lease_taken_over_a_failing_connection_lasts_as_long_as_its_holder_thinks(
-    short_leases: Leases, ctx: Context, db: Any
-) -> None:
-    flaky: Any = _FlakyCollection(ctx.mongo.database["job_leases"])
-
-    lease = await acquire_lease(Leases(flaky, 30.0))
-
-    assert lease_document(db)["owner"] == lease.owner
-    lasts = lease_document(db)["expires_at"] - datetime.now(UTC)
-    assert lasts > timedelta(seconds=20)
