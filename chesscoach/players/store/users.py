@@ -49,6 +49,8 @@ class Users:
         while page := await self._page(user_id, after, size):
             if users := [_to_user(user) for user in page if shard.contains(user["user_id"])]:
                 yield users
+            if page[-1]["user_id"] == after:  # broken characters, which the server sorts behind it
+                return
             after = page[-1]["user_id"]
 
     async def _page(self, user_id: str | None, after: str, size: int) -> list[Document]:
