@@ -126,7 +126,7 @@ async def jobs(ctx: Context) -> Finding:
             f"no success for two slots or more: {', '.join(overdue)}; last: {'; '.join(successes)}",
             "see `chesscoach runs list`, and `chesscoach schedules explain`",
         )
-    return ok("; ".join(successes))
+    return ok(f"last success: {'; '.join(successes)}")
 
 
 def _when(at: datetime | None) -> str:
