@@ -6,7 +6,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from chesscoach.context import Context
+from chesscoach.config import Settings
+from chesscoach.context import Context, open_context
 from chesscoach.jobs import sync_games
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.schedule import Slot
@@ -134,26 +135,29 @@ async def test_scenario_04_crash_between_claim_and_lease_is_recovered(
 
 
 async def test_scenario_04_crash_between_work_and_record_repeats_no_effect(
-    ctx: Context, db: Any, sites: FakeSites
+    long_lease_settings: Settings, db: Any, sites: FakeSites
 ) -> None:
-    for number in range(3):
-        await add_member(ctx, db, sites, f"P{number}", "chess.com")
-        sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
-    schedule = ctx.config.schedules["sync_games"]
-    slot = Slot(
-        schedule="sync_games", at=before_now(hours=1).replace(minute=0, second=0, microsecond=0)
-    )
-    slot = Slot(schedule="sync_games", at=slot.at.replace(hour=slot.at.hour // 6 * 6))
-    job, stop = sync_games.JOB, ShutdownRequest()
-    await runner_module.run_slot(ctx.worker, job, schedule, slot, source="kubernetes", stop=stop)
-    before = list(db.games.find().sort("_id"))
-    expire_owner(db, slot.key)
-
-    async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
-        await refresh_until(
-            scheduler, lambda: db.job_runs.find_one({"_id": slot.key})["outcome"] == "succeeded"
+    async with open_context(long_lease_settings) as ctx:
+        for number in range(3):
+            await add_member(ctx, db, sites, f"P{number}", "chess.com")
+            sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
+        schedule = ctx.config.schedules["sync_games"]
+        slot = Slot(
+            schedule="sync_games", at=before_now(hours=1).replace(minute=0, second=0, microsecond=0)
         )
+        slot = Slot(schedule="sync_games", at=slot.at.replace(hour=slot.at.hour // 6 * 6))
+        job, stop = sync_games.JOB, ShutdownRequest()
+        await runner_module.run_slot(
+            ctx.worker, job, schedule, slot, source="kubernetes", stop=stop
+        )
+        before = list(db.games.find().sort("_id"))
+        expire_owner(db, slot.key)
 
-    assert db.job_runs.find_one({"_id": slot.key})["attempt"] == 2
-    assert list(db.games.find().sort("_id")) == before
-    assert len(before) == 3
+        async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
+            await refresh_until(
+                scheduler, lambda: db.job_runs.find_one({"_id": slot.key})["outcome"] == "succeeded"
+            )
+
+        assert db.job_runs.find_one({"_id": slot.key})["attempt"] == 2
+        assert list(db.games.find().sort("_id")) == before
+        assert len(before) == 3
