@@ -238,7 +238,7 @@ async def test_scenario_07_hung_run_does_not_keep_its_process_from_ending(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     brief = {**environment, "CHESSCOACH_RUNNER__GRACE_S": "0"}
-    process = await start(brief, "tests.worker.scheduler.uncancellable_job")
+    process = await start(brief, "tests.worker.scheduler.scenarios.uncancellable_job")
     await line_with(process, "job_started")
 
     done = await kill(process, signal.SIGTERM)
