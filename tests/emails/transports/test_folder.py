@@ -12,7 +12,7 @@ import pytest
 
 from chesscoach.emails.transports.folder import FolderTransport, file_name
 from chesscoach.emails.transports.transport import Message, Transport
-from tests.emails.transports.test_sendgrid_request import SENDER, UNSUBSCRIBE, make_message
+from tests.emails.transports.conftest import SENDER, UNSUBSCRIBE, make_message
 
 SENT_AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

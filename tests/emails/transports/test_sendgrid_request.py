@@ -11,27 +11,8 @@ from jsonschema import Draft202012Validator
 from chesscoach.emails.transports.sendgrid_request import request_body
 from chesscoach.emails.transports.transport import Message
 from tests.conftest import scaled_rounds
+from tests.emails.transports.conftest import ADDRESS, SENDER, UNSUBSCRIBE, make_message
 from tests.support.fake_sendgrid.validation import PUBLISHED, SCHEMA, field_errors
-
-SENDER = "coach@example.org"
-ADDRESS = "ann@example.org"
-UNSUBSCRIBE = {
-    "List-Unsubscribe": "<https://coach.example.org/u/token>",
-    "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-}
-
-
-def make_message(**changes: Any) -> Message:
-    """A weekly email to Ann."""
-    values: dict[str, Any] = {
-        "outbox_id": "weekly_summary:u1:2026-W47",
-        "to": ADDRESS,
-        "subject": "Your week: 12 games",
-        "text": "Hello Ann",
-        "html": "<p>Hello Ann</p>",
-        "headers": UNSUBSCRIBE,
-    }
-    return Message(**values | changes)
 
 
 def build_body(message: Message | None = None, *, sandbox: bool = False) -> dict[str, Any]:
