@@ -3,7 +3,7 @@
 It enters, writes one document after the other with majority, and leaves on SIGTERM. It prints
 `here`, `in`, `ack ID` for each acknowledged write, and `out`.
 
-Usage: python -m tests.mongo.embedded_worker FOLDER NAME [children]
+Usage: python -m tests.mongo.embedded.worker FOLDER NAME [children]
 """
 
 import contextlib
