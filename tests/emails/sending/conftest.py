@@ -24,7 +24,7 @@ async def emails(long_lease_settings: Settings, db: Any) -> AsyncIterator[EmailS
             replace(long_lease_settings, process=process), db, sendgrid, Clock(MONDAY)
         )
         scenario.change_settings(public_url="https://chess.example.org", signing_key="k" * 32)
-        scenario.change_sendgrid_settings(base_url=sendgrid.url, timeout_s=10.0)
+        scenario.change_sendgrid_settings(base_url=sendgrid.url, timeout_s=20.0)
         yield scenario
 
 

@@ -91,7 +91,7 @@ async def test_a_change_between_enqueuing_and_sending_counts(
 ) -> None:
     for name in ("ann", "bob"):
         emails.add_user(name)
-    emails.sendgrid.delay_s = 0.4
+    emails.sendgrid.released.clear()
     running = asyncio.create_task(emails.run())
     while not emails.sendgrid.in_flight:  # the first email, which goes alone
         await asyncio.sleep(0.01)
@@ -101,6 +101,7 @@ async def test_a_change_between_enqueuing_and_sending_counts(
     else:
         no = {"email_opt_out": True} if change == "opt-out" else {"email_notifications": False}
         emails.db.users.update_many({}, {"$set": no})
+    emails.sendgrid.released.set()
     await running
     assert len(emails.accepted_ids) == 1
     assert sorted(emails.states().values()) == ["sent", "skipped"]

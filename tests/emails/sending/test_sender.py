@@ -24,6 +24,7 @@ from chesscoach.worker.job import Run
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.emails.email_scenario import KEY, MONDAY, EmailScenario, email_id
 from tests.support.fake_sendgrid import SendGridFault
+from tests.support.scheduling import wait_until
 
 
 async def test_a_second_run_sends_nothing_and_the_outbox_keeps_the_providers_id(
@@ -54,7 +55,7 @@ async def test_an_email_that_was_not_taken_for_certain_is_not_sent_again(
     emails.add_user("ann")
     emails.sendgrid.faults.append(fault)
     if fault == "hang":
-        emails.change_sendgrid_settings(timeout_s=0.5)
+        emails.change_sendgrid_settings(timeout_s=3.0)
     ending = await emails.run()
     assert emails.states() == {"ann": state}
     assert (ending.record["outcome"], ending.exit_code) == ("partial", 1)
@@ -159,14 +160,19 @@ async def test_no_more_than_in_flight_are_sent_at_a_time_and_the_first_goes_alon
 ) -> None:
     emails.add_users(40)
     emails.change_sendgrid_settings(in_flight=7)
-    emails.sendgrid.delay_s = 0.15
+    emails.sendgrid.delay_s = 0.1
     in_flight: list[int] = []
 
-    def look(payload: dict[str, Any]) -> None:
+    def hold_those_after_the_first(payload: dict[str, Any]) -> None:
+        if not in_flight:
+            emails.sendgrid.released.clear()
         in_flight.append(emails.sendgrid.in_flight)
 
-    emails.sendgrid.decide = look
-    await emails.run()
+    emails.sendgrid.decide = hold_those_after_the_first
+    running = asyncio.create_task(emails.run())
+    await wait_until(lambda: emails.sendgrid.in_flight >= 7)
+    emails.sendgrid.released.set()
+    await running
     assert len(emails.accepted_ids) == 40
     assert in_flight[0] == 1
     assert emails.sendgrid.max_in_flight == 7
@@ -178,14 +184,17 @@ async def test_the_next_players_are_read_while_those_before_are_mailed(
     for number in range(PAGE_SIZE + 1):  # of whom few have played
         emails.add_user(f"u{number:03}", games=int(number < 40))
     emails.change_sendgrid_settings(in_flight=2)
-    emails.sendgrid.delay_s = 0.05
+
+    def hold_those_after_the_first(payload: dict[str, Any]) -> None:
+        emails.sendgrid.released.clear()
+
+    emails.sendgrid.decide = hold_those_after_the_first
     running = asyncio.create_task(emails.run())
-    async with asyncio.timeout(20):
-        while await asyncio.to_thread(emails.db.email_outbox.count_documents, {}) <= PAGE_SIZE:
-            await asyncio.sleep(0.01)
-    mailed = len(emails.accepted_ids)
+    await wait_until(lambda: emails.db.email_outbox.count_documents({}) > PAGE_SIZE)
+    assert len(emails.accepted_ids) < 40
+    emails.sendgrid.decide = None
+    emails.sendgrid.released.set()
     await running
-    assert mailed < 30
     assert len(emails.accepted_ids) == 40
 
 
@@ -193,7 +202,12 @@ async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(
     emails: EmailScenario,
 ) -> None:
     emails.add_users(10)
-    emails.sendgrid.delay_s = 0.05
+
+    def hold_those_after_the_first(payload: dict[str, Any]) -> None:
+        if not emails.accepted_ids:
+            emails.sendgrid.released.clear()
+
+    emails.sendgrid.decide = hold_those_after_the_first
     async with open_context(emails.settings, emails.clock) as ctx, AsyncExitStack() as stack:
         run = Run("r", slot=None, manual=True, dry_run=False, stop=ShutdownRequest(), fence=1)
         configured = ctx.config.emails
@@ -207,8 +221,8 @@ async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(
         async def pages() -> AsyncIterator[Sequence[DueEmail]]:
             async for page in Audience(ctx.emails, run, ZoneInfo("UTC"), None, None).subscribers():
                 yield page
-            while emails.sendgrid.in_flight < 5:
-                await asyncio.sleep(0.001)
+            await wait_until(lambda: emails.sendgrid.in_flight >= 5)
+            emails.sendgrid.released.set()
             raise StoreUnavailable("gone")
 
         with pytest.raises(StoreUnavailable):

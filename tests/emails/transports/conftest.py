@@ -51,7 +51,7 @@ def sendgrid_transport(
     url: str, *, key: str = KEY, lease_s: float = 60, **settings: Any
 ) -> SendGridTransport:
     """A transport to a URL, to be entered; its clock stands still."""
-    chosen = SendGridSettings(base_url=url, **({"timeout_s": 5.0} | settings))
+    chosen = SendGridSettings(base_url=url, **({"timeout_s": 20.0} | settings))
     return SendGridTransport(chosen, key, SENDER, "Chess Coach", lease_s, now=lambda: NOW)
 
 

@@ -23,6 +23,7 @@ from tests.emails.transports.conftest import (
     sendgrid_transport,
 )
 from tests.support.fake_sendgrid import FakeSendGrid, SendGridFault
+from tests.support.scheduling import wait_until
 from tests.support.scripted_server import read_request, scripted_server
 
 
@@ -47,7 +48,7 @@ async def test_no_response_by_the_deadline_is_unknown(
     fault: SendGridFault, sendgrid: FakeSendGrid
 ) -> None:
     sendgrid.faults.append(fault)
-    delivery = await send_one(sendgrid.url, timeout_s=0.5)
+    delivery = await send_one(sendgrid.url, timeout_s=3.0)
     assert delivery == SendResult(verdict="unknown", reason="not answered in time (TimeoutError)")
     assert sendgrid.requests == 1
     assert len(sendgrid.accepted) == (fault == "late")
@@ -65,11 +66,11 @@ def test_the_deadline_is_below_a_third_of_the_lease(
 async def test_the_deadline_counts_the_wait_for_a_free_connection(sendgrid: FakeSendGrid) -> None:
     sendgrid.faults.append("hang")
     async with (
-        sendgrid_transport(sendgrid.url, in_flight=1, timeout_s=9) as out,
+        sendgrid_transport(sendgrid.url, in_flight=1, timeout_s=60, lease_s=600) as out,
         asyncio.TaskGroup() as group,
     ):
         holder = group.create_task(out.send(make_message()))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not sendgrid.in_flight:
                 await asyncio.sleep(0.01)
         out.deadline_s = 0.2
@@ -112,7 +113,7 @@ async def test_the_caller_that_is_cancelled_hears_of_it(sendgrid: FakeSendGrid) 
     sendgrid.faults.append("hang")
     async with sendgrid_transport(sendgrid.url) as out:
         task = asyncio.create_task(out.send(make_message()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not sendgrid.in_flight:
                 await asyncio.sleep(0.001)
         task.cancel()
@@ -121,10 +122,14 @@ async def test_the_caller_that_is_cancelled_hears_of_it(sendgrid: FakeSendGrid) 
 
 
 async def test_no_more_are_in_flight_than_allowed(sendgrid: FakeSendGrid) -> None:
-    sendgrid.delay_s = 0.03
+    sendgrid.released.clear()
     async with sendgrid_transport(sendgrid.url, in_flight=5) as out:
         emails = [make_message(outbox_id=f"weekly_summary:u{n}:2026-W47") for n in range(60)]
-        deliveries = await asyncio.gather(*(out.send(one) for one in emails))
+        sending = asyncio.gather(*(out.send(one) for one in emails))
+        await wait_until(lambda: sendgrid.in_flight >= 5)
+        sendgrid.delay_s = 0.03
+        sendgrid.released.set()
+        deliveries = await sending
     assert {one.verdict for one in deliveries} == {"accepted"}
     assert sendgrid.max_in_flight == 5
     assert len({one.outbox_id for one in sendgrid.accepted}) == 60

@@ -41,6 +41,7 @@ class FakeSendGrid:
     - `faults`: each request uses one up (None: no fault); then `decide` chooses one by the payload
     - `scopes`: the scopes of its key
     - `delay_s`: how long a response takes; `reset_s`: how far off the reset of a 429 is
+    - `released`: while it is cleared, no request gets a response
     - `events_key`: the verification key of its Event Webhook, as SendGrid shows it
 
     As with the real one, an email that arrived whole is accepted even if its sender has died.
@@ -58,6 +59,8 @@ class FakeSendGrid:
         self.scopes = ["mail.send", "sender_verification_eligible", "2fa_required"]
         self.scope_requests = 0
         self.delay_s = delay_s
+        self.released = asyncio.Event()
+        self.released.set()
         self.reset_s = 1.0
         self.key = key
         self.url = ""
@@ -126,6 +129,7 @@ class FakeSendGrid:
             return faults.proxy_error_page(413, "413 Request Entity Too Large")
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
+        await self.released.wait()
         email = _decode(body)
         if rejection := self._reject_request(request):
             return rejection
