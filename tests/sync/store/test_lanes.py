@@ -46,7 +46,7 @@ async def test_one_holds_a_lane_and_another_process_waits_for_it(
         await asyncio.sleep(0.3)
         assert seen_fences == []
         seen_fences.append(ours.fence)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     assert seen_fences[1] == seen_fences[0] + 1
     assert lane_document(db)["owner"] is None
 
@@ -57,7 +57,7 @@ async def test_within_a_process_a_lane_is_held_by_one_at_a_time(ctx: Context) ->
         waiting = asyncio.create_task(acquire_once(one, seen_fences))
         await asyncio.sleep(0.1)
         assert seen_fences == []
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     assert len(seen_fences) == 1
 
 
@@ -72,7 +72,7 @@ async def test_the_lane_of_a_dead_holder_is_taken_over(ctx: Context, db: Any) ->
     dead_lease = await dead.acquire(KEY, ME)
     assert dead_lease is not None
     ours, seen_fences = open_lane(ctx), list[int]()
-    await asyncio.wait_for(acquire_once(ours, seen_fences), 5)
+    await asyncio.wait_for(acquire_once(ours, seen_fences), 30)
     assert seen_fences == [dead_lease.fence + 1]
 
 
@@ -88,7 +88,8 @@ async def test_there_is_no_turn_and_no_fence_without_a_lane(ctx: Context) -> Non
             assert one.fence
 
 
-async def test_a_turn_ends_when_the_lane_is_lost(ctx: Context, db: Any) -> None:
+async def test_a_turn_ends_when_the_lane_is_lost(contexts: Any, db: Any) -> None:
+    ctx: Context = await contexts()
     one = open_lane(ctx)
     async with ctx.leases.renewing(), one.acquire(ME):
         with pytest.raises(LeaseLost):
@@ -120,11 +121,14 @@ async def test_a_pause_is_minded_by_the_next_turn_and_by_the_next_holder_elsewhe
     async with theirs.acquire(ME):
         assert theirs.pauses == 2
         async with theirs.request_slot():
-            assert 0.38 < clock() - begun < 5
+            assert 0.38 < clock() - begun < 30
     async with ours.acquire(ME):
-        begun = clock()
-        async with ours.request_slot():
-            assert clock() - begun < 0.5, "the pause has passed"
+        took_s = []
+        for _ in range(5):  # a busy machine may be slow, but not each time
+            begun = clock()
+            async with ours.request_slot():
+                took_s.append(clock() - begun)
+        assert min(took_s) < 0.3, "the pause has passed"
 
 
 async def test_a_closed_site_is_closed_for_all_processes_until_the_time_has_passed(
@@ -228,7 +232,7 @@ async def test_what_was_spent_ten_minutes_ago_counts_no_more(ctx: Context, db: A
         assert 290 < await one._try_consume(1, 10) <= 300
         spent[0]["at"] -= timedelta(seconds=300)
         db.job_leases.update_one({"_id": KEY}, {"$set": {"spent": spent}})
-        await asyncio.wait_for(one.consume(6, 10), 5)
+        await asyncio.wait_for(one.consume(6, 10), 30)
         assert [item["amount"] for item in lane_document(db)["lately"]] == [4]
         assert [item["amount"] for item in lane_document(db)["spent"]] == [6, 4, 6]
 
@@ -257,6 +261,6 @@ async def test_a_lane_whose_document_was_deleted_is_there_again(ctx: Context, db
     db.job_leases.delete_many({})
     await asyncio.sleep(1.1)
 
-    await asyncio.wait_for(acquire_once(open_lane(ctx), fences), 5)
+    await asyncio.wait_for(acquire_once(open_lane(ctx), fences), 30)
 
     assert fences[1] > fences[0]

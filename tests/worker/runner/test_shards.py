@@ -20,7 +20,7 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from chesscoach.worker.store.statistics import StatisticsReader
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import Args
-from tests.support.scheduling import run_slot
+from tests.support.scheduling import expire_owner, run_slot
 
 HOUR = timedelta(hours=1)
 HOURLY = Schedule(job="walker", cron="0 * * * *")
@@ -94,7 +94,7 @@ async def claim_shard(ctx: Context, walker: ShardedJob, shard: Shard) -> attempt
 
 async def wait_until_running(walker: ShardedJob, count: int) -> None:
     """Until `count` shards are running."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(walker.running) < count:
             await asyncio.sleep(0.01)
 
@@ -161,6 +161,7 @@ async def test_the_shard_of_a_dead_process_is_taken_over_and_no_other_is_disturb
     walker, (first, second) = ShardedJob(held=True), all_shards(2)
     dead, ctx, heir = await new_context(), await new_context(), await new_context()
     lost = await claim_shard(dead, walker, first)
+    expire_owner(db, lost.run.id)
     running = asyncio.create_task(run_shard(ctx, walker, second))
     await wait_until_running(walker, 1)
 
@@ -238,7 +239,8 @@ async def test_a_daemon_takes_over_a_shard_whose_process_died(new_context: Any, 
     walker, (first, second) = ShardedJob(), all_shards(2)
     dead, ctx = await new_context(), await new_context(NOON + timedelta(minutes=1))
     await run_shard(dead, walker, first)
-    await claim_shard(dead, walker, second)
+    lost = await claim_shard(dead, walker, second)
+    expire_owner(db, lost.run.id)
 
     async with Scheduler(ctx.worker, ShutdownRequest(), {"walker": walker.job}) as scheduler:
         async with asyncio.timeout(30):

@@ -22,7 +22,7 @@ from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import NOON, Clock, FakeSites, scaled_rounds
 from tests.support.processes import kill, line_with, run, start
 from tests.support.recording_job import Args
-from tests.support.scheduling import SkewedClock, run_slot, wait_until_idle
+from tests.support.scheduling import SkewedClock, expire_process, run_slot, wait_until_idle
 from tests.support.sync.sync_members import add_member, before_now
 
 JOB = "chesscoach.jobs.sync_games"
@@ -144,15 +144,14 @@ async def test_an_evicted_pods_work_is_done_once(
     for number in range(8):
         await add_member(ctx, db, sites, f"P{number}", "chess.com")
         sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
-    sites.chesscom.delay_s = 0.5
+    sites.chesscom.faults.extend([None, None, "hang"])
     pod = {**environment, "CHESSCOACH_SLOT": f"{slot_today():%Y-%m-%dT%H:%M:%SZ}"}
     process = await start(pod, JOB, "--scheduled")
     run_id = (await line_with(process, "job_started"))["run_id"]
-    sites.chesscom.faults.append("hang")
     process.send_signal(signal.SIGTERM)
     assert (await kill(process)).code == -signal.SIGKILL
+    expire_process(db, run_id)
     sites.chesscom.faults.clear()
-    sites.chesscom.delay_s = 0
 
     done = await run(pod, JOB, "--scheduled", "--json")
     assert (done.code, done.record["outcome"], done.record["attempt"]) == (0, "succeeded", 2)

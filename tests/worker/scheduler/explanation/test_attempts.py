@@ -13,7 +13,7 @@ from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.shard import Shard
 from tests.conftest import NOON, Clock
 from tests.support.recording_job import RecordingJob
-from tests.support.scheduling import load_schedule, run_slot
+from tests.support.scheduling import expire_owner, load_schedule, run_slot
 from tests.worker.scheduler.explanation.conftest import (
     HOUR,
     HOURLY,
@@ -126,7 +126,7 @@ async def test_a_slot_that_succeeded_after_a_crash(
 
 
 async def test_a_slot_that_ran_in_shards_alone_is_as_far_as_the_one_that_is_least_far(
-    new_context: NewContext, clock: Clock, chore: RecordingJob
+    new_context: NewContext, clock: Clock, chore: RecordingJob, db: Any
 ) -> None:
     ctx = await new_context()
     clock.move(hours=1)
@@ -138,5 +138,6 @@ async def test_a_slot_that_ran_in_shards_alone_is_as_far_as_the_one_that_is_leas
         await claim.claim_slot(ctx.worker, job, HOURLY, slot, "cli", second)
         found = await explain_at(ctx)
     assert (found.verdict, found.sentences[0]) == ("running", "This is shard 1/2 of the slot.")
+    expire_owner(db, f"{slot.key}#{second}")
     await run_slot(ctx, job, HOURLY, slot, shard=second)
     assert (await explain_at(ctx)).verdict == "worked"

@@ -21,6 +21,7 @@ from tests.support.recording_job import RecordingJob
 from tests.support.scheduling import (
     SkewedClock,
     expire_owner,
+    expire_process,
     hourly_schedule,
     make_scheduler,
     refresh_until,
@@ -97,11 +98,12 @@ async def test_scenario_03_kill_9_in_a_run_is_worked_again_by_the_daemon(
     for number in range(6):
         await add_member(ctx, db, sites, f"P{number}", "chess.com")
         sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
-    sites.chesscom.delay_s = 0.5
+    sites.chesscom.faults.extend([None, None, "hang"])
     process = await start(environment, JOB, "--scheduled")
     run_id = (await line_with(process, "job_started"))["run_id"]
     await kill(process)
-    sites.chesscom.delay_s = 0
+    expire_process(db, run_id)
+    sites.chesscom.faults.clear()
 
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
         await refresh_until(
