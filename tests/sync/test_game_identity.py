@@ -1,8 +1,10 @@
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chesscoach.sources.game import Game, Side
 from chesscoach.sync import game_identity
@@ -71,3 +73,10 @@ def test_the_newest_come_first_and_no_more_than_wanted() -> None:
     ]
     assert game_identity.newest_games(three, 0) == []
     assert game_identity.newest_games(three, -1) == []
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_an_item_of_the_queue_has_a_uuid_of_version_5(stored_game_id: str) -> None:
+    expected = uuid5(game_identity.NAMESPACE, f"analysis:{stored_game_id}")
+
+    assert game_identity.queue_id(stored_game_id) == str(expected)

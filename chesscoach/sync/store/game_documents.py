@@ -119,7 +119,7 @@ def to_document(item: UserGame, imported_at: datetime) -> Document:
         "black_player": game.black.name,
         "opponent_name": other.name or _UNNAMED_OPPONENT,
         # As the application reads them from the PGN's `UTCDate` and `UTCTime`: the game's start.
-        "date_played": f"{began:%Y.%m.%d}",
+        "date_played": began.date().isoformat().replace("-", "."),
         "played_at_utc": began,
         **_tag_fields(game),
         "user_rating": mine.rating,
