@@ -14,8 +14,8 @@ from chesscoach.metrics import Metrics
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.database import open_database
 from chesscoach.mongo.embedded import EmbeddedServer
+from tests.support.log_lines import parse_lines
 from tests.support.processes import run
-from tests.test_log import parse_lines
 
 NO_WEB = {"CHESSCOACH_WEB__ADMIN": "127.0.0.1:0"}
 
