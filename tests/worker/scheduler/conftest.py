@@ -25,7 +25,7 @@ def replica_set_settings(replica_members: ReplicaSet) -> Settings:
         {
             "MONGO_URL": replica_members.url,
             "DB_NAME": "failover",
-            "CHESSCOACH_RUNNER__LEASE_S": "3",
+            "CHESSCOACH_RUNNER__LEASE_S": "12",
             "CHESSCOACH_DATABASE__TIMEOUT_S": "20",
         },
     )
