@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 
 from chesscoach import config, log
 from chesscoach.config import Settings
 from chesscoach.doctor import checks
 from chesscoach.doctor.finding import CheckContext, Finding
+from tests.support.fake_sendgrid import FakeSendGrid
 from tests.support.processes import FinishedProcess, run
 
 UNREACHABLE = "mongodb://127.0.0.1:1/"
@@ -68,3 +70,33 @@ async def http_server(
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+KEY = "SG.stand-in-for-tests"
+SIGNING = "k" * 32
+PRODUCTION = {
+    "SENDGRID_API_KEY": KEY,
+    "SENDER_EMAIL": "coach@example.org",
+    "CHESSCOACH_EMAILS__PUBLIC_URL": "https://chess.example.org",
+    "CHESSCOACH_EMAILS__SIGNING_KEY": SIGNING,
+    "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0",
+}
+
+
+@pytest.fixture
+async def sendgrid() -> AsyncIterator[FakeSendGrid]:
+    """SendGrid on loopback."""
+    standin = FakeSendGrid(key=KEY)
+    async with standin.serve():
+        yield standin
+
+
+@pytest.fixture
+def production(environment: dict[str, str], sendgrid: FakeSendGrid) -> dict[str, str]:
+    """Settings with which emails go through the fake, without a problem."""
+    return {
+        **environment,
+        **PRODUCTION,
+        "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": sendgrid.url,
+        "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": sendgrid.events_key,
+    }

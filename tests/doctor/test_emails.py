@@ -1,58 +1,27 @@
-"""The checks of the emails and their secrets."""
+"""The checks of the emails: their transport, links, subscribers and outbox."""
 
-import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from chesscoach.context import Context, utc_now
-from chesscoach.doctor import emails, secrets
+from chesscoach.doctor import emails
 from chesscoach.emails.sending import week_zone
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
 from tests.doctor.conftest import (
+    KEY,
+    PRODUCTION,
+    SIGNING,
     check_context,
     failed_line,
-    http_server,
     problems,
     run_checks,
     run_doctor,
 )
-from tests.support.fake_sendgrid import FakeSendGrid, SendGridFault
-
-KEY = "SG.stand-in-for-tests"
-SIGNING = "k" * 32
-PRODUCTION = {
-    "SENDGRID_API_KEY": KEY,
-    "SENDER_EMAIL": "coach@example.org",
-    "CHESSCOACH_EMAILS__PUBLIC_URL": "https://chess.example.org",
-    "CHESSCOACH_EMAILS__SIGNING_KEY": SIGNING,
-    "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0",
-}
-
-
-@pytest.fixture
-async def sendgrid() -> AsyncIterator[FakeSendGrid]:
-    """SendGrid on loopback."""
-    standin = FakeSendGrid(key=KEY)
-    async with standin.serve():
-        yield standin
-
-
-@pytest.fixture
-def production(environment: dict[str, str], sendgrid: FakeSendGrid) -> dict[str, str]:
-    """Settings with which emails go through the fake, without a problem."""
-    return {
-        **environment,
-        **PRODUCTION,
-        "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": sendgrid.url,
-        "CHESSCOACH_EMAILS__SENDGRID__EVENTS_KEY": sendgrid.events_key,
-    }
-
+from tests.support.fake_sendgrid import FakeSendGrid
 
 # Where it goes
 
@@ -151,85 +120,6 @@ async def test_a_missing_or_invalid_events_key_is_named(
     assert text in finding.what
 
 
-# SendGrid
-
-
-async def test_a_key_that_sendgrid_does_not_know_fails_and_is_not_shown(
-    production: dict[str, str], ctx: Context
-) -> None:
-    done = await run_doctor({**production, "SENDGRID_API_KEY": "SG.another-key"})
-
-    assert done.code == 1
-    line = failed_line(done)
-    assert "refuses the key (401)" in line
-    assert "another-key" not in done.out + done.err
-
-
-async def test_a_key_that_may_not_send_fails(
-    production: dict[str, str], sendgrid: FakeSendGrid
-) -> None:
-    sendgrid.scopes = ["templates.read"]
-
-    finding = await emails.sendgrid(await check_context(**production))
-
-    assert finding.level == "fail"
-    assert "Mail Send" in finding.do
-
-
-@pytest.mark.parametrize(
-    ("fault", "level", "said"),
-    [
-        ("403", "fail", "refuses the key (403)"),
-        ("500", "warn", "is not valid (500)"),
-        ("302", "warn", "is not valid (302)"),
-        ("429", "warn", "is not valid (429)"),
-        ("html", "warn", "200 with a body that is not SendGrid's"),
-        ("cut", "fail", "cannot be reached"),
-        ("garbage", "fail", "cannot be reached"),
-    ],
-)
-async def test_another_response_of_sendgrid_is_described(
-    production: dict[str, str], sendgrid: FakeSendGrid, fault: SendGridFault, level: str, said: str
-) -> None:
-    sendgrid.faults.extend([fault, fault])  # aiohttp repeats a GET whose connection is cut
-
-    finding = await emails.sendgrid(await check_context(**production))
-
-    assert finding.level == level
-    assert said in finding.what
-    assert finding.do
-
-
-@pytest.mark.parametrize(
-    ("changed", "text"),
-    [
-        ({"SENDGRID_API_KEY": "SG.schlüssel"}, ""),
-        ({"CHESSCOACH_EMAILS__SENDGRID__BASE_URL": "http://sendgrid.invalid"}, "is not https"),
-    ],
-)
-async def test_a_key_that_no_header_can_hold_or_for_a_plain_network_is_not_sent(
-    production: dict[str, str], sendgrid: FakeSendGrid, changed: dict[str, str], text: str
-) -> None:
-    finding = await emails.sendgrid(await check_context(**(production | changed)))
-
-    assert (finding.level, sendgrid.scope_requests) == ("fail", 0)
-    assert text in finding.what
-
-
-async def test_a_response_that_never_ends_is_cut_off(production: dict[str, str]) -> None:
-    async def flood(request: web.BaseRequest) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:
-            await response.write(b" " * 65_536)
-
-    async with http_server(flood) as url:
-        given = {**production, "CHESSCOACH_EMAILS__SENDGRID__BASE_URL": url}
-        finding = await emails.sendgrid(await check_context(**given))
-
-    assert finding.level == "warn"
-
-
 # The subscribers
 
 
@@ -296,56 +186,3 @@ async def test_emails_that_are_pending_for_long_or_unknown_are_a_warning(
     finding = await emails.outbox(ctx)
     assert finding.level == level
     assert finding.what.startswith(f"{week.key}: 1 {state}")
-
-
-# Secrets
-
-
-async def test_it_names_the_origin_of_each_secret_and_shows_none(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(KEY)
-    (tmp_path / "config.toml").write_text(f"[emails]\nsigning_key = '{SIGNING}'")
-    given = {"MONGO_URL": "mongodb://h/", "SENDGRID_API_KEY_FILE": str(tmp_path / "key")}
-
-    seen = await check_context(**given)
-    said = (await secrets.secrets_origin(seen)).what
-
-    assert said == (
-        "MONGO_URL in the environment; "
-        "SENDGRID_API_KEY_FILE in the environment, which names a file; "
-        f"signing_key in {tmp_path / 'config.toml'}"
-    )
-    named = {**given, "CHESSCOACH_EMAILS__SIGNING_KEY": SIGNING}
-    said = (await secrets.secrets_origin(await check_context(**named))).what
-    assert said.endswith("; CHESSCOACH_EMAILS__SIGNING_KEY in the environment")
-
-
-async def test_a_config_toml_with_a_signing_key_is_a_file_with_a_secret(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(KEY)
-    (tmp_path / "key").chmod(0o600)
-    (tmp_path / "config.toml").write_text(f"[emails]\nsigning_key = '{SIGNING}'")
-    (tmp_path / "config.toml").chmod(0o644)
-    given = {"SENDGRID_API_KEY_FILE": str(tmp_path / "key")}
-
-    finding = await secrets.files(await check_context(**given))
-    assert finding.level == "warn"
-    assert str(tmp_path / "config.toml") in finding.what
-    assert str(tmp_path / "key") not in finding.what
-
-    (tmp_path / "key").chmod(0o644)
-    (tmp_path / "config.toml").write_text("")
-    finding = await secrets.files(await check_context(**given))
-    assert str(tmp_path / "key") in finding.what
-    assert str(tmp_path / "config.toml") not in finding.what
-
-
-async def test_keys_are_masked_in_logs_and_in_findings(
-    production: dict[str, str], ctx: Context
-) -> None:
-    strange = {"SENDGRID_API_KEY": "qzjx-vwkb-no-form", "CHESSCOACH_EMAILS__SIGNING_KEY": "mypet"}
-
-    done = await run_doctor({**production, **strange}, "--json")
-
-    report = json.loads(done.out)
-    redaction = next(check for check in report["checks"] if check["check"] == "redaction")
-    assert (redaction["level"], redaction["what"]) == ("ok", "every secret is masked in logs")
-    assert not any(value in done.out + done.err for value in strange.values())

@@ -15,10 +15,7 @@ from chesscoach.errors import StoreFailed
 from chesscoach.web.sendgrid_webhook import SendGridWebhook
 from chesscoach.web.server import start_listener
 from tests.conftest import NOON, Clock
-from tests.support.emails.webhook_signing import (
-    SigningKey,
-    request_body,
-)
+from tests.support.emails.webhook_signing import SigningKey, request_body
 
 KEY = SigningKey()
 ANY_PORT = ListenAddress(host="127.0.0.1", port=0)

@@ -7,11 +7,7 @@ import pytest
 
 from chesscoach.context import Context
 from tests.conftest import NOON
-from tests.support.emails.webhook_signing import (
-    NOON_SECONDS,
-    event_payload,
-    request_body,
-)
+from tests.support.emails.webhook_signing import NOON_SECONDS, event_payload, request_body
 from tests.web.sendgrid_webhook.conftest import (
     KEY,
     RecordingOutbox,
