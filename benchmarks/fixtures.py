@@ -56,16 +56,23 @@ def open_mongo(folder: Path) -> Iterator[str]:
         embedded.leave()
 
 
-def make_world(accounts: int, active: int) -> World:
-    """So many accounts on each site, p0 and on; `active` per cent of them have three new games."""
+def make_world(accounts: int) -> World:
+    """A number of accounts on each source, p0 and on, without games."""
     world, now = World(), datetime.now(UTC)
     for number in range(accounts):
         for site in PLATFORMS:
             world.add_player(site, f"p{number}", now - timedelta(days=10))
-            if number % 100 < active:
-                for hours in (1, 2, 3):
-                    world.add_game(site, f"p{number}", now - timedelta(hours=hours))
     return world
+
+
+def add_new_games(world: World, accounts: int, active: int) -> None:
+    """Adds three games that end now to `active` per cent of the accounts on each source."""
+    now = datetime.now(UTC)
+    for number in range(accounts):
+        if number % 100 < active:
+            for site in PLATFORMS:
+                for seconds in (1, 2, 3):
+                    world.add_game(site, f"p{number}", now - timedelta(seconds=seconds))
 
 
 async def fill_database(

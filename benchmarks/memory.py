@@ -53,7 +53,8 @@ async def measure(url: str, users: int, report: ReportProgress) -> BenchmarkTabl
 async def _sync(url: str, users: int, table: Table, report: ReportProgress) -> int:
     """One sync of so many users, told in a row; its peak in kB."""
     name = f"memory_{users}"
-    world = await asyncio.to_thread(fixtures.make_world, users, _ACTIVE_PERCENT)
+    world = await asyncio.to_thread(fixtures.make_world, users)
+    await asyncio.to_thread(fixtures.add_new_games, world, users, _ACTIVE_PERCENT)
     async with AsyncExitStack() as stack:
         lichess = FakeLichess(world, users_per_10min=10**9)
         chesscom = FakeChesscom(world)
