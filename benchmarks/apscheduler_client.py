@@ -31,7 +31,7 @@ async def run(
     scheduler = AsyncIOScheduler(timezone=UTC, jobstores={"default": store})
     for number, cron in enumerate(expressions):
         trigger = CronTrigger.from_crontab(cron, timezone=UTC)
-        scheduler.add_job(f"{__name__}:note", trigger, id=f"s{number}", misfire_grace_time=None)
+        scheduler.add_job(record_lateness, trigger, id=f"s{number}", misfire_grace_time=None)
     scheduler.start()
     try:
         await wait()
