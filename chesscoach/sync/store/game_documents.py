@@ -102,6 +102,7 @@ def to_document(item: UserGame, imported_at: datetime) -> Document:
     game = item.game
     mine, other = (game.white, game.black) if item.colour == "white" else (game.black, game.white)
     began = game.started_at or game.ended_at
+    began_text = timestamps.format_instant(began)
     return {
         "game_id": item.game_id,
         "user_id": item.user_id,
@@ -119,7 +120,7 @@ def to_document(item: UserGame, imported_at: datetime) -> Document:
         "black_player": game.black.name,
         "opponent_name": other.name or _UNNAMED_OPPONENT,
         # As the application reads them from the PGN's `UTCDate` and `UTCTime`: the game's start.
-        "date_played": began.date().isoformat().replace("-", "."),
+        "date_played": began_text[:10].replace("-", "."),
         "played_at_utc": began,
         **_tag_fields(game),
         "user_rating": mine.rating,
@@ -131,7 +132,7 @@ def to_document(item: UserGame, imported_at: datetime) -> Document:
         "analysable": item.analysable,
         "accuracies": _accuracies(game),
         "rated": game.rated,
-        "started_at": timestamps.format_instant(game.started_at) if game.started_at else None,
+        "started_at": began_text if game.started_at else None,
         "ended_at": timestamps.format_instant(game.ended_at),
         "opponent": other.name,
         "opponent_rating": other.rating,
