@@ -42,9 +42,7 @@ async def measure(url: str, size: SyncSize, report: ReportProgress) -> Benchmark
     table = Table("client", "requests", "games stored", "seconds", "to bare", "peak memory")
     seconds: dict[str, float] = {}
     async with AsyncExitStack() as stack:
-        delay_s = size.delay_ms / 1000
-        lichess = FakeLichess(world, delay_s=delay_s, users_per_10min=10**9)
-        chesscom = FakeChesscom(world, delay_s=delay_s)
+        lichess, chesscom = FakeLichess(world, users_per_10min=10**9), FakeChesscom(world)
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
         count = f"{size.accounts}"
@@ -62,9 +60,8 @@ async def measure(url: str, size: SyncSize, report: ReportProgress) -> Benchmark
             await fixtures.fill_database(
                 url, name, size.accounts, timedelta(hours=6), env=envs[client]
             )
-        lichess.delay_s = chesscom.delay_s = 0.0
         await fixtures.run(*fixtures.SYNC_JOB, env=envs["ours"])
-        lichess.delay_s = chesscom.delay_s = delay_s
+        lichess.delay_s = chesscom.delay_s = size.delay_ms / 1000
         await asyncio.to_thread(fixtures.add_new_games, world, size.accounts, size.active)
         for client, command in commands.items():
             name, env = names[client], envs[client]

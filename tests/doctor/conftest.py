@@ -1,11 +1,9 @@
 """Ways to run the checks of `chesscoach doctor`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 
 from chesscoach import config, log
 from chesscoach.config import Settings
@@ -56,20 +54,6 @@ def failed_line(done: FinishedProcess) -> str:
     """The only line that says FAIL."""
     (line,) = [line for line in done.out.splitlines() if line.startswith("FAIL")]
     return line
-
-
-@asynccontextmanager
-async def http_server(
-    handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-) -> AsyncIterator[str]:
-    """A server in the place of a source; gives its address."""
-    runner = web.ServerRunner(web.Server(handle), handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 KEY = "SG.stand-in-for-tests"

@@ -5,8 +5,9 @@ from aiohttp import web
 
 from chesscoach.context import Context
 from chesscoach.doctor import emails
-from tests.doctor.conftest import check_context, failed_line, http_server, run_doctor
+from tests.doctor.conftest import check_context, failed_line, run_doctor
 from tests.support.fake_sendgrid import FakeSendGrid, SendGridFault
+from tests.support.sources.server import http_server
 
 
 async def test_a_key_that_sendgrid_does_not_know_fails_and_is_not_shown(

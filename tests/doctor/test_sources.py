@@ -12,7 +12,8 @@ from chesscoach.context import Context, utc_now
 from chesscoach.demo.fake_site import SiteFault
 from chesscoach.doctor.sources import NONEXISTENT_PLAYER, WELL_KNOWN_PLAYER
 from tests.conftest import FakeSites
-from tests.doctor.conftest import failed_line, http_server, problems, run_checks, run_doctor
+from tests.doctor.conftest import failed_line, problems, run_checks, run_doctor
+from tests.support.sources.server import http_server
 from tests.support.sync.sync_members import add_member, run_sync
 
 

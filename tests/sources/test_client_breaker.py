@@ -35,7 +35,7 @@ from tests.support.sources.server import (
 
 
 def pauses(*factors: int) -> object:
-    """Pauses of so many times the first one, or up to a tenth longer."""
+    """Pauses that are multiples of the first one, each up to a tenth longer."""
     return pytest.approx([1.05 * SETTINGS.first_pause_s * factor for factor in factors], rel=0.05)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from chesscoach.config import SendGridSettings
 from chesscoach.emails.transports.sendgrid import SendGridTransport
 from chesscoach.emails.transports.transport import Message, SendResult
 from tests.support.fake_sendgrid import FakeSendGrid
+from tests.support.sources.server import http_server
 
 SENDER = "coach@example.org"
 ADDRESS = "ann@example.org"
@@ -69,20 +69,6 @@ def answer_server(status: int, body: bytes = b"", **headers: str) -> Any:
         return web.Response(status=status, body=body, headers=sent_headers)
 
     return http_server(handler)
-
-
-@asynccontextmanager
-async def http_server(handler: Any) -> AsyncIterator[str]:
-    """A server that answers by a handler; its URL."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 def error_body(*listed: tuple[str, object]) -> bytes:

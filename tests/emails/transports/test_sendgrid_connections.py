@@ -17,7 +17,6 @@ from tests.emails.transports.conftest import (
     NOW,
     SENDER,
     answer_server,
-    http_server,
     make_message,
     send_one,
     sendgrid_transport,
@@ -25,6 +24,7 @@ from tests.emails.transports.conftest import (
 from tests.support.fake_sendgrid import FakeSendGrid, SendGridFault
 from tests.support.scheduling import wait_until
 from tests.support.scripted_server import read_request, scripted_server
+from tests.support.sources.server import http_server
 
 
 @asynccontextmanager

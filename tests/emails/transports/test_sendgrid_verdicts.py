@@ -15,13 +15,13 @@ from tests.emails.transports.conftest import (
     NOW,
     answer_server,
     error_body,
-    http_server,
     make_message,
     send_one,
     sendgrid_transport,
 )
 from tests.support.fake_sendgrid import FakeSendGrid, SendGridFault
 from tests.support.scripted_server import read_request, scripted_server
+from tests.support.sources.server import http_server
 
 
 async def test_a_202_is_accepted_under_its_message_id(sendgrid: FakeSendGrid) -> None:
