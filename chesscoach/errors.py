@@ -4,7 +4,9 @@
 
     ChesscoachError
     ├── ConfigError              a setting, flag or argument cannot be used; exit code 2
-    │   └── SetupError           the database is not prepared; exit code 2
+    │   ├── SetupError           the database is not prepared; exit code 2
+    │   ├── NotFound             what an argument names does not exist; exit code 2
+    │   └── RevisionConflict     a document has changed since it was read; exit code 2
     ├── StoreUnavailable         MongoDB does not answer; exit code 1
     ├── StoreFailed              MongoDB refused an operation
     │   └── DuplicateDocument    a unique index has the document's key already
@@ -43,6 +45,14 @@ class ConfigError(ChesscoachError):
 
 class SetupError(ConfigError):
     """The database lacks something that `chesscoach db init` makes."""
+
+
+class NotFound(ConfigError):
+    """What a flag or an argument names does not exist; the message names it."""
+
+
+class RevisionConflict(ConfigError):
+    """A document has changed since it was read: the change is not made."""
 
 
 class StoreUnavailable(ChesscoachError):

@@ -5,13 +5,11 @@ from chesscoach.config.emails import EmailSettings, SendGridSettings
 from chesscoach.config.listen_address import ListenAddress
 from chesscoach.config.loading import load
 from chesscoach.config.settings import (
-    LISTENERS,
     ChesscomSettings,
     Config,
     DatabaseSettings,
     JobLimits,
     LichessSettings,
-    Listener,
     LogSettings,
     ProcessEnvironment,
     RunnerSettings,
@@ -19,8 +17,8 @@ from chesscoach.config.settings import (
     SettingsOrigin,
     SourceSettings,
     SyncSettings,
-    WebSettings,
 )
+from chesscoach.config.web import LISTENERS, Listener, WebSettings
 
 __all__ = [
     "LISTENERS",

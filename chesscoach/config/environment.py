@@ -2,7 +2,7 @@
 
 Only this module reads the environment. It reads `MONGO_URL`, `DB_NAME`, `SENDGRID_API_KEY`,
 `SENDER_EMAIL`, `CHESSCOACH_CONFIG`, `CHESSCOACH_SLOT`, and settings spelled with `__`, such as
-`CHESSCOACH_SOURCES__CONTACT`. The first four, and `CHESSCOACH_EMAILS__SIGNING_KEY`, may also be set
+`CHESSCOACH_SOURCES__CONTACT`. The first four, and those of `SECRET_SETTINGS`, may also be set
 as `NAME_FILE`, for secrets mounted as files. Other `CHESSCOACH_*` names are ignored, because
 Kubernetes injects some for a Service of that name. `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are
 read where a setting asks for it. A `.env` file beside the configuration is read too; the
@@ -26,7 +26,13 @@ from chesscoach.schedules.schedule import parse_rfc3339
 
 PREFIX = "CHESSCOACH_"
 LEGACY_INTERVAL = "BACKGROUND_SYNC_INTERVAL_SECONDS"
-SIGNING_KEY = "CHESSCOACH_EMAILS__SIGNING_KEY"
+SECRET_SETTINGS = (
+    "CHESSCOACH_EMAILS__SIGNING_KEY",
+    "CHESSCOACH_WEB__ADMIN_TOKEN",
+    "CHESSCOACH_WEB__READ_TOKEN",
+)
+"""Settings that may also be set as `NAME_FILE`."""
+
 _RESERVED = ("CHESSCOACH_CONFIG", "CHESSCOACH_SLOT", LEGACY_INTERVAL)
 _SECRETS = ("MONGO_URL", "DB_NAME", "SENDGRID_API_KEY", "SENDER_EMAIL")
 _DATABASE = ("MONGO_URL", "DB_NAME")
@@ -39,7 +45,12 @@ _PLATFORM = (
     "INVOCATION_ID",
 )
 _KNOWN_VARIABLES = frozenset(
-    (*_RESERVED, *_PLATFORM, *_SECRETS, *(f"{name}_FILE" for name in (*_SECRETS, SIGNING_KEY)))
+    (
+        *_RESERVED,
+        *_PLATFORM,
+        *_SECRETS,
+        *(f"{name}_FILE" for name in (*_SECRETS, *SECRET_SETTINGS)),
+    )
 )
 
 
@@ -100,7 +111,7 @@ def setting_keys(name: str) -> list[str]:
 def environment_settings(env: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
     """The keys and the value of each variable that is a setting."""
     for name, value in sorted(env.items()):
-        if _is_setting(name) and name != f"{SIGNING_KEY}_FILE":
+        if _is_setting(name) and name not in _KNOWN_VARIABLES:
             yield setting_keys(name), value
 
 
@@ -153,7 +164,7 @@ def process_environment(
         mongo_url=read_secret("MONGO_URL", real, beside),
         sendgrid_key=read_secret("SENDGRID_API_KEY", real, beside),
         sender_email=read_secret("SENDER_EMAIL", real, beside),
-        secret_settings=config.emails.signing_keys,
+        secret_settings=(*config.emails.signing_keys, *config.web.tokens),
         proxies=read_proxies({**beside, **real} if uses_proxies else {}),
         slot=_parse_slot(real.get("CHESSCOACH_SLOT")),
         kubernetes_job=real.get("KUBERNETES_JOB_NAME") or None,
@@ -172,7 +183,7 @@ def settings_origin(
     for place, env in places.items():
         for keys, _ in environment_settings(env):
             variables.setdefault(PREFIX + "__".join(keys).upper(), place)
-    for name in (*_SECRETS, SIGNING_KEY):
+    for name in (*_SECRETS, *SECRET_SETTINGS):
         candidates = [
             (spelled, place, env[spelled])
             for place, env in places.items()

@@ -15,7 +15,12 @@ from typing import Any
 import msgspec
 
 from chesscoach.config import environment
-from chesscoach.config.environment import LEGACY_INTERVAL, SIGNING_KEY, read_secret
+from chesscoach.config.environment import (
+    LEGACY_INTERVAL,
+    SECRET_SETTINGS,
+    read_secret,
+    setting_keys,
+)
 from chesscoach.config.setting_text import ENCODING, check_table, check_text, printable
 from chesscoach.config.settings import Config, Settings, default_schedules
 from chesscoach.errors import ConfigError
@@ -43,8 +48,10 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     env = {**beside, **real}
     _convert(table, str(file), strict=True)
     merged = _merge(table, environment.environment_settings(env))
-    if key := read_secret(SIGNING_KEY, real, beside):
-        merged.setdefault("emails", {})["signing_key"] = key
+    for variable in SECRET_SETTINGS:
+        section, key = setting_keys(variable)
+        if secret := read_secret(variable, real, beside):
+            merged.setdefault(section, {})[key] = secret
     if seconds := env.get(LEGACY_INTERVAL, ""):
         _apply_legacy_interval(merged, seconds)
     if name := read_secret("DB_NAME", real, beside):

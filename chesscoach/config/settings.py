@@ -12,13 +12,11 @@ from msgspec import Meta, Struct
 
 from chesscoach.config.cleanup import CleanupSettings
 from chesscoach.config.emails import EmailSettings
-from chesscoach.config.listen_address import ListenAddress
 from chesscoach.config.proxies import Proxies
 from chesscoach.config.section import Fraction, PositiveInt, Section, UpstreamSettings, Url
+from chesscoach.config.web import WebSettings
 from chesscoach.schedules.schedule import Schedule, Seconds
 
-Listener = Literal["admin", "public"]
-LISTENERS: tuple[Listener, ...] = ("admin", "public")
 _MAX_DATABASE_NAME_BYTES = 63
 
 
@@ -98,34 +96,6 @@ class JobsSettings(Section, frozen=True, kw_only=True):
     cleanup: JobLimits = JobLimits()
 
 
-class WebSettings(Section, frozen=True, kw_only=True):
-    """`[web]`: the addresses of the listeners; an empty address is off."""
-
-    admin: str = "127.0.0.1:8080"
-    public: str = ""
-    allow_remote_admin: bool = False
-
-    def __post_init__(self) -> None:
-        for name in LISTENERS:
-            try:
-                self.address(name)
-            except ValueError as error:
-                msg = f"{name}: {error}"
-                raise ValueError(msg) from None
-        admin = self.address("admin")
-        if admin is not None and not admin.is_loopback and not self.allow_remote_admin:
-            msg = (
-                "admin: other machines can reach the address, and it has no login; use "
-                "127.0.0.1, or set [web] allow_remote_admin"
-            )
-            raise ValueError(msg)
-
-    def address(self, listener: Listener) -> ListenAddress | None:
-        """The address of a listener; None if it is off."""
-        text = self.admin if listener == "admin" else self.public
-        return ListenAddress.parse(text) if text else None
-
-
 class LogSettings(Section, frozen=True, kw_only=True):
     """`[log]`."""
 
@@ -189,7 +159,7 @@ class ProcessEnvironment(Struct, frozen=True, kw_only=True):
     slot: datetime | None = None
     kubernetes_job: str | None = None
     completion_index: str | None = None
-    source: Literal["cli", "kubernetes", "systemd"] = "cli"
+    source: Literal["cli", "kubernetes", "systemd", "web"] = "cli"
 
     def secrets(self) -> list[str]:
         """The texts that must not be logged: keys, the URL, its password encoded and decoded."""

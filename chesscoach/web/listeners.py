@@ -3,16 +3,24 @@
 They open before the scheduler and close after it, so that they answer while it drains.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from chesscoach.config import LISTENERS, Listener
+from chesscoach.config import LISTENERS, Listener, WebSettings
 from chesscoach.context import Context
+from chesscoach.web.admin_routes import admin_routes
+from chesscoach.web.auth import Access
+from chesscoach.web.gate import Gate
 from chesscoach.web.health import Health
 from chesscoach.web.loop_lag import LoopLagMonitor
 from chesscoach.web.metrics_endpoint import MetricsEndpoint
+from chesscoach.web.operations.admin import Admin
+from chesscoach.web.pages import load_templates
 from chesscoach.web.public_routes import public_routes
+from chesscoach.web.routes import plain_routes
 from chesscoach.web.server import start_listener
+from chesscoach.worker.runner.manual_runs import ManualRuns
 from chesscoach.worker.scheduler.ticker import Ticker
 from chesscoach.worker.shutdown import ShutdownRequest
 
@@ -32,16 +40,33 @@ async def open_web(
         ListenError: an address cannot be used; the message names the setting.
         ConfigError: SendGrid's verification key or a message catalog cannot be used.
     """
+    settings = ctx.config.web
+    await asyncio.to_thread(load_templates)
     async with AsyncExitStack() as stack:
+        manual_runs = await stack.enter_async_context(ManualRuns(ctx.worker, stop))
+        admin = Admin(ctx=ctx, manual_runs=manual_runs, base_path=settings.base_path)
         probe = await stack.enter_async_context(ctx.mongo.open_probe())
         health = Health(probe, stop, ticker, stack.enter_context(LoopLagMonitor(ctx.metrics)))
+        probes = plain_routes([*health.routes(), *MetricsEndpoint(ctx, probe, ticker).routes()])
+        access = Access(settings)
+        table = [*probes, *(admin_routes(admin, access) if _has_pages(settings) else [])]
+        gate = Gate(settings, access, table)
         routes = {
-            "admin": [*health.routes(), *MetricsEndpoint(ctx, probe, ticker).routes()],
+            "admin": gate.route_defs(),
             "public": [*health.routes(), *await public_routes(ctx)],
         }
+        gates = {"admin": [gate.middleware], "public": []}
         urls: dict[Listener, str] = {}
         for listener in LISTENERS:
-            if (address := ctx.config.web.address(listener)) is not None:
-                server = start_listener(listener, address, routes[listener], ctx.metrics)
+            if (address := settings.address(listener)) is not None:
+                server = start_listener(
+                    listener, address, routes[listener], ctx.metrics, gates[listener]
+                )
                 urls[listener] = await stack.enter_async_context(server)
         yield urls
+
+
+def _has_pages(settings: WebSettings) -> bool:
+    """Whether the admin listener has more than probes: elsewhere than on loopback by a token."""
+    address = settings.address("admin")
+    return bool(settings.admin_token) or (address is not None and address.is_loopback)

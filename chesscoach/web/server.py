@@ -72,9 +72,15 @@ class QuietRequestHandler(web.RequestHandler):
 
 @asynccontextmanager
 async def start_listener(
-    listener: Listener, address: ListenAddress, routes: Sequence[web.RouteDef], metrics: Metrics
+    listener: Listener,
+    address: ListenAddress,
+    routes: Sequence[web.RouteDef],
+    metrics: Metrics,
+    inner: Sequence[Middleware] = (),
 ) -> AsyncIterator[str]:
     """Serves the routes while the context is open; yields the URL.
+
+    Requests pass the `inner` middlewares, if there are any, on their way to a route.
 
     Raises:
         ListenError: the address cannot be used.
@@ -83,7 +89,7 @@ async def start_listener(
     def count(path: str, status: int) -> None:
         metrics.http_requests.labels(listener, path, str(status)).inc()
 
-    app = web.Application(middlewares=[_middleware(count)], client_max_size=_MAX_BODY_BYTES)
+    app = web.Application(middlewares=[_middleware(count), *inner], client_max_size=_MAX_BODY_BYTES)
     app.on_response_prepare.append(_set_headers)
     app.add_routes(routes)
     runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)

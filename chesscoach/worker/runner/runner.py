@@ -32,21 +32,42 @@ async def run_manually(
     Raises:
         SetupError: the database lacks an index that the job relies on.
     """
-    await worker.require_indexes(*job.writes)
     run_id = attempts.manual_id(job)
     with structlog.contextvars.bound_contextvars(job=job.name, run_id=run_id):
         try:
-            attempt = await stop.run_interruptible(
-                claim.claim_manual_run(worker, job, run_id, schedule, shard)
-            )
+            attempt = await claim_manually(worker, job, run_id, stop, schedule, shard)
         except LeaseHeld as error:
-            log.get_logger().warning("run_refused", reason=str(error))
             return RunResult(
                 exit_code=result.EXIT_HELD, record=result.not_run_record(job, "held", str(error))
             )
         except Interrupted:
             return _stopped_result(job, stop)
     return await Execution(worker, job, attempt, stop, observe).execute(args)
+
+
+async def claim_manually(
+    worker: Worker,
+    job: Job,
+    run_id: str,
+    stop: ShutdownRequest,
+    schedule: Schedule | None = None,
+    shard: Shard = ALL_USERS,
+) -> attempts.Attempt:
+    """Claims a manual run: its record and its lease.
+
+    Raises:
+        SetupError: the database lacks an index that the job relies on.
+        LeaseHeld: another run holds the lease; the message names it.
+        Interrupted: the process must stop.
+    """
+    await worker.require_indexes(*job.writes)
+    try:
+        return await stop.run_interruptible(
+            claim.claim_manual_run(worker, job, run_id, schedule, shard)
+        )
+    except LeaseHeld as error:
+        log.get_logger().warning("run_refused", reason=str(error))
+        raise
 
 
 async def run_slot(

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chesscoach import log
-from chesscoach.errors import ConfigError
+from chesscoach.errors import ConfigError, NotFound, RevisionConflict
 from chesscoach.schedules import due
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.worker.job import Job, job_of
@@ -117,7 +117,7 @@ async def find_schedule(worker: Worker, schedule_id: str) -> StoredSchedule:
     """Returns a stored schedule, else the configured one.
 
     Raises:
-        ConfigError: there is no such schedule.
+        NotFound: there is no such schedule.
     """
     stored = await worker.schedules.get(schedule_id)
     if stored is not None:
@@ -126,7 +126,7 @@ async def find_schedule(worker: Worker, schedule_id: str) -> StoredSchedule:
         return _from_config(worker, schedule_id)
     known = ", ".join(stored.id for stored in await all_schedules(worker)) or "none"
     msg = f"there is no schedule {schedule_id}; there are: {known}"
-    raise ConfigError(msg)
+    raise NotFound(msg)
 
 
 def _from_config(worker: Worker, schedule_id: str) -> StoredSchedule:
@@ -137,7 +137,11 @@ def _from_config(worker: Worker, schedule_id: str) -> StoredSchedule:
 
 
 async def add_schedule(
-    worker: Worker, jobs: Mapping[str, Job], schedule_id: str, schedule: Schedule
+    worker: Worker,
+    jobs: Mapping[str, Job],
+    schedule_id: str,
+    schedule: Schedule,
+    by: str | None = None,
 ) -> StoredSchedule:
     """Adds a schedule of an operator's own.
 
@@ -151,18 +155,22 @@ async def add_schedule(
     stored = StoredSchedule(
         id=schedule_id, schedule=schedule, origin="user", revision=1, effective_since=worker.now()
     )
-    await worker.schedules.add(stored)
+    await worker.schedules.add(stored, by)
     return stored
 
 
 async def edit_schedule(
-    worker: Worker, jobs: Mapping[str, Job], stored: StoredSchedule, schedule: Schedule
+    worker: Worker,
+    jobs: Mapping[str, Job],
+    stored: StoredSchedule,
+    schedule: Schedule,
+    by: str | None = None,
 ) -> StoredSchedule:
     """Changes a schedule for an operator; a configured one is marked as edited.
 
     Raises:
-        ConfigError: the job does not exist or refuses the arguments, or the schedule has changed
-            meanwhile.
+        ConfigError: the job does not exist or refuses the arguments.
+        RevisionConflict: the schedule has changed meanwhile.
     """
     job_of(stored.id, schedule, jobs)
     fields = await _revised_fields(worker, stored, schedule)
@@ -175,30 +183,35 @@ async def edit_schedule(
         fields |= {"edited": edited, "configured": configured if edited else None}
     if stored.unreadable:
         fields |= {name: getattr(stored, name) for name in ("origin", "paused", "retired")}
-    return await _change(worker, stored, "edited", {**fields, "quarantined": None})
+    return await _change(worker, stored, "edited", {**fields, "quarantined": None}, by)
 
 
-async def pause_schedule(worker: Worker, stored: StoredSchedule) -> StoredSchedule:
+async def pause_schedule(
+    worker: Worker, stored: StoredSchedule, reason: str | None = None, by: str | None = None
+) -> StoredSchedule:
     """Pauses a schedule: no further slot runs until it is resumed; a run in progress continues."""
     if stored.paused:
         return stored
-    return await _change(worker, stored, "paused", {"paused": True, "pending_slot": None})
+    fields = {"paused": True, "pause_reason": reason, "pending_slot": None}
+    return await _change(worker, stored, "paused", fields, by, reason)
 
 
-async def resume_schedule(worker: Worker, stored: StoredSchedule) -> StoredSchedule:
+async def resume_schedule(
+    worker: Worker, stored: StoredSchedule, by: str | None = None
+) -> StoredSchedule:
     """Resumes a schedule from now on: slots of the pause do not run."""
     if not stored.paused:
         return stored
-    return await _change(
-        worker, stored, "resumed", {"paused": False, "effective_since": worker.now()}
-    )
+    fields = {"paused": False, "pause_reason": None, "effective_since": worker.now()}
+    return await _change(worker, stored, "resumed", fields, by)
 
 
 async def remove_schedule(worker: Worker, stored: StoredSchedule) -> None:
     """Deletes an operator's own schedule, or a retired one.
 
     Raises:
-        ConfigError: the schedule is configured, or has changed meanwhile.
+        ConfigError: the schedule is configured.
+        RevisionConflict: the schedule has changed meanwhile.
     """
     if stored.origin == "config" and not stored.retired:
         msg = f"{stored.id} is in the configuration: delete it there, or pause it"
@@ -208,12 +221,18 @@ async def remove_schedule(worker: Worker, stored: StoredSchedule) -> None:
 
 
 async def _change(
-    worker: Worker, stored: StoredSchedule, what: ChangeKind, fields: dict[str, Any]
+    worker: Worker,
+    stored: StoredSchedule,
+    what: ChangeKind,
+    fields: dict[str, Any],
+    by: str | None = None,
+    reason: str | None = None,
 ) -> StoredSchedule:
     if not stored.revision:
         stored = replace(stored, revision=1)
         await worker.schedules.add(stored)
-    changed = await _change_with_history(worker, stored, what, fields)
+    note = stored.change_entry(what, worker.now(), by=by, reason=reason, **fields)
+    changed = await worker.schedules.change(stored.id, stored.revision, note, **fields)
     if changed is None:
         raise _conflict(stored)
     return changed
@@ -226,5 +245,5 @@ async def _change_with_history(
     return await worker.schedules.change(stored.id, stored.revision, note, **fields)
 
 
-def _conflict(stored: StoredSchedule) -> ConfigError:
-    return ConfigError(f"{stored.id} has changed meanwhile: look at it again")
+def _conflict(stored: StoredSchedule) -> RevisionConflict:
+    return RevisionConflict(f"{stored.id} has changed meanwhile: look at it again")

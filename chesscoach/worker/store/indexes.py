@@ -14,5 +14,6 @@ COLLECTIONS = (
     "job_runs",
     "job_leases",
     "schedules",
+    "admin_log",
 )
 UNIQUE_KEYS: UniqueKeys = dict.fromkeys(COLLECTIONS, ())

@@ -40,19 +40,27 @@ ChangeKind = Literal[
 
 
 class ScheduleChange(Struct, frozen=True, kw_only=True):
-    """What was done to a schedule, and what it has been since."""
+    """What was done to a schedule, and what it has been since.
+
+    `revision` is the one that the change made. `by` is the operator, and `reason` why, if they were
+    given.
+    """
 
     at: datetime
     what: ChangeKind
     state: str
     trigger: str
+    revision: int | None = None
+    by: str | None = None
+    reason: str | None = None
 
 
 class StoredSchedule(Struct, frozen=True, kw_only=True):
     """A schedule with its history.
 
     Slots up to `effective_since` do not run: it was made, resumed or edited then. `pending_slot`
-    was due before an edit and has not run yet. `configured` is what the configuration says of
+    was due before an edit and has not run yet. `pause_reason` is why an operator has paused it.
+    `configured` is what the configuration says of
     a schedule that an operator has `edited`. `quarantined` is why it cannot be run at all; one
     that is `unreadable` has a stand-in for its schedule. One that stands in the configuration and
     is not stored yet has the revision 0.
@@ -64,6 +72,7 @@ class StoredSchedule(Struct, frozen=True, kw_only=True):
     revision: int
     effective_since: datetime = field(name="since")
     paused: bool = False
+    pause_reason: str | None = None
     edited: bool = False
     retired: bool = False
     quarantined: str | None = None
@@ -93,10 +102,26 @@ class StoredSchedule(Struct, frozen=True, kw_only=True):
         known = [change.state for change in self.history if change.at <= instant]
         return known[-1] if known else None
 
-    def change_entry(self, what: ChangeKind, at: datetime, **fields: Any) -> ScheduleChange:
+    def change_entry(
+        self,
+        what: ChangeKind,
+        at: datetime,
+        *,
+        by: str | None = None,
+        reason: str | None = None,
+        **fields: Any,
+    ) -> ScheduleChange:
         """A change of some fields, as it is remembered."""
         after = msgspec.structs.replace(self, **fields)
-        return ScheduleChange(at=at, what=what, state=after.state, trigger=after.schedule.trigger)
+        return ScheduleChange(
+            at=at,
+            what=what,
+            state=after.state,
+            trigger=after.schedule.trigger,
+            revision=self.revision if what == "added" else self.revision + 1,
+            by=by,
+            reason=reason,
+        )
 
 
 _REMOVED_FIELDS = ("gap", "fold")
@@ -131,13 +156,13 @@ class Schedules:
         row = await self._collection.find_one({"_id": schedule_id})
         return from_document(row) if row else None
 
-    async def add(self, stored: StoredSchedule) -> None:
-        """Makes a new one.
+    async def add(self, stored: StoredSchedule, by: str | None = None) -> None:
+        """Makes a new one, for an operator if one is named.
 
         Raises:
             ConfigError: there is one of that id.
         """
-        added = stored.change_entry("added", stored.effective_since)
+        added = stored.change_entry("added", stored.effective_since, by=by)
         document = _to_document(msgspec.structs.replace(stored, history=(added,)))
         if not await self._collection.insert_if_new(document):
             msg = f"there is a schedule {stored.id} already"

@@ -1,0 +1,36 @@
+"""Revisions: a change names the revision that it is based on, so that no change undoes another."""
+
+from typing import Any
+
+import msgspec
+
+from chesscoach.web.problems import Problem
+from chesscoach.worker.store.schedules import StoredSchedule
+
+
+def require_revision(stored: StoredSchedule, given: int | None) -> None:
+    """Refuses a change that names no revision (428), or not the current one (412).
+
+    The 412 has the changes since then that are remembered: what, when, by whom and why.
+    """
+    if given is None:
+        raise Problem(
+            428,
+            f"name the revision that you have seen (If-Match): {stored.id} has the revision "
+            f"{stored.revision}",
+            current=stored.revision,
+        )
+    if given == stored.revision:
+        return
+    changes = [change for change in stored.history if (change.revision or 0) > given]
+    raise Problem(
+        412,
+        f"{stored.id} has changed since revision {given}, to {stored.revision}: look at it again",
+        current=stored.revision,
+        changes=tuple(_to_json(change) for change in changes),
+    )
+
+
+def _to_json(change: object) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(change)
+    return fields
