@@ -15,7 +15,7 @@ import aiohttp
 import click
 from pymongo import AsyncMongoClient, MongoClient
 
-BATCH_SIZE = 500
+BATCH_SIZE = 1_000
 """Documents in one bare insert: as many as ours writes at once."""
 
 

@@ -19,7 +19,7 @@ from chesscoach.sync.store.game_documents import UserGame
 from chesscoach.sync.store.games import IMPORT_STEP
 from chesscoach.worker.job import Run
 
-WRITE_BATCH_SIZE = 500
+WRITE_BATCH_SIZE = 1_000
 """Games in one write; also how many of a long stream are held in memory."""
 
 
