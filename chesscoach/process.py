@@ -19,6 +19,8 @@ from chesscoach.worker.runner import result
 from chesscoach.worker.shutdown import Interrupted, ShutdownRequest
 
 _EXIT_TIMEOUT_S = 2.0
+_GC_THRESHOLD = 50_000
+"""New objects before the garbage collector looks at them: a batch of games has thousands."""
 
 
 def execute(
@@ -76,6 +78,7 @@ def run_until_stopped(body: Callable[[], Coroutine[Any, Any, int]], stop: Shutdo
     # The imported modules stay. Without this, the garbage collector looks through them each time
     # and stops the process for a tenth of a second.
     gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
     try:
         return asyncio.run(run_body())
     except ConfigError as error:
