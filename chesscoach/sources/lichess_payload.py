@@ -5,7 +5,7 @@ required that real responses lack, so all but the least have defaults.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 import msgspec
@@ -17,7 +17,6 @@ from chesscoach.sources.json_elements import BOM, member_text
 from chesscoach.sources.response import lenient_decode, to_rating, truncate_word
 
 _STANDARD_FEN = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _UNFINISHED_STATUSES = frozenset({"created", "started"})
 _DRAWN_STATUSES = frozenset(
     {"draw", "stalemate", "outoftime", "timeout", "insufficientMaterialClaim", "variantEnd"}
@@ -229,4 +228,4 @@ def parse_instant(ms: int) -> datetime:
     if not 10**12 <= ms < 10**13:
         msg = "not Unix milliseconds"
         raise ValueError(msg)
-    return _EPOCH + timedelta(milliseconds=ms)
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,6 +1,5 @@
 """The document of a game, in the application's own shape: its fields, and what it may lack."""
 
-import re
 from datetime import datetime
 
 from msgspec import Struct
@@ -17,8 +16,6 @@ _UNNAMED_OPPONENT = "Opponent"
 
 _IS_PGN = {"$eq": [{"$type": "$pgn"}, "string"]}
 _LINK_TAG = r'\[\s*(?:link|site)\s+"([^"]*)"'
-_SHOWN_TAGS = re.compile(r'^\[(Opening|ECO|Termination) "([^"]*)"', re.MULTILINE)
-"""As the sources write them. To parse every tag would cost half as much as to store the game."""
 
 PROJECTION: Document = {
     "_id": 0,
@@ -142,11 +139,20 @@ def to_document(item: UserGame, imported_at: datetime) -> Document:
 def _tag_fields(game: Game) -> Document:
     """The application's fields that come from the PGN; the opening's name, else its ECO code."""
     header, _, _ = game.pgn.partition("\n\n")
-    tags = {name: value for name, value in _SHOWN_TAGS.findall(header) if value != "?"}
     return {
-        "opening": tags.get("Opening") or tags.get("ECO"),
-        "termination": tags.get("Termination") or game.ending or None,
+        "opening": _tag(header, "Opening") or _tag(header, "ECO"),
+        "termination": _tag(header, "Termination") or game.ending or None,
     }
+
+
+def _tag(header: str, name: str) -> str | None:
+    """A tag's value, as the sources write tags: each on a line; None if it is missing or unknown.
+
+    To parse every tag would cost half as much as to store the game.
+    """
+    _, _, rest = f"\n{header}".partition(f'\n[{name} "')
+    value, _, _ = rest.partition('"')
+    return None if value in ("", "?") else value
 
 
 def _accuracies(game: Game) -> Document | None:
