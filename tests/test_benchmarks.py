@@ -3,7 +3,7 @@
 import re
 
 from benchmarks.baselines import cli
-from tests.test_docs import ROOT
+from tests.support.project_files import ROOT
 
 
 def test_the_clients_that_benchmarks_start_are_there() -> None:

@@ -10,9 +10,9 @@ from chesscoach.context import Context
 from chesscoach.demo.fake_site import SiteFault
 from tests.conftest import FakeSites
 from tests.support.processes import kill, line_with, run, start
+from tests.support.scheduling import EVERY_TWO_SECONDS
 from tests.support.sync.sync_members import add_member, before_now
 
-EVERY_SECOND = {"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/2 * * * * *"}
 LONG_GRACE = {"CHESSCOACH_RUNNER__GRACE_S": "3600"}  # what waits for it fails the test
 
 
@@ -23,7 +23,7 @@ async def test_it_runs_what_is_due_and_drains_on_sigterm(
         await add_member(ctx, db, sites, f"P{number}", "chess.com")
         sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.delay_s = 0.5
-    daemon = await start({**environment, **EVERY_SECOND, **LONG_GRACE}, "chesscoach")
+    daemon = await start({**environment, **EVERY_TWO_SECONDS, **LONG_GRACE}, "chesscoach")
     line = await line_with(daemon, "job_started")
     async with asyncio.timeout(30):
         while not await asyncio.to_thread(db.games.find_one):
@@ -59,7 +59,7 @@ async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
         sites.world.add_game("chess.com", f"P{number}", before_now(days=1))
     sites.chesscom.faults.extend([None, fault])
     long = {"CHESSCOACH_SOURCES__FIRST_PAUSE_S": "3600", "CHESSCOACH_SOURCES__TIMEOUT_S": "3600"}
-    daemon = await start({**environment, **EVERY_SECOND, **LONG_GRACE, **long}, "chesscoach")
+    daemon = await start({**environment, **EVERY_TWO_SECONDS, **LONG_GRACE, **long}, "chesscoach")
     run_id = (await line_with(daemon, "job_started"))["run_id"]
     async with asyncio.timeout(30):
         while len(sites.chesscom.requests) < 2:
@@ -109,7 +109,7 @@ async def test_a_planted_secret_appears_in_no_line_of_any_command(
     host = mongo_url.removeprefix("mongodb://")
     planted = {
         **environment,
-        **EVERY_SECOND,
+        **EVERY_TWO_SECONDS,
         "SENDGRID_API_KEY": "SG.planted_environment.key",
         "CHESSCOACH_LOG__LEVEL": "debug",
         "CHESSCOACH_SOURCES__CONTACT": "planted-contact@example.org",

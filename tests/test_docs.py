@@ -2,35 +2,26 @@
 
 import re
 import tomllib
-from pathlib import Path
 from typing import get_args
 
 import msgspec
 import yaml
-from prometheus_client import Counter, Histogram
 
-import chesscoach
 from chesscoach.cleanup.run import RULES
 from chesscoach.cli import emails
 from chesscoach.cli import schedules as schedule
 from chesscoach.config import LichessSettings, SourceSettings
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.jobs.catalog import JOBS
-from chesscoach.metrics import Metrics
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.sources.lichess import MAX_BULK_NAMES, MAX_PAGE_GAMES
 from chesscoach.sync import polling
-from chesscoach.web.metric_families import GapCache, outbox_metric, process_metrics, run_metrics
 from chesscoach.worker.scheduler.explanation import Verdict
-from chesscoach.worker.store.schedules import StoredSchedule
-from chesscoach.worker.store.statistics import RunStatistics
-from tests.conftest import NOON
-from tests.web.conftest import ManualClock, make_ticker
+from tests.support.exposed_metrics import exposed_metrics
+from tests.support.project_files import DOCS, ROOT
 from tools.log_events import log_events
 from tools.metric_names import metrics
 
-ROOT = Path(chesscoach.__file__).parent.parent
-DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
 
 
@@ -41,37 +32,6 @@ def test_the_warnings_that_monitoring_recommends_are_warnings() -> None:
 
     for name in re.findall(r"`([a-z_]+)`", recommended):
         assert "warning" in events[name].levels, name
-
-
-def exposed_metrics() -> dict[str, set[str]]:
-    """Every metric of ours, by name, with its labels."""
-    metrics = Metrics()
-    stored = StoredSchedule(
-        id="a",
-        schedule=Schedule(job="a", cron="0 * * * *"),
-        origin="user",
-        revision=1,
-        effective_since=NOON,
-    )
-    ledger = RunStatistics(
-        last_success={"a": NOON},
-        running_since={"a": NOON},
-        recent={("a", "failed"): 1},
-        schedules=(stored,),
-    )
-    alarm = make_ticker(ManualClock())
-    looked_up = [
-        *process_metrics(alarm),
-        *run_metrics(ledger, GapCache(), NOON),
-        outbox_metric({"pending": 1}),
-    ]
-    found = {family.name: set(family.samples[0].labels) for family in looked_up}
-    for counted in vars(metrics).values():
-        if isinstance(counted, Counter | Histogram):
-            (family,) = counted.describe()
-            name = family.name + ("_total" if isinstance(counted, Counter) else "")
-            found[name] = set(counted._labelnames)
-    return found
 
 
 def test_the_metrics_in_the_source_are_those_that_are_exposed() -> None:

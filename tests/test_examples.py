@@ -15,7 +15,8 @@ from chesscoach.config import JobLimits
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
 from chesscoach.web import metric_families
-from tests.test_docs import DOCS, ROOT, exposed_metrics
+from tests.support.exposed_metrics import exposed_metrics
+from tests.support.project_files import DOCS, ROOT
 from tools.log_events import log_events
 
 VECTOR: dict[str, Any] = tomllib.loads((DOCS / "examples" / "vector.toml").read_text())

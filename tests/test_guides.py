@@ -13,7 +13,7 @@ from chesscoach.cli.main import main
 from chesscoach.context import COLLECTIONS
 from chesscoach.jobs import command
 from chesscoach.jobs.catalog import JOBS
-from tests.test_docs import DOCS, ROOT
+from tests.support.project_files import DOCS, ROOT
 
 GENERATED = DOCS / "cli.md"  # from the commands themselves
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.md")} - {GENERATED})]

@@ -7,7 +7,7 @@ from benchmarks import cleanup, ingest, many_accounts, memory, scheduler, weekly
 from chesscoach.config import Config
 from chesscoach.sources.lichess import MAX_BULK_NAMES
 from chesscoach.sync import polling
-from tests.test_docs import DOCS
+from tests.support.project_files import DOCS
 
 GUIDE = (DOCS / "scaling.md").read_text()
 SETTINGS = Config()

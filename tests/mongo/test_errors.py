@@ -11,7 +11,7 @@ from chesscoach.sync.store.analysis_queue import AnalysisQueue
 from chesscoach.sync.store.game_documents import UserGame
 from chesscoach.sync.store.games import Games
 from tests.conftest import NOON
-from tests.sync.test_game_identity import make_game
+from tests.support.user_games import make_game
 
 QUOTED = "mongodb://u:hunter2@db.example refused {'pgn': '1. e4'}"
 

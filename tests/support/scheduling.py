@@ -22,11 +22,10 @@ from tests.conftest import Clock
 from tests.support.recording_job import RecordingJob
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
+EVERY_TWO_SECONDS = {"CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON": "*/2 * * * * *"}
+"""The environment of a process whose sync is due that often."""
 
 HOURLY = Schedule(job="sync_games", cron="0 * * * *")
-
-
 DAILY = Schedule(job="sync_games", cron="0 3 * * *")
 
 

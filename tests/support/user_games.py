@@ -1,4 +1,4 @@
-"""Games as those of a user, for tests of the stores."""
+"""Games, and games as those of a user."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,3 +34,8 @@ def make_user_game(number: int, user_id: str = "ann", **changes: Any) -> UserGam
         colour="white",
         game=game,
     )
+
+
+def make_game(**changes: Any) -> Game:
+    """A rapid game of Ann against Bob on Lichess, with some fields changed."""
+    return make_user_game(1, **{"external_id": "AbCd1234", "speed": "rapid", **changes}).game

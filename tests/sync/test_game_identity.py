@@ -1,22 +1,16 @@
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chesscoach.sources.game import Game, Side
+from chesscoach.sources.game import Side
 from chesscoach.sync import game_identity
 from chesscoach.sync.account import Account
 from tests.conftest import NOON
 from tests.support.sync.accounts import make_account
-from tests.support.user_games import make_user_game
-
-
-def make_game(**changes: Any) -> Game:
-    """A rapid game of Ann against Bob on Lichess, with some fields changed."""
-    return make_user_game(1, **{"external_id": "AbCd1234", "speed": "rapid", **changes}).game
+from tests.support.user_games import make_game
 
 
 def test_ids_never_change_for_they_are_what_makes_a_re_run_harmless() -> None:

@@ -6,8 +6,8 @@ import aiohttp
 from chesscoach.config import Settings
 from tests.conftest import FakeSites
 from tests.support.processes import line_with, start, wait_for_end
+from tests.support.scheduling import EVERY_TWO_SECONDS
 from tests.support.sync.sync_members import add_member
-from tests.test_daemon import EVERY_SECOND
 from tests.web.conftest import OwnMongod, open_context_on
 
 
@@ -19,7 +19,7 @@ async def test_the_daemon_answers_until_it_has_drained_also_while_mongodb_hangs(
             await add_member(ctx, None, sites, f"P{number}", "chess.com")
     sites.chesscom.delay_s = 0.3
     both = {"MONGO_URL": own_mongod.url, "CHESSCOACH_WEB__PUBLIC": "127.0.0.1:0"}
-    daemon = await start({**environment, **EVERY_SECOND, **both}, "chesscoach")
+    daemon = await start({**environment, **EVERY_TWO_SECONDS, **both}, "chesscoach")
     urls = [(await line_with(daemon, "web_listening"))["urls"][0] for _ in range(2)]
     await line_with(daemon, "job_started")
 
