@@ -1,0 +1,1 @@
+"""Momentum: points, streaks, levels, perfect periods and leaderboards, and what mends them."""
