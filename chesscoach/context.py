@@ -21,6 +21,18 @@ from chesscoach.emails.store.recipients import Recipients
 from chesscoach.emails.store.subscriptions import Subscriptions
 from chesscoach.emails.store.suppressions import Suppressions
 from chesscoach.metrics import Metrics
+from chesscoach.momentum.context import MomentumContext
+from chesscoach.momentum.store.achievements import UnlockedAchievements
+from chesscoach.momentum.store.events import Ledger
+from chesscoach.momentum.store.evidence import EvidenceReader
+from chesscoach.momentum.store.indexes import COLLECTIONS as MOMENTUM_COLLECTIONS
+from chesscoach.momentum.store.indexes import INDEXES as MOMENTUM_INDEXES
+from chesscoach.momentum.store.indexes import UNIQUE_KEYS as MOMENTUM_UNIQUE_KEYS
+from chesscoach.momentum.store.periods import ClosedPeriods
+from chesscoach.momentum.store.players import Players
+from chesscoach.momentum.store.progress import ProgressStore
+from chesscoach.momentum.store.state import StateStore
+from chesscoach.momentum.store.streaks import StreakStore
 from chesscoach.mongo.database import OpenDatabase, open_database
 from chesscoach.mongo.index_check import UniqueKeys
 from chesscoach.mongo.indexes import Indexes
@@ -49,23 +61,30 @@ from chesscoach.worker.store.runs import Runs
 from chesscoach.worker.store.schedules import Schedules
 from chesscoach.worker.worker import Worker
 
-INDEXES = (
-    *PLAYER_INDEXES,
-    *SYNC_INDEXES,
-    *EMAIL_INDEXES,
-    *CLEANUP_INDEXES,
-    *WORKER_INDEXES,
+INDEXES = tuple(
+    dict.fromkeys(  # two slices may need the same index
+        (
+            *PLAYER_INDEXES,
+            *SYNC_INDEXES,
+            *EMAIL_INDEXES,
+            *CLEANUP_INDEXES,
+            *MOMENTUM_INDEXES,
+            *WORKER_INDEXES,
+        )
+    )
 )
 COLLECTIONS = (
     *WORKER_COLLECTIONS,
     *SYNC_COLLECTIONS,
     *EMAIL_COLLECTIONS,
     *CLEANUP_COLLECTIONS,
+    *MOMENTUM_COLLECTIONS,
 )
 UNIQUE_KEYS: UniqueKeys = {
     **PLAYER_UNIQUE_KEYS,
     **SYNC_UNIQUE_KEYS,
     **EMAIL_UNIQUE_KEYS,
+    **MOMENTUM_UNIQUE_KEYS,
     **WORKER_UNIQUE_KEYS,
 }
 
@@ -164,6 +183,25 @@ class Context(Struct, frozen=True, kw_only=True):
             schedules=Schedules(database),
             runs=Runs(database, self.config.runner.lease_s),
             deleter=Deleter(database),
+        )
+
+    @property
+    def momentum(self) -> MomentumContext:
+        """What momentum receives."""
+        database = self.mongo.database
+        return MomentumContext(
+            settings=self.config.momentum,
+            production=self.config.database.production,
+            now=self.now,
+            state=StateStore(database),
+            players=Players(database),
+            ledger=Ledger(database),
+            progress=ProgressStore(database),
+            periods=ClosedPeriods(database),
+            streaks=StreakStore(database),
+            achievements=UnlockedAchievements(database),
+            evidence=EvidenceReader(database),
+            notifications=Notifications(database),
         )
 
 

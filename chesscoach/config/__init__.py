@@ -4,6 +4,7 @@ from chesscoach.config.cleanup import CleanupSettings
 from chesscoach.config.emails import EmailSettings, SendGridSettings
 from chesscoach.config.listen_address import ListenAddress
 from chesscoach.config.loading import load
+from chesscoach.config.momentum import EVIDENCE, MomentumAmounts, MomentumSettings
 from chesscoach.config.settings import (
     ChesscomSettings,
     Config,
@@ -21,6 +22,7 @@ from chesscoach.config.settings import (
 from chesscoach.config.web import LISTENERS, Listener, WebSettings
 
 __all__ = [
+    "EVIDENCE",
     "LISTENERS",
     "ChesscomSettings",
     "CleanupSettings",
@@ -32,6 +34,8 @@ __all__ = [
     "ListenAddress",
     "Listener",
     "LogSettings",
+    "MomentumAmounts",
+    "MomentumSettings",
     "ProcessEnvironment",
     "RunnerSettings",
     "SendGridSettings",

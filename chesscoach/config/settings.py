@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from chesscoach.config.cleanup import CleanupSettings
 from chesscoach.config.emails import EmailSettings
+from chesscoach.config.momentum import MomentumSettings
 from chesscoach.config.proxies import Proxies
 from chesscoach.config.section import Fraction, PositiveInt, Section, UpstreamSettings, Url
 from chesscoach.config.web import WebSettings
@@ -27,6 +28,7 @@ class DatabaseSettings(Section, frozen=True, kw_only=True):
     timeout_s: Seconds = 30.0
     embedded_dir: str = ".chesscoach/mongo"
     allow_weak_writes: bool = False
+    production: bool = False
 
     def __post_init__(self) -> None:
         if len(self.name.encode(errors="replace")) > _MAX_DATABASE_NAME_BYTES:
@@ -94,6 +96,7 @@ class JobsSettings(Section, frozen=True, kw_only=True):
     sync_games: JobLimits = JobLimits()
     weekly_emails: JobLimits = JobLimits()
     cleanup: JobLimits = JobLimits()
+    momentum: JobLimits = JobLimits(success_threshold=1.0)
 
 
 class LogSettings(Section, frozen=True, kw_only=True):
@@ -124,6 +127,7 @@ def default_schedules() -> dict[str, Schedule]:
             job="weekly_emails", cron="30 * * * 1-3", args={"owed": True}, misfire_grace_s=3600.0
         ),
         "cleanup": Schedule(job="cleanup", cron="0 3 * * *"),
+        "momentum": Schedule(job="momentum", cron="5 * * * *"),
     }
 
 
@@ -136,6 +140,7 @@ class Config(Section, frozen=True, kw_only=True):
     sync: SyncSettings = SyncSettings()
     emails: EmailSettings = EmailSettings()
     cleanup: CleanupSettings = CleanupSettings()
+    momentum: MomentumSettings = MomentumSettings()
     jobs: JobsSettings = JobsSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

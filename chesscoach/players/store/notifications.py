@@ -47,6 +47,20 @@ class Notifications:
         fields = {**_content(notification), **_origin(notification, now)}
         return await self._collection.insert_if_new({"_id": id_, **fields})
 
+    async def add_all(self, notifications: Sequence[Notification], now: datetime) -> int:
+        """Adds notifications; returns how many of them the users did not have yet."""
+        new = await self._collection.insert_new(
+            [
+                {
+                    "_id": _object_id(notification.key),
+                    **_content(notification),
+                    **_origin(notification, now),
+                }
+                for notification in notifications
+            ]
+        )
+        return sum(new)
+
     async def put(self, notifications: Sequence[Notification], now: datetime) -> None:
         """Adds notifications; one that is there gets the new text, and stays read or dismissed."""
         await self._collection.bulk_update(

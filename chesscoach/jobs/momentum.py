@@ -1,0 +1,48 @@
+"""Momentum: points for what players did, streaks, perfect weeks and months, leaderboards.
+
+It runs hourly, since each player's own midnight counts. Every check first books new evidence in the
+ledger and pays perfect periods; then it closes periods, ranks players and ends streaks. It writes
+`momentum_*`, our fields and the application's counters in `user_progress`, achievements and
+notifications. A re-run is safe at any point: an award's key in the ledger is its cause, a period's
+is the period, and a cursor moves only after the write that it stands for.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from chesscoach.context import Context
+from chesscoach.jobs.command import main
+from chesscoach.momentum.checks import CHECKS, run_checks
+from chesscoach.schedules.outcome import Counts
+from chesscoach.worker.job import Job, Run
+
+
+class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The arguments of a run."""
+
+    check: Annotated[
+        str, Meta(description=f"Only this check, of: {', '.join(CHECKS)} (default: all).")
+    ] = "all"
+    user: Annotated[str | None, Meta(description="Only this user (user_id).")] = None
+    now: Annotated[
+        str | None,
+        Meta(description="Run as of this instant, such as 2026-03-09T06:00:00Z, for tests."),
+    ] = None
+
+
+async def run(ctx: Context, run: Run, args: Args) -> Counts:
+    """Runs the checks."""
+    await run_checks(ctx.momentum, run, check=args.check, user_id=args.user, as_of=args.now)
+    return run.counts
+
+
+JOB = Job(
+    name="momentum",
+    run=run,
+    args=Args,
+    help="Book points, keep streaks, close weeks and months, and rank players.",
+)
+
+if __name__ == "__main__":
+    main(JOB)

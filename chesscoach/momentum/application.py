@@ -1,0 +1,171 @@
+"""Applies batches of the ledger to the players' progress, and what follows from it.
+
+Each player's awards are gone through in their order, so that an achievement is dated by the award
+that unlocked it, whichever run books it. The order of writes: rewards into the ledger, counters,
+notifications, achievements, and at last the state. A run that is killed in between does it again
+with the same results: each key is the cause, and a progress document takes a batch once.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chesscoach.momentum import counters, notices
+from chesscoach.momentum.achievements import PlayerStats, unlock
+from chesscoach.momentum.check import Check
+from chesscoach.momentum.levels import level_for
+from chesscoach.momentum.periods import KINDS
+from chesscoach.momentum.player import Player
+from chesscoach.momentum.points import Action, Award
+from chesscoach.momentum.store.achievements import Unlocked
+from chesscoach.momentum.store.events import Entry
+from chesscoach.players.store.notifications import Notification
+
+_STAT_OF: dict[Action, str] = {
+    "game_imported": "games_imported",
+    "game_analyzed": "games_analyzed",
+    "puzzle_solved": "puzzles_solved",
+    "no_blunders": "no_blunders_games",
+}
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """What a batch does to a player: the totals, the rewards that it brings, the new level."""
+
+    points: int
+    stats: dict[str, int]
+    accuracy: float | None
+    rewards: tuple[Award, ...]
+    level: int | None
+
+
+async def apply_batches(check: Check) -> None:
+    """Applies every batch that is not applied; rewards make further batches."""
+    while check.state.applied < check.state.batch and not check.run.dry_run:
+        batch = check.state.applied + 1
+        async for by_user in check.ctx.ledger.batch_by_user(batch):
+            await _apply_page(check, batch, by_user)
+        await check.ctx.state.save(check.run.fence, applied=batch)
+        check.state = replace(check.state, applied=batch)
+
+
+async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[Entry]]) -> None:
+    ctx = check.ctx
+    players = await ctx.progress.of_users(by_user)
+    owned = await ctx.achievements.of_users(by_user)
+    bookings, rewards = list[dict[str, Any]](), list[Award]()
+    raised, unlocked = list[Notification](), list[Unlocked]()
+    for user_id, player in players.items():
+        awards = [entry.award for entry in by_user[user_id]]
+        progress = progress_of(player, awards, owned.get(user_id, set()), batch)
+        rewards += progress.rewards
+        unlocked += [
+            Unlocked(user_id=user_id, achievement=award.ref, at=award.at)
+            for award in progress.rewards
+        ]
+        if progress.level is not None:
+            raised.append(notices.level_up(user_id, progress.level))
+        bookings.append(
+            {
+                "id": player.id,
+                "points": progress.points,
+                "stats": progress.stats,
+                "accuracy": progress.accuracy,
+                "now": check.now,
+            }
+        )
+    await check.add(rewards, players, check.now)
+    await _count(check, batch, by_user, players, bookings)
+    await check.notify(raised)
+    await ctx.achievements.add(unlocked)
+    check.note("achievements", len(unlocked))
+
+
+async def _count(
+    check: Check,
+    batch: int,
+    by_user: Mapping[str, Sequence[Entry]],
+    players: Mapping[str, Player],
+    bookings: list[dict[str, Any]],
+) -> None:
+    """Adds a batch to the counters of players who do not have it yet."""
+    ledger = check.ctx.ledger
+    for kind in KINDS:
+        late: dict[str, list[str]] = {}
+        sums = {user_id: counters.sums(kind, by_user[user_id]) for user_id in players}
+        for user_id, player in players.items():
+            for key in counters.earlier_keys(player.counters[kind], sums[user_id]):
+                late.setdefault(key, []).append(user_id)
+        exact = {key: await ledger.sums(kind, key, users) for key, users in late.items()}
+        for booking, (user_id, player) in zip(bookings, players.items(), strict=True):
+            previous = {key: found[user_id] for key, found in exact.items() if user_id in found}
+            booking.setdefault("counters", {})[kind] = counters.add(
+                player.counters[kind], sums[user_id], previous
+            )
+    await check.ctx.progress.apply(bookings, batch)
+
+
+def progress_of(player: Player, awards: Sequence[Award], owned: set[str], batch: int) -> Progress:
+    """What a batch's awards do to a player, in the order of their instants.
+
+    If the batch is in the player's counters already, they are gone back to what they were before.
+    """
+    ordered = sorted(awards, key=lambda award: (award.at, award.key))
+    points = sum(award.points for award in ordered)
+    counted = _stats_of(ordered)
+    accuracy = max((a.accuracy for a in ordered if a.accuracy is not None), default=None)
+    stats = player.stats
+    if player.batch >= batch:
+        before = {name: getattr(stats, name) - count for name, count in counted.items()}
+        known = 0.0 if accuracy is not None else stats.best_accuracy
+        stats = replace(stats, xp=stats.xp - points, best_accuracy=known, **before)
+    level, rewards, unlocked = level_for(stats.xp), list[Award](), set(owned)
+    for award in ordered:
+        stats = _after(stats, award)
+        for achievement in unlock(stats, unlocked):
+            unlocked.add(achievement.id)
+            stats = replace(stats, xp=stats.xp + achievement.reward)
+            rewards.append(
+                Award(
+                    action="achievement_unlocked",
+                    user_id=player.user_id,
+                    ref=achievement.id,
+                    points=achievement.reward,
+                    at=award.at,
+                    day=award.day,
+                )
+            )
+    raised = level_for(stats.xp)
+    return Progress(
+        points=points,
+        stats=counted,
+        accuracy=accuracy,
+        rewards=tuple(rewards),
+        level=raised if raised > level else None,
+    )
+
+
+def _stats_of(awards: Sequence[Award]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for award in awards:
+        for name in _stat_names(award.action):
+            counted[name] = counted.get(name, 0) + 1
+    return counted
+
+
+def _stat_names(action: Action) -> tuple[str, ...]:
+    if action == "puzzle_solved_fast":
+        return ("puzzles_solved", "fast_puzzles")
+    return (_STAT_OF[action],) if action in _STAT_OF else ()
+
+
+def _after(stats: PlayerStats, award: Award) -> PlayerStats:
+    """The values of a player after one more award."""
+    changed: dict[str, Any] = {name: getattr(stats, name) + 1 for name in _stat_names(award.action)}
+    if award.accuracy is not None:
+        changed["best_accuracy"] = max(stats.best_accuracy, award.accuracy)
+    return replace(
+        stats, xp=stats.xp + award.points, streak=max(stats.streak, award.streak or 0), **changed
+    )

@@ -1,0 +1,154 @@
+"""Books evidence in the ledger: window by window, in the order of time.
+
+The order within a window: awards into the ledger, streaks, what pages show of them, counters, and
+at last the cursor. A run that is killed in between reads the same evidence again; the keys of the
+ledger and the days of a streak make that harmless.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from chesscoach import log
+from chesscoach.momentum import periods, zones
+from chesscoach.momentum.application import apply_batches
+from chesscoach.momentum.awards import OF_ANALYSES, LocalDay, awards_of
+from chesscoach.momentum.check import Check
+from chesscoach.momentum.evidence import CompletedSession, EvidenceWindow
+from chesscoach.momentum.player import Player
+from chesscoach.momentum.points import Award
+from chesscoach.momentum.store.evidence import Window
+from chesscoach.momentum.streak_booking import StreakBooking
+
+_MAX_WINDOW = timedelta(days=1)
+_MIN_WINDOW = timedelta(minutes=1)
+_MAX_DOCUMENTS = 50_000
+"""Evidence that is held at a time; a window with more is halved, down to a minute."""
+
+_MAX_UNDATED = 1000
+_WESTERNMOST = ZoneInfo("Etc/GMT+12")
+
+
+async def book_until(check: Check, until: datetime) -> None:
+    """Books the evidence up to an instant, and moves the cursor."""
+    overlap = timedelta(seconds=check.ctx.settings.overlap_s)
+    first_day = _first_open_day(check)
+    cursor = check.booked_until
+    while cursor < until and not check.run.stopping:
+        window = Window(
+            after=max(cursor - overlap, check.state.since),
+            until=min(until, cursor + _MAX_WINDOW),
+            user_id=check.user_id,
+        )
+        while (
+            window.until - cursor > _MIN_WINDOW
+            and await check.ctx.evidence.count(window, _MAX_DOCUMENTS) >= _MAX_DOCUMENTS
+        ):
+            window = replace(window, until=cursor + (window.until - cursor) / 2)
+        await _book_window(check, window, first_day)
+        cursor, first_day = window.until, (window.after - _MAX_WINDOW).date()
+        check.booked_until = cursor
+        if not check.run.dry_run and check.user_id is None:
+            await check.ctx.state.save(check.run.fence, booked_until=cursor)
+            check.state = replace(check.state, booked_until=cursor)
+
+
+async def report_undated(check: Check) -> None:
+    """Counts and logs evidence whose instant can never be read."""
+    for name, ids in (await check.ctx.evidence.undated(_MAX_UNDATED)).items():
+        check.run.counts.note(f"unreadable_{name}", len(ids))
+        samples = [str(key)[:80] for key in ids[:3]]
+        log.get_logger().warning("momentum_undated", collection=name, count=len(ids), ids=samples)
+
+
+def _first_open_day(check: Check) -> date:
+    """The first day of the oldest week that is open in any zone: its sessions may change yet."""
+    hour = check.ctx.settings.close_hour
+    closed = periods.last_closed("week", check.booked_until, _WESTERNMOST, hour)
+    return closed.after.first
+
+
+async def _book_window(check: Check, window: Window, first_day: date) -> None:
+    reader = check.ctx.evidence
+    sessions = await reader.sessions(first_day, (window.until + _MAX_WINDOW).date(), check.user_id)
+    found = EvidenceWindow(
+        games=await reader.games(window),
+        analyses=await reader.analyses(window),
+        puzzles=await reader.puzzles(window),
+        reflections=await reader.reflections(window),
+        claims=await reader.claims(window),
+    )
+    users = {fact.user_id for fact in found.timed} | {user_id for _, user_id, _ in sessions}
+    if not users:
+        return
+    players = await _players(check, users, window)
+    found = replace(found, sessions=_dated_sessions(check, sessions, players, window))
+    earned = awards_of(found, check.ctx.settings, _day_of(check, players))
+    earned = await _without_paid(check, earned)
+    streaks = await StreakBooking.prepare(check, players, found)
+    await check.add([*earned, *streaks.awards], players, window.until)
+    await streaks.save()
+    await apply_batches(check)
+
+
+def _day_of(check: Check, players: Mapping[str, Player]) -> LocalDay:
+    zones_of = {user_id: check.zone_of(player) for user_id, player in players.items()}
+
+    def day_of(user_id: str, at: datetime) -> date | None:
+        zone = zones_of.get(user_id)
+        return periods.local_date(at, zone) if zone is not None else None
+
+    return day_of
+
+
+async def _players(check: Check, users: set[str], window: Window) -> dict[str, Player]:
+    """The players of some users; a user without progress gets it, unless the user is deleted."""
+    progress, size = check.ctx.progress, check.ctx.settings.batch
+    players: dict[str, Player] = {}
+    wanted = sorted(users)
+    for start in range(0, len(wanted), size):
+        part = wanted[start : start + size]
+        of_part = await progress.of_users(part)
+        missing = sorted(set(part) - set(of_part))
+        if missing:
+            new = sorted(await check.ctx.players.existing(missing))
+            check.note("new_players", len(new))
+            if check.run.dry_run:
+                continue
+            await progress.create(new, check.state.since, check.now)
+            await zones.refresh_zones(check, new)
+            of_part |= await progress.of_users(new)
+        players |= of_part
+    return players
+
+
+def _dated_sessions(
+    check: Check,
+    sessions: Sequence[tuple[str, str, date]],
+    players: Mapping[str, Player],
+    window: Window,
+) -> list[CompletedSession]:
+    """The sessions of days that have begun, and not before our first instant."""
+    dated = []
+    for ref, user_id, day in sessions:
+        if user_id not in players:
+            continue
+        zone = check.zone_of(players[user_id])
+        at = datetime.combine(day, datetime.min.time(), zone)
+        today = periods.local_date(window.until, zone)
+        if periods.local_date(check.state.since, zone) <= day <= today:
+            dated.append(CompletedSession(ref=ref, user_id=user_id, at=at, day=day))
+    return dated
+
+
+async def _without_paid(check: Check, earned: Sequence[Award]) -> list[Award]:
+    """The awards without those of games for whose analysis the application has paid."""
+    games = {award.ref for award in earned if award.action in OF_ANALYSES}
+    paid = await check.ctx.evidence.paid_games(games) if games else set()
+    return [
+        award
+        for award in earned
+        if award.action not in OF_ANALYSES or (award.user_id, award.ref) not in paid
+    ]

@@ -1,0 +1,97 @@
+"""What the steps of one run share: the instant, the state, and how awards are booked."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from chesscoach.momentum import periods
+from chesscoach.momentum.context import MomentumContext
+from chesscoach.momentum.periods import Kind
+from chesscoach.momentum.player import Player
+from chesscoach.momentum.points import Award
+from chesscoach.momentum.store.events import Entry
+from chesscoach.momentum.store.state import State
+from chesscoach.players.store.notifications import Notification
+from chesscoach.worker.job import Run
+
+
+class Check:
+    """One run of the checks as of `now`; `state` is kept up to date.
+
+    `user_id` restricts it to one player; then no cursor moves. `booked_until` is how far this run
+    has booked evidence, of that player or of all.
+    """
+
+    def __init__(
+        self,
+        ctx: MomentumContext,
+        run: Run,
+        state: State,
+        *,
+        now: datetime,
+        user_id: str | None = None,
+    ) -> None:
+        self.ctx = ctx
+        self.run = run
+        self.state = state
+        self.now = now
+        self.user_id = user_id
+        self.booked_until = state.booked_until
+
+    def note(self, name: str, count: int) -> None:
+        """Counts what was done, or what a dry run would do."""
+        if count:
+            self.run.counts.note(f"would_{name}" if self.run.dry_run else name, count)
+
+    def zone_of(self, player: Player) -> ZoneInfo:
+        """The checked zone of a player; the default if there is none yet."""
+        return ZoneInfo(player.tz or self.ctx.settings.timezone)
+
+    def is_news(self, player: Player, last: date) -> bool:
+        """Whether a streak with that last day ended after our first instant."""
+        ended = datetime.combine(last + timedelta(days=2), time.min, self.zone_of(player))
+        return ended >= self.state.since
+
+    def entry(self, award: Award, player: Player, as_of: datetime) -> Entry:
+        """An award with its periods: those of its day, or the current one where that is final."""
+        if award.lifetime:
+            return Entry(award=award, week=None, month=None)
+        today = periods.local_date(as_of, self.zone_of(player))
+
+        def key(kind: Kind) -> str:
+            own, closed = periods.key_of(kind, award.day), player.closed[kind]
+            if own > closed:
+                return own
+            current = periods.key_of(kind, today)
+            return current if current > closed else periods.parse_key(kind, closed).after.key
+
+        return Entry(award=award, week=key("week"), month=key("month"))
+
+    async def add(
+        self, awards: Iterable[Award], players: Mapping[str, Player], as_of: datetime
+    ) -> int:
+        """Adds those awards to the ledger whose cause is not in it, as a new batch.
+
+        One command adds them all, so a run that is killed has added all or none.
+        """
+        by_key = {award.key: award for award in awards if award.points > 0}
+        existing = await self.ctx.ledger.existing(by_key)
+        new = [award for key, award in by_key.items() if key not in existing]
+        for award in new:
+            self.note(f"awards_{award.action}", 1)
+            self.note("points", award.points)
+        if new and not self.run.dry_run:
+            batch = await self.ctx.state.take_batch(self.run.fence)
+            self.state = replace(self.state, batch=batch)
+            entries = [self.entry(award, players[award.user_id], as_of) for award in new]
+            await self.ctx.ledger.add(entries, batch)
+        return len(new)
+
+    async def notify(self, notifications: Iterable[Notification]) -> None:
+        """Adds the notifications that the players do not have yet."""
+        notifications = list(notifications)
+        if notifications and not self.run.dry_run:
+            added = await self.ctx.notifications.add_all(notifications, self.now)
+            self.note("notifications", added)

@@ -1,0 +1,146 @@
+"""The checks in their order: evidence and perfect periods first, then what the periods close.
+
+Evidence is booked up to the instant at which a period closes somewhere, and then that period is
+closed there, and so on until now. So a run that comes days late ends as hourly runs would have.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, time
+
+from chesscoach import log
+from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
+from chesscoach.momentum import booking, closing, expiry, leaderboard, zones
+from chesscoach.momentum.application import apply_batches
+from chesscoach.momentum.check import Check
+from chesscoach.momentum.context import MomentumContext
+from chesscoach.momentum.periods import Kind
+from chesscoach.momentum.store.state import State
+from chesscoach.mongo import timestamps
+from chesscoach.worker.job import Run
+
+CHECKS = ("all", "leaderboard", "streaks", "weekly", "monthly")
+_ORDER = ("weekly", "monthly", "leaderboard", "streaks")
+_KINDS: dict[str, Kind] = {"weekly": "week", "monthly": "month"}
+
+Step = Callable[[Check], Awaitable[None]]
+
+
+async def run_checks(
+    ctx: MomentumContext, run: Run, *, check: str, user_id: str | None, as_of: str | None
+) -> None:
+    """Runs one check or all of them; the failure of one stops no other.
+
+    Raises:
+        ConfigError: the check, the user or the instant cannot be used.
+        LeaseLost: another run has taken the lease.
+    """
+    names = _selected(check)
+    now = _instant(ctx, run, as_of)
+    if user_id is not None and not await _is_known(ctx, user_id):
+        msg = f"--user: there is no user {user_id!r}"
+        raise ConfigError(msg)
+    state = await _state(ctx, run, now)
+    shared = Check(ctx, run, state, now=now, user_id=user_id)
+    kinds = [_KINDS[name] for name in names if name in _KINDS]
+    steps: list[tuple[str, Step]] = [("booking", lambda one: _book(one, kinds))]
+    steps += [(name, _step(name)) for name in names]
+    run.counts.candidates = len(steps)
+    for name, step in steps:
+        if run.stopping:
+            run.incomplete = True
+            return
+        try:
+            await step(shared)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001  # the failure of one check stops no other
+            _record_failure(run, name, error)
+        else:
+            run.counts.done += 1
+
+
+def _selected(check: str) -> tuple[str, ...]:
+    if check not in CHECKS:
+        msg = f"--check: there is no check {check!r}; there are {', '.join(CHECKS)}"
+        raise ConfigError(msg)
+    return _ORDER if check == "all" else (check,)
+
+
+def _instant(ctx: MomentumContext, run: Run, as_of: str | None) -> datetime:
+    if as_of is None:
+        return ctx.now()
+    if ctx.production and not run.dry_run:
+        msg = "--now: [database] production allows it only with --dry-run"
+        raise ConfigError(msg)
+    now = parse_instant(as_of)
+    if now is None:
+        msg = f"--now: {as_of!r} is not an instant, such as 2026-03-09T06:00:00Z"
+        raise ConfigError(msg)
+    return now
+
+
+def parse_instant(text: str) -> datetime | None:
+    """The instant of a text; a date is its first instant in UTC."""
+    try:
+        return datetime.combine(date.fromisoformat(text), time.min, UTC)
+    except ValueError:
+        return timestamps.parse_instant(text)
+
+
+async def _is_known(ctx: MomentumContext, user_id: str) -> bool:
+    return bool(await ctx.players.existing([user_id]) or await ctx.progress.of_users([user_id]))
+
+
+async def _state(ctx: MomentumContext, run: Run, now: datetime) -> State:
+    """The state; the first run records its instant."""
+    state = await ctx.state.read()
+    if state is not None:
+        return state
+    if run.dry_run:
+        return State(started_at=now, since=now, booked_until=now)
+    return await ctx.state.begin(now)
+
+
+async def _book(check: Check, kinds: list[Kind]) -> None:
+    """Books evidence and closes periods of some kinds, in the order of time."""
+    hour = check.ctx.settings.close_hour
+    await apply_batches(check)
+    await zones.refresh_zones(check)
+    await booking.report_undated(check)
+    names = await check.ctx.players.zones()
+    closings = zones.closings(names, check.booked_until, check.now, hour)
+    for at, closing_zones in closings.items():
+        await booking.book_until(check, at)
+        await _close(check, kinds, at, closing_zones)
+    await booking.book_until(check, check.now)
+    await _close(check, kinds, check.now, await check.ctx.players.zones())
+
+
+async def _close(check: Check, kinds: list[Kind], at: datetime, names: list[str]) -> None:
+    if check.run.stopping:
+        check.run.incomplete = True
+        return
+    await closing.pay_perfect(check, at, names)
+    for kind in kinds:
+        await closing.freeze(check, kind, at, names)
+
+
+def _step(name: str) -> Step:
+    if name in _KINDS:
+        return lambda check: closing.reset_counters(check, _KINDS[name])
+    return leaderboard.rank_players if name == "leaderboard" else _streaks
+
+
+async def _streaks(check: Check) -> None:
+    await expiry.show_streaks(check)
+    await expiry.end_streaks(check)
+
+
+def _record_failure(run: Run, name: str, error: Exception) -> None:
+    ours = isinstance(error, ChesscoachError)
+    reason = str(error) if ours else type(error).__name__
+    run.counts.failed += 1
+    run.counts.add_error(check=name, error=reason)
+    log.get_logger().error(
+        "momentum_check_failed", check=name, error=reason, exc_info=None if ours else error
+    )

@@ -1,0 +1,34 @@
+"""What momentum receives."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from chesscoach.config import MomentumSettings
+from chesscoach.momentum.store.achievements import UnlockedAchievements
+from chesscoach.momentum.store.events import Ledger
+from chesscoach.momentum.store.evidence import EvidenceReader
+from chesscoach.momentum.store.periods import ClosedPeriods
+from chesscoach.momentum.store.players import Players
+from chesscoach.momentum.store.progress import ProgressStore
+from chesscoach.momentum.store.state import StateStore
+from chesscoach.momentum.store.streaks import StreakStore
+from chesscoach.players.store.notifications import Notifications
+
+
+class MomentumContext(Struct, frozen=True, kw_only=True):
+    """The collections and settings of momentum; `production` refuses what is only for tests."""
+
+    settings: MomentumSettings
+    production: bool
+    now: Callable[[], datetime]
+    state: StateStore
+    players: Players
+    ledger: Ledger
+    progress: ProgressStore
+    periods: ClosedPeriods
+    streaks: StreakStore
+    achievements: UnlockedAchievements
+    evidence: EvidenceReader
+    notifications: Notifications

@@ -1,0 +1,79 @@
+"""Ends streaks: pages then show no streak that is over, and a long one is notified.
+
+The order of writes: notifications, our streak, and at last the player's progress, by which a run
+finds what has ended. A run that is killed in between does it again.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from chesscoach.momentum import notices, shown_streak, zones
+from chesscoach.momentum.check import Check
+from chesscoach.momentum.player import Player
+from chesscoach.momentum.store.progress import ended_query, unseen_query
+from chesscoach.momentum.streaks import Streak, is_over
+from chesscoach.players.store.notifications import Notification
+
+_TWO_DAYS = timedelta(days=2)
+
+
+async def show_streaks(check: Check) -> None:
+    """Shows the longer streak again where the application has written its own."""
+    ctx = check.ctx
+    async for page in ctx.progress.pages(unseen_query(check.user_id), ctx.settings.batch):
+        check.note("streaks_shown", len(page))
+        if check.run.dry_run:
+            continue
+        streaks = await ctx.streaks.of_users([player.user_id for player in page])
+        await ctx.progress.show(
+            [
+                (
+                    player,
+                    shown_streak.shown_fields(check, player, streaks.get(player.user_id, Streak())),
+                )
+                for player in page
+            ]
+        )
+
+
+async def end_streaks(check: Check) -> None:
+    """Sets to 0 what pages show of streaks without activity since the day before yesterday."""
+    ctx = check.ctx
+    today_utc = datetime.combine(check.now.astimezone(UTC).date(), time.min, UTC)
+    for today, group in zones.by_date(await ctx.players.zones(), check.now).items():
+        query = ended_query(group, today, today_utc, check.user_id)
+        async for page in ctx.progress.pages(query, ctx.settings.batch):
+            await _end_page(check, page, today)
+
+
+async def _end_page(check: Check, page: list[Player], today: date) -> None:
+    ctx = check.ctx
+    streaks = await ctx.streaks.of_users([player.user_id for player in page])
+    shown, lost, over = list[tuple[Player, dict[str, Any]]](), list[Notification](), list[str]()
+    for player in page:
+        streak = streaks.get(player.user_id, Streak())
+        last = streak.last or player.last_local
+        if player.ours and is_over(last, today):
+            over.append(player.user_id)
+            streak = replace(streak, current=0)
+        application, _ = shown_streak.application_streak(check, player)
+        fields = shown_streak.shown_fields(check, player, streak)
+        if fields["current_streak"] == 0:
+            length = max(player.ours, application.current)
+            days = [day for day in (last, application.last_local) if day is not None]
+            ended = max(days, default=today - _TWO_DAYS)
+            fields["streak_lost"] = length
+            fields["streak_lost_on"] = (ended + _TWO_DAYS).isoformat()
+            fields["momentum_streak"] |= {"ours": 0, "application": 0}
+            if length >= ctx.settings.notify_lost_streak and check.is_news(player, ended):
+                lost.append(notices.streak_lost(player.user_id, ended, length))
+        elif application.is_over(today, check.now.astimezone(UTC).date()):
+            fields["momentum_streak"]["application"] = 0
+        shown.append((player, fields))
+    check.note("streaks_ended", sum(fields["current_streak"] == 0 for _, fields in shown))
+    if not check.run.dry_run:
+        await check.notify(lost)
+        await ctx.streaks.end(over)
+        await ctx.progress.show(shown)

@@ -1,0 +1,118 @@
+"""Ranks the players of closed weeks and months; the first of a week become legends.
+
+The order of writes: ranks, awards, notifications, achievements, and at last the state. A run that
+is killed in between does it again with the same results.
+"""
+
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from chesscoach.momentum import notices, periods
+from chesscoach.momentum.achievements import LEADERBOARD_LEGEND
+from chesscoach.momentum.application import apply_batches
+from chesscoach.momentum.check import Check
+from chesscoach.momentum.closing import freeze
+from chesscoach.momentum.periods import KINDS, Kind, Period
+from chesscoach.momentum.points import Award
+from chesscoach.momentum.store.achievements import Unlocked
+
+_NOTIFIED_RANKS = 3
+_UTC = ZoneInfo("UTC")
+
+
+async def rank_players(check: Check) -> None:
+    """Ranks every period that has closed in all time zones and has no ranks yet."""
+    if check.user_id is not None:
+        return  # ranks compare all players
+    names = await check.ctx.players.zones()
+    for kind in KINDS:
+        for period in _unranked(check, kind):
+            await freeze(check, kind, min(check.now, check.booked_until), names)
+            best = await _rank(check, period)
+            if check.run.dry_run:
+                continue
+            if kind == "week":
+                await _honour(check, period, best)
+            await check.notify(
+                notices.ranked(user_id, kind, period.key, rank, points)
+                for user_id, rank, points in best
+            )
+            await check.ctx.state.save_ranked(check.run.fence, kind, period.key)
+            ranked = {**check.state.ranked, kind: period.key}
+            check.state = replace(check.state, ranked=ranked)
+
+
+def _unranked(check: Check, kind: Kind) -> list[Period]:
+    """The periods without ranks whose evidence is booked, oldest first."""
+    last = periods.last_ranked(
+        kind, min(check.now, check.booked_until), check.ctx.settings.rank_hour
+    )
+    first = periods.last_ended(kind, check.state.since, _UTC)
+    ranked = max(check.state.ranked.get(kind, ""), first.key)
+    period, found = periods.parse_key(kind, ranked).after, list[Period]()
+    while period.key <= last.key:
+        found.append(period)
+        period = period.after
+    return found
+
+
+async def _rank(check: Check, period: Period) -> list[tuple[str, int, int]]:
+    """Writes ranks (1, 1, 3); returns the best players with their ranks and points."""
+    best, place, rank, points = list[tuple[str, int, int]](), 0, 0, -1
+    async for page in check.ctx.periods.board(period.kind, period.key, check.ctx.settings.batch):
+        rankable = await check.ctx.players.rankable([user_id for _, user_id, _ in page])
+        ranks: dict[str, int | None] = {}
+        for key, user_id, earned in page:
+            if user_id not in rankable:
+                ranks[key] = None
+                continue
+            place += 1
+            if earned != points:
+                rank, points = place, earned
+            ranks[key] = rank
+            if rank <= _NOTIFIED_RANKS:
+                best.append((user_id, rank, earned))
+        if not check.run.dry_run:
+            await check.ctx.periods.save_ranks(ranks)
+    check.note(f"{period.kind}s_ranked", 1)
+    check.note("players_ranked", place)
+    return best
+
+
+async def _honour(check: Check, week: Period, best: list[tuple[str, int, int]]) -> None:
+    """Makes those who led a week with enough points legends, once in a lifetime."""
+    settings, legend = check.ctx.settings, LEADERBOARD_LEGEND.id
+    first = {
+        user_id: points
+        for user_id, rank, points in best
+        if rank == 1 and points >= settings.legend_points
+    }
+    owned = await check.ctx.achievements.of_users(first)
+    players = {
+        user_id: player
+        for user_id, player in (await check.ctx.progress.of_users(first)).items()
+        if legend not in owned.get(user_id, ())
+    }
+    at = week.ranked_at(settings.rank_hour).astimezone(UTC)
+    amount = settings.amounts.leaderboard_legend
+    awards = [
+        Award(
+            action="achievement_unlocked",
+            user_id=user_id,
+            ref=legend,
+            points=amount,
+            at=at,
+            day=periods.local_date(at, check.zone_of(player)),
+            lifetime=True,
+        )
+        for user_id, player in players.items()
+    ]
+    await check.add(awards, players, check.now)
+    await apply_batches(check)
+    await check.notify(notices.legend(user_id, week.key, amount) for user_id in players)
+    await check.ctx.achievements.add(
+        [Unlocked(user_id=user_id, achievement=legend, at=at, week=week.key) for user_id in players]
+    )
+    check.note("legends", len(players))

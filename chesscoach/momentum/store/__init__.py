@@ -1,0 +1,1 @@
+"""The collections of momentum: ledger, periods, streaks, and the application's progress."""

@@ -1,0 +1,322 @@
+"""Reads evidence in the application's collections, between two instants.
+
+A timestamp is a text or a date, and Python decides what it means. The database only pre-selects:
+texts in UTC by comparison, and texts of another form within a day.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from chesscoach import log
+from chesscoach.momentum.evidence import (
+    AnalysedGame,
+    DailyClaim,
+    Evidence,
+    ImportedGame,
+    PuzzleAttempt,
+    Reflection,
+)
+from chesscoach.momentum.points import MIN_MOVES
+from chesscoach.mongo import timestamps, values
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.collection import MongoCollection
+
+T = TypeVar("T", bound=Evidence)
+
+_WIDEST_OFFSET = timedelta(hours=15)
+_IDS_LOGGED = 3
+_SECOND = timedelta(seconds=1)
+_OTHER_FORMS = r"^.{10} |T.*[+-](?!00)\d\d"
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "games": ("imported_at",),
+    "game_analyses": ("created_at", "analyzed_at"),
+    "puzzle_attempts": ("created_at", "attempted_at"),
+    "reflection_results": ("created_at",),
+    "user_progress": ("last_daily_claim",),
+}
+"""The field with the instant of each kind of evidence, and the one that counts where it is null."""
+
+_EVALUATIONS = "$stockfish_analysis.move_evaluations"
+_UNEXPECTED_TYPES = [
+    "double", "object", "array", "binData", "objectId", "bool", "regex", "int", "timestamp",
+    "long", "decimal",
+]  # fmt: skip
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """The instants from `after` to `until`, both included; of one user if `user_id` is set."""
+
+    after: datetime
+    until: datetime
+    user_id: str | None = None
+
+    def contains(self, at: datetime) -> bool:
+        """Whether an instant is in it."""
+        return self.after <= at <= self.until
+
+
+class EvidenceReader:
+    """The collections in which evidence is found; all but the sessions are the application's."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def count(self, window: Window, limit: int) -> int:
+        """The number of documents in a window, counted up to a limit in each collection."""
+        counts = [
+            await self._collection(name).count(_query(name, window), limit=limit)
+            for name in _FIELDS
+        ]
+        return sum(counts)
+
+    async def games(self, window: Window) -> list[ImportedGame]:
+        """Imported games; games against the application's coach are none."""
+        fields = ("game_id", "auto_synced", "platform")
+        return await self._read("games", window, fields, _to_game)
+
+    async def analyses(self, window: Window) -> list[AnalysedGame]:
+        """Analysed games."""
+        is_list = {"$isArray": _EVALUATIONS}
+        blunders = {
+            "$filter": {
+                "input": _EVALUATIONS,
+                "as": "move",
+                "cond": {
+                    "$and": [
+                        {"$eq": ["$$move.evaluation", "blunder"]},
+                        {"$ne": ["$$move.is_opponent_move", True]},
+                    ]
+                },
+            }
+        }
+        fields: Document = {
+            **dict.fromkeys(
+                ("user_id", "game_id", "analysis_id", "stockfish_failed", "created_at"), 1
+            ),
+            "analyzed_at": 1,
+            "accuracy": "$stockfish_analysis.accuracy",
+            "moves": {"$cond": [is_list, {"$size": _EVALUATIONS}, None]},
+            "blunders": {"$cond": [is_list, {"$size": blunders}, 0]},
+        }
+        query = {"$match": _query("game_analyses", window)}
+        documents = await self._collection("game_analyses").aggregate([query, {"$project": fields}])
+        return _facts("game_analyses", documents, window, _to_analysis)
+
+    async def paid_games(self, game_ids: Collection[str]) -> set[tuple[str, str]]:
+        """The users and games of an analysis that the application itself has paid for."""
+        query = {"game_id": {"$in": list(game_ids)}, "analysis_id": {"$ne": None}}
+        project = {"_id": 0, "user_id": 1, "game_id": 1}
+        documents = await self._collection("game_analyses").find(query, project)
+        return {
+            (document["user_id"], document["game_id"])
+            for document in documents
+            if values.is_text(document.get("user_id")) and values.is_text(document["game_id"])
+        }
+
+    async def puzzles(self, window: Window) -> list[PuzzleAttempt]:
+        """Attempts at puzzles."""
+        fields = ("attempt_id", "success", "correct", "time_taken_ms", "time_taken_seconds")
+        return await self._read("puzzle_attempts", window, fields, _to_puzzle)
+
+    async def reflections(self, window: Window) -> list[Reflection]:
+        """Reflections."""
+        return await self._read("reflection_results", window, ("reflection_id",), _to_reflection)
+
+    async def claims(self, window: Window) -> list[DailyClaim]:
+        """Daily rewards; only a player's last one is known."""
+        return await self._read("user_progress", window, (), _to_claim)
+
+    async def sessions(
+        self, first: date, last: date, user_id: str | None
+    ) -> list[tuple[str, str, date]]:
+        """Completed sessions of some days: id, user and date."""
+        query: Document = {
+            "local_date": {"$gte": first.isoformat(), "$lte": last.isoformat()},
+            "status": "completed",
+            **({"user_id": user_id} if user_id is not None else {}),
+        }
+        project = dict.fromkeys(("user_id", "local_date"), 1)
+        documents = await self._collection("training_sessions").find(query, project)
+        return [
+            (str(document["_id"]), document["user_id"], day)
+            for document in documents
+            if values.is_text(document.get("user_id"))
+            and (day := _day(document["local_date"])) is not None
+        ]
+
+    async def planned(
+        self, first: date, last: date, user_ids: Sequence[str]
+    ) -> dict[str, tuple[int, int]]:
+        """How many sessions some users had planned in some days, and how many they completed."""
+        pipeline: list[Document] = [
+            {
+                "$match": {
+                    "user_id": {"$in": list(user_ids)},
+                    "local_date": {"$gte": first.isoformat(), "$lte": last.isoformat()},
+                    "status": {"$ne": "cancelled"},
+                }
+            },
+            {
+                "$group": {
+                    "_id": "$user_id",
+                    "planned": {"$sum": 1},
+                    "done": {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, 1, 0]}},
+                }
+            },
+        ]
+        return {
+            group["_id"]: (group["planned"], group["done"])
+            for group in await self._collection("training_sessions").aggregate(pipeline)
+            if values.is_text(group["_id"])
+        }
+
+    async def undated(self, limit: int) -> dict[str, list[Any]]:
+        """The ids of documents whose instant can never be read, by collection, up to a limit."""
+        found: dict[str, list[Any]] = {}
+        for name, (field, *others) in _FIELDS.items():
+            if name == "user_progress":
+                continue
+            odd: list[Document] = [
+                {field: {"$type": _UNEXPECTED_TYPES}},
+                {field: {"$gte": ":"}},
+                {field: {"$lt": "0"}},
+                dict.fromkeys((field, *others)),
+            ]
+            documents = await self._collection(name).find({"$or": odd}, {"_id": 1}, limit=limit)
+            if documents:
+                found[name] = [document["_id"] for document in documents]
+        return found
+
+    async def _read(
+        self,
+        name: str,
+        window: Window,
+        fields: Sequence[str],
+        convert: Callable[[Document, datetime], T | None],
+    ) -> list[T]:
+        project = dict.fromkeys(("user_id", *_FIELDS[name], *fields), 1)
+        documents = await self._collection(name).find(_query(name, window), project)
+        return _facts(name, documents, window, convert)
+
+    def _collection(self, name: str) -> MongoCollection:
+        return MongoCollection(self._database, name)
+
+
+def _facts(
+    name: str,
+    documents: Sequence[Document],
+    window: Window,
+    convert: Callable[[Document, datetime], T | None],
+) -> list[T]:
+    """The evidence in documents that are in the window; those that cannot be read are logged."""
+    facts, unreadable = [], []
+    for document in documents:
+        instants = (document.get(field) for field in _FIELDS[name])
+        at = timestamps.parse_instant(next((v for v in instants if v is not None), None))
+        if at is None or not values.is_text(document.get("user_id")):
+            unreadable.append(str(document["_id"])[:80])
+        elif window.contains(at) and (fact := convert(document, at)) is not None:
+            facts.append(fact)
+    if unreadable:
+        log.get_logger().warning(
+            "documents_unreadable",
+            collection=name,
+            count=len(unreadable),
+            ids=unreadable[:_IDS_LOGGED],
+        )
+    return facts
+
+
+def _query(name: str, window: Window) -> Document:
+    field, *others = _FIELDS[name]
+    branches = _between(field, window)
+    for other in others:
+        branches += [{field: None, **branch} for branch in _between(other, window)]
+    return {"$or": branches, **({"user_id": window.user_id} if window.user_id is not None else {})}
+
+
+def _between(field: str, window: Window) -> list[Document]:
+    """Filters for dates and texts that may be in a window."""
+    low = window.after.strftime("%Y-%m-%dT%H:%M:%S")
+    high = (window.until + _SECOND).strftime("%Y-%m-%dT%H:%M:%S")
+    first = (window.after - _WIDEST_OFFSET).date().isoformat()
+    last = (window.until + _WIDEST_OFFSET + timedelta(days=1)).date().isoformat()
+    return [
+        {field: {"$gte": window.after, "$lte": window.until}},
+        {field: {"$gte": low, "$lt": high}},
+        {field: {"$gte": first, "$lt": last, "$regex": _OTHER_FORMS}},
+    ]
+
+
+def _to_game(document: Document, at: datetime) -> ImportedGame | None:
+    if document.get("platform") == "coach":
+        return None
+    return ImportedGame(
+        ref=_ref(document, "game_id"),
+        user_id=document["user_id"],
+        at=at,
+        synced=document.get("auto_synced") is True,
+    )
+
+
+def _to_analysis(document: Document, at: datetime) -> AnalysedGame:
+    accuracy, moves = _number(document.get("accuracy")), document["moves"]
+    return AnalysedGame(
+        ref=_ref(document, "game_id"),
+        user_id=document["user_id"],
+        at=at,
+        accuracy=accuracy or 0.0,
+        blunders=document["blunders"],
+        paid=document.get("analysis_id") is not None or not moves,
+        counts=document.get("stockfish_failed") is not True
+        and accuracy is not None
+        and accuracy > 0
+        and (moves or 0) >= MIN_MOVES,
+    )
+
+
+def _to_puzzle(document: Document, at: datetime) -> PuzzleAttempt:
+    outcomes = [document.get("success"), document.get("correct")]
+    milliseconds = _number(document.get("time_taken_ms"))
+    return PuzzleAttempt(
+        ref=_ref(document, "attempt_id"),
+        user_id=document["user_id"],
+        at=at,
+        solved=next((outcome for outcome in outcomes if isinstance(outcome, bool)), None),
+        seconds=milliseconds / 1000
+        if milliseconds is not None
+        else _number(document.get("time_taken_seconds")),
+    )
+
+
+def _to_reflection(document: Document, at: datetime) -> Reflection:
+    return Reflection(ref=_ref(document, "reflection_id"), user_id=document["user_id"], at=at)
+
+
+def _to_claim(document: Document, at: datetime) -> DailyClaim:
+    return DailyClaim(ref=str(document["_id"]), user_id=document["user_id"], at=at)
+
+
+def _ref(document: Document, field: str) -> str:
+    """What names a document: the application's id, else its `_id`."""
+    value = document.get(field)
+    return value if values.is_text(value) and value else str(document["_id"])
+
+
+def _number(value: object) -> float | None:
+    """A number that is neither a truth value nor beyond all measure."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e12 else None
+
+
+def _day(value: object) -> date | None:
+    if not values.is_text(value):
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None

@@ -1,0 +1,34 @@
+"""The indexes that momentum needs."""
+
+from chesscoach.mongo.index import index
+from chesscoach.mongo.index_check import UniqueKeys
+
+INDEXES = (
+    index("momentum_events", "batch", "user_id"),  # a batch, to be applied
+    index("momentum_events", "user_id", "week_key"),  # a player's week
+    index("momentum_events", "user_id", "month_key"),  # a player's month
+    index("momentum_periods", "kind", "key", "-points", "_id"),  # a leaderboard
+    index("user_progress", "user_id", "_id"),  # the oldest progress of each player
+    index("user_progress", "tz"),  # the time zones in use
+    index("user_progress", "last_daily_claim"),  # the evidence of an hour, as are these
+    index("games", "imported_at"),
+    index("game_analyses", "created_at"),
+    index("game_analyses", "game_id"),  # whether the application has paid for a game
+    index("puzzle_attempts", "created_at", "attempted_at"),
+    index("reflection_results", "created_at"),
+    index("training_sessions", "local_date"),
+    index("training_sessions", "user_id", "local_date"),  # the planned sessions of a period
+    index("user_achievements", "user_id", "achievement_id"),
+)
+COLLECTIONS = (
+    "momentum_events",
+    "momentum_periods",
+    "momentum_streaks",
+    "momentum_state",
+    "admin_log",
+)
+UNIQUE_KEYS: UniqueKeys = {
+    **dict.fromkeys(COLLECTIONS, ()),
+    "user_progress": (("user_id",),),
+    "user_achievements": (("user_id", "achievement_id"),),
+}

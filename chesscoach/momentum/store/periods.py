@@ -1,0 +1,82 @@
+"""`momentum_periods`: the final results of each player's weeks and months, with their ranks."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from pymongo import UpdateOne
+
+from chesscoach.momentum.periods import Kind, Period
+from chesscoach.mongo import values
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.collection import MongoCollection
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """A player's points in a period, and the training sessions planned and done."""
+
+    user_id: str
+    points: int
+    planned: int
+    done: int
+    perfect: bool
+
+
+class ClosedPeriods:
+    """`momentum_periods`, which is our collection."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = MongoCollection(database, "momentum_periods")
+
+    async def add(self, period: Period, results: Sequence[Result], now: datetime) -> None:
+        """Adds final results; those that are there stay as they are."""
+        await self._collection.insert_new(
+            [
+                {
+                    "_id": f"{result.user_id}|{period.kind}|{period.key}",
+                    "user_id": result.user_id,
+                    "kind": period.kind,
+                    "key": period.key,
+                    "points": result.points,
+                    "planned": result.planned,
+                    "done": result.done,
+                    "perfect": result.perfect,
+                    "rank": None,
+                    "closed_at": now,
+                }
+                for result in results
+            ]
+        )
+
+    async def board(
+        self, kind: Kind, key: str, size: int
+    ) -> AsyncIterator[list[tuple[str, str, int]]]:
+        """Pages of the results with points, most first: id, user and points."""
+        query: Document = {"kind": kind, "key": key, "points": {"$gte": 1}}
+        order = [("points", -1), ("_id", 1)]
+        project = {"user_id": 1, "points": 1}
+        after: Document = {}
+        while page := await self._collection.find(
+            {"$and": [query, after]}, project, sort=order, limit=size
+        ):
+            last = page[-1]
+            after = {
+                "$or": [
+                    {"points": {"$lt": last["points"]}},
+                    {"points": last["points"], "_id": {"$gt": last["_id"]}},
+                ]
+            }
+            yield [
+                (document["_id"], document["user_id"], int(document["points"]))
+                for document in page
+                if values.is_text(document.get("user_id"))
+            ]
+
+    async def save_ranks(self, ranks: Mapping[str, int | None]) -> None:
+        """Writes ranks, by the id of a result."""
+        await self._collection.bulk_update(
+            [
+                UpdateOne({"_id": key, "rank": {"$ne": rank}}, {"$set": {"rank": rank}})
+                for key, rank in ranks.items()
+            ]
+        )

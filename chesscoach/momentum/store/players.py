@@ -1,0 +1,119 @@
+"""The players' time zones: `users.timezone`, and its checked copy in `user_progress`.
+
+MongoDB ends a whole pipeline at the first zone that it does not know, so only checked names are
+copied. The copy also marks which document of a player counts: the others have no zone.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from chesscoach.momentum.periods import Kind
+from chesscoach.mongo import values
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.collection import MongoCollection
+
+_HIDDEN_FIELDS = ("disabled", "deleted")
+_HAS_TEXT_ID = values.of_type("user_id", "string")
+
+
+class ZoneOf(Struct, frozen=True, kw_only=True):
+    """A player's progress document, its zone as stored, and the zone that the user has set.
+
+    `surplus` are the ids of the player's younger documents. `is_new`: its periods were never seen.
+    """
+
+    id: Any
+    user_id: str
+    stored: tuple[str | None, str | None]
+    wanted: Any
+    is_new: bool
+    surplus: tuple[Any, ...]
+
+
+class ZoneChange(Struct, frozen=True, kw_only=True):
+    """The zone to store, where it comes from, and, for a new player, the periods that are final."""
+
+    tz: str
+    source: str
+    closed: tuple[tuple[Kind, str], ...] = ()
+
+
+class Players:
+    """The application's users, and the zones in the progress of each."""
+
+    def __init__(self, database: Database) -> None:
+        self._users = MongoCollection(database, "users")
+        self._progress = MongoCollection(database, "user_progress")
+
+    async def zones(self) -> list[str]:
+        """The time zones in use."""
+        groups = await self._progress.aggregate([{"$group": {"_id": "$tz"}}])
+        return sorted(group["_id"] for group in groups if values.is_text(group["_id"]))
+
+    async def zones_of_players(
+        self, size: int, user_ids: Collection[str] | None = None
+    ) -> AsyncIterator[list[ZoneOf]]:
+        """Pages of all players with progress, or of some."""
+        project = dict.fromkeys(("user_id", "tz", "tz_source", "week_closed"), 1)
+        after = ""
+        while True:
+            query: Document = {"user_id": {"$gt": after}, **_HAS_TEXT_ID}
+            if user_ids is not None:
+                query["user_id"]["$in"] = list(user_ids)
+            order = [("user_id", 1), ("_id", 1)]
+            page = await self._progress.find(query, project, sort=order, limit=size)
+            if not page:
+                return
+            after = page[-1]["user_id"]
+            wanted = await self._timezones([document["user_id"] for document in page])
+            yield _zones_of(page, wanted)
+
+    async def change_zones(self, changes: Mapping[ZoneChange, Sequence[Any]]) -> None:
+        """Stores zones: each change for the documents of some ids."""
+        for change, ids in changes.items():
+            fields: Document = {"tz": change.tz, "tz_source": change.source}
+            fields |= {f"{kind}_closed": key for kind, key in change.closed}
+            await self._progress.update_many({"_id": {"$in": list(ids)}}, {"$set": fields})
+
+    async def existing(self, user_ids: Collection[str]) -> set[str]:
+        """Those of some users whom the application has."""
+        return set(await self._timezones(list(user_ids)))
+
+    async def rankable(self, user_ids: Sequence[str]) -> set[str]:
+        """Those of some users who exist and are not disabled."""
+        query: Document = {"user_id": {"$in": list(user_ids)}, "is_active": {"$ne": False}}
+        query |= {field: {"$ne": True} for field in _HIDDEN_FIELDS}
+        users = await self._users.find(query, {"_id": 0, "user_id": 1})
+        return {user["user_id"] for user in users if values.is_text(user["user_id"])}
+
+    async def _timezones(self, user_ids: Sequence[str]) -> dict[str, Any]:
+        query = {"user_id": {"$in": list(user_ids)}}
+        users = await self._users.find(query, {"_id": 0, "user_id": 1, "timezone": 1})
+        return {
+            user["user_id"]: user.get("timezone")
+            for user in users
+            if values.is_text(user["user_id"])
+        }
+
+
+def _zones_of(documents: Sequence[Document], wanted: Mapping[str, Any]) -> list[ZoneOf]:
+    by_user: dict[str, list[Document]] = {}
+    for document in documents:
+        by_user.setdefault(document["user_id"], []).append(document)
+    return [
+        ZoneOf(
+            id=first["_id"],
+            user_id=user_id,
+            stored=(_text(first.get("tz")), _text(first.get("tz_source"))),
+            wanted=wanted.get(user_id),
+            is_new=not first.get("week_closed"),
+            surplus=tuple(document["_id"] for document in others),
+        )
+        for user_id, (first, *others) in by_user.items()
+    ]
+
+
+def _text(value: object) -> str | None:
+    return value if values.is_text(value) else None

@@ -1,0 +1,292 @@
+"""`user_progress`: the application's counters and ours, in the oldest document of each player.
+
+The application makes a document by find and insert, so a player may have two. The application
+writes its fields at any time, so ours add to its numbers and never replace them.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from chesscoach.momentum.achievements import PlayerStats
+from chesscoach.momentum.levels import LEVELS
+from chesscoach.momentum.periods import KINDS, Kind
+from chesscoach.momentum.player import Counter, Player, ShownStreak
+from chesscoach.mongo import timestamps, values
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.collection import MongoCollection
+
+_NAMESPACE = UUID("0c8a6b1e-58a3-4a52-9a57-2f1c5b0f9d11")
+_STATS = (
+    "games_imported",
+    "games_analyzed",
+    "puzzles_solved",
+    "fast_puzzles",
+    "no_blunders_games",
+)
+PREFIXES: dict[Kind, str] = {"week": "weekly", "month": "monthly"}
+_DAY = timedelta(days=1)
+_THRESHOLDS = [level.xp for level in LEVELS]
+
+
+class ProgressStore:
+    """The `user_progress` collection, which belongs to the application."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = MongoCollection(database, "user_progress")
+
+    async def of_users(self, user_ids: Collection[str]) -> dict[str, Player]:
+        """The progress of some users, by user; users without progress are left out."""
+        query = {"user_id": {"$in": list(user_ids)}}
+        players: dict[str, Player] = {}
+        for document in await self._collection.find(query, sort=[("user_id", 1), ("_id", 1)]):
+            if values.is_text(document["user_id"]):
+                players.setdefault(document["user_id"], _to_player(document))
+        return players
+
+    async def pages(self, query: Document, size: int) -> AsyncIterator[list[Player]]:
+        """Pages of the players of a query.
+
+        Only the document of a player that counts has a time zone, so `query` asks for one.
+        """
+        after = ""
+        while True:
+            match = {"$and": [{"user_id": {"$gt": after}}, query]}
+            page = await self._collection.find(match, sort=[("user_id", 1)], limit=size)
+            if not page:
+                return
+            after = page[-1]["user_id"]
+            yield [_to_player(document) for document in page]
+
+    async def count(self, query: Document) -> int:
+        """The number of players of a query."""
+        return await self._collection.count(query)
+
+    async def create(self, user_ids: Sequence[str], since: datetime, now: datetime) -> None:
+        """Adds the progress of users who have none, as the application begins it.
+
+        The `_id` follows from the user and `since`, so that a repeated run adds no second one.
+        """
+        seconds = int(since.timestamp()).to_bytes(4)
+        await self._collection.insert_new(
+            [
+                {
+                    "_id": ObjectId(seconds + uuid5(_NAMESPACE, user_id).bytes[:8]),
+                    "user_id": user_id,
+                    "xp": 0,
+                    "level": 1,
+                    **dict.fromkeys(_STATS, 0),
+                    "best_accuracy": 0.0,
+                    "current_streak": 0,
+                    "longest_streak": 0,
+                    "last_activity_date": None,
+                    "created_at": now,
+                    "updated_at": now,
+                }
+                for user_id in user_ids
+            ]
+        )
+
+    async def apply(self, bookings: Sequence[Document], batch: int) -> None:
+        """Adds a batch's points and statistics to progress; each document once per batch."""
+        await self._collection.bulk_update(
+            [
+                UpdateOne(
+                    {
+                        "_id": booking["id"],
+                        "$or": [{"momentum_batch": {"$lt": batch}}, {"momentum_batch": None}],
+                    },
+                    _booking_update(booking, batch),
+                )
+                for booking in bookings
+            ]
+        )
+
+    async def reset(self, kind: Kind, zones: Sequence[str], key: str, user: str | None) -> int:
+        """Begins the period of a key for the players of some zones whose counter is older."""
+        prefix = PREFIXES[kind]
+        query = reset_query(kind, zones, key, user)
+        previous = {"$ifNull": [f"${prefix}_booked", {"$ifNull": [f"${prefix}_xp", 0]}]}
+        update: list[Document] = [
+            {
+                "$set": {
+                    f"{prefix}_prev_xp": previous,
+                    f"{prefix}_prev_key": {"$ifNull": [f"${prefix}_key", None]},
+                    f"{prefix}_xp": 0,
+                    f"{prefix}_key": key,
+                }
+            },
+            {"$unset": f"{prefix}_booked"},
+        ]
+        return (await self._collection.update_many(query, update)).modified_count
+
+    async def close(self, kind: Kind, ids: Sequence[Any], key: str) -> None:
+        """Records that a period is final for some players."""
+        field = f"{kind}_closed"
+        query = {"_id": {"$in": list(ids)}, field: {"$lt": key}}
+        await self._collection.update_many(query, {"$set": {field: key}})
+
+    async def show(self, shown: Sequence[tuple[Player, Document]]) -> None:
+        """Writes what pages show of streaks, unless the application has written it meanwhile."""
+        await self._collection.bulk_update(
+            [
+                UpdateOne(
+                    {
+                        "_id": player.id,
+                        "current_streak": player.shown.current,
+                        "last_activity_date": player.shown.last_activity,
+                    },
+                    {"$set": fields},
+                )
+                for player, fields in shown
+            ]
+        )
+
+
+def reset_query(kind: Kind, zones: Sequence[str], key: str, user: str | None) -> Document:
+    """The players of some zones whose counter of a kind is older than the period of a key."""
+    field = f"{PREFIXES[kind]}_key"
+    query: Document = {"tz": {"$in": list(zones)}, "$or": [{field: {"$lt": key}}, {field: None}]}
+    return query | ({"user_id": user} if user is not None else {})
+
+
+def open_query(kind: Kind, zones: Sequence[str], key: str, user: str | None) -> Document:
+    """The players of some zones for whom the period of a key is not final."""
+    query: Document = {"tz": {"$in": list(zones)}, f"{kind}_closed": {"$lt": key}}
+    return query | ({"user_id": user} if user is not None else {})
+
+
+def unseen_query(user: str | None) -> Document:
+    """The players whose shown streak the application has written since we last looked."""
+    shown, seen = ("$current_streak", "$last_activity_date"), "$momentum_streak.seen"
+    differs = [
+        {"$ne": [shown[0], f"{seen}.current"]},
+        {"$ne": [shown[1], f"{seen}.last_activity"]},
+    ]
+    query: Document = {
+        "tz": {"$gt": ""},
+        "$or": [
+            {"momentum_streak": None, "current_streak": {"$gt": 0}},
+            {"momentum_streak": {"$ne": None}, "$expr": {"$or": differs}},
+        ],
+    }
+    return query | ({"user_id": user} if user is not None else {})
+
+
+def ended_query(
+    zones: Sequence[str], today: date, today_utc: datetime, user: str | None
+) -> Document:
+    """The players of some zones with a streak, ours or the application's, that is over."""
+    yesterday = {"$not": {"$gte": (today - _DAY).isoformat()}}
+    streak = "momentum_streak"
+    query: Document = {
+        "tz": {"$in": list(zones)},
+        "$or": [
+            {f"{streak}.ours": {"$gt": 0}, "last_activity_local": yesterday},
+            {
+                f"{streak}.application": {"$gt": 0},
+                f"{streak}.application_local": yesterday,
+                f"{streak}.application_at": {"$not": {"$gte": today_utc - _DAY}},
+            },
+        ],
+    }
+    return query | ({"user_id": user} if user is not None else {})
+
+
+def _booking_update(booking: Document, batch: int) -> list[Document]:
+    """The pipeline that adds a booking; numbers of another type count as zero."""
+    points = booking["points"]
+    fields: Document = {
+        "xp": {"$add": [_number("xp"), points]},
+        "momentum_xp": {"$add": [_number("momentum_xp"), points]},
+        "momentum_batch": batch,
+        "updated_at": booking["now"],
+    }
+    for name, count in booking["stats"].items():
+        fields[name] = {"$add": [_number(name), count]}
+    if booking["accuracy"] is not None:
+        fields["best_accuracy"] = {"$max": [_number("best_accuracy"), booking["accuracy"]]}
+    for kind, counter in booking["counters"].items():
+        prefix = PREFIXES[kind]
+        fields |= {
+            f"{prefix}_xp": counter.points,
+            f"{prefix}_key": counter.key,
+            f"{prefix}_booked": counter.booked,
+            f"{prefix}_prev_xp": counter.previous_points,
+            f"{prefix}_prev_key": counter.previous_key,
+        }
+    reached = {"$filter": {"input": _THRESHOLDS, "cond": {"$lte": ["$$this", "$xp"]}}}
+    return [{"$set": fields}, {"$set": {"level": {"$max": [1, {"$size": reached}]}}}]
+
+
+def _number(name: str) -> Document:
+    return {"$cond": [{"$isNumber": f"${name}"}, f"${name}", 0]}
+
+
+def _to_player(document: Document) -> Player:
+    streak = document.get("momentum_streak")
+    streak = streak if isinstance(streak, dict) else {}
+    seen = streak.get("seen")
+    at = timestamps.parse_instant(streak.get("application_at"))
+    return Player(
+        id=document["_id"],
+        user_id=document["user_id"],
+        tz=_text(document.get("tz")),
+        closed={kind: _text(document.get(f"{kind}_closed")) or "" for kind in KINDS},
+        batch=_integer(document.get("momentum_batch")),
+        stats=PlayerStats(
+            xp=_integer(document.get("xp")),
+            best_accuracy=_float(document.get("best_accuracy")),
+            **{name: _integer(document.get(name)) for name in _STATS},
+        ),
+        counters={kind: _counter(document, PREFIXES[kind]) for kind in KINDS},
+        shown=ShownStreak(
+            current=document.get("current_streak"),
+            longest=document.get("longest_streak"),
+            last_activity=document.get("last_activity_date"),
+        ),
+        seen=ShownStreak(current=seen.get("current"), last_activity=seen.get("last_activity"))
+        if isinstance(seen, dict)
+        else None,
+        application=(_integer(streak.get("application")), at) if at is not None else None,
+        ours=_integer(streak.get("ours")),
+        last_local=_day(document.get("last_activity_local")),
+    )
+
+
+def _counter(document: Document, prefix: str) -> Counter:
+    booked = document.get(f"{prefix}_booked")
+    return Counter(
+        key=_text(document.get(f"{prefix}_key")),
+        points=_integer(document.get(f"{prefix}_xp")),
+        booked=_integer(booked) if booked is not None else None,
+        previous_key=_text(document.get(f"{prefix}_prev_key")),
+        previous_points=_integer(document.get(f"{prefix}_prev_xp")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if values.is_text(value) else None
+
+
+def _integer(value: object) -> int:
+    return int(_float(value))
+
+
+def _float(value: object) -> float:
+    """A number that can be calculated with; 0 for anything else."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and abs(value) < 1e15 else 0.0  # type: ignore[arg-type]  # a number
+
+
+def _day(value: object) -> date | None:
+    if not values.is_text(value):
+        return None
+    try:
+        return date.fromisoformat(value[:10])
+    except ValueError:
+        return None
