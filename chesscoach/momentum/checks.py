@@ -41,8 +41,7 @@ async def run_checks(
         raise ConfigError(msg)
     state = await _state(ctx, run, now)
     shared = Check(ctx, run, state, now=now, user_id=user_id)
-    kinds = [_KINDS[name] for name in names if name in _KINDS]
-    steps: list[tuple[str, Step]] = [("booking", lambda one: _book(one, kinds))]
+    steps: list[tuple[str, Step]] = [("booking", lambda one: _book(one, names))]
     steps += [(name, _step(name)) for name in names]
     run.counts.candidates = len(steps)
     for name, step in steps:
@@ -101,34 +100,43 @@ async def _state(ctx: MomentumContext, run: Run, now: datetime) -> State:
     return await ctx.state.begin(now)
 
 
-async def _book(check: Check, kinds: list[Kind]) -> None:
-    """Books evidence and closes periods of some kinds, in the order of time."""
-    hour = check.ctx.settings.close_hour
+async def _book(check: Check, names: tuple[str, ...]) -> None:
+    """Books evidence, closes periods and ranks players, in the order of time."""
     await apply_batches(check)
     await zones.refresh_zones(check)
     await booking.report_undated(check)
-    names = await check.ctx.players.zones()
-    closings = zones.closings(names, check.booked_until, check.now, hour)
-    for at, closing_zones in closings.items():
-        await booking.book_until(check, at)
-        await _close(check, kinds, at, closing_zones)
-    await booking.book_until(check, check.now)
-    await _close(check, kinds, check.now, await check.ctx.players.zones())
+    settings, begun = check.ctx.settings, check.booked_until
+    closings = zones.closings(await zones.all_zones(check), begun, check.now, settings.close_hour)
+    rankings = leaderboard.rank_instants(begun, check.now, settings.rank_hour)
+    for at in sorted({*closings, *rankings}):
+        await _book_until(check, names, at, closings.get(at, []))
+    await _book_until(check, names, check.now, await check.ctx.players.zones())
 
 
-async def _close(check: Check, kinds: list[Kind], at: datetime, names: list[str]) -> None:
+async def _book_until(
+    check: Check, names: tuple[str, ...], at: datetime, closing_zones: list[str]
+) -> None:
+    """Books evidence up to an instant, and does what the selected checks do at that instant."""
+    await booking.book_until(check, at)
     if check.run.stopping:
         check.run.incomplete = True
         return
-    await closing.pay_perfect(check, at, names)
-    for kind in kinds:
-        await closing.freeze(check, kind, at, names)
+    await closing.pay_perfect(check, at, closing_zones)
+    for name in names:
+        if name in _KINDS:
+            await closing.freeze(check, _KINDS[name], at, closing_zones)
+    if "leaderboard" in names:
+        await leaderboard.rank_players(check, at)
 
 
 def _step(name: str) -> Step:
     if name in _KINDS:
         return lambda check: closing.reset_counters(check, _KINDS[name])
-    return leaderboard.rank_players if name == "leaderboard" else _streaks
+    return _rank if name == "leaderboard" else _streaks
+
+
+async def _rank(check: Check) -> None:
+    await leaderboard.rank_players(check, check.now)
 
 
 async def _streaks(check: Check) -> None:

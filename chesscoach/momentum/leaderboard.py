@@ -4,7 +4,7 @@ The order of writes: ranks, awards, notifications, achievements, and at last the
 is killed in between does it again with the same results.
 """
 
-from datetime import UTC
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from chesscoach.momentum import notices, periods
 from chesscoach.momentum.achievements import LEADERBOARD_LEGEND
 from chesscoach.momentum.application import apply_batches
 from chesscoach.momentum.check import Check
-from chesscoach.momentum.closing import freeze
+from chesscoach.momentum.closing import freeze, pay_perfect
 from chesscoach.momentum.periods import KINDS, Kind, Period
 from chesscoach.momentum.points import Award
 from chesscoach.momentum.store.achievements import Unlocked
@@ -22,14 +22,30 @@ _NOTIFIED_RANKS = 3
 _UTC = ZoneInfo("UTC")
 
 
-async def rank_players(check: Check) -> None:
-    """Ranks every period that has closed in all time zones and has no ranks yet."""
+def rank_instants(after: datetime, until: datetime, hour: int) -> list[datetime]:
+    """The instants after one at which a period can be ranked."""
+    instants = []
+    for kind in KINDS:
+        period = periods.last_ranked(kind, after, hour).after
+        while period.ranked_at(hour) <= until:
+            instants.append(period.ranked_at(hour))
+            period = period.after
+    return instants
+
+
+async def rank_players(check: Check, at: datetime) -> None:
+    """Ranks every period that has closed in all time zones at an instant and has no ranks yet.
+
+    Without its evidence, no period is ranked.
+    """
     if check.user_id is not None:
         return  # ranks compare all players
-    names = await check.ctx.players.zones()
+    at = min(at, check.booked_until)
     for kind in KINDS:
-        for period in _unranked(check, kind):
-            await freeze(check, kind, min(check.now, check.booked_until), names)
+        for period in _unranked(check, kind, at):
+            names = await check.ctx.players.zones()
+            await pay_perfect(check, at, names)
+            await freeze(check, kind, at, names)
             best = await _rank(check, period)
             if check.run.dry_run:
                 continue
@@ -44,11 +60,9 @@ async def rank_players(check: Check) -> None:
             check.state = replace(check.state, ranked=ranked)
 
 
-def _unranked(check: Check, kind: Kind) -> list[Period]:
-    """The periods without ranks whose evidence is booked, oldest first."""
-    last = periods.last_ranked(
-        kind, min(check.now, check.booked_until), check.ctx.settings.rank_hour
-    )
+def _unranked(check: Check, kind: Kind, at: datetime) -> list[Period]:
+    """The periods without ranks that can be ranked at an instant, oldest first."""
+    last = periods.last_ranked(kind, at, check.ctx.settings.rank_hour)
     first = periods.last_ended(kind, check.state.since, _UTC)
     ranked = max(check.state.ranked.get(kind, ""), first.key)
     period, found = periods.parse_key(kind, ranked).after, list[Period]()

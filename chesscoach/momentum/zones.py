@@ -55,6 +55,14 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
         )
 
 
+async def all_zones(check: Check) -> list[str]:
+    """The zones in use, and those in which a player may appear while evidence is booked."""
+    known = await asyncio.to_thread(available_timezones)
+    wanted = known & set(await check.ctx.players.wanted_zones())
+    used = await check.ctx.players.zones()
+    return sorted({*wanted, *used, check.ctx.settings.timezone})
+
+
 def by_date(names: Collection[str], at: datetime) -> dict[date, list[str]]:
     """Time zones by the local date of an instant."""
     groups: dict[date, list[str]] = {}

@@ -52,6 +52,11 @@ class Players:
         groups = await self._progress.aggregate([{"$group": {"_id": "$tz"}}])
         return sorted(group["_id"] for group in groups if values.is_text(group["_id"]))
 
+    async def wanted_zones(self) -> list[str]:
+        """The time zones that users have set, unchecked."""
+        groups = await self._users.aggregate([{"$group": {"_id": "$timezone"}}])
+        return sorted(group["_id"] for group in groups if values.is_text(group["_id"]))
+
     async def zones_of_players(
         self, size: int, user_ids: Collection[str] | None = None
     ) -> AsyncIterator[list[ZoneOf]]:
