@@ -21,8 +21,11 @@ from chesscoach.emails.store.recipients import Recipients
 from chesscoach.emails.store.subscriptions import Subscriptions
 from chesscoach.emails.store.suppressions import Suppressions
 from chesscoach.metrics import Metrics
+from chesscoach.momentum.admin.context import AdminContext
 from chesscoach.momentum.context import MomentumContext
 from chesscoach.momentum.store.achievements import UnlockedAchievements
+from chesscoach.momentum.store.admin_log import AdminLog
+from chesscoach.momentum.store.collections import MomentumCollections
 from chesscoach.momentum.store.events import Ledger
 from chesscoach.momentum.store.evidence import EvidenceReader
 from chesscoach.momentum.store.indexes import COLLECTIONS as MOMENTUM_COLLECTIONS
@@ -33,6 +36,8 @@ from chesscoach.momentum.store.players import Players
 from chesscoach.momentum.store.progress import ProgressStore
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.streaks import StreakStore
+from chesscoach.momentum.store.views import Views
+from chesscoach.momentum.views import ViewContext
 from chesscoach.mongo.database import OpenDatabase, open_database
 from chesscoach.mongo.index_check import UniqueKeys
 from chesscoach.mongo.indexes import Indexes
@@ -202,6 +207,30 @@ class Context(Struct, frozen=True, kw_only=True):
             achievements=UnlockedAchievements(database),
             evidence=EvidenceReader(database),
             notifications=Notifications(database),
+        )
+
+    @property
+    def momentum_admin(self) -> AdminContext:
+        """What the administrative commands of momentum receive."""
+        database = self.mongo.database
+        return AdminContext(
+            now=self.now,
+            worker=self.worker,
+            collections=MomentumCollections(database),
+            log=AdminLog(database),
+            state=StateStore(database),
+            progress=ProgressStore(database),
+        )
+
+    @property
+    def momentum_views(self) -> ViewContext:
+        """What the views of momentum receive."""
+        database = self.mongo.database
+        return ViewContext(
+            settings=self.config.momentum,
+            now=self.now,
+            views=Views(database),
+            state=StateStore(database),
         )
 
 

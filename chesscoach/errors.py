@@ -10,6 +10,8 @@
     ├── StoreUnavailable         MongoDB does not answer; exit code 1
     ├── StoreFailed              MongoDB refused an operation
     │   └── DuplicateDocument    a unique index has the document's key already
+    ├── BackupFailed             a backup cannot be written or restored; exit code 1
+    ├── UserNotFound             an operator names a user who does not exist; exit code 1
     ├── ListenError              an address of `[web]` cannot be used; exit code 1
     ├── LeaseHeld                another run of the job holds its lease; exit code 75
     ├── LeaseLost                another process may hold our lease: stop at once
@@ -65,6 +67,14 @@ class StoreFailed(ChesscoachError):
 
 class DuplicateDocument(StoreFailed):
     """A document would have the key of another one in a unique index."""
+
+
+class BackupFailed(ChesscoachError):
+    """A backup cannot be written or restored; the message names the file and says why."""
+
+
+class UserNotFound(ChesscoachError):
+    """The application has no user of the id that an operator gave."""
 
 
 class ListenError(ChesscoachError):

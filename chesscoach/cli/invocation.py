@@ -17,7 +17,7 @@ from chesscoach import log, process
 from chesscoach.cli import formatting
 from chesscoach.cli.options import config_option, json_option
 from chesscoach.context import Context
-from chesscoach.errors import ConfigError
+from chesscoach.errors import BackupFailed, ConfigError, LeaseHeld, UserNotFound
 from chesscoach.worker.runner import result
 from chesscoach.worker.shutdown import ShutdownRequest
 
@@ -96,7 +96,14 @@ def run_command(
 def run_with_context(
     path: str | None, body: Callable[[Context, ShutdownRequest], Awaitable[int | None]]
 ) -> NoReturn:
-    """Opens a context for a command and ends the process with its exit code (default: 0).
+    """Opens a context for a command and ends the process with its exit code (default: 0)."""
+    sys.exit(execute(path, body))
+
+
+def execute(
+    path: str | None, body: Callable[[Context, ShutdownRequest], Awaitable[int | None]]
+) -> int:
+    """Opens a context for a part of a command; returns the exit code (default: 0).
 
     The `obj` of the click command may be a clock; the default is the system's.
     """
@@ -105,7 +112,7 @@ def run_with_context(
         loaded = process.load_settings(path, stream="stderr")
     except ConfigError as error:
         print_error(str(error))
-        sys.exit(result.EXIT_USAGE)
+        return result.EXIT_USAGE
 
     async def run_body(ctx: Context, stop: ShutdownRequest) -> int:
         try:
@@ -113,8 +120,14 @@ def run_with_context(
         except ConfigError as error:
             print_error(str(error))
             return result.EXIT_USAGE
+        except LeaseHeld as error:
+            print_error(str(error))
+            return result.EXIT_HELD
+        except (BackupFailed, UserNotFound) as error:
+            print_error(str(error))
+            return result.EXIT_FAILED
 
-    sys.exit(process.execute(lambda: loaded, run_body))
+    return process.execute(lambda: loaded, run_body)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

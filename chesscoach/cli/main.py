@@ -7,6 +7,7 @@ from chesscoach.cli import accounts, db, deploy, emails, runs, schedules
 from chesscoach.cli.doctor import doctor
 from chesscoach.cli.healthcheck import healthcheck
 from chesscoach.cli.invocation import OneLineErrorGroup
+from chesscoach.cli.momentum import group as momentum
 from chesscoach.cli.web import web
 
 
@@ -26,6 +27,7 @@ main.add_command(accounts.group, "accounts")
 main.add_command(schedules.group, "schedules")
 main.add_command(runs.group, "runs")
 main.add_command(emails.group, "emails")
+main.add_command(momentum.group, "momentum")
 main.add_command(db.group, "db")
 main.add_command(deploy.group, "deploy")
 main.add_command(doctor)

@@ -16,10 +16,18 @@ RunCli: TypeAlias = Callable[..., Result]
 RunJson: TypeAlias = Callable[..., Any]
 
 
-def invoke(environment: dict[str, str], clock: Clock, *args: str) -> Result:
-    """Runs `chesscoach ARGS`; whatever it raises is raised."""
+def invoke(
+    environment: dict[str, str], clock: Clock, *args: str, stdin: str | None = None
+) -> Result:
+    """Runs `chesscoach ARGS`, with what is typed; whatever it raises is raised."""
     return CliRunner().invoke(
-        main, args, env=environment, obj=clock, prog_name="chesscoach", catch_exceptions=False
+        main,
+        args,
+        input=stdin,
+        env=environment,
+        obj=clock,
+        prog_name="chesscoach",
+        catch_exceptions=False,
     )
 
 
@@ -39,8 +47,8 @@ def _one_schedule(_clean_environment: None) -> None:
 def run_cli(environment: dict[str, str], clock: Clock) -> RunCli:
     """Runs `chesscoach ARGS` on a database of one's own, and expects an exit code."""
 
-    def _operate(*args: str, code: int = 0) -> Result:
-        result = invoke(environment, clock, *args)
+    def _operate(*args: str, code: int = 0, stdin: str | None = None) -> Result:
+        result = invoke(environment, clock, *args, stdin=stdin)
         assert result.exit_code == code, (args, result.exit_code, result.output)
         return result
 

@@ -5,8 +5,9 @@ from chesscoach.mongo.index_check import UniqueKeys
 
 INDEXES = (
     index("momentum_events", "batch", "user_id"),  # a batch, to be applied
-    index("momentum_events", "user_id", "week_key"),  # a player's week
-    index("momentum_events", "user_id", "month_key"),  # a player's month
+    index("momentum_events", "week_key", "user_id"),  # a week of all or of some players
+    index("momentum_events", "month_key", "user_id"),  # the same of a month
+    index("momentum_events", "user_id", "ts"),  # all awards of a player
     index("momentum_periods", "kind", "key", "-points", "_id"),  # a leaderboard
     index("user_progress", "user_id", "_id"),  # the oldest progress of each player
     index("user_progress", "tz"),  # the time zones in use
@@ -25,6 +26,8 @@ COLLECTIONS = (
     "momentum_periods",
     "momentum_streaks",
     "momentum_state",
+    "momentum_levels",
+    "momentum_achievements",
     "admin_log",
 )
 UNIQUE_KEYS: UniqueKeys = {
