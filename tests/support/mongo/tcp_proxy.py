@@ -1,7 +1,7 @@
 """A TCP connection to MongoDB that a test can hold up or break: a network, for faults."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from pymongo.uri_parser import parse_uri
@@ -14,6 +14,7 @@ class TcpProxy:
 
     While `whole` is not set, nothing passes and nothing is lost. A message of the client's that
     holds `unanswered` reaches the server, but its response is lost, once, with the connection.
+    A message of the client's that `passes` refuses ends its connection and reaches no server.
     """
 
     def __init__(self, server: str) -> None:
@@ -21,6 +22,7 @@ class TcpProxy:
         self.connected = asyncio.Event()
         self.connected.set()
         self.drop_reply_to: bytes | None = None
+        self.passes: Callable[[bytes], bool] = lambda _: True
         self.lost = 0
         self.url = ""
 
@@ -52,6 +54,8 @@ class TcpProxy:
                 await self.connected.wait()
                 if not asking and deaf.is_set():
                     self.lost += 1
+                    break
+                if asking and not self.passes(data):
                     break
                 if asking and self.drop_reply_to is not None and self.drop_reply_to in data:
                     self.drop_reply_to = None

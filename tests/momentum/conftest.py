@@ -1,0 +1,35 @@
+"""A database with players for the momentum checks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from pymongo import MongoClient
+
+from chesscoach.config import Settings
+from chesscoach.mongo.client import Document
+from tests.support.momentum.scenario import MomentumScenario
+from tests.support.mongo.database_pool import DatabasePool
+
+
+@pytest.fixture
+def momentum(long_lease_settings: Settings, db: Any) -> MomentumScenario:
+    """A scenario on a prepared database, without players."""
+    return MomentumScenario(long_lease_settings, db)
+
+
+@pytest.fixture
+def other_db(mongo: MongoClient[Document], database_pool: DatabasePool) -> Iterator[Any]:
+    """A second prepared database, to compare with the first."""
+    name = database_pool.acquire()
+    yield mongo[name]
+    database_pool.release(name)
+
+
+@pytest.fixture
+def other_settings(long_lease_settings: Settings, other_db: Any) -> Settings:
+    """The settings of a process that uses the second database."""
+    config = long_lease_settings.config
+    database = replace(config.database, name=other_db.name)
+    return replace(long_lease_settings, config=replace(config, database=database))

@@ -1,0 +1,166 @@
+"""Momentum under kills, at late times and beside another process: always the same end."""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chesscoach.context import Context
+from tests.conftest import scaled_rounds
+from tests.support.momentum import comparison
+from tests.support.momentum.application import insert_sessions
+from tests.support.momentum.killed_run import run_counting_writes
+from tests.support.momentum.random_players import PlayersInDatabase, random_players
+from tests.support.momentum.scenario import MomentumScenario
+from tests.support.processes import run, start, wait_for_end
+
+JOB = "chesscoach.jobs.momentum"
+BEGUN = datetime(2026, 2, 24, 12, tzinfo=UTC)
+ENDED = datetime(2026, 3, 9, 18, 5, tzinfo=UTC)
+"""Later, two weeks, a month and a board are to be closed in one run."""
+FLAGS = ("--now", ENDED.isoformat(), "--json")
+COMPARED: dict[str, Any] = {
+    "without_kinds": ("level_up",),  # one for a rise of several levels in a run
+    "without_fields": comparison.PREVIOUS,
+}
+PLAYERS = 12
+_ALL = scaled_rounds(1, 0)
+
+
+@pytest.fixture
+async def seeded(momentum: MomentumScenario) -> MomentumScenario:
+    """Players of thirteen days about whom nothing has been booked yet; one has a streak to lose."""
+    players = PlayersInDatabase(
+        momentum.db, random_players(random.Random(5), PLAYERS, BEGUN, ENDED)
+    )
+    players.register()
+    await momentum.begin(BEGUN.isoformat())
+    players.write_until(ENDED)
+    momentum.add_player(
+        "lost",
+        current_streak=5,
+        longest_streak=5,
+        last_activity_date=BEGUN + timedelta(days=3),
+        xp=7,
+    )
+    insert_sessions(momentum.db, "lost", "2026-03-02", ["completed"] * 3)
+    return momentum
+
+
+class Snapshot:
+    """The documents of a database, to be put back."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        self._documents = {
+            name: list(db[name].find())
+            for name in db.list_collection_names()
+            if not name.startswith("system.")
+        }
+
+    def restore(self) -> None:
+        """Puts them back; what has been added goes."""
+        for name in self._db.list_collection_names():
+            self._db[name].delete_many({})
+            if documents := self._documents.get(name):
+                self._db[name].insert_many(documents)
+
+
+def release_leases(db: Any) -> None:
+    """The time in which the lease of a killed process expires, in a moment."""
+    db.job_leases.update_many({}, {"$set": {"expires_at": BEGUN}})
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+async def test_a_kill_between_any_two_writes_changes_nothing_about_the_end(
+    environment: dict[str, str], seeded: MomentumScenario
+) -> None:
+    before = Snapshot(seeded.db)
+    clean, writes = await run_counting_writes(environment, JOB, *FLAGS)
+    assert clean.code == 0, clean
+    expected = comparison.state(seeded.db)
+    assert len(expected["momentum_events"]) > 2 * PLAYERS
+    assert comparison.ledger_errors(seeded.db) == []
+    places = list(range(1, writes + 1))
+    for place in places if not _ALL else random.sample(places, 4):
+        before.restore()
+        killed, _ = await run_counting_writes(environment, JOB, *FLAGS, kill_before=place)
+        assert killed.code == -9, killed
+        release_leases(seeded.db)
+        if place % 3 == 0:  # its successor dies as well, at its first write
+            await run_counting_writes(environment, JOB, *FLAGS, kill_before=1)
+            release_leases(seeded.db)
+
+        await seeded.check(ENDED.isoformat())
+
+        found = comparison.state(seeded.db)
+        assert comparison.differences(found, expected) == [], f"killed before write {place}"
+
+
+async def test_two_processes_at_once_end_as_one(
+    environment: dict[str, str], seeded: MomentumScenario
+) -> None:
+    before = Snapshot(seeded.db)
+    await seeded.check(ENDED.isoformat())
+    expected = comparison.state(seeded.db)
+    before.restore()
+
+    both = await asyncio.gather(*(start(environment, JOB, *FLAGS) for _ in range(2)))
+    codes = sorted([(await wait_for_end(process)).code for process in both])
+
+    assert codes in ([0, 0], [0, 75])
+    assert comparison.differences(comparison.state(seeded.db), expected) == []
+
+
+@pytest.mark.parametrize(
+    "late", [timedelta(hours=1), timedelta(days=1, hours=7), timedelta(days=9), timedelta(days=40)]
+)
+async def test_a_late_run_ends_as_hourly_runs(
+    environment: dict[str, str], seeded: MomentumScenario, late: timedelta
+) -> None:
+    """Nobody is active after the first instant: what is late is the job."""
+    before = Snapshot(seeded.db)
+    at = ENDED
+    while at < ENDED + late:
+        await seeded.check(at.isoformat())
+        at += max(late / 6, timedelta(hours=1))
+    await seeded.check((ENDED + late).isoformat())
+    expected = comparison.state(seeded.db, **COMPARED)
+    before.restore()
+
+    await seeded.check((ENDED + late).isoformat())
+
+    found = comparison.state(seeded.db, **COMPARED)
+    assert comparison.differences(found, expected) == []
+
+
+async def test_example_47_two_processes_at_one_slot_leave_one_run_record(
+    environment: dict[str, str], ctx: Context, db: Any
+) -> None:
+    ended = await asyncio.gather(*(run(environment, JOB, "--scheduled") for _ in range(2)))
+
+    assert [done.code for done in ended] == [0, 0], ended
+    records = list(db.job_runs.find({"job": "momentum"}))
+    assert [(record["schedule"], record["outcome"]) for record in records] == [
+        ("momentum", "succeeded")
+    ]
+
+
+async def test_example_48_slots_missed_while_the_job_was_down_run_as_one(
+    environment: dict[str, str], ctx: Context, db: Any
+) -> None:
+    await run(environment, JOB, "--scheduled")
+    (record,) = db.job_runs.find({"job": "momentum"})
+    three_before = record["slot"] - timedelta(hours=3)
+    name = f"momentum:{three_before:%Y-%m-%dT%H:%M:%SZ}"
+    db.job_runs.delete_one({"_id": record["_id"]})
+    db.job_runs.insert_one({**record, "_id": name, "slot": three_before})
+
+    done = await run(environment, JOB, "--scheduled")
+
+    assert done.code == 0, done
+    ran = db.job_runs.find({"slot": {"$ne": three_before}, "outcome": "succeeded"})
+    assert [row["slot"] for row in ran] == [record["slot"]]
