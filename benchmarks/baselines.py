@@ -15,6 +15,8 @@ import aiohttp
 import click
 from pymongo import AsyncMongoClient, MongoClient
 
+from benchmarks import momentum_loop
+
 BATCH_SIZE = 1_000
 """Documents in one bare insert: as many as ours writes at once."""
 
@@ -89,6 +91,14 @@ def delete_sessions() -> None:
         sessions, begun = client[os.environ["DB_NAME"]].user_sessions, time.time()
         sessions.delete_many({"expires_at": {"$lte": datetime.now(UTC)}})
         print(json.dumps((begun, time.time())))
+
+
+@cli.command("momentum")
+@click.argument("players", type=int)
+@click.argument("now")
+def momentum_loop_over_players(players: int, now: str) -> None:
+    """What one writes first for points and streaks: some fifteen commands, player by player."""
+    print(asyncio.run(momentum_loop.run(players, datetime.fromisoformat(now))))
 
 
 async def _run_plain_sync(accounts: int) -> None:

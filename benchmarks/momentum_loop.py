@@ -1,0 +1,121 @@
+"""The loop over players that the momentum checks are held against: one command after another."""
+
+import os
+import time
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import DuplicateKeyError
+
+_EVIDENCE = (
+    ("games", "imported_at", 5),
+    ("game_analyses", "created_at", 25),
+    ("puzzle_attempts", "attempted_at", 15),
+    ("reflection_results", "created_at", 10),
+)
+_BONUS = 30
+
+
+async def run(players: int, now: datetime) -> float:
+    """Checks so many players; returns the seconds that it took."""
+    client = AsyncMongoClient[dict[str, Any]](os.environ["MONGO_URL"], w="majority")
+    async with client:
+        db = client[os.environ["DB_NAME"]]
+        users = await db.users.find({}).sort("user_id", 1).limit(players).to_list()
+        begun = time.monotonic()
+        for user in users:
+            await _check_player(db, user, now)
+        await _rank(db, _week_key(now.date() - timedelta(days=7)))
+        return time.monotonic() - begun
+
+
+async def _check_player(db: Any, user: dict[str, Any], now: datetime) -> None:
+    """Books new evidence, closes the last week, resets the counter, and ends a streak."""
+    user_id, today = user["user_id"], now.astimezone(ZoneInfo(user["timezone"])).date()
+    points = await _book(db, user_id, now, today)
+    progress = await db.user_progress.find_one({"user_id": user_id}) or {}
+    await db.user_achievements.find({"user_id": user_id}).to_list()
+    last_week = today - timedelta(days=7)
+    if progress.get("weekly_key") != _week_key(today):
+        points += await _close_week(db, user_id, last_week, now)
+        reset = {"weekly_xp": 0, "weekly_key": _week_key(today)}
+        await db.user_progress.update_one({"user_id": user_id}, {"$set": reset})
+    if points:
+        await db.user_progress.update_one({"user_id": user_id}, {"$inc": {"xp": points}})
+    last = progress.get("last_activity_local") or ""
+    if progress.get("current_streak") and last < f"{today - timedelta(days=1)}":
+        await db.user_progress.update_one({"user_id": user_id}, {"$set": {"current_streak": 0}})
+
+
+async def _book(db: Any, user_id: str, now: datetime, today: date) -> int:
+    points, since = 0, now - timedelta(days=1)
+    for name, field, value in _EVIDENCE:
+        newer = {"$or": [{field: {"$gte": since}}, {field: {"$gte": since.isoformat()}}]}
+        for document in await db[name].find({"user_id": user_id, **newer}).to_list():
+            points += await _award(db, name, user_id, document["_id"], value, today)
+    return points
+
+
+async def _close_week(db: Any, user_id: str, day: date, now: datetime) -> int:
+    monday = day - timedelta(days=day.weekday())
+    days = {"$gte": f"{monday}", "$lte": f"{monday + timedelta(days=6)}"}
+    sessions = await db.training_sessions.find({"user_id": user_id, "local_date": days}).to_list()
+    done = sum(session["status"] == "completed" for session in sessions)
+    perfect = done == len(sessions) > 0
+    key = _week_key(day)
+    points = await _award(db, "perfect_week", user_id, key, _BONUS, day) if perfect else 0
+    events = await db.momentum_events.find({"user_id": user_id, "week_key": key}).to_list()
+    total = sum(event["points"] for event in events)
+    await db.momentum_periods.update_one(
+        {"_id": f"{user_id}|week|{key}"},
+        {
+            "$set": {
+                "user_id": user_id,
+                "kind": "week",
+                "key": key,
+                "points": total,
+                "planned": len(sessions),
+                "done": done,
+                "perfect": perfect,
+                "closed_at": now,
+            }
+        },
+        upsert=True,
+    )
+    return points
+
+
+async def _award(db: Any, action: str, user_id: str, ref: object, points: int, day: date) -> int:
+    """The points, or none if the cause has been paid."""
+    event = {
+        "_id": f"{action}|{user_id}|{ref}",
+        "user_id": user_id,
+        "action": action,
+        "points": points,
+        "ts": datetime.now(UTC),
+        "local_date": f"{day}",
+        "week_key": _week_key(day),
+        "month_key": f"{day:%Y-%m}",
+    }
+    try:
+        await db.momentum_events.insert_one(event)
+    except DuplicateKeyError:
+        return 0
+    return points
+
+
+async def _rank(db: Any, key: str) -> None:
+    periods = await db.momentum_periods.find({"kind": "week", "key": key}).to_list()
+    periods.sort(key=lambda period: -period["points"])
+    rank = 0
+    for place, period in enumerate(periods, 1):
+        if place == 1 or period["points"] < periods[place - 2]["points"]:
+            rank = place
+        await db.momentum_periods.update_one({"_id": period["_id"]}, {"$set": {"rank": rank}})
+
+
+def _week_key(day: date) -> str:
+    year, week, _ = day.isocalendar()
+    return f"{year}-W{week:02}"
