@@ -36,7 +36,9 @@ from chesscoach.momentum.store.players import Players
 from chesscoach.momentum.store.progress import ProgressStore
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.streaks import StreakStore
+from chesscoach.momentum.store.surplus_progress import SurplusProgress
 from chesscoach.momentum.store.views import Views
+from chesscoach.momentum.store.week_ranks import WeekRanks
 from chesscoach.momentum.views import ViewContext
 from chesscoach.mongo.database import OpenDatabase, open_database
 from chesscoach.mongo.index_check import UniqueKeys
@@ -207,6 +209,8 @@ class Context(Struct, frozen=True, kw_only=True):
             achievements=UnlockedAchievements(database),
             evidence=EvidenceReader(database),
             notifications=Notifications(database),
+            week_ranks=WeekRanks(database),
+            surplus_progress=SurplusProgress(database),
         )
 
     @property

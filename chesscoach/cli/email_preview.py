@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chesscoach.cli import invocation
 from chesscoach.cli.invocation import Output
@@ -79,7 +80,9 @@ async def _build_preview(ctx: Context, user_id: str, week: str | None) -> EmailP
     )
     player_weeks = await ctx.emails.player_weeks.read([user_id], due.week, zone)
     now = await asyncio.to_thread(week_zone.local_now, recipient, emails, ctx.now())
-    week_summary = summary.summarise(player_weeks[user_id], now)
+    ranks = await ctx.momentum.week_ranks.of_users(due.week, [user_id])
+    player_week = replace(player_weeks[user_id], rank=ranks.get(user_id))
+    week_summary = summary.summarise(player_week, now)
     renderer = await asyncio.to_thread(campaign.load_renderer, ctx.emails)
     # It has the form of an unsubscribe link but no signature, so the server refuses it.
     unsigned_link = (

@@ -29,7 +29,14 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """Send the emails of a week."""
-    await send_weekly(ctx.emails, run, user_id=args.user, week_name=args.week, owed=args.owed)
+    await send_weekly(
+        ctx.emails,
+        run,
+        user_id=args.user,
+        week_name=args.week,
+        owed=args.owed,
+        ranks=ctx.momentum.week_ranks.of_users,
+    )
     return run.counts
 
 

@@ -14,6 +14,8 @@ from chesscoach.momentum.store.players import Players
 from chesscoach.momentum.store.progress import ProgressStore
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.streaks import StreakStore
+from chesscoach.momentum.store.surplus_progress import SurplusProgress
+from chesscoach.momentum.store.week_ranks import WeekRanks
 from chesscoach.players.store.notifications import Notifications
 
 
@@ -32,3 +34,5 @@ class MomentumContext(Struct, frozen=True, kw_only=True):
     achievements: UnlockedAchievements
     evidence: EvidenceReader
     notifications: Notifications
+    week_ranks: WeekRanks
+    surplus_progress: SurplusProgress

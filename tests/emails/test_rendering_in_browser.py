@@ -108,6 +108,7 @@ def unbreakable_email() -> Message:
         streak=1_234_567,
         longest_streak=9_234_567,
         points=123_456_789,
+        rank=1_234_567,
         level=1_234_567,
         best_game=Highlight(game_id="3f1c", accuracy=100.0, game=game),
         critical=Highlight(game_id="3f1c", accuracy=9.0, game=game, swing=swing),

@@ -6,9 +6,12 @@ player's email fails.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import week_zone
@@ -19,6 +22,9 @@ from chesscoach.errors import StoreFailed
 from chesscoach.schedules.iso_week import Week
 from chesscoach.worker.job import Run
 
+RankReader: TypeAlias = Callable[[Week, Sequence[str]], Awaitable[Mapping[str, int]]]
+"""Returns the ranks of some users in a week, by user; a user without a rank is left out."""
+
 _NO_USER_ID = ""
 """No user has this id: reading its week fails only if every read fails."""
 
@@ -26,9 +32,10 @@ _NO_USER_ID = ""
 class SummaryReader:
     """Reads the summaries of one run."""
 
-    def __init__(self, ctx: EmailContext, run: Run) -> None:
+    def __init__(self, ctx: EmailContext, run: Run, ranks: RankReader) -> None:
         self._ctx = ctx
         self._run = run
+        self._ranks = ranks
 
     async def read(self, emails: Sequence[DueEmail]) -> dict[str, Summary]:
         """Read the summaries of some emails, by outbox id: one read for each zone and week.
@@ -42,11 +49,12 @@ class SummaryReader:
         summaries = {}
         for (week, _), group in groups.items():
             weeks = await self._read_weeks(group, week, group[0].zone)
+            ranks = await self._ranks(week, [player.user_id for player in weeks.values()])
             for due in group:
                 if due.outbox_id in weeks:
-                    summaries[due.outbox_id] = summary.summarise(
-                        weeks[due.outbox_id], local[due.outbox_id]
-                    )
+                    player_week = weeks[due.outbox_id]
+                    player_week = replace(player_week, rank=ranks.get(player_week.user_id))
+                    summaries[due.outbox_id] = summary.summarise(player_week, local[due.outbox_id])
         return summaries
 
     async def _read_weeks(

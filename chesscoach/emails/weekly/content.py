@@ -122,6 +122,9 @@ def _stats(summary: Summary, localizer: Localizer) -> tuple[LabelledValue, ...]:
     if summary.points is not None:
         points = localizer.gettext("Points this week")
         stats.append(LabelledValue(value=localizer.number(summary.points), label=points))
+    if summary.rank is not None:
+        rank = localizer.gettext("Rank this week")
+        stats.append(LabelledValue(value=localizer.number(summary.rank), label=rank))
     if summary.level is not None:
         stats.append(
             LabelledValue(value=localizer.number(summary.level), label=localizer.gettext("Level"))

@@ -45,6 +45,7 @@ def summarise(player_week: PlayerWeek, now: datetime) -> Summary:
         streak=_current_streak(player_week, now),
         longest_streak=player_week.longest_streak,
         points=player_week.points,
+        rank=player_week.rank,
         level=player_week.level,
         best_game=_best_game(player_week.analysed),
         critical=_critical_game(player_week.analysed),

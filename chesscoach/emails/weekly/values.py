@@ -56,7 +56,8 @@ class PlayerWeek(Struct, frozen=True, kw_only=True):
     `played` are the games that ended in the week; `analysed` those that were analysed in it, and
     `analysed_before` in the week before. As in the application, the time of the analysis counts.
     `reflections` are the player's answers of the week, `reflections_right` the right ones.
-    `points` are those of the week, if points are counted. `streak` is as it was at `last_activity`.
+    `points` are those of the week, if points are counted, and `rank` is the player's among all
+    players by them. `streak` is as it was at `last_activity`.
     """
 
     user_id: str
@@ -72,6 +73,7 @@ class PlayerWeek(Struct, frozen=True, kw_only=True):
     last_activity: datetime | None = None
     longest_streak: int | None = None
     points: int | None = None
+    rank: int | None = None
     level: int | None = None
 
 
@@ -134,6 +136,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     streak: int | None = None
     longest_streak: int | None = None
     points: int | None = None
+    rank: int | None = None
     level: int | None = None
     best_game: Highlight | None = None
     critical: Highlight | None = None

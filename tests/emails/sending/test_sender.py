@@ -99,6 +99,9 @@ async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(
             renderer=await asyncio.to_thread(Renderer, configured), links=links, repeatable=False
         )
 
+        async def no_ranks(*_: Any) -> dict[str, int]:
+            return {}
+
         async def pages() -> AsyncIterator[Sequence[DueEmail]]:
             async for page in Audience(ctx.emails, run, ZoneInfo("UTC"), None, None).subscribers():
                 yield page
@@ -108,7 +111,7 @@ async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(
 
         with pytest.raises(StoreUnavailable):
             await EmailSender(ctx.emails, run, KIND, out).deliver(
-                EmailComposer(ctx.emails, run, desk).batches(pages())
+                EmailComposer(ctx.emails, run, desk, no_ranks).batches(pages())
             )
     assert set(emails.states().values()) <= {"sent", "pending"}
     assert list(emails.states().values()).count("sent") == len(emails.accepted_ids) >= 5

@@ -115,6 +115,7 @@ def full_summary(**changes: Any) -> Summary:
         streak=5,
         longest_streak=12,
         points=1340,
+        rank=3,
         level=4,
         best_game=Highlight(game_id="3f1c", accuracy=94.2, game=make_game()),
         critical=Highlight(
