@@ -36,6 +36,7 @@ CHECKS: tuple[Check | DatabaseCheck, ...] = (
     DatabaseCheck("clock", maintenance.clock),
     DatabaseCheck("timestamps", maintenance.timestamps),
     DatabaseCheck("usernames", maintenance.usernames),
+    DatabaseCheck("progress", maintenance.progress),
     DatabaseCheck("queue", maintenance.queue),
     DatabaseCheck("jobs", maintenance.jobs),
     DatabaseCheck("lichess", sources.lichess),

@@ -83,6 +83,20 @@ async def usernames(ctx: Context) -> Finding:
     return ok("no user has two different names on Chess.com")
 
 
+async def progress(ctx: Context) -> Finding:
+    """Checks that no user has several documents in user_progress."""
+    users = await ctx.momentum.surplus_progress.users(_SCAN_LIMIT)
+    if users:
+        many = f"{_SCAN_LIMIT} or more" if len(users) >= _SCAN_LIMIT else str(len(users))
+        ids = ", ".join(str(user)[:40] for user in users[:_NAME_LIMIT])
+        return warn(
+            f"users with several documents in user_progress: {many} ({ids}); momentum uses the "
+            "oldest",
+            "move what the younger documents hold into the oldest, and delete them",
+        )
+    return ok("each user has at most one document in user_progress")
+
+
 async def queue(ctx: Context) -> Finding:
     """Counts the items of the analysis queue that the next cleanup deletes or puts back."""
     limits = ctx.config.cleanup

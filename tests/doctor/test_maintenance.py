@@ -59,6 +59,15 @@ async def test_sessions_whose_expiry_is_a_text_are_a_warning_with_the_way_out(
     assert (finding.level, "--repair-dates" in finding.do) == ("warn", True)
 
 
+async def test_users_with_several_progress_documents_are_a_warning(ctx: Context, db: Any) -> None:
+    db.user_progress.insert_many([{"user_id": user} for user in ("ann", "bob", "ann", "cid")])
+    finding = await maintenance.progress(ctx)
+    assert (finding.level, "user_progress: 1 (ann)" in finding.what) == ("warn", True)
+
+    db.user_progress.delete_one({"user_id": "ann"})
+    assert (await maintenance.progress(ctx)).level == "ok"
+
+
 @pytest.mark.parametrize("form", [format_instant, lambda instant: instant])
 async def test_an_item_that_is_pending_for_more_than_a_day_is_a_warning(
     ctx: Context, db: Any, form: Any
