@@ -53,6 +53,7 @@ def test_without_a_file_the_defaults_apply(load: Loader) -> None:
         "weekly_emails": "weekly_emails",
         "weekly_emails_owed": "weekly_emails",
         "cleanup": "cleanup",
+        "momentum": "momentum",
     }
 
 
