@@ -12,7 +12,7 @@ import pytest
 from bson import Decimal128, Int64
 
 from tests.cli.conftest import RunCli
-from tests.support.momentum import (
+from tests.support.momentum.admin_data import (
     COUNTERS,
     EMPTY_ON_PURGE,
     digest,

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.cli.conftest import RunCli
 from tests.conftest import Clock
-from tests.support.momentum import (
+from tests.support.momentum.admin_data import (
     digest,
     insert_event,
     insert_momentum,

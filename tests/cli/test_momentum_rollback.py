@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import RunCli
 from tests.conftest import Clock
-from tests.support.momentum import (
+from tests.support.momentum.admin_data import (
     COUNTERS,
     digest,
     insert_event,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import RunCli
-from tests.support.momentum import (
+from tests.support.momentum.admin_data import (
     insert_event,
     insert_momentum,
     insert_player,
