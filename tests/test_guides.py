@@ -57,7 +57,7 @@ def test_a_guide_s_jobs_are_there_and_take_the_flags_that_it_gives(guide: str) -
             flags |= {flag for each in command._job_options(job.args) for flag in each.opts}
             for word in given(rest):
                 if word.startswith("--"):
-                    assert word in flags, code
+                    assert word.partition("=")[0] in flags, code
 
 
 @pytest.mark.parametrize("guide", sorted(GUIDES))
@@ -84,7 +84,7 @@ def test_the_way_back_names_each_of_our_collections() -> None:
 
     assert names is not None
     assert sorted(re.findall(r'"([a-z_]+)"', names[1])) == sorted(COLLECTIONS)
-    assert len(COLLECTIONS) == 8, "the guide says how many there are"
+    assert len(COLLECTIONS) == 15, "the guide says how many there are"
 
 
 @pytest.mark.drill

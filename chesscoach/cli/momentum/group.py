@@ -1,7 +1,7 @@
 """`chesscoach momentum`: boards, one player's momentum, and what an operator can do about it."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from chesscoach.errors import ConfigError
 from chesscoach.momentum import periods, views
 from chesscoach.momentum.admin import init as preparation
 from chesscoach.momentum.admin.recompute import recompute
+from chesscoach.momentum.checks import parse_instant
 from chesscoach.momentum.periods import Kind
 from chesscoach.momentum.views import Board, PlayerView
 from chesscoach.schedules.schedule import format_rfc3339
@@ -37,12 +38,11 @@ group.add_command(rollback.restore)
 def _parse_instant(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
     if text is None:
         return None
-    try:
-        at = datetime.fromisoformat(text)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        msg = f"{text[:80]!r} is not a date or an instant, such as 2026-03-09 or 2026-03-09T06:00Z"
-        raise click.BadParameter(msg) from None
+    at = parse_instant(text)
+    if at is None:
+        msg = f"{text[:80]!r} is not a date or an instant, such as 2026-03-09T06:00:00Z"
+        raise click.BadParameter(msg)
+    return at
 
 
 def _parse_key(kind: Kind) -> Callable[[click.Context, click.Parameter, str | None], str | None]:

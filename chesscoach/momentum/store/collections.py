@@ -82,7 +82,7 @@ class MomentumCollections:
         update = {"$set": ended, "$unset": {"days": "", "started": ""}}
         changed = await self.scoped("momentum_streaks", user_id).update(update)
         progress = {"current_streak": 0, "longest_streak": 0, "last_activity_date": None}
-        update = {"$set": progress, "$unset": {"last_activity_local": ""}}
+        update = {"$set": progress, "$unset": {"last_activity_local": "", "momentum_streak": ""}}
         return changed + await self.scoped("user_progress", user_id).update(update)
 
     async def replace_levels(self) -> int:
