@@ -18,7 +18,7 @@ from chesscoach.momentum.awards import OF_ANALYSES, LocalDay, awards_of
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.evidence import CompletedSession, EvidenceWindow
 from chesscoach.momentum.player import Player
-from chesscoach.momentum.points import Award
+from chesscoach.momentum.points import Award, ledger_key
 from chesscoach.momentum.store.evidence import Window
 from chesscoach.momentum.streak_booking import StreakBooking
 
@@ -51,8 +51,9 @@ async def book_until(check: Check, until: datetime) -> None:
         cursor, first_day = window.until, (window.after - _MAX_WINDOW).date()
         check.booked_until = cursor
         if not check.run.dry_run and check.user_id is None:
-            await check.ctx.state.save(check.run.fence, booked_until=cursor)
-            check.state = replace(check.state, booked_until=cursor)
+            progress = {"booked_until": cursor, "settled": check.state.applied}
+            await check.ctx.state.save(check.run.fence, **progress)
+            check.state = replace(check.state, **progress)
 
 
 async def report_undated(check: Check) -> None:
@@ -91,6 +92,23 @@ async def _book_window(check: Check, window: Window, first_day: date) -> None:
     await check.add([*earned, *streaks.awards], players, window.until)
     await streaks.save()
     await apply_batches(check)
+
+
+async def _new_sessions(check: Check, first: date, last: date) -> list[tuple[str, str, date]]:
+    """The completed sessions of some days that are not booked with all that follows from them.
+
+    The sessions of an open week are read in each run, since one may be completed late.
+    """
+    found = await check.ctx.evidence.sessions(first, last, check.user_id)
+    keys = {ledger_key("session_completed", user_id, ref) for ref, user_id, _ in found}
+    booked = await check.ctx.ledger.existing(keys)
+    return [
+        session
+        for session in found
+        if not 0
+        < booked.get(ledger_key("session_completed", session[1], session[0]), 0)
+        <= check.state.settled
+    ]
 
 
 def _day_of(check: Check, players: Mapping[str, Player]) -> LocalDay:

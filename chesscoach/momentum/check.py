@@ -47,7 +47,7 @@ class Check:
 
     def zone_of(self, player: Player) -> ZoneInfo:
         """The checked zone of a player; the default if there is none yet."""
-        return ZoneInfo(player.tz or self.ctx.settings.timezone)
+        return periods.zone_of(player.tz or self.ctx.settings.timezone)
 
     def is_news(self, player: Player, last: date) -> bool:
         """Whether a streak with that last day ended after our first instant."""

@@ -4,6 +4,7 @@ A day belongs to a period by its local date. Keys are zero-padded, so they sort 
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,12 @@ class Period(Struct, frozen=True, kw_only=True):
     def ranked_at(self, hour: int) -> datetime:
         """The instant from which players are ranked: that hour of the next day in UTC."""
         return datetime.combine(self.last + _DAY, time(hour), UTC)
+
+
+@lru_cache(maxsize=1024)
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of a checked name; zoneinfo itself keeps only eight and reads the others again."""
+    return ZoneInfo(name)
 
 
 def local_date(at: datetime, zone: ZoneInfo) -> date:

@@ -30,10 +30,12 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
     async for page in check.ctx.players.zones_of_players(check.ctx.settings.batch, users):
         changes: dict[ZoneChange, list[Any]] = {}
         for player in page:
+            surplus += player.surplus
+            if player.stored == (player.wanted, "user") and not player.is_new:
+                continue
             change = _zone_change(check, player, known)
             if change.source == "invalid":
                 invalid.append(player.user_id)
-            surplus += player.surplus
             if change.closed or player.stored != (change.tz, change.source):
                 changes.setdefault(change, []).append(player.id)
         check.note("timezones_changed", sum(map(len, changes.values())))
@@ -67,7 +69,7 @@ def by_date(names: Collection[str], at: datetime) -> dict[date, list[str]]:
     """Time zones by the local date of an instant."""
     groups: dict[date, list[str]] = {}
     for name in names:
-        groups.setdefault(periods.local_date(at, ZoneInfo(name)), []).append(name)
+        groups.setdefault(periods.local_date(at, periods.zone_of(name)), []).append(name)
     return groups
 
 
@@ -77,7 +79,7 @@ def by_last_closed(
     """Time zones by the last period that has closed in them."""
     groups: dict[Period, list[str]] = {}
     for name in names:
-        period = periods.last_closed(kind, at, ZoneInfo(name), close_hour)
+        period = periods.last_closed(kind, at, periods.zone_of(name), close_hour)
         groups.setdefault(period, []).append(name)
     return groups
 
@@ -88,7 +90,7 @@ def closings(
     """The instants after one, in their order, at which a period closes, and in which zones."""
     found: dict[datetime, set[str]] = {}
     for name in names:
-        zone = ZoneInfo(name)
+        zone = periods.zone_of(name)
         for kind in KINDS:
             period = periods.last_closed(kind, after, zone, close_hour).after
             while (closes := period.closes_at(zone, close_hour)) <= until:
@@ -106,7 +108,7 @@ def _zone_change(check: Check, player: ZoneOf, known: Collection[str]) -> ZoneCh
         tz, source = check.ctx.settings.timezone, "default" if blank else "invalid"
     if not player.is_new:
         return ZoneChange(tz=tz, source=source)
-    return ZoneChange(tz=tz, source=source, closed=_first_closed(check, ZoneInfo(tz)))
+    return ZoneChange(tz=tz, source=source, closed=_first_closed(check, periods.zone_of(tz)))
 
 
 def _first_closed(check: Check, zone: ZoneInfo) -> tuple[tuple[Kind, str], ...]:

@@ -29,14 +29,14 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._collection = MongoCollection(database, "momentum_events")
 
-    async def existing(self, keys: Collection[str]) -> set[str]:
-        """Those of some keys that are in the ledger."""
-        found: set[str] = set()
+    async def existing(self, keys: Collection[str]) -> dict[str, int]:
+        """Those of some keys that are in the ledger, with the batch of each."""
+        found: dict[str, int] = {}
         wanted = list(keys)
         for start in range(0, len(wanted), _KEYS_PER_QUERY):
             part = {"$in": wanted[start : start + _KEYS_PER_QUERY]}
-            documents = await self._collection.find({"_id": part}, {"_id": 1})
-            found |= {document["_id"] for document in documents}
+            documents = await self._collection.find({"_id": part}, {"batch": 1})
+            found |= {document["_id"]: document.get("batch") or 0 for document in documents}
         return found
 
     async def add(self, entries: Sequence[Entry], batch: int) -> None:

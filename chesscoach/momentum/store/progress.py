@@ -30,6 +30,7 @@ _STATS = (
 )
 PREFIXES: dict[Kind, str] = {"week": "weekly", "month": "monthly"}
 _DAY = timedelta(days=1)
+_MAX_NUMBER = 1e15
 _THRESHOLDS = [level.xp for level in LEVELS]
 
 
@@ -274,13 +275,14 @@ def _text(value: object) -> str | None:
 
 
 def _integer(value: object) -> int:
-    return int(_float(value))
+    return value if type(value) is int else int(_float(value))
 
 
 def _float(value: object) -> float:
     """A number that can be calculated with; 0 for anything else."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and abs(value) < 1e15 else 0.0  # type: ignore[arg-type]  # a number
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    return float(value) if abs(value) < _MAX_NUMBER else 0.0
 
 
 def _day(value: object) -> date | None:

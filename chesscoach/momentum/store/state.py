@@ -19,7 +19,8 @@ class State(Struct, frozen=True, kw_only=True):
 
     Nothing before `since` is booked, closed or notified. Batches of the ledger up to `batch` have
     been begun, and those up to `applied` count in the players' progress. Evidence until
-    `booked_until` is booked. `ranked` has the key of the last period of a kind with ranks.
+    `booked_until` is booked, and all that follows from the batches up to `settled` is done.
+    `ranked` has the key of the last period of a kind with ranks.
     """
 
     started_at: datetime
@@ -27,6 +28,7 @@ class State(Struct, frozen=True, kw_only=True):
     booked_until: datetime
     batch: int = 0
     applied: int = 0
+    settled: int = 0
     ranked: dict[Kind, str] = {}
 
 
@@ -54,6 +56,7 @@ class StateStore:
                 "booked_until": book_since or now,
                 "batch": 0,
                 "applied": 0,
+                "settled": 0,
                 "ranked": {},
                 "fence": 0,
             }
@@ -118,5 +121,6 @@ def _to_state(document: Document) -> State:
         booked_until=timestamps.parse_instant(document.get("booked_until")) or since,
         batch=int(document.get("batch") or 0),
         applied=int(document.get("applied") or 0),
+        settled=int(document.get("settled") or 0),
         ranked=dict(document.get("ranked") or {}),
     )
