@@ -16,8 +16,12 @@ _IDENTITY = {
     "momentum_periods": ("_id",),
     "momentum_streaks": ("_id",),
 }
-_VOLATILE = {"batch", "momentum_batch", "updated_at", "closed_at", "created_at"}
-"""When and in which batch something was written may differ between two orders of runs."""
+_VOLATILE = {
+    *("batch", "momentum_batch", "updated_at", "closed_at", "created_at"),
+    *("ts", "unlocked_at"),
+}
+"""When and in which batch something was written may differ between two orders of runs, and so may
+the instant of an award of a day, which is that of the day's first activity that is known."""
 
 PREVIOUS = {f"{kind}_prev_{what}" for kind in ("weekly", "monthly") for what in ("xp", "key")}
 """A counter that was not read for weeks keeps the last period in which it was."""
