@@ -1,7 +1,7 @@
 """The application's twenty-seven achievements and the leaderboard's, as data, and what unlocks."""
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ Condition = Literal[
     "level",
     "special",
 ]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 Category = Literal[
     "beginner", "streak", "analysis", "accuracy", "quality", "puzzles", "level", "special"
 ]
@@ -116,24 +117,43 @@ ACHIEVEMENTS = (
 )
 
 
-def unlock(stats: PlayerStats, owned: Collection[str]) -> tuple[Achievement, ...]:
+def unlock(
+    stats: PlayerStats, owned: Collection[str], before: PlayerStats | None = None
+) -> tuple[Achievement, ...]:
     """The achievements that a player does not own and whose conditions hold.
 
-    Each reward adds to the points, so one may unlock achievements of levels, and their rewards
-    more of them. The result is complete: with its rewards paid, nothing else unlocks.
+    A condition that held `before` unlocks nothing: the application has judged what it moved itself,
+    and what we moved was judged then. Each reward adds to the points, so one may unlock
+    achievements of levels, and their rewards more of them. The result is complete: with its rewards
+    paid, nothing else unlocks.
     """
+    before = before or PlayerStats()
     xp = stats.xp
     unlocked: dict[str, Achievement] = {}
     while True:
+        values = _changed_values(before, stats, xp)
         reached = [
             achievement
             for achievement in ACHIEVEMENTS
-            if achievement.id not in owned
+            if achievement.condition in values
+            and achievement.id not in owned
             and achievement.id not in unlocked
-            and (value := stats.value_of(achievement.condition, xp)) is not None
-            and value >= achievement.threshold
+            and values[achievement.condition][0] < achievement.threshold
+            and values[achievement.condition][1] >= achievement.threshold
         ]
         if not reached:
             return tuple(unlocked.values())
         unlocked |= {achievement.id: achievement for achievement in reached}
         xp += sum(achievement.reward for achievement in reached)
+
+
+def _changed_values(
+    before: PlayerStats, stats: PlayerStats, xp: int
+) -> dict[Condition, tuple[float, float]]:
+    """The conditions whose values have changed: what they were, and what they are."""
+    changed: dict[Condition, tuple[float, float]] = {}
+    for condition in CONDITIONS:
+        old, new = before.value_of(condition, before.xp), stats.value_of(condition, xp)
+        if old is not None and new is not None and old != new:
+            changed[condition] = (old, new)
+    return changed

@@ -91,18 +91,20 @@ async def _count(
     bookings: list[dict[str, Any]],
 ) -> None:
     """Adds a batch to the counters of players who do not have it yet."""
-    ledger = check.ctx.ledger
     for kind in KINDS:
-        late: dict[str, list[str]] = {}
         sums = {user_id: counters.sums(kind, by_user[user_id]) for user_id in players}
+        unknown: dict[str, list[str]] = {}
         for user_id, player in players.items():
-            for key in counters.earlier_keys(player.counters[kind], sums[user_id]):
-                late.setdefault(key, []).append(user_id)
-        exact = {key: await ledger.sums(kind, key, users) for key, users in late.items()}
+            for key in counters.unknown_keys(player.counters[kind], sums[user_id]):
+                unknown.setdefault(key, []).append(user_id)
+        exact = {
+            key: await check.ctx.ledger.sums(kind, key, users, up_to=batch)
+            for key, users in unknown.items()
+        }
         for booking, (user_id, player) in zip(bookings, players.items(), strict=True):
-            previous = {key: found[user_id] for key, found in exact.items() if user_id in found}
+            booked = {key: found[user_id] for key, found in exact.items() if user_id in found}
             booking.setdefault("counters", {})[kind] = counters.add(
-                player.counters[kind], sums[user_id], previous
+                player.counters[kind], sums[user_id], booked
             )
     await check.ctx.progress.apply(bookings, batch)
 
@@ -123,8 +125,8 @@ def progress_of(player: Player, awards: Sequence[Award], owned: set[str], batch:
         stats = replace(stats, xp=stats.xp - points, best_accuracy=known, **before)
     level, rewards, unlocked = level_for(stats.xp), list[Award](), set(owned)
     for award in ordered:
-        stats = _after(stats, award)
-        for achievement in unlock(stats, unlocked):
+        earlier, stats = stats, _after(stats, award)
+        for achievement in unlock(stats, unlocked, earlier):
             unlocked.add(achievement.id)
             stats = replace(stats, xp=stats.xp + achievement.reward)
             rewards.append(

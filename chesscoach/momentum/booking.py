@@ -32,11 +32,17 @@ _WESTERNMOST = ZoneInfo("Etc/GMT+12")
 
 
 async def book_until(check: Check, until: datetime) -> None:
-    """Books the evidence up to an instant, and moves the cursor."""
+    """Books the evidence up to an instant, and moves the cursor.
+
+    Each run reads the overlap, even if it comes at the instant of the last one.
+    """
     overlap = timedelta(seconds=check.ctx.settings.overlap_s)
     first_day = _first_open_day(check)
     cursor = check.booked_until
-    while cursor < until and not check.run.stopping:
+    while cursor < until or (cursor == until and not check.has_booked):
+        if check.run.stopping:
+            return
+        check.has_booked = True
         window = Window(
             after=max(cursor - overlap, check.state.since),
             until=min(until, cursor + _MAX_WINDOW),

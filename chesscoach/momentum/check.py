@@ -39,6 +39,7 @@ class Check:
         self.now = now
         self.user_id = user_id
         self.booked_until = state.booked_until
+        self.has_booked = False
 
     def note(self, name: str, count: int) -> None:
         """Counts what was done, or what a dry run would do."""
@@ -55,17 +56,21 @@ class Check:
         return ended >= self.state.since
 
     def entry(self, award: Award, player: Player, as_of: datetime) -> Entry:
-        """An award with its periods: those of its day, or the current one where that is final."""
+        """An award with its periods: those of its day, or the current one where that is final.
+
+        A player who flies west stays in the newer period.
+        """
         if award.lifetime:
             return Entry(award=award, week=None, month=None)
         today = periods.local_date(as_of, self.zone_of(player))
 
         def key(kind: Kind) -> str:
             own, closed = periods.key_of(kind, award.day), player.closed[kind]
-            if own > closed:
-                return own
             current = periods.key_of(kind, today)
-            return current if current > closed else periods.parse_key(kind, closed).after.key
+            if current > closed:
+                newest = max(current, player.counters[kind].key or "")
+                return newest if own == current or own <= closed else own
+            return own if own > closed else periods.parse_key(kind, closed).after.key
 
         return Entry(award=award, week=key("week"), month=key("month"))
 

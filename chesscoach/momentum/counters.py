@@ -21,16 +21,17 @@ def sums(kind: Kind, entries: Sequence[Entry]) -> dict[str, int]:
     return points
 
 
-def earlier_keys(counter: Counter, added: Mapping[str, int]) -> list[str]:
-    """The keys for which the ledger's sum is needed: they are before the last one."""
-    current = max([*added, counter.key or ""], default="")
-    return [key for key in added if key < current]
+def unknown_keys(counter: Counter, added: Mapping[str, int]) -> list[str]:
+    """The keys whose sum the ledger must tell: all but that of the running period, if known."""
+    current = _current(counter, added)
+    known = counter.key if counter.booked is not None else None
+    return [key for key in added if key != current or key != known]
 
 
 def add(counter: Counter, added: Mapping[str, int], ledger: Mapping[str, int]) -> Counter:
-    """The counter after points were added; `ledger` has the sums of earlier periods."""
-    current = max([*added, counter.key or ""], default="")
-    if not current:
+    """The counter after points were added; `ledger` has the sums of the keys that were unknown."""
+    current = _current(counter, added)
+    if current is None:
         return counter
     points, booked = counter.points, counter.booked
     previous_key, previous = counter.previous_key, counter.previous_points
@@ -38,11 +39,11 @@ def add(counter: Counter, added: Mapping[str, int], ledger: Mapping[str, int]) -
         if counter.key is not None:
             previous_key, previous = counter.key, points if booked is None else booked
         points, booked = 0, None
+    points += added.get(current, 0)
     if current in added:
-        points += added[current]
-        booked = (booked or 0) + added[current]
+        booked = ledger.get(current) if booked is None else booked + added[current]
     for key in sorted(ledger):
-        if key < current and key >= (previous_key or ""):
+        if (previous_key or "") <= key < current:
             previous_key, previous = key, ledger[key]
     return Counter(
         key=current,
@@ -51,3 +52,8 @@ def add(counter: Counter, added: Mapping[str, int], ledger: Mapping[str, int]) -
         previous_key=previous_key,
         previous_points=previous,
     )
+
+
+def _current(counter: Counter, added: Mapping[str, int]) -> str | None:
+    """The key of the period that the counter has after the addition."""
+    return max([*added, *([counter.key] if counter.key is not None else [])], default=None)
