@@ -115,7 +115,13 @@ async def test_two_processes_at_once_end_as_one(
 
 
 @pytest.mark.parametrize(
-    "late", [timedelta(hours=1), timedelta(days=1, hours=7), timedelta(days=9), timedelta(days=40)]
+    "late",
+    [
+        timedelta(hours=1),
+        pytest.param(timedelta(days=1, hours=7), marks=pytest.mark.long),
+        timedelta(days=9),
+        pytest.param(timedelta(days=40), marks=pytest.mark.long),
+    ],
 )
 async def test_a_late_run_ends_as_hourly_runs(
     environment: dict[str, str], seeded: MomentumScenario, late: timedelta

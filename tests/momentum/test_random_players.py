@@ -13,8 +13,8 @@ from tests.support.momentum.oracle import PlayerHistory
 from tests.support.momentum.random_players import PlayersInDatabase, random_players
 from tests.support.momentum.scenario import MomentumScenario
 
-PLAYERS = scaled_rounds(430, 40)
-CHECKS = scaled_rounds(120, 8)
+PLAYERS = scaled_rounds(430, 16)
+CHECKS = scaled_rounds(120, 6)
 SEEDS = [random.randrange(10**6) for _ in range(scaled_rounds(10, 1))]
 _LATE = (timedelta(hours=1), timedelta(hours=7), timedelta(days=1), timedelta(days=3))
 _CHECKS = ("all", "all", "weekly", "monthly", "streaks", "leaderboard")
@@ -27,7 +27,9 @@ class World:
         self.chance = random.Random(seed)
         begun = datetime(2026, 2, 24, tzinfo=UTC)
         self.begun = begun + timedelta(minutes=self.chance.randrange(14 * 1440))
-        self.ended = self.begun + timedelta(days=self.chance.choice((24, 33, 40)))
+        self.ended = self.begun + timedelta(
+            days=self.chance.choice((10, 17, 24) if PLAYERS < 100 else (24, 33, 40))
+        )
         self.players = random_players(self.chance, PLAYERS, self.begun, self.ended)
         self.scenario = scenario
         self.written = PlayersInDatabase(scenario.db, self.players)

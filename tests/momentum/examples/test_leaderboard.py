@@ -8,7 +8,7 @@ RUNS = ("2026-03-09T17:05:00Z", "2026-03-09T18:00:00Z", "2026-03-09T18:00:00Z")
 async def with_four_players(momentum: MomentumScenario) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
     for user_id, points in {"p": 180, "q": 180, "a": 120, "r": 99}.items():
-        momentum.add_player(user_id, xp=1000, level=5)
+        momentum.add_player(user_id, xp=900, level=5)
         momentum.add_points(user_id, points, "2026-03-04")
 
 
@@ -23,7 +23,7 @@ async def test_example_18_all_who_share_the_first_rank_become_legends_once(
     assert momentum.ranks("2026-W10") == {"p": 1, "q": 1, "a": 3, "r": 4}
     legends = [user for user in "pqar" if momentum.achievements(user) == ["leaderboard_legend"]]
     assert legends == ["p", "q"]
-    assert [momentum.fields("xp", user_id=user)[0] for user in "pqar"] == [1200, 1200, 1000, 1000]
+    assert [momentum.fields("xp", user_id=user)[0] for user in "pqar"] == [1100, 1100, 900, 900]
     # The reward belongs to no week and no month.
     assert momentum.week("p") == (0, "2026-W11")
     assert [len(momentum.notices("leaderboard_legend", user)) for user in "pqar"] == [1, 1, 0, 0]
@@ -72,7 +72,7 @@ async def test_example_20_a_legend_stays_one_and_the_second_does_not_inherit(
         ["leaderboard_legend"],
         [],
     ]
-    assert momentum.fields("xp", user_id="p") == (1200,)
+    assert momentum.fields("xp", user_id="p") == (1100,)
 
 
 async def test_example_21_a_week_that_runs_is_not_touched(momentum: MomentumScenario) -> None:
