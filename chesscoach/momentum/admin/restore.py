@@ -64,30 +64,31 @@ async def _delete_others(ctx: AdminContext, reader: BackupReader) -> None:
     """Deletes the documents of the scope that the file does not have.
 
     This comes first: a document that goes may have a key of a unique index that one in the file
-    needs.
+    needs. After a purge most collections are empty, and need no reading.
     """
     user_id = reader.scope.user_id
-    collection, before, kept = "", None, list[StoredDocument]()
-    async for name, documents in _pages(reader):
-        if name != collection:
-            if collection:
-                await ctx.collections.scoped(collection, user_id).delete_between(
-                    before, kept, last=True
-                )
-            collection, before, kept = name, None, []
-        elif user_id is None:
-            await ctx.collections.scoped(collection).delete_between(before, kept, last=False)
-            before, kept = kept[-1], []
-        kept = [*kept, *documents]
-    if collection:
-        await ctx.collections.scoped(collection, user_id).delete_between(before, kept, last=True)
+    for name in reader.scope.collections:
+        scoped = ctx.collections.scoped(name, user_id)
+        if not await scoped.count():
+            continue
+        before, kept = None, list[StoredDocument]()
+        async for _, documents in _pages(reader, name):
+            if kept and user_id is None:
+                await scoped.delete_between(before, kept, last=False)
+                before, kept = kept[-1], []
+            kept = [*kept, *documents]
+        await scoped.delete_between(before, kept, last=True)
 
 
-async def _pages(reader: BackupReader) -> AsyncIterator[tuple[str, list[StoredDocument]]]:
-    """The pages of a file; the documents of one collection follow one another."""
+async def _pages(
+    reader: BackupReader, only: str | None = None
+) -> AsyncIterator[tuple[str, list[StoredDocument]]]:
+    """The pages of a file, or those of one collection; documents are in the order of their ids."""
     pages = reader.pages()
     while (page := await asyncio.to_thread(next, pages, None)) is not None:
         name, lines = page
+        if only not in (None, name):
+            continue
         try:
             yield name, await asyncio.to_thread(extended_json.from_lines, lines)
         except ValueError as error:

@@ -84,19 +84,28 @@ async def test_what_was_paid_before_a_reset_is_not_paid_again(
 async def test_achievements_come_back_with_their_rewards_only_after_both_resets(
     played: MomentumScenario, operate: Operator
 ) -> None:
-    unlocked = played.achievements()
+    def rewards() -> list[str]:
+        return [event["ref"] for event in played.events(action="achievement_unlocked")]
 
+    def play(hour: int) -> None:
+        at = datetime(2026, 3, 9, hour, 0, tzinfo=UTC)
+        stats = {"puzzles_solved": 0, "games_analyzed": 0}
+        played.db.user_progress.update_one({"user_id": "u1"}, {"$set": stats})
+        played.application.attempt_puzzle_by_schema("u1", at, solved=True)
+        played.application.analyse_by_worker("u1", at)
+
+    paid = rewards()
     await operate("rollback", "--reset-achievements", "--user-id", "u1")
-    played.application.reflect("u1", datetime(2026, 3, 9, 20, 0, tzinfo=UTC))
+    play(20)
     await played.check("2026-03-09T20:05:00Z")
-    xp = played.fields("xp")[0]
-    alone = played.achievements()
+    unlocked_again, paid_then = played.achievements(), rewards()
     await operate("rollback", "--reset-all-users", "--user-id", "u1")
-    played.application.reflect("u1", datetime(2026, 3, 9, 21, 0, tzinfo=UTC))
+    play(21)
     await played.check("2026-03-09T21:05:00Z")
 
-    assert set(unlocked) - set(alone) == {"leaderboard_legend", "on_fire"}, "they need a new cause"
-    assert played.fields("momentum_xp")[0] < xp
+    assert {"puzzle_starter", "curious_mind"} <= set(unlocked_again)
+    assert paid_then == paid
+    assert {"puzzle_starter", "curious_mind"} <= {key for key in rewards() if key}
     assert played.fields("momentum_xp")[0] == played.fields("xp")[0] > 10
     assert (await operate("recompute"))["mended"] == 0
 
