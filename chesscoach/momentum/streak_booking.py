@@ -95,13 +95,20 @@ class StreakBooking:
             ]
 
     async def save(self) -> None:
-        """Writes the streaks, what pages show of them, and notifications of those that ended."""
+        """Writes notifications of streaks that ended, what pages show, and at last the streaks.
+
+        A run that is killed before the last write finds the same changes again.
+        """
         check = self._check
         check.note("streaks_grown", sum(bool(change.grown) for change in self._changes.values()))
         if check.run.dry_run:
             return
-        await check.ctx.streaks.save(
-            {user_id: change.streak for user_id, change in self._changes.items()}
+        await check.notify(
+            notices.streak_lost(user_id, last, length)
+            for user_id, change in self._changes.items()
+            for last, length in change.lost
+            if length >= check.ctx.settings.notify_lost_streak
+            and check.is_news(self._players[user_id], last)
         )
         await check.ctx.progress.show(
             [
@@ -109,12 +116,8 @@ class StreakBooking:
                 for user_id, change in self._changes.items()
             ]
         )
-        await check.notify(
-            notices.streak_lost(user_id, last, length)
-            for user_id, change in self._changes.items()
-            for last, length in change.lost
-            if length >= check.ctx.settings.notify_lost_streak
-            and check.is_news(self._players[user_id], last)
+        await check.ctx.streaks.save(
+            {user_id: change.streak for user_id, change in self._changes.items()}
         )
 
     def _shown(self, user_id: str, change: Change) -> dict[str, Any]:
