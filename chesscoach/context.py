@@ -34,6 +34,7 @@ from chesscoach.momentum.store.indexes import UNIQUE_KEYS as MOMENTUM_UNIQUE_KEY
 from chesscoach.momentum.store.periods import ClosedPeriods
 from chesscoach.momentum.store.players import Players
 from chesscoach.momentum.store.progress import ProgressStore
+from chesscoach.momentum.store.sessions import TrainingSessions
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.streaks import StreakStore
 from chesscoach.momentum.store.surplus_progress import SurplusProgress
@@ -208,6 +209,7 @@ class Context(Struct, frozen=True, kw_only=True):
             streaks=StreakStore(database),
             achievements=UnlockedAchievements(database),
             evidence=EvidenceReader(database),
+            sessions=TrainingSessions(database),
             notifications=Notifications(database),
             week_ranks=WeekRanks(database),
             surplus_progress=SurplusProgress(database),

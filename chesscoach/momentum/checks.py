@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, time
 
 from chesscoach import log
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
-from chesscoach.momentum import booking, closing, expiry, leaderboard, zones
-from chesscoach.momentum.application import apply_batches
+from chesscoach.momentum import closing, expiry, leaderboard, zones
+from chesscoach.momentum.booking import windows
+from chesscoach.momentum.booking.application import apply_batches
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.context import MomentumContext
 from chesscoach.momentum.periods import Kind
@@ -104,7 +105,7 @@ async def _book(check: Check, names: tuple[str, ...]) -> None:
     """Books evidence, closes periods and ranks players, in the order of time."""
     await apply_batches(check)
     await zones.refresh_zones(check)
-    await booking.report_undated(check)
+    await windows.report_undated(check)
     settings, begun = check.ctx.settings, check.booked_until
     closings = zones.closings(await zones.all_zones(check), begun, check.now, settings.close_hour)
     rankings = leaderboard.rank_instants(begun, check.now, settings.rank_hour)
@@ -117,7 +118,7 @@ async def _book_until(
     check: Check, names: tuple[str, ...], at: datetime, closing_zones: list[str]
 ) -> None:
     """Books evidence up to an instant, and does what the selected checks do at that instant."""
-    await booking.book_until(check, at)
+    await windows.book_until(check, at)
     if check.run.stopping:
         check.run.incomplete = True
         return

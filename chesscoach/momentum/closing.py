@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 
 from chesscoach.momentum import notices, periods, zones
-from chesscoach.momentum.application import apply_batches
+from chesscoach.momentum.booking.application import apply_batches
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.periods import KINDS, Kind, Period
 from chesscoach.momentum.player import Player
@@ -129,4 +129,4 @@ async def _sessions(
 ) -> dict[str, tuple[int, int]]:
     """The sessions that players had planned in a period, and those that they completed."""
     ids = [player.user_id for player in players]
-    return await check.ctx.evidence.planned(period.first, period.last, ids)
+    return await check.ctx.sessions.planned(period.first, period.last, ids)

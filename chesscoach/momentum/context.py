@@ -12,6 +12,7 @@ from chesscoach.momentum.store.evidence import EvidenceReader
 from chesscoach.momentum.store.periods import ClosedPeriods
 from chesscoach.momentum.store.players import Players
 from chesscoach.momentum.store.progress import ProgressStore
+from chesscoach.momentum.store.sessions import TrainingSessions
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.streaks import StreakStore
 from chesscoach.momentum.store.surplus_progress import SurplusProgress
@@ -33,6 +34,7 @@ class MomentumContext(Struct, frozen=True, kw_only=True):
     streaks: StreakStore
     achievements: UnlockedAchievements
     evidence: EvidenceReader
+    sessions: TrainingSessions
     notifications: Notifications
     week_ranks: WeekRanks
     surplus_progress: SurplusProgress

@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chesscoach.momentum import notices, shown_streak, zones
+from chesscoach.momentum import notices, zones
+from chesscoach.momentum.booking import shown_streak
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.player import Player
 from chesscoach.momentum.store.progress import ended_query, unseen_query

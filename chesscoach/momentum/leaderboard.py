@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chesscoach.momentum import notices, periods
 from chesscoach.momentum.achievements import LEADERBOARD_LEGEND
-from chesscoach.momentum.application import apply_batches
+from chesscoach.momentum.booking.application import apply_batches
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.closing import freeze, pay_perfect
 from chesscoach.momentum.periods import KINDS, Kind, Period

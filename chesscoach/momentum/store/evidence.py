@@ -5,13 +5,13 @@ texts in UTC by comparison, and texts of another form within a day.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from chesscoach import log
-from chesscoach.momentum.evidence import (
+from chesscoach.momentum.booking.evidence import (
     AnalysedGame,
     DailyClaim,
     Evidence,
@@ -59,7 +59,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class EvidenceReader:
-    """The collections in which evidence is found; all but the sessions are the application's."""
+    """The collections in which evidence is found; they are the application's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -128,50 +128,6 @@ class EvidenceReader:
     async def claims(self, window: Window) -> list[DailyClaim]:
         """Daily rewards; only a player's last one is known."""
         return await self._read("user_progress", window, (), _to_claim)
-
-    async def sessions(
-        self, first: date, last: date, user_id: str | None
-    ) -> list[tuple[str, str, date]]:
-        """Completed sessions of some days: id, user and date."""
-        query: Document = {
-            "local_date": {"$gte": first.isoformat(), "$lte": last.isoformat()},
-            "status": "completed",
-            **({"user_id": user_id} if user_id is not None else {}),
-        }
-        project = dict.fromkeys(("user_id", "local_date"), 1)
-        documents = await self._collection("training_sessions").find(query, project)
-        return [
-            (str(document["_id"]), document["user_id"], day)
-            for document in documents
-            if values.is_text(document.get("user_id"))
-            and (day := _day(document["local_date"])) is not None
-        ]
-
-    async def planned(
-        self, first: date, last: date, user_ids: Sequence[str]
-    ) -> dict[str, tuple[int, int]]:
-        """How many sessions some users had planned in some days, and how many they completed."""
-        pipeline: list[Document] = [
-            {
-                "$match": {
-                    "user_id": {"$in": list(user_ids)},
-                    "local_date": {"$gte": first.isoformat(), "$lte": last.isoformat()},
-                    "status": {"$ne": "cancelled"},
-                }
-            },
-            {
-                "$group": {
-                    "_id": "$user_id",
-                    "planned": {"$sum": 1},
-                    "done": {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, 1, 0]}},
-                }
-            },
-        ]
-        return {
-            group["_id"]: (group["planned"], group["done"])
-            for group in await self._collection("training_sessions").aggregate(pipeline)
-            if values.is_text(group["_id"])
-        }
 
     async def undated(self, limit: int) -> dict[str, list[Any]]:
         """The ids of documents whose instant can never be read, by collection, up to a limit."""
@@ -311,12 +267,3 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < 1e12 else None
-
-
-def _day(value: object) -> date | None:
-    if not values.is_text(value):
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        return None

@@ -13,14 +13,14 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.momentum import periods, zones
-from chesscoach.momentum.application import apply_batches
-from chesscoach.momentum.awards import OF_ANALYSES, LocalDay, awards_of
+from chesscoach.momentum.booking.application import apply_batches
+from chesscoach.momentum.booking.awards import OF_ANALYSES, LocalDay, awards_of
+from chesscoach.momentum.booking.evidence import CompletedSession, EvidenceWindow
+from chesscoach.momentum.booking.streak_booking import StreakBooking
 from chesscoach.momentum.check import Check
-from chesscoach.momentum.evidence import CompletedSession, EvidenceWindow
 from chesscoach.momentum.player import Player
 from chesscoach.momentum.points import Award, ledger_key
 from chesscoach.momentum.store.evidence import Window
-from chesscoach.momentum.streak_booking import StreakBooking
 
 _MAX_WINDOW = timedelta(days=1)
 _MIN_WINDOW = timedelta(minutes=1)
@@ -79,7 +79,7 @@ def _first_open_day(check: Check) -> date:
 
 async def _book_window(check: Check, window: Window, first_day: date) -> None:
     reader = check.ctx.evidence
-    sessions = await reader.sessions(first_day, (window.until + _MAX_WINDOW).date(), check.user_id)
+    sessions = await _new_sessions(check, first_day, (window.until + _MAX_WINDOW).date())
     found = EvidenceWindow(
         games=await reader.games(window),
         analyses=await reader.analyses(window),
@@ -90,7 +90,7 @@ async def _book_window(check: Check, window: Window, first_day: date) -> None:
     users = {fact.user_id for fact in found.timed} | {user_id for _, user_id, _ in sessions}
     if not users:
         return
-    players = await _players(check, users, window)
+    players = await _players(check, users)
     found = replace(found, sessions=_dated_sessions(check, sessions, players, window))
     earned = awards_of(found, check.ctx.settings, _day_of(check, players))
     earned = await _without_paid(check, earned)
@@ -105,7 +105,7 @@ async def _new_sessions(check: Check, first: date, last: date) -> list[tuple[str
 
     The sessions of an open week are read in each run, since one may be completed late.
     """
-    found = await check.ctx.evidence.sessions(first, last, check.user_id)
+    found = await check.ctx.sessions.completed(first, last, check.user_id)
     keys = {ledger_key("session_completed", user_id, ref) for ref, user_id, _ in found}
     booked = await check.ctx.ledger.existing(keys)
     return [
@@ -127,7 +127,7 @@ def _day_of(check: Check, players: Mapping[str, Player]) -> LocalDay:
     return day_of
 
 
-async def _players(check: Check, users: set[str], window: Window) -> dict[str, Player]:
+async def _players(check: Check, users: set[str]) -> dict[str, Player]:
     """The players of some users; a user without progress gets it, unless the user is deleted."""
     progress, size = check.ctx.progress, check.ctx.settings.batch
     players: dict[str, Player] = {}

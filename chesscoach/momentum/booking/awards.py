@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 from chesscoach.config import MomentumSettings
 from chesscoach.momentum import points
-from chesscoach.momentum.evidence import Evidence, EvidenceWindow
+from chesscoach.momentum.booking.evidence import Evidence, EvidenceWindow
 from chesscoach.momentum.points import Action, Award
 
 OF_ANALYSES: tuple[Action, ...] = ("game_analyzed", "accuracy_90_plus", "no_blunders")

@@ -12,8 +12,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chesscoach.momentum import counters, notices
+from chesscoach.momentum import notices
 from chesscoach.momentum.achievements import PlayerStats, unlock
+from chesscoach.momentum.booking import counters
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.levels import level_for
 from chesscoach.momentum.periods import KINDS

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from chesscoach.momentum import notices, periods, points, shown_streak
+from chesscoach.momentum import notices, periods, points
+from chesscoach.momentum.booking import shown_streak
+from chesscoach.momentum.booking.evidence import EvidenceWindow
 from chesscoach.momentum.check import Check
-from chesscoach.momentum.evidence import EvidenceWindow
 from chesscoach.momentum.player import Player
 from chesscoach.momentum.points import Award
 from chesscoach.momentum.streaks import Change, add_days

@@ -1,0 +1,1 @@
+"""Booking: from evidence to awards, from awards to counters, streaks and achievements."""
