@@ -1,4 +1,4 @@
-"""`python -m chesscoach.demo`: the sync and the weekly emails on embedded parts.
+"""`python -m chesscoach.demo`: the sync, points and the weekly emails on embedded parts.
 
 Everything is on this machine: an embedded MongoDB, fakes of both sources, six players. Emails are
 written into a folder, and nothing is sent. The data stays in `.chesscoach/demo`, so that a second
@@ -7,7 +7,7 @@ demo finds nothing new.
 
 import sys
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import click
@@ -31,7 +31,9 @@ from chesscoach.demo.fake_chesscom import FakeChesscom
 from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.sample_data import insert_sample_data
 from chesscoach.demo.world import sample_world
-from chesscoach.jobs import command, sync_games, weekly_emails
+from chesscoach.jobs import command, momentum, sync_games, weekly_emails
+from chesscoach.momentum import views
+from chesscoach.momentum.admin.init import init
 from chesscoach.schedules import week_bounds
 from chesscoach.sources.game import Platform
 from chesscoach.worker.runner import runner
@@ -40,6 +42,8 @@ from chesscoach.worker.shutdown import ShutdownRequest
 
 _FOLDER = ".chesscoach/demo"
 _DELAY_S = 0.03
+_BOOKED = timedelta(days=21)
+"""As far back as the sample players have analyses."""
 
 
 async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
@@ -70,6 +74,10 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         console.print(_table(members, before, after))
         _print_summary(console, ending, sum(after.values()) - sum(before.values()))
         await insert_sample_data(ctx.mongo.database, users, today)
+        console.print("Running the job momentum: it books points for the games of the last days.")
+        await init(ctx.momentum_admin, today - _BOOKED)
+        points = await runner.run_manually(ctx.worker, momentum.JOB, momentum.Args(), stop)
+        console.print(await _board(ctx))
         console.print(
             "Running the job weekly_emails: it writes a summary of the last week per player."
         )
@@ -80,7 +88,7 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         console.print(f"The data is in {_FOLDER}/mongo (database {ctx.mongo.database.name}).")
         console.print("A second demo finds nothing new. Nothing is left running.")
         console.print(f"To start from nothing again: rm -r {_FOLDER}")
-        return ending.exit_code or emails.exit_code
+        return ending.exit_code or points.exit_code or emails.exit_code
 
 
 def _settings(lichess_url: str, chesscom_url: str) -> Settings:
@@ -117,6 +125,18 @@ def _table(
     return table
 
 
+async def _board(ctx: Context) -> Table:
+    """The board of the last week that is over."""
+    week = week_bounds.last_closed_week(ctx.now(), ZoneInfo("UTC"))
+    shown = await views.board(ctx.momentum_views, "week", week.key, top=10)
+    table = Table(
+        "rank", "player", "points", title=f"The board of {week.key}", title_justify="left"
+    )
+    for entry in shown.players:
+        table.add_row(str(entry.rank), entry.user_id, str(entry.points))
+    return table
+
+
 def _print_summary(console: Console, ending: RunResult, new: int) -> None:
     record = ending.record
     notes = record.get("notes", {})
@@ -148,7 +168,7 @@ async def _print_emails(console: Console, ctx: Context, ending: RunResult) -> No
 
 @click.command()
 def main() -> None:
-    """Show sync and emails on embedded parts: no account, no network, nothing left running."""
+    """Show sync, points and emails on embedded parts: no account, no network, nothing left."""
     log.configure(config.LogSettings(level="warning"), stream="stderr")
     stop, console = ShutdownRequest(), Console()
     sys.exit(

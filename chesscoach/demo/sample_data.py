@@ -3,7 +3,6 @@
 import random
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database
@@ -38,9 +37,8 @@ async def insert_sample_data(
         since = timestamps.format_instant(now - _ANALYSED_PERIOD)
         played = {"user_id": user_id, "ended_at": {"$gte": since}, "ending": {"$ne": "aborted"}}
         async for game in database.games.find(played).sort("ended_at", 1):
-            analysis = _analysis(game, chance)
-            key = {"analysis_id": analysis.pop("analysis_id")}
-            await _insert_missing(database.game_analyses, key, analysis)
+            key = {"game_id": game["game_id"], "user_id": user_id}
+            await _insert_missing(database.game_analyses, key, _analysis(game, chance))
 
 
 async def _insert_missing(collection: Any, key: dict[str, Any], document: dict[str, Any]) -> None:
@@ -71,7 +69,10 @@ def _progress(chance: random.Random) -> dict[str, Any]:
 
 
 def _analysis(game: dict[str, Any], chance: random.Random) -> dict[str, Any]:
-    """An engine's analysis of a game, made an hour after its end."""
+    """An analysis by the application's worker, made an hour after the game's end.
+
+    It has no `analysis_id`: the application pays no points for it.
+    """
     ended = timestamps.parse_instant(game["ended_at"])
     assert ended is not None  # noqa: S101  # our own sync has written it
     sharpness = chance.uniform(0.5, 1.5)
@@ -82,15 +83,12 @@ def _analysis(game: dict[str, Any], chance: random.Random) -> dict[str, Any]:
     ]
     lost = sum(move["cp_loss"] for move in moves) / len(moves)
     return {
-        "analysis_id": str(uuid5(NAMESPACE_URL, f"analysis:{game['game_id']}")),
-        "game_id": game["game_id"],
-        "user_id": game["user_id"],
         "stockfish_failed": False,
         "stockfish_analysis": {
             "accuracy": round(max(100 - lost * 0.6, 35), 1),
             "move_evaluations": moves,
         },
-        "created_at": timestamps.format_instant(ended + timedelta(hours=1)),
+        "created_at": ended + timedelta(hours=1),
     }
 
 

@@ -31,6 +31,11 @@ async def test_the_demo_stores_games_writes_emails_and_a_second_one_finds_nothin
     assert "Nothing new" in second.out
     assert first.out.count("│ 12 ") == 20  # ten accounts, new and in all
     assert (first.err, second.err) == ("", "")
+    boards = [
+        shown.out.partition("The board of ")[2].partition("Writing")[0] for shown in (first, second)
+    ]
+    assert boards[0] == boards[1]
+    assert boards[0].count("│ 1 ") >= 1
     assert ("6 new emails" in first.out, "0 new emails" in second.out) == (True, True)
     for shown in (first, second):
         paths = [line.strip() for line in shown.out.splitlines() if line.endswith(".eml")]

@@ -117,7 +117,7 @@ async def test_two_processes_at_once_end_as_one(
 @pytest.mark.parametrize(
     "late",
     [
-        timedelta(hours=1),
+        pytest.param(timedelta(hours=1), marks=pytest.mark.long),
         pytest.param(timedelta(days=1, hours=7), marks=pytest.mark.long),
         timedelta(days=9),
         pytest.param(timedelta(days=40), marks=pytest.mark.long),
