@@ -6,6 +6,7 @@ index on `user_id`. Documents are raw, so that none of their bytes changes.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import bson
@@ -133,27 +134,28 @@ class ScopedCollection:
         await self._driver.drop()
 
     @translates_errors
-    async def put(self, documents: Sequence[RawBSONDocument]) -> int:
-        """Stores documents as they are, under their ids; returns how many were not there so.
+    async def put(self, documents: Sequence[RawBSONDocument]) -> None:
+        """Stores documents as they are, under their ids.
 
         Raises:
             DuplicateDocument: a unique index has the key of a document in another one.
         """
         query = {"_id": {"$in": [document["_id"] for document in documents]}}
-        stored = {document.raw for document in await self._driver.find(query).to_list(None)}
-        missing = [document for document in documents if document.raw not in stored]
-        writes: list[ReplaceOne[RawBSONDocument]] = [
-            ReplaceOne({"_id": {"$eq": document["_id"]}}, document, upsert=True)
-            for document in missing
+        stored = await self._driver.find(query).to_list(None)
+        present, equal = {id_bytes(each["_id"]) for each in stored}, {each.raw for each in stored}
+        new = [each for each in documents if id_bytes(each["_id"]) not in present]
+        changed: list[ReplaceOne[RawBSONDocument]] = [
+            ReplaceOne({"_id": {"$eq": document["_id"]}}, document)
+            for document in documents
+            if id_bytes(document["_id"]) in present and document.raw not in equal
         ]
-
-        async def write(batch: Sequence[ReplaceOne[RawBSONDocument]]) -> None:
-            await self._driver.bulk_write(batch, ordered=False)
-
-        if writes and (refused := await conflicts.write_unordered(write, writes)):
-            msg = f"{self.name}: a unique index refuses {len(refused)} documents of the backup"
+        insert = partial(self._driver.insert_many, ordered=False)
+        replace = partial(self._driver.bulk_write, ordered=False)
+        refused = len(await conflicts.write_unordered(insert, new)) if new else 0
+        refused += len(await conflicts.write_unordered(replace, changed)) if changed else 0
+        if refused:
+            msg = f"{self.name}: a unique index refuses {refused} documents of the backup"
             raise DuplicateDocument(msg)
-        return len(missing)
 
 
 def id_bytes(value: object) -> bytes:
