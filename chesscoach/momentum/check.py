@@ -58,19 +58,22 @@ class Check:
     def entry(self, award: Award, player: Player, as_of: datetime) -> Entry:
         """An award with its periods: those of its day, or the current one where that is final.
 
-        A player who flies west stays in the newer period.
+        A player who has flown west, and so is back in a week that was over, stays in the newer one.
         """
         if award.lifetime:
             return Entry(award=award, week=None, month=None)
-        today = periods.local_date(as_of, self.zone_of(player))
+        zone = self.zone_of(player)
+        today, real_today = (periods.local_date(at, zone) for at in (as_of, self.now))
 
         def key(kind: Kind) -> str:
             own, closed = periods.key_of(kind, award.day), player.closed[kind]
+            reached = player.counters[kind].key or ""
+            if own == periods.key_of(kind, real_today) < reached:
+                return reached
+            if own > closed:
+                return own
             current = periods.key_of(kind, today)
-            if current > closed:
-                newest = max(current, player.counters[kind].key or "")
-                return newest if own == current or own <= closed else own
-            return own if own > closed else periods.parse_key(kind, closed).after.key
+            return current if current > closed else periods.parse_key(kind, closed).after.key
 
         return Entry(award=award, week=key("week"), month=key("month"))
 

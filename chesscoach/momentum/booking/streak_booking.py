@@ -56,7 +56,7 @@ class StreakBooking:
             known = await check.ctx.streaks.of_users(part)
             for user_id in part:
                 player, streak = self._players[user_id], known.get(user_id)
-                if streak is None:
+                if streak is None or streak.last is None:
                     application, _ = shown_streak.application_streak(check, player)
                     streak = shown_streak.adopted(player, application)
                 change = add_days(streak, self._days[user_id])

@@ -33,10 +33,12 @@ class State(Struct, frozen=True, kw_only=True):
 
 
 class StateStore:
-    """`momentum_state`; each write is refused after another run has taken the lease."""
+    """`momentum_state`; a run's writes are refused after another run has taken the lease."""
 
     def __init__(self, database: Database) -> None:
         self._collection = MongoCollection(database, "momentum_state")
+        self._progress = MongoCollection(database, "user_progress")
+        self._periods = MongoCollection(database, "momentum_periods")
 
     async def read(self) -> State | None:
         """The state; None before the first run."""
@@ -46,7 +48,8 @@ class StateStore:
     async def begin(self, now: datetime, book_since: datetime | None = None) -> State:
         """Records the first instant, unless it is recorded; an earlier `book_since` moves it back.
 
-        What lies between is then booked by the next run.
+        What lies between is then booked by the next run. Its periods are closed as well, unless
+        some periods have been closed already.
         """
         await self._collection.insert_if_new(
             {
@@ -67,6 +70,9 @@ class StateStore:
             raise StoreFailed(msg)
         if book_since is not None and book_since < state.since:
             fields = {"book_since": book_since, "booked_until": book_since, "ranked": {}}
+            if await self._periods.find_one({}) is None:
+                closed = {"week_closed": "", "month_closed": ""}
+                await self._progress.update_many({"tz": {"$gt": ""}}, {"$unset": closed})
             await self._collection.update_one({"_id": _ID}, {"$set": fields})
             return await self.begin(now)
         return state

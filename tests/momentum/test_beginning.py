@@ -1,0 +1,48 @@
+"""How momentum begins beside an application that has been in use."""
+
+from datetime import UTC, datetime
+
+from chesscoach.context import open_context
+from tests.support.momentum.scenario import MomentumScenario
+
+
+async def test_history_that_is_wanted_later_is_booked_in_its_own_week_and_closed(
+    momentum: MomentumScenario,
+) -> None:
+    momentum.add_player("u1")
+    momentum.unlock("u1", "first_steps")
+    momentum.application.reflect("u1", datetime(2026, 3, 3, 12, tzinfo=UTC))
+    await momentum.check("2026-03-09T12:00:00Z")
+    before = momentum.events()
+
+    async with open_context(momentum.settings) as ctx:
+        since = datetime(2026, 3, 2, tzinfo=UTC)
+        await ctx.momentum.state.begin(datetime(2026, 3, 9, 13, tzinfo=UTC), since)
+    await momentum.check("2026-03-09T14:00:00Z")
+
+    assert before == []
+    assert [event["week_key"] for event in momentum.events()] == ["2026-W10"]
+    result = momentum.period("2026-W10")
+    assert result is not None
+    assert result["points"] == 10
+
+
+async def test_our_streak_goes_on_where_the_applications_is(momentum: MomentumScenario) -> None:
+    """`momentum init` has added an empty streak before the player's first activity."""
+    await momentum.begin("2026-03-09T00:00:00Z")
+    momentum.add_player(
+        "u1",
+        current_streak=12,
+        longest_streak=20,
+        last_activity_date=datetime(2026, 3, 8, 12, tzinfo=UTC),
+    )
+    momentum.db.momentum_streaks.insert_one(
+        {"_id": "u1|days", "user_id": "u1", "current": 0, "longest": 0, "last_period": None}
+    )
+    momentum.application.reflect("u1", datetime(2026, 3, 9, 8, tzinfo=UTC))
+
+    await momentum.check("2026-03-09T12:00:00Z")
+
+    assert momentum.fields("current_streak", "longest_streak") == (13, 20)
+    streak = momentum.db.momentum_streaks.find_one({"_id": "u1|days"})
+    assert (streak["current"], streak["started"]) == (13, "2026-02-25")
