@@ -5,8 +5,8 @@
   another, as one writes it first. It takes as long for each player, so a sample is measured.
 - ours: `python -m chesscoach.jobs.momentum`, from start to exit.
 
-All players have done something on Sunday; that is booked before. What is measured is the check on
-Monday evening, in which every week closes and is ranked, and the check of an hour like most.
+Both do the hourly check like most others, after everyone has done something on Sunday and each week
+has closed on Monday. Beside it stand our check that ranks all players, and one that is a day late.
 """
 
 import json
@@ -18,7 +18,7 @@ from rich.table import Table
 from benchmarks import fixtures, momentum_world
 from benchmarks import report as tables
 from benchmarks.fixtures import BenchmarkTable, FinishedProcess, ReportProgress
-from benchmarks.momentum_world import HOUR, MONDAY
+from benchmarks.momentum_world import CATCH_UP, HOUR, NEXT_HOUR, RANKING
 
 MIN_SPEEDUP = 50
 """Ours must be so many times as fast."""
@@ -34,63 +34,65 @@ _NOWHERE = "http://127.0.0.1:9"
 async def measure(url: str, players: int, sample: int, report: ReportProgress) -> BenchmarkTable:
     """Checks a sample of players in both ways, then all of them in ours."""
     sample = min(sample, players)
-    env = _environment(url, "momentum_loop")
-    await momentum_world.fill(url, "momentum_loop", sample, env)
+    few = await _check_ours(url, "momentum_few", sample, keep=True)
+    env = _environment(url, "momentum_few")
+    await momentum_world.add_evidence_of_hour(url, "momentum_few", sample, NEXT_HOUR)
     loop = await fixtures.run(
-        "benchmarks.baselines", "momentum", f"{sample}", MONDAY.isoformat(), env=env
+        "benchmarks.baselines", "momentum", f"{sample}", NEXT_HOUR.isoformat(), env=env
     )
-    loop_s = float(loop.out) * players / sample
-    await fixtures.drop_database(url, "momentum_loop")
-    report(0.1)
-
-    few, _ = await _check_ours(url, "momentum_few", sample)
+    loop_s = float(loop.out) / sample
+    await fixtures.drop_database(url, "momentum_few")
     report(0.2)
-    ours, hour = await _check_ours(url, "momentum", players)
+    ours = await _check_ours(url, "momentum", players)
 
-    table = Table("client", "check", "players", "wall", "players/s", "ratio", "memory")
+    table = Table("client", "check", "players", "wall", "ratio", "memory")
     table.add_row(
-        "loop", "Monday", f"{players:,}", f"≈ {loop_s:,.0f} s", f"{players / loop_s:,.0f}", "1.0",
+        "loop",
+        "an hour",
+        f"{players:,}",
+        f"≈ {loop_s * players:,.0f} s",
+        "1.0",
         fixtures.megabytes(loop.peak_kb),
-    )  # fmt: skip
-    for name, count, ended in (
-        ("Monday", sample, few),
-        ("Monday", players, ours),
-        ("an hour", players, hour),
-    ):
-        took_s = _seconds(ended)
+    )
+    for name, ended in ours.items():
+        ratio = loop_s * players / _seconds(ended)
         table.add_row(
             "ours",
             name,
-            f"{count:,}",
-            f"{took_s:.1f} s",
-            f"{count / took_s:,.0f}",
-            f"{loop_s / players * count / took_s:.1f}" if name == "Monday" else "",
+            f"{players:,}",
+            f"{_seconds(ended):.1f} s",
+            f"{ratio:.1f}",
             fixtures.megabytes(ended.peak_kb),
         )
-    ratio = loop_s / _seconds(ours)
-    more_mb = (max(ours.peak_kb, hour.peak_kb) - few.peak_kb) * 1024 / 1e6
+    ratio = loop_s * players / _seconds(ours["an hour"])
+    most, few_most = (max(ended.peak_kb for ended in runs.values()) for runs in (ours, few))
+    more_mb = (most - few_most) * 1024 / 1e6
     return BenchmarkTable(
-        caption=f"Momentum: {players:,} players in {len(momentum_world.ZONES)} zones. On Monday "
-        f"every week closes, and {momentum_world.ACTIVE_ON_MONDAY} % have new evidence; in an hour "
-        f"like most {momentum_world.ACTIVE_IN_HOUR} %. The loop is measured for {sample:,} players "
-        "and reckoned up in proportion; ours is the whole run.",
+        caption=f"Momentum: {players:,} players in {len(momentum_world.ZONES)} zones; in an hour "
+        f"{momentum_world.ACTIVE_IN_HOUR} % of them have new evidence, and "
+        f"{momentum_world.ACTIVE_IN_DAY} % in the day of the late check. The loop is measured for "
+        f"{sample:,} players and reckoned up in proportion; ours is the whole run.",
         table=table,
-        requirement=f"at least {MIN_SPEEDUP} times as fast as the loop, and less than "
-        f"{MAX_GROWTH_MB} MB more than at {sample:,} players",
+        requirement=f"an hourly check at least {MIN_SPEEDUP} times as fast as the loop, and less "
+        f"than {MAX_GROWTH_MB} MB more than at {sample:,} players in any check",
         result=f"{ratio:.1f} times, {more_mb:.1f} MB more",
         met=ratio >= MIN_SPEEDUP and more_mb < MAX_GROWTH_MB,
     )
 
 
-async def _check_ours(url: str, name: str, players: int) -> tuple[FinishedProcess, FinishedProcess]:
-    """The check of Monday and that of an hour, on a database of their own."""
+async def _check_ours(
+    url: str, name: str, players: int, *, keep: bool = False
+) -> dict[str, FinishedProcess]:
+    """Our checks, one after the other, on a database of their own."""
     env = _environment(url, name)
     await momentum_world.fill(url, name, players, env)
-    monday = await momentum_world.check(env, MONDAY)
-    await momentum_world.add_evidence_of_hour(url, name, players)
+    late = await momentum_world.check(env, CATCH_UP)
+    ranking = await momentum_world.check(env, RANKING)
+    await momentum_world.add_evidence_of_hour(url, name, players, HOUR)
     hour = await momentum_world.check(env, HOUR)
-    await fixtures.drop_database(url, name)
-    return monday, hour
+    if not keep:
+        await fixtures.drop_database(url, name)
+    return {"an hour": hour, "an hour, with ranks": ranking, "a day late": late}
 
 
 def _environment(url: str, name: str) -> Mapping[str, str]:

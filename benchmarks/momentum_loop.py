@@ -50,7 +50,7 @@ async def _check_player(db: Any, user: dict[str, Any], now: datetime) -> None:
 
 
 async def _book(db: Any, user_id: str, now: datetime, today: date) -> int:
-    points, since = 0, now - timedelta(days=1)
+    points, since = 0, now - timedelta(hours=1)
     for name, field, value in _EVIDENCE:
         newer = {"$or": [{field: {"$gte": since}}, {field: {"$gte": since.isoformat()}}]}
         for document in await db[name].find({"user_id": user_id, **newer}).to_list():

@@ -15,11 +15,14 @@ ZONES = sorted(zone for zone in available_timezones() if zone.count("/") == 1)[:
 BEGUN = datetime(2026, 3, 1, tzinfo=UTC)
 BACKLOG = datetime(2026, 3, 8, 21, 5, tzinfo=UTC)
 """The check that books what everyone did on the last day of a week; it is not measured."""
-MONDAY = datetime(2026, 3, 9, 18, 5, tzinfo=UTC)
-"""The check with the most to do: the week closes, is reset and ranked, and streaks are lost."""
+CATCH_UP = datetime(2026, 3, 9, 17, 5, tzinfo=UTC)
+"""A check that comes almost a day late: in nearly every zone the week closes and is reset."""
+RANKING = datetime(2026, 3, 9, 18, 5, tzinfo=UTC)
+"""The hourly check in which all players are ranked."""
 HOUR = datetime(2026, 3, 9, 19, 5, tzinfo=UTC)
-"""A check like most: new evidence of the players of an hour."""
-ACTIVE_ON_MONDAY, ACTIVE_IN_HOUR = 10, 2
+NEXT_HOUR = datetime(2026, 3, 9, 20, 5, tzinfo=UTC)
+"""Checks like most: new evidence of the players of an hour."""
+ACTIVE_IN_DAY, ACTIVE_IN_HOUR = 10, 2
 """Per cent of the players who did something since the check before."""
 
 _PAGE = 5000
@@ -32,14 +35,14 @@ async def fill(url: str, name: str, players: int, env: Mapping[str, str]) -> Non
     await check(env, BEGUN)
     await asyncio.to_thread(_add_evidence, url, name, range(players), BACKLOG)
     await check(env, BACKLOG)
-    active = range(0, players, 100 // ACTIVE_ON_MONDAY)
-    await asyncio.to_thread(_add_evidence, url, name, active, MONDAY)
+    active = range(0, players, 100 // ACTIVE_IN_DAY)
+    await asyncio.to_thread(_add_evidence, url, name, active, CATCH_UP)
 
 
-async def add_evidence_of_hour(url: str, name: str, players: int) -> None:
-    """Adds what the players of an hour have done since the check of Monday."""
-    active = range(1, players, 100 // ACTIVE_IN_HOUR)
-    await asyncio.to_thread(_add_evidence, url, name, active, HOUR)
+async def add_evidence_of_hour(url: str, name: str, players: int, now: datetime) -> None:
+    """Adds what the players of an hour have done."""
+    active = range(now.hour, players, 100 // ACTIVE_IN_HOUR)
+    await asyncio.to_thread(_add_evidence, url, name, active, now)
 
 
 async def check(env: Mapping[str, str], now: datetime) -> fixtures.FinishedProcess:
