@@ -3,7 +3,7 @@
 import re
 from math import ceil
 
-from benchmarks import cleanup, ingest, many_accounts, memory, scheduler, weekly_emails
+from benchmarks import cleanup, ingest, many_accounts, memory, momentum, scheduler, weekly_emails
 from chesscoach.config import Config
 from chesscoach.sources.lichess import MAX_BULK_NAMES
 from chesscoach.sync import polling
@@ -95,4 +95,5 @@ def test_what_one_machine_does_is_what_the_benchmarks_demand() -> None:
     assert weekly_emails.MIN_SPEEDUP == 10
     assert "at least ten times the plain loop" in text
     assert f"a p99 of less than {scheduler._MAX_LATENESS_S} s" in text
+    assert f"at least {momentum.MIN_SPEEDUP} times as fast as a loop over players" in text
     assert f"below a p99 of {cleanup.MAX_P99_S * 1000:.0f} ms" in text
