@@ -56,8 +56,10 @@ class StreakBooking:
             known = await check.ctx.streaks.of_users(part)
             for user_id in part:
                 player, streak = self._players[user_id], known.get(user_id)
+                application, _ = shown_streak.application_streak(check, player)
+                if application.last_local is not None and application.current > 1:
+                    self._paid.add((user_id, application.last_local))
                 if streak is None or streak.last is None:
-                    application, _ = shown_streak.application_streak(check, player)
                     streak = shown_streak.adopted(player, application)
                 change = add_days(streak, self._days[user_id])
                 if change.grown or user_id not in known or self._is_later(player):

@@ -28,6 +28,7 @@ _MAX_DOCUMENTS = 50_000
 """Evidence that is held at a time; a window with more is halved, down to a minute."""
 
 _MAX_UNDATED = 1000
+_EASTERNMOST_OFFSET, _WESTERNMOST_OFFSET = timedelta(hours=14), timedelta(hours=12)
 _WESTERNMOST = ZoneInfo("Etc/GMT+12")
 
 
@@ -37,14 +38,14 @@ async def book_until(check: Check, until: datetime) -> None:
     Each run reads the overlap, even if it comes at the instant of the last one.
     """
     overlap = timedelta(seconds=check.ctx.settings.overlap_s)
-    first_day = _first_open_day(check)
     cursor = check.booked_until
     while cursor < until or (cursor == until and not check.has_booked):
         if check.run.stopping:
             return
-        check.has_booked = True
+        is_first, check.has_booked = not check.has_booked, True
+        begun = cursor - overlap if is_first else cursor
         window = Window(
-            after=max(cursor - overlap, check.state.since),
+            after=max(begun, check.state.since),
             until=min(until, cursor + _MAX_WINDOW),
             user_id=check.user_id,
         )
@@ -53,8 +54,9 @@ async def book_until(check: Check, until: datetime) -> None:
             and await check.ctx.evidence.count(window, _MAX_DOCUMENTS) >= _MAX_DOCUMENTS
         ):
             window = replace(window, until=cursor + (window.until - cursor) / 2)
+        first_day = _first_open_day(check) if is_first else _first_day_beginning(window)
         await _book_window(check, window, first_day)
-        cursor, first_day = window.until, (window.after - _MAX_WINDOW).date()
+        cursor = window.until
         check.booked_until = cursor
         if not check.run.dry_run and check.user_id is None:
             progress = {"booked_until": cursor, "settled": check.state.applied}
@@ -77,9 +79,14 @@ def _first_open_day(check: Check) -> date:
     return closed.after.first
 
 
+def _first_day_beginning(window: Window) -> date:
+    """The first date that begins in a window in any zone: other sessions were read before."""
+    return (window.after - _WESTERNMOST_OFFSET).date() + timedelta(days=1)
+
+
 async def _book_window(check: Check, window: Window, first_day: date) -> None:
     reader = check.ctx.evidence
-    sessions = await _new_sessions(check, first_day, (window.until + _MAX_WINDOW).date())
+    sessions = await _new_sessions(check, first_day, (window.until + _EASTERNMOST_OFFSET).date())
     found = EvidenceWindow(
         games=await reader.games(window),
         analyses=await reader.analyses(window),
