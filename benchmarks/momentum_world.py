@@ -14,7 +14,7 @@ from benchmarks import fixtures
 ZONES = sorted(zone for zone in available_timezones() if zone.count("/") == 1)[::10][:40]
 BEGUN = datetime(2026, 3, 1, tzinfo=UTC)
 BACKLOG = datetime(2026, 3, 8, 21, 5, tzinfo=UTC)
-"""The check that books what everyone did on the last day of a week; it is not measured."""
+"""The check that books a reflection of everyone on the last day of a week; it is not measured."""
 CATCH_UP = datetime(2026, 3, 9, 17, 5, tzinfo=UTC)
 """A check that comes almost a day late: in nearly every zone the week closes and is reset."""
 RANKING = datetime(2026, 3, 9, 18, 5, tzinfo=UTC)
@@ -33,7 +33,7 @@ async def fill(url: str, name: str, players: int, env: Mapping[str, str]) -> Non
     await fixtures.run("chesscoach.cli", "db", "init", env=env)
     await asyncio.to_thread(_add_players, url, name, players)
     await check(env, BEGUN)
-    await asyncio.to_thread(_add_evidence, url, name, range(players), BACKLOG)
+    await asyncio.to_thread(_add_reflections, url, name, range(players), BACKLOG)
     await check(env, BACKLOG)
     active = range(0, players, 100 // ACTIVE_IN_DAY)
     await asyncio.to_thread(_add_evidence, url, name, active, CATCH_UP)
@@ -94,8 +94,26 @@ def _add_players(url: str, name: str, players: int) -> None:
         )
 
 
+def _add_reflections(url: str, name: str, players: range, now: datetime) -> None:
+    """A reflection for each, a few minutes before."""
+    at = now - timedelta(minutes=20)
+    with MongoClient[dict[str, Any]](url) as client:
+        db = client[name]
+        _insert(
+            db.reflection_results,
+            (
+                {
+                    "user_id": f"p{number}",
+                    "move_number": 12,
+                    "created_at": at.isoformat(timespec="microseconds"),
+                }
+                for number in players
+            ),
+        )
+
+
 def _add_evidence(url: str, name: str, players: range, now: datetime) -> None:
-    """A game, its analysis, a puzzle and a reflection for each, a few minutes before."""
+    """A game, its analysis and a puzzle for each, a few minutes before."""
     at = now - timedelta(minutes=20)
     with MongoClient[dict[str, Any]](url) as client:
         db = client[name]
@@ -137,17 +155,6 @@ def _add_evidence(url: str, name: str, players: range, now: datetime) -> None:
                     "attempted_at": at.isoformat(timespec="microseconds"),
                     "time_taken_seconds": number % 60,
                     "correct": number % 3 > 0,
-                }
-                for number in players
-            ),
-        )
-        _insert(
-            db.reflection_results,
-            (
-                {
-                    "user_id": f"p{number}",
-                    "move_number": 12,
-                    "created_at": at.isoformat(timespec="microseconds"),
                 }
                 for number in players
             ),
