@@ -74,7 +74,9 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         console.print(_table(members, before, after))
         _print_summary(console, ending, sum(after.values()) - sum(before.values()))
         await insert_sample_data(ctx.mongo.database, users, today)
-        console.print("Running the job momentum: it books points for the games of the last days.")
+        console.print(
+            "Running the job momentum: it books points for the activity of the last three weeks."
+        )
         await init(ctx.momentum_admin, today - _BOOKED)
         points = await runner.run_manually(ctx.worker, momentum.JOB, momentum.Args(), stop)
         console.print(await _board(ctx))
