@@ -24,7 +24,6 @@ from chesscoach.metrics import Metrics
 from chesscoach.momentum.admin.context import AdminContext
 from chesscoach.momentum.context import MomentumContext
 from chesscoach.momentum.store.achievements import UnlockedAchievements
-from chesscoach.momentum.store.admin_log import AdminLog
 from chesscoach.momentum.store.collections import MomentumCollections
 from chesscoach.momentum.store.events import Ledger
 from chesscoach.momentum.store.evidence import EvidenceReader
@@ -61,6 +60,7 @@ from chesscoach.sync.store.indexes import COLLECTIONS as SYNC_COLLECTIONS
 from chesscoach.sync.store.indexes import INDEXES as SYNC_INDEXES
 from chesscoach.sync.store.indexes import UNIQUE_KEYS as SYNC_UNIQUE_KEYS
 from chesscoach.sync.store.lanes import SourceLane
+from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
 from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
 from chesscoach.worker.store.indexes import UNIQUE_KEYS as WORKER_UNIQUE_KEYS
@@ -121,6 +121,11 @@ class Context(Struct, frozen=True, kw_only=True):
     def users(self) -> Users:
         """The application's users."""
         return Users(self.mongo.database)
+
+    @property
+    def admin_log(self) -> AdminLog:
+        """What operators did."""
+        return AdminLog(self.mongo.database)
 
     @property
     def worker(self) -> Worker:
@@ -199,7 +204,6 @@ class Context(Struct, frozen=True, kw_only=True):
         database = self.mongo.database
         return MomentumContext(
             settings=self.config.momentum,
-            production=self.config.database.production,
             now=self.now,
             state=StateStore(database),
             players=Players(database),
@@ -223,7 +227,7 @@ class Context(Struct, frozen=True, kw_only=True):
             now=self.now,
             worker=self.worker,
             collections=MomentumCollections(database),
-            log=AdminLog(database),
+            log=self.admin_log,
             state=StateStore(database),
             progress=ProgressStore(database),
         )

@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from chesscoach.context import Context
+from chesscoach.jobs.as_of import AsOf, instant_of_run
 from chesscoach.jobs.command import main
 from chesscoach.momentum.checks import CHECKS, run_checks
 from chesscoach.schedules.outcome import Counts
@@ -25,15 +26,13 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         str, Meta(description=f"Only this check, of: {', '.join(CHECKS)} (default: all).")
     ] = "all"
     user: Annotated[str | None, Meta(description="Only this user (user_id).")] = None
-    now: Annotated[
-        str | None,
-        Meta(description="Run as of this instant, such as 2026-03-09T06:00:00Z, for tests."),
-    ] = None
+    now: AsOf = None
 
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """Runs the checks."""
-    await run_checks(ctx.momentum, run, check=args.check, user_id=args.user, as_of=args.now)
+    now = instant_of_run(ctx, args.now, dry_run=run.dry_run)
+    await run_checks(ctx.momentum, run, now, check=args.check, user_id=args.user)
     return run.counts
 
 

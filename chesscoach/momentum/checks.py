@@ -5,7 +5,7 @@ closed there, and so on until now. So a run that comes days late ends as hourly 
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 
 from chesscoach import log
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
@@ -16,7 +16,6 @@ from chesscoach.momentum.check import Check
 from chesscoach.momentum.context import MomentumContext
 from chesscoach.momentum.periods import Kind
 from chesscoach.momentum.store.state import State
-from chesscoach.mongo import timestamps
 from chesscoach.worker.job import Run
 
 CHECKS = ("all", "leaderboard", "streaks", "weekly", "monthly")
@@ -27,16 +26,15 @@ Step = Callable[[Check], Awaitable[None]]
 
 
 async def run_checks(
-    ctx: MomentumContext, run: Run, *, check: str, user_id: str | None, as_of: str | None
+    ctx: MomentumContext, run: Run, now: datetime, *, check: str, user_id: str | None
 ) -> None:
     """Runs one check or all of them; the failure of one stops no other.
 
     Raises:
-        ConfigError: the check, the user or the instant cannot be used.
+        ConfigError: there is no such check or user.
         LeaseLost: another run has taken the lease.
     """
     names = _selected(check)
-    now = _instant(ctx, run, as_of)
     if user_id is not None and not await _is_known(ctx, user_id):
         msg = f"--user: there is no user {user_id!r}"
         raise ConfigError(msg)
@@ -64,27 +62,6 @@ def _selected(check: str) -> tuple[str, ...]:
         msg = f"--check: there is no check {check!r}; there are {', '.join(CHECKS)}"
         raise ConfigError(msg)
     return _ORDER if check == "all" else (check,)
-
-
-def _instant(ctx: MomentumContext, run: Run, as_of: str | None) -> datetime:
-    if as_of is None:
-        return ctx.now()
-    if ctx.production and not run.dry_run:
-        msg = "--now: [database] production allows it only with --dry-run"
-        raise ConfigError(msg)
-    now = parse_instant(as_of)
-    if now is None:
-        msg = f"--now: {as_of!r} is not an instant, such as 2026-03-09T06:00:00Z"
-        raise ConfigError(msg)
-    return now
-
-
-def parse_instant(text: str) -> datetime | None:
-    """The instant of a text; a date is its first instant in UTC."""
-    try:
-        return datetime.combine(date.fromisoformat(text), time.min, UTC)
-    except ValueError:
-        return timestamps.parse_instant(text)
 
 
 async def _is_known(ctx: MomentumContext, user_id: str) -> bool:

@@ -21,10 +21,9 @@ from chesscoach.players.store.notifications import Notifications
 
 
 class MomentumContext(Struct, frozen=True, kw_only=True):
-    """The collections and settings of momentum; `production` refuses what is only for tests."""
+    """The collections and settings of momentum."""
 
     settings: MomentumSettings
-    production: bool
     now: Callable[[], datetime]
     state: StateStore
     players: Players

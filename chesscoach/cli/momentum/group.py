@@ -11,11 +11,10 @@ from chesscoach.cli import formatting, invocation
 from chesscoach.cli.invocation import Output
 from chesscoach.cli.momentum import rollback
 from chesscoach.context import Context
-from chesscoach.errors import ConfigError
+from chesscoach.jobs.as_of import parse_instant, refuse_in_production
 from chesscoach.momentum import periods, views
 from chesscoach.momentum.admin import init as preparation
 from chesscoach.momentum.admin.recompute import recompute
-from chesscoach.momentum.checks import parse_instant
 from chesscoach.momentum.periods import Kind
 from chesscoach.momentum.views import Board, PlayerView
 from chesscoach.schedules.schedule import format_rfc3339
@@ -82,9 +81,8 @@ async def init(ctx: Context, book_since: datetime | None, now: datetime | None) 
     achievements, streaks and counters where there are none, and changes nothing that is there. A
     second run changes nothing.
     """
-    if now is not None and ctx.config.database.production:
-        msg = "--now: [database] production is true, and --now is for tests"
-        raise ConfigError(msg)
+    if now is not None:
+        refuse_in_production(ctx)
     report = await preparation.init(_as_of(ctx, now).momentum_admin, book_since)
     lines = [
         f"Initialized momentum data for {report.users} users.",

@@ -9,11 +9,11 @@ from uuid import uuid4
 from msgspec import Struct, field
 
 from chesscoach.errors import LeaseHeld
-from chesscoach.momentum.store.admin_log import AdminLog
 from chesscoach.momentum.store.collections import MomentumCollections
 from chesscoach.momentum.store.progress import ProgressStore
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.worker.runner import attempts, liveness
+from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.lease import Lease
 from chesscoach.worker.worker import Worker
 

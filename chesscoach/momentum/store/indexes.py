@@ -28,7 +28,6 @@ COLLECTIONS = (
     "momentum_state",
     "momentum_levels",
     "momentum_achievements",
-    "admin_log",
 )
 UNIQUE_KEYS: UniqueKeys = {
     **dict.fromkeys(COLLECTIONS, ()),
