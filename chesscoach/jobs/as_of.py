@@ -39,7 +39,7 @@ def refuse_in_production(ctx: Context, *, dry_run: bool = False) -> None:
         ConfigError: `[database] production` is true, and this is not a dry run.
     """
     if ctx.config.database.production and not dry_run:
-        msg = "--now: [database] production allows it only with --dry-run"
+        msg = "--now: [database] production is true, so only a dry run of a job may use it"
         raise ConfigError(msg)
 
 
