@@ -102,6 +102,8 @@ def run_json(record: RunRecord) -> dict[str, Any]:
     fields: dict[str, Any] = to_json(record)
     for name in ("claim", "age_s"):
         del fields[name]
+    if fields["cancel_requested"] is None:
+        del fields["cancel_requested"]
     return fields
 
 

@@ -25,7 +25,9 @@ OWN_INDEXES = {
     "job_runs": {
         "schedule_1_slot_-1",
         "job_1_outcome_1_finished_at_-1",
+        "job_1_started_at_-1",
         "outcome_1_started_at_-1",
+        "schedule_1_started_at_-1",
         "started_at_-1",
     },
     "email_events": {"at_1"},

@@ -45,6 +45,7 @@ class Execution:
         self._attempt = attempt
         self._stop = stop
         self._on_progress = observe
+        self._cancelled_by: str | None = None
         self._limits: JobLimits = getattr(worker.config.jobs, job.name, JobLimits())
         new = attempt.run
         self._run = Run(
@@ -130,6 +131,9 @@ class Execution:
             if loop.time() >= report_at:
                 report_at = loop.time() + report_s
                 await self._report()
+                if cut is None and await self._cancel_requested():
+                    cut, deadline = "cancelled", loop.time() + _CANCEL_TIMEOUT_S
+                    task.cancel()
         return cut
 
     async def _wait_for_event(self, task: asyncio.Task[None], timeout_s: float) -> None:
@@ -178,6 +182,12 @@ class Execution:
         except ChesscoachError as error:
             log.get_logger().warning("progress_not_written", error=str(error))
 
+    async def _cancel_requested(self) -> bool:
+        """Whether an operator has asked for the end of this run."""
+        with suppress(ChesscoachError):
+            self._cancelled_by = await self._worker.runs.cancellations.requested_by(self._run.id)
+        return self._cancelled_by is not None
+
     async def _finish(self, outcome: Outcome, code: int, duration_s: float) -> bool:
         """Writes the record; False if another attempt has the run, or the database is away."""
         new = self._attempt.run
@@ -191,6 +201,7 @@ class Execution:
                     finished_at=self._worker.now(),
                     duration_s=duration_s,
                     exit_code=code,
+                    reason=f"cancelled by {self._cancelled_by}" if self._cancelled_by else None,
                 )
             except ChesscoachError as error:
                 log.get_logger().error("record_not_written", error=str(error), given_up=last)

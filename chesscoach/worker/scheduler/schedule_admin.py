@@ -92,18 +92,22 @@ async def unrecorded_slot(worker: Worker, stored: StoredSchedule) -> datetime | 
     if not stored.is_active:
         return None
     newest = await worker.runs.newest(stored.id)
-    recorded = newest.slot if newest and newest.slot else stored.effective_since
+    return unrecorded_slot_after(stored, newest.slot if newest else None, worker.now())
+
+
+def unrecorded_slot_after(
+    stored: StoredSchedule, newest: datetime | None, now: datetime
+) -> datetime | None:
+    """Returns the same of a schedule whose newest recorded slot is known."""
+    if not stored.is_active:
+        return None
+    recorded = newest or stored.effective_since
     at_once = replace(stored.schedule, jitter_s=0.0)
-    slot = due.due_slots(
-        stored.id, at_once, max(stored.effective_since, recorded), worker.now()
-    ).slot
+    slot = due.due_slots(stored.id, at_once, max(stored.effective_since, recorded), now).slot
     if slot is not None:
         return slot.at
-    return (
-        stored.pending_slot
-        if stored.pending_slot and (newest is None or recorded < stored.pending_slot)
-        else None
-    )
+    pending = stored.pending_slot
+    return pending if pending and (newest is None or recorded < pending) else None
 
 
 async def all_schedules(worker: Worker) -> list[StoredSchedule]:

@@ -10,9 +10,18 @@ from msgspec import Struct
 from chesscoach.errors import StoreFailed
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.readable import refuse_code
-from chesscoach.schedules.outcome import CLOSED_OUTCOMES, FAILED_OUTCOMES, Counts, Outcome
+from chesscoach.schedules.outcome import (
+    CLOSED_OUTCOMES,
+    FAILED_OUTCOMES,
+    RETRY_OUTCOMES,
+    Counts,
+    Outcome,
+)
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.shard import ALL_USERS, Shard, shard_name
+
+SLOTS = {"$gte": datetime(1970, 1, 1, tzinfo=UTC), "$lt": datetime(2200, 1, 1, tzinfo=UTC)}
+"""Matches slots as schedules have them; the order of other types would hide the newest one."""
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _CLAIMED_AT = {
@@ -69,7 +78,8 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     `lateness_s` is how long after its slot it began. A record of several slots that did not run has
     the `first` of them, their `count` and the `reason`. `age_s` is how long ago the attempt was
     claimed, in seconds on the server's clock. `earlier` are the attempts before this one.
-    `shard` is `I/N` for a shard of the users, None for all of them.
+    `shard` is `I/N` for a shard of the users, None for all of them. `cancel_requested` has the
+    operator who has asked for its end, and when; its slot then stays closed.
     """
 
     id: str
@@ -99,11 +109,13 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     shard: str | None = None
     age_s: float = 0.0
     earlier: tuple[PreviousAttempt, ...] = ()
+    cancel_requested: dict[str, Any] | None = None
 
     def is_closed(self, max_attempts: int) -> bool:
         """Whether the slot is closed: no process may run it again."""
         spent = self.outcome in FAILED_OUTCOMES and self.attempt >= max_attempts
-        return self.outcome in CLOSED_OUTCOMES or spent
+        ended = self.outcome in RETRY_OUTCOMES and self.cancel_requested is not None
+        return self.outcome in CLOSED_OUTCOMES or spent or ended
 
 
 class NewRun(Struct, frozen=True, kw_only=True):
@@ -172,6 +184,11 @@ def to_record(document: Document) -> RunRecord:
 def to_open_run(document: Document, ttl_s: float) -> OpenRun:
     """A document with `LEASE_STAGES` as an open run."""
     return OpenRun(record=to_record(document), orphaned=is_orphaned(document, ttl_s))
+
+
+def unchanged_filter(old: RunRecord) -> Document:
+    """Matches a run that no process has changed since it was read."""
+    return {"_id": old.id, "claim": old.claim, "outcome": old.outcome}
 
 
 def new_document(run: NewRun) -> Document:

@@ -7,7 +7,7 @@ only that attempt may write to it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from chesscoach.errors import StoreFailed
@@ -25,12 +25,10 @@ from chesscoach.schedules.outcome import (
 from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.store import run_documents
+from chesscoach.worker.store.cancellations import Cancellations
 from chesscoach.worker.store.run_documents import NewRun, OpenRun, RunRecord, SkippedRange
 
 _NAME = "job_runs"
-_SLOTS = {"$gte": datetime(1970, 1, 1, tzinfo=UTC), "$lt": datetime(2200, 1, 1, tzinfo=UTC)}
-"""Matches slots as schedules have them; the order of other types would hide the newest one."""
-
 _NOW = {"$currentDate": {"claimed_at": {"$type": "timestamp"}}}
 
 
@@ -40,6 +38,7 @@ class Runs:
     def __init__(self, database: Database, ttl_s: float) -> None:
         self._collection = MongoCollection(database, _NAME)
         self._ttl_s = ttl_s
+        self.cancellations = Cancellations(self._collection)
 
     # Claims
 
@@ -104,7 +103,7 @@ class Runs:
             "finished_at": old.finished_at,
         }
         update = {"$set": fields, "$inc": {"attempt": 1}, "$push": {"earlier": earlier}, **_NOW}
-        if await self._update(_unchanged_filter(old), update):
+        if await self._update(run_documents.unchanged_filter(old), update):
             return True
         now = await self.find(old.id)  # a repeated update finds its own
         return now is not None and now.claim == run.claim
@@ -146,7 +145,7 @@ class Runs:
     ) -> bool:
         """Ends a run that no process holds; False if one has taken it over."""
         fields = {"outcome": outcome, "reason": reason, "finished_at": at}
-        return await self._update(_unchanged_filter(old), {"$set": fields})
+        return await self._update(run_documents.unchanged_filter(old), {"$set": fields})
 
     async def record_skipped(self, spans: Sequence[SkippedRange]) -> list[SkippedRange]:
         """Records slots that do not run; returns those that no other process had recorded."""
@@ -183,14 +182,21 @@ class Runs:
         return {record.id: record for record in records}
 
     async def recent(
-        self, *, job: str | None, schedule: str | None, outcome: str | None, limit: int
+        self,
+        *,
+        job: str | None,
+        schedule: str | None,
+        outcome: str | None,
+        limit: int,
+        until: datetime | None = None,
+        skip: int = 0,
     ) -> list[RunRecord]:
-        """The newest runs, newest first, of a job, a schedule, an outcome."""
+        """The newest runs, newest first: without the first `skip` of those that began `until`."""
         given = {"job": job, "schedule": schedule, "outcome": outcome}
-        query = {key: value for key, value in given.items() if value is not None}
-        return await self._find_all(
-            [{"$match": query}, {"$sort": {"started_at": -1}}, {"$limit": limit}]
-        )
+        query: Document = {key: value for key, value in given.items() if value is not None}
+        query |= {"started_at": {"$lte": until}} if until is not None else {}
+        order: list[Document] = [{"$sort": {"started_at": -1}}, {"$skip": skip}, {"$limit": limit}]
+        return await self._find_all([{"$match": query}, *order])
 
     async def find_covering(self, schedule: str, at: datetime) -> RunRecord | None:
         """The record that accounts for a slot: its own, or that of a range in which it lies.
@@ -212,7 +218,11 @@ class Runs:
         self, schedules: Sequence[str], max_attempts: int, limit: int = 500
     ) -> list[OpenRun]:
         """Runs that are recorded as running, and those of some schedules that may run again."""
-        retried = {"outcome": {"$in": list(RETRY_OUTCOMES)}, "schedule": {"$in": list(schedules)}}
+        retried = {
+            "outcome": {"$in": list(RETRY_OUTCOMES)},
+            "schedule": {"$in": list(schedules)},
+            "cancel_requested": None,
+        }
         failed = {
             "outcome": {"$in": list(FAILED_OUTCOMES)},
             "attempt": {"$lt": max_attempts},
@@ -233,7 +243,10 @@ class Runs:
     async def newest(self, schedule: str) -> RunRecord | None:
         """The record of the newest slot of a schedule; of shards, that of any."""
         return await self._find_first(
-            [{"$match": {"schedule": schedule, "slot": _SLOTS}}, {"$sort": {"slot": -1}}]
+            [
+                {"$match": {"schedule": schedule, "slot": run_documents.SLOTS}},
+                {"$sort": {"slot": -1}},
+            ]
         )
 
     async def newest_slots(self) -> dict[str, datetime]:
@@ -267,7 +280,7 @@ class Runs:
     async def _newest(self, field: str) -> list[Document]:
         return await self._collection.aggregate(
             [
-                {"$match": {"schedule": {"$type": "string"}, "slot": _SLOTS}},
+                {"$match": {"schedule": {"$type": "string"}, "slot": run_documents.SLOTS}},
                 {"$sort": {"schedule": 1, "slot": -1}},
                 {"$group": {"_id": "$schedule", "newest": {"$first": f"${field}"}}},
             ]
@@ -284,8 +297,3 @@ class Runs:
     async def _update(self, query: Document, update: Mapping[str, Any]) -> bool:
         """Updates a run; whether it still was as the query says."""
         return (await self._collection.update_one(query, update)).matched_count == 1
-
-
-def _unchanged_filter(old: RunRecord) -> Document:
-    """Matches a run that no process has changed since it was read."""
-    return {"_id": old.id, "claim": old.claim, "outcome": old.outcome}
