@@ -71,32 +71,6 @@ def upcoming_slot(upcoming: UpcomingSlot, active: bool) -> dict[str, Any]:
     }
 
 
-def slot_notes(upcoming: UpcomingSlot) -> str:
-    """What differs from the usual slot: its jitter, and what a change of clocks does to it."""
-    notes = []
-    if upcoming.begins_at > upcoming.slot.at:
-        delay_s = (upcoming.begins_at - upcoming.slot.at).total_seconds()
-        notes.append(f"begins {delay_s:.0f} s later")
-    if upcoming.clocks is not None:
-        notes.append(f"clocks go {upcoming.clocks} that day")
-    if upcoming.moved:
-        notes.append(f"runs in place of {_join_times(upcoming.moved)}, which the clocks skip")
-    if upcoming.left_out:
-        notes.append(f"the clocks skip {_join_times(upcoming.left_out)} before it")
-    if upcoming.twice == "once":
-        notes.append("the local time comes twice; runs the first time")
-    elif upcoming.twice is not None:
-        notes.append(f"the local time comes twice; this is the {upcoming.twice}")
-    return "; ".join(notes)
-
-
-def _join_times(times: tuple[datetime, ...]) -> str:
-    first = f"{times[0]:%Y-%m-%d %H:%M}"
-    if len(times) <= 3:
-        return " and ".join([first, *(f"{local:%H:%M}" for local in times[1:])])
-    return f"{first} to {times[-1]:%H:%M} ({len(times)} times)"
-
-
 def run_json(record: RunRecord) -> dict[str, Any]:
     """A run record without the fields that only a claim needs."""
     fields: dict[str, Any] = to_json(record)

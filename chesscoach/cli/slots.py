@@ -13,6 +13,7 @@ from chesscoach.cli.options import config_option, json_option
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog, command
+from chesscoach.schedules import preview
 from chesscoach.schedules.preview import UpcomingSlot
 from chesscoach.schedules.schedule import format_rfc3339
 from chesscoach.worker.job import job_of
@@ -25,7 +26,7 @@ from chesscoach.worker.shutdown import ShutdownRequest
 def slot_line(upcoming: UpcomingSlot) -> str:
     """A slot in UTC and in its schedule's zone, with its notes."""
     columns = (format_rfc3339(upcoming.slot.at), _local_time(upcoming))
-    return "  ".join(filter(None, (*columns, formatting.slot_notes(upcoming))))
+    return "  ".join(filter(None, (*columns, preview.slot_notes(upcoming))))
 
 
 def _local_time(upcoming: UpcomingSlot) -> str:
@@ -59,7 +60,7 @@ async def next_slots(ctx: Context, schedule_id: str | None, count: int) -> Outpu
             slot.slot.schedule,
             format_rfc3339(slot.slot.at),
             _local_time(slot),
-            formatting.slot_notes(slot),
+            preview.slot_notes(slot),
         )
         for slot in coming
     ]

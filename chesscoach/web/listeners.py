@@ -11,6 +11,7 @@ from chesscoach.config import LISTENERS, Listener, WebSettings
 from chesscoach.context import Context
 from chesscoach.web.admin_routes import admin_routes
 from chesscoach.web.auth import Access
+from chesscoach.web.dashboard.dashboard import open_dashboard
 from chesscoach.web.gate import Gate
 from chesscoach.web.health import Health
 from chesscoach.web.loop_lag import LoopLagMonitor
@@ -49,7 +50,10 @@ async def open_web(
         health = Health(probe, stop, ticker, stack.enter_context(LoopLagMonitor(ctx.metrics)))
         probes = plain_routes([*health.routes(), *MetricsEndpoint(ctx, probe, ticker).routes()])
         access = Access(settings)
-        table = [*probes, *(admin_routes(admin, access) if _has_pages(settings) else [])]
+        table = [*probes]
+        if _has_pages(settings):
+            pages = open_dashboard(admin, stop, schedules_here=ticker is not None)
+            table += [*admin_routes(admin, access), *await stack.enter_async_context(pages)]
         gate = Gate(settings, access, table)
         routes = {
             "admin": gate.route_defs(),

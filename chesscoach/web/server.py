@@ -133,7 +133,10 @@ def _bound_address(listening: socket.socket) -> ListenAddress:
 
 
 async def _set_headers(_: web.Request, response: web.StreamResponse) -> None:
+    kept = response.headers.get("Cache-Control")  # what may be cached says so itself
     response.headers.update(_HEADERS)
+    if kept is not None:
+        response.headers["Cache-Control"] = kept
 
 
 def _error(status: int) -> web.Response:

@@ -21,7 +21,12 @@ OWN_INDEXES = {
     "analysis_queue": {"user_id_1_created_at_1", "status_1_created_at_1"},
     "notifications": {"read_1_created_at_1"},
     "performance_snapshots": {"local_date_1"},
-    "sync_accounts": {"platform_1_due_at_1__id_1", "links.user_id_1"},
+    "sync_accounts": {
+        "platform_1_due_at_1__id_1",
+        "links.user_id_1",
+        "platform_1_standing_1_failures_1",
+    },
+    "email_suppressions": {"at_-1__id_1"},
     "job_runs": {
         "schedule_1_slot_-1",
         "job_1_outcome_1_finished_at_-1",

@@ -9,6 +9,7 @@ INDEXES = (
     index("analysis_queue", "user_id", "created_at"),  # the daily allowance
     index("sync_accounts", "platform", "due_at", "_id"),  # which accounts are due, stalest first
     index("sync_accounts", "links.user_id"),  # a user's accounts
+    index("sync_accounts", "platform", "standing", "failures"),  # how many are in which status
 )
 COLLECTIONS = ("sync_accounts",)
 UNIQUE_KEYS: UniqueKeys = {

@@ -1,0 +1,55 @@
+"""The dashboard's part of the route table, and what lives as long as the listener."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from chesscoach.web.dashboard.cached_page import CachedPage
+from chesscoach.web.dashboard.outlook import OutlookCache
+from chesscoach.web.dashboard.overview import read_overview
+from chesscoach.web.dashboard.page import Layout
+from chesscoach.web.dashboard.run_pages import RunPages
+from chesscoach.web.dashboard.schedule_actions import ScheduleActions
+from chesscoach.web.dashboard.schedule_pages import SchedulePages
+from chesscoach.web.dashboard.source_page import read_sources
+from chesscoach.web.operations.admin import Admin
+from chesscoach.web.routes import Route
+from chesscoach.worker.shutdown import ShutdownRequest
+from chesscoach.worker.store.run_history import RunHistory
+
+_SCHEDULES_HERE = "This process runs the scheduler."
+_SERVES_ONLY = "This process only serves pages: a daemon or CronJobs run the schedules."
+
+
+@asynccontextmanager
+async def open_dashboard(
+    admin: Admin, stop: ShutdownRequest, *, schedules_here: bool
+) -> AsyncIterator[list[Route]]:
+    """Yields the routes of the pages; `schedules_here`: this process has a scheduler."""
+    ctx, history = admin.ctx, RunHistory(admin.ctx.mongo.database)
+    layout = Layout(admin)
+    overview = CachedPage(
+        admin,
+        layout,
+        "overview",
+        partial(read_overview, ctx.worker, history, OutlookCache()),
+        {"scheduler": _SCHEDULES_HERE if schedules_here else _SERVES_ONLY},
+    )
+    sources = CachedPage(admin, layout, "sources", partial(read_sources, ctx), {})
+    schedules = SchedulePages(admin, layout, overview.cache)
+    rooms = (
+        schedules,
+        ScheduleActions(admin, layout, overview.cache, schedules),
+        RunPages(admin, layout),
+    )
+    try:
+        yield [
+            Route(method="GET", path="/static/{name}", scope="public", handler=layout.serve_asset),
+            # They read apart from their requests, which need no deadline and no turn.
+            Route(method="GET", path="/", scope="read", handler=overview.show, streams=True),
+            Route(method="GET", path="/sources", scope="read", handler=sources.show, streams=True),
+            *(route for room in rooms for route in room.routes()),
+        ]
+    finally:
+        await overview.cache.close()
+        await sources.cache.close()
