@@ -54,7 +54,8 @@ class Login:
             self._limiter.add_failure(address)
             log.get_logger().warning("login_failed", address=address)
             return self._page(target, 403, "This is not a token of this server.")
-        name = " ".join(filter(str.isprintable, form.get("name", "").split()))[:MAX_NAME_LENGTH]
+        given = "".join(filter(str.isprintable, form.get("name", "")))
+        name = " ".join(given.split())[:MAX_NAME_LENGTH]
         log.get_logger().info("login_succeeded", role=role, name=name, address=address)
         response = self._redirect(target)
         response.set_cookie(

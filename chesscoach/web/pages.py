@@ -34,6 +34,7 @@ def _templates() -> Environment:
         loader=PackageLoader("chesscoach.web"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # else each page looks at its files
         trim_blocks=True,
         lstrip_blocks=True,
     )

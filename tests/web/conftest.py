@@ -21,6 +21,7 @@ from chesscoach.mongo.embedded import EmbeddedServer
 from chesscoach.web.listeners import open_web
 from chesscoach.worker.scheduler.ticker import Ticker
 from chesscoach.worker.shutdown import ShutdownRequest
+from tests.support.admin_client import OPEN, AdminClient
 
 BOTH_LISTENERS = WebSettings(admin="127.0.0.1:0", public="127.0.0.1:0")
 
@@ -85,6 +86,28 @@ async def open_web_server() -> AsyncIterator[OpenWeb]:
             urls = await stack.enter_async_context(open_web(ctx, stop or ShutdownRequest(), alarm))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             return HttpClient(session, dict(urls))
+
+        yield make
+
+
+OpenAdmin: TypeAlias = Callable[..., Any]
+
+
+@pytest.fixture
+async def open_admin(open_web_server: OpenWeb) -> AsyncIterator[OpenAdmin]:
+    """Opens the admin listener of a context; yields clients of it."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            ctx: Context,
+            web: WebSettings = OPEN,
+            stop: ShutdownRequest | None = None,
+            token: str | None = None,
+        ) -> AdminClient:
+            listeners = await open_web_server(ctx, stop, web=web)
+            jar = aiohttp.DummyCookieJar()
+            session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
+            return AdminClient(session, listeners.urls["admin"], token)
 
         yield make
 
