@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from chesscoach.cleanup.context import CleanupContext
 from chesscoach.cleanup.store.deletion import Deleter
-from chesscoach.cleanup.store.indexes import COLLECTIONS as CLEANUP_COLLECTIONS
 from chesscoach.cleanup.store.indexes import INDEXES as CLEANUP_INDEXES
 from chesscoach.config import Config, ProcessEnvironment, Settings
 from chesscoach.emails.context import EmailContext
@@ -60,6 +59,10 @@ from chesscoach.sync.store.indexes import COLLECTIONS as SYNC_COLLECTIONS
 from chesscoach.sync.store.indexes import INDEXES as SYNC_INDEXES
 from chesscoach.sync.store.indexes import UNIQUE_KEYS as SYNC_UNIQUE_KEYS
 from chesscoach.sync.store.lanes import SourceLane
+from chesscoach.training.context import TrainingContext
+from chesscoach.training.store.indexes import COLLECTIONS as TRAINING_COLLECTIONS
+from chesscoach.training.store.indexes import INDEXES as TRAINING_INDEXES
+from chesscoach.training.store.indexes import UNIQUE_KEYS as TRAINING_UNIQUE_KEYS
 from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
 from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
@@ -77,6 +80,7 @@ INDEXES = tuple(
             *EMAIL_INDEXES,
             *CLEANUP_INDEXES,
             *MOMENTUM_INDEXES,
+            *TRAINING_INDEXES,
             *WORKER_INDEXES,
         )
     )
@@ -85,14 +89,15 @@ COLLECTIONS = (
     *WORKER_COLLECTIONS,
     *SYNC_COLLECTIONS,
     *EMAIL_COLLECTIONS,
-    *CLEANUP_COLLECTIONS,
     *MOMENTUM_COLLECTIONS,
+    *TRAINING_COLLECTIONS,
 )
 UNIQUE_KEYS: UniqueKeys = {
     **PLAYER_UNIQUE_KEYS,
     **SYNC_UNIQUE_KEYS,
     **EMAIL_UNIQUE_KEYS,
     **MOMENTUM_UNIQUE_KEYS,
+    **TRAINING_UNIQUE_KEYS,
     **WORKER_UNIQUE_KEYS,
 }
 
@@ -241,6 +246,15 @@ class Context(Struct, frozen=True, kw_only=True):
             now=self.now,
             views=Views(database),
             state=StateStore(database),
+        )
+
+    @property
+    def training(self) -> TrainingContext:
+        """What training receives."""
+        return TrainingContext(
+            settings=self.config.training,
+            production=self.config.database.production,
+            now=self.now,
         )
 
 

@@ -19,6 +19,7 @@ from chesscoach.config.settings import (
     SourceSettings,
     SyncSettings,
 )
+from chesscoach.config.training import TrainingSettings
 from chesscoach.config.web import LISTENERS, Listener, WebSettings
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "SettingsOrigin",
     "SourceSettings",
     "SyncSettings",
+    "TrainingSettings",
     "WebSettings",
     "load",
 ]

@@ -15,6 +15,7 @@ from chesscoach.config.emails import EmailSettings
 from chesscoach.config.momentum import MomentumSettings
 from chesscoach.config.proxies import Proxies
 from chesscoach.config.section import Fraction, PositiveInt, Section, UpstreamSettings, Url
+from chesscoach.config.training import TrainingSettings
 from chesscoach.config.web import WebSettings
 from chesscoach.schedules.schedule import Schedule, Seconds
 
@@ -141,6 +142,7 @@ class Config(Section, frozen=True, kw_only=True):
     emails: EmailSettings = EmailSettings()
     cleanup: CleanupSettings = CleanupSettings()
     momentum: MomentumSettings = MomentumSettings()
+    training: TrainingSettings = TrainingSettings()
     jobs: JobsSettings = JobsSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

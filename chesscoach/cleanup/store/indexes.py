@@ -9,4 +9,3 @@ INDEXES = (
     index("performance_snapshots", "local_date"),  # days that are long past
     ttl_index("user_sessions", "expires_at", days=0),  # as the application's schema has it
 )
-COLLECTIONS = ("performance_snapshots",)

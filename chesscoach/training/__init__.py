@@ -1,0 +1,1 @@
+"""Training: daily snapshots of a player's form, weekly recommendations and recurring sessions."""

@@ -1,0 +1,1 @@
+"""Recommendations: what a player should do next, each with the evidence for it."""

@@ -1,0 +1,1 @@
+"""Snapshots: a player's figures at the end of each local day."""

@@ -1,0 +1,1 @@
+"""The collections of training, and what it reads of the application's."""
