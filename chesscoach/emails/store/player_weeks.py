@@ -16,12 +16,13 @@ import msgspec
 from msgspec import Struct, field
 
 from chesscoach.emails.store import week_pipeline
-from chesscoach.emails.store.week_game_parser import non_negative_int, parse_week_game
-from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek, Swing
+from chesscoach.emails.weekly.values import AnalysedGame, PlayerWeek, Swing
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.values import is_text
+from chesscoach.players.game import PlayedGame
+from chesscoach.players.store.game_parser import non_negative_int, parse_game
 from chesscoach.schedules.iso_week import Week
 
 MAX_PLAYERS = 500
@@ -92,12 +93,12 @@ class PlayerWeeks:
 def _add_document(player: _PlayerData, document: Document, bounds: WeekBounds) -> None:
     match document["kind"]:
         case "game":
-            game = parse_week_game(document)
+            game = parse_game(document)
             if game is not None and bounds.start <= game.ended_at < bounds.end:
                 player.games[game.game_id] = game
         case "analysed":
             player.analyses += _analyses(document["analyses"])
-            for game in map(parse_week_game, document["games"]):
+            for game in map(parse_game, document["games"]):
                 if game is not None:
                     player.of_analyses[game.game_id] = game
         case "reflection":

@@ -6,8 +6,8 @@ would also look into arrays, and so these are expressions.
 """
 
 from chesscoach.emails.recipient import EmailKind
-from chesscoach.emails.store import expressions
 from chesscoach.mongo.client import Document
+from chesscoach.players.store import expressions
 
 _NOTIFICATIONS_FIELD = "$email_notifications"
 

@@ -6,9 +6,9 @@ The database counts the moves. Numbers sort before texts and NaN before all othe
 
 from datetime import datetime
 
-from chesscoach.emails.store import expressions, week_games
-from chesscoach.emails.store.expressions import DAY
 from chesscoach.mongo.client import Document
+from chesscoach.players.store import expressions, game_parser
+from chesscoach.players.store.expressions import DAY
 
 MIN_MOVES = 3
 """An analysis of fewer moves does not count."""
@@ -63,7 +63,7 @@ def stages(users: Document, before: datetime, start: datetime, end: datetime) ->
                 "pipeline": [
                     {"$match": {"$expr": {"$eq": ["$user_id", "$$user"]}}},
                     {"$limit": _GAMES},
-                    {"$project": week_games.projection()},
+                    {"$project": game_parser.PROJECTION | {"head": game_parser.pgn_head()}},
                 ],
                 "as": "games",
             }

@@ -1,28 +1,10 @@
 """The games of a week: the documents to read, and their fields."""
 
 from datetime import datetime
-from typing import Any
 
-from chesscoach.emails.store import expressions, pgn_headers
-from chesscoach.emails.store.expressions import DAY
 from chesscoach.mongo.client import Document
-
-_PROJECTION = {
-    "_id": 0,
-    "user_id": 1,
-    "game_id": 1,
-    "platform": 1,
-    "username": 1,
-    "url": 1,
-    "user_color": 1,
-    "result": 1,
-    "time_control": 1,
-    "variant": 1,
-    "imported_at": 1,
-    "ended_at": 1,
-    "user_rating": 1,
-    "opponent": 1,
-}
+from chesscoach.players.store import expressions, game_parser
+from chesscoach.players.store.expressions import DAY
 
 
 def stages(users: Document, start: datetime, end: datetime) -> list[Document]:
@@ -43,7 +25,7 @@ def stages(users: Document, start: datetime, end: datetime) -> list[Document]:
                 ]
             }
         },
-        {"$set": {"head": _pgn_head()}},
+        {"$set": {"head": game_parser.pgn_head()}},
         {
             "$match": {
                 "$or": [
@@ -53,27 +35,8 @@ def stages(users: Document, start: datetime, end: datetime) -> list[Document]:
                 ]
             }
         },
-        {"$project": _PROJECTION | {"head": 1, "kind": "game"}},
+        {"$project": game_parser.PROJECTION | {"head": 1, "kind": "game"}},
     ]
-
-
-def projection() -> Document:
-    """The fields that `week_game_parser` needs of a document of `games`."""
-    return _PROJECTION | {"head": _pgn_head()}
-
-
-def _pgn_head() -> Document:
-    """The tags of a PGN: all before its first blank line or first move, unless that is too long.
-
-    The text is not cut, because `$substrCP` and `$substrBytes` fail on broken characters, and the
-    whole batch with them.
-    """
-    head: Any = "$pgn"
-    for end in ("\n\n", "\r\n\r\n", "\n1."):
-        head = {"$first": {"$split": [head, end]}}
-    short = {"$lte": [{"$strLenBytes": "$$head"}, pgn_headers.MAX_HEADER_BYTES]}
-    cut = {"$let": {"vars": {"head": head}, "in": {"$cond": [short, "$$head", ""]}}}
-    return expressions.if_type("$pgn", "string", cut, "")
 
 
 def _date_pattern(first: datetime, last: datetime) -> str:

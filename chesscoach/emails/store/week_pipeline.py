@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from chesscoach.emails.store import expressions, week_analyses, week_games
+from chesscoach.emails.store import week_analyses, week_games
 from chesscoach.mongo.client import Document
+from chesscoach.players.store import expressions
 
 
 def pipeline(
@@ -14,7 +15,7 @@ def pipeline(
 
     Each document has a `user_id` and a `kind`:
 
-    - `game`: a game for `week_game_parser`
+    - `game`: a game for `game_parser`
     - `analysed`: a player's `analyses` of both weeks, and the analysed `games` of this week
     - `reflection`, `profile`, `progress`: a document of the collection of that name
     """

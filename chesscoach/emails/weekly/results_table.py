@@ -8,9 +8,9 @@ from chesscoach.emails.i18n.localizer import Localizer
 from chesscoach.emails.sanitize import label_words
 from chesscoach.emails.weekly import charts, phrases
 from chesscoach.emails.weekly.charts import BarSegment, Direction
-from chesscoach.emails.weekly.speed import OTHER_SPEED
 from chesscoach.emails.weekly.values import ResultsBySpeed
 from chesscoach.sources.source import SOURCES
+from chesscoach.sources.speed import OTHER_SPEED
 
 _SOURCE_NAMES: dict[str, str] = {key: source.name for key, source in SOURCES.items()}
 _MAX_ROWS = 12

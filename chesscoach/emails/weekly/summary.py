@@ -8,13 +8,13 @@ from typing import Literal, TypeAlias
 from chesscoach.emails.weekly.values import (
     AnalysedGame,
     Highlight,
-    PlayedGame,
     PlayerWeek,
     ResultsBySpeed,
     Summary,
     Trend,
     WeekAccuracy,
 )
+from chesscoach.players.game import PlayedGame
 
 BETTER_RATIO, WORSE_RATIO = 0.8, 1.2
 """Blunders per game against the week before: the application's own thresholds."""

@@ -5,25 +5,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from chesscoach.players.game import PlayedGame
 from chesscoach.schedules.iso_week import Week
-from chesscoach.sources.game import Colour, GameResult
 
 Trend = Literal["improving", "declining", "stable"]
-
-
-class PlayedGame(Struct, frozen=True, kw_only=True):
-    """A game of the week; ratings are the player's, if they are known."""
-
-    game_id: str
-    platform: str
-    speed: str
-    colour: Colour | None
-    result: GameResult
-    ended_at: datetime
-    rating_before: int | None = None
-    rating_after: int | None = None
-    opponent: str = ""
-    url: str = ""
 
 
 class Swing(Struct, frozen=True, kw_only=True):

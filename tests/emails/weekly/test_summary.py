@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chesscoach.emails.weekly import summary as rules
-from chesscoach.emails.weekly.values import AnalysedGame, PlayedGame, PlayerWeek, Summary, Swing
+from chesscoach.emails.weekly.values import AnalysedGame, PlayerWeek, Summary, Swing
+from chesscoach.players.game import PlayedGame
 from chesscoach.schedules.iso_week import Week
 from chesscoach.sources.game import Colour, GameResult
 

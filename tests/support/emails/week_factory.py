@@ -12,12 +12,12 @@ from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly.values import (
     Highlight,
-    PlayedGame,
     ResultsBySpeed,
     Summary,
     Swing,
     WeekAccuracy,
 )
+from chesscoach.players.game import PlayedGame
 from chesscoach.schedules.iso_week import Week
 
 WEEK = Week(2026, 46)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from chesscoach.emails.store.week_game_parser import parse_week_game
-from chesscoach.emails.weekly.values import PlayedGame
 from chesscoach.mongo.client import Document
+from chesscoach.players.game import PlayedGame
+from chesscoach.players.store.game_parser import parse_game
 
 TUESDAY = datetime(2026, 11, 17, 10, tzinfo=UTC)
 
@@ -18,7 +18,7 @@ def parse(**fields: Any) -> PlayedGame:
         "url": "https://lichess.org/abcdefgh", "user_color": "black", "result": "0-1",
         "time_control": "blitz", "imported_at": TUESDAY.isoformat(),
     }  # fmt: skip
-    game = parse_week_game(document | fields)
+    game = parse_game(document | fields)
     assert game is not None
     return game
 

@@ -1,4 +1,4 @@
-"""Parses a stored game as a game of a player's week.
+"""Parses a stored game of a player, and says which fields that takes.
 
 Our own documents have all fields. Those of the application lack the end, the ratings and the
 opponent, and its results may be status words such as `resign`. The PGN has what is missing.
@@ -6,15 +6,15 @@ opponent, and its results may be status words such as `resign`. The PGN has what
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from chesscoach.emails.store import pgn_headers
-from chesscoach.emails.weekly.speed import OTHER_SPEED, speed_class
-from chesscoach.emails.weekly.values import PlayedGame
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.values import is_text
+from chesscoach.players.game import PlayedGame
+from chesscoach.players.store import expressions, pgn_headers
 from chesscoach.sources.game import Colour, GameResult
+from chesscoach.sources.speed import OTHER_SPEED, speed_class
 
 OTHER_PLATFORM = "other"
 """The name of a platform that is not a text."""
@@ -22,6 +22,24 @@ OTHER_PLATFORM = "other"
 _KNOWN_RESULTS = ("1-0", "0-1", "1/2-1/2")
 # Other variants have their own ratings, under the same names of speeds.
 _STANDARD_VARIANTS = ("", "standard", "chess", "fromposition", "from position")
+
+PROJECTION: Document = {
+    "_id": 0,
+    "user_id": 1,
+    "game_id": 1,
+    "platform": 1,
+    "username": 1,
+    "url": 1,
+    "user_color": 1,
+    "result": 1,
+    "time_control": 1,
+    "variant": 1,
+    "imported_at": 1,
+    "ended_at": 1,
+    "user_rating": 1,
+    "opponent": 1,
+}
+"""The fields of a game that are parsed, besides `head`, the head of its PGN."""
 
 
 def ended_at(document: Document, tags: Mapping[str, str]) -> datetime | None:
@@ -31,9 +49,13 @@ def ended_at(document: Document, tags: Mapping[str, str]) -> datetime | None:
     return pgn_headers.end_time(tags) or timestamps.parse_instant(document.get("imported_at"))
 
 
-def parse_week_game(document: Document) -> PlayedGame | None:
-    """Parse a document of `week_pipeline`; None if it has no id or no readable end."""
-    tags = pgn_headers.parse_tags(document.get("head"))
+def parse_game(document: Document) -> PlayedGame | None:
+    """Parse a document with the fields of PROJECTION; None if it has no id or no readable end."""
+    return game_of(document, pgn_headers.parse_tags(document.get("head")))
+
+
+def game_of(document: Document, tags: Mapping[str, str]) -> PlayedGame | None:
+    """The same with the tags of its PGN."""
     ended, game_id = ended_at(document, tags), document.get("game_id")
     if ended is None or not is_text(game_id):
         return None
@@ -106,3 +128,17 @@ def _ratings(
         return None, stored
     change = pgn_headers.rating_change(tags, side)
     return stored, None if stored is None or change is None else stored + change
+
+
+def pgn_head() -> Document:
+    """The tags of a PGN: all before its first blank line or first move, unless that is too long.
+
+    The text is not cut, because `$substrCP` and `$substrBytes` fail on broken characters, and the
+    whole batch with them.
+    """
+    head: Any = "$pgn"
+    for end in ("\n\n", "\r\n\r\n", "\n1."):
+        head = {"$first": {"$split": [head, end]}}
+    short = {"$lte": [{"$strLenBytes": "$$head"}, pgn_headers.MAX_HEADER_BYTES]}
+    cut = {"$let": {"vars": {"head": head}, "in": {"$cond": [short, "$$head", ""]}}}
+    return expressions.if_type("$pgn", "string", cut, "")

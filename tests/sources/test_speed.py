@@ -2,7 +2,7 @@
 
 import pytest
 
-from chesscoach.emails.weekly.speed import SPEEDS, speed_class
+from chesscoach.sources.speed import SPEEDS, speed_class
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
