@@ -60,9 +60,12 @@ from chesscoach.sync.store.indexes import INDEXES as SYNC_INDEXES
 from chesscoach.sync.store.indexes import UNIQUE_KEYS as SYNC_UNIQUE_KEYS
 from chesscoach.sync.store.lanes import SourceLane
 from chesscoach.training.context import TrainingContext
+from chesscoach.training.store.activity import ActivityReader
 from chesscoach.training.store.indexes import COLLECTIONS as TRAINING_COLLECTIONS
 from chesscoach.training.store.indexes import INDEXES as TRAINING_INDEXES
 from chesscoach.training.store.indexes import UNIQUE_KEYS as TRAINING_UNIQUE_KEYS
+from chesscoach.training.store.players import Players as TrainingPlayers
+from chesscoach.training.store.snapshots import Snapshots
 from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
 from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
@@ -251,10 +254,14 @@ class Context(Struct, frozen=True, kw_only=True):
     @property
     def training(self) -> TrainingContext:
         """What training receives."""
+        database = self.mongo.database
         return TrainingContext(
             settings=self.config.training,
             production=self.config.database.production,
             now=self.now,
+            players=TrainingPlayers(database),
+            activity=ActivityReader(database),
+            snapshots=Snapshots(database),
         )
 
 

@@ -98,6 +98,7 @@ class JobsSettings(Section, frozen=True, kw_only=True):
     weekly_emails: JobLimits = JobLimits()
     cleanup: JobLimits = JobLimits()
     momentum: JobLimits = JobLimits(success_threshold=1.0)
+    snapshots: JobLimits = JobLimits()
 
 
 class LogSettings(Section, frozen=True, kw_only=True):
@@ -129,6 +130,7 @@ def default_schedules() -> dict[str, Schedule]:
         ),
         "cleanup": Schedule(job="cleanup", cron="0 3 * * *"),
         "momentum": Schedule(job="momentum", cron="5 * * * *"),
+        "snapshots": Schedule(job="snapshots", cron="5 * * * *"),
     }
 
 

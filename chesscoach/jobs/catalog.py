@@ -1,11 +1,18 @@
 """The jobs there are. A list, not a registry: nothing registers itself."""
 
 from chesscoach.config import Config
-from chesscoach.jobs import cleanup, momentum, sync_games, weekly_emails
+from chesscoach.jobs import cleanup, momentum, snapshots, sync_games, weekly_emails
 from chesscoach.worker.job import Job, job_of
 
 JOBS: dict[str, Job] = {
-    job.name: job for job in (sync_games.JOB, weekly_emails.JOB, cleanup.JOB, momentum.JOB)
+    job.name: job
+    for job in (
+        sync_games.JOB,
+        weekly_emails.JOB,
+        cleanup.JOB,
+        momentum.JOB,
+        snapshots.JOB,
+    )
 }
 
 

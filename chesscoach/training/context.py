@@ -6,6 +6,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from chesscoach.config import TrainingSettings
+from chesscoach.training.store.activity import ActivityReader
+from chesscoach.training.store.players import Players
+from chesscoach.training.store.snapshots import Snapshots
 
 
 class TrainingContext(Struct, frozen=True, kw_only=True):
@@ -14,3 +17,6 @@ class TrainingContext(Struct, frozen=True, kw_only=True):
     settings: TrainingSettings
     production: bool
     now: Callable[[], datetime]
+    players: Players
+    activity: ActivityReader
+    snapshots: Snapshots

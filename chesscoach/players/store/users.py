@@ -21,7 +21,8 @@ PAGE_SIZE = 1000
 _FIELDS = tuple(field for source in SOURCES.values() for field in source.user_fields)
 _HAS_TEXT_ID = values.of_type("user_id", "string")
 _NAMED = {"$ne": None, "$not": {"$regex": r"^\s*$"}}
-_LINKED_FILTER = [{field: _NAMED} for field in _FIELDS]
+LINKED_FILTER = [{field: _NAMED} for field in _FIELDS]
+"""The branches of an `$or`: users who have linked a name."""
 
 
 class UserNames(Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class Users:
     async def _page(self, user_id: str | None, after: str, size: int) -> list[Document]:
         query: Document = {
             "user_id": {"$gt": after} if user_id is None else {"$gt": after, "$eq": user_id},
-            "$or": _LINKED_FILTER,
+            "$or": LINKED_FILTER,
             **_HAS_TEXT_ID,
         }
         project = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1) | {"_id": 0}
@@ -64,7 +65,7 @@ class Users:
 
     async def with_accounts(self, user_ids: Collection[str]) -> set[str]:
         """Those of some users who exist and have linked a name."""
-        query = {"user_id": {"$in": list(user_ids)}, "$or": _LINKED_FILTER, **_HAS_TEXT_ID}
+        query = {"user_id": {"$in": list(user_ids)}, "$or": LINKED_FILTER, **_HAS_TEXT_ID}
         users = await self._collection.find(query, {"_id": 0, "user_id": 1})
         return {user["user_id"] for user in users}
 
@@ -77,7 +78,7 @@ class Users:
 
     async def count_without_id(self) -> int:
         """The number of users who have linked a name and whose user_id is not a text."""
-        query = {"$or": _LINKED_FILTER, **values.not_of_type("user_id", "string")}
+        query = {"$or": LINKED_FILTER, **values.not_of_type("user_id", "string")}
         return await count_unreadable(self._collection, query)
 
     async def find_by_name(self, name: str) -> list[UserNames]:
@@ -88,7 +89,7 @@ class Users:
         query = {
             **_HAS_TEXT_ID,
             "$or": [
-                {"user_id": name, "$or": _LINKED_FILTER},
+                {"user_id": name, "$or": LINKED_FILTER},
                 *({field: _any_case(name)} for field in _FIELDS),
             ],
         }

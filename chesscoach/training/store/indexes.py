@@ -4,6 +4,11 @@ from chesscoach.mongo.index import index
 from chesscoach.mongo.index_check import UniqueKeys
 
 INDEXES = (
+    index("puzzle_attempts", "user_id", "created_at"),  # the last puzzles of a player
+    index("game_analyses", "user_id", "created_at"),  # the analyses of a month
+    index("games", "user_id", "ended_at", "imported_at"),  # the games of some days
+    index("training_sessions", "user_id", "local_date"),  # the completed ones of some days
+    index("user_progress", "user_id", "_id"),  # the oldest progress of each player
     # The days of a player. The `_id` is the player and the day, so it needs no unique index.
     index("performance_snapshots", "user_id", "local_date"),
 )

@@ -1,0 +1,71 @@
+"""Works through players in batches, and finds the one whose data make a batch fail."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from chesscoach import log
+from chesscoach.errors import ChesscoachError, LeaseLost, StoreFailed, StoreUnavailable
+from chesscoach.training.player import Player
+from chesscoach.worker.job import Run
+
+Step = Callable[[Sequence[Player]], Awaitable[None]]
+"""What is done with a batch; with an empty one it must do nothing but reach the database."""
+
+_CONCURRENT_BATCHES = 2
+"""While one batch is read by the database, another is calculated here."""
+
+
+async def work_through(run: Run, batches: AsyncIterator[Sequence[Player]], step: Step) -> None:
+    """Takes a step with each batch; a batch that fails is divided until one player is left.
+
+    Raises:
+        StoreFailed: the step fails whoever the players are.
+        StoreUnavailable: MongoDB does not answer.
+        LeaseLost: another run has taken the lease.
+    """
+    turn = asyncio.Lock()
+
+    async def work() -> None:
+        while True:
+            async with turn:
+                batch = await anext(batches, None)
+            if batch is None:
+                return
+            if run.stopping:
+                run.incomplete = True
+                return
+            run.counts.candidates += len(batch)
+            await _take(run, batch, step)
+
+    await run.run_concurrently(*(work() for _ in range(_CONCURRENT_BATCHES)))
+
+
+def count_failure(run: Run, player: Player, error: Exception) -> None:
+    """Counts a player whose data cannot be used, and logs who it is."""
+    ours = isinstance(error, ChesscoachError)
+    reason = str(error) if ours else type(error).__name__
+    run.counts.failed += 1
+    run.counts.add_error(user_id=player.user_id, error=reason)
+    log.get_logger().error(
+        "player_failed",
+        user_id=player.user_id,
+        error=reason,
+        exc_info=None if ours else error,
+    )
+
+
+async def _take(run: Run, batch: Sequence[Player], step: Step) -> None:
+    try:
+        await step(batch)
+    except StoreFailed as error:
+        await step([])
+        if len(batch) == 1:
+            count_failure(run, batch[0], error)
+            return
+    except (StoreUnavailable, LeaseLost):
+        raise
+    else:
+        return
+    middle = len(batch) // 2
+    await _take(run, batch[:middle], step)
+    await _take(run, batch[middle:], step)

@@ -1,0 +1,149 @@
+"""Closes the days of players: who is due, and the snapshots of their last days.
+
+A player is due when their yesterday is not closed. Its snapshot becomes final, and those of the two
+days before are calculated again, for games that came late. Yesterday's is written with the others
+in one step, so a run that is killed has closed a day with them or not at all.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
+
+from chesscoach.errors import ConfigError, StoreFailed, StoreUnavailable
+from chesscoach.training.activity import Activity
+from chesscoach.training.batches import count_failure, work_through
+from chesscoach.training.context import TrainingContext
+from chesscoach.training.days import DAY
+from chesscoach.training.player import Player, Zones
+from chesscoach.training.snapshots import figures
+from chesscoach.training.snapshots.figures import QUIZ_WEIGHTS, WINDOW_DAYS, Ratings
+from chesscoach.training.snapshots.snapshot import Snapshot, snapshot_of
+from chesscoach.training.store.activity import Span
+from chesscoach.worker.job import Run
+
+CLOSED_DAYS = 3
+"""Days before today whose snapshots are calculated when a day is closed."""
+
+_SPAN = Span(
+    days=CLOSED_DAYS + WINDOW_DAYS - 1, detailed_days=CLOSED_DAYS, quizzes=len(QUIZ_WEIGHTS)
+)
+
+
+async def close_days(
+    ctx: TrainingContext, run: Run, now: datetime, *, user_id: str | None = None
+) -> None:
+    """Closes the day of each player whose midnight has passed; of one user also takes today.
+
+    A manual run calculates the last days of every player again.
+    """
+    zones = await Zones.load(ctx.settings.timezone)
+
+    async def due() -> AsyncIterator[Sequence[Player]]:
+        async for page in ctx.players.pages(ctx.settings.batch, user_id, run.shard):
+            players = zones.players(page, now)
+            if not run.manual:
+                yesterday = {(player.user_id, player.today - DAY) for player in players}
+                closed = await ctx.snapshots.closed(yesterday)
+                players = [
+                    player
+                    for player in players
+                    if (player.user_id, player.today - DAY) not in closed
+                ]
+            if players:
+                yield players
+
+    async def close(players: Sequence[Player]) -> None:
+        await _close(ctx, run, now, players, with_today=user_id is not None)
+
+    await work_through(run, due(), close)
+    if user_id is not None and not run.counts.candidates:
+        msg = f"--user: there is no player {user_id!r}"
+        raise ConfigError(msg)
+    zones.report(run)
+
+
+async def _close(
+    ctx: TrainingContext,
+    run: Run,
+    now: datetime,
+    players: Sequence[Player],
+    *,
+    with_today: bool,
+) -> None:
+    ids = [player.user_id for player in players]
+    todays = [player.today for player in players] or [now.date()]
+    first, last = min(todays) - (CLOSED_DAYS + 1) * DAY, max(todays)
+    stored = await ctx.snapshots.read(ids, first, last)
+    known = await _known_ratings(ctx, players, stored)
+    unrated = [key for key in ids if not known.get(key)]
+    activities = await ctx.activity.read(players, _SPAN, unrated)
+    new, changed = list[Snapshot](), list[Snapshot]()
+    done = 0
+    for player in players:
+        try:
+            snapshots = _snapshots(
+                player,
+                activities[player.user_id],
+                stored,
+                known.get(player.user_id, {}),
+                with_today=with_today,
+            )
+        except (StoreFailed, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001  # one player's data must not stop the others
+            count_failure(run, player, error)
+            continue
+        done += 1
+        for snapshot in snapshots:
+            before = stored.get((player.user_id, snapshot.local_date))
+            if before is None:
+                new.append(snapshot)
+            elif before != snapshot:
+                changed.append(snapshot)
+    if not run.dry_run:
+        await ctx.snapshots.write(new, changed, now)
+    run.counts.done += done
+    prefix = "would_be_" if run.dry_run else ""
+    for name, snapshots in (("added", new), ("changed", changed)):
+        if snapshots:
+            run.counts.note(f"snapshots_{prefix}{name}", len(snapshots))
+
+
+async def _known_ratings(
+    ctx: TrainingContext, players: Sequence[Player], stored: dict[tuple[str, date], Snapshot]
+) -> dict[str, Ratings]:
+    """The ratings of each player at the end of the day before those that are calculated."""
+    known: dict[str, Ratings] = {}
+    for player in players:
+        before = stored.get((player.user_id, player.today - (CLOSED_DAYS + 1) * DAY))
+        if before is not None:
+            known[player.user_id] = before.rating
+    missing = [player for player in players if player.user_id not in known]
+    if missing:
+        earliest = min(player.today for player in missing) - CLOSED_DAYS * DAY
+        known |= await ctx.snapshots.last_ratings([p.user_id for p in missing], earliest)
+    return known
+
+
+def _snapshots(
+    player: Player,
+    activity: Activity,
+    stored: dict[tuple[str, date], Snapshot],
+    known: Ratings,
+    *,
+    with_today: bool,
+) -> list[Snapshot]:
+    """The snapshots of a player's last days, in their order; games before them fill in ratings."""
+    days = [player.today - number * DAY for number in range(CLOSED_DAYS, 0, -1)]
+    days += [player.today] if with_today else []
+    earlier = [game for ended, game in activity.games.values() if ended < days[0]]
+    ratings: Ratings = {
+        source: {**speeds, **known.get(source, {})}
+        for source, speeds in ({**known, **figures.ratings_after({}, earlier)}).items()
+    }
+    snapshots = []
+    for day in days:
+        result = figures.figures_of(activity, day, ratings)
+        ratings = result.rating
+        before = stored.get((player.user_id, day))
+        snapshots.append(snapshot_of(player, day, result, before, final=day < player.today))
+    return snapshots

@@ -1,0 +1,184 @@
+"""Reads what a batch of players did, in one command."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from chesscoach import log
+from chesscoach.mongo import timestamps
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.collection import MongoCollection
+from chesscoach.mongo.values import is_text
+from chesscoach.players.store.game_parser import parse_game
+from chesscoach.training import days
+from chesscoach.training.activity import Activity, Analysis, Attempt
+from chesscoach.training.days import DAY
+from chesscoach.training.player import Player
+from chesscoach.training.store import numbers, stages
+
+_EPOCH = date(1970, 1, 1)
+_IDS_LOGGED = 3
+_YIELD_INTERVAL = 500
+"""Documents after which other tasks of the loop get a turn."""
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """Which activity to read: that of some local days before today, and of today.
+
+    Games, and the blunders in analyses, are read for `detailed_days` only. `quizzes` is the number
+    of quizzes to read from before the span.
+    """
+
+    days: int
+    detailed_days: int
+    quizzes: int
+
+
+class ActivityReader:
+    """The collections in which players' activity is found; all but the sessions are not ours."""
+
+    def __init__(self, database: Database) -> None:
+        self._analyses = MongoCollection(database, "game_analyses")
+
+    async def read(
+        self, players: Sequence[Player], span: Span, unrated: Sequence[str] = ()
+    ) -> dict[str, Activity]:
+        """The activity of some players, by user; of `unrated` ones also their last games."""
+        users = {"user_id": {"$in": [player.user_id for player in players]}}
+        first = min((player.today for player in players), default=_EPOCH) - span.days * DAY
+        last = max((player.today for player in players), default=_EPOCH)
+        start = _earliest_start(players, span.days)
+        detailed = _earliest_start(players, span.detailed_days)
+        pipeline = [
+            *stages.analyses(users, start, detailed),
+            stages.union_with("puzzle_attempts", stages.attempts(users, start, span.quizzes)),
+            stages.union_with(
+                "training_sessions", stages.sessions(users, first.isoformat(), last.isoformat())
+            ),
+            stages.union_with("games", stages.games(users, detailed)),
+        ]
+        if unrated:
+            last_games = stages.last_games({"user_id": {"$in": list(unrated)}})
+            pipeline.append(stages.union_with("games", last_games))
+        # As many documents in a response as fit; the default of the first one is 101.
+        documents = await self._analyses.aggregate(pipeline, batchSize=1_000_000)
+        return await _activities(documents, {player.user_id: player.zone for player in players})
+
+
+def _earliest_start(players: Sequence[Player], days_before: int) -> datetime:
+    """The first instant of that day before today, for whichever player it comes first."""
+    starts = (days.start_of(player.today - days_before * DAY, player.zone) for player in players)
+    return min(starts, default=days.start_of(_EPOCH, ZoneInfo("UTC")))
+
+
+async def _activities(
+    documents: Iterable[Document], zones: Mapping[str, ZoneInfo]
+) -> dict[str, Activity]:
+    parser = _Parser(zones)
+    for count, document in enumerate(documents, 1):
+        user_id = document.get("user_id")
+        if is_text(user_id) and user_id in zones:
+            parser.add(user_id, document)
+        if count % _YIELD_INTERVAL == 0:
+            await asyncio.sleep(0)
+    parser.report()
+    for activity in parser.activities.values():
+        activity.attempts.sort(key=lambda attempt: attempt.at)
+    return parser.activities
+
+
+class _Parser:
+    """Sorts documents by player, and logs those whose instant cannot be read."""
+
+    def __init__(self, zones: Mapping[str, ZoneInfo]) -> None:
+        self._zones = zones
+        self._unreadable: dict[str, list[str]] = {}
+        self.activities = {user_id: Activity() for user_id in zones}
+
+    def add(self, user_id: str, document: Document) -> None:
+        activity, zone = self.activities[user_id], self._zones[user_id]
+        match document["kind"]:
+            case "analysis":
+                if analysis := self._analysis(document, zone):
+                    activity.analyses.append(analysis)
+            case "attempts":
+                for item in (*document["recent"], *document["older"]):
+                    if item and (attempt := self._attempt(item, zone)):
+                        activity.attempts.append(attempt)
+            case "session":
+                day, minutes = document["local_date"], numbers.finite(document.get("actual_min"))
+                parsed = _date(day)
+                if parsed is not None and minutes is not None and minutes > 0:
+                    total = activity.session_minutes.get(parsed, 0.0)
+                    activity.session_minutes[parsed] = total + minutes
+            case "game":
+                game = parse_game(document)
+                if game is None or not _is_plausible(game.ended_at):
+                    self._refuse("games", document)
+                else:
+                    activity.games[game.game_id] = (days.local_day(game.ended_at, zone), game)
+
+    def report(self) -> None:
+        for collection, ids in self._unreadable.items():
+            log.get_logger().warning(
+                "documents_unreadable",
+                collection=collection,
+                count=len(ids),
+                ids=ids[:_IDS_LOGGED],
+            )
+
+    def _analysis(self, document: Document, zone: ZoneInfo) -> Analysis | None:
+        at = _instant(document.get("at"))
+        accuracy = numbers.finite(document["accuracy"])
+        if at is None or accuracy is None:
+            self._refuse("game_analyses", document)
+            return None
+        if not 0 < accuracy <= 100:
+            return None
+        game_id = document.get("game_id")
+        return Analysis(
+            game_id=game_id if is_text(game_id) else str(document["_id"]),
+            at=at,
+            day=days.local_day(at, zone),
+            accuracy=accuracy,
+            blunders=document["blunders"],
+        )
+
+    def _attempt(self, item: Document, zone: ZoneInfo) -> Attempt | None:
+        at = _instant(item.get("at"))
+        if at is None:
+            self._refuse("puzzle_attempts", item)
+            return None
+        milliseconds, seconds = numbers.finite(item.get("ms")), numbers.finite(item.get("seconds"))
+        minutes = milliseconds / 60_000 if milliseconds is not None else (seconds or 0.0) / 60
+        return Attempt(
+            at=at,
+            day=days.local_day(at, zone),
+            solved=item.get("solved"),
+            minutes=max(minutes, 0.0),
+        )
+
+    def _refuse(self, collection: str, document: Document) -> None:
+        self._unreadable.setdefault(collection, []).append(str(document["_id"])[:80])
+
+
+def _instant(value: object) -> datetime | None:
+    at = timestamps.parse_instant(value)
+    return at if at is not None and _is_plausible(at) else None
+
+
+def _is_plausible(at: datetime) -> bool:
+    """Whether an instant has a local date in every time zone, and is not a placeholder."""
+    return 1900 < at.year < 2200
+
+
+def _date(text: object) -> date | None:
+    if not is_text(text):
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,89 @@
+"""The players: users with a linked account, and those with progress.
+
+Of two progress documents of a player, the oldest counts.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from chesscoach.mongo import values
+from chesscoach.mongo.client import Database, Document
+from chesscoach.mongo.collection import MongoCollection
+from chesscoach.players.store.users import LINKED_FILTER
+from chesscoach.training.player import StoredPlayer
+from chesscoach.training.store import numbers
+from chesscoach.worker.shard import ALL_USERS, Shard
+
+_HAS_TEXT_ID = values.of_type("user_id", "string")
+_PROGRESS_FIELDS = ("user_id", "tz", "tz_source", "xp", "level", "current_streak")
+
+
+class Players:
+    """`users` and `user_progress`."""
+
+    def __init__(self, database: Database) -> None:
+        self._users = MongoCollection(database, "users")
+        self._progress = MongoCollection(database, "user_progress")
+
+    async def pages(
+        self, size: int, user_id: str | None = None, shard: Shard = ALL_USERS
+    ) -> AsyncIterator[list[StoredPlayer]]:
+        """Pages of a shard's players in the order of their ids, or only one player."""
+        size, after = shard.page_size_for(size), ""
+        while True:
+            within: Document = {"$gt": after}
+            if user_id is not None:
+                within["$eq"] = user_id
+            ids, progress, last = await self._page(within, size)
+            page = [key for key in ids if shard.contains(key)]
+            if page:
+                timezones = await self._timezones(page)
+                yield [_to_player(key, timezones, progress.get(key, {})) for key in page]
+            if last is None:
+                return
+            after = last
+
+    async def _page(
+        self, within: Document, size: int
+    ) -> tuple[list[str], dict[str, Document], str | None]:
+        """The ids of a page, their progress, and the last id; None if there is no further page."""
+        query = {"user_id": within, **_HAS_TEXT_ID}
+        users = await self._users.find(
+            {**query, "$or": LINKED_FILTER},
+            {"_id": 0, "user_id": 1},
+            sort=[("user_id", 1)],
+            limit=size,
+        )
+        documents = await self._progress.find(
+            query,
+            dict.fromkeys(_PROGRESS_FIELDS, 1),
+            sort=[("user_id", 1), ("_id", 1)],
+            limit=size,
+        )
+        full = [page[-1]["user_id"] for page in (users, documents) if len(page) == size]
+        last = min(full, default=None)
+        progress: dict[str, Document] = {}
+        for document in documents:
+            progress.setdefault(document["user_id"], document)
+        ids = sorted({user["user_id"] for user in users} | set(progress))
+        return [key for key in ids if last is None or key <= last], progress, last
+
+    async def _timezones(self, user_ids: Sequence[str]) -> dict[str, Any]:
+        query = {"user_id": {"$in": list(user_ids)}, **_HAS_TEXT_ID}
+        users = await self._users.find(query, {"_id": 0, "user_id": 1, "timezone": 1})
+        return {user["user_id"]: user.get("timezone") for user in users}
+
+
+def _to_player(
+    user_id: str, timezones: Mapping[str, Any], progress: Mapping[str, Any]
+) -> StoredPlayer:
+    timezone = timezones.get(user_id)
+    if timezone is None and progress.get("tz_source") == "user":
+        timezone = progress.get("tz")  # momentum's copy, where the user is gone
+    return StoredPlayer(
+        user_id=user_id,
+        timezone=timezone,
+        xp=numbers.count(progress.get("xp"), 0),
+        level=numbers.count(progress.get("level"), 1),
+        streak=numbers.count(progress.get("current_streak"), 0),
+    )
