@@ -8,6 +8,7 @@ from chesscoach.cli.doctor import doctor
 from chesscoach.cli.healthcheck import healthcheck
 from chesscoach.cli.invocation import OneLineErrorGroup
 from chesscoach.cli.momentum import group as momentum
+from chesscoach.cli.progress import progress
 from chesscoach.cli.web import web
 
 
@@ -28,6 +29,7 @@ main.add_command(schedules.group, "schedules")
 main.add_command(runs.group, "runs")
 main.add_command(emails.group, "emails")
 main.add_command(momentum.group, "momentum")
+main.add_command(progress)
 main.add_command(db.group, "db")
 main.add_command(deploy.group, "deploy")
 main.add_command(doctor)

@@ -43,6 +43,12 @@ class Players:
                 return
             after = last
 
+    async def exists(self, user_id: str) -> bool:
+        """Whether the application has a user, or progress of one."""
+        query = {"user_id": user_id, **_HAS_TEXT_ID}
+        found = await self._users.find_one(query, {"_id": 1})
+        return found is not None or await self._progress.find_one(query, {"_id": 1}) is not None
+
     async def _page(
         self, within: Document, size: int
     ) -> tuple[list[str], dict[str, Document], str | None]:

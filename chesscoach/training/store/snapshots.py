@@ -44,6 +44,13 @@ class Snapshots:
         snapshots = convert_readable(_NAME, documents, _to_snapshot)
         return {(snapshot.user_id, snapshot.local_date): snapshot for snapshot in snapshots}
 
+    async def last(self, user_id: str, days: int) -> list[Snapshot]:
+        """A user's last snapshots, one a day, in the order of their days."""
+        query = {"user_id": user_id, "local_date": {"$gt": ""}}
+        order = [("local_date", -1)]
+        documents = await self._collection.find(query, sort=order, limit=days)
+        return convert_readable(_NAME, reversed(documents), _to_snapshot)
+
     async def last_ratings(self, user_ids: Collection[str], before: date) -> dict[str, Ratings]:
         """The ratings in the last snapshot of some users before a day."""
         pipeline: list[Document] = [
