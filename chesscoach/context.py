@@ -65,6 +65,8 @@ from chesscoach.training.store.indexes import COLLECTIONS as TRAINING_COLLECTION
 from chesscoach.training.store.indexes import INDEXES as TRAINING_INDEXES
 from chesscoach.training.store.indexes import UNIQUE_KEYS as TRAINING_UNIQUE_KEYS
 from chesscoach.training.store.players import Players as TrainingPlayers
+from chesscoach.training.store.recommendations import Recommendations
+from chesscoach.training.store.situations import SituationReader
 from chesscoach.training.store.snapshots import Snapshots
 from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
@@ -262,6 +264,8 @@ class Context(Struct, frozen=True, kw_only=True):
             players=TrainingPlayers(database),
             activity=ActivityReader(database),
             snapshots=Snapshots(database),
+            situations=SituationReader(database),
+            recommendations=Recommendations(database),
         )
 
 

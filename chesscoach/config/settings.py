@@ -99,6 +99,7 @@ class JobsSettings(Section, frozen=True, kw_only=True):
     cleanup: JobLimits = JobLimits()
     momentum: JobLimits = JobLimits(success_threshold=1.0)
     snapshots: JobLimits = JobLimits()
+    recommendations: JobLimits = JobLimits()
 
 
 class LogSettings(Section, frozen=True, kw_only=True):
@@ -131,6 +132,7 @@ def default_schedules() -> dict[str, Schedule]:
         "cleanup": Schedule(job="cleanup", cron="0 3 * * *"),
         "momentum": Schedule(job="momentum", cron="5 * * * *"),
         "snapshots": Schedule(job="snapshots", cron="5 * * * *"),
+        "recommendations": Schedule(job="recommendations", cron="0 * * * 0,1"),
     }
 
 

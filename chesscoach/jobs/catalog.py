@@ -1,7 +1,7 @@
 """The jobs there are. A list, not a registry: nothing registers itself."""
 
 from chesscoach.config import Config
-from chesscoach.jobs import cleanup, momentum, snapshots, sync_games, weekly_emails
+from chesscoach.jobs import cleanup, momentum, recommendations, snapshots, sync_games, weekly_emails
 from chesscoach.worker.job import Job, job_of
 
 JOBS: dict[str, Job] = {
@@ -12,6 +12,7 @@ JOBS: dict[str, Job] = {
         cleanup.JOB,
         momentum.JOB,
         snapshots.JOB,
+        recommendations.JOB,
     )
 }
 

@@ -2,7 +2,8 @@
 
 It runs hourly, since each player's own midnight counts, and serves the players whose yesterday is
 not closed. It writes `performance_snapshots`: yesterday's becomes final, and those of the two days
-before are calculated again, because games and analyses come late. A re-run is safe at any point: a
+before are calculated again, because games and analyses come late. An analysis with a low accuracy
+also renews the player's REVIEW_GAME in `adaptive_recommendations`. A re-run is safe at any point: a
 snapshot's id is the player and the day, and the same data give the same snapshot.
 """
 
@@ -13,6 +14,7 @@ from msgspec import Meta, Struct
 from chesscoach.context import Context
 from chesscoach.jobs.command import main
 from chesscoach.schedules.outcome import Counts
+from chesscoach.training.recommendations.serving import refresh_reviews
 from chesscoach.training.snapshots.closing import close_days
 from chesscoach.worker.instant import run_instant
 from chesscoach.worker.job import Job, Run
@@ -34,6 +36,7 @@ async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """Closes the days that have ended."""
     now = run_instant(run, ctx.now(), args.now, production=ctx.config.database.production)
     await close_days(ctx.training, run, now, user_id=args.user)
+    await refresh_reviews(ctx.training, run, now, user_id=args.user)
     return run.counts
 
 
@@ -42,7 +45,7 @@ JOB = Job(
     run=run,
     args=Args,
     help="Take a snapshot of each player's day after the player's own midnight.",
-    writes=("performance_snapshots",),
+    writes=("performance_snapshots", "adaptive_recommendations"),
     walks_users=True,
 )
 

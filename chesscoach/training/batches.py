@@ -35,9 +35,31 @@ async def work_through(run: Run, batches: AsyncIterator[Sequence[Player]], step:
                 run.incomplete = True
                 return
             run.counts.candidates += len(batch)
-            await _take(run, batch, step)
+            await take(run, batch, step)
 
     await run.run_concurrently(*(work() for _ in range(_CONCURRENT_BATCHES)))
+
+
+async def take(run: Run, batch: Sequence[Player], step: Step) -> None:
+    """Takes a step with a batch, divided as often as it fails.
+
+    Raises:
+        StoreFailed: the step fails whoever the players are.
+    """
+    try:
+        await step(batch)
+    except StoreFailed as error:
+        await step([])
+        if len(batch) == 1:
+            count_failure(run, batch[0], error)
+            return
+    except (StoreUnavailable, LeaseLost):
+        raise
+    else:
+        return
+    middle = len(batch) // 2
+    await take(run, batch[:middle], step)
+    await take(run, batch[middle:], step)
 
 
 def count_failure(run: Run, player: Player, error: Exception) -> None:
@@ -52,20 +74,3 @@ def count_failure(run: Run, player: Player, error: Exception) -> None:
         error=reason,
         exc_info=None if ours else error,
     )
-
-
-async def _take(run: Run, batch: Sequence[Player], step: Step) -> None:
-    try:
-        await step(batch)
-    except StoreFailed as error:
-        await step([])
-        if len(batch) == 1:
-            count_failure(run, batch[0], error)
-            return
-    except (StoreUnavailable, LeaseLost):
-        raise
-    else:
-        return
-    middle = len(batch) // 2
-    await _take(run, batch[:middle], step)
-    await _take(run, batch[middle:], step)

@@ -8,6 +8,8 @@ from msgspec import Struct
 from chesscoach.config import TrainingSettings
 from chesscoach.training.store.activity import ActivityReader
 from chesscoach.training.store.players import Players
+from chesscoach.training.store.recommendations import Recommendations
+from chesscoach.training.store.situations import SituationReader
 from chesscoach.training.store.snapshots import Snapshots
 
 
@@ -20,3 +22,5 @@ class TrainingContext(Struct, frozen=True, kw_only=True):
     players: Players
     activity: ActivityReader
     snapshots: Snapshots
+    situations: SituationReader
+    recommendations: Recommendations

@@ -1,12 +1,14 @@
 """A player's progress as a picture, drawn by matplotlib, the extra `plots`."""
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from chesscoach.errors import ConfigError
 from chesscoach.training.snapshots.progress import Progress, Series
 
 _SHOWN = ("Pace", "Quiz average", "Accuracy")
+_MATPLOTLIB_EPOCH = date(1970, 1, 1)
 _WIDTH_IN, _PANEL_HEIGHT_IN, _DPI = 9, 2.4, 120
 
 
@@ -19,7 +21,6 @@ def write_png(path: Path, progress: Progress, title: str) -> None:
     try:
         # Only this picture needs it, and it takes half a second to import.
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.dates import date2num
         from matplotlib.figure import Figure
     except ImportError:
         msg = "--png: matplotlib is not installed: pip install 'chesscoach[plots]'"
@@ -28,7 +29,7 @@ def write_png(path: Path, progress: Progress, title: str) -> None:
     minutes = [series for series in progress.series if series.name == "Minutes"]
     panels = [("Form (0 to 100)", form), ("Minutes a day", minutes)]
     panels += [("Rating", list(progress.ratings))] if progress.ratings else []
-    places = [float(date2num(day)) for day in progress.days]
+    places = [(day - _MATPLOTLIB_EPOCH).days for day in progress.days]
     figure = Figure(figsize=(_WIDTH_IN, _PANEL_HEIGHT_IN * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(_printable(title), parse_math=False)

@@ -116,7 +116,7 @@ class _Parser:
                     activity.session_minutes[parsed] = total + minutes
             case "game":
                 game = parse_game(document)
-                if game is None or not _is_plausible(game.ended_at):
+                if game is None or not is_plausible(game.ended_at):
                     self._refuse("games", document)
                 else:
                     activity.games[game.game_id] = (days.local_day(game.ended_at, zone), game)
@@ -167,10 +167,10 @@ class _Parser:
 
 def _instant(value: object) -> datetime | None:
     at = timestamps.parse_instant(value)
-    return at if at is not None and _is_plausible(at) else None
+    return at if at is not None and is_plausible(at) else None
 
 
-def _is_plausible(at: datetime) -> bool:
+def is_plausible(at: datetime) -> bool:
     """Whether an instant has a local date in every time zone, and is not a placeholder."""
     return 1900 < at.year < 2200
 

@@ -11,6 +11,9 @@ INDEXES = (
     index("user_progress", "user_id", "_id"),  # the oldest progress of each player
     # The days of a player. The `_id` is the player and the day, so it needs no unique index.
     index("performance_snapshots", "user_id", "local_date"),
+    index("adaptive_recommendations", "user_id", "refresh_key"),  # a week of some players
+    index("mistake_cards", "user_id", "next_review"),  # the cards that are due
+    index("player_profiles", "user_id", "_id"),  # the weaknesses of some players
 )
-COLLECTIONS = ("performance_snapshots",)
+COLLECTIONS = ("performance_snapshots", "adaptive_recommendations")
 UNIQUE_KEYS: UniqueKeys = dict.fromkeys(COLLECTIONS, ())

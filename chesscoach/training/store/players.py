@@ -34,14 +34,20 @@ class Players:
             within: Document = {"$gt": after}
             if user_id is not None:
                 within["$eq"] = user_id
-            ids, progress, last = await self._page(within, size)
+            ids, documents, last = await self._page(within, size)
             page = [key for key in ids if shard.contains(key)]
             if page:
-                timezones = await self._timezones(page)
-                yield [_to_player(key, timezones, progress.get(key, {})) for key in page]
+                yield await self._with_timezones(page, documents)
             if last is None:
                 return
             after = last
+
+    async def find(self, user_ids: Sequence[str]) -> list[StoredPlayer]:
+        """Some users, also those without progress."""
+        query = {"user_id": {"$in": list(user_ids)}, **_HAS_TEXT_ID}
+        fields = dict.fromkeys(_PROGRESS_FIELDS, 1)
+        documents = await self._progress.find(query, fields, sort=[("user_id", 1), ("_id", 1)])
+        return await self._with_timezones(user_ids, documents)
 
     async def exists(self, user_id: str) -> bool:
         """Whether the application has a user, or progress of one."""
@@ -51,8 +57,8 @@ class Players:
 
     async def _page(
         self, within: Document, size: int
-    ) -> tuple[list[str], dict[str, Document], str | None]:
-        """The ids of a page, their progress, and the last id; None if there is no further page."""
+    ) -> tuple[list[str], list[Document], str | None]:
+        """The ids of a page, progress documents, and the last id; None if no page follows."""
         query = {"user_id": within, **_HAS_TEXT_ID}
         users = await self._users.find(
             {**query, "$or": LINKED_FILTER},
@@ -68,11 +74,18 @@ class Players:
         )
         full = [page[-1]["user_id"] for page in (users, documents) if len(page) == size]
         last = min(full, default=None)
+        ids = {document["user_id"] for document in (*users, *documents)}
+        return sorted(key for key in ids if last is None or key <= last), documents, last
+
+    async def _with_timezones(
+        self, user_ids: Sequence[str], documents: Sequence[Document]
+    ) -> list[StoredPlayer]:
+        """Players with their time zones; the first document of each has the progress."""
         progress: dict[str, Document] = {}
         for document in documents:
             progress.setdefault(document["user_id"], document)
-        ids = sorted({user["user_id"] for user in users} | set(progress))
-        return [key for key in ids if last is None or key <= last], progress, last
+        timezones = await self._timezones(user_ids)
+        return [_to_player(key, timezones, progress.get(key, {})) for key in user_ids]
 
     async def _timezones(self, user_ids: Sequence[str]) -> dict[str, Any]:
         query = {"user_id": {"$in": list(user_ids)}, **_HAS_TEXT_ID}

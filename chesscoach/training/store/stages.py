@@ -70,7 +70,7 @@ def attempts(users: Document, start: datetime, older: int) -> list[Document]:
     One document for each player has them. Attempts whose instant the server cannot read are among
     the recent ones.
     """
-    solved = _first_of_type("bool", "$success", "$correct")
+    solved = first_of_type("bool", "$success", "$correct")
     fields = {
         "_id": "$_id",
         "at": "$at",
@@ -170,7 +170,7 @@ def _instant(value: str) -> Document:
     return {"$cond": [readable, converted, None]}
 
 
-def _first_of_type(kind: str, *fields: str) -> Any:
+def first_of_type(kind: str, *fields: str) -> Any:
     """The first of some fields that has a BSON type; null if none has."""
     value: Any = None
     for field in reversed(fields):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chesscoach.config import Settings
 from chesscoach.context import open_context
-from chesscoach.jobs import snapshots
+from chesscoach.jobs import recommendations, snapshots
 from chesscoach.worker.job import Job
 from chesscoach.worker.runner import runner
 from chesscoach.worker.runner.result import RunResult
@@ -57,6 +57,15 @@ class TrainingScenario:
     async def snap(self, now: str, **args: Any) -> RunResult:
         """Takes snapshots at an instant."""
         return await self.run(snapshots.JOB, now, **args)
+
+    async def recommend(self, now: str, **args: Any) -> RunResult:
+        """Makes recommendations at an instant."""
+        return await self.run(recommendations.JOB, now, **args)
+
+    def active(self, user_id: str = "u1") -> dict[str, dict[str, Any]]:
+        """A player's active recommendations by type, the most important first."""
+        found = self.db.adaptive_recommendations.find({"user_id": user_id, "is_active": True})
+        return {item["recommendation_type"]: item for item in found.sort("priority", -1)}
 
     def snapshot(self, day: str, user_id: str = "u1") -> dict[str, Any]:
         """The only snapshot of a player's day."""
