@@ -15,7 +15,7 @@ import aiohttp
 import click
 from pymongo import AsyncMongoClient, MongoClient
 
-from benchmarks import momentum_loop
+from benchmarks import momentum_loop, snapshots_loop
 
 BATCH_SIZE = 1_000
 """Documents in one bare insert: as many as ours writes at once."""
@@ -91,6 +91,14 @@ def delete_sessions() -> None:
         sessions, begun = client[os.environ["DB_NAME"]].user_sessions, time.time()
         sessions.delete_many({"expires_at": {"$lte": datetime.now(UTC)}})
         print(json.dumps((begun, time.time())))
+
+
+@cli.command("snapshots")
+@click.argument("players", type=int)
+@click.argument("now")
+def snapshots_loop_over_players(players: int, now: str) -> None:
+    """The snapshots of each player's last days by one command after another."""
+    print(asyncio.run(snapshots_loop.run(players, datetime.fromisoformat(now))))
 
 
 @cli.command("momentum")

@@ -58,6 +58,10 @@ class TrainingScenario:
         """Takes snapshots at an instant."""
         return await self.run(snapshots.JOB, now, **args)
 
+    async def try_run_snapshots(self, now: str, **args: Any) -> RunResult:
+        """Takes snapshots at an instant, whatever comes of it."""
+        return await self.try_run(snapshots.JOB, now, **args)
+
     async def recommend(self, now: str, **args: Any) -> RunResult:
         """Makes recommendations at an instant."""
         return await self.run(recommendations.JOB, now, **args)
