@@ -130,7 +130,7 @@ async def _refresh(
             due.append(player)
     if not due:
         return
-    activities = await ctx.situations.activities(due)
+    activities = await ctx.situations.analyses(due)
     plans: dict[str, Plan] = {}
     for player in due:
         analyses = activities[player.user_id].analyses

@@ -1,7 +1,7 @@
 """Reads what a batch of players did, in one command."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -63,9 +63,25 @@ class ActivityReader:
         if unrated:
             last_games = stages.last_games({"user_id": {"$in": list(unrated)}})
             pipeline.append(stages.union_with("games", last_games))
+        return await self._activities(pipeline, players)
+
+    async def analyses(self, players: Sequence[Player], days_before: int) -> dict[str, Activity]:
+        """The analyses alone since that many local days before today, without their blunders."""
+        users = {"user_id": {"$in": [player.user_id for player in players]}}
+        start, now = _earliest_start(players, days_before), _earliest_start(players, 0)
+        return await self._activities(stages.analyses(users, start, now), players)
+
+    async def _activities(
+        self, pipeline: Sequence[Document], players: Sequence[Player]
+    ) -> dict[str, Activity]:
         # As many documents in a response as fit; the default of the first one is 101.
         documents = await self._analyses.aggregate(pipeline, batchSize=1_000_000)
-        return await _activities(documents, {player.user_id: player.zone for player in players})
+        parser = _Parser({player.user_id: player.zone for player in players})
+        for count, document in enumerate(documents, 1):
+            parser.add(document)
+            if count % _YIELD_INTERVAL == 0:
+                await asyncio.sleep(0)
+        return parser.finish()
 
 
 def _earliest_start(players: Sequence[Player], days_before: int) -> datetime:
@@ -74,46 +90,28 @@ def _earliest_start(players: Sequence[Player], days_before: int) -> datetime:
     return min(starts, default=days.start_of(_EPOCH, ZoneInfo("UTC")))
 
 
-async def _activities(
-    documents: Iterable[Document], zones: Mapping[str, ZoneInfo]
-) -> dict[str, Activity]:
-    parser = _Parser(zones)
-    for count, document in enumerate(documents, 1):
-        user_id = document.get("user_id")
-        if is_text(user_id) and user_id in zones:
-            parser.add(user_id, document)
-        if count % _YIELD_INTERVAL == 0:
-            await asyncio.sleep(0)
-    parser.report()
-    for activity in parser.activities.values():
-        activity.attempts.sort(key=lambda attempt: attempt.at)
-    return parser.activities
-
-
 class _Parser:
     """Sorts documents by player, and logs those whose instant cannot be read."""
 
     def __init__(self, zones: Mapping[str, ZoneInfo]) -> None:
         self._zones = zones
         self._unreadable: dict[str, list[str]] = {}
-        self.activities = {user_id: Activity() for user_id in zones}
+        self._activities = {user_id: Activity() for user_id in zones}
 
-    def add(self, user_id: str, document: Document) -> None:
-        activity, zone = self.activities[user_id], self._zones[user_id]
+    def add(self, document: Document) -> None:
+        """Adds a document to the activity of its player."""
+        user_id = document.get("user_id")
+        if not is_text(user_id) or user_id not in self._zones:
+            return
+        activity, zone = self._activities[user_id], self._zones[user_id]
         match document["kind"]:
             case "analysis":
                 if analysis := self._analysis(document, zone):
                     activity.analyses.append(analysis)
             case "attempts":
-                for item in (*document["recent"], *document["older"]):
-                    if item and (attempt := self._attempt(item, zone)):
-                        activity.attempts.append(attempt)
+                self._add_attempts(activity, document, zone)
             case "session":
-                day, minutes = document["local_date"], numbers.finite(document.get("actual_min"))
-                parsed = _date(day)
-                if parsed is not None and minutes is not None and minutes > 0:
-                    total = activity.session_minutes.get(parsed, 0.0)
-                    activity.session_minutes[parsed] = total + minutes
+                _add_session(activity, document)
             case "game":
                 game = parse_game(document)
                 if game is None or not is_plausible(game.ended_at):
@@ -121,7 +119,8 @@ class _Parser:
                 else:
                     activity.games[game.game_id] = (days.local_day(game.ended_at, zone), game)
 
-    def report(self) -> None:
+    def finish(self) -> dict[str, Activity]:
+        """The activities by user; logs the documents that could not be read."""
         for collection, ids in self._unreadable.items():
             log.get_logger().warning(
                 "documents_unreadable",
@@ -129,21 +128,23 @@ class _Parser:
                 count=len(ids),
                 ids=ids[:_IDS_LOGGED],
             )
+        for activity in self._activities.values():
+            activity.attempts.sort(key=_instant_of)
+        return self._activities
 
     def _analysis(self, document: Document, zone: ZoneInfo) -> Analysis | None:
-        at = _instant(document.get("at"))
-        accuracy = numbers.finite(document["accuracy"])
-        if at is None or accuracy is None:
+        at, accuracy = _instant(document.get("at")), document["accuracy"]
+        if at is None:
             self._refuse("game_analyses", document)
             return None
-        if not 0 < accuracy <= 100:
+        if not isinstance(accuracy, int | float):
             return None
         game_id = document.get("game_id")
         return Analysis(
             game_id=game_id if is_text(game_id) else str(document["_id"]),
             at=at,
             day=days.local_day(at, zone),
-            accuracy=accuracy,
+            accuracy=float(accuracy),
             blunders=document["blunders"],
         )
 
@@ -161,8 +162,23 @@ class _Parser:
             minutes=max(minutes, 0.0),
         )
 
+    def _add_attempts(self, activity: Activity, document: Document, zone: ZoneInfo) -> None:
+        for item in (*document["recent"], *document["older"]):
+            if item and (attempt := self._attempt(item, zone)):
+                activity.attempts.append(attempt)
+
     def _refuse(self, collection: str, document: Document) -> None:
         self._unreadable.setdefault(collection, []).append(str(document["_id"])[:80])
+
+
+def _add_session(activity: Activity, document: Document) -> None:
+    day, minutes = _date(document["local_date"]), numbers.finite(document.get("actual_min"))
+    if day is not None and minutes is not None and minutes > 0:
+        activity.session_minutes[day] = activity.session_minutes.get(day, 0.0) + minutes
+
+
+def _instant_of(attempt: Attempt) -> datetime:
+    return attempt.at
 
 
 def _instant(value: object) -> datetime | None:

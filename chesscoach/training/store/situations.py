@@ -65,9 +65,9 @@ class SituationReader:
                 newest[user_id] = max(at, newest.get(user_id, at))
         return newest
 
-    async def activities(self, players: Sequence[Player]) -> dict[str, Activity]:
-        """The activity of the days that recommendations look at, by user."""
-        return await self._activity.read(players, _SPAN)
+    async def analyses(self, players: Sequence[Player]) -> dict[str, Activity]:
+        """The analyses of the days that a review looks at, by user."""
+        return await self._activity.analyses(players, _SPAN.days)
 
     async def _analysed(self, documents: Iterable[Document]) -> set[tuple[str, str]]:
         """The users and games with an analysis, among the games that may have none."""

@@ -30,21 +30,20 @@ def union_with(collection: str, stages: list[Document]) -> Document:
 
 def analyses(users: Document, start: datetime, detailed_from: datetime) -> list[Document]:
     """For `game_analyses`: those of a window; blunders are counted from an instant on."""
+    # In one stage: another would copy all moves.
+    at: Document = {"$ifNull": ["$created_at", "$analyzed_at"]}
     moves = expressions.if_type(_MOVES, "array", _MOVES, [])
     recent = expressions.if_type(
-        "$at", "date", {"$gte": ["$at", detailed_from]}, {"$gte": ["$at", _day(detailed_from)]}
+        at, "date", {"$gte": [at, detailed_from]}, {"$gte": [at, _day(detailed_from)]}
     )
     blunder = {"$and": [{"$eq": ["$$this.evaluation", "blunder"]}, *_OWN_MOVE["$and"]]}
-    proper = {"stockfish_failed": {"$ne": True}, "stockfish_analysis.accuracy": {"$gt": 0}}
     return [
-        {"$match": {"$or": since(users, start, "created_at", "analyzed_at"), **proper}},
         {
-            "$project": {
-                "user_id": 1,
-                "game_id": 1,
-                "at": {"$ifNull": ["$created_at", "$analyzed_at"]},
-                "accuracy": "$stockfish_analysis.accuracy",
-                "moves": moves,
+            "$match": {
+                "$or": since(users, start, "created_at", "analyzed_at"),
+                "stockfish_failed": {"$ne": True},
+                "stockfish_analysis.accuracy": {"$gt": 0, "$lte": 100},
+                "stockfish_analysis.move_evaluations.2": {"$exists": True},
             }
         },
         {
@@ -52,12 +51,12 @@ def analyses(users: Document, start: datetime, detailed_from: datetime) -> list[
                 "kind": "analysis",
                 "user_id": 1,
                 "game_id": 1,
-                "at": 1,
-                "accuracy": 1,
+                "at": at,
+                "accuracy": "$stockfish_analysis.accuracy",
                 "moves": {
-                    "$size": {"$filter": {"input": "$moves", "cond": _OWN_MOVE, "limit": MIN_MOVES}}
+                    "$size": {"$filter": {"input": moves, "cond": _OWN_MOVE, "limit": MIN_MOVES}}
                 },
-                "blunders": {"$cond": [recent, _size("$moves", blunder), 0]},
+                "blunders": {"$cond": [recent, _size(moves, blunder), 0]},
             }
         },
         {"$match": {"moves": MIN_MOVES}},
@@ -178,7 +177,7 @@ def first_of_type(kind: str, *fields: str) -> Any:
     return value
 
 
-def _size(moves: str, condition: Document) -> Document:
+def _size(moves: Document, condition: Document) -> Document:
     return {"$size": {"$filter": {"input": moves, "cond": condition}}}
 
 

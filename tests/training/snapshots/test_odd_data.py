@@ -50,7 +50,8 @@ async def test_odd_documents_of_a_player_count_as_nothing(
     training.analyse("odd", DAY, stockfish_analysis=[engine])
     for created in ("yesterday", "", 20260315, [at], {"at": at}, "2026-15-03T00:00:00"):
         training.analyse("odd", DAY, created_at=created, analyzed_at=created)
-    for spent in ([60_000], "60000", NAN, -60_000, True, {}):
+    oddities: list[Any] = [[60_000], "60000", NAN, -60_000, True, {}]
+    for spent in oddities:
         training.application.attempt_puzzle("odd", at, time_taken_ms=spent, time_taken_seconds=[1])
     db.puzzle_attempts.insert_many(
         {"user_id": user, "created_at": when, "success": "yes", "time_taken_ms": 60_000}
