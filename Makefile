@@ -64,12 +64,13 @@ setup-browser: $(READY) ## install chromium by apt, if there is no browser
 soak: $(READY) ## run the long tests: kill storms and weeks of faults
 	CHESSCOACH_SOAK=1 $(PYTEST) -o asyncio_debug=true -m "soak or long"
 
-bench: $(READY) ## measure sync, scheduler, emails, cleanup and momentum beside plain loops
+bench: $(READY) ## measure sync, scheduler, emails, cleanup, momentum and snapshots beside plain loops
 	@$(BIN)/python -m benchmarks.sync_games
 	@$(BIN)/python -m benchmarks.scheduler
 	@$(BIN)/python -m benchmarks.weekly_emails
 	@$(BIN)/python -m benchmarks.cleanup
 	@$(BIN)/python -m benchmarks.momentum
+	@$(BIN)/python -m benchmarks.snapshots
 
 check: format-check lint types imports reference-check prose ## check format, lint, types, import rules, generated pages and words
 

@@ -259,7 +259,6 @@ class Context(Struct, frozen=True, kw_only=True):
         database = self.mongo.database
         return TrainingContext(
             settings=self.config.training,
-            production=self.config.database.production,
             now=self.now,
             players=TrainingPlayers(database),
             activity=ActivityReader(database),

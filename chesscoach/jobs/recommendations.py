@@ -11,10 +11,10 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from chesscoach.context import Context
+from chesscoach.jobs.as_of import AsOf, instant_of_run
 from chesscoach.jobs.command import main
 from chesscoach.schedules.outcome import Counts
 from chesscoach.training.recommendations.serving import serve
-from chesscoach.worker.instant import run_instant
 from chesscoach.worker.job import Job, Run
 
 
@@ -22,15 +22,12 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The arguments of a run."""
 
     user: Annotated[str | None, Meta(description="Only this user (user_id), on any day.")] = None
-    now: Annotated[
-        str | None,
-        Meta(description="Run as of this instant, such as 2026-03-09T06:00:00Z, for tests."),
-    ] = None
+    now: AsOf = None
 
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """Serves the players whose week has begun."""
-    now = run_instant(run, ctx.now(), args.now, production=ctx.config.database.production)
+    now = instant_of_run(ctx, args.now, dry_run=run.dry_run)
     await serve(ctx.training, run, now, user_id=args.user)
     return run.counts
 

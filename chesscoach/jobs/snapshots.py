@@ -12,11 +12,11 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from chesscoach.context import Context
+from chesscoach.jobs.as_of import AsOf, instant_of_run
 from chesscoach.jobs.command import main
 from chesscoach.schedules.outcome import Counts
 from chesscoach.training.recommendations.serving import refresh_reviews
 from chesscoach.training.snapshots.closing import close_days
-from chesscoach.worker.instant import run_instant
 from chesscoach.worker.job import Job, Run
 
 
@@ -26,15 +26,12 @@ class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user: Annotated[
         str | None, Meta(description="Only this user (user_id), and today so far as well.")
     ] = None
-    now: Annotated[
-        str | None,
-        Meta(description="Run as of this instant, such as 2026-03-09T06:00:00Z, for tests."),
-    ] = None
+    now: AsOf = None
 
 
 async def run(ctx: Context, run: Run, args: Args) -> Counts:
     """Closes the days that have ended."""
-    now = run_instant(run, ctx.now(), args.now, production=ctx.config.database.production)
+    now = instant_of_run(ctx, args.now, dry_run=run.dry_run)
     await close_days(ctx.training, run, now, user_id=args.user)
     await refresh_reviews(ctx.training, run, now, user_id=args.user)
     return run.counts

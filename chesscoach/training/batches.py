@@ -19,7 +19,7 @@ async def work_through(run: Run, batches: AsyncIterator[Sequence[Player]], step:
     """Takes a step with each batch; a batch that fails is divided until one player is left.
 
     Raises:
-        StoreFailed: the step fails whoever the players are.
+        StoreFailed: the step fails for no players at all.
         StoreUnavailable: MongoDB does not answer.
         LeaseLost: another run has taken the lease.
     """
@@ -44,7 +44,7 @@ async def take(run: Run, batch: Sequence[Player], step: Step) -> None:
     """Takes a step with a batch, divided as often as it fails.
 
     Raises:
-        StoreFailed: the step fails whoever the players are.
+        StoreFailed: the step fails for no players at all.
     """
     try:
         await step(batch)

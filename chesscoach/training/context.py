@@ -14,10 +14,9 @@ from chesscoach.training.store.snapshots import Snapshots
 
 
 class TrainingContext(Struct, frozen=True, kw_only=True):
-    """The collections and settings of training; `production` refuses what is only for tests."""
+    """The collections and settings of training."""
 
     settings: TrainingSettings
-    production: bool
     now: Callable[[], datetime]
     players: Players
     activity: ActivityReader

@@ -54,6 +54,8 @@ def test_without_a_file_the_defaults_apply(load: Loader) -> None:
         "weekly_emails_owed": "weekly_emails",
         "cleanup": "cleanup",
         "momentum": "momentum",
+        "snapshots": "snapshots",
+        "recommendations": "recommendations",
     }
 
 
