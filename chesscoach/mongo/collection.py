@@ -41,9 +41,10 @@ class MongoCollection:
         *,
         sort: Sort | None = None,
         limit: int = 0,
+        hint: str | None = None,
     ) -> list[Document]:
-        """All documents that match, or the first `limit` of them."""
-        cursor = self._driver.find(query, projection, sort=sort, limit=limit)
+        """All documents that match, or the first `limit`; `hint` names the index that serves."""
+        cursor = self._driver.find(query, projection, sort=sort, limit=limit, hint=hint)
         return await cursor.to_list(None)
 
     @translates_errors

@@ -5,9 +5,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from chesscoach.web.dashboard.cached_page import CachedPage
+from chesscoach.web.dashboard.email_pages import EmailPages
+from chesscoach.web.dashboard.events import Events
 from chesscoach.web.dashboard.outlook import OutlookCache
 from chesscoach.web.dashboard.overview import read_overview
 from chesscoach.web.dashboard.page import Layout
+from chesscoach.web.dashboard.player_pages import PlayerPages
 from chesscoach.web.dashboard.run_pages import RunPages
 from chesscoach.web.dashboard.schedule_actions import ScheduleActions
 from chesscoach.web.dashboard.schedule_pages import SchedulePages
@@ -41,15 +44,29 @@ async def open_dashboard(
         schedules,
         ScheduleActions(admin, layout, overview.cache, schedules),
         RunPages(admin, layout),
+        EmailPages(admin, layout),
+        PlayerPages(admin, layout),
     )
+
+    async def state() -> object:
+        return await history.state(), await ctx.worker.schedules.changes()
+
+    async def refresh() -> None:
+        sources.cache.expire()
+        overview.cache.expire()
+        await overview.cache.get()
+
+    events = Events(stop, state, refresh)
     try:
         yield [
             Route(method="GET", path="/static/{name}", scope="public", handler=layout.serve_asset),
+            Route(method="GET", path="/events", scope="read", handler=events.serve, streams=True),
             # They read apart from their requests, which need no deadline and no turn.
             Route(method="GET", path="/", scope="read", handler=overview.show, streams=True),
             Route(method="GET", path="/sources", scope="read", handler=sources.show, streams=True),
             *(route for room in rooms for route in room.routes()),
         ]
     finally:
+        await events.close()
         await overview.cache.close()
         await sources.cache.close()

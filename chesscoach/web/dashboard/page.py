@@ -7,10 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from chesscoach.errors import StoreUnavailable
+from chesscoach.errors import NotFound, StoreUnavailable
 from chesscoach.web.auth import operator_of
 from chesscoach.web.dashboard.rendering import Pages, Viewer
 from chesscoach.web.operations.admin import Admin
+from chesscoach.web.problems import Problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -73,7 +74,7 @@ class Layout:
         return path[len(base) :] if base and path.startswith(f"{base}/") else path
 
     def answering(self, handler: Handler) -> Handler:
-        """Wraps the handler of a page: without the database it says so, and how to go on."""
+        """Wraps the handler of a page: what is missing, or a database that is, is said in words."""
 
         @wraps(handler)
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -83,6 +84,10 @@ class Layout:
             except StoreUnavailable as error:
                 heading = "The database does not answer"
                 return self.message(request, 503, heading, failure=str(error))
+            except (NotFound, Problem) as error:
+                if isinstance(error, Problem) and error.status != 404:
+                    raise
+                return self.message(request, 404, "Not found", f"{error}.")
 
         return answer
 

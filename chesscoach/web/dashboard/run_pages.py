@@ -7,10 +7,14 @@ from aiohttp import web
 from chesscoach.errors import ConfigError, StoreFailed
 from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES, Outcome
+from chesscoach.web.auth import operator_of
 from chesscoach.web.dashboard.page import Layout, query_values
 from chesscoach.web.dashboard.rendering import Viewer
+from chesscoach.web.dashboard.text import path_segment
+from chesscoach.web.operations import runs
 from chesscoach.web.operations.admin import Admin
-from chesscoach.web.problems import not_found
+from chesscoach.web.pages import redirect
+from chesscoach.web.problems import Problem, not_found
 from chesscoach.web.routes import Route
 from chesscoach.worker.scheduler import explanation, schedule_admin
 from chesscoach.worker.store.run_documents import RunRecord
@@ -35,6 +39,8 @@ class RunPages:
         for path, handler in (("/runs", self.list_runs), ("/runs/{id}", self.show_run)):
             answering = self._layout.answering(handler)
             yield Route(method="GET", path=path, scope="read", handler=answering)
+        cancel = self._layout.answering(self.cancel_run)
+        yield Route(method="POST", path="/runs/{id}/cancel", scope="admin", handler=cancel)
 
     async def list_runs(self, request: web.Request) -> web.Response:
         """The runs that the filters leave, the newest first; an unknown outcome is ignored."""
@@ -62,6 +68,18 @@ class RunPages:
 
     async def show_run(self, request: web.Request) -> web.Response:
         """A run in full; 404 if it does not exist."""
+        return await self._run_page(request, None)
+
+    async def cancel_run(self, request: web.Request) -> web.StreamResponse:
+        """Asks the run's process to end it; the page says so, or why not."""
+        run_id = request.match_info["id"]
+        try:
+            await runs.cancel(self._admin, operator_of(request), run_id)
+        except Problem as problem:
+            return await self._run_page(request, problem)
+        return redirect(f"{self._admin.base_path}/runs/{path_segment(run_id)}?done=cancel")
+
+    async def _run_page(self, request: web.Request, problem: Problem | None) -> web.Response:
         run_id = request.match_info["id"]
         try:
             record = await self._worker.runs.find(run_id)
@@ -79,8 +97,10 @@ class RunPages:
             "reason": self._admin.scrub(record.reason) if record.reason else "",
             "sentences": await self._explain(record),
             "may_cancel": self._may_cancel(self._layout.viewer(request), record),
+            "cancelling": request.query.get("done") == "cancel" and record.outcome == "running",
+            "problem": problem,
         }
-        return self._layout.page(request, "run", values)
+        return self._layout.page(request, "run", values, problem.status if problem else 200)
 
     async def _zone(self, record: RunRecord) -> str:
         if record.schedule is None:

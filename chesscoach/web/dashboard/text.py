@@ -2,6 +2,7 @@
 
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -48,13 +49,19 @@ def machine_time(instant: datetime) -> str:
 
 def local(instant: datetime, zone: str) -> str:
     """An instant in a zone, with the zone; empty for UTC and for a zone that does not exist."""
-    try:
-        known = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ""
-    if zone == "UTC":
+    known = _zone(zone)
+    if known is None or zone == "UTC":
         return ""
     return f"{instant.astimezone(known):%a %H:%M:%S} {zone}"
+
+
+@lru_cache(maxsize=1000)
+def _zone(name: str) -> ZoneInfo | None:
+    """A zone, kept: the standard library reads the file of all but the last few again."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def span(seconds: float | timedelta) -> str:
