@@ -12,6 +12,7 @@ from chesscoach.context import Context
 from chesscoach.emails.sending.preview import EmailPreview, build_preview
 from chesscoach.emails.transports import folder
 from chesscoach.errors import ConfigError
+from chesscoach.jobs.week_extras import extras_reader
 
 _DEFAULT_FOLDER = ".chesscoach/preview"
 
@@ -30,7 +31,7 @@ async def preview(ctx: Context, user_id: str, week: str | None, show: bool, out:
     The command stores and sends nothing, and the email's unsubscribe link does not work. If the
     user would get no email, the command writes one all the same and says why.
     """
-    sample = await build_preview(ctx.emails, user_id, week, ranks=ctx.momentum.week_ranks.of_users)
+    sample = await build_preview(ctx.emails, user_id, week, extras=extras_reader(ctx))
     html, text = await asyncio.to_thread(_write_files, Path(out), sample)
     opened = show and await asyncio.to_thread(_open_in_browser, html)
     fields = {

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from chesscoach.context import Context
 from chesscoach.emails.sending.campaign import send_weekly
 from chesscoach.jobs.command import main
+from chesscoach.jobs.week_extras import extras_reader
 from chesscoach.schedules.outcome import Counts
 from chesscoach.worker.job import Job, Run
 
@@ -35,7 +36,7 @@ async def run(ctx: Context, run: Run, args: Args) -> Counts:
         user_id=args.user,
         week_name=args.week,
         owed=args.owed,
-        ranks=ctx.momentum.week_ranks.of_users,
+        extras=extras_reader(ctx),
     )
     return run.counts
 

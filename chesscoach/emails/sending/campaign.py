@@ -14,7 +14,7 @@ from chesscoach.emails.sending.audience import Audience, parse_week_option
 from chesscoach.emails.sending.composition import ComposerDependencies, EmailComposer
 from chesscoach.emails.sending.due_email import KIND
 from chesscoach.emails.sending.sender import EmailSender
-from chesscoach.emails.sending.summaries import RankReader
+from chesscoach.emails.sending.summaries import ExtrasReader
 from chesscoach.emails.transports.folder import FolderTransport
 from chesscoach.emails.transports.transport import Transport
 from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
@@ -35,9 +35,9 @@ async def send_weekly(
     user_id: str | None = None,
     week_name: str | None = None,
     owed: bool = False,
-    ranks: RankReader,
+    extras: ExtrasReader,
 ) -> None:
-    """Send the emails of a week; `ranks` reads the players' ranks in it."""
+    """Send the emails of a week; `extras` reads what other slices add to it."""
     week = parse_week_option(week_name, ctx.now(), ctx.keep_outbox_days)
     if user_id is not None and await ctx.recipients.find(user_id) is None:
         msg = f"--user: there is no user with the user_id {user_id!r}"
@@ -49,7 +49,7 @@ async def send_weekly(
     audience = Audience(ctx, run, await week_zone.schedule_zone(ctx, schedule), week, user_id)
     pages = audience.unsent() if owed else audience.subscribers()
     if run.dry_run:
-        async for emails in EmailComposer(ctx, run, None, ranks).batches(pages):
+        async for emails in EmailComposer(ctx, run, None, extras).batches(pages):
             async for _ in emails:
                 pass
         return
@@ -61,7 +61,7 @@ async def send_weekly(
             repeatable=transport.repeatable,
         )
         sender = EmailSender(ctx, run, KIND, transport)
-        await sender.deliver(EmailComposer(ctx, run, dependencies, ranks).batches(pages))
+        await sender.deliver(EmailComposer(ctx, run, dependencies, extras).batches(pages))
 
 
 # Every command imports the list of jobs, and so this module. Templates, languages, the inliner and

@@ -13,7 +13,7 @@ from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import delivery_time
 from chesscoach.emails.sending.attempts import OutgoingEmail
 from chesscoach.emails.sending.due_email import KIND, DueEmail, count_failure
-from chesscoach.emails.sending.summaries import RankReader, SummaryReader
+from chesscoach.emails.sending.summaries import ExtrasReader, SummaryReader
 from chesscoach.emails.store import outbox_values
 from chesscoach.emails.store.outbox_values import NewEmail, OutboxEntry
 from chesscoach.emails.transports.transport import Message
@@ -61,13 +61,13 @@ class EmailComposer:
         ctx: EmailContext,
         run: Run,
         dependencies: ComposerDependencies | None,
-        ranks: RankReader,
+        extras: ExtrasReader,
     ) -> None:
         self._ctx = ctx
         self._run = run
         self._dependencies = dependencies
         self._emails = ctx.settings
-        self._summaries = SummaryReader(ctx, run, ranks)
+        self._summaries = SummaryReader(ctx, run, extras)
 
     async def batches(
         self, pages: AsyncIterator[Sequence[DueEmail]]

@@ -10,9 +10,10 @@ from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import campaign, composition, week_zone
 from chesscoach.emails.sending.audience import parse_week_option
 from chesscoach.emails.sending.due_email import KIND, DueEmail
-from chesscoach.emails.sending.summaries import RankReader
+from chesscoach.emails.sending.summaries import ExtrasReader
 from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly import summary
+from chesscoach.emails.weekly.values import WeekExtras
 from chesscoach.errors import NotFound
 from chesscoach.schedules import week_bounds
 
@@ -26,11 +27,11 @@ class EmailPreview(Struct, frozen=True, kw_only=True):
 
 
 async def build_preview(
-    ctx: EmailContext, user_id: str, week: str | None, *, ranks: RankReader
+    ctx: EmailContext, user_id: str, week: str | None, *, extras: ExtrasReader
 ) -> EmailPreview:
     """Composes a player's email of a week, such as `2026-W47` (None: the last one).
 
-    Its unsubscribe link does not work. `ranks` reads the player's rank in the week.
+    Its unsubscribe link does not work. `extras` reads what other slices add to the week.
 
     Raises:
         NotFound: the user does not exist.
@@ -48,8 +49,8 @@ async def build_preview(
     )
     player_weeks = await ctx.player_weeks.read([user_id], due.week, zone)
     now = await asyncio.to_thread(week_zone.local_now, recipient, settings, ctx.now())
-    rank = (await ranks(due.week, [user_id])).get(user_id)
-    week_summary = summary.summarise(replace(player_weeks[user_id], rank=rank), now)
+    own = (await extras(due.week, [user_id])).get(user_id, WeekExtras())
+    week_summary = summary.summarise(replace(player_weeks[user_id], extras=own), now)
     renderer = await asyncio.to_thread(campaign.load_renderer, ctx)
     # It has the form of an unsubscribe link but no signature, so the server refuses it.
     unsigned_link = (

@@ -17,13 +17,13 @@ from chesscoach.emails.context import EmailContext
 from chesscoach.emails.sending import week_zone
 from chesscoach.emails.sending.due_email import DueEmail, count_failure
 from chesscoach.emails.weekly import summary
-from chesscoach.emails.weekly.values import PlayerWeek, Summary
+from chesscoach.emails.weekly.values import PlayerWeek, Summary, WeekExtras
 from chesscoach.errors import StoreFailed
 from chesscoach.schedules.iso_week import Week
 from chesscoach.worker.job import Run
 
-RankReader: TypeAlias = Callable[[Week, Sequence[str]], Awaitable[Mapping[str, int]]]
-"""Returns the ranks of some users in a week, by user; a user without a rank is left out."""
+ExtrasReader: TypeAlias = Callable[[Week, Sequence[str]], Awaitable[Mapping[str, WeekExtras]]]
+"""Returns what other slices add to the week of some users, by user; some may be left out."""
 
 _NO_USER_ID = ""
 """No user has this id: reading its week fails only if every read fails."""
@@ -32,10 +32,10 @@ _NO_USER_ID = ""
 class SummaryReader:
     """Reads the summaries of one run."""
 
-    def __init__(self, ctx: EmailContext, run: Run, ranks: RankReader) -> None:
+    def __init__(self, ctx: EmailContext, run: Run, extras: ExtrasReader) -> None:
         self._ctx = ctx
         self._run = run
-        self._ranks = ranks
+        self._extras = extras
 
     async def read(self, emails: Sequence[DueEmail]) -> dict[str, Summary]:
         """Read the summaries of some emails, by outbox id: one read for each zone and week.
@@ -49,11 +49,12 @@ class SummaryReader:
         summaries = {}
         for (week, _), group in groups.items():
             weeks = await self._read_weeks(group, week, group[0].zone)
-            ranks = await self._ranks(week, [player.user_id for player in weeks.values()])
+            extras = await self._extras(week, [player.user_id for player in weeks.values()])
             for due in group:
                 if due.outbox_id in weeks:
                     player_week = weeks[due.outbox_id]
-                    player_week = replace(player_week, rank=ranks.get(player_week.user_id))
+                    own = extras.get(player_week.user_id, WeekExtras())
+                    player_week = replace(player_week, extras=own)
                     summaries[due.outbox_id] = summary.summarise(player_week, local[due.outbox_id])
         return summaries
 

@@ -47,6 +47,7 @@ class WeeklyContent(Struct, frozen=True, kw_only=True):
     stats: tuple[LabelledValue, ...] = ()
     highlights: tuple[HighlightCard, ...] = ()
     focus: str = ""
+    advice: str = ""
 
 
 def compose(
@@ -79,6 +80,7 @@ def compose(
         stats=_stats(summary, localizer),
         highlights=tuple(card for card in highlights if card is not None),
         focus=phrases.focus(summary, localizer),
+        advice=phrases.advice(summary.extras, localizer),
     )
 
 
@@ -122,9 +124,16 @@ def _stats(summary: Summary, localizer: Localizer) -> tuple[LabelledValue, ...]:
     if summary.points is not None:
         points = localizer.gettext("Points this week")
         stats.append(LabelledValue(value=localizer.number(summary.points), label=points))
-    if summary.rank is not None:
+    extras = summary.extras
+    if extras.rank is not None:
         rank = localizer.gettext("Rank this week")
-        stats.append(LabelledValue(value=localizer.number(summary.rank), label=rank))
+        stats.append(LabelledValue(value=localizer.number(extras.rank), label=rank))
+    if extras.pace is not None:
+        pace = localizer.gettext("Training pace")
+        if extras.pace_before is not None:
+            before = localizer.number(round(extras.pace_before))
+            pace = localizer.gettext("Training pace (last week: %(before)s)", before=before)
+        stats.append(LabelledValue(value=localizer.number(round(extras.pace)), label=pace))
     if summary.level is not None:
         stats.append(
             LabelledValue(value=localizer.number(summary.level), label=localizer.gettext("Level"))

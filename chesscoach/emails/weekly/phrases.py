@@ -2,7 +2,7 @@
 
 from chesscoach.emails.i18n.localizer import Localizer
 from chesscoach.emails.sanitize import label_words
-from chesscoach.emails.weekly.values import Summary
+from chesscoach.emails.weekly.values import Summary, WeekExtras
 
 _GOOD_REFLECTION_RATE = 0.7
 _FAIR_REFLECTION_RATE = 0.4
@@ -98,6 +98,26 @@ def best_gain(summary: Summary) -> int:
         if results.rating_start is not None and results.rating_end is not None
     )
     return max((0, *gains))
+
+
+def advice(extras: WeekExtras, localizer: Localizer) -> str:
+    """Compose what is recommended most of all; empty if nothing is."""
+    subject = label_words(extras.advice_subject)
+    sentences = {
+        "TAKE_BREAK": localizer.gettext("You trained a lot: take a break."),
+        "RESUME_LEARNING": localizer.gettext("Pick up your training again."),
+        "FOCUS_ON_WEAKNESS": localizer.gettext(
+            "Focus on your weakness: %(subject)s.", subject=subject
+        ),
+        "REVIEW_GAME": localizer.gettext("Review your least accurate games."),
+        "FIX_OPENING": localizer.gettext("Repair your opening: %(subject)s.", subject=subject),
+        "START_LEARNING": localizer.gettext("Start your training."),
+        "MANAGE_TIME": localizer.gettext("Manage your time in %(subject)s games.", subject=subject),
+        "PRACTICE_MORE": localizer.gettext("Practise with puzzles."),
+        "REVIEW_CARDS": localizer.gettext("Review your mistake cards."),
+        "CONTINUE_LEARNING": localizer.gettext("Continue where you left off."),
+    }
+    return sentences.get(extras.advice, "")
 
 
 def _trend(summary: Summary, localizer: Localizer) -> str:

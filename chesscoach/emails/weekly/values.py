@@ -35,14 +35,28 @@ class AnalysedGame(Struct, frozen=True, kw_only=True):
     game: PlayedGame | None = None
 
 
+class WeekExtras(Struct, frozen=True, kw_only=True):
+    """What other slices add to a player's week.
+
+    `rank` is the player's among all players by points. `pace` is the training pace at the end of
+    the week, 0 to 100, and `pace_before` that of the week before. `advice` is the type of what the
+    player is recommended most of all, and `advice_subject` what it is about, such as an opening.
+    """
+
+    rank: int | None = None
+    pace: float | None = None
+    pace_before: float | None = None
+    advice: str = ""
+    advice_subject: str = ""
+
+
 class PlayerWeek(Struct, frozen=True, kw_only=True):
     """The stored data of one player for one email.
 
     `played` are the games that ended in the week; `analysed` those that were analysed in it, and
     `analysed_before` in the week before. As in the application, the time of the analysis counts.
     `reflections` are the player's answers of the week, `reflections_right` the right ones.
-    `points` are those of the week, if points are counted, and `rank` is the player's among all
-    players by them. `streak` is as it was at `last_activity`.
+    `points` are those of the week, if points are counted. `streak` is as it was at `last_activity`.
     """
 
     user_id: str
@@ -58,8 +72,8 @@ class PlayerWeek(Struct, frozen=True, kw_only=True):
     last_activity: datetime | None = None
     longest_streak: int | None = None
     points: int | None = None
-    rank: int | None = None
     level: int | None = None
+    extras: WeekExtras = WeekExtras()
 
 
 class ResultsBySpeed(Struct, frozen=True, kw_only=True):
@@ -121,8 +135,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     streak: int | None = None
     longest_streak: int | None = None
     points: int | None = None
-    rank: int | None = None
     level: int | None = None
+    extras: WeekExtras = WeekExtras()
     best_game: Highlight | None = None
     critical: Highlight | None = None
     focus: Literal["weakness", "blunders", "mistakes", "analyse", "reflect", "keep_going"] = (

@@ -15,6 +15,7 @@ from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.readable import convert_readable
 from chesscoach.training.snapshots.figures import Ratings
 from chesscoach.training.snapshots.snapshot import Snapshot
+from chesscoach.training.store import numbers
 
 _NAME = "performance_snapshots"
 
@@ -50,6 +51,15 @@ class Snapshots:
         order = [("local_date", -1)]
         documents = await self._collection.find(query, sort=order, limit=days)
         return convert_readable(_NAME, reversed(documents), _to_snapshot)
+
+    async def paces(
+        self, user_ids: Sequence[str], days: Collection[date]
+    ) -> dict[tuple[str, date], float]:
+        """The pace scores of some users on some days, where there is a snapshot."""
+        keys = {_key(user_id, day): (user_id, day) for user_id in user_ids for day in days}
+        documents = await self._collection.find({"_id": {"$in": list(keys)}}, {"pace_score": 1})
+        scores = ((keys[item["_id"]], numbers.finite(item.get("pace_score"))) for item in documents)
+        return {key: score for key, score in scores if score is not None}
 
     async def last_ratings(self, user_ids: Collection[str], before: date) -> dict[str, Ratings]:
         """The ratings in the last snapshot of some users before a day."""

@@ -17,6 +17,7 @@ from chesscoach.emails.sending.sender import EmailSender
 from chesscoach.emails.store.recipients import PAGE_SIZE
 from chesscoach.emails.transports.sendgrid import SendGridTransport
 from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
+from chesscoach.emails.weekly.values import WeekExtras
 from chesscoach.errors import StoreUnavailable
 from chesscoach.worker.job import Run
 from chesscoach.worker.shutdown import ShutdownRequest
@@ -99,7 +100,7 @@ async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(
             renderer=await asyncio.to_thread(Renderer, configured), links=links, repeatable=False
         )
 
-        async def no_ranks(*_: Any) -> dict[str, int]:
+        async def no_extras(*_: Any) -> dict[str, WeekExtras]:
             return {}
 
         async def pages() -> AsyncIterator[Sequence[DueEmail]]:
@@ -111,7 +112,7 @@ async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(
 
         with pytest.raises(StoreUnavailable):
             await EmailSender(ctx.emails, run, KIND, out).deliver(
-                EmailComposer(ctx.emails, run, desk, no_ranks).batches(pages())
+                EmailComposer(ctx.emails, run, desk, no_extras).batches(pages())
             )
     assert set(emails.states().values()) <= {"sent", "pending"}
     assert list(emails.states().values()).count("sent") == len(emails.accepted_ids) >= 5

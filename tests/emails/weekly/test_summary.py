@@ -207,7 +207,7 @@ def test_the_focus_is_the_profiles_weakness_or_what_the_counts_point_at(
 def test_what_the_application_keeps_is_passed_on_as_it_is() -> None:
     kept: dict[str, Any] = {
         "weakness": "forks", "strength": "endings", "reflections": 5, "reflections_right": 3,
-        "streak": 0, "longest_streak": 12, "points": 120, "rank": 7, "level": 4,
+        "streak": 0, "longest_streak": 12, "points": 120, "level": 4,
     }  # fmt: skip
     summary = summarise(player_week(**kept))
     assert {name: getattr(summary, name) for name in kept} == kept

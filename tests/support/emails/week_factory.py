@@ -16,6 +16,7 @@ from chesscoach.emails.weekly.values import (
     Summary,
     Swing,
     WeekAccuracy,
+    WeekExtras,
 )
 from chesscoach.players.game import PlayedGame
 from chesscoach.schedules.iso_week import Week
@@ -115,7 +116,12 @@ def full_summary(**changes: Any) -> Summary:
         streak=5,
         longest_streak=12,
         points=1340,
-        rank=3,
+        extras=WeekExtras(
+            rank=3,
+            pace=62.4,
+            pace_before=55.0,
+            advice="REVIEW_GAME",
+        ),
         level=4,
         best_game=Highlight(game_id="3f1c", accuracy=94.2, game=make_game()),
         critical=Highlight(
