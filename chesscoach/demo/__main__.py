@@ -30,6 +30,7 @@ from chesscoach.context import Context, open_context, utc_now
 from chesscoach.demo.fake_chesscom import FakeChesscom
 from chesscoach.demo.fake_lichess import FakeLichess
 from chesscoach.demo.sample_data import insert_sample_data
+from chesscoach.demo.training import train, training_table
 from chesscoach.demo.world import sample_world
 from chesscoach.jobs import command, momentum, sync_games, weekly_emails
 from chesscoach.momentum import views
@@ -81,6 +82,12 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         points = await runner.run_manually(ctx.worker, momentum.JOB, momentum.Args(), stop)
         console.print(await _board(ctx))
         console.print(
+            "Running the jobs snapshots and recommendations: they see how players train, and say "
+            "what to do next."
+        )
+        trained = await train(ctx, stop, today)
+        console.print(await training_table(ctx, users))
+        console.print(
             "Running the job weekly_emails: it writes a summary of the last week per player."
         )
         emails = await runner.run_manually(
@@ -90,7 +97,7 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         console.print(f"The data is in {_FOLDER}/mongo (database {ctx.mongo.database.name}).")
         console.print("A second demo finds nothing new. Nothing is left running.")
         console.print(f"To start from nothing again: rm -r {_FOLDER}")
-        return ending.exit_code or points.exit_code or emails.exit_code
+        return ending.exit_code or points.exit_code or trained or emails.exit_code
 
 
 def _settings(lichess_url: str, chesscom_url: str) -> Settings:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.sending.preview import EmailPreview, build_preview
+from chesscoach.jobs.week_extras import extras_reader
 from chesscoach.momentum import views
 from chesscoach.momentum.periods import KINDS
 from chesscoach.momentum.views import Board
@@ -109,9 +110,9 @@ class PlayerPages:
         ]
 
     async def _preview(self, request: web.Request) -> EmailPreview:
-        ranks = self._ctx.momentum.week_ranks.of_users
+        extras = extras_reader(self._ctx)
         user_id, week = request.match_info["user_id"], request.query.get("week")
-        return await build_preview(self._ctx.emails, user_id, week, ranks=ranks)
+        return await build_preview(self._ctx.emails, user_id, week, extras=extras)
 
     async def _show_email(self, request: web.Request) -> web.Response:
         """A player's weekly email as the player would see it, and why it would not be sent."""
