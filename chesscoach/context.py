@@ -66,8 +66,12 @@ from chesscoach.training.store.indexes import INDEXES as TRAINING_INDEXES
 from chesscoach.training.store.indexes import UNIQUE_KEYS as TRAINING_UNIQUE_KEYS
 from chesscoach.training.store.players import Players as TrainingPlayers
 from chesscoach.training.store.recommendations import Recommendations
+from chesscoach.training.store.routines import RoutineStore
+from chesscoach.training.store.session_evidence import SessionEvidence
+from chesscoach.training.store.sessions import SessionStore
 from chesscoach.training.store.situations import SituationReader
 from chesscoach.training.store.snapshots import Snapshots
+from chesscoach.training.store.user_zones import UserZones
 from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
 from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
@@ -265,6 +269,11 @@ class Context(Struct, frozen=True, kw_only=True):
             snapshots=Snapshots(database),
             situations=SituationReader(database),
             recommendations=Recommendations(database),
+            close_hour=self.config.momentum.close_hour,
+            routines=RoutineStore(database),
+            sessions=SessionStore(database),
+            session_evidence=SessionEvidence(database),
+            user_zones=UserZones(database),
         )
 
 

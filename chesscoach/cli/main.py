@@ -9,6 +9,7 @@ from chesscoach.cli.healthcheck import healthcheck
 from chesscoach.cli.invocation import OneLineErrorGroup
 from chesscoach.cli.momentum import group as momentum
 from chesscoach.cli.progress import progress
+from chesscoach.cli.training import routines, sessions
 from chesscoach.cli.web import web
 
 
@@ -31,6 +32,8 @@ main.add_command(emails.group, "emails")
 main.add_command(momentum.group, "momentum")
 main.add_command(progress)
 main.add_command(recommendations.group, "recommendations")
+main.add_command(routines.group, "routines")
+main.add_command(sessions.group, "sessions")
 main.add_command(db.group, "db")
 main.add_command(deploy.group, "deploy")
 main.add_command(doctor)

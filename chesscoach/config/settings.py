@@ -100,6 +100,7 @@ class JobsSettings(Section, frozen=True, kw_only=True):
     momentum: JobLimits = JobLimits(success_threshold=1.0)
     snapshots: JobLimits = JobLimits()
     recommendations: JobLimits = JobLimits()
+    training_sessions: JobLimits = JobLimits()
 
 
 class LogSettings(Section, frozen=True, kw_only=True):
@@ -133,6 +134,13 @@ def default_schedules() -> dict[str, Schedule]:
         "momentum": Schedule(job="momentum", cron="5 * * * *"),
         "snapshots": Schedule(job="snapshots", cron="5 * * * *"),
         "recommendations": Schedule(job="recommendations", cron="0 * * * 0,1"),
+        "training_sessions": Schedule(job="training_sessions", cron="0 5 * * *"),
+        "training_completion": Schedule(
+            job="training_sessions",
+            cron="2 * * * *",
+            args={"completion": True},
+            misfire_grace_s=3600.0,
+        ),
     }
 
 

@@ -1,7 +1,15 @@
 """The jobs there are. A list, not a registry: nothing registers itself."""
 
 from chesscoach.config import Config
-from chesscoach.jobs import cleanup, momentum, recommendations, snapshots, sync_games, weekly_emails
+from chesscoach.jobs import (
+    cleanup,
+    momentum,
+    recommendations,
+    snapshots,
+    sync_games,
+    training_sessions,
+    weekly_emails,
+)
 from chesscoach.worker.job import Job, job_of
 
 JOBS: dict[str, Job] = {
@@ -13,6 +21,7 @@ JOBS: dict[str, Job] = {
         momentum.JOB,
         snapshots.JOB,
         recommendations.JOB,
+        training_sessions.JOB,
     )
 }
 

@@ -9,12 +9,19 @@ from chesscoach.config import TrainingSettings
 from chesscoach.training.store.activity import ActivityReader
 from chesscoach.training.store.players import Players
 from chesscoach.training.store.recommendations import Recommendations
+from chesscoach.training.store.routines import RoutineStore
+from chesscoach.training.store.session_evidence import SessionEvidence
+from chesscoach.training.store.sessions import SessionStore
 from chesscoach.training.store.situations import SituationReader
 from chesscoach.training.store.snapshots import Snapshots
+from chesscoach.training.store.user_zones import UserZones
 
 
 class TrainingContext(Struct, frozen=True, kw_only=True):
-    """The collections and settings of training."""
+    """The collections and settings of training.
+
+    `close_hour` is the local hour at which the sessions of a day or a week become final.
+    """
 
     settings: TrainingSettings
     now: Callable[[], datetime]
@@ -23,3 +30,8 @@ class TrainingContext(Struct, frozen=True, kw_only=True):
     snapshots: Snapshots
     situations: SituationReader
     recommendations: Recommendations
+    close_hour: int
+    routines: RoutineStore
+    sessions: SessionStore
+    session_evidence: SessionEvidence
+    user_zones: UserZones

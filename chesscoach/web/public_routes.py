@@ -1,4 +1,4 @@
-"""The public listener's routes besides health: links in emails, and SendGrid's events.
+"""The public listener's routes besides health: links in emails, calendars, SendGrid's events.
 
 Each route exists only if its key is set, and its code is imported only then: templates, languages
 and SendGrid's library take long to import.
@@ -21,6 +21,7 @@ async def public_routes(ctx: Context) -> list[web.RouteDef]:
     routes: list[web.RouteDef] = []
     if ctx.config.emails.signing_keys:
         routes += await asyncio.to_thread(_unsubscribe, ctx)
+        routes += await asyncio.to_thread(_calendar, ctx)
     if ctx.config.emails.sendgrid.events_key:
         routes += await asyncio.to_thread(_events, ctx)
     return routes
@@ -35,6 +36,15 @@ def _unsubscribe(ctx: Context) -> list[web.RouteDef]:
         emails.public_url, emails.signing_keys, emails.link_valid_days, ctx.now
     )
     return Unsubscribe(links, ctx.users, subscriptions, Renderer(emails)).routes()
+
+
+def _calendar(ctx: Context) -> list[web.RouteDef]:
+    from chesscoach.training.sessions.feed_links import FeedLinks
+    from chesscoach.web.calendar import Calendar
+
+    emails = ctx.config.emails
+    links = FeedLinks(emails.public_url, emails.signing_keys, ctx.now)
+    return Calendar(links, ctx.training).routes()
 
 
 def _events(ctx: Context) -> list[web.RouteDef]:

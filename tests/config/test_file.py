@@ -56,6 +56,8 @@ def test_without_a_file_the_defaults_apply(load: Loader) -> None:
         "momentum": "momentum",
         "snapshots": "snapshots",
         "recommendations": "recommendations",
+        "training_sessions": "training_sessions",
+        "training_completion": "training_sessions",
     }
 
 

@@ -9,11 +9,20 @@ INDEXES = (
     index("games", "user_id", "ended_at", "imported_at"),  # the games of some days
     index("training_sessions", "user_id", "local_date"),  # the completed ones of some days
     index("user_progress", "user_id", "_id"),  # the oldest progress of each player
+    index("training_routines", "user_id"),  # the routines of a player
+    index("training_sessions", "routine_id", "local_date"),  # the sessions of a routine
+    # Those that may still change, in the order of their days.
+    index("training_sessions", "settled", "status", "local_date", "_id"),
     # The days of a player. The `_id` is the player and the day, so it needs no unique index.
     index("performance_snapshots", "user_id", "local_date"),
     index("adaptive_recommendations", "user_id", "refresh_key"),  # a week of some players
     index("mistake_cards", "user_id", "next_review"),  # the cards that are due
     index("player_profiles", "user_id", "_id"),  # the weaknesses of some players
 )
-COLLECTIONS = ("performance_snapshots", "adaptive_recommendations")
+COLLECTIONS = (
+    "performance_snapshots",
+    "adaptive_recommendations",
+    "training_routines",
+    "training_sessions",
+)
 UNIQUE_KEYS: UniqueKeys = dict.fromkeys(COLLECTIONS, ())
