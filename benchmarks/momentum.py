@@ -1,16 +1,17 @@
 """The momentum checks in figures, beside the loop over players.
 
-- loop: for each player the evidence of each kind, the achievements and the progress are read, each
-  award is stored, and the counters, the streak and the closed week are updated: one command after
+- loop: for each player the evidence of each kind and the progress are read, each award is stored,
+  and the counters, the level, the streak and the closed week are updated: one command after
   another, as one writes it first. It takes as long for each player, so a sample is measured.
 - ours: `python -m chesscoach.jobs.momentum`, from start to exit.
 
-Both do the hourly check like most others, after everyone has done something on Sunday and each week
-has closed on Monday. Beside it stand our check that ranks all players, and one that is a day late.
+Both do the same checks: one that is twelve hours late, one of the hours in which weeks close, one
+in which all players are ranked, and one like most. Everyone has done something on the Sunday.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 
 import click
 from rich.table import Table
@@ -18,13 +19,26 @@ from rich.table import Table
 from benchmarks import fixtures, momentum_world
 from benchmarks import report as tables
 from benchmarks.fixtures import BenchmarkTable, FinishedProcess, ReportProgress
-from benchmarks.momentum_world import CATCH_UP, HOUR, NEXT_HOUR, RANKING
+from benchmarks.momentum_world import BEFORE_CLOSING, BEFORE_RANKING, CLOSING, HOUR, RANKING
 
 MIN_SPEEDUP = 50
-"""Ours must be so many times as fast."""
+"""Each hourly check of ours must be so many times as fast."""
+
+MIN_SPEEDUP_LATE = 10
+"""A late check writes something for nearly every player, which takes the server its time."""
 
 MAX_GROWTH_MB = 60
 """So much more may a check of all players take than one of the loop's sample."""
+
+_LATE = "twelve hours late"
+_CHECKS = {
+    BEFORE_CLOSING: _LATE,
+    CLOSING: "an hour in which weeks close",
+    BEFORE_RANKING: None,
+    RANKING: "an hour, with ranks",
+    HOUR: "an hour",
+}
+"""The checks in their order, with the names of those that are measured."""
 
 LARGE_PLAYERS = 1_000_000
 
@@ -34,65 +48,69 @@ _NOWHERE = "http://127.0.0.1:9"
 async def measure(url: str, players: int, sample: int, report: ReportProgress) -> BenchmarkTable:
     """Checks a sample of players in both ways, then all of them in ours."""
     sample = min(sample, players)
-    few = await _check_ours(url, "momentum_few", sample, keep=True)
-    env = _environment(url, "momentum_few")
-    await momentum_world.add_evidence_of_hour(url, "momentum_few", sample, NEXT_HOUR)
-    loop = await fixtures.run(
-        "benchmarks.baselines", "momentum", f"{sample}", NEXT_HOUR.isoformat(), env=env
-    )
-    loop_s = float(loop.out) / sample
-    await fixtures.drop_database(url, "momentum_few")
+    few = await _check_ours(url, "momentum_few", sample)
+    report(0.1)
+    loop = await _check_in_loop(url, "momentum_loop", sample)
     report(0.2)
     ours = await _check_ours(url, "momentum", players)
 
-    table = Table("client", "check", "players", "wall", "ratio", "memory")
-    table.add_row(
-        "loop",
-        "an hour",
-        f"{players:,}",
-        f"≈ {loop_s * players:,.0f} s",
-        "1.0",
-        fixtures.megabytes(loop.peak_kb),
-    )
+    table = Table("check", "client", "players", "wall", "ratio", "memory")
+    ratios = {}
     for name, ended in ours.items():
-        ratio = loop_s * players / _seconds(ended)
-        table.add_row(
-            "ours",
-            name,
-            f"{players:,}",
-            f"{_seconds(ended):.1f} s",
-            f"{ratio:.1f}",
-            fixtures.megabytes(ended.peak_kb),
-        )
-    ratio = loop_s * players / _seconds(ours["an hour"])
+        loop_s = float(loop[name].out) / sample * players
+        ratios[name] = loop_s / _seconds(ended)
+        memory = fixtures.megabytes(loop[name].peak_kb)
+        table.add_row(name, "loop", f"{players:,}", f"≈ {loop_s:,.0f} s", "1.0", memory)
+        memory = fixtures.megabytes(ended.peak_kb)
+        wall = f"{_seconds(ended):.1f} s"
+        table.add_row(name, "ours", f"{players:,}", wall, f"{ratios[name]:.1f}", memory)
+    late = ratios.pop(_LATE)
+    hourly = min(ratios.values())
     most, few_most = (max(ended.peak_kb for ended in runs.values()) for runs in (ours, few))
     more_mb = (most - few_most) * 1024 / 1e6
     return BenchmarkTable(
-        caption=f"Momentum: {players:,} players in {len(momentum_world.ZONES)} zones; in an hour "
-        f"{momentum_world.ACTIVE_IN_HOUR} % of them have new evidence, and "
-        f"{momentum_world.ACTIVE_IN_DAY} % in the day of the late check. The loop is measured for "
-        f"{sample:,} players and reckoned up in proportion; ours is the whole run.",
+        caption=f"Momentum: {players:,} players in {len(momentum_world.ZONES)} zones; before each "
+        f"check {momentum_world.ACTIVE} % of them have new evidence. The loop is measured for "
+        f"{sample:,} players and scaled in proportion; ours is the whole run.",
         table=table,
-        requirement=f"an hourly check at least {MIN_SPEEDUP} times as fast as the loop, and less "
-        f"than {MAX_GROWTH_MB} MB more than at {sample:,} players in any check",
-        result=f"{ratio:.1f} times, {more_mb:.1f} MB more",
-        met=ratio >= MIN_SPEEDUP and more_mb < MAX_GROWTH_MB,
+        requirement=f"each hourly check at least {MIN_SPEEDUP} times as fast as the loop, a late "
+        f"one {MIN_SPEEDUP_LATE} times, and less than {MAX_GROWTH_MB} MB more than at {sample:,} "
+        "players",
+        result=f"{hourly:.1f} and {late:.1f} times, {more_mb:.1f} MB more",
+        met=hourly >= MIN_SPEEDUP and late >= MIN_SPEEDUP_LATE and more_mb < MAX_GROWTH_MB,
     )
 
 
-async def _check_ours(
-    url: str, name: str, players: int, *, keep: bool = False
-) -> dict[str, FinishedProcess]:
+async def _check_ours(url: str, name: str, players: int) -> dict[str, FinishedProcess]:
     """Our checks, one after the other, on a database of their own."""
-    env = _environment(url, name)
+    return await _check(url, name, players, momentum_world.check)
+
+
+async def _check_in_loop(url: str, name: str, players: int) -> dict[str, FinishedProcess]:
+    """The loop's checks at the same instants, on a database of their own."""
+
+    async def check(env: Mapping[str, str], now: datetime) -> FinishedProcess:
+        args = ("momentum", f"{players}", now.isoformat())
+        return await fixtures.run("benchmarks.baselines", *args, env=env)
+
+    return await _check(url, name, players, check)
+
+
+async def _check(
+    url: str,
+    name: str,
+    players: int,
+    check: Callable[[Mapping[str, str], datetime], Awaitable[FinishedProcess]],
+) -> dict[str, FinishedProcess]:
+    env, ended = _environment(url, name), dict[str, FinishedProcess]()
     await momentum_world.fill(url, name, players, env)
-    late = await momentum_world.check(env, CATCH_UP)
-    ranking = await momentum_world.check(env, RANKING)
-    await momentum_world.add_evidence_of_hour(url, name, players, HOUR)
-    hour = await momentum_world.check(env, HOUR)
-    if not keep:
-        await fixtures.drop_database(url, name)
-    return {"an hour": hour, "an hour, with ranks": ranking, "a day late": late}
+    for at, check_name in _CHECKS.items():
+        await momentum_world.add_evidence_of_hour(url, name, players, at)
+        finished = await check(env, at)
+        if check_name is not None:
+            ended[check_name] = finished
+    await fixtures.drop_database(url, name)
+    return ended
 
 
 def _environment(url: str, name: str) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +16,9 @@ _EVIDENCE = (
     ("puzzle_attempts", "attempted_at", 15),
     ("reflection_results", "created_at", 10),
 )
+_LEVELS = (0, 100, 250, 500, 800, 1200, 1700, 2300, 3000, 4000, 5200, 6500, 8000)
 _BONUS = 30
+_RANK_HOUR = 18
 
 
 async def run(players: int, now: datetime) -> float:
@@ -27,7 +30,8 @@ async def run(players: int, now: datetime) -> float:
         begun = time.monotonic()
         for user in users:
             await _check_player(db, user, now)
-        await _rank(db, _week_key(now.date() - timedelta(days=7)))
+        if now.hour == _RANK_HOUR:
+            await _rank(db, _week_key(now.date() - timedelta(days=7)))
         return time.monotonic() - begun
 
 
@@ -36,17 +40,49 @@ async def _check_player(db: Any, user: dict[str, Any], now: datetime) -> None:
     user_id, today = user["user_id"], now.astimezone(ZoneInfo(user["timezone"])).date()
     points = await _book(db, user_id, now, today)
     progress = await db.user_progress.find_one({"user_id": user_id}) or {}
-    await db.user_achievements.find({"user_id": user_id}).to_list()
+    if points:
+        await _keep_streak(db, user_id, today)
     last_week = today - timedelta(days=7)
     if progress.get("weekly_key") != _week_key(today):
         points += await _close_week(db, user_id, last_week, now)
         reset = {"weekly_xp": 0, "weekly_key": _week_key(today)}
         await db.user_progress.update_one({"user_id": user_id}, {"$set": reset})
     if points:
-        await db.user_progress.update_one({"user_id": user_id}, {"$inc": {"xp": points}})
+        await _add_points(db, user_id, progress, points)
     last = progress.get("last_activity_local") or ""
     if progress.get("current_streak") and last < f"{today - timedelta(days=1)}":
         await db.user_progress.update_one({"user_id": user_id}, {"$set": {"current_streak": 0}})
+
+
+async def _keep_streak(db: Any, user_id: str, today: date) -> None:
+    key = {"_id": f"{user_id}|days"}
+    streak = await db.momentum_streaks.find_one(key) or {}
+    grows = streak.get("last_period") == f"{today - timedelta(days=1)}"
+    current = streak.get("current", 0) + 1 if grows else 1
+    changed = {"current": current, "last_period": f"{today}"}
+    await db.momentum_streaks.update_one(key, {"$set": changed}, upsert=True)
+    shown = {"current_streak": current, "last_activity_local": f"{today}"}
+    await db.user_progress.update_one({"user_id": user_id}, {"$set": shown})
+
+
+async def _add_points(db: Any, user_id: str, progress: dict[str, Any], points: int) -> None:
+    """Adds points, with the level and an achievement for each level that they reach."""
+    before = progress.get("xp", 0)
+    level = bisect_right(_LEVELS, before + points)
+    reached = {"$inc": {"xp": points}, "$set": {"level": level}}
+    await db.user_progress.update_one({"user_id": user_id}, reached)
+    owned = await db.user_achievements.find({"user_id": user_id}).to_list()
+    for number in range(bisect_right(_LEVELS, before) + 1, level + 1):
+        if not any(achievement["achievement_id"] == f"level_{number}" for achievement in owned):
+            await db.user_achievements.insert_one(
+                {"user_id": user_id, "achievement_id": f"level_{number}"}
+            )
+            await _notify(db, user_id, f"level_up|{user_id}|{number}")
+
+
+async def _notify(db: Any, user_id: str, key: str) -> None:
+    notification = {"notification_id": key, "user_id": user_id, "dismissed": False}
+    await db.notifications.insert_one(notification)
 
 
 async def _book(db: Any, user_id: str, now: datetime, today: date) -> int:
@@ -66,6 +102,8 @@ async def _close_week(db: Any, user_id: str, day: date, now: datetime) -> int:
     perfect = done == len(sessions) > 0
     key = _week_key(day)
     points = await _award(db, "perfect_week", user_id, key, _BONUS, day) if perfect else 0
+    if points:
+        await _notify(db, user_id, f"perfect_week|{user_id}|{key}")
     events = await db.momentum_events.find({"user_id": user_id, "week_key": key}).to_list()
     total = sum(event["points"] for event in events)
     await db.momentum_periods.update_one(

@@ -15,15 +15,17 @@ ZONES = sorted(zone for zone in available_timezones() if zone.count("/") == 1)[:
 BEGUN = datetime(2026, 3, 1, tzinfo=UTC)
 BACKLOG = datetime(2026, 3, 8, 21, 5, tzinfo=UTC)
 """The check that books a reflection of everyone on the last day of a week; it is not measured."""
-CATCH_UP = datetime(2026, 3, 9, 17, 5, tzinfo=UTC)
-"""A check that comes almost a day late: in nearly every zone the week closes and is reset."""
+BEFORE_CLOSING = datetime(2026, 3, 9, 9, 5, tzinfo=UTC)
+"""A check that comes twelve hours late: in half of the zones the week closes and is reset."""
+CLOSING = datetime(2026, 3, 9, 10, 5, tzinfo=UTC)
+"""The hourly check in which the week closes in the most zones."""
+BEFORE_RANKING = datetime(2026, 3, 9, 17, 5, tzinfo=UTC)
 RANKING = datetime(2026, 3, 9, 18, 5, tzinfo=UTC)
 """The hourly check in which all players are ranked."""
 HOUR = datetime(2026, 3, 9, 19, 5, tzinfo=UTC)
-NEXT_HOUR = datetime(2026, 3, 9, 20, 5, tzinfo=UTC)
-"""Checks like most: new evidence of the players of an hour."""
-ACTIVE_IN_DAY, ACTIVE_IN_HOUR = 10, 2
-"""Per cent of the players who did something since the check before."""
+"""A check like most: new evidence of the players of an hour."""
+ACTIVE = 2
+"""Per cent of the players who did something in an hour."""
 
 _PAGE = 5000
 
@@ -35,13 +37,11 @@ async def fill(url: str, name: str, players: int, env: Mapping[str, str]) -> Non
     await check(env, BEGUN)
     await asyncio.to_thread(_add_reflections, url, name, range(players), BACKLOG)
     await check(env, BACKLOG)
-    active = range(0, players, 100 // ACTIVE_IN_DAY)
-    await asyncio.to_thread(_add_evidence, url, name, active, CATCH_UP)
 
 
 async def add_evidence_of_hour(url: str, name: str, players: int, now: datetime) -> None:
     """Adds what the players of an hour have done."""
-    active = range(now.hour, players, 100 // ACTIVE_IN_HOUR)
+    active = range(now.hour, players, 100 // ACTIVE)
     await asyncio.to_thread(_add_evidence, url, name, active, now)
 
 

@@ -21,7 +21,8 @@ class Check:
     """One run of the checks as of `now`; `state` is kept up to date.
 
     `user_id` restricts it to one player; then no cursor moves. `booked_until` is how far this run
-    has booked evidence, of that player or of all.
+    has booked evidence, of that player or of all. `mixed` are the collections with instants of
+    unusual forms in the time that this run books.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Check:
         self.user_id = user_id
         self.booked_until = state.booked_until
         self.has_booked = False
+        self.mixed: list[str] | None = None
 
     def note(self, name: str, count: int) -> None:
         """Counts what was done, or what a dry run would do."""

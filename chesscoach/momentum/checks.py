@@ -99,10 +99,8 @@ async def _book_until(
     if check.run.stopping:
         check.run.incomplete = True
         return
-    await closing.pay_perfect(check, at, closing_zones)
-    for name in names:
-        if name in _KINDS:
-            await closing.freeze(check, _KINDS[name], at, closing_zones)
+    kinds = [_KINDS[name] for name in names if name in _KINDS]
+    await closing.close_periods(check, at, closing_zones, kinds)
     if "leaderboard" in names:
         await leaderboard.rank_players(check, at)
 

@@ -5,73 +5,100 @@ So each run finds what is open, however late it comes, and a player who moves to
 has each period closed once.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from chesscoach.momentum import notices, periods, zones
 from chesscoach.momentum.booking.application import apply_batches
 from chesscoach.momentum.check import Check
-from chesscoach.momentum.periods import KINDS, Kind, Period
+from chesscoach.momentum.periods import Kind, Period
 from chesscoach.momentum.player import Player
 from chesscoach.momentum.points import Action, Award
 from chesscoach.momentum.store.periods import Result
 from chesscoach.momentum.store.progress import open_query, reset_query
 
 _SECOND = timedelta(seconds=1)
+_NO_SESSIONS = (0, 0)
 _PERFECT: dict[Kind, Action] = {"week": "perfect_week", "month": "perfect_month"}
 
-
-async def pay_perfect(check: Check, at: datetime, names: Collection[str]) -> None:
-    """Pays all open periods of both kinds that have closed in some zones and are perfect."""
-    for kind in KINDS:
-        async for period, players in _open_periods(check, kind, at, names):
-            counts = await _sessions(check, period, players)
-            perfect = [
-                player
-                for player in players
-                if is_perfect(check, kind, *counts.get(player.user_id, (0, 0)))
-            ]
-            amount = getattr(check.ctx.settings.amounts, _PERFECT[kind])
-            awards = [
-                Award(
-                    action=_PERFECT[kind],
-                    user_id=player.user_id,
-                    ref=period.key,
-                    points=amount,
-                    at=period.ends_at(check.zone_of(player)) - _SECOND,
-                    day=period.last,
-                )
-                for player in perfect
-            ]
-            await check.add(awards, {player.user_id: player for player in perfect}, at)
-            await check.notify(
-                notices.perfect(player.user_id, period, counts[player.user_id][0], amount)
-                for player in perfect
-            )
-            await apply_batches(check)
+Sessions: TypeAlias = Mapping[str, tuple[int, int]]
+"""How many training sessions users had planned, and how many they completed."""
 
 
-async def freeze(check: Check, kind: Kind, at: datetime, names: Collection[str]) -> None:
-    """Makes the results of all periods of a kind final that have closed in some zones."""
-    async for period, players in _open_periods(check, kind, at, names):
-        ids = [player.user_id for player in players]
-        points = await check.ctx.ledger.sums(kind, period.key, ids)
-        counts = await _sessions(check, period, players)
-        results = [
-            Result(
-                user_id=user_id,
-                points=points.get(user_id, 0),
-                planned=counts.get(user_id, (0, 0))[0],
-                done=counts.get(user_id, (0, 0))[1],
-                perfect=is_perfect(check, kind, *counts.get(user_id, (0, 0))),
-            )
-            for user_id in ids
-            if user_id in points or user_id in counts
-        ]
-        check.note(f"{kind}s_closed", len(results))
-        if not check.run.dry_run:
-            await check.ctx.periods.add(period, results, check.now)
-            await check.ctx.progress.close(kind, [player.id for player in players], period.key)
+async def close_periods(
+    check: Check, at: datetime, names: Collection[str], kinds: Collection[Kind]
+) -> None:
+    """Pays all open periods that have closed in some zones; makes those of some kinds final.
+
+    A perfect month may pay into the week of its last day, and a perfect week into the month of its
+    own. So perfect months come before results of weeks, and perfect weeks before those of months.
+    """
+    async for period, players in _open_periods(check, "month", at, names):
+        await _pay_perfect(check, period, players, at)
+    async for period, players in _open_periods(check, "week", at, names):
+        sessions = await _pay_perfect(check, period, players, at)
+        if "week" in kinds:
+            await _freeze(check, period, players, sessions)
+    if "month" in kinds:
+        async for period, players in _open_periods(check, "month", at, names):
+            sessions = await _sessions(check, period, players)
+            await _freeze(check, period, players, sessions)
+
+
+async def _pay_perfect(
+    check: Check, period: Period, players: Sequence[Player], at: datetime
+) -> Sessions:
+    """Pays a period to those players for whom it is perfect; returns the sessions of all."""
+    action, sessions = _PERFECT[period.kind], await _sessions(check, period, players)
+    amount = getattr(check.ctx.settings.amounts, action)
+    perfect = [
+        player
+        for player in players
+        if is_perfect(check, period.kind, *sessions.get(player.user_id, _NO_SESSIONS))
+    ]
+    awards = [
+        Award(
+            action=action,
+            user_id=player.user_id,
+            ref=period.key,
+            points=amount,
+            at=period.ends_at(check.zone_of(player)) - _SECOND,
+            day=period.last,
+        )
+        for player in perfect
+    ]
+    await check.add(awards, {player.user_id: player for player in perfect}, at)
+    await check.notify(
+        notices.perfect(player.user_id, period, sessions[player.user_id][0], amount)
+        for player in perfect
+    )
+    await apply_batches(check)
+    return sessions
+
+
+async def _freeze(
+    check: Check, period: Period, players: Sequence[Player], sessions: Sessions
+) -> None:
+    """Makes the results of a period final for some players."""
+    kind, user_ids = period.kind, [player.user_id for player in players]
+    points = await check.ctx.ledger.sums(kind, period.key, user_ids)
+    results = [
+        Result(
+            user_id=user_id,
+            points=points.get(user_id, 0),
+            planned=planned,
+            done=done,
+            perfect=is_perfect(check, kind, planned, done),
+        )
+        for user_id in user_ids
+        if user_id in points or user_id in sessions
+        for planned, done in [sessions.get(user_id, _NO_SESSIONS)]
+    ]
+    check.note(f"{kind}s_closed", len(results))
+    if not check.run.dry_run:
+        await check.ctx.periods.add(period, results, check.now)
+        await check.ctx.progress.close(kind, [player.id for player in players], period.key)
 
 
 async def reset_counters(check: Check, kind: Kind) -> None:
@@ -102,7 +129,7 @@ async def _open_periods(
     hour, size = check.ctx.settings.close_hour, check.ctx.settings.batch
     for last, group in zones.by_last_closed(names, kind, at, hour).items():
         query = open_query(kind, group, last.key, check.user_id)
-        async for page in check.ctx.progress.pages(query, size):
+        async for page in check.ctx.progress.pages(query, size, only_periods=True):
             by_period: dict[str, tuple[Period, list[Player]]] = {}
             for player in page:
                 for period in _periods_after(kind, player.closed[kind], last):
@@ -124,9 +151,7 @@ def _periods_after(kind: Kind, closed: str, last: Period) -> list[Period]:
     return found
 
 
-async def _sessions(
-    check: Check, period: Period, players: Sequence[Player]
-) -> dict[str, tuple[int, int]]:
+async def _sessions(check: Check, period: Period, players: Sequence[Player]) -> Sessions:
     """The sessions that players had planned in a period, and those that they completed."""
     ids = [player.user_id for player in players]
     return await check.ctx.sessions.planned(period.first, period.last, ids)

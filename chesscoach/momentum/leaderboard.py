@@ -13,7 +13,7 @@ from chesscoach.momentum import notices, periods
 from chesscoach.momentum.achievements import LEADERBOARD_LEGEND
 from chesscoach.momentum.booking.application import apply_batches
 from chesscoach.momentum.check import Check
-from chesscoach.momentum.closing import freeze, pay_perfect
+from chesscoach.momentum.closing import close_periods
 from chesscoach.momentum.periods import KINDS, Kind, Period
 from chesscoach.momentum.points import Award
 from chesscoach.momentum.store.achievements import Unlocked
@@ -44,8 +44,7 @@ async def rank_players(check: Check, at: datetime) -> None:
     for kind in KINDS:
         for period in _unranked(check, kind, at):
             names = await check.ctx.players.zones()
-            await pay_perfect(check, at, names)
-            await freeze(check, kind, at, names)
+            await close_periods(check, at, names, (kind,))
             best = await _rank(check, period)
             if check.run.dry_run:
                 continue
@@ -77,19 +76,19 @@ async def _rank(check: Check, period: Period) -> list[tuple[str, int, int]]:
     best, place, rank, points = list[tuple[str, int, int]](), 0, 0, -1
     async for page in check.ctx.periods.board(period.kind, period.key, check.ctx.settings.batch):
         rankable = await check.ctx.players.rankable([user_id for _, user_id, _ in page])
-        ranks: dict[str, int | None] = {}
-        for key, user_id, earned in page:
+        ranks: dict[int, int] = {}
+        for _, user_id, earned in page:
             if user_id not in rankable:
-                ranks[key] = None
                 continue
             place += 1
             if earned != points:
                 rank, points = place, earned
-            ranks[key] = rank
+            ranks[earned] = rank
             if rank <= _NOTIFIED_RANKS:
                 best.append((user_id, rank, earned))
         if not check.run.dry_run:
-            await check.ctx.periods.save_ranks(ranks)
+            unranked = [key for key, user_id, _ in page if user_id not in rankable]
+            await check.ctx.periods.save_ranks(period.kind, period.key, ranks, unranked)
     check.note(f"{period.kind}s_ranked", 1)
     check.note("players_ranked", place)
     return best

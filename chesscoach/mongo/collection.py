@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ReturnDocument, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 from pymongo.results import UpdateResult
 
@@ -153,13 +153,13 @@ class MongoCollection:
         return await self._driver.update_many(query, update)
 
     @translates_errors
-    async def bulk_update(self, updates: Sequence[UpdateOne]) -> int:
+    async def bulk_update(self, updates: Sequence[UpdateOne | UpdateMany]) -> int:
         """Applies updates in any order; returns how many of them matched a document."""
         if not updates:
             return 0
         matched = 0
 
-        async def write(batch: Sequence[UpdateOne]) -> None:
+        async def write(batch: Sequence[UpdateOne | UpdateMany]) -> None:
             nonlocal matched
             try:
                 matched += (await self._driver.bulk_write(batch, ordered=False)).matched_count

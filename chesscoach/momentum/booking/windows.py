@@ -24,7 +24,7 @@ from chesscoach.momentum.store.evidence import Window
 
 _MAX_WINDOW = timedelta(days=1)
 _MIN_WINDOW = timedelta(minutes=1)
-_MAX_DOCUMENTS = 50_000
+_MAX_DOCUMENTS = 20_000
 """Evidence that is held at a time; a window with more is halved, down to a minute."""
 
 _MAX_UNDATED = 1000
@@ -49,6 +49,9 @@ async def book_until(check: Check, until: datetime) -> None:
             until=min(until, cursor + _MAX_WINDOW),
             user_id=check.user_id,
         )
+        if check.mixed is None:
+            check.mixed = await check.ctx.evidence.mixed(replace(window, until=check.now))
+        window = replace(window, mixed=check.mixed)
         while (
             window.until - cursor > _MIN_WINDOW
             and await check.ctx.evidence.count(window, _MAX_DOCUMENTS) >= _MAX_DOCUMENTS

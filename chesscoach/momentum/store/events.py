@@ -11,7 +11,7 @@ from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 
-_PAGE_SIZE = 20_000
+_PAGE_SIZE = 4000
 _KEYS_PER_QUERY = 5000
 
 

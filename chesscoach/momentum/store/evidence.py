@@ -47,11 +47,15 @@ _UNEXPECTED_TYPES = [
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """The instants from `after` to `until`, both included; of one user if `user_id` is set."""
+    """The instants from `after` to `until`, both included; of one user if `user_id` is set.
+
+    `mixed` are the collections in which an instant may have another form than the usual ones.
+    """
 
     after: datetime
     until: datetime
     user_id: str | None = None
+    mixed: Collection[str] = tuple(_FIELDS)
 
     def contains(self, at: datetime) -> bool:
         """Whether an instant is in it."""
@@ -63,6 +67,16 @@ class EvidenceReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def mixed(self, window: Window) -> list[str]:
+        """The collections in which an instant near a window has another form than the usual ones.
+
+        Such texts are found by a pattern, which all texts of some days must be compared with.
+        """
+        queries = {name: _with_user(_of_other_forms(name, window), window) for name in _FIELDS}
+        return [
+            name for name, query in queries.items() if await self._collection(name).find_one(query)
+        ]
 
     async def count(self, window: Window, limit: int) -> int:
         """The number of documents in a window, counted up to a limit in each collection."""
@@ -187,24 +201,30 @@ def _facts(
 
 
 def _query(name: str, window: Window) -> Document:
-    field, *others = _FIELDS[name]
-    branches = _between(field, window)
-    for other in others:
-        branches += [{field: None, **branch} for branch in _between(other, window)]
-    return {"$or": branches, **({"user_id": window.user_id} if window.user_id is not None else {})}
-
-
-def _between(field: str, window: Window) -> list[Document]:
-    """Filters for dates and texts that may be in a window."""
     low = window.after.strftime("%Y-%m-%dT%H:%M:%S")
     high = (window.until + _SECOND).strftime("%Y-%m-%dT%H:%M:%S")
+    dates, texts = {"$gte": window.after, "$lte": window.until}, {"$gte": low, "$lt": high}
+    branches = [*_for_fields(name, dates), *_for_fields(name, texts)]
+    if name in window.mixed:
+        branches += _of_other_forms(name, window)
+    return _with_user(branches, window)
+
+
+def _of_other_forms(name: str, window: Window) -> list[Document]:
     first = (window.after - _WIDEST_OFFSET).date().isoformat()
     last = (window.until + _WIDEST_OFFSET + timedelta(days=1)).date().isoformat()
-    return [
-        {field: {"$gte": window.after, "$lte": window.until}},
-        {field: {"$gte": low, "$lt": high}},
-        {field: {"$gte": first, "$lt": last, "$regex": _OTHER_FORMS}},
-    ]
+    return _for_fields(name, {"$gte": first, "$lt": last, "$regex": _OTHER_FORMS})
+
+
+def _for_fields(name: str, condition: Document) -> list[Document]:
+    """Filters for a condition on the instant; the second field counts where the first is null."""
+    field, *others = _FIELDS[name]
+    return [{field: condition}, *({field: None, other: condition} for other in others)]
+
+
+def _with_user(branches: Sequence[Document], window: Window) -> Document:
+    user = {"user_id": window.user_id} if window.user_id is not None else {}
+    return {"$or": list(branches), **user}
 
 
 def _to_game(document: Document, at: datetime) -> ImportedGame | None:

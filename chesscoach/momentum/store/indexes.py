@@ -10,7 +10,7 @@ INDEXES = (
     index("momentum_events", "user_id", "ts"),  # all awards of a player
     index("momentum_periods", "kind", "key", "-points", "_id"),  # a leaderboard
     index("user_progress", "user_id", "_id"),  # the oldest progress of each player
-    index("user_progress", "tz"),  # the time zones in use
+    index("user_progress", "tz", "user_id"),  # the time zones in use, and the players of some
     index("user_progress", "last_daily_claim"),  # the evidence of an hour, as are these
     index("games", "imported_at"),
     index("game_analyses", "created_at"),

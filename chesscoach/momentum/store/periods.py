@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from pymongo import UpdateOne
+from pymongo import UpdateMany
 
 from chesscoach.momentum.periods import Kind, Period
 from chesscoach.mongo import values
@@ -72,11 +72,19 @@ class ClosedPeriods:
                 if values.is_text(document.get("user_id"))
             ]
 
-    async def save_ranks(self, ranks: Mapping[str, int | None]) -> None:
-        """Writes ranks, by the id of a result."""
-        await self._collection.bulk_update(
-            [
-                UpdateOne({"_id": key, "rank": {"$ne": rank}}, {"$set": {"rank": rank}})
-                for key, rank in ranks.items()
-            ]
+    async def save_ranks(
+        self, kind: Kind, key: str, ranks: Mapping[int, int], unranked: Sequence[str]
+    ) -> None:
+        """Writes the ranks of a period, by points; the results with ids in `unranked` get none."""
+        results: Document = {"kind": kind, "key": key}
+        updates = [
+            UpdateMany(
+                {**results, "points": points, "rank": {"$ne": rank}}, {"$set": {"rank": rank}}
+            )
+            for points, rank in ranks.items()
+        ]
+        await self._collection.bulk_update(updates)
+        await self._collection.update_many(
+            {**results, "_id": {"$in": list(unranked)}, "rank": {"$ne": None}},
+            {"$set": {"rank": None}},
         )
