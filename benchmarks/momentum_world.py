@@ -95,8 +95,7 @@ def _add_players(url: str, name: str, players: int) -> None:
 
 
 def _add_reflections(url: str, name: str, players: range, now: datetime) -> None:
-    """A reflection for each, a few minutes before."""
-    at = now - timedelta(minutes=20)
+    """A reflection for each, spread over the fifteen hours before."""
     with MongoClient[dict[str, Any]](url) as client:
         db = client[name]
         _insert(
@@ -105,7 +104,7 @@ def _add_reflections(url: str, name: str, players: range, now: datetime) -> None
                 {
                     "user_id": f"p{number}",
                     "move_number": 12,
-                    "created_at": at.isoformat(timespec="microseconds"),
+                    "created_at": (now - timedelta(minutes=20 + number % 880)).isoformat(),
                 }
                 for number in players
             ),
