@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Reason = Literal["bounce", "spam_report", "unsubscribe", "drop"]
+Reason = Literal["bounce", "spam_report", "unsubscribe", "drop", "operator"]
 
 
 class Suppression(Struct, frozen=True, kw_only=True):

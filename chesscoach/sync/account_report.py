@@ -96,11 +96,15 @@ async def account_reports(ctx: SyncContext, name: str) -> list[AccountReport]:
         raise ConfigError(_not_found_message(name, await ctx.users.find_by_name(bare)))
     sites = {row.account.platform: SourceStatus() for row in rows}
     for platform in sites:
-        outlook = await ctx.lanes[platform].status()
-        sites[platform] = _source_status(
-            outlook, bool(ctx.sources.contact) or not SOURCES[platform].requires_contact
-        )
+        sites[platform] = await source_status(ctx, platform)
     return [account_report(row, sites[row.account.platform], ctx.now()) for row in rows]
+
+
+async def source_status(ctx: SyncContext, platform: Platform) -> SourceStatus:
+    """Whether a source can be asked now."""
+    outlook = await ctx.lanes[platform].status()
+    may_be_asked = bool(ctx.sources.contact) or not SOURCES[platform].requires_contact
+    return _source_status(outlook, may_be_asked)
 
 
 def account_report(row: AccountDocument, site: SourceStatus, now: datetime) -> AccountReport:

@@ -37,7 +37,13 @@ OWN_INDEXES = {
     },
     "email_events": {"at_1"},
     "user_sessions": {"expires_at_1"},
-    "email_outbox": {"week_1_state_1__id_1", "user_id_1_week_-1", "state_1_finished_at_1"},
+    "email_outbox": {
+        "week_1_state_1__id_1",
+        "user_id_1_week_-1",
+        "week_-1__id_1",
+        "state_1_week_-1__id_1",
+        "state_1_finished_at_1",
+    },
 }
 LABELS = {f"{collection}.{name}" for collection, names in OWN_INDEXES.items() for name in names}
 

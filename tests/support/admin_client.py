@@ -1,5 +1,6 @@
 """A client of the admin listener that keeps no cookies and follows no redirects of its own."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,7 @@ class Reply(Struct, kw_only=True):
     status: int
     body: Any
     text: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
 
 class AdminClient:
@@ -56,5 +57,5 @@ class AdminClient:
                 status=response.status,
                 body=await response.json(content_type=None) if is_json else None,
                 text=text,
-                headers=dict(response.headers),
+                headers=response.headers,
             )

@@ -14,6 +14,8 @@ INDEXES = (
     index("user_progress", "user_id", "_id"),
     index("email_outbox", "week", "state", "_id"),  # the unsent emails of a week
     index("email_outbox", "user_id", "-week"),  # a user's emails
+    index("email_outbox", "-week", "_id"),  # emails that an operator looks at, as the next one
+    index("email_outbox", "state", "-week", "_id"),
     index("email_suppressions", "-at", "_id"),  # the newest suppressions
     ttl_index("email_events", "at", days=30),  # SendGrid repeats an event for a day or so
 )

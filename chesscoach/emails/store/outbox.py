@@ -7,6 +7,7 @@ is `sending` under an older fence of the same lease was left by a process that d
 unknown. Under another lease, such as a shard's, `until` decides.
 """
 
+import asyncio
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -17,6 +18,7 @@ from pymongo import UpdateOne
 
 from chesscoach.emails.store.outbox_values import (
     OPEN_STATES,
+    STATES,
     AttemptResult,
     EmailClaim,
     NewEmail,
@@ -172,12 +174,25 @@ class Outbox:
         self, *, state: str | None, week: str | None, user_id: str | None, limit: int
     ) -> list[OutboxEntry]:
         """Read the entries of a state, a week or a user, the newest weeks first."""
-        fields = {"state": state, "week": week, "user_id": user_id}
-        query = {key: value for key, value in fields.items() if value is not None}
+        wanted = {"state": state, "week": week, "user_id": user_id}
+        return (await self.page(wanted, limit))[0]
+
+    async def page(
+        self, wanted: Mapping[str, str | None], limit: int, after: tuple[str, str] | None = None
+    ) -> tuple[list[OutboxEntry], bool]:
+        """The same with the `wanted` values of fields; also whether there are more.
+
+        `after` are the week and id of an entry: only those that follow it.
+        """
+        query: Document = {key: value for key, value in wanted.items() if value is not None}
+        if after is not None:
+            later = [{"week": {"$lt": after[0]}}, {"week": after[0], "_id": {"$gt": after[1]}}]
+            query = {"$and": [query, {"week": {"$lte": after[0]}}, {"$or": later}]}
         emails = await self._collection.find(
-            query, _PROJECTION, sort=[("week", -1), ("_id", 1)], limit=limit
+            query, _PROJECTION, sort=[("week", -1), ("_id", 1)], limit=limit + 1
         )
-        return convert_readable("email_outbox", emails, from_document)
+        entries = convert_readable("email_outbox", emails[:limit], from_document)
+        return entries, len(emails) > limit
 
     async def count_by_state(
         self, week: Week | None = None, user_id: str | None = None
@@ -189,6 +204,11 @@ class Outbox:
             [{"$match": match}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}]
         )
         return {state["_id"]: state["n"] for state in states if type(state["_id"]) is str}
+
+    async def count_states(self, at_most: int) -> dict[State, int]:
+        """Count the entries in each state, up to a number."""
+        counts = [self._collection.count({"state": state}, limit=at_most) for state in STATES]
+        return dict(zip(STATES, await asyncio.gather(*counts), strict=True))
 
     async def oldest_pending(self, since: Week) -> datetime | None:
         """The creation time of the oldest pending email of a week and those after it."""

@@ -69,6 +69,20 @@ class Users:
         users = await self._collection.find(query, {"_id": 0, "user_id": 1})
         return {user["user_id"] for user in users}
 
+    async def find_by_id_prefix(self, prefix: str, limit: int) -> list[str]:
+        """The ids of the first users whose user_id begins with a text; an index serves it."""
+        query = {"user_id": {"$gte": prefix, "$lt": f"{prefix}\uffff"}}
+        fields, order = {"_id": 0, "user_id": 1}, [("user_id", 1)]
+        users = await self._collection.find(query, fields, sort=order, limit=limit)
+        return [user["user_id"] for user in users if type(user["user_id"]) is str]
+
+    async def find_names(self, user_id: str) -> UserNames | None:
+        """A user and their linked names, if there are any; None without the user."""
+        query = {"user_id": user_id, **_HAS_TEXT_ID}
+        fields = dict.fromkeys(("user_id", "last_game_sync", *_FIELDS), 1)
+        user = await self._collection.find_one(query, fields)
+        return _to_user(user) if user is not None else None
+
     async def exists(self, user_id: str) -> bool:
         """Whether the application has a user."""
         return (

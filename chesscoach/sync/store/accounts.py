@@ -213,6 +213,33 @@ class Accounts:
         documents = await self._collection.find(query, sort=[("_id", 1)])
         return readable.convert_readable(_NAME, documents, account_documents.to_account_document)
 
+    async def page(
+        self, platform: Platform | None, status: str | None, after: str, limit: int
+    ) -> tuple[list[AccountDocument], str | None]:
+        """Accounts in order of their keys, after one: of a source, in a status, or all.
+
+        The second value is the key that the next page comes after; None on the last page.
+        """
+        keys = {"$gt": after}
+        if platform is not None:
+            keys = {"$gt": max(after, f"{platform}:"), "$lt": f"{platform};"}
+        query: Document = {"_id": keys} | ({"standing": status} if status is not None else {})
+        found = await self._collection.find(query, sort=[("_id", 1)], limit=limit + 1)
+        following = str(found[limit - 1]["_id"]) if len(found) > limit else None
+        convert = account_documents.to_account_document
+        return readable.convert_readable(_NAME, found[:limit], convert), following
+
+    async def count_by_status(self) -> dict[tuple[str, str], int]:
+        """The number of accounts of each source in each status."""
+        groups = await self._collection.aggregate(
+            [
+                {"$match": {"platform": {"$in": list(SOURCES)}}},
+                {"$sort": {"platform": 1, "standing": 1}},
+                {"$group": {"_id": ["$platform", "$standing"], "n": {"$sum": 1}}},
+            ]
+        )
+        return {(str(group["_id"][0]), str(group["_id"][1])): group["n"] for group in groups}
+
     async def any_healthy(self, platform: Platform) -> Account | None:
         """A linked account of a source whose last check did not fail; None if there is none.
 

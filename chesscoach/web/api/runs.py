@@ -94,7 +94,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="GET",
-        path="/runs/{id:.+}",
+        path="/runs/{id:.+(?<!/cancel)}",
         handler=_show,
         summary="One run in full",
         response=RunView,

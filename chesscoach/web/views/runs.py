@@ -6,25 +6,15 @@ Errors and reasons are redacted as in the log.
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from chesscoach import log
 from chesscoach.errors import NotFound
 from chesscoach.schedules.schedule import parse_rfc3339
 from chesscoach.web.operations.admin import Admin
 from chesscoach.web.problems import invalid
-from chesscoach.worker.store.run_documents import RunRecord
-
-
-class AttemptView(Struct, frozen=True, kw_only=True):
-    """An earlier attempt at a slot."""
-
-    attempt: int
-    outcome: str
-    owner: dict[str, Any]
-    started_at: datetime
-    finished_at: datetime | None
+from chesscoach.worker.store.run_documents import PreviousAttempt, RunRecord
 
 
 class RunView(Struct, frozen=True, kw_only=True):
@@ -60,7 +50,7 @@ class RunView(Struct, frozen=True, kw_only=True):
     first: datetime | None
     count: int
     cancel_requested_by: str | None
-    earlier: tuple[AttemptView, ...]
+    earlier: tuple[PreviousAttempt, ...]
 
 
 class RunPage(Struct, frozen=True, kw_only=True):
@@ -78,6 +68,9 @@ class RunFilter(Struct, frozen=True, kw_only=True):
     outcome: str | None = None
 
 
+_REDACTED = ("errors", "notes", "owner", "reason")
+
+
 async def list_runs(
     admin: Admin, wanted: RunFilter, limit: int = 50, cursor: str | None = None
 ) -> RunPage:
@@ -87,19 +80,10 @@ async def list_runs(
         Problem: the cursor is not one of ours.
     """
     until, skip = _parse_cursor(cursor) if cursor else (None, 0)
-    records = await admin.ctx.worker.runs.recent(
-        job=wanted.job,
-        schedule=wanted.schedule,
-        outcome=wanted.outcome,
-        limit=limit + 1,
-        until=until,
-        skip=skip,
-    )
-    more = len(records) > limit
-    records = records[:limit]
+    page = await admin.ctx.worker.runs.list.page(asdict(wanted), limit, until, skip)
     return RunPage(
-        runs=[run_view(admin, record) for record in records],
-        next=_cursor(records, until, skip) if more else None,
+        runs=[run_view(admin, record) for record in page.records],
+        next=_cursor(page.records, until, skip) if page.more and page.records else None,
     )
 
 
@@ -118,10 +102,13 @@ async def show_run(admin: Admin, run_id: str) -> RunView:
 
 def run_view(admin: Admin, record: RunRecord) -> RunView:
     """A record as operators see it."""
-    fields = msgspec.to_builtins(record, builtin_types=(datetime,), enc_hook=str)
-    fields["cancel_requested_by"] = (record.cancel_requested or {}).get("by")
-    redacted = log.Redactor(admin.ctx.process.secrets())(None, "", fields)
-    return msgspec.convert(dict(redacted), RunView)
+    names = {field.name for field in fields(RunView)} & set(record.__struct_fields__)
+    values = {name: getattr(record, name) for name in names}
+    redact = log.Redactor(admin.ctx.process.secrets())
+    values |= redact(None, "", {name: values[name] for name in _REDACTED})
+    request = record.cancel_requested or {}
+    by = request.get("by")
+    return RunView(**values, cancel_requested_by=str(by) if by is not None else None)
 
 
 def _cursor(records: list[RunRecord], until: datetime | None, skip: int) -> str:

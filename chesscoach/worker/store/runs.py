@@ -27,6 +27,7 @@ from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.store import run_documents
 from chesscoach.worker.store.cancellations import Cancellations
 from chesscoach.worker.store.run_documents import NewRun, OpenRun, RunRecord, SkippedRange
+from chesscoach.worker.store.run_list import RunList
 
 _NAME = "job_runs"
 _NOW = {"$currentDate": {"claimed_at": {"$type": "timestamp"}}}
@@ -39,6 +40,7 @@ class Runs:
         self._collection = MongoCollection(database, _NAME)
         self._ttl_s = ttl_s
         self.cancellations = Cancellations(self._collection)
+        self.list = RunList(self._collection)
 
     # Claims
 
@@ -182,21 +184,11 @@ class Runs:
         return {record.id: record for record in records}
 
     async def recent(
-        self,
-        *,
-        job: str | None,
-        schedule: str | None,
-        outcome: str | None,
-        limit: int,
-        until: datetime | None = None,
-        skip: int = 0,
+        self, *, job: str | None, schedule: str | None, outcome: str | None, limit: int
     ) -> list[RunRecord]:
-        """The newest runs, newest first: without the first `skip` of those that began `until`."""
+        """The newest runs, newest first, of a job, a schedule, an outcome."""
         given = {"job": job, "schedule": schedule, "outcome": outcome}
-        query: Document = {key: value for key, value in given.items() if value is not None}
-        query |= {"started_at": {"$lte": until}} if until is not None else {}
-        order: list[Document] = [{"$sort": {"started_at": -1}}, {"$skip": skip}, {"$limit": limit}]
-        return await self._find_all([{"$match": query}, *order])
+        return (await self.list.page(given, limit)).records
 
     async def find_covering(self, schedule: str, at: datetime) -> RunRecord | None:
         """The record that accounts for a slot: its own, or that of a range in which it lies.
