@@ -34,6 +34,6 @@ def test_only_what_would_fail_again_in_the_same_way_is_permanent(name: str) -> N
     assert kind.permanent == (
         name
         in {"ConfigError", "SetupError", "AccountNotFound", "AccountClosed", "AccountRenamed"}
-        | {"InvalidLink", "InvalidSignature"}
+        | {"InvalidLink", "InvalidSignature", "NotFound", "RevisionConflict"}
     )
     assert kind("why").args == ("why",)

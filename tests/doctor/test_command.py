@@ -22,7 +22,7 @@ from tests.doctor.conftest import (
 from tests.support.processes import kill, start
 
 NEEDS_DATABASE = ("replica set", "indexes", "clock", "timestamps", "usernames", "queue", "jobs",
-    "lichess", "chess.com", "subscribers", "outbox")  # fmt: skip
+    "lichess", "chess.com", "subscribers", "outbox", "progress")  # fmt: skip
 
 
 async def test_without_a_problem_each_check_is_one_line_and_the_exit_code_0(

@@ -1,4 +1,5 @@
 import asyncio
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -11,40 +12,9 @@ from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.indexes import Indexes
 from tests.support.application_indexes import create_application_indexes
 
-OWN_INDEXES = {
-    "users": {"chesscoach_user_id"},
-    "games": {"chesscoach_game_id", "user_id_1_url_1", "user_id_1_ended_at_1_imported_at_1"},
-    "game_analyses": {"user_id_1_created_at_1"},
-    "reflection_results": {"user_id_1_created_at_1"},
-    "player_profiles": {"user_id_1__id_1"},
-    "user_progress": {"user_id_1__id_1"},
-    "analysis_queue": {"user_id_1_created_at_1", "status_1_created_at_1"},
-    "notifications": {"read_1_created_at_1"},
-    "performance_snapshots": {"local_date_1"},
-    "sync_accounts": {
-        "platform_1_due_at_1__id_1",
-        "links.user_id_1",
-        "platform_1_standing_1_failures_1",
-    },
-    "email_suppressions": {"at_-1__id_1"},
-    "job_runs": {
-        "schedule_1_slot_-1",
-        "job_1_outcome_1_finished_at_-1",
-        "job_1_started_at_-1",
-        "outcome_1_started_at_-1",
-        "schedule_1_started_at_-1",
-        "started_at_-1",
-    },
-    "email_events": {"at_1"},
-    "user_sessions": {"expires_at_1"},
-    "email_outbox": {
-        "week_1_state_1__id_1",
-        "user_id_1_week_-1",
-        "week_-1__id_1",
-        "state_1_week_-1__id_1",
-        "state_1_finished_at_1",
-    },
-}
+OWN_INDEXES: defaultdict[str, set[str]] = defaultdict(set)
+for declared in INDEXES:
+    OWN_INDEXES[declared.collection].add(declared.name)
 LABELS = {f"{collection}.{name}" for collection, names in OWN_INDEXES.items() for name in names}
 
 

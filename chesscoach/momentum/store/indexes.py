@@ -14,7 +14,8 @@ INDEXES = (
     index("user_progress", "last_daily_claim"),  # the evidence of an hour, as are these
     index("games", "imported_at"),
     index("game_analyses", "created_at"),
-    index("game_analyses", "game_id"),  # whether the application has paid for a game
+    # Whether the application has paid for a game. It has a unique index on `game_id` alone.
+    index("game_analyses", "game_id", "user_id"),
     index("puzzle_attempts", "created_at", "attempted_at"),
     index("reflection_results", "created_at"),
     index("training_sessions", "local_date"),
