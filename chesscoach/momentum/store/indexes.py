@@ -11,6 +11,7 @@ INDEXES = (
     index("momentum_periods", "kind", "key", "-points", "_id"),  # a leaderboard
     index("user_progress", "user_id", "_id"),  # the oldest progress of each player
     index("user_progress", "tz", "user_id"),  # the time zones in use, and the players of some
+    index("user_progress", "-xp", "user_id"),  # the board of all time
     index("user_progress", "last_daily_claim"),  # the evidence of an hour, as are these
     index("games", "imported_at"),
     index("game_analyses", "created_at"),
