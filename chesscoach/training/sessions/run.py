@@ -23,6 +23,8 @@ from chesscoach.training.sessions.zones import Zones
 from chesscoach.worker.job import Run
 
 _IDS_LOGGED = 3
+_EASTERNMOST = timedelta(hours=14)
+"""How far the clocks of any zone are ahead of UTC: what is later has not begun anywhere."""
 
 
 class SessionsRun:
@@ -37,7 +39,7 @@ class SessionsRun:
 
     async def judge_sessions(self) -> None:
         """Completes sessions by evidence, and marks those that are missed."""
-        last = self._now.astimezone(UTC).date() + timedelta(days=1)
+        last = (self._now.astimezone(UTC) + _EASTERNMOST).date()
         async for page, unreadable in self._ctx.sessions.open_sessions(last, self._batch):
             if self._stopping():
                 return

@@ -1,5 +1,6 @@
 """Routines in a database, the commands at an instant, and the sessions that they left."""
 
+import asyncio
 import json
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from chesscoach.cli.main import main
 from chesscoach.jobs import training_sessions
 from chesscoach.jobs.command import build_command
 from tests.conftest import Clock
+from tests.support import processes
 
 DEFAULTS = {
     "title": "Evening games",
@@ -79,9 +81,18 @@ class SessionsScenario:
         """Their starts, as 03-01T18:00Z."""
         return [f"{session['starts_at']:%m-%dT%H:%MZ}" for session in self.sessions(**query)]
 
+    def starts_and_revisions(self) -> list[str]:
+        """The start and the revision of each session, as 2026-03-01 18:00 1."""
+        return [f"{s['starts_at']:%Y-%m-%d %H:%M} {s['revision']}" for s in self.sessions()]
+
     def statuses(self, **query: Any) -> dict[str, str]:
         """The status of each day."""
         return {s["local_date"][5:]: s["status"] for s in self.sessions(**query)}
+
+    def process(self, module: str, *args: str) -> None:
+        """Runs a command in a process of its own, and expects it to succeed or find it running."""
+        finished = asyncio.run(processes.run(self.environment, module, *args))
+        assert finished.code in (0, 75), finished
 
     def _invoke(
         self, command: click.Command, args: tuple[str, ...], code: int, stdin: str | None
