@@ -2,10 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
+from chesscoach.alerts.context import AlertContext
+from chesscoach.alerts.store.alerts import Alerts
+from chesscoach.alerts.store.indexes import COLLECTIONS as ALERT_COLLECTIONS
+from chesscoach.alerts.store.indexes import INDEXES as ALERT_INDEXES
+from chesscoach.alerts.store.indexes import UNIQUE_KEYS as ALERT_UNIQUE_KEYS
+from chesscoach.alerts.store.run_history import RunHistory
 from chesscoach.cleanup.context import CleanupContext
 from chesscoach.cleanup.store.deletion import Deleter
 from chesscoach.cleanup.store.indexes import INDEXES as CLEANUP_INDEXES
@@ -46,6 +52,7 @@ from chesscoach.players.store.indexes import INDEXES as PLAYER_INDEXES
 from chesscoach.players.store.indexes import UNIQUE_KEYS as PLAYER_UNIQUE_KEYS
 from chesscoach.players.store.notifications import Notifications
 from chesscoach.players.store.users import Users
+from chesscoach.schedules.iso_week import Week
 from chesscoach.sources.chesscom import Chesscom
 from chesscoach.sources.client import SourceClient
 from chesscoach.sources.game import Platform
@@ -72,6 +79,7 @@ from chesscoach.training.store.sessions import SessionStore
 from chesscoach.training.store.situations import SituationReader
 from chesscoach.training.store.snapshots import Snapshots
 from chesscoach.training.store.user_zones import UserZones
+from chesscoach.worker.observer import RunObserver, SilentObserver
 from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
 from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
@@ -90,6 +98,7 @@ INDEXES = tuple(
             *CLEANUP_INDEXES,
             *MOMENTUM_INDEXES,
             *TRAINING_INDEXES,
+            *ALERT_INDEXES,
             *WORKER_INDEXES,
         )
     )
@@ -100,6 +109,7 @@ COLLECTIONS = (
     *EMAIL_COLLECTIONS,
     *MOMENTUM_COLLECTIONS,
     *TRAINING_COLLECTIONS,
+    *ALERT_COLLECTIONS,
 )
 UNIQUE_KEYS: UniqueKeys = {
     **PLAYER_UNIQUE_KEYS,
@@ -108,13 +118,18 @@ UNIQUE_KEYS: UniqueKeys = {
     **MOMENTUM_UNIQUE_KEYS,
     **TRAINING_UNIQUE_KEYS,
     **WORKER_UNIQUE_KEYS,
+    **ALERT_UNIQUE_KEYS,
 }
+
+
+_EMAIL_PERIOD = timedelta(weeks=2)
+"""How far back emails of unknown state are an alert: older ones are not sent again."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
     """The open parts of this process, and what each slice and the worker receive of them.
 
-    `now` returns the current instant in UTC.
+    `now` returns the current instant in UTC. `observer` receives the runs of this process.
     """
 
     config: Config
@@ -125,6 +140,7 @@ class Context(Struct, frozen=True, kw_only=True):
     leases: Leases
     lichess: Lichess
     chesscom: Chesscom
+    observer: RunObserver = SilentObserver()
 
     @property
     def indexes(self) -> Indexes:
@@ -155,6 +171,7 @@ class Context(Struct, frozen=True, kw_only=True):
             leases=self.leases,
             schedules=Schedules(database),
             require_indexes=self.indexes.require_unique,
+            observer=self.observer,
         )
 
     @property
@@ -274,6 +291,31 @@ class Context(Struct, frozen=True, kw_only=True):
             sessions=SessionStore(database),
             session_evidence=SessionEvidence(database),
             user_zones=UserZones(database),
+        )
+
+    @property
+    def alerts(self) -> AlertContext:
+        """What the alerts receive."""
+        database = self.mongo.database
+        outbox, config = Outbox(database), self.config
+        lanes = _lanes(self.mongo, self.leases)
+
+        async def count_unknown_emails() -> int:
+            return await outbox.count_unknown(Week.containing((self.now() - _EMAIL_PERIOD).date()))
+
+        return AlertContext(
+            settings=config.alerts,
+            jobs=config.jobs,
+            runner=config.runner,
+            now=self.now,
+            metrics=self.metrics,
+            configured_schedules=config.schedules,
+            schedules=Schedules(database),
+            runs=Runs(database, config.runner.lease_s),
+            history=RunHistory(database),
+            alerts=Alerts(database),
+            breakers={platform: lane.breaker for platform, lane in lanes.items()},
+            unknown_emails=count_unknown_emails,
         )
 
 

@@ -1,4 +1,4 @@
-"""The whole program: the context, the listeners, the scheduler, one in the other.
+"""The whole program: the context, the alerts, the listeners, the scheduler, one in the other.
 
 An end goes the other way, and leaves nothing half done: the listeners answer until all is drained.
 """
@@ -6,8 +6,10 @@ An end goes the other way, and leaves nothing half done: the listeners answer un
 import sys
 
 import click
+from msgspec.structs import replace
 
 from chesscoach import log, process
+from chesscoach.alerts.watch import open_alerts
 from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.jobs import catalog
@@ -26,9 +28,11 @@ async def serve(ctx: Context, stop: ShutdownRequest) -> int:
     for schedule in ctx.config.schedules.values():
         await ctx.indexes.require_unique(*catalog.JOBS[schedule.job].writes)
     log.get_logger().info("daemon_started", database=ctx.mongo.place)
-    scheduler = Scheduler(ctx.worker, stop, catalog.JOBS)
-    async with open_web(ctx, stop, scheduler.ticker), scheduler:
-        await stop.requested.wait()
+    async with open_alerts(ctx.alerts) as alerts:
+        ctx = replace(ctx, observer=alerts)
+        scheduler = Scheduler(ctx.worker, stop, catalog.JOBS)
+        async with open_web(ctx, stop, scheduler.ticker), scheduler:
+            await stop.requested.wait()
     log.get_logger().info("daemon_stopped")
     return 0
 

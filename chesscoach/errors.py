@@ -16,6 +16,7 @@
     ├── LeaseHeld                another run of the job holds its lease; exit code 75
     ├── LeaseLost                another process may hold our lease: stop at once
     ├── JobCalledExit            a job tried to end its process
+    ├── AlertRefused             a receiver did not accept an alert or a ping
     ├── EmailSuspended           no email can be sent for now, whatever its recipient
     ├── InvalidLink              a link is not ours, was altered, or is too old
     ├── InvalidSignature         a batch of events is not proven to come from SendGrid
@@ -91,6 +92,10 @@ class LeaseLost(ChesscoachError):
 
 class JobCalledExit(ChesscoachError):
     """A job raised SystemExit or KeyboardInterrupt: its run failed, other runs continue."""
+
+
+class AlertRefused(ChesscoachError):
+    """A receiver did not accept an alert or a ping; the message quotes no URL and no response."""
 
 
 class EmailSuspended(ChesscoachError):

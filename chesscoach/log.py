@@ -50,6 +50,9 @@ _REDACTIONS = (
         MASK,
     ),
 )
+_SILENCED = ("apprise", "requests", "urllib3")
+"""Libraries whose lines may quote a URL with a token, in a form that no list of secrets has."""
+
 _LIBRARIES = ("aiohttp", "asyncio", "motor", "pymongo", "py.warnings")
 
 
@@ -216,6 +219,8 @@ def _route_libraries(prepare: list[Processor], finish: list[Processor], target: 
     for name in _LIBRARIES:
         # pymongo prints whole commands at DEBUG, sendgrid its key: never below WARNING.
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENCED:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     logging.captureWarnings(capture=True)
 
 

@@ -88,6 +88,18 @@ class Metrics:
             ["event"],
             registry=self.registry,
         )
+        self.alerts = Counter(
+            "chesscoach_alerts",
+            "Changes of alerts that this process made, by kind and new state.",
+            ["kind", "state"],
+            registry=self.registry,
+        )
+        self.alert_messages = Counter(
+            "chesscoach_alert_messages",
+            "Attempts to send a message of an alert, or a ping, by channel and outcome.",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
         self.http_requests = Counter(
             "chesscoach_http_requests",
             "Requests answered, by listener, route and status.",

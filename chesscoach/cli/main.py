@@ -3,7 +3,7 @@
 import click
 
 from chesscoach import __version__
-from chesscoach.cli import accounts, db, deploy, emails, recommendations, runs, schedules
+from chesscoach.cli import accounts, alerts, db, deploy, emails, recommendations, runs, schedules
 from chesscoach.cli.doctor import doctor
 from chesscoach.cli.healthcheck import healthcheck
 from chesscoach.cli.invocation import OneLineErrorGroup
@@ -34,6 +34,7 @@ main.add_command(progress)
 main.add_command(recommendations.group, "recommendations")
 main.add_command(routines.group, "routines")
 main.add_command(sessions.group, "sessions")
+main.add_command(alerts.group, "alerts")
 main.add_command(db.group, "db")
 main.add_command(deploy.group, "deploy")
 main.add_command(doctor)

@@ -1,5 +1,6 @@
 """Settings: their values, and how they are read."""
 
+from chesscoach.config.alerts import AlertSettings
 from chesscoach.config.cleanup import CleanupSettings
 from chesscoach.config.emails import EmailSettings, SendGridSettings
 from chesscoach.config.listen_address import ListenAddress
@@ -10,6 +11,7 @@ from chesscoach.config.settings import (
     Config,
     DatabaseSettings,
     JobLimits,
+    JobsSettings,
     LichessSettings,
     LogSettings,
     ProcessEnvironment,
@@ -25,12 +27,14 @@ from chesscoach.config.web import LISTENERS, Listener, WebSettings
 __all__ = [
     "EVIDENCE",
     "LISTENERS",
+    "AlertSettings",
     "ChesscomSettings",
     "CleanupSettings",
     "Config",
     "DatabaseSettings",
     "EmailSettings",
     "JobLimits",
+    "JobsSettings",
     "LichessSettings",
     "ListenAddress",
     "Listener",

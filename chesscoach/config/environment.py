@@ -30,6 +30,9 @@ SECRET_SETTINGS = (
     "CHESSCOACH_EMAILS__SIGNING_KEY",
     "CHESSCOACH_WEB__ADMIN_TOKEN",
     "CHESSCOACH_WEB__READ_TOKEN",
+    "CHESSCOACH_ALERTS__WEBHOOK_URL",
+    "CHESSCOACH_ALERTS__WEBHOOK_SECRET",
+    "CHESSCOACH_ALERTS__URLS",
 )
 """Settings that may also be set as `NAME_FILE`."""
 
@@ -164,7 +167,12 @@ def process_environment(
         mongo_url=read_secret("MONGO_URL", real, beside),
         sendgrid_key=read_secret("SENDGRID_API_KEY", real, beside),
         sender_email=read_secret("SENDER_EMAIL", real, beside),
-        secret_settings=(*config.emails.signing_keys, *config.web.tokens),
+        secret_settings=(
+            *config.emails.signing_keys,
+            *config.web.tokens,
+            *config.alerts.secrets(),
+            *config.jobs.secrets(),
+        ),
         proxies=read_proxies({**beside, **real} if uses_proxies else {}),
         slot=_parse_slot(real.get("CHESSCOACH_SLOT")),
         kubernetes_job=real.get("KUBERNETES_JOB_NAME") or None,

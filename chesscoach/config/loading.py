@@ -57,6 +57,7 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     if name := read_secret("DB_NAME", real, beside):
         merged.setdefault("database", {})["name"] = name
     config = _hourly_if_local_delivery(_convert(merged, "the environment", strict=False))
+    config.alerts.check()
     return Settings(
         config=config,
         process=environment.process_environment(real, beside, config),

@@ -10,11 +10,20 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Meta, Struct
 
+from chesscoach.config.alerts import AlertSettings
 from chesscoach.config.cleanup import CleanupSettings
 from chesscoach.config.emails import EmailSettings
 from chesscoach.config.momentum import MomentumSettings
 from chesscoach.config.proxies import Proxies
-from chesscoach.config.section import Fraction, PositiveInt, Section, UpstreamSettings, Url
+from chesscoach.config.section import (
+    Fraction,
+    PositiveInt,
+    Section,
+    UpstreamSettings,
+    Url,
+    UrlOrNone,
+    host_of,
+)
 from chesscoach.config.training import TrainingSettings
 from chesscoach.config.web import WebSettings
 from chesscoach.schedules.schedule import Schedule, Seconds
@@ -84,11 +93,20 @@ class SyncSettings(Section, frozen=True, kw_only=True):
 
 
 class JobLimits(Section, frozen=True, kw_only=True):
-    """`[jobs.NAME]`: when a run of the job is stopped, reported as slow, or a failure."""
+    """`[jobs.NAME]`: when a run is stopped, slow or a failure, and which URL its runs ping.
+
+    `ping_url` is a secret: code that prints settings must hide it.
+    """
 
     timeout_s: Seconds = 20_000.0
     warn_after_s: Seconds = 300.0
     success_threshold: Fraction = 0.9
+    ping_url: UrlOrNone = ""
+
+    def __post_init__(self) -> None:
+        if self.ping_url and not host_of(self.ping_url):
+            msg = "ping_url: not a URL with a host"
+            raise ValueError(msg)
 
 
 class JobsSettings(Section, frozen=True, kw_only=True):
@@ -101,6 +119,16 @@ class JobsSettings(Section, frozen=True, kw_only=True):
     snapshots: JobLimits = JobLimits()
     recommendations: JobLimits = JobLimits()
     training_sessions: JobLimits = JobLimits()
+
+    def limits_of(self, job: str) -> JobLimits:
+        """The limits of a job; the defaults for one without a table."""
+        limits: JobLimits = getattr(self, job, JobLimits())
+        return limits
+
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that must not be logged."""
+        tables: list[JobLimits] = list(msgspec.structs.astuple(self))
+        return tuple(limits.ping_url for limits in tables if limits.ping_url)
 
 
 class LogSettings(Section, frozen=True, kw_only=True):
@@ -157,6 +185,7 @@ class Config(Section, frozen=True, kw_only=True):
     training: TrainingSettings = TrainingSettings()
     jobs: JobsSettings = JobsSettings()
     web: WebSettings = WebSettings()
+    alerts: AlertSettings = AlertSettings()
     log: LogSettings = LogSettings()
     schedules: dict[str, Schedule] = msgspec.field(default_factory=default_schedules)
 

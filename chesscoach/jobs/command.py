@@ -9,10 +9,12 @@ from typing import Any
 import click
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from chesscoach import log, process, startup
+from chesscoach.alerts.watch import open_alerts
 from chesscoach.arguments import refuse_unreadable_arguments
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
@@ -22,6 +24,7 @@ from chesscoach.worker.runner import one_shot, result, runner
 from chesscoach.worker.runner.execution import ProgressCallback
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.shutdown import ShutdownRequest
+from chesscoach.worker.worker import Worker
 
 EXIT_CODES_HELP = (
     "Exit codes: 0 done; 1 failed, or too few items succeeded; 2 wrong usage or configuration; "
@@ -135,18 +138,30 @@ async def _run(
     if scheduled is not None and (given or dry_run):
         msg = "--scheduled takes its arguments from the schedule: leave the other flags out"
         raise ConfigError(msg)
-    with progress_bar(job.name) as observe:
-        if scheduled is not None:
-            ending = await one_shot.run_scheduled(ctx.worker, job, scheduled, stop, observe, users)
-        elif dry_run:
-            args = job.check(given, strict=False)
-            ending = await runner.dry_run(ctx.worker, job, args, stop, users)
-        else:
-            args = job.check(given, strict=False)
-            ending = await runner.run_manually(ctx.worker, job, args, stop, observe, shard=users)
+    if dry_run:
+        ending = await runner.dry_run(ctx.worker, job, job.check(given, strict=False), stop, users)
+    else:
+        async with open_alerts(ctx.alerts) as alerts:
+            worker = replace(ctx, observer=alerts).worker
+            ending = await _run_real(worker, job, given, scheduled, users, stop)
     if as_json:
         click.echo(record_json(ctx, ending))
     return ending.exit_code
+
+
+async def _run_real(
+    worker: Worker,
+    job: Job,
+    given: dict[str, Any],
+    scheduled: str | None,
+    users: Shard,
+    stop: ShutdownRequest,
+) -> result.RunResult:
+    with progress_bar(job.name) as observe:
+        if scheduled is not None:
+            return await one_shot.run_scheduled(worker, job, scheduled, stop, observe, users)
+        args = job.check(given, strict=False)
+        return await runner.run_manually(worker, job, args, stop, observe, shard=users)
 
 
 def _parse_shard(ctx: Context, shard: str | None) -> Shard:

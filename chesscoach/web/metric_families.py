@@ -11,6 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
 from chesscoach import __version__
+from chesscoach.alerts.alert import Kind
 from chesscoach.emails.store.outbox_values import State
 from chesscoach.schedules.gaps import longest_gap
 from chesscoach.worker.scheduler.ticker import Ticker
@@ -85,6 +86,18 @@ def outbox_metric(emails: Mapping[State, int]) -> Metric:
     )
     for state, count in emails.items():
         family.add_metric([state], count)
+    return family
+
+
+def alert_metric(firing: Mapping[Kind, int]) -> Metric:
+    """The alerts that fire."""
+    family = GaugeMetricFamily(
+        "chesscoach_alerts_firing",
+        "Alerts that have fired and not resolved, by kind.",
+        labels=["kind"],
+    )
+    for kind, count in firing.items():
+        family.add_metric([kind], count)
     return family
 
 

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from aiohttp import web
+from msgspec import Struct
 from prometheus_client import Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from chesscoach.alerts.alert import KINDS, Kind
+from chesscoach.alerts.store import statistics as alert_statistics
 from chesscoach.context import Context
 from chesscoach.emails.store import outbox_statistics
 from chesscoach.emails.store.outbox_values import State
@@ -28,6 +31,14 @@ _RECENT_RUNS = timedelta(hours=24)
 _EMAIL_PERIOD = timedelta(weeks=2)
 
 
+class Statistics(Struct, frozen=True, kw_only=True):
+    """What the database says; `emails` is None if they could not be counted in time."""
+
+    runs: RunStatistics
+    alerts: dict[Kind, int]
+    emails: dict[State, int] | None
+
+
 class MetricsEndpoint:
     """Serves `/metrics` in Prometheus's text format or OpenMetrics, as requested."""
 
@@ -42,6 +53,8 @@ class MetricsEndpoint:
                 ctx.metrics.job_runs.labels(job, outcome)
             for reason in SKIP_OUTCOMES:
                 ctx.metrics.job_skipped.labels(job, reason)
+        for kind in KINDS:
+            ctx.metrics.alerts.labels(kind, "firing")
 
     def routes(self) -> list[web.RouteDef]:
         """The route."""
@@ -54,8 +67,8 @@ class MetricsEndpoint:
         body = await asyncio.to_thread(encode, collector)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    async def _statistics(self) -> tuple[RunStatistics, dict[State, int] | None] | None:
-        """Run statistics and emails by state, read for one request at a time."""
+    async def _statistics(self) -> Statistics | None:
+        """The run records, emails and alerts, read for one request at a time."""
         database = self._probe.database
         reader = StatisticsReader(database, self._ctx.leases.ttl_s)
         try:
@@ -63,8 +76,11 @@ class MetricsEndpoint:
                 now = self._ctx.now()
                 first = Week.containing((now - _EMAIL_PERIOD).date())
                 async with time_limit():
-                    runs = await reader.read(list(JOBS), now - _RECENT_RUNS)
-                    return runs, await outbox_statistics.count_by_state(database, first)
+                    return Statistics(
+                        runs=await reader.read(list(JOBS), now - _RECENT_RUNS),
+                        alerts=await alert_statistics.count_firing(database),
+                        emails=await outbox_statistics.count_by_state(database, first),
+                    )
         except (TimeoutError, ChesscoachError):
             return None
 
@@ -76,7 +92,7 @@ class _Collector:
         self,
         ctx: Context,
         ticker: Ticker | None,
-        statistics: tuple[RunStatistics, dict[State, int] | None] | None,
+        statistics: Statistics | None,
         gaps: metric_families.GapCache,
     ) -> None:
         self._ctx = ctx
@@ -87,9 +103,12 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         """Every metric."""
         yield from metric_families.process_metrics(self._ticker)
-        runs, emails = self._statistics or (None, None)
+        read = self._statistics
+        runs = read.runs if read is not None else None
         yield from metric_families.run_metrics(runs, self._gaps, self._ctx.now())
-        if emails is not None:
-            yield metric_families.outbox_metric(emails)
+        if read is not None:
+            yield metric_families.alert_metric(read.alerts)
+            if read.emails is not None:
+                yield metric_families.outbox_metric(read.emails)
         yield from self._ctx.metrics.registry.collect()
         yield from ProcessCollector(registry=None).collect()

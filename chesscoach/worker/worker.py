@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from chesscoach.config import Config, ProcessEnvironment
 from chesscoach.metrics import Metrics
+from chesscoach.worker.observer import RunObserver, SilentObserver
 from chesscoach.worker.store.leases import Leases
 from chesscoach.worker.store.runs import Runs
 from chesscoach.worker.store.schedules import Schedules
@@ -29,3 +30,4 @@ class Worker(Struct, frozen=True, kw_only=True):
     leases: Leases
     schedules: Schedules
     require_indexes: Callable[..., Awaitable[None]]
+    observer: RunObserver = SilentObserver()

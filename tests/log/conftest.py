@@ -1,14 +1,13 @@
 """The lines that a test has logged."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
-from tests.support.log_lines import parse_lines
+from tests.support.log_lines import Lines, parse_lines
 
 SECRETS = "planted-7731"
-Lines: TypeAlias = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import structlog
 
 from chesscoach import __version__, log
 from chesscoach.config import LogSettings
-from tests.log.conftest import SECRETS, Lines
-from tests.support.log_lines import parse_lines
+from tests.log.conftest import SECRETS
+from tests.support.log_lines import Lines, parse_lines
 
 
 def test_an_event_is_one_json_object_with_its_fields(

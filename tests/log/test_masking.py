@@ -8,7 +8,8 @@ import pytest
 
 from chesscoach import log
 from chesscoach.config import LogSettings
-from tests.log.conftest import SECRETS, Lines
+from tests.log.conftest import SECRETS
+from tests.support.log_lines import Lines
 
 
 @pytest.mark.parametrize(

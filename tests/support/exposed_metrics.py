@@ -4,7 +4,13 @@ from prometheus_client import Counter, Histogram
 
 from chesscoach.metrics import Metrics
 from chesscoach.schedules.schedule import Schedule
-from chesscoach.web.metric_families import GapCache, outbox_metric, process_metrics, run_metrics
+from chesscoach.web.metric_families import (
+    GapCache,
+    alert_metric,
+    outbox_metric,
+    process_metrics,
+    run_metrics,
+)
 from chesscoach.worker.store.schedules import StoredSchedule
 from chesscoach.worker.store.statistics import RunStatistics
 from tests.conftest import NOON
@@ -32,6 +38,7 @@ def exposed_metrics() -> dict[str, set[str]]:
         *process_metrics(alarm),
         *run_metrics(ledger, GapCache(), NOON),
         outbox_metric({"pending": 1}),
+        alert_metric({"missed": 1}),
     ]
     found = {family.name: set(family.samples[0].labels) for family in looked_up}
     for counted in vars(metrics).values():

@@ -1,7 +1,11 @@
 """The lines of a log, parsed."""
 
 import json
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias
+
+Lines: TypeAlias = Callable[[], list[dict[str, Any]]]
+"""Returns the lines logged since the last call, parsed."""
 
 
 def parse_lines(text: str) -> list[dict[str, Any]]:

@@ -56,6 +56,11 @@ class Outbox:
             if insertion == "refused"
         ]
 
+    async def count_unknown(self, first: Week) -> int:
+        """The number of emails of a week and later ones that are unknown."""
+        query = {"state": "unknown", "week": {"$gte": first.key}}
+        return await self._collection.count(query)
+
     async def find_many(self, ids: Collection[str]) -> dict[str, OutboxEntry]:
         """Read the entries with these ids that exist, by id."""
         return await self._find({"_id": {"$in": list(ids)}}, len(ids))

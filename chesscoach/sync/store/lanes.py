@@ -55,6 +55,16 @@ class LaneStatus(Struct, frozen=True, kw_only=True):
     closed_until: datetime | None = None
 
 
+class Breaker(Struct, frozen=True, kw_only=True):
+    """The breaker of a source; it counts as open until the source has answered as it should.
+
+    `open_until` is the instant until which it gets no request, None once that has passed.
+    """
+
+    is_open: bool
+    open_until: datetime | None = None
+
+
 class SourceLane:
     """Implements `sources.client.Lane` on a lease."""
 
@@ -95,6 +105,17 @@ class SourceLane:
             "job_leases", [status], lambda document: msgspec.convert(document, LaneStatus)
         )
         return readable[0] if readable else LaneStatus()
+
+    async def breaker(self) -> Breaker:
+        """Whether the breaker has opened and the source has not answered since."""
+        closed = _if_future("$closed_until", "$closed_until")
+        fields = await self._project({"closings": 1, "closed_until": closed})
+        closings, until = fields.get("closings"), fields.get("closed_until")
+        counted = isinstance(closings, int) and closings > 0
+        return Breaker(
+            is_open=counted or until is not None,
+            open_until=until if isinstance(until, datetime) else None,
+        )
 
     async def _project(self, fields: Document) -> Document:
         """Fields of the lane's document, on the server's clock; none if there is no document."""

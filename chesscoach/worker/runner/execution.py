@@ -66,6 +66,7 @@ class Execution:
         bound = {"job": new.job, "run_id": new.id, "attempt": self._attempt.number}
         with structlog.contextvars.bound_contextvars(**bound):
             log.get_logger().info("job_started", source=new.source, lease=new.lease)
+            self._worker.observer.run_started(new.job, new.id)
             if new.slot is not None and self._attempt.number == 1:
                 late = self._worker.now() - new.slot.at
                 self._worker.metrics.slot_lateness.labels(new.job).observe(late.total_seconds())
@@ -79,6 +80,7 @@ class Execution:
             now = self._worker.now()
             record = result.run_record(self._attempt, outcome, code, counts, now, duration_s)
             result.log_result(record, counts, self._limits)
+            self._worker.observer.run_ended(record)
         self._worker.metrics.job_runs.labels(new.job, outcome).inc()
         self._worker.metrics.job_duration.labels(new.job).observe(duration_s)
         return result.RunResult(exit_code=code, record=record)

@@ -31,7 +31,7 @@ def make_job(body: Any) -> Job:
     return Job(name="sync_games", run=body, args=NoArgs, help="A test's.")
 
 
-def with_limits(ctx: Context, **limits: float) -> Context:
+def with_limits(ctx: Context, **limits: Any) -> Context:
     jobs = replace(ctx.config.jobs, sync_games=JobLimits(**limits))
     return replace(ctx, config=replace(ctx.config, jobs=jobs))
 

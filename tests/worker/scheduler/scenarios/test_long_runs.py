@@ -166,7 +166,7 @@ async def test_scenario_06_slot_that_was_skipped_for_a_run_does_not_stand_for_it
     assert outcomes_by_hour(db) == {"13": "succeeded", "14": "skipped_overlap"}
 
 
-def with_limits(ctx: Context, **limits: float) -> Context:
+def with_limits(ctx: Context, **limits: Any) -> Context:
     """With limits for the job of that name, and a schedule of it."""
     jobs = replace(ctx.config.jobs, sync_games=JobLimits(**limits))
     schedules = {"s": Schedule(job="sync_games", cron="0 * * * *")}

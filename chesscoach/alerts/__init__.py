@@ -1,0 +1,1 @@
+"""What operators are alerted to, once per cause until it clears, and pings to a monitor."""

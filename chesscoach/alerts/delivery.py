@@ -1,0 +1,100 @@
+"""Sends the stored messages: each to every channel, within the limit of an hour, until accepted."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from chesscoach import log
+from chesscoach.alerts.alert import Message
+from chesscoach.alerts.channels import Channel
+from chesscoach.alerts.context import AlertContext
+from chesscoach.alerts.store.alerts import ClaimedMessage
+from chesscoach.errors import AlertRefused
+
+_FIRST_RETRY, _MAX_RETRY = timedelta(seconds=30), timedelta(hours=1)
+_GIVE_UP_AFTER = timedelta(hours=24)
+
+
+class Delivery:
+    """Sends messages; any number of processes may do this at a time."""
+
+    def __init__(self, ctx: AlertContext, channels: Sequence[Channel]) -> None:
+        self._ctx = ctx
+        self._channels = {channel.name: channel for channel in channels}
+
+    @property
+    def channel_names(self) -> list[str]:
+        """The channels that a new message is for."""
+        return list(self._channels)
+
+    async def send_due(self) -> None:
+        """Sends what is due, until a channel fails: what is left is sent the next time.
+
+        Raises:
+            StoreUnavailable: MongoDB does not answer.
+        """
+        held = 0
+        while (claimed := await self._ctx.alerts.claim(self._ctx.now())) is not None:
+            if not await self._has_place(claimed):
+                held += 1
+            elif not await self._send(claimed):
+                break
+        if held:
+            limit = self._ctx.settings.max_per_hour
+            log.get_logger().warning("alerts_held", causes=held, max_per_hour=limit)
+
+    async def _has_place(self, claimed: ClaimedMessage) -> bool:
+        """Whether a message may be sent in this hour; if not, it is held back."""
+        waiting = claimed.waiting
+        if waiting.counted:
+            return True
+        limit = self._ctx.settings.max_per_hour
+        free_at = await self._ctx.alerts.take_place(self._ctx.now(), limit)
+        if free_at is not None:
+            await self._ctx.alerts.postpone(claimed, free_at, waiting.channels, waiting.attempts)
+            return False
+        await self._ctx.alerts.mark_counted(claimed)
+        return True
+
+    async def _send(self, claimed: ClaimedMessage) -> bool:
+        """Sends a message to its channels; whether all accepted it."""
+        waiting, now = claimed.waiting, self._ctx.now()
+        message = await self._with_held_count(waiting.message)
+        wanted = [name for name in waiting.channels if name in self._channels]
+        accepted = await asyncio.gather(*(self._send_to(name, message, now) for name in wanted))
+        left = [name for name, done in zip(wanted, accepted, strict=True) if not done]
+        if left and now - waiting.message.at < _GIVE_UP_AFTER:
+            pause = min(_FIRST_RETRY * 2 ** min(waiting.attempts, 10), _MAX_RETRY)
+            await self._ctx.alerts.postpone(claimed, now + pause, left, waiting.attempts + 1)
+            return False
+        if left:
+            log.get_logger().error("alert_given_up", alert=message.id, cause=message.cause)
+        await self._ctx.alerts.finish(claimed, self._ctx.now())
+        return not left
+
+    async def _send_to(self, name: str, message: Message, now: datetime) -> bool:
+        try:
+            await self._channels[name].send(message, now)
+        except AlertRefused as error:
+            self._ctx.metrics.alert_messages.labels(name.partition(":")[0], "failed").inc()
+            log.get_logger().warning(
+                "alert_not_sent",
+                channel=name,
+                alert=message.id,
+                cause=message.cause,
+                reason=str(error),
+            )
+            return False
+        self._ctx.metrics.alert_messages.labels(name.partition(":")[0], "sent").inc()
+        return True
+
+    async def _with_held_count(self, message: Message) -> Message:
+        """The message, which says how many others the limit of an hour holds back."""
+        now, limit = self._ctx.now(), self._ctx.settings.max_per_hour
+        held = await self._ctx.alerts.count_held(now, limit)
+        if not held:
+            return message
+        notice = f"{held} more held back: [alerts] max_per_hour is {limit}"
+        return replace(message, summary=f"{message.summary} ({notice})")

@@ -1,0 +1,1 @@
+"""The alerts in MongoDB, and the run records that they follow from."""

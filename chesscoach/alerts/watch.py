@@ -1,0 +1,155 @@
+"""Watches for alerts while a process runs jobs, in the daemon and in a one-shot alike.
+
+It looks every half minute, after each run and once at the end. What it finds follows from the
+database alone, so replicas, restarts and one-shots agree on it. No run waits for it: only the
+process waits at its end, for a few seconds at most. What is not sent by then is sent later, by any
+process.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from chesscoach import log
+from chesscoach.alerts import channels, facts, rules
+from chesscoach.alerts.alert import Condition
+from chesscoach.alerts.context import AlertContext
+from chesscoach.alerts.delivery import Delivery
+from chesscoach.alerts.pings import Pings
+from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.store.alerts import Alert
+from chesscoach.errors import ChesscoachError
+
+_INTERVAL_S = 30.0
+_MIN_INTERVAL_S = 1.0
+_TIME_LIMIT_S = 30.0
+_EXIT_WAIT_S = 5.0
+"""How long the end of a process waits for its last alerts and pings."""
+
+
+class AlertWatch:
+    """The watch of a process; an observer of its runs."""
+
+    def __init__(self, ctx: AlertContext, delivery: Delivery, pings: Pings) -> None:
+        self._ctx = ctx
+        self._delivery = delivery
+        self._pings = pings
+        self._run_ended = asyncio.Event()
+        self._failing = False
+
+    def run_started(self, job: str, run_id: str) -> None:
+        """Pings the monitor of the job."""
+        self._pings.run_started(job, run_id)
+
+    def run_ended(self, record: Mapping[str, Any]) -> None:
+        """Pings the monitor of the job, and looks for alerts soon."""
+        self._pings.run_ended(record)
+        self._run_ended.set()
+
+    async def watch(self) -> None:
+        """Looks again and again until it is cancelled."""
+        while True:
+            await asyncio.sleep(_MIN_INTERVAL_S)
+            with suppress(TimeoutError):  # `wait_for` can lose a cancellation, before Python 3.12
+                async with asyncio.timeout(_INTERVAL_S - _MIN_INTERVAL_S):
+                    await self._run_ended.wait()
+            self._run_ended.clear()
+            await self.check_safely(_TIME_LIMIT_S)
+
+    async def check_safely(self, timeout_s: float) -> None:
+        """Looks once; a failure is logged when it begins, and ends nothing."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.check()
+        except Exception as error:  # noqa: BLE001  # alerts must not harm the runs
+            if not self._failing:
+                ours = isinstance(error, ChesscoachError | TimeoutError)
+                log.get_logger().warning(
+                    "alerts_not_checked",
+                    reason=str(error) or type(error).__name__,
+                    exc_info=None if ours else error,
+                )
+            self._failing = True
+        else:
+            self._failing = False
+
+    async def check(self) -> None:
+        """Finds what fires and what has cleared, stores it, and sends what is due.
+
+        Raises:
+            StoreUnavailable: MongoDB does not answer.
+            StoreFailed: MongoDB refused an operation.
+        """
+        now = self._ctx.now()
+        found = rules.conditions(await facts.read_facts(self._ctx), self._ctx.jobs)
+        known = {alert.cause: alert for alert in await self._ctx.alerts.all()}
+        for condition in [*found, *_unscheduled(found, known)]:
+            alert = known.get(condition.cause)
+            if condition.firing != (alert is not None and alert.state == "firing"):
+                names = self._delivery.channel_names
+                if await self._ctx.alerts.change(alert, condition, names, now):
+                    self._report(condition)
+        await self._delivery.send_due()
+        await self._ctx.alerts.delete_resolved(now)
+
+    def _report(self, condition: Condition) -> None:
+        firing = condition.firing
+        self._ctx.metrics.alerts.labels(condition.kind, "firing" if firing else "resolved").inc()
+        if firing:
+            log.get_logger().warning(
+                "alert_firing",
+                kind=condition.kind,
+                cause=condition.cause,
+                job=condition.job,
+                run_id=condition.run_id,
+                summary=condition.summary,
+            )
+        else:
+            log.get_logger().info(
+                "alert_resolved",
+                kind=condition.kind,
+                cause=condition.cause,
+                job=condition.job,
+                run_id=condition.run_id,
+                summary=condition.summary,
+            )
+
+
+def _unscheduled(found: list[Condition], known: Mapping[str, Alert]) -> list[Condition]:
+    """Alerts about slots of schedules that run no more: nothing else would clear them."""
+    seen = {condition.cause for condition in found}
+    return [
+        Condition(
+            kind=alert.kind,
+            subject=cause.partition(":")[2],
+            firing=False,
+            job=alert.job,
+            summary="the schedule runs no more",
+        )
+        for cause, alert in known.items()
+        if alert.kind in ("overdue", "missed") and cause not in seen
+    ]
+
+
+@asynccontextmanager
+async def open_alerts(ctx: AlertContext) -> AsyncIterator[AlertWatch]:
+    """Watches while the context is open; at the end it looks once more, for a few seconds.
+
+    Raises:
+        ConfigError: a URL of `alerts.urls` cannot be used.
+    """
+    async with open_session() as session:
+        pings = Pings(ctx.jobs, session, ctx.metrics)
+        delivery = Delivery(ctx, await channels.open_channels(ctx.settings, session))
+        watch = AlertWatch(ctx, delivery, pings)
+        watching = asyncio.create_task(watch.watch(), name="alerts")
+        try:
+            yield watch
+            watching.cancel()
+            await asyncio.wait({watching})
+            await asyncio.gather(watch.check_safely(_EXIT_WAIT_S), pings.close(_EXIT_WAIT_S))
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await pings.close(0)

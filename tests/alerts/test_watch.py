@@ -1,0 +1,283 @@
+"""The watch on a real database: once per cause, whatever happens in between."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chesscoach.alerts.context import AlertContext
+from chesscoach.schedules.schedule import Schedule
+from tests.conftest import NOON, Clock
+from tests.support.alerts import Receiver, open_watch, run_document
+from tests.support.log_lines import Lines
+
+
+def bodies(receiver: Receiver) -> list[dict[str, Any]]:
+    """What was received, without the ids."""
+    return [json.loads(request.body) for request in receiver.requests]
+
+
+def add_run(db: Any, run_id: str, clock: Clock, **fields: Any) -> None:
+    db.job_runs.insert_one(run_document(run_id, clock(), **fields))
+
+
+async def test_an_alert_fires_once_and_resolves_once(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    add_run(db, "bad", clock, outcome="partial", done=1, failed=9)
+    async with open_watch(alerts, receiver) as watch:
+        for _ in range(3):
+            await watch.check()
+            clock.move(seconds=30)
+        add_run(db, "good", clock)
+        for _ in range(3):
+            await watch.check()
+
+    fired, resolved = bodies(receiver)
+    assert (fired["kind"], fired["state"], fired["run_id"]) == ("success_rate", "firing", "bad")
+    assert fired["summary"] == "sync_games: 1 of 10 succeeded (10%)"
+    assert fired["at"] == "2026-10-21T12:00:00Z"
+    assert (resolved["kind"], resolved["state"]) == ("success_rate", "resolved")
+    assert fired["cause"] == resolved["cause"]
+    assert fired["id"] != resolved["id"]
+
+
+async def test_a_good_run_alerts_nobody_and_stores_nothing(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    add_run(db, "good", clock)
+    async with open_watch(alerts, receiver) as watch:
+        await watch.check()
+
+    assert receiver.requests == []
+    assert db.alerts.count_documents({}) == 0
+
+
+async def test_each_alert_is_a_line_of_the_log_and_a_metric_without_any_receiver(
+    alerts: AlertContext, db: Any, clock: Clock, lines: Lines
+) -> None:
+    add_run(db, "slow", clock, duration_s=400.0)
+    async with open_watch(alerts) as watch:
+        await watch.check()
+        add_run(db, "fast", clock, finished_at=clock() + timedelta(seconds=1))
+        await watch.check()
+
+    assert [(line["event"], line["level"], line["kind"], line["run_id"]) for line in lines()] == [
+        ("alert_firing", "warning", "duration", "slow"),
+        ("alert_resolved", "info", "duration", "fast"),
+    ]
+    counted = {
+        (sample.labels["kind"], sample.labels["state"]): sample.value
+        for metric in alerts.metrics.alerts.collect()
+        for sample in metric.samples
+        if sample.name == "chesscoach_alerts_total"
+    }
+    assert counted == {("duration", "firing"): 1, ("duration", "resolved"): 1}
+
+
+async def test_two_processes_at_once_send_one_message(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    add_run(db, "bad", clock, outcome="failed", done=0)
+    async with open_watch(alerts, receiver) as one, open_watch(alerts, receiver) as other:
+        await asyncio.gather(*(watch.check() for watch in (one, other) * 5))
+        add_run(db, "good", clock, finished_at=clock() + timedelta(seconds=1))
+        await asyncio.gather(*(watch.check() for watch in (one, other) * 5))
+
+    assert [body["state"] for body in bodies(receiver)] == ["firing", "resolved"]
+
+
+async def test_an_alert_that_was_stored_by_a_process_that_died_is_sent_by_another(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    """It died after it had claimed the message, before or after the receiver got it."""
+    add_run(db, "bad", clock, outcome="failed", done=0)
+    receiver.hangs = True
+    async with open_watch(alerts, receiver) as watch:
+        dying = asyncio.create_task(watch.check())
+        await asyncio.wait_for(receiver.arrived.wait(), 30)
+        dying.cancel()
+        await asyncio.gather(dying, return_exceptions=True)
+    receiver.hangs = False
+    async with open_watch(alerts, receiver) as watch:
+        await watch.check()
+        assert len(receiver.requests) == 1, "the claim of the other process still holds"
+        clock.move(seconds=61)
+        await watch.check()
+        await watch.check()
+
+    first, second = bodies(receiver)
+    assert first["id"] == second["id"]
+    assert db.alerts.find_one({"_id": "success_rate:sync_games"})["messages"] == []
+
+
+@pytest.mark.parametrize("status", [500, 302])
+async def test_a_message_that_is_refused_is_sent_later_in_its_order(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver, status: int
+) -> None:
+    add_run(db, "bad", clock, outcome="failed", done=0)
+    receiver.status = status
+    async with open_watch(alerts, receiver) as watch:
+        await watch.check()
+        await watch.check()
+        assert receiver.paths == ["/hook"], "not again at once"
+        clock.move(seconds=31)
+        add_run(db, "good", clock)
+        receiver.status = 200
+        await watch.check()
+
+    assert [body["state"] for body in bodies(receiver)] == ["firing", "firing", "resolved"]
+
+
+async def test_a_message_that_is_refused_for_a_day_is_given_up(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver, lines: Lines
+) -> None:
+    add_run(db, "bad", clock, outcome="failed", done=0)
+    receiver.status = 500
+    async with open_watch(alerts, receiver) as watch:
+        await watch.check()
+        for _ in range(30):
+            clock.move(hours=1)
+            await watch.check()
+
+    assert 20 < len(receiver.requests) < 27
+    assert [line["event"] for line in lines()].count("alert_given_up") == 1
+
+
+async def test_no_more_than_the_limit_of_an_hour_is_sent_and_the_rest_is_announced(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver, lines: Lines
+) -> None:
+    for name in ("a", "b", "c", "d", "e"):
+        add_run(db, name, clock, outcome="failed", done=0, schedule=name)
+    async with open_watch(alerts, receiver, max_per_hour=3) as watch:
+        await watch.check()
+        await watch.check()
+        assert len(receiver.requests) == 3
+        assert bodies(receiver)[-1]["summary"].endswith(
+            "(2 more held back: [alerts] max_per_hour is 3)"
+        )
+        clock.move(minutes=59)
+        await watch.check()
+        assert len(receiver.requests) == 3
+        clock.move(minutes=1, seconds=1)
+        await watch.check()
+
+    assert len({body["cause"] for body in bodies(receiver)}) == 5
+    assert len(receiver.requests) == 5
+    held = [line for line in lines() if line["event"] == "alerts_held"]
+    assert [line["causes"] for line in held] == [2]
+
+
+def with_schedule(alerts: AlertContext, **fields: Any) -> AlertContext:
+    schedule = Schedule(job="sync_games", cron="0 * * * *", **fields)
+    return replace(alerts, configured_schedules={"sync_games": schedule})
+
+
+async def test_a_schedule_without_a_daemon_is_overdue_when_its_next_slot_has_not_begun(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    alerts = with_schedule(alerts)
+    async with open_watch(alerts, receiver) as watch:
+        await watch.check()  # it has never run, so perhaps no process is meant to run it
+        add_run(db, "sync_games:11", clock, schedule="sync_games", slot=NOON - timedelta(hours=1))
+        clock.move(minutes=4)
+        await watch.check()
+        assert receiver.requests == []
+        clock.move(minutes=2)
+        await watch.check()
+        add_run(db, "sync_games:12", clock, schedule="sync_games", slot=NOON, outcome="running")
+        await watch.check()
+
+    fired, resolved = bodies(receiver)
+    assert (fired["kind"], fired["state"], fired["job"]) == ("overdue", "firing", "sync_games")
+    assert fired["summary"] == "sync_games: the slot 2026-10-21T12:00:00Z has not begun"
+    assert (resolved["kind"], resolved["state"]) == ("overdue", "resolved")
+
+
+async def test_a_run_that_was_left_open_is_overdue_until_it_runs_again(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    alerts = with_schedule(alerts)
+    record = {"schedule": "sync_games", "slot": NOON, "outcome": "cancelled"}
+    async with open_watch(alerts, receiver) as watch:
+        add_run(db, "sync_games:12", clock, **record)
+        clock.move(minutes=4)
+        await watch.check()
+        assert receiver.requests == []
+        clock.move(minutes=2)
+        await watch.check()
+
+    (fired,) = bodies(receiver)
+    assert (fired["kind"], fired["run_id"]) == ("overdue", "sync_games:12")
+
+
+async def test_an_alert_about_a_schedule_that_was_removed_resolves(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    missed = {"schedule": "sync_games", "slot": NOON, "outcome": "missed", "done": 0}
+    add_run(db, "sync_games:12", clock, **missed)
+    async with open_watch(with_schedule(alerts), receiver) as watch:
+        await watch.check()
+    async with open_watch(alerts, receiver) as watch:
+        await watch.check()
+
+    states = [(body["kind"], body["state"]) for body in bodies(receiver)]
+    assert states == [("missed", "firing"), ("missed", "resolved")]
+
+
+async def test_unknown_emails_and_an_open_breaker_come_from_the_database(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    email = {"_id": "weekly:ann:2026-W43", "state": "unknown", "week": "2026-W43"}
+    old = {**email, "_id": "weekly:ann:2026-W30", "week": "2026-W30"}
+    db.email_outbox.insert_many([email, old])
+    db.job_leases.insert_one({"_id": "lane:lichess", "closings": 1, "closed_until": NOON})
+    async with open_watch(alerts, receiver) as watch:
+        await watch.check()
+        db.email_outbox.update_one({"_id": email["_id"]}, {"$set": {"state": "sent"}})
+        await watch.check()
+        db.job_leases.update_one({"_id": "lane:lichess"}, {"$set": {"closings": 0}})
+        await watch.check()
+
+    states = [(body["kind"], body["state"]) for body in bodies(receiver)]
+    assert sorted(states[:2]) == [("breaker_open", "firing"), ("unknown_emails", "firing")]
+    assert states[2:] == [("unknown_emails", "resolved"), ("breaker_open", "resolved")]
+
+
+async def test_documents_of_other_programs_stay_and_stop_nothing(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    odd = [
+        {"_id": "odd:1", "kind": "sung", "state": "firing", "send_at": NOON, "messages": [7]},
+        {"_id": "odd:2", "state": 3, "since": "soon", "messages": {"a": 1}},
+        {"_id": 5, "send_at": NOON, "messages": [{"message": {"id": "x"}}]},
+    ]
+    db.alerts.insert_many(odd)
+    add_run(db, "bad", clock, outcome="failed", done=0)
+    db.job_runs.insert_one({**run_document("odd", clock()), "outcome": "failed", "done": "many"})
+    async with open_watch(alerts, receiver) as watch:
+        await watch.check()
+
+    assert [body["run_id"] for body in bodies(receiver)] == ["bad"]
+    assert db.alerts.count_documents({"_id": {"$in": [5, "odd:1", "odd:2"]}}) == 3
+
+
+async def test_an_old_alert_is_deleted_and_may_fire_again(
+    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
+) -> None:
+    async with open_watch(alerts, receiver) as watch:
+        for outcome in ("failed", "succeeded"):
+            clock.move(minutes=1)
+            add_run(db, f"{outcome}-1", clock, outcome=outcome)
+            await watch.check()
+        clock.move(days=31)
+        await watch.check()
+        assert db.alerts.count_documents({"_id": {"$ne": "#sent"}}) == 0
+        add_run(db, "failed-2", clock, outcome="failed")
+        await watch.check()
+
+    ids = [body["id"] for body in bodies(receiver)]
+    assert len(set(ids)) == 3
