@@ -121,7 +121,7 @@ def test_a_user_without_a_valid_zone_has_the_default_one(
     assert ("invalid_timezones" in record["notes"]) == (zone not in ("", None))
 
 
-INVALID = {
+INVALID: dict[str, list[Any]] = {
     "user_id": [None, 7, ""],
     "title": [None, 7],
     "kind": [None, "sleep"],
