@@ -27,7 +27,7 @@ class Attempt(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Activity(Struct, kw_only=True):
-    """What is read of one player for one run.
+    """What is read of one player for one run, analyses and attempts in the order of time.
 
     `session_minutes` are those of completed training sessions, by local date. `games` are those
     that ended lately, by id, and the last ones of each kind where no rating is known yet.

@@ -49,10 +49,10 @@ def recommend(situation: Situation) -> list[Recommendation]:
 
 
 def low_accuracy_review(analyses: Iterable[Analysis], today: date) -> Recommendation | None:
-    """The last month's games with a low accuracy, the lowest first."""
+    """The last month's games with a low accuracy; `analyses` are in the order of time."""
     first = first_of(_REVIEW_DAYS, today)
     last: dict[str, Analysis] = {}
-    for item in sorted(analyses, key=lambda item: item.at):
+    for item in analyses:
         if first <= item.day <= today:
             last[item.game_id] = item
     low = [item for item in last.values() if item.accuracy < _LOW_ACCURACY]

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from chesscoach.players.game import PlayedGame
-from chesscoach.sources.source import SOURCES
+from chesscoach.sources.source import SOURCES, Source
 from chesscoach.sources.speed import OTHER_SPEED
 from chesscoach.training import days
 from chesscoach.training.activity import Activity, Analysis, Attempt
@@ -27,6 +27,7 @@ _FULL_LESSONS, _FULL_DAYS = 30, 20
 """Lessons and active days in the window that earn the full share of the pace."""
 
 _IDLE_SCORE = 50.0
+_SOURCES: dict[str, Source] = {str(name): source for name, source in SOURCES.items()}
 _LABELS: tuple[tuple[float, Pace], ...] = ((80, "ACCELERATED"), (60, "FAST"), (40, "MEDIUM"))
 
 
@@ -62,9 +63,12 @@ def figures_of(activity: Activity, day: date, known: Ratings) -> Figures:
 
 def ratings_after(known: Ratings, games: Iterable[PlayedGame]) -> Ratings:
     """The ratings after some games."""
+    games = list(games)
+    if not games:
+        return known
     ratings = {source: dict(speeds) for source, speeds in known.items()}
     for game in sorted(games, key=lambda game: (game.ended_at, game.game_id)):
-        source = next((source for name, source in SOURCES.items() if name == game.platform), None)
+        source = _SOURCES.get(game.platform)
         rating = game.rating_after if game.rating_after is not None else game.rating_before
         if source is not None and rating is not None and game.speed != OTHER_SPEED:
             ratings.setdefault(source.key, {})[game.speed] = rating
@@ -105,11 +109,8 @@ def _quiz_average(attempts: Iterable[Attempt], day: date) -> float:
 
 
 def _by_game(analyses: Iterable[Analysis]) -> list[Analysis]:
-    """The last analysis of each game."""
-    last: dict[str, Analysis] = {}
-    for item in sorted(analyses, key=lambda item: item.at):
-        last[item.game_id] = item
-    return list(last.values())
+    """The last analysis of each game, of analyses in the order of time."""
+    return list({item.game_id: item for item in analyses}.values())
 
 
 def _mean(numbers: list[float] | list[int], places: int = 2) -> float | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from chesscoach.training.player import Player
 from chesscoach.training.store import numbers, stages
 
 _EPOCH = date(1970, 1, 1)
+_AT = attrgetter("at")
 _IDS_LOGGED = 3
 _YIELD_INTERVAL = 500
 """Documents after which other tasks of the loop get a turn."""
@@ -100,7 +102,7 @@ class _Parser:
 
     def add(self, document: Document) -> None:
         """Adds a document to the activity of its player."""
-        user_id = document.get("user_id")
+        user_id = document["user_id"]
         if not is_text(user_id) or user_id not in self._zones:
             return
         activity, zone = self._activities[user_id], self._zones[user_id]
@@ -115,7 +117,7 @@ class _Parser:
             case "game":
                 game = parse_game(document)
                 if game is None or not is_plausible(game.ended_at):
-                    self._refuse("games", document)
+                    self._refuse("games", document["_id"])
                 else:
                     activity.games[game.game_id] = (days.local_day(game.ended_at, zone), game)
 
@@ -129,19 +131,19 @@ class _Parser:
                 ids=ids[:_IDS_LOGGED],
             )
         for activity in self._activities.values():
-            activity.attempts.sort(key=_instant_of)
+            activity.analyses.sort(key=_AT)
+            activity.attempts.sort(key=_AT)
         return self._activities
 
     def _analysis(self, document: Document, zone: ZoneInfo) -> Analysis | None:
         at, accuracy = _instant(document.get("at")), document["accuracy"]
         if at is None:
-            self._refuse("game_analyses", document)
+            self._refuse("game_analyses", document["game_id"])
             return None
         if not isinstance(accuracy, int | float):
             return None
-        game_id = document.get("game_id")
         return Analysis(
-            game_id=game_id if is_text(game_id) else str(document["_id"]),
+            game_id=str(document["game_id"]),
             at=at,
             day=days.local_day(at, zone),
             accuracy=float(accuracy),
@@ -151,7 +153,7 @@ class _Parser:
     def _attempt(self, item: Document, zone: ZoneInfo) -> Attempt | None:
         at = _instant(item.get("at"))
         if at is None:
-            self._refuse("puzzle_attempts", item)
+            self._refuse("puzzle_attempts", item["_id"])
             return None
         milliseconds, seconds = numbers.finite(item.get("ms")), numbers.finite(item.get("seconds"))
         minutes = milliseconds / 60_000 if milliseconds is not None else (seconds or 0.0) / 60
@@ -167,18 +169,14 @@ class _Parser:
             if item and (attempt := self._attempt(item, zone)):
                 activity.attempts.append(attempt)
 
-    def _refuse(self, collection: str, document: Document) -> None:
-        self._unreadable.setdefault(collection, []).append(str(document["_id"])[:80])
+    def _refuse(self, collection: str, key: object) -> None:
+        self._unreadable.setdefault(collection, []).append(str(key)[:80])
 
 
 def _add_session(activity: Activity, document: Document) -> None:
     day, minutes = _date(document["local_date"]), numbers.finite(document.get("actual_min"))
     if day is not None and minutes is not None and minutes > 0:
         activity.session_minutes[day] = activity.session_minutes.get(day, 0.0) + minutes
-
-
-def _instant_of(attempt: Attempt) -> datetime:
-    return attempt.at
 
 
 def _instant(value: object) -> datetime | None:

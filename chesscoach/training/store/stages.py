@@ -48,9 +48,10 @@ def analyses(users: Document, start: datetime, detailed_from: datetime) -> list[
         },
         {
             "$project": {
+                "_id": 0,
                 "kind": "analysis",
                 "user_id": 1,
-                "game_id": 1,
+                "game_id": {"$ifNull": ["$game_id", "$_id"]},
                 "at": at,
                 "accuracy": "$stockfish_analysis.accuracy",
                 "moves": {
@@ -139,10 +140,7 @@ def last_games(users: Document) -> list[Document]:
                     name: f"${name}" for name in ("user_id", "platform", "time_control", "variant")
                 },
                 "game": {
-                    "$top": {
-                        "sortBy": {"ended_at": -1, "imported_at": -1},
-                        "output": {name: f"${name}" for name in (*game_parser.PROJECTION, "pgn")},
-                    }
+                    "$top": {"sortBy": {"ended_at": -1, "imported_at": -1}, "output": "$$ROOT"}
                 },
             }
         },
