@@ -33,8 +33,8 @@ $(READY): pyproject.toml requirements/dev.txt
 demo: $(READY) ## sync six sample players and write their weekly emails: no account, no network
 	@$(BIN)/python -m chesscoach.demo
 
-run: $(READY) ## start the daemon with the settings of this folder
-	@$(BIN)/python -m chesscoach
+run: $(READY) ## start the daemon on embedded parts with sample data, and print the address of its dashboard
+	@$(BIN)/python -m chesscoach.demo.daemon
 
 test: $(READY) ## run the test suite, except the tests of the targets below
 	@echo "not run here: make test-browser, make test-deploy (a throw-away machine)"

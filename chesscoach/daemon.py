@@ -4,13 +4,14 @@ An end goes the other way, and leaves nothing half done: the listeners answer un
 """
 
 import sys
+from collections.abc import Callable, Mapping
 
 import click
 from msgspec.structs import replace
 
 from chesscoach import log, process
 from chesscoach.alerts.watch import open_alerts
-from chesscoach.config import Settings
+from chesscoach.config import Listener, Settings
 from chesscoach.context import Context
 from chesscoach.jobs import catalog
 from chesscoach.web.listeners import open_web
@@ -18,8 +19,14 @@ from chesscoach.worker.scheduler.scheduler import Scheduler
 from chesscoach.worker.shutdown import ShutdownRequest
 
 
-async def serve(ctx: Context, stop: ShutdownRequest) -> int:
+async def serve(
+    ctx: Context,
+    stop: ShutdownRequest,
+    announce: Callable[[Mapping[Listener, str]], None] = lambda _: None,
+) -> int:
     """Schedules until it is asked to stop, then drains for `grace_s`; returns the exit code.
+
+    `announce` receives the URLs of the listeners once they and the scheduler have started.
 
     Raises:
         SetupError: the database lacks an index that a scheduled job's promises rest on.
@@ -31,7 +38,8 @@ async def serve(ctx: Context, stop: ShutdownRequest) -> int:
     async with open_alerts(ctx.alerts) as alerts:
         ctx = replace(ctx, observer=alerts)
         scheduler = Scheduler(ctx.worker, stop, catalog.JOBS)
-        async with open_web(ctx, stop, scheduler.ticker), scheduler:
+        async with open_web(ctx, stop, scheduler.ticker) as urls, scheduler:
+            announce(urls)
             await stop.requested.wait()
     log.get_logger().info("daemon_stopped")
     return 0

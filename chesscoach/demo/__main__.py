@@ -7,7 +7,7 @@ demo finds nothing new.
 
 import sys
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import click
@@ -16,19 +16,10 @@ from rich.table import Table
 
 from chesscoach import config, log, process, startup
 from chesscoach.arguments import refuse_unreadable_arguments
-from chesscoach.config import (
-    ChesscomSettings,
-    Config,
-    DatabaseSettings,
-    EmailSettings,
-    LichessSettings,
-    ProcessEnvironment,
-    Settings,
-    SourceSettings,
-)
 from chesscoach.context import Context, open_context, utc_now
 from chesscoach.demo.fake_chesscom import FakeChesscom
 from chesscoach.demo.fake_lichess import FakeLichess
+from chesscoach.demo.installation import BOOKED_PERIOD, FOLDER, demo_settings, link_members
 from chesscoach.demo.sample_data import insert_sample_data
 from chesscoach.demo.training import train, training_table
 from chesscoach.demo.world import sample_world
@@ -36,15 +27,11 @@ from chesscoach.jobs import command, momentum, sync_games, weekly_emails
 from chesscoach.momentum import views
 from chesscoach.momentum.admin.init import init
 from chesscoach.schedules import week_bounds
-from chesscoach.sources.game import Platform
 from chesscoach.worker.runner import runner
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shutdown import ShutdownRequest
 
-_FOLDER = ".chesscoach/demo"
 _DELAY_S = 0.03
-_BOOKED = timedelta(days=21)
-"""As far back as the sample players have analyses."""
 
 
 async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
@@ -56,14 +43,10 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         await stack.enter_async_context(lichess.serve())
         await stack.enter_async_context(chesscom.serve())
         console.print("Starting a MongoDB on 127.0.0.1, and fakes of Lichess and Chess.com.")
-        settings = _settings(lichess.url, chesscom.url)
+        settings = demo_settings(lichess.url, chesscom.url)
         ctx = await stack.enter_async_context(open_context(settings))
         await ctx.indexes.create()
-        for user_id, *names in members:
-            linked: dict[Platform, str | None] = {}
-            linked |= {"lichess": names[0]} if names[0] else {}
-            linked |= {"chess.com": names[1]} if names[1] else {}
-            await ctx.users.link(user_id, linked)
+        await link_members(ctx, members)
         users = [user_id for user_id, *_ in members]
         before = await ctx.sync.games.count_by_user(users)
         console.print(f"Running the job sync_games: it fetches the games of {len(users)} players.")
@@ -78,7 +61,7 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         console.print(
             "Running the job momentum: it books points for the activity of the last three weeks."
         )
-        await init(ctx.momentum_admin, today - _BOOKED)
+        await init(ctx.momentum_admin, today - BOOKED_PERIOD)
         points = await runner.run_manually(ctx.worker, momentum.JOB, momentum.Args(), stop)
         console.print(await _board(ctx))
         console.print(
@@ -94,29 +77,10 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
             ctx.worker, weekly_emails.JOB, weekly_emails.Args(), stop
         )
         await _print_emails(console, ctx, emails)
-        console.print(f"The data is in {_FOLDER}/mongo (database {ctx.mongo.database.name}).")
+        console.print(f"The data is in {FOLDER}/mongo (database {ctx.mongo.database.name}).")
         console.print("A second demo finds nothing new. Nothing is left running.")
-        console.print(f"To start from nothing again: rm -r {_FOLDER}")
+        console.print(f"To start from nothing again: rm -r {FOLDER}")
         return ending.exit_code or points.exit_code or trained or emails.exit_code
-
-
-def _settings(lichess_url: str, chesscom_url: str) -> Settings:
-    return Settings(
-        config=Config(
-            database=DatabaseSettings(name="chesscoach_demo", embedded_dir=f"{_FOLDER}/mongo"),
-            sources=SourceSettings(
-                contact="demo@localhost",
-                lichess=LichessSettings(base_url=lichess_url),
-                chesscom=ChesscomSettings(base_url=f"{chesscom_url}/pub"),
-            ),
-            emails=EmailSettings(
-                public_url="https://coach.example.org",
-                signing_key="of the demo alone",
-                outbox_dir=f"{_FOLDER}/outbox",
-            ),
-        ),
-        process=ProcessEnvironment(),
-    )
 
 
 def _table(
@@ -172,7 +136,7 @@ async def _print_emails(console: Console, ctx: Context, ending: RunResult) -> No
     else:
         console.print(f"0 new emails: each player has the one of {week.key} already.")
     for entry in entries:
-        console.print(f"  {_FOLDER}/outbox/{entry.message_id}", soft_wrap=True, highlight=False)
+        console.print(f"  {FOLDER}/outbox/{entry.message_id}", soft_wrap=True, highlight=False)
 
 
 @click.command()
