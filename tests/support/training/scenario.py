@@ -62,6 +62,10 @@ class TrainingScenario:
         """Takes snapshots at an instant, whatever comes of it."""
         return await self.try_run(snapshots.JOB, now, **args)
 
+    async def try_run_recommendations(self, now: str) -> RunResult:
+        """Makes recommendations at an instant, whatever comes of it."""
+        return await self.try_run(recommendations.JOB, now)
+
     async def recommend(self, now: str, **args: Any) -> RunResult:
         """Makes recommendations at an instant."""
         return await self.run(recommendations.JOB, now, **args)
