@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from chesscoach.errors import ConfigError
+from chesscoach.errors import ConfigError, NotFound
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.sessions import completion, generation
 from chesscoach.training.sessions.generation import Generated
@@ -41,7 +41,7 @@ async def add_routine(
     zones, now = await load_zones(ctx), ctx.now()
     if not await ctx.user_zones.exists(user_id):
         msg = f"user {user_id[:120]!r} does not exist: see `chesscoach accounts list`"
-        raise ConfigError(msg)
+        raise NotFound(msg)
     zone, source = await _zone(ctx, zones, user_id, timezone)
     routine_id = f"routine_{uuid4().hex[:_ID_LENGTH]}"
     routine = await asyncio.to_thread(new_routine, routine_id, user_id, options, zone, source, now)
@@ -125,7 +125,7 @@ async def complete_session(
     """
     zones, now = await load_zones(ctx), ctx.now()
     while True:
-        session = await _find_session(ctx, session_id)
+        session = await find_session(ctx, session_id)
         if session.status == "completed":
             return session
         if session.status == "cancelled":
@@ -145,7 +145,7 @@ async def cancel_session(ctx: TrainingContext, session_id: str) -> StoredSession
         ConfigError: it does not exist, or is completed or missed.
     """
     while True:
-        session = await _find_session(ctx, session_id)
+        session = await find_session(ctx, session_id)
         if session.status == "cancelled":
             return session
         if session.status != "scheduled":
@@ -165,11 +165,16 @@ def _check_week_is_open(
         raise ConfigError(msg)
 
 
-async def _find_session(ctx: TrainingContext, session_id: str) -> StoredSession:
+async def find_session(ctx: TrainingContext, session_id: str) -> StoredSession:
+    """A session by its id.
+
+    Raises:
+        NotFound: it does not exist.
+    """
     session = await ctx.sessions.find(session_id)
     if session is None:
         msg = f"session {session_id[:120]!r} does not exist: see `chesscoach sessions list`"
-        raise ConfigError(msg)
+        raise NotFound(msg)
     return session
 
 
@@ -185,7 +190,5 @@ async def _zone(
     return zone, "routine"
 
 
-def _not_found(routine_id: str) -> ConfigError:
-    return ConfigError(
-        f"routine {routine_id[:120]!r} does not exist: see `chesscoach routines list`"
-    )
+def _not_found(routine_id: str) -> NotFound:
+    return NotFound(f"routine {routine_id[:120]!r} does not exist: see `chesscoach routines list`")

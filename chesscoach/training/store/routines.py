@@ -76,6 +76,19 @@ class RoutineStore:
             after = page[-1]["_id"]
             yield _split(page, zones)
 
+    async def page(
+        self, zones: Zones, user_id: str | None, after: str, limit: int
+    ) -> tuple[list[Routine], str | None]:
+        """Routines in order of their ids, after one; invalid ones are left out.
+
+        The second value is the id that the next page comes after; None on the last page.
+        """
+        query: Document = {"_id": {"$gt": after}}
+        query |= {"user_id": user_id} if user_id is not None else {}
+        found = await self._collection.find(query, sort=[("_id", 1)], limit=limit + 1)
+        following = found[limit - 1]["_id"] if len(found) > limit else None
+        return _split(found[:limit], zones)[0], following
+
     async def find(self, routine_id: str, zones: Zones) -> Routine | InvalidRoutine | None:
         """A routine by its id."""
         document = await self._collection.find_one({"_id": routine_id})

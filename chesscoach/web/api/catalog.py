@@ -5,7 +5,7 @@ from functools import cache
 import msgspec
 from aiohttp import web
 
-from chesscoach.web.api import accounts, emails, players, runs, schedules
+from chesscoach.web.api import accounts, emails, players, runs, schedules, training
 from chesscoach.web.api.endpoint import PREFIX, Endpoint
 from chesscoach.web.api.openapi import openapi_document
 from chesscoach.web.operations.admin import Admin
@@ -16,6 +16,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *runs.ENDPOINTS,
     *accounts.ENDPOINTS,
     *emails.ENDPOINTS,
+    *training.ENDPOINTS,  # before the players: their ids may contain slashes
     *players.ENDPOINTS,
 )
 

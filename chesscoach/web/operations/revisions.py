@@ -1,14 +1,17 @@
 """Revisions: a change names the revision that it is based on, so that no change undoes another."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from chesscoach.web.problems import Problem
-from chesscoach.worker.store.schedules import StoredSchedule
+from chesscoach.worker.store.schedules import ScheduleChange
 
 
-def require_revision(stored: StoredSchedule, given: int | None) -> None:
+def require_revision(
+    name: str, revision: int, given: int | None, history: Sequence[ScheduleChange] = ()
+) -> None:
     """Refuses a change that names no revision (428), or not the current one (412).
 
     The 412 has the changes since then that are remembered: what, when, by whom and why.
@@ -16,17 +19,16 @@ def require_revision(stored: StoredSchedule, given: int | None) -> None:
     if given is None:
         raise Problem(
             428,
-            f"name the revision that you have seen (If-Match): {stored.id} has the revision "
-            f"{stored.revision}",
-            current=stored.revision,
+            f"name the revision that you have seen (If-Match): {name} has the revision {revision}",
+            current=revision,
         )
-    if given == stored.revision:
+    if given == revision:
         return
-    changes = [change for change in stored.history if (change.revision or 0) > given]
+    changes = [change for change in history if (change.revision or 0) > given]
     raise Problem(
         412,
-        f"{stored.id} has changed since revision {given}, to {stored.revision}: look at it again",
-        current=stored.revision,
+        f"{name} has changed since revision {given}, to {revision}: look at it again",
+        current=revision,
         changes=tuple(_to_json(change) for change in changes),
     )
 

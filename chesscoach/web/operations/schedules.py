@@ -125,5 +125,5 @@ async def run_now(admin: Admin, operator: Operator, schedule_id: str) -> str:
 
 async def _find(admin: Admin, schedule_id: str, revision: int | None) -> StoredSchedule:
     stored = await schedule_admin.find_schedule(admin.ctx.worker, schedule_id)
-    require_revision(stored, revision)
+    require_revision(schedule_id, stored.revision, revision, stored.history)
     return stored

@@ -30,6 +30,9 @@ READS = (
     "/emails/weekly_summary:u7:2026-W40",
     *("/suppressions", "/suppressions/ann@example.org"),
     *("/players?q=u1", "/players/u7", "/players/u7/momentum"),
+    *("/players/u7/snapshots", "/players/u7/recommendations"),
+    *("/routines", "/routines?user_id=u7", "/routines/none"),
+    *("/sessions?user_id=u7", "/sessions?routine_id=none&status=missed", "/sessions/none"),
     *("/momentum/board", "/momentum/board?period=all"),
 )
 

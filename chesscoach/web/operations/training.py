@@ -1,0 +1,123 @@
+"""Actions on routines and sessions."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from chesscoach.errors import ConfigError, NotFound
+from chesscoach.training.sessions import administration
+from chesscoach.training.sessions.options import RoutineOptions, Unset
+from chesscoach.training.sessions.routine import Routine
+from chesscoach.training.sessions.session import StoredSession
+from chesscoach.web.auth import Operator
+from chesscoach.web.operations.admin import Admin, logged_action
+from chesscoach.web.operations.revisions import require_revision
+from chesscoach.web.problems import Problem, invalid
+
+
+async def add_routine(
+    admin: Admin, operator: Operator, user_id: str, options: RoutineOptions, timezone: str | None
+) -> Routine:
+    """Adds a routine of a user, and makes its sessions of the next days.
+
+    Raises:
+        NotFound: the user does not exist.
+        Problem: an option cannot be used (422).
+    """
+    async with logged_action(admin, operator, "routines add", user_id=user_id, title=options.title):
+        with _named_options():
+            routine, _ = await administration.add_routine(
+                admin.ctx.training, user_id, options, timezone
+            )
+        return routine
+
+
+async def edit_routine(
+    admin: Admin,
+    operator: Operator,
+    routine_id: str,
+    options: RoutineOptions,
+    unset: Sequence[Unset],
+    timezone: str | None,
+    revision: int | None,
+) -> Routine:
+    """Changes a routine, and its coming sessions that are still scheduled.
+
+    Raises:
+        NotFound: it does not exist.
+        Problem: an option cannot be used (422), or the revision is missing (428) or old (412).
+    """
+    training = admin.ctx.training
+    zones = await administration.load_zones(training)
+    before = await administration.find_routine(training, routine_id, zones)
+    require_revision(routine_id, before.revision, revision)
+    async with logged_action(
+        admin, operator, "routines edit", user_id=before.user_id, routine=routine_id
+    ):
+        with _named_options():
+            routine, _ = await administration.edit_routine(
+                training, routine_id, options, unset, timezone
+            )
+        return routine
+
+
+async def remove_routine(admin: Admin, operator: Operator, routine_id: str) -> None:
+    """Deletes a routine, also an invalid one, and its coming sessions; what was stays.
+
+    Raises:
+        NotFound: it does not exist.
+    """
+    async with logged_action(admin, operator, "routines remove", routine=routine_id):
+        await administration.remove_routine(admin.ctx.training, routine_id)
+
+
+async def complete_session(
+    admin: Admin, operator: Operator, session_id: str, minutes: int | None
+) -> StoredSession:
+    """Completes a session; a missed one only until its week has closed.
+
+    Raises:
+        NotFound: it does not exist.
+        Problem: its status does not allow it (409).
+    """
+    async with logged_action(
+        admin, operator, "sessions complete", session=session_id, minutes=minutes
+    ):
+        with _as_conflict():
+            return await administration.complete_session(admin.ctx.training, session_id, minutes)
+
+
+async def cancel_session(admin: Admin, operator: Operator, session_id: str) -> StoredSession:
+    """Cancels a session that is scheduled; it is not made again.
+
+    Raises:
+        NotFound: it does not exist.
+        Problem: its status does not allow it (409).
+    """
+    async with logged_action(admin, operator, "sessions cancel", session=session_id):
+        with _as_conflict():
+            return await administration.cancel_session(admin.ctx.training, session_id)
+
+
+@contextmanager
+def _named_options() -> Iterator[None]:
+    """Names the field of an option that cannot be used."""
+    try:
+        yield
+    except NotFound:
+        raise
+    except ConfigError as error:
+        name = re.match(r"--([a-z-]+): (.*)", str(error), re.DOTALL)
+        if name is None:
+            raise
+        raise invalid(name[1].replace("-", "_"), name[2]) from None
+
+
+@contextmanager
+def _as_conflict() -> Iterator[None]:
+    try:
+        yield
+    except NotFound:
+        raise
+    except ConfigError as error:
+        raise Problem(409, str(error)) from None
