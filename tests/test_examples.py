@@ -8,22 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from chesscoach import config
-from chesscoach.config import JobLimits
-from chesscoach.emails.store.outbox_values import STATES
-from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES
-from chesscoach.web import metric_families
-from tests.support.exposed_metrics import exposed_metrics
 from tests.support.project_files import DOCS, ROOT
 from tools.log_events import log_events
 
 VECTOR: dict[str, Any] = tomllib.loads((DOCS / "examples" / "vector.toml").read_text())
 SHARED = {"timestamp", "level", "event", "service", "version", "job", "run_id", "attempt"}
 """What every line has, or every line of a run; see log.py and execution.py."""
-(RULES,) = yaml.safe_load((DOCS / "examples" / "alerts.yaml").read_text())["groups"]
-ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in RULES["rules"]}
 QUESTIONS = re.findall(r"```sh\n(.*?)```", (DOCS / "logs.md").read_text(), re.DOTALL)
 
 
@@ -123,55 +115,3 @@ def test_a_question_gets_its_answer(question: str, answer: list[str], tmp_path: 
 
     assert done.stderr == ""
     assert sorted(done.stdout.splitlines()) == sorted(answer)
-
-
-def test_each_alert_is_explained_to_operators_and_shown_to_fire() -> None:
-    guide = (DOCS / "monitoring.md").read_text()
-    shown = yaml.safe_load((DOCS / "examples" / "alerts.test.yaml").read_text())["tests"]
-    cases = [case for test in shown for case in test["alert_rule_test"]]
-    firing = {case["alertname"] for case in cases if case["exp_alerts"]}
-
-    assert re.findall(r"^\| `(Chesscoach[A-Za-z]+)` \|", guide, re.MULTILINE) == list(ALERTS)
-    assert firing == set(ALERTS)
-
-
-def test_each_alert_asks_for_metrics_labels_and_values_that_there_are() -> None:
-    metrics = exposed_metrics()
-    values: dict[str, set[str]] = {
-        "outcome": {*RUN_OUTCOMES, *SKIP_OUTCOMES},
-        "state": {*STATES, *metric_families.STATES},
-        "status": {"403", "429"},
-        "event": {"spamreport", "delivered", "bounce", "processed"},
-    }
-    for name, rule in ALERTS.items():
-        labels = {"instance", "le"}
-        asked = re.findall(r"(chesscoach_[a-z_]+)(?:\{([^}]*)\})?", rule["expr"])
-        assert asked, name
-        for metric, selector in asked:
-            known = metrics[metric.removesuffix("_bucket")]
-            labels |= known
-            for label, value in re.findall(r'([a-z_]+)=~?"([^"]*)"', selector):
-                assert label in known, name
-                assert set(value.split("|")) <= values[label], name
-        for each in re.findall(r"by \(([a-z_, ]+)\)", rule["expr"]):
-            assert set(each.split(", ")) <= labels, name
-        for each in re.findall(r"\$labels\.([a-z_]+)", rule["annotations"]["summary"]):
-            assert each in labels, name
-
-
-def test_a_run_hangs_only_when_it_should_have_been_stopped() -> None:
-    (limit,) = re.findall(r"> (\d+)$", ALERTS["ChesscoachRunHangs"]["expr"])
-
-    assert int(limit) > JobLimits().timeout_s
-
-
-@pytest.mark.promtool
-def test_each_alert_fires_when_it_should_and_not_before() -> None:
-    done = subprocess.run(
-        ["/bin/sh", "-c", "promtool test rules alerts.test.yaml"],
-        cwd=DOCS / "examples",
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
