@@ -7,6 +7,7 @@ that hangs is left behind. The library is imported only if a URL is configured.
 import asyncio
 import hashlib
 import threading
+import warnings
 from contextlib import suppress
 from datetime import datetime
 from importlib.util import find_spec
@@ -91,6 +92,9 @@ async def check_urls(urls: tuple[str, ...]) -> None:
 
 
 def _unknown_urls(urls: tuple[str, ...]) -> list[int]:
-    from apprise import Apprise
+    """The numbers of unknown URLs; loads apprise's services, of which some import old modules."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from apprise import Apprise
 
-    return [number for number, url in enumerate(urls, 1) if not Apprise.instantiate(url)]
+        return [number for number, url in enumerate(urls, 1) if not Apprise.instantiate(url)]

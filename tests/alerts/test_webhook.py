@@ -8,24 +8,11 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from chesscoach.alerts.alert import Message
 from chesscoach.alerts.channels import open_channels
 from chesscoach.alerts.receiver import open_session
 from chesscoach.config import AlertSettings
 from chesscoach.errors import AlertRefused
-from tests.conftest import NOON
-from tests.support.alerts import OLD_SECRET, SECRET, Receiver
-
-MESSAGE = Message(
-    id="msg_1",
-    kind="missed",
-    state="firing",
-    job="sync_games",
-    run_id="sync_games:2026-10-21T12:00:00Z",
-    summary='a slot, "quoted" - naïve',
-    at=NOON,
-    cause="missed:sync_games",
-)
+from tests.support.alerts import MESSAGE, OLD_SECRET, SECRET, Receiver
 
 
 async def send(receiver: Receiver, secret: str = SECRET) -> None:

@@ -11,16 +11,29 @@ from bson import Timestamp
 from msgspec.structs import replace
 
 from chesscoach.alerts import channels
+from chesscoach.alerts.alert import Message
 from chesscoach.alerts.context import AlertContext
 from chesscoach.alerts.delivery import Delivery
 from chesscoach.alerts.pings import Pings
 from chesscoach.alerts.receiver import open_session
 from chesscoach.alerts.watch import AlertWatch
 from chesscoach.config import AlertSettings
+from tests.conftest import NOON
 from tests.support.sources.server import http_server
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 OLD_SECRET = "whsec_" + "b2xkLXNlY3JldC1vbGQtc2VjcmV0LW9sZC1zZWNyZXQ="
+
+MESSAGE = Message(
+    id="msg_1",
+    kind="missed",
+    state="firing",
+    job="sync_games",
+    run_id="sync_games:2026-10-21T12:00:00Z",
+    summary='a slot, "quoted" - naïve',
+    at=NOON,
+    cause="missed:sync_games",
+)
 
 
 class ReceivedRequest:
