@@ -122,10 +122,9 @@ def unlock(
 ) -> tuple[Achievement, ...]:
     """The achievements that a player does not own and whose conditions hold.
 
-    A condition that held `before` unlocks nothing: the application has judged what it moved itself,
-    and what we moved was judged then. Each reward adds to the points, so one may unlock
-    achievements of levels, and their rewards more of them. The result is complete: with its rewards
-    paid, nothing else unlocks.
+    Only conditions whose values have changed since `before` are judged, as the application does.
+    Each reward adds to the points, so one may unlock achievements of levels, and their rewards more
+    of them. The result is complete: with its rewards paid, nothing else unlocks.
     """
     before = before or PlayerStats()
     xp = stats.xp
@@ -135,11 +134,9 @@ def unlock(
         reached = [
             achievement
             for achievement in ACHIEVEMENTS
-            if achievement.condition in values
-            and achievement.id not in owned
+            if achievement.id not in owned
             and achievement.id not in unlocked
-            and values[achievement.condition][0] < achievement.threshold
-            and values[achievement.condition][1] >= achievement.threshold
+            and values.get(achievement.condition, 0) >= achievement.threshold
         ]
         if not reached:
             return tuple(unlocked.values())
@@ -147,13 +144,11 @@ def unlock(
         xp += sum(achievement.reward for achievement in reached)
 
 
-def _changed_values(
-    before: PlayerStats, stats: PlayerStats, xp: int
-) -> dict[Condition, tuple[float, float]]:
-    """The conditions whose values have changed: what they were, and what they are."""
-    changed: dict[Condition, tuple[float, float]] = {}
+def _changed_values(before: PlayerStats, stats: PlayerStats, xp: int) -> dict[Condition, float]:
+    """The conditions whose values have changed, with their values."""
+    changed: dict[Condition, float] = {}
     for condition in CONDITIONS:
         old, new = before.value_of(condition, before.xp), stats.value_of(condition, xp)
         if old is not None and new is not None and old != new:
-            changed[condition] = (old, new)
+            changed[condition] = new
     return changed

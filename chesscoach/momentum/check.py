@@ -86,7 +86,7 @@ class Check:
 
         One command adds them all, so a run that is killed has added all or none.
         """
-        by_key = {award.key: award for award in awards if award.points > 0}
+        by_key = {award.key: award for award in awards}
         existing = await self.ctx.ledger.existing(by_key)
         new = [award for key, award in by_key.items() if key not in existing]
         for award in new:

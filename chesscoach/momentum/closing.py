@@ -152,6 +152,13 @@ def _periods_after(kind: Kind, closed: str, last: Period) -> list[Period]:
 
 
 async def _sessions(check: Check, period: Period, players: Sequence[Player]) -> Sessions:
-    """The sessions that players had planned in a period, and those that they completed."""
-    ids = [player.user_id for player in players]
-    return await check.ctx.sessions.planned(period.first, period.last, ids)
+    """The sessions that players had planned in a period, and completed before it closed."""
+    hour, sessions = check.ctx.settings.close_hour, dict[str, tuple[int, int]]()
+    users: dict[datetime, list[str]] = {}
+    for player in players:
+        closes_at = period.closes_at(check.zone_of(player), hour)
+        users.setdefault(closes_at, []).append(player.user_id)
+    for closes_at, user_ids in users.items():
+        planned = check.ctx.sessions.planned
+        sessions |= await planned(period.first, period.last, closes_at, user_ids)
+    return sessions

@@ -9,11 +9,11 @@ from chesscoach.players.store.notifications import Notification
 _PAGE = "/progress"
 
 
-def level_up(user_id: str, number: int) -> Notification:
-    """A new level, however many were passed on the way."""
+def level_up(user_id: str, day: date, number: int) -> Notification:
+    """The level that a player has reached on a day, however many were passed on the way."""
     name = LEVELS[number - 1].name
     return Notification(
-        key=f"level_up|{user_id}|{number}",
+        key=f"level_up|{user_id}|{day.isoformat()}",
         user_id=user_id,
         kind="level_up",
         title=f"Level {number}: {name}",

@@ -215,7 +215,9 @@ def test_a_purge_without_structure_drops_collections_and_counters(run_cli: RunCl
 
     output = run_cli("momentum", "rollback", "--purge", "--yes").stdout
 
-    assert not set(EMPTY_ON_PURGE) & set(db.list_collection_names())
+    assert set(EMPTY_ON_PURGE) & set(db.list_collection_names()) == {"user_achievements"}
+    assert "user_id_1_achievement_id_1" in db.user_achievements.index_information()
+    assert db.user_achievements.count_documents({}) == 0
     assert set(db.user_progress.find_one()) == {"_id", "user_id"}
     assert "run `chesscoach db init` before the next check" in output
     run_cli("momentum", "restore", str(only_backup(Path())))

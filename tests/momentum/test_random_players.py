@@ -80,8 +80,6 @@ async def test_checks_at_random_times_end_as_one_clean_run_and_as_the_oracle(
     states = [
         comparison.state(
             world.scenario.db,
-            without_kinds=("level_up",),  # one for a rise of several levels in a run
-            without_fields=comparison.PREVIOUS,
         )
         for world in (often, once)
     ]

@@ -122,7 +122,7 @@ def _purge_lines(plan: Sequence[PurgedCollection], wanted: Rollback) -> list[str
     for collection in plan:
         if collection.documents_stay:
             what = f"points, level and streak of {collection.documents} documents"
-        elif wanted.keep_structure:
+        elif wanted.keep_structure or collection.belongs_to_application:
             what = f"{collection.documents} documents"
         else:
             what = f"{collection.documents} documents, the collection and its indexes"

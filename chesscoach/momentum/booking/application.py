@@ -7,6 +7,7 @@ with the same results: each key is the cause, and a progress document takes a ba
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from msgspec import Struct
@@ -33,13 +34,13 @@ _STAT_OF: dict[Action, str] = {
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """What a batch does to a player: the totals, the rewards that it brings, the new level."""
+    """What a batch does to a player: the totals, the rewards, and the levels reached by day."""
 
     points: int
     stats: dict[str, int]
     accuracy: float | None
     rewards: tuple[Award, ...]
-    level: int | None
+    levels: dict[date, int]
 
 
 async def apply_batches(check: Check) -> None:
@@ -66,8 +67,7 @@ async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[E
             Unlocked(user_id=user_id, achievement=award.ref, at=award.at)
             for award in progress.rewards
         ]
-        if progress.level is not None:
-            raised.append(notices.level_up(user_id, progress.level))
+        raised += [notices.level_up(user_id, *reached) for reached in progress.levels.items()]
         bookings.append(
             {
                 "id": player.id,
@@ -79,7 +79,8 @@ async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[E
         )
     await check.add(rewards, players, check.now)
     await _count(check, batch, by_user, players, bookings)
-    await check.notify(raised)
+    await ctx.notifications.put(raised, check.now)
+    check.note("levels_reached", len(raised))
     await ctx.achievements.add(unlocked)
     check.note("achievements", len(unlocked))
 
@@ -114,6 +115,7 @@ def progress_of(player: Player, awards: Sequence[Award], owned: set[str], batch:
     """What a batch's awards do to a player, in the order of their instants.
 
     If the batch is in the player's counters already, they are gone back to what they were before.
+    The batch of an award has notified the level that its rewards lead to.
     """
     ordered = sorted(awards, key=lambda award: (award.at, award.key))
     points = sum(award.points for award in ordered)
@@ -124,7 +126,7 @@ def progress_of(player: Player, awards: Sequence[Award], owned: set[str], batch:
         before = {name: getattr(stats, name) - count for name, count in counted.items()}
         known = 0.0 if accuracy is not None else stats.best_accuracy
         stats = replace(stats, xp=stats.xp - points, best_accuracy=known, **before)
-    level, rewards, unlocked = level_for(stats.xp), list[Award](), set(owned)
+    rewards, unlocked, levels = list[Award](), set(owned), dict[date, int]()
     for award in ordered:
         earlier, stats = stats, _after(stats, award)
         for achievement in unlock(stats, unlocked, earlier):
@@ -140,13 +142,15 @@ def progress_of(player: Player, awards: Sequence[Award], owned: set[str], batch:
                     day=award.day,
                 )
             )
-    raised = level_for(stats.xp)
+        is_notified = award.action == "achievement_unlocked" and not award.lifetime
+        if not is_notified and level_for(stats.xp) > level_for(earlier.xp):
+            levels[award.day] = level_for(stats.xp)
     return Progress(
         points=points,
         stats=counted,
         accuracy=accuracy,
         rewards=tuple(rewards),
-        level=raised if raised > level else None,
+        levels=levels,
     )
 
 

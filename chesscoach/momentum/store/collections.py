@@ -98,13 +98,14 @@ class MomentumCollections:
         """Deletes everything of momentum; returns how many documents of each collection went.
 
         With `keep_structure` the collections and their indexes stay, and counters are 0 and
-        levels absent. Without it the collections are dropped, and the counters are absent too.
+        levels absent. Without it our collections are dropped, and the counters are absent too. The
+        collections of the application always stay, with their indexes.
         """
         counts = {}
         for name in PURGED_COLLECTIONS:
             scoped = self.scoped(name)
             counts[name] = await scoped.count()
-            if keep_structure:
+            if keep_structure or name in APPLICATION_COLLECTIONS:
                 await scoped.delete_all()
             else:
                 await scoped.drop()

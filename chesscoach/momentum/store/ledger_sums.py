@@ -59,17 +59,17 @@ class LedgerSums:
 
         With `pay_again`, achievements and perfect periods lose their keys and can be paid again.
         """
-        batch, players = (await self._collections.pending_batches()).stop - 1, 0
+        pending, players = await self._collections.pending_batches(), 0
         cleared: Document = dict.fromkeys(("xp", "momentum_xp", "weekly_xp", "monthly_xp"), 0)
         for field in ("weekly_prev_xp", "monthly_prev_xp"):
             cleared[field] = {"$cond": [{"$isNumber": f"${field}"}, 0, "$$REMOVE"]}
         cleared |= {"weekly_booked": "$$REMOVE", "monthly_booked": "$$REMOVE"}
-        cleared |= {"ledger_from": now, "momentum_batch": batch, "updated_at": now}
+        cleared |= {"ledger_from": now, "updated_at": now}
         async for page in self._collections.scoped("user_progress", user_id).pages({"user_id": 1}):
             user_ids = [user for document in page if is_text(user := document.get("user_id"))]
             if pay_again:
                 await self._release_keys(user_ids, operation_id)
-            await self._reverse(user_ids, operation_id, now)
+            await self._reverse(user_ids, operation_id, now, pending)
             ids = {"_id": {"$in": [document["_id"] for document in page]}}
             await self._progress.update_many(ids, [{"$set": cleared}])
             players += len(page)
@@ -91,7 +91,13 @@ class LedgerSums:
         await self._events.aggregate([{"$match": paid}, {"$set": moved}, {"$merge": merge}])
         await self._events.delete_many(paid)
 
-    async def _reverse(self, user_ids: Sequence[Any], operation_id: str, now: datetime) -> None:
+    async def _reverse(
+        self, user_ids: Sequence[Any], operation_id: str, now: datetime, pending: range
+    ) -> None:
+        """Adds the negative documents; those of a batch that is not applied yet are in it too.
+
+        So the next check counts what its awards are for, and adds no points.
+        """
         await self._events.insert_new(
             [
                 {
@@ -102,6 +108,7 @@ class LedgerSums:
                             operation_id,
                             group.week or "",
                             group.month or "",
+                            *([f"{group.batch}"] if group.batch else []),
                         )
                     ),
                     "user_id": group.user,
@@ -111,9 +118,9 @@ class LedgerSums:
                     "local_date": None,
                     "week_key": group.week,
                     "month_key": group.month,
-                    "batch": 0,
+                    "batch": group.batch,
                 }
-                for group in await self._groups(user_ids)
+                for group in await self._groups(user_ids, pending)
                 if group.points
             ]
         )

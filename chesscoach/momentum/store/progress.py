@@ -4,6 +4,7 @@ The application makes a document by find and insert, so a player may have two. T
 writes its fields at any time, so ours add to its numbers and never replace them.
 """
 
+import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ _STATS = (
     "fast_puzzles",
     "no_blunders_games",
 )
+KEY_PATTERNS: dict[Kind, str] = {"week": r"^\d{4}-W\d\d$", "month": r"^\d{4}-\d\d$"}
 PREFIXES: dict[Kind, str] = {"week": "weekly", "month": "monthly"}
 _PERIOD_FIELDS = dict.fromkeys(
     ("user_id", "tz", *(f"{kind}_closed" for kind in KINDS), "weekly_key", "monthly_key"), 1
@@ -125,12 +127,15 @@ class ProgressStore:
         """Begins the period of a key for the players of some zones whose counter is older."""
         prefix = PREFIXES[kind]
         query = reset_query(kind, zones, key, user)
-        previous = {"$ifNull": [f"${prefix}_booked", {"$ifNull": [f"${prefix}_xp", 0]}]}
+        points = {"$ifNull": [f"${prefix}_booked", _number(f"{prefix}_xp")]}
+        is_key = {"$regexMatch": {"input": f"${prefix}_key", "regex": KEY_PATTERNS[kind]}}
+        is_text = {"$eq": [{"$type": f"${prefix}_key"}, "string"]}
+        previous_key = {"$cond": [{"$and": [is_text, is_key]}, f"${prefix}_key", None]}
         update: list[Document] = [
             {
                 "$set": {
-                    f"{prefix}_prev_xp": previous,
-                    f"{prefix}_prev_key": {"$ifNull": [f"${prefix}_key", None]},
+                    f"{prefix}_prev_xp": points,
+                    f"{prefix}_prev_key": previous_key,
                     f"{prefix}_xp": 0,
                     f"{prefix}_key": key,
                 }
@@ -163,9 +168,13 @@ class ProgressStore:
 
 
 def reset_query(kind: Kind, zones: Sequence[str], key: str, user: str | None) -> Document:
-    """The players of some zones whose counter of a kind is older than the period of a key."""
+    """The players of some zones whose counter of a kind is older than the period of a key.
+
+    A counter with a key that is not one of a period has no period.
+    """
     field = f"{PREFIXES[kind]}_key"
-    query: Document = {"tz": {"$in": list(zones)}, "$or": [{field: {"$lt": key}}, {field: None}]}
+    older = [{field: {"$lt": key}}, {field: {"$not": {"$regex": KEY_PATTERNS[kind]}}}]
+    query: Document = {"tz": {"$in": list(zones)}, "$or": older}
     return query | ({"user_id": user} if user is not None else {})
 
 
@@ -282,7 +291,7 @@ def _to_player(document: Document) -> Player:
             best_accuracy=_float(document.get("best_accuracy")),
             **{name: _integer(document.get(name)) for name in _STATS},
         ),
-        counters={kind: _counter(document, PREFIXES[kind]) for kind in KINDS},
+        counters={kind: _counter(document, kind) for kind in KINDS},
         shown=ShownStreak(
             current=document.get("current_streak"),
             longest=document.get("longest_streak"),
@@ -297,15 +306,21 @@ def _to_player(document: Document) -> Player:
     )
 
 
-def _counter(document: Document, prefix: str) -> Counter:
+def _counter(document: Document, kind: Kind) -> Counter:
+    prefix = PREFIXES[kind]
     booked = document.get(f"{prefix}_booked")
     return Counter(
-        key=_text(document.get(f"{prefix}_key")),
+        key=_key(document.get(f"{prefix}_key"), kind),
         points=_integer(document.get(f"{prefix}_xp")),
         booked=_integer(booked) if booked is not None else None,
-        previous_key=_text(document.get(f"{prefix}_prev_key")),
+        previous_key=_key(document.get(f"{prefix}_prev_key"), kind),
         previous_points=_integer(document.get(f"{prefix}_prev_xp")),
     )
+
+
+def _key(value: object, kind: Kind) -> str | None:
+    """The key of a period; None for another text, which could sort after every key."""
+    return value if values.is_text(value) and re.fullmatch(KEY_PATTERNS[kind], value) else None
 
 
 def _text(value: object) -> str | None:

@@ -1,7 +1,7 @@
 """`training_sessions`: which were planned, and which were completed."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
@@ -33,9 +33,14 @@ class TrainingSessions:
         ]
 
     async def planned(
-        self, first: date, last: date, user_ids: Sequence[str]
+        self, first: date, last: date, until: datetime, user_ids: Sequence[str]
     ) -> dict[str, tuple[int, int]]:
-        """How many sessions some users had planned in some days, and how many they completed."""
+        """How many sessions some users had planned in some days, and completed until an instant.
+
+        A session without a readable `completed_at` counts as completed in time.
+        """
+        at = {"$convert": {"input": "$completed_at", "to": "date", "onError": None, "onNull": None}}
+        in_time = {"$and": [{"$eq": ["$status", "completed"]}, {"$lte": [at, until]}]}
         pipeline: list[Document] = [
             {
                 "$match": {
@@ -48,7 +53,7 @@ class TrainingSessions:
                 "$group": {
                     "_id": "$user_id",
                     "planned": {"$sum": 1},
-                    "done": {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, 1, 0]}},
+                    "done": {"$sum": {"$cond": [in_time, 1, 0]}},
                 }
             },
         ]

@@ -167,3 +167,37 @@ async def test_the_board_of_a_final_week_is_that_of_its_results(
     shown = await operate("show", "u1", "--now", "2026-03-09T19:00:00Z")
     assert shown["xp"] == played.fields("xp")[0]
     assert len(shown["events"]) == 10
+
+
+async def test_a_reset_between_the_two_halves_of_a_check_keeps_what_was_counted(
+    momentum: MomentumScenario, operate: Operator
+) -> None:
+    await operate("init", "--now", "2026-03-01T00:00:00Z")
+    momentum.add_player("u1")
+    momentum.application.analyse_by_worker("u1", MONDAY, accuracy=70.0)
+    before = momentum.progress()
+    await momentum.check("2026-03-02T13:05:00Z")
+    # As after a kill: the award is in the ledger, and nothing of it is in the player's counters.
+    momentum.db.user_achievements.delete_many({})
+    momentum.db.momentum_events.delete_many({"action": "achievement_unlocked"})
+    momentum.db.user_progress.replace_one({"_id": before["_id"]}, before | {"tz": "UTC"})
+    momentum.db.momentum_state.update_one({}, {"$set": {"applied": 0, "settled": 0, "batch": 1}})
+
+    await operate("rollback", "--reset-points")
+    await momentum.check("2026-03-02T14:05:00Z")
+
+    assert momentum.fields("games_analyzed", "xp", "momentum_xp", "weekly_xp") == (1, 50, 50, 50)
+    assert (await operate("recompute"))["mended"] == 0
+
+
+async def test_after_a_reset_of_achievements_the_next_award_unlocks_what_still_holds(
+    played: MomentumScenario, operate: Operator
+) -> None:
+    owned, xp = played.achievements(), played.fields("xp")[0]
+    await operate("rollback", "--reset-achievements")
+
+    played.application.analyse_by_worker("u1", datetime(2026, 3, 9, 19, tzinfo=UTC), accuracy=10.0)
+    await played.check("2026-03-09T20:05:00Z")
+
+    assert {"curious_mind", "analyst"} <= set(played.achievements()) <= set(owned)
+    assert played.fields("xp")[0] - xp < 100, "no reward is paid again"

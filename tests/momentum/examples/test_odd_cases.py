@@ -1,0 +1,79 @@
+"""Cases at the edge of a rule: levels of a day, late completions, odd keys, amounts of 0."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.momentum.application import insert_session
+from tests.support.momentum.scenario import MomentumScenario
+
+
+def march(day: int, hour: int = 12) -> datetime:
+    """An instant of March 2026 in UTC."""
+    return datetime(2026, 3, day, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "checks", [["2026-03-04T00:05:00Z"], ["2026-03-02T13:05:00Z", "2026-03-04T00:05:00Z"]]
+)
+async def test_a_day_has_one_notification_of_the_level_however_often_checks_run(
+    momentum: MomentumScenario, checks: list[str]
+) -> None:
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1", xp=95)
+    for at in (march(2, 12), march(2, 20), march(3, 12)):
+        momentum.application.analyse_by_worker("u1", at, accuracy=91.0)
+
+    for now in checks:
+        await momentum.check(now)
+
+    assert [notice["data"]["level"] for notice in momentum.notices("level_up")] == [4]
+    assert momentum.fields("xp", "level") == (610, 4)
+
+
+@pytest.mark.parametrize(("hour", "is_perfect"), [(5, True), (7, False)])
+@pytest.mark.parametrize("now", ["2026-03-09T08:05:00Z", "2026-04-05T08:05:00Z"])
+@pytest.mark.parametrize("as_text", [False, True])
+async def test_a_session_that_is_completed_after_the_close_does_not_make_a_week_perfect(
+    momentum: MomentumScenario, hour: int, is_perfect: bool, now: str, as_text: bool
+) -> None:
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1")
+    at = march(9, hour)
+    completed_at: Any = at.isoformat() if as_text else at
+    insert_session(momentum.db, "u1", "2026-03-08", "completed", completed_at=completed_at)
+
+    await momentum.check(now)
+
+    period = momentum.period("2026-W10")
+    assert period is not None
+    assert (period["perfect"], period["done"]) == (is_perfect, int(is_perfect))
+    assert len(momentum.events(action="perfect_week")) == int(is_perfect)
+
+
+@pytest.mark.parametrize("key", ["zzz", "2026-W1", 7, ["2026-W99"], {"$gt": ""}, None])
+async def test_a_counter_with_an_odd_key_begins_the_current_period(
+    momentum: MomentumScenario, key: object
+) -> None:
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1", weekly_xp="many", weekly_key=key, weekly_prev_key=key)
+    momentum.application.reflect("u1", march(10))
+
+    await momentum.check("2026-03-10T18:05:00Z")
+
+    assert momentum.fields("weekly_xp", "weekly_key") == (10, "2026-W11")
+
+
+async def test_an_amount_of_0_still_counts_what_it_is_for(momentum: MomentumScenario) -> None:
+    amounts = replace(momentum.settings.config.momentum.amounts, game_analyzed=0)
+    momentum.change_settings(amounts=amounts)
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1")
+    momentum.application.analyse_by_worker("u1", march(2), accuracy=70.0, blunders=1)
+
+    await momentum.check("2026-03-02T18:05:00Z")
+
+    assert momentum.fields("games_analyzed", "xp") == (1, 50)
+    assert momentum.achievements() == ["curious_mind"]
