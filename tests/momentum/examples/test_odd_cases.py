@@ -30,7 +30,7 @@ async def test_a_day_has_one_notification_of_the_level_however_often_checks_run(
         await momentum.check(now)
 
     assert [notice["data"]["level"] for notice in momentum.notices("level_up")] == [4]
-    assert momentum.fields("xp", "level") == (610, 4)
+    assert momentum.fields("xp", "level") == (650, 4)
 
 
 @pytest.mark.parametrize(("hour", "is_perfect"), [(5, True), (7, False)])
