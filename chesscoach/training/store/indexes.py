@@ -6,6 +6,8 @@ from chesscoach.mongo.index_check import UniqueKeys
 INDEXES = (
     index("puzzle_attempts", "user_id", "created_at"),  # the last puzzles of a player
     index("game_analyses", "user_id", "created_at"),  # the analyses of a month
+    index("game_analyses", "created_at"),  # the low accuracies of the last days
+    index("game_analyses", "game_id", "user_id"),  # whether a game has an analysis
     index("games", "user_id", "ended_at", "imported_at"),  # the games of some days
     index("training_sessions", "user_id", "local_date"),  # the completed ones of some days
     index("user_progress", "user_id", "_id"),  # the oldest progress of each player

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
+from chesscoach.context import Context
 from chesscoach.jobs import recommendations
+from chesscoach.worker.runner import one_shot
+from chesscoach.worker.shutdown import ShutdownRequest
+from tests.conftest import Clock
 from tests.support.momentum.application import insert_session
 from tests.support.training.scenario import TrainingScenario, utc
 
@@ -241,3 +245,23 @@ async def test_each_player_is_served_at_six_of_their_own_monday(
     assert [len(training.active(player)) for player in ("east", "west")] == [1, 1]
     assert served == [{"2026-W11"}, {"2026-W11", "2026-W12"}, {"2026-W11", "2026-W12"}]
     assert {item["refresh_key"] for item in training.active("west").values()} == {"2026-W12"}
+
+
+async def test_a_scheduled_run_serves_each_player_once_a_week(
+    contexts: Any, training: TrainingScenario
+) -> None:
+    training.add_player("east", "Pacific/Auckland")
+    training.add_player("west", "Pacific/Honolulu")
+    clock = Clock(utc("2026-03-15 16:00:00"))
+    ctx: Context = await contexts(clock)
+    done = []
+    for _ in range(25):
+        result = await one_shot.run_scheduled(
+            ctx.worker, recommendations.JOB, "recommendations", ShutdownRequest()
+        )
+        done.append(result.record["done"])
+        clock.move(hours=1)
+
+    # In Honolulu it is still Sunday in the first run: it serves the week that is running there.
+    assert [hour for hour, count in enumerate(done) if count] == [0, 1, 24]
+    assert sum(done) == 3
