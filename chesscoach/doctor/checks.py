@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from chesscoach import log
 from chesscoach.config import Settings
 from chesscoach.context import open_context
-from chesscoach.doctor import configuration, database, emails, maintenance, secrets, sources
+from chesscoach.doctor import alerts, configuration, database, emails, maintenance, secrets, sources
 from chesscoach.doctor.finding import (
     Check,
     CheckContext,
@@ -47,6 +47,7 @@ CHECKS: tuple[Check | DatabaseCheck, ...] = (
     Check("sendgrid", emails.sendgrid),
     DatabaseCheck("subscribers", emails.subscribers),
     DatabaseCheck("outbox", emails.outbox),
+    Check("alerts", alerts.receivers),
     Check("secrets", secrets.secrets_origin),
     Check("secret files", secrets.files),
     Check("tls", secrets.tls),

@@ -3,26 +3,38 @@
 import asyncio
 import ipaddress
 import stat
+from operator import attrgetter
 from pathlib import Path
 
+import msgspec
+
 from chesscoach import log
+from chesscoach.config.environment import PREFIX, SECRET_SETTINGS, setting_keys
 from chesscoach.doctor.finding import CheckContext, Finding, fail, ok, warn
 from chesscoach.mongo import client
 
-SIGNING_KEY = "CHESSCOACH_EMAILS__SIGNING_KEY"
-
 
 async def secrets_origin(ctx: CheckContext) -> Finding:
-    """Names the origin of each secret: the database's address, SendGrid's key, the signing key."""
+    """Names the origin of each secret: the database's address, SendGrid's key, settings."""
     settings = ctx.settings
     origins = [_place(ctx, "MONGO_URL") or "MONGO_URL"]
     if settings.process.mongo_url is None:
         origins = ["no MONGO_URL: the embedded MongoDB has no password; any local user can use it"]
     if settings.process.sendgrid_key is not None:
         origins.append(_place(ctx, "SENDGRID_API_KEY") or "SENDGRID_API_KEY")
-    if settings.config.emails.signing_keys:
-        origins.append(_place(ctx, SIGNING_KEY) or f"signing_key in {settings.origin.file}")
+    for name in _secret_settings(ctx):
+        key = setting_keys(name)[-1]
+        origins.append(_place(ctx, name) or f"{key} in {settings.origin.file}")
     return ok("; ".join(origins))
+
+
+def _secret_settings(ctx: CheckContext) -> list[str]:
+    """The variables of the settings that are secret and have a value, wherever that is set."""
+    config = ctx.settings.config
+    jobs = [field.name.upper() for field in msgspec.structs.fields(config.jobs)]
+    pings = [f"{PREFIX}JOBS__{job}__PING_URL" for job in jobs]
+    variables = (*SECRET_SETTINGS, *pings)
+    return [name for name in variables if attrgetter(".".join(setting_keys(name)))(config)]
 
 
 def _place(ctx: CheckContext, name: str) -> str | None:
@@ -39,7 +51,7 @@ async def files(ctx: CheckContext) -> Finding:
     """Checks that other users of this machine cannot read the files with secrets."""
     origin = ctx.settings.origin
     paths = [*origin.secret_files, *([origin.dotenv] if origin.dotenv else [])]
-    in_toml = ctx.settings.config.emails.signing_keys and not _place(ctx, SIGNING_KEY)
+    in_toml = any(not _place(ctx, name) for name in _secret_settings(ctx))
     paths += [origin.file] if origin.file and in_toml else []
     if not paths:
         return ok("no secret is in a file")

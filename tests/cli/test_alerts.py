@@ -50,7 +50,7 @@ async def test_a_test_without_a_receiver_says_which_setting_is_missing() -> None
 async def test_the_list_shows_what_fires_and_on_request_what_has_resolved(
     environment: dict[str, str], ctx: Any, db: Any
 ) -> None:
-    alert = {
+    alert: dict[str, Any] = {
         "_id": "missed:a", "kind": "missed", "state": "firing", "job": "sync_games",
         "run_id": None, "summary": "a: late", "since": NOON, "revision": 1, "messages": [{}],
     }  # fmt: skip
