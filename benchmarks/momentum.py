@@ -90,8 +90,9 @@ async def _check_in_loop(url: str, name: str, players: int) -> dict[str, Finishe
     """The loop's checks at the same instants, on a database of their own."""
 
     async def check(env: Mapping[str, str], now: datetime) -> FinishedProcess:
-        args = ("momentum", f"{players}", now.isoformat())
-        return await fixtures.run("benchmarks.baselines", *args, env=env)
+        return await fixtures.run(
+            "benchmarks.baselines", "momentum", f"{players}", now.isoformat(), env=env
+        )
 
     return await _check(url, name, players, check)
 

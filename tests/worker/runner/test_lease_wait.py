@@ -91,15 +91,16 @@ async def test_a_claim_that_was_taken_over_while_it_waited_for_its_lease_runs_no
 
 
 async def test_a_claim_that_waits_for_its_lease_is_not_taken_for_dead(
-    ctx: Context, contexts: Any, db: Any
+    ctx: Context, contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other, third = await contexts(), await contexts()
     dead = await claim.claim_manual_run(
         ctx.worker, JOB, attempts.manual_id(JOB)
     )  # its lease is not renewed
     waiting = asyncio.create_task(claimed_attempt(other))
-    while (claimed := db.job_runs.find_one({"_id": SLOT.key})) is None:
+    while "lease_watched" not in capsys.readouterr().out:
         await asyncio.sleep(0.01)
+    claimed = db.job_runs.find_one({"_id": SLOT.key})
     expire_owner(db, dead.run.id)
 
     mine = await waiting
