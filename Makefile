@@ -14,7 +14,7 @@ INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get in
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-debug test-deploy test-browser setup-browser setup-deploy soak bench check \
+.PHONY: help demo run test test-debug test-deploy test-browser setup-browser screenshot setup-deploy soak bench check \
 	format-check lint types imports reference-check prose check-deploy image-test format messages \
 	reference render lock install install-systemd compose-secrets clean
 
@@ -57,6 +57,9 @@ setup-deploy: ## install jq and promtool, which test-deploy uses, by apt
 
 test-browser: $(READY) ## test emails and pages in a browser
 	$(PYTEST) -m browser
+
+screenshot: $(READY) ## take the picture of the dashboard in docs, with sample data (needs chromium)
+	@$(BIN)/python -m tools.screenshot
 
 setup-browser: $(READY) ## install chromium by apt, if there is no browser
 	@$(BIN)/python -m tests.support.browser || { $(INSTALL) chromium; }

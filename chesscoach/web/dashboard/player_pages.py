@@ -6,6 +6,7 @@ from aiohttp import web
 
 from chesscoach.emails.recipient import Recipient
 from chesscoach.emails.sending.preview import EmailPreview, build_preview
+from chesscoach.errors import LeaseHeld
 from chesscoach.jobs.week_extras import extras_reader
 from chesscoach.momentum import views
 from chesscoach.momentum.periods import KINDS
@@ -13,9 +14,15 @@ from chesscoach.momentum.views import Board
 from chesscoach.players.store.search import FoundUser, UserSearch
 from chesscoach.sync import account_report
 from chesscoach.sync.account_report import AccountReport, SourceStatus
+from chesscoach.web.auth import operator_of
 from chesscoach.web.dashboard.page import Layout, query_values
+from chesscoach.web.dashboard.player_training import read_training
+from chesscoach.web.dashboard.text import path_segment
+from chesscoach.web.login import read_form
+from chesscoach.web.operations import accounts
 from chesscoach.web.operations.admin import Admin
-from chesscoach.web.problems import not_found
+from chesscoach.web.pages import redirect
+from chesscoach.web.problems import Problem, not_found
 from chesscoach.web.routes import Route
 
 _FOUND_SHOWN = 50
@@ -48,6 +55,8 @@ class PlayerPages:
         ):
             handler = self._layout.answering(show)
             yield Route(method="GET", path=path, scope="read", handler=handler)
+        sync = self._layout.answering(self._sync)
+        yield Route(method="POST", path="/players/{user_id}/sync", scope="admin", handler=sync)
 
     async def _list(self, request: web.Request) -> web.Response:
         """The players that a search finds, or a board."""
@@ -77,6 +86,18 @@ class PlayerPages:
 
     async def _show(self, request: web.Request) -> web.Response:
         """Everything about a player; 404 if the application has no such user."""
+        return await self._player_page(request, None)
+
+    async def _sync(self, request: web.Request) -> web.StreamResponse:
+        """Starts a manual run that syncs an account, and leads to it."""
+        key = (await read_form(request)).get("account", "")
+        try:
+            run_id = await accounts.sync_now(self._admin, operator_of(request), key)
+        except LeaseHeld as error:
+            return await self._player_page(request, Problem(409, str(error)))
+        return redirect(f"{self._admin.base_path}/runs/{path_segment(run_id)}")
+
+    async def _player_page(self, request: web.Request, problem: Problem | None) -> web.Response:
         ctx, user = self._ctx, await self._user(request)
         games = await ctx.sync.games.count_by_user([user.user_id])
         emails = await ctx.emails.outbox.recent(
@@ -91,8 +112,10 @@ class PlayerPages:
                 entry.id: self._admin.scrub(entry.reason) for entry in emails if entry.reason
             },
             "momentum": await views.player(ctx.momentum_views, user.user_id),
+            "training": await read_training(ctx.training, user.user_id),
+            "problem": problem,
         }
-        return self._layout.page(request, "player", values)
+        return self._layout.page(request, "player", values, problem.status if problem else 200)
 
     async def _user(self, request: web.Request) -> Recipient:
         user_id = request.match_info["user_id"]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from msgspec import Struct
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from pymongo import MongoClient
 
 from tests.support.browser import find_chromium
@@ -93,13 +93,17 @@ def open_page(browser: Browser, site: Site) -> Iterator[OpenPage]:
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
+    def note(said: ConsoleMessage) -> None:
+        if said.type == "error":
+            errors.append(said.text)
+
     def open_(path: str = "/", width: int = 1280, **options: Any) -> Page:
         context = browser.new_context(
             base_url=site.url, viewport={"width": width, "height": 900}, **options
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda said: said.type == "error" and errors.append(said.text))
+        page.on("console", note)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(path)
         return page

@@ -100,7 +100,7 @@ async def test_texts_of_others_are_shown_and_do_nothing(
         assert answer.status == 200
         assert "<script>alert" not in answer.text
         assert "<img" not in answer.text
-        assert "\u202e" not in answer.text
+        assert "\u202e" not in words_of(answer)
 
 
 async def test_a_player_who_does_not_exist_is_a_404(ask: HttpClient) -> None:
@@ -132,3 +132,40 @@ async def test_the_email_is_shown_in_a_frame_in_which_nothing_runs(
     assert "frame-ancestors 'self'" in framed.headers["Content-Security-Policy"]
     assert framed.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert (await ask("/players/anna/email?week=2026-W99")).status == 422
+
+
+async def test_an_unknown_email_is_resent_once(ask: HttpClient, db: Any) -> None:
+    outbox_id = insert_email(db, "anna", "2026-W42", state="unknown")
+    form = {"id": outbox_id}
+    answer = await ask("/emails/resend", method="POST", data=form)
+    assert "The email is pending again" in words_of(answer)
+    assert db.email_outbox.find_one({"_id": outbox_id})["state"] == "pending"
+    again = await ask("/emails/resend", method="POST", data=form)
+    assert again.status == 409
+    assert "pending" in words_of(again)
+
+
+async def test_a_suppressed_address_is_allowed_again(ask: HttpClient, db: Any) -> None:
+    db.email_suppressions.insert_one({"_id": "a@example.org", "reason": "bounce", "at": NOON})
+    form = {"address": "a@example.org"}
+    answer = await ask("/emails/unsuppress", method="POST", data=form)
+    assert "The address gets email again" in words_of(answer)
+    assert db.email_suppressions.count_documents({}) == 0
+    assert (await ask("/emails/unsuppress", method="POST", data=form)).status == 404
+
+
+async def test_the_training_of_a_player_is_drawn(ask: HttpClient, db: Any) -> None:
+    insert_user(db, "anna")
+    for day, pace in ((18, 40.0), (19, 60.0), (20, 50.0)):
+        db.performance_snapshots.insert_one(
+            {
+                "_id": f"anna|2026-10-{day}", "user_id": "anna", "local_date": f"2026-10-{day}",
+                "tz": "UTC", "tz_source": "default", "pace_score": pace,
+                "pace": "MEDIUM", "quiz_average": 0.0, "lessons_completed_count": 0,
+                "time_spent_minutes_today": 0.0, "accuracy_avg": None, "blunders_per_game": None,
+                "rating": {}, "xp": 10, "level": 1, "streak": 0, "final": True,
+            }
+        )  # fmt: skip
+    page = (await ask("/players/anna")).text
+    assert "Pace: 40 at first, 50 at last, between 40 and 60" in page
+    assert "The player has no routine." in page
