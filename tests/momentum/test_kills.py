@@ -21,11 +21,9 @@ BEGUN = datetime(2026, 2, 24, 12, tzinfo=UTC)
 ENDED = datetime(2026, 3, 9, 18, 5, tzinfo=UTC)
 """Later, two weeks, a month and a board are to be closed in one run."""
 FLAGS = ("--now", ENDED.isoformat(), "--json")
-COMPARED: dict[str, Any] = {
-    "without_fields": comparison.PREVIOUS,
-}
 PLAYERS = scaled_rounds(12, 4)
-KILLS = scaled_rounds(60, 2)
+RUNS = scaled_rounds(6, 3)
+KILLS = scaled_rounds(60, 1)
 
 
 @pytest.fixture
@@ -130,14 +128,14 @@ async def test_a_late_run_ends_as_hourly_runs(
     at = ENDED
     while at < ENDED + late:
         await seeded.check(at.isoformat())
-        at += max(late / 6, timedelta(hours=1))
+        at += max(late / RUNS, timedelta(hours=1))
     await seeded.check((ENDED + late).isoformat())
-    expected = comparison.state(seeded.db, **COMPARED)
+    expected = comparison.state(seeded.db, without_fields=comparison.PREVIOUS)
     before.restore()
 
     await seeded.check((ENDED + late).isoformat())
 
-    found = comparison.state(seeded.db, **COMPARED)
+    found = comparison.state(seeded.db, without_fields=comparison.PREVIOUS)
     assert comparison.differences(found, expected) == []
 
 

@@ -49,6 +49,7 @@ async def played(momentum: MomentumScenario, operate: Operator) -> MomentumScena
     return momentum
 
 
+@pytest.mark.long
 async def test_after_checks_there_is_nothing_to_recompute(
     played: MomentumScenario, operate: Operator
 ) -> None:
@@ -61,6 +62,7 @@ async def test_after_checks_there_is_nothing_to_recompute(
     assert played.fields("momentum_xp")[0] > 0
 
 
+@pytest.mark.long
 async def test_what_was_paid_before_a_reset_is_not_paid_again(
     played: MomentumScenario, operate: Operator
 ) -> None:
@@ -110,6 +112,7 @@ async def test_achievements_come_back_with_their_rewards_only_after_both_resets(
     assert (await operate("recompute"))["mended"] == 0
 
 
+@pytest.mark.long
 async def test_a_streak_begins_again_after_its_reset(
     played: MomentumScenario, operate: Operator
 ) -> None:
@@ -139,6 +142,7 @@ async def test_after_a_purge_the_next_run_is_a_first_run(
     assert played.db.momentum_periods.count_documents({}) == 0
 
 
+@pytest.mark.long
 async def test_a_restored_database_goes_on_as_if_there_had_been_no_purge(
     played: MomentumScenario, operate: Operator
 ) -> None:
@@ -155,6 +159,7 @@ async def test_a_restored_database_goes_on_as_if_there_had_been_no_purge(
     assert (await operate("recompute"))["mended"] == 0
 
 
+@pytest.mark.long
 async def test_the_board_of_a_final_week_is_that_of_its_results(
     played: MomentumScenario, operate: Operator
 ) -> None:

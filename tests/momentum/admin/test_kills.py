@@ -12,7 +12,7 @@ from tests.support.momentum.admin_data import digest, insert_event, insert_momen
 from tests.support.momentum.killed_run import run_counting_writes
 from tests.support.processes import run
 
-KILLS = scaled_rounds(20, 2)
+KILLS = scaled_rounds(20, 1)
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -51,7 +51,7 @@ async def test_a_killed_restore_is_completed_by_repeating_it(
         assert (done.code, digest(players)) == (0, before), number
 
 
-@pytest.mark.soak
+@pytest.mark.long
 async def test_a_killed_reset_is_completed_by_repeating_it(
     environment: dict[str, str], players: Any
 ) -> None:
