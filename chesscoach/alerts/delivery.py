@@ -15,6 +15,8 @@ from chesscoach.errors import AlertRefused
 
 _FIRST_RETRY, _MAX_RETRY = timedelta(seconds=30), timedelta(hours=1)
 _GIVE_UP_AFTER = timedelta(hours=24)
+_OTHER_PROCESS_DELAY = timedelta(minutes=1)
+"""How long a message waits for another process, whose settings have the channels it is for."""
 
 
 class Delivery:
@@ -24,19 +26,20 @@ class Delivery:
         self._ctx = ctx
         self._channels = {channel.name: channel for channel in channels}
 
-    @property
-    def channel_names(self) -> list[str]:
-        """The channels that a new message is for."""
-        return list(self._channels)
-
     async def send_due(self) -> None:
         """Sends what is due, until a channel fails: what is left is sent the next time.
+
+        A process without channels leaves the messages to those that have some.
 
         Raises:
             StoreUnavailable: MongoDB does not answer.
         """
+        if not self._channels:
+            return
         held = 0
         while (claimed := await self._ctx.alerts.claim(self._ctx.now())) is not None:
+            if await self._is_old(claimed):
+                continue
             if not await self._has_place(claimed):
                 held += 1
             elif not await self._send(claimed):
@@ -45,15 +48,26 @@ class Delivery:
             limit = self._ctx.settings.max_per_hour
             log.get_logger().warning("alerts_held", causes=held, max_per_hour=limit)
 
+    async def _is_old(self, claimed: ClaimedMessage) -> bool:
+        """Whether a message has waited for a day; then it is given up."""
+        waiting = claimed.waiting
+        if self._ctx.now() - waiting.message.at < _GIVE_UP_AFTER:
+            return False
+        if waiting.channels is not None:
+            log.get_logger().error(
+                "alert_given_up", alert=waiting.message.id, cause=waiting.message.cause
+            )
+        await self._ctx.alerts.finish(claimed, self._ctx.now())
+        return True
+
     async def _has_place(self, claimed: ClaimedMessage) -> bool:
         """Whether a message may be sent in this hour; if not, it is held back."""
-        waiting = claimed.waiting
-        if waiting.counted:
+        if claimed.waiting.counted:
             return True
         limit = self._ctx.settings.max_per_hour
         free_at = await self._ctx.alerts.take_place(self._ctx.now(), limit)
         if free_at is not None:
-            await self._ctx.alerts.postpone(claimed, free_at, waiting.channels, waiting.attempts)
+            await self._ctx.alerts.postpone(claimed, free_at)
             return False
         await self._ctx.alerts.mark_counted(claimed)
         return True
@@ -61,18 +75,19 @@ class Delivery:
     async def _send(self, claimed: ClaimedMessage) -> bool:
         """Sends a message to its channels; whether all accepted it."""
         waiting, now = claimed.waiting, self._ctx.now()
+        left = [name for name in waiting.channels or () if name not in self._channels]
+        wanted = [name for name in waiting.channels or self._channels if name in self._channels]
         message = await self._with_held_count(waiting.message)
-        wanted = [name for name in waiting.channels if name in self._channels]
         accepted = await asyncio.gather(*(self._send_to(name, message, now) for name in wanted))
-        left = [name for name, done in zip(wanted, accepted, strict=True) if not done]
-        if left and now - waiting.message.at < _GIVE_UP_AFTER:
+        refused = [name for name, done in zip(wanted, accepted, strict=True) if not done]
+        if refused:
             pause = min(_FIRST_RETRY * 2 ** min(waiting.attempts, 10), _MAX_RETRY)
-            await self._ctx.alerts.postpone(claimed, now + pause, left, waiting.attempts + 1)
-            return False
-        if left:
-            log.get_logger().error("alert_given_up", alert=message.id, cause=message.cause)
-        await self._ctx.alerts.finish(claimed, self._ctx.now())
-        return not left
+            await self._ctx.alerts.record_refusal(claimed, [*left, *refused], now + pause)
+        elif left:
+            await self._ctx.alerts.record_refusal(claimed, left, now + _OTHER_PROCESS_DELAY)
+        else:
+            await self._ctx.alerts.finish(claimed, self._ctx.now())
+        return not refused
 
     async def _send_to(self, name: str, message: Message, now: datetime) -> bool:
         try:

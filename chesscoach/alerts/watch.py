@@ -37,6 +37,8 @@ class AlertWatch:
         self._pings = pings
         self._run_ended = asyncio.Event()
         self._failing = False
+        self._checking = asyncio.Lock()
+        self._closing = False
 
     def run_started(self, job: str, run_id: str) -> None:
         """Pings the monitor of the job."""
@@ -48,19 +50,25 @@ class AlertWatch:
         self._run_ended.set()
 
     async def watch(self) -> None:
-        """Looks again and again until it is cancelled."""
-        while True:
+        """Looks again and again until it closes or is cancelled."""
+        while not self._closing:
             await asyncio.sleep(_MIN_INTERVAL_S)
             with suppress(TimeoutError):  # `wait_for` can lose a cancellation, before Python 3.12
                 async with asyncio.timeout(_INTERVAL_S - _MIN_INTERVAL_S):
                     await self._run_ended.wait()
             self._run_ended.clear()
-            await self.check_safely(_TIME_LIMIT_S)
+            if not self._closing:
+                await self.check_safely(_TIME_LIMIT_S)
+
+    async def close(self) -> None:
+        """Looks a last time, after a look in progress, and waits for pings: for a few seconds."""
+        self._closing = True
+        await asyncio.gather(self.check_safely(_EXIT_WAIT_S), self._pings.close(_EXIT_WAIT_S))
 
     async def check_safely(self, timeout_s: float) -> None:
         """Looks once; a failure is logged when it begins, and ends nothing."""
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s), self._checking:
                 await self.check()
         except Exception as error:  # noqa: BLE001  # alerts must not harm the runs
             if not self._failing:
@@ -86,10 +94,10 @@ class AlertWatch:
         known = {alert.cause: alert for alert in await self._ctx.alerts.all()}
         for condition in [*found, *_unscheduled(found, known)]:
             alert = known.get(condition.cause)
-            if condition.firing != (alert is not None and alert.state == "firing"):
-                names = self._delivery.channel_names
-                if await self._ctx.alerts.change(alert, condition, names, now):
-                    self._report(condition)
+            is_firing = alert is not None and alert.state == "firing"
+            changed = condition.firing != is_firing
+            if changed and await self._ctx.alerts.change(alert, condition, now):
+                self._report(condition)
         await self._delivery.send_due()
         await self._ctx.alerts.delete_resolved(now)
 
@@ -146,9 +154,7 @@ async def open_alerts(ctx: AlertContext) -> AsyncIterator[AlertWatch]:
         watching = asyncio.create_task(watch.watch(), name="alerts")
         try:
             yield watch
-            watching.cancel()
-            await asyncio.wait({watching})
-            await asyncio.gather(watch.check_safely(_EXIT_WAIT_S), pings.close(_EXIT_WAIT_S))
+            await watch.close()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)

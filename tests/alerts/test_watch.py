@@ -1,27 +1,15 @@
 """The watch on a real database: once per cause, whatever happens in between."""
 
-import asyncio
-import json
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from chesscoach.alerts.context import AlertContext
 from chesscoach.schedules.schedule import Schedule
 from tests.conftest import NOON, Clock
-from tests.support.alerts import Receiver, open_watch, run_document
+from tests.support.alerts import Receiver, add_run, bodies, open_watch, run_document
 from tests.support.log_lines import Lines
-
-
-def bodies(receiver: Receiver) -> list[dict[str, Any]]:
-    """What was received, without the ids."""
-    return [json.loads(request.body) for request in receiver.requests]
-
-
-def add_run(db: Any, run_id: str, clock: Clock, **fields: Any) -> None:
-    db.job_runs.insert_one(run_document(run_id, clock(), **fields))
 
 
 async def test_an_alert_fires_once_and_resolves_once(
@@ -76,99 +64,6 @@ async def test_each_alert_is_a_line_of_the_log_and_a_metric_without_any_receiver
         if sample.name == "chesscoach_alerts_total"
     }
     assert counted == {("duration", "firing"): 1, ("duration", "resolved"): 1}
-
-
-async def test_two_processes_at_once_send_one_message(
-    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
-) -> None:
-    add_run(db, "bad", clock, outcome="failed", done=0)
-    async with open_watch(alerts, receiver) as one, open_watch(alerts, receiver) as other:
-        await asyncio.gather(*(watch.check() for watch in (one, other) * 5))
-        add_run(db, "good", clock, finished_at=clock() + timedelta(seconds=1))
-        await asyncio.gather(*(watch.check() for watch in (one, other) * 5))
-
-    assert [body["state"] for body in bodies(receiver)] == ["firing", "resolved"]
-
-
-async def test_an_alert_that_was_stored_by_a_process_that_died_is_sent_by_another(
-    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
-) -> None:
-    """It died after it had claimed the message, before or after the receiver got it."""
-    add_run(db, "bad", clock, outcome="failed", done=0)
-    receiver.hangs = True
-    async with open_watch(alerts, receiver) as watch:
-        dying = asyncio.create_task(watch.check())
-        await asyncio.wait_for(receiver.arrived.wait(), 30)
-        dying.cancel()
-        await asyncio.gather(dying, return_exceptions=True)
-    receiver.hangs = False
-    async with open_watch(alerts, receiver) as watch:
-        await watch.check()
-        assert len(receiver.requests) == 1, "the claim of the other process still holds"
-        clock.move(seconds=61)
-        await watch.check()
-        await watch.check()
-
-    first, second = bodies(receiver)
-    assert first["id"] == second["id"]
-    assert db.alerts.find_one({"_id": "success_rate:sync_games"})["messages"] == []
-
-
-@pytest.mark.parametrize("status", [500, 302])
-async def test_a_message_that_is_refused_is_sent_later_in_its_order(
-    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver, status: int
-) -> None:
-    add_run(db, "bad", clock, outcome="failed", done=0)
-    receiver.status = status
-    async with open_watch(alerts, receiver) as watch:
-        await watch.check()
-        await watch.check()
-        assert receiver.paths == ["/hook"], "not again at once"
-        clock.move(seconds=31)
-        add_run(db, "good", clock)
-        receiver.status = 200
-        await watch.check()
-
-    assert [body["state"] for body in bodies(receiver)] == ["firing", "firing", "resolved"]
-
-
-async def test_a_message_that_is_refused_for_a_day_is_given_up(
-    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver, lines: Lines
-) -> None:
-    add_run(db, "bad", clock, outcome="failed", done=0)
-    receiver.status = 500
-    async with open_watch(alerts, receiver) as watch:
-        await watch.check()
-        for _ in range(30):
-            clock.move(hours=1)
-            await watch.check()
-
-    assert 20 < len(receiver.requests) < 27
-    assert [line["event"] for line in lines()].count("alert_given_up") == 1
-
-
-async def test_no_more_than_the_limit_of_an_hour_is_sent_and_the_rest_is_announced(
-    alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver, lines: Lines
-) -> None:
-    for name in ("a", "b", "c", "d", "e"):
-        add_run(db, name, clock, outcome="failed", done=0, schedule=name)
-    async with open_watch(alerts, receiver, max_per_hour=3) as watch:
-        await watch.check()
-        await watch.check()
-        assert len(receiver.requests) == 3
-        assert bodies(receiver)[-1]["summary"].endswith(
-            "(2 more held back: [alerts] max_per_hour is 3)"
-        )
-        clock.move(minutes=59)
-        await watch.check()
-        assert len(receiver.requests) == 3
-        clock.move(minutes=1, seconds=1)
-        await watch.check()
-
-    assert len({body["cause"] for body in bodies(receiver)}) == 5
-    assert len(receiver.requests) == 5
-    held = [line for line in lines() if line["event"] == "alerts_held"]
-    assert [line["causes"] for line in held] == [2]
 
 
 def with_schedule(alerts: AlertContext, **fields: Any) -> AlertContext:

@@ -1,6 +1,7 @@
 """A receiver of alerts and pings on loopback, run records that lead to alerts, and a watch."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from chesscoach.alerts.pings import Pings
 from chesscoach.alerts.receiver import open_session
 from chesscoach.alerts.watch import AlertWatch
 from chesscoach.config import AlertSettings
-from tests.conftest import NOON
+from tests.conftest import NOON, Clock
 from tests.support.sources.server import http_server
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
@@ -49,7 +50,7 @@ class ReceivedRequest:
 
 
 class Receiver:
-    """Records requests; `status` is its answer, and `hangs` keeps it from answering at all."""
+    """Records requests; `status` is its answer. While it `hangs`, it answers once `released`."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -57,13 +58,14 @@ class Receiver:
         self.hangs = False
         self.requests: list[ReceivedRequest] = []
         self.arrived = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def handle(self, request: web.Request) -> web.Response:
         """Records a request and answers it."""
         self.requests.append(ReceivedRequest(request, await request.read()))
         self.arrived.set()
         if self.hangs:
-            await asyncio.Event().wait()
+            await self.released.wait()
         headers = {"Location": f"{self.url}/elsewhere"} if 300 <= self.status < 400 else {}
         return web.Response(status=self.status, headers=headers)
 
@@ -119,3 +121,13 @@ def run_document(run_id: str, at: datetime, **fields: Any) -> dict[str, Any]:
         "exit_code": 0,
         **fields,
     }
+
+
+def bodies(receiver: Receiver) -> list[dict[str, Any]]:
+    """The bodies that were received."""
+    return [json.loads(request.body) for request in receiver.requests]
+
+
+def add_run(db: Any, run_id: str, clock: Clock, **fields: Any) -> None:
+    """A record that has just been written."""
+    db.job_runs.insert_one(run_document(run_id, clock(), **fields))

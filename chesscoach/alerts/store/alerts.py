@@ -45,11 +45,12 @@ class Alert(Struct, frozen=True, kw_only=True):
 class WaitingMessage(Struct, frozen=True, kw_only=True):
     """A message to send: to the `channels` that have not accepted it, after failed `attempts`.
 
-    `counted` says that it has its place among the messages of an hour.
+    No attempt was made yet if `channels` is None. `counted` says that it has its place among the
+    messages of an hour.
     """
 
     message: Message
-    channels: tuple[str, ...]
+    channels: tuple[str, ...] | None = None
     attempts: int = 0
     counted: bool = False
 
@@ -83,15 +84,12 @@ class Alerts:
             lambda document: msgspec.convert(document, Alert),
         )
 
-    async def change(
-        self, known: Alert | None, condition: Condition, channels: Sequence[str], now: datetime
-    ) -> bool:
-        """Makes a cause fire or resolve, and stores its message for the channels.
+    async def change(self, known: Alert | None, condition: Condition, now: datetime) -> bool:
+        """Makes a cause fire or resolve, and stores its message, which any process may send.
 
         Args:
             known: the alert as it was read; None if the cause never fired.
             condition: what the alert becomes.
-            channels: the receivers of the message; without any, there is no message.
             now: when that was found.
 
         Returns:
@@ -118,18 +116,18 @@ class Alerts:
             "since": now,
             "revision": revision,
         }
-        messages = [_to_document(message, channels)] if channels else []
+        messages = [_to_document(message)]
         if known is None:
-            send_at = now if channels else None
             return await self._collection.insert_if_new(
-                {"_id": condition.cause, **fields, "messages": messages, "send_at": send_at}
+                {"_id": condition.cause, **fields, "messages": messages, "send_at": now}
             )
-        update: Document = {key: {"$literal": value} for key, value in fields.items()}
-        if channels:
-            waiting = {"$concatArrays": ["$messages", {"$literal": messages}]}
-            update["messages"] = {"$slice": [waiting, -_MAX_WAITING_MESSAGES]}
-            claimed = {"$gt": ["$claim", None]}  # the process that has it goes on with this one
-            update["send_at"] = {"$cond": [claimed, "$send_at", now]}
+        waiting = {"$concatArrays": ["$messages", {"$literal": messages}]}
+        claimed = {"$gt": ["$claim", None]}  # the process that has it goes on with this one
+        update: Document = {
+            **{key: {"$literal": value} for key, value in fields.items()},
+            "messages": {"$slice": [waiting, -_MAX_WAITING_MESSAGES]},
+            "send_at": {"$cond": [claimed, "$send_at", now]},
+        }
         changed = await self._collection.update_one(
             {"_id": condition.cause, "revision": known.revision}, [{"$set": update}]
         )
@@ -197,17 +195,17 @@ class Alerts:
             ],
         )
 
-    async def postpone(
-        self, claimed: ClaimedMessage, until: datetime, channels: Sequence[str], attempts: int
+    async def postpone(self, claimed: ClaimedMessage, until: datetime) -> None:
+        """Leaves a message as it is until an instant."""
+        await self._update_claimed(claimed, {"$set": {"send_at": until, "claim": None}})
+
+    async def record_refusal(
+        self, claimed: ClaimedMessage, channels: Sequence[str], until: datetime
     ) -> None:
-        """Leaves a message for a later attempt at these channels."""
-        fields = {
-            "messages.0.channels": list(channels),
-            "messages.0.attempts": attempts,
-            "send_at": until,
-            "claim": None,
-        }
-        await self._update_claimed(claimed, {"$set": fields})
+        """Leaves a message for a later attempt at the channels that are left."""
+        fields = {"messages.0.channels": list(channels), "send_at": until, "claim": None}
+        update = {"$set": fields, "$inc": {"messages.0.attempts": 1}}
+        await self._update_claimed(claimed, update)
 
     async def _update_claimed(self, claimed: ClaimedMessage, update: Any) -> None:
         query = {
@@ -218,9 +216,9 @@ class Alerts:
         await self._collection.update_one(query, update)
 
     async def delete_resolved(self, now: datetime) -> int:
-        """Deletes causes that resolved a month ago and have no message left."""
+        """Deletes causes that resolved a month ago."""
         return await self._collection.delete_many(
-            {"state": "resolved", "since": {"$lt": now - _KEEP_RESOLVED}, "messages": []}
+            {"state": "resolved", "since": {"$lt": now - _KEEP_RESOLVED}}
         )
 
 
@@ -229,7 +227,7 @@ def _to_claimed(document: Document) -> ClaimedMessage:
     return ClaimedMessage(cause=document["_id"], token=document["claim"], waiting=waiting[0])
 
 
-def _to_document(message: Message, channels: Sequence[str]) -> Document:
-    waiting = WaitingMessage(message=message, channels=tuple(channels))
+def _to_document(message: Message) -> Document:
+    waiting = WaitingMessage(message=message)
     document: Document = msgspec.to_builtins(waiting, builtin_types=(datetime,))
     return document
