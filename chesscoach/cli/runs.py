@@ -17,7 +17,7 @@ from chesscoach.worker.store.run_documents import RunRecord
 
 @click.group(cls=invocation.OneLineErrorGroup)
 def group() -> None:
-    """Runs: list and show their records."""
+    """Runs: list and show their records, and cancel one."""
 
 
 @group.command("list")
@@ -56,6 +56,20 @@ async def show(ctx: Context, run_id: str) -> Output:
         for item in (value if isinstance(value, list) else [value])
     ]
     return Output(data=fields, text=formatting.aligned(lines))
+
+
+@group.command()
+@click.argument("run_id", metavar="RUN_ID")
+@invocation.database_command
+async def cancel(ctx: Context, run_id: str) -> Output:
+    """Ask the process that has a run to end it; its slot does not run again.
+
+    The run ends when its process next reports progress: within a third of [runner] lease_s.
+    """
+    if not await ctx.worker.runs.cancellations.request(run_id, "the command line", ctx.now()):
+        msg = f"run {run_id[:120]!r} is not running: see `chesscoach runs show`"
+        raise ConfigError(msg)
+    return Output(data={"cancelling": run_id}, text=[f"asked {run_id} to end"])
 
 
 def _redacted_json(ctx: Context, record: RunRecord) -> dict[str, object]:

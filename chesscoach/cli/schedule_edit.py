@@ -111,14 +111,17 @@ def _change_lines(stored: StoredSchedule, change: SlotDiff) -> Iterator[str]:
 @click.command()
 @_id_argument
 @_revision_option
+@click.option("--reason", metavar="TEXT", help="Why; it is shown with the schedule.")
 @invocation.database_command
-async def pause(ctx: Context, schedule_id: str, revision: int | None) -> Output:
+async def pause(ctx: Context, schedule_id: str, revision: int | None, reason: str | None) -> Output:
     """Run no further slots of a schedule.
 
     A run in progress continues. Slots that fall due during the pause never run.
     """
     old = await _load_schedule(ctx, schedule_id, revision)
-    return _state_change(old, await schedule_admin.pause_schedule(ctx.worker, old), "is paused")
+    return _state_change(
+        old, await schedule_admin.pause_schedule(ctx.worker, old, reason), "is paused"
+    )
 
 
 @click.command()

@@ -123,7 +123,7 @@ def _details(stored: StoredSchedule) -> list[tuple[str, str]]:
     return [
         ("id", stored.id),
         ("in words", preview.describe(stored.schedule)),
-        ("state", stored.state + (f": {stored.quarantined}" if stored.quarantined else "")),
+        ("state", stored.state + (f": {why}" if (why := stored.reason) else "")),
         ("origin", "the configuration" if stored.origin == "config" else "an operator"),
         ("revision", str(stored.revision or "none: not stored yet")),
         ("edited", "yes" if stored.edited else "no"),

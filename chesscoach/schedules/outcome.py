@@ -9,7 +9,7 @@ RunOutcome = Literal[
     "partial",
     "failed",
     "timed_out",
-    "cancelled",  # stopped by a signal; the slot stays open
+    "cancelled",  # by a signal: the slot stays open; by an operator: it does not run again
     "abandoned",  # its owner died; the slot stays open
 ]
 """How an attempt ends."""

@@ -174,7 +174,7 @@ def _summary(
         "words": "It cannot be read" if stored.unreadable else preview.describe(stored.schedule),
         "timezone": stored.schedule.timezone,
         "state": stored.state,
-        "reason": stored.quarantined or (stored.pause_reason if stored.paused else None),
+        "reason": stored.reason,
         "revision": stored.revision,
         "origin": stored.origin,
         "edited": stored.edited,

@@ -23,6 +23,7 @@ from chesscoach.worker.worker import Worker
 Verdict = Literal[
     "worked",  # it succeeded, fully or in part
     "failed",  # all of its attempts failed
+    "cancelled",  # by an operator, for good
     "running",
     "open",  # its last attempt did not close it: it runs again, or is closed
     SkipOutcome,
@@ -50,6 +51,7 @@ _TABLE: Mapping[str, tuple[Verdict | None, str]] = {
     ),
     "worked": ("worked", ""),
     "failed": ("failed", "That was the last of {settings.max_attempts} attempts."),
+    "cancelled": ("cancelled", "An operator has cancelled it, so it does not run again."),
     **{outcome: (outcome, "") for outcome in SKIP_OUTCOMES},
     "running": ("running", "Attempt {run.attempt} is running: {process}, since {started_at}."),
     "claimed": ("running", "{process} has claimed it and takes the lease {run.lease} next."),
@@ -176,7 +178,7 @@ def _schedule_values(facts: SlotFacts, stored: StoredSchedule) -> dict[str, Any]
         "begins_at": format_rfc3339(begins_at),
         "takeover_in": format_duration(takeover_at - facts.now),
         "begun": f" since {format_rfc3339(same_state[-1].at)}" if same_state else "",
-        "why": f"\nThe reason: {stored.quarantined}." if stored.quarantined else "",
+        "why": f"\nThe reason: {stored.reason}." if stored.reason else "",
         "inactive": stored.state,
         "was_inactive": stored.state_at(slot.at),
         "resumed": f", until {format_rfc3339(resumed[0].at)}" if resumed else "",

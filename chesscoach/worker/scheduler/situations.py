@@ -27,7 +27,7 @@ def _situations_of_record(facts: SlotFacts, record: RunRecord) -> list[str]:
     if record.outcome in SUCCEEDED_OUTCOMES:
         return ["worked", *history]
     if record.is_closed(facts.settings.max_attempts):
-        return [*history, "failed"]
+        return [*history, "failed" if record.outcome in FAILED_OUTCOMES else "cancelled"]
     if record.outcome != "running":
         return ["open", *history, *_situations_of_open_slot(facts, record, facts.schedule)]
     ours = facts.lease is not None and facts.lease.owner == record.claim

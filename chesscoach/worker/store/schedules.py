@@ -97,6 +97,11 @@ class StoredSchedule(Struct, frozen=True, kw_only=True):
                 return word
         return "active" if self.schedule.enabled else "disabled"
 
+    @property
+    def reason(self) -> str | None:
+        """Why it is quarantined or paused, if that is known."""
+        return self.quarantined or (self.pause_reason if self.paused else None)
+
     def state_at(self, instant: datetime) -> str | None:
         """The state that it was in; None if that is not remembered."""
         known = [change.state for change in self.history if change.at <= instant]
