@@ -65,10 +65,10 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         points = await runner.run_manually(ctx.worker, momentum.JOB, momentum.Args(), stop)
         console.print(await _board(ctx))
         console.print(
-            "Running the jobs snapshots and recommendations: they see how players train, and say "
-            "what to do next."
+            "Running the jobs snapshots, recommendations and training_sessions: they see how "
+            "players train, say what to do next, and plan it."
         )
-        trained = await train(ctx, stop, today)
+        trained = await train(ctx, stop, today, users)
         console.print(await training_table(ctx, users))
         console.print(
             "Running the job weekly_emails: it writes a summary of the last week per player."

@@ -2,12 +2,12 @@
 
 import copy
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache, partial
 from gettext import NullTranslations
 
 from babel import Locale
-from babel.dates import format_date, format_interval
+from babel.dates import format_date, format_interval, format_time
 from babel.numbers import format_decimal
 
 from chesscoach.schedules.iso_week import Week
@@ -62,6 +62,11 @@ class Localizer:
         """Format a week's first and last day, such as 9-15 November 2026."""
         return self._days(week)
 
+    def weekday_and_time(self, local: datetime) -> str:
+        """Format a local time within a week, such as Tuesday 18:00."""
+        weekday = format_date(local, "EEEE", locale=self._locale)
+        return f"{weekday} {format_time(local, 'short', locale=self._locale)}"
+
     def _days_of(self, week: Week) -> str:
         first, last = week.monday, week.monday + timedelta(days=6)
         widest = "y" if first.year != last.year else "M" if first.month != last.month else "d"
@@ -79,3 +84,4 @@ class Localizer:
         self.percent(1)
         self.signed(1)
         self.days(Week.containing(date(2026, 1, 1)))
+        self.weekday_and_time(datetime.combine(date(2026, 1, 1), time()))

@@ -48,6 +48,7 @@ class WeeklyContent(Struct, frozen=True, kw_only=True):
     highlights: tuple[HighlightCard, ...] = ()
     focus: str = ""
     advice: str = ""
+    sessions: str = ""
 
 
 def compose(
@@ -81,6 +82,7 @@ def compose(
         highlights=tuple(card for card in highlights if card is not None),
         focus=phrases.focus(summary, localizer),
         advice=phrases.advice(summary.extras, localizer),
+        sessions=phrases.sessions(summary.extras, localizer),
     )
 
 

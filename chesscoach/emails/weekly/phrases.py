@@ -1,11 +1,12 @@
 """The coach's phrases: the numbers of a week in sentences."""
 
 from chesscoach.emails.i18n.localizer import Localizer
-from chesscoach.emails.sanitize import label_words
+from chesscoach.emails.sanitize import label_words, sanitize
 from chesscoach.emails.weekly.values import Summary, WeekExtras
 
 _GOOD_REFLECTION_RATE = 0.7
 _FAIR_REFLECTION_RATE = 0.4
+_MAX_SESSIONS = 7
 
 
 def subject(summary: Summary, localizer: Localizer) -> str:
@@ -118,6 +119,19 @@ def advice(extras: WeekExtras, localizer: Localizer) -> str:
         "CONTINUE_LEARNING": localizer.gettext("Continue where you left off."),
     }
     return sentences.get(extras.advice, "")
+
+
+def sessions(extras: WeekExtras, localizer: Localizer) -> str:
+    """Compose the training sessions of the next week; empty if there are none."""
+    if not extras.sessions:
+        return ""
+    planned = [
+        f"{localizer.weekday_and_time(session.starts)} {sanitize(session.title, 40)}".strip()
+        for session in extras.sessions[:_MAX_SESSIONS]
+    ]
+    if (more := len(extras.sessions) - _MAX_SESSIONS) > 0:
+        planned.append(localizer.ngettext("and %(count)s more", "and %(count)s more", more))
+    return localizer.gettext("Your sessions: %(sessions)s.", sessions=", ".join(planned))
 
 
 def _trend(summary: Summary, localizer: Localizer) -> str:

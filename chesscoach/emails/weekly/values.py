@@ -35,12 +35,20 @@ class AnalysedGame(Struct, frozen=True, kw_only=True):
     game: PlayedGame | None = None
 
 
+class PlannedSession(Struct, frozen=True, kw_only=True):
+    """A training session of the week to come: its local start and its title."""
+
+    starts: datetime
+    title: str
+
+
 class WeekExtras(Struct, frozen=True, kw_only=True):
     """What other slices add to a player's week.
 
     `rank` is the player's among all players by points. `pace` is the training pace at the end of
     the week, 0 to 100, and `pace_before` that of the week before. `advice` is the type of what the
     player is recommended most of all, and `advice_subject` what it is about, such as an opening.
+    `sessions` are those of the week after, in their order.
     """
 
     rank: int | None = None
@@ -48,6 +56,7 @@ class WeekExtras(Struct, frozen=True, kw_only=True):
     pace_before: float | None = None
     advice: str = ""
     advice_subject: str = ""
+    sessions: tuple[PlannedSession, ...] = ()
 
 
 class PlayerWeek(Struct, frozen=True, kw_only=True):

@@ -67,6 +67,17 @@ class SessionStore:
         query: Document = {"routine_id": {"$in": list(routine_ids)}, "status": "scheduled"}
         return await self._collection.delete_many({**query, "starts_at": {"$gt": now}})
 
+    async def coming(
+        self, user_ids: Collection[str], first: date, last: date
+    ) -> list[StoredSession]:
+        """The scheduled sessions of some users in some days, in the order of their starts."""
+        query = {
+            "user_id": {"$in": list(user_ids)},
+            "local_date": {"$gte": first.isoformat(), "$lte": last.isoformat()},
+            "status": "scheduled",
+        }
+        return _readable(await self._collection.find(query, sort=[("starts_at", 1)]))[0]
+
     async def orphaned_routines(self, now: datetime) -> list[str]:
         """The routines that do not exist, and have coming sessions."""
         pipeline: list[Document] = [
