@@ -67,7 +67,7 @@ async def _prepare(
         await insert_sample_data(ctx.mongo.database, users, today)
         await init(ctx.momentum_admin, today - BOOKED_PERIOD)
         await runner.run_manually(ctx.worker, momentum.JOB, momentum.Args(), stop)
-        await train(ctx, stop, today)
+        await train(ctx, stop, today, users)
         await runner.run_manually(ctx.worker, weekly_emails.JOB, weekly_emails.Args(), stop)
     await insert_sample_runs(ctx.mongo.database, ctx.config.schedules, ctx.now())
 

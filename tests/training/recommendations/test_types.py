@@ -3,8 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from chesscoach.context import Context
 from chesscoach.jobs import recommendations
 from chesscoach.worker.runner import one_shot
@@ -17,7 +15,9 @@ MONDAY = "2026-03-16T06:00:00Z"
 NOON = utc("2026-03-15")
 
 
-def add_games(training: TrainingScenario, count: int, days_ago: int = 1, **fields: Any) -> None:
+def add_games(
+    training: TrainingScenario, count: int, days_ago: int = 1, user_id: str = "u1", **fields: Any
+) -> None:
     """Adds lost games that ended some days before Monday."""
     ended = utc("2026-03-16") - timedelta(days=days_ago)
     for number in range(count):
@@ -27,7 +27,7 @@ def add_games(training: TrainingScenario, count: int, days_ago: int = 1, **field
             "result": "1-0",
             "is_analyzed": True,
         }
-        training.application.sync_game("u1", ended, **game | fields)
+        training.application.sync_game(user_id, ended, **game | fields)
 
 
 async def recommended(training: TrainingScenario, now: str = MONDAY) -> dict[str, dict[str, Any]]:
@@ -36,22 +36,20 @@ async def recommended(training: TrainingScenario, now: str = MONDAY) -> dict[str
     return {name: item["metadata"] for name, item in training.active().items()}
 
 
-@pytest.mark.parametrize(
-    ("minutes", "day", "rests"),
-    [
-        (600, "2026-03-14", True),
-        (599, "2026-03-14", False),
-        (600, "2026-03-13", False),
-    ],
-)
-async def test_ten_hours_in_three_local_days_ask_for_a_break(
-    training: TrainingScenario, minutes: int, day: str, rests: bool
-) -> None:
-    training.add_player()
-    insert_session(training.db, "u1", day, actual_min=300)
-    training.attempt("u1", day, solved=True, seconds=60 * (minutes - 300))
+async def test_ten_hours_in_three_local_days_ask_for_a_break(training: TrainingScenario) -> None:
+    for user_id, minutes, day in (
+        ("tired", 600, "2026-03-14"),
+        ("busy", 599, "2026-03-14"),
+        ("rested", 600, "2026-03-13"),
+    ):
+        training.add_player(user_id)
+        insert_session(training.db, user_id, day, actual_min=300)
+        training.attempt(user_id, day, solved=True, seconds=60 * (minutes - 300))
 
-    assert ("TAKE_BREAK" in await recommended(training)) == rests
+    await training.recommend(MONDAY)
+
+    tired = training.db.adaptive_recommendations.find({"recommendation_type": "TAKE_BREAK"})
+    assert [item["user_id"] for item in tired] == ["tired"]
 
 
 async def test_a_week_without_activity_counts_in_local_days(training: TrainingScenario) -> None:
@@ -146,30 +144,33 @@ async def test_an_imported_game_has_its_opening_and_result_in_its_pgn(
     assert evidence["MANAGE_TIME"]["losses_on_time"] == 5
 
 
-@pytest.mark.parametrize(
-    ("fields", "losses"),
-    [
-        ({"ending": "timeout"}, 3),
-        ({"ending": "outoftime"}, 3),
-        ({"termination": "Time forfeit"}, 3),
-        ({"termination": "ann won on time"}, 3),
-        ({"ending": "timeout", "result": "0-1"}, None),
-        ({"ending": "resigned"}, None),
-        ({"ending": ["timeout"], "termination": {"on": "time"}}, None),
-        ({"ending": "timeout", "days_ago": 30}, None),
-    ],
-)
 async def test_three_losses_on_time_in_one_time_control_ask_to_manage_time(
-    training: TrainingScenario, fields: dict[str, Any], losses: int | None
+    training: TrainingScenario,
 ) -> None:
-    training.add_player()
-    add_games(training, 3, time_control="bullet", **fields)
-    add_games(training, 2, time_control="blitz", **fields)
+    on_time: list[dict[str, Any]] = [
+        {"ending": "timeout"},
+        {"ending": "outoftime"},
+        {"termination": "Time forfeit"},
+        {"termination": "ann won on time"},
+    ]
+    others: list[dict[str, Any]] = [
+        {"ending": "timeout", "result": "0-1"},
+        {"ending": "resigned"},
+        {"ending": ["timeout"], "termination": {"on": "time"}},
+        {"ending": "timeout", "days_ago": 30},
+    ]
+    for number, fields in enumerate(on_time + others):
+        training.add_player(f"u{number}")
+        add_games(training, 3, user_id=f"u{number}", time_control="bullet", **fields)
+        add_games(training, 2, user_id=f"u{number}", time_control="blitz", **fields)
 
-    evidence = (await recommended(training)).get("MANAGE_TIME", {})
+    await training.recommend(MONDAY)
 
-    assert evidence.get("losses_on_time") == losses
-    assert evidence.get("time_control") == (losses and "bullet")
+    late = training.db.adaptive_recommendations.find({"recommendation_type": "MANAGE_TIME"})
+    assert {
+        item["user_id"]: (item["metadata"]["time_control"], item["metadata"]["losses_on_time"])
+        for item in late
+    } == {f"u{number}": ("bullet", 3) for number in range(len(on_time))}
 
 
 async def test_five_cards_that_are_due_are_to_be_reviewed(training: TrainingScenario) -> None:
