@@ -1,8 +1,7 @@
 """Serves recommendations: to each player at 06:00 of the player's own Monday.
 
-A run reads a batch of players, plans their week, writes it, and then retires older weeks. A run
-that was killed in between is repeated by the next one, since a week's documents mark it as served
-only when they are written, and retiring is repeated with them.
+A run reads a batch of players, plans their week, writes it, retires older weeks, and marks the week
+as served. The mark comes last, so what a killed run has left is done by the next one.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -155,10 +154,10 @@ async def _write(
         run.counts.note("would_recommend" if run.dry_run else "recommendations", active)
     if run.dry_run:
         return
-    await ctx.recommendations.write(plans, weeks, now, weekly=weekly)
+    await ctx.recommendations.write(plans, weeks, now)
     if weekly:
         served = {user_id: weeks[user_id] for user_id in plans}
-        if retired := await ctx.recommendations.retire_older(served, now):
+        if retired := await ctx.recommendations.finish_weeks(served, now):
             run.counts.note("recommendations_retired", retired)
 
 

@@ -1,14 +1,14 @@
 """Closes the days of players: who is due, and the snapshots of their last days.
 
 A player is due when their yesterday is not closed. Its snapshot becomes final, and those of the two
-days before are calculated again, for games that came late. Yesterday's is written with the others
-in one step, so a run that is killed has closed a day with them or not at all.
+days before are calculated again, for games that came late. Yesterday's is written last, so what a
+killed run has left is done by the next one.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
 
-from chesscoach.errors import ConfigError, StoreFailed, StoreUnavailable
+from chesscoach.errors import ConfigError
 from chesscoach.training.activity import Activity
 from chesscoach.training.batches import count_failure, work_through
 from chesscoach.training.context import TrainingContext
@@ -76,36 +76,48 @@ async def _close(
     known = await _known_ratings(ctx, players, stored)
     unrated = [key for key in ids if not known.get(key)]
     activities = await ctx.activity.read(players, _SPAN, unrated)
-    new, changed = list[Snapshot](), list[Snapshot]()
+    taken = list[Snapshot]()
     done = 0
     for player in players:
         try:
-            snapshots = _snapshots(
+            taken += _snapshots(
                 player,
                 activities[player.user_id],
                 stored,
                 known.get(player.user_id, {}),
                 with_today=with_today,
             )
-        except (StoreFailed, StoreUnavailable):
-            raise
         except Exception as error:  # noqa: BLE001  # one player's data must not stop the others
             count_failure(run, player, error)
-            continue
-        done += 1
-        for snapshot in snapshots:
-            before = stored.get((player.user_id, snapshot.local_date))
-            if before is None:
-                new.append(snapshot)
-            elif before != snapshot:
-                changed.append(snapshot)
+        else:
+            done += 1
+    yesterdays = {(player.user_id, player.today - DAY) for player in players}
+    for closing in (False, True):
+        some = [
+            item
+            for item in taken
+            if ((item.user_id, item.local_date) in yesterdays) is closing
+            and stored.get((item.user_id, item.local_date)) != item
+        ]
+        await _write(ctx, run, now, some, stored)
+    run.counts.done += done
+
+
+async def _write(
+    ctx: TrainingContext,
+    run: Run,
+    now: datetime,
+    snapshots: Sequence[Snapshot],
+    stored: dict[tuple[str, date], Snapshot],
+) -> None:
+    new = [item for item in snapshots if (item.user_id, item.local_date) not in stored]
+    changed = [item for item in snapshots if (item.user_id, item.local_date) in stored]
     if not run.dry_run:
         await ctx.snapshots.write(new, changed, now)
-    run.counts.done += done
     prefix = "would_be_" if run.dry_run else ""
-    for name, snapshots in (("added", new), ("changed", changed)):
-        if snapshots:
-            run.counts.note(f"snapshots_{prefix}{name}", len(snapshots))
+    for name, some in (("added", new), ("changed", changed)):
+        if some:
+            run.counts.note(f"snapshots_{prefix}{name}", len(some))
 
 
 async def _known_ratings(

@@ -78,30 +78,33 @@ class Recommendations:
         return stored
 
     async def write(
-        self, plans: Mapping[str, Plan], weeks: Mapping[str, str], now: datetime, *, weekly: bool
+        self, plans: Mapping[str, Plan], weeks: Mapping[str, str], now: datetime
     ) -> None:
-        """Carries out plans: what is active, what is retired, and the older weeks as well.
+        """Carries out plans: what is active, and what is retired.
 
         A dismissed recommendation stays as it is, also if the player dismissed it just now.
         """
         updates = []
         for user_id, plan in plans.items():
             week = weeks[user_id]
-            updates += [
-                _activation(user_id, week, item, now, weekly=weekly) for item in plan.active
-            ]
+            updates += [_activation(user_id, week, item, now) for item in plan.active]
             ids = [_key(user_id, kind, week) for kind in plan.retired]
             updates += [_retirement({"_id": key, "is_active": True}, now) for key in ids]
         await self._collection.bulk_update(updates)
 
-    async def retire_older(self, weeks: Mapping[str, str], now: datetime) -> int:
-        """Retires the active recommendations of weeks before each user's; returns how many."""
+    async def finish_weeks(self, weeks: Mapping[str, str], now: datetime) -> int:
+        """Retires what is active of weeks before each user's, and marks the users' as served.
+
+        Returns how many were retired.
+        """
         count = 0
         for week in sorted(set(weeks.values())):
-            users = [user_id for user_id, key in weeks.items() if key == week]
-            query = {"user_id": {"$in": users}, "refresh_key": {"$lt": week}, "is_active": True}
+            users = {"user_id": {"$in": [user for user, key in weeks.items() if key == week]}}
+            query = {**users, "refresh_key": {"$lt": week}, "is_active": True}
             update = {"$set": {"is_active": False, "retired_at": now}}
             count += (await self._collection.update_many(query, update)).modified_count
+            served = {**users, "refresh_key": week, "is_weekly": False}
+            await self._collection.update_many(served, {"$set": {"is_weekly": True}})
         return count
 
     async def of_user(self, user_id: str, *, active_only: bool) -> list[StoredRecommendation]:
@@ -144,9 +147,7 @@ def _key(user_id: str, kind: str, week: str) -> str:
     return f"{user_id}|{kind}|{week}"
 
 
-def _activation(
-    user_id: str, week: str, item: Recommendation, now: datetime, *, weekly: bool
-) -> UpdateOne:
+def _activation(user_id: str, week: str, item: Recommendation, now: datetime) -> UpdateOne:
     """Adds or renews a recommendation, unless the player has dismissed it."""
     content = {
         "title": item.title,
@@ -161,7 +162,7 @@ def _activation(
         "refresh_key": week,
         "created_at": {"$ifNull": ["$created_at", now]},
         "dismissed_at": {"$ifNull": ["$dismissed_at", None]},
-        "is_weekly": True if weekly else {"$ifNull": ["$is_weekly", False]},
+        "is_weekly": {"$ifNull": ["$is_weekly", False]},
     }
     renewed: Document = {
         name: {"$cond": [undismissed, {"$literal": value}, f"${name}"]}
