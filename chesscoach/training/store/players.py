@@ -28,13 +28,14 @@ class Players:
     async def pages(
         self, size: int, user_id: str | None = None, shard: Shard = ALL_USERS
     ) -> AsyncIterator[list[StoredPlayer]]:
-        """Pages of a shard's players in the order of their ids, or only one player."""
+        """Pages of a shard's players in the order of their ids, or only one user."""
+        if user_id is not None:
+            if found := await self.find([user_id]):
+                yield found
+            return
         size, after = shard.page_size_for(size), ""
         while True:
-            within: Document = {"$gt": after}
-            if user_id is not None:
-                within["$eq"] = user_id
-            ids, documents, last = await self._page(within, size)
+            ids, documents, last = await self._page(after, size)
             page = [key for key in ids if shard.contains(key)]
             if page:
                 yield await self._with_timezones(page, documents)
@@ -43,11 +44,13 @@ class Players:
             after = last
 
     async def find(self, user_ids: Sequence[str]) -> list[StoredPlayer]:
-        """Some users, also those without progress."""
+        """Those of some ids who are users, or have progress."""
         query = {"user_id": {"$in": list(user_ids)}, **_HAS_TEXT_ID}
         fields = dict.fromkeys(_PROGRESS_FIELDS, 1)
         documents = await self._progress.find(query, fields, sort=[("user_id", 1), ("_id", 1)])
-        return await self._with_timezones(user_ids, documents)
+        users = await self._users.find(query, {"_id": 0, "user_id": 1})
+        ids = {document["user_id"] for document in (*users, *documents)}
+        return await self._with_timezones(sorted(ids), documents)
 
     async def exists(self, user_id: str) -> bool:
         """Whether the application has a user, or progress of one."""
@@ -55,11 +58,9 @@ class Players:
         found = await self._users.find_one(query, {"_id": 1})
         return found is not None or await self._progress.find_one(query, {"_id": 1}) is not None
 
-    async def _page(
-        self, within: Document, size: int
-    ) -> tuple[list[str], list[Document], str | None]:
+    async def _page(self, after: str, size: int) -> tuple[list[str], list[Document], str | None]:
         """The ids of a page, progress documents, and the last id; None if no page follows."""
-        query = {"user_id": within, **_HAS_TEXT_ID}
+        query = {"user_id": {"$gt": after}, **_HAS_TEXT_ID}
         users = await self._users.find(
             {**query, "$or": LINKED_FILTER},
             {"_id": 0, "user_id": 1},

@@ -176,3 +176,17 @@ async def test_a_player_of_whom_nothing_is_known_for_long_is_asked_back(
     await training.recommend(MONDAY)
 
     assert training.active()["RESUME_LEARNING"]["metadata"]["idle_days"] == 401
+
+
+async def test_a_user_who_is_named_needs_no_account_and_a_deleted_one_gets_nothing(
+    training: TrainingScenario,
+) -> None:
+    training.application.register("named")
+    training.analyse("named", "2026-03-15", 60)
+    training.analyse("deleted", "2026-03-15", 60)
+
+    await training.recommend(MONDAY, user="named")
+    await training.snap(WEDNESDAY)
+
+    assert list(training.active("named")) == ["REVIEW_GAME"]
+    assert training.db.adaptive_recommendations.distinct("user_id") == ["named"]
