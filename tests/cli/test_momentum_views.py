@@ -139,3 +139,18 @@ def test_a_player_of_odd_or_missing_values_is_shown(
 
 def test_a_user_who_does_not_exist_is_not_shown(run_cli: RunCli) -> None:
     assert "User ID eve not found" in run_cli("momentum", "show", "eve", code=1).stderr
+
+
+@pytest.mark.parametrize("user_id", [7, True, ["eve"], {"id": "eve"}])
+def test_a_board_leaves_out_users_whose_id_is_not_a_text(
+    run_cli: RunCli, db: Any, user_id: object
+) -> None:
+    insert_momentum(db, "ann")
+    db.users.insert_one({"user_id": user_id, "email": "odd"})
+    db.user_progress.insert_one({"user_id": user_id, "xp": 9000})
+    for name in ("momentum_periods", "momentum_events"):
+        stored = db[name].find_one({"user_id": "ann"})
+        db[name].insert_one(stored | {"_id": f"odd {user_id}", "user_id": user_id, "points": 900})
+
+    for flags in (["--all-time"], ["--week", "2026-W42"], ["--week", "2026-W43"]):
+        assert "900" not in run_cli("momentum", "board", *flags).stdout

@@ -45,7 +45,7 @@ class TrainingSessions:
             {
                 "$match": {
                     "user_id": {"$in": list(user_ids)},
-                    "local_date": {"$gte": first.isoformat(), "$lte": last.isoformat()},
+                    "local_date": {"$in": _days(first, last)},  # texts between may be no dates
                     "status": {"$ne": "cancelled"},
                 }
             },
@@ -62,6 +62,12 @@ class TrainingSessions:
             for group in await self._collection.aggregate(pipeline)
             if values.is_text(group["_id"])
         }
+
+
+def _days(first: date, last: date) -> list[str]:
+    return [
+        date.fromordinal(day).isoformat() for day in range(first.toordinal(), last.toordinal() + 1)
+    ]
 
 
 def _day(value: object) -> date | None:

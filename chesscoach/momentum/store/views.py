@@ -11,6 +11,7 @@ from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 
+_HAS_TEXT_ID = values.of_type("user_id", "string")
 _NO_USER = {"_id": 0, "user_id": 1, "name": 1}
 
 
@@ -61,7 +62,7 @@ class Views:
     async def final_board(self, kind: Kind, key: str, limit: int) -> list[BoardEntry]:
         """The ranks of a period that is final; empty before that."""
         documents = await self._periods.find(
-            {"kind": kind, "key": key, "rank": {"$gte": 1}},
+            {"kind": kind, "key": key, "rank": {"$gte": 1}, **_HAS_TEXT_ID},
             sort=[("points", -1), ("_id", 1)],
             limit=limit,
         )
@@ -76,7 +77,7 @@ class Views:
         """The players of a period by the sums of the ledger, as they are now."""
         rows = await self._events.aggregate(
             [
-                {"$match": {f"{kind}_key": key}},
+                {"$match": {f"{kind}_key": key, **_HAS_TEXT_ID}},
                 {"$group": {"_id": "$user_id", "points": {"$sum": "$points"}}},
                 {"$match": {"points": {"$gte": 1}}},
                 {"$sort": {"points": -1, "_id": 1}},
@@ -97,7 +98,7 @@ class Views:
         ]
         rows = await self._progress.aggregate(
             [
-                {"$match": {"xp": {"$gte": 1}}},
+                {"$match": {"xp": {"$gte": 1}, **_HAS_TEXT_ID}},
                 {"$project": {"user_id": 1, "xp": 1, "level": 1}},
                 {"$sort": {"xp": -1, "user_id": 1}},
                 {
