@@ -34,11 +34,12 @@ async def open_dashboard(
     overview = CachedPage(
         admin,
         layout,
+        "/",
         "overview",
         partial(read_overview, ctx.worker, history, OutlookCache()),
         {"scheduler": _SCHEDULES_HERE if schedules_here else _SERVES_ONLY},
     )
-    sources = CachedPage(admin, layout, "sources", partial(read_sources, ctx), {})
+    sources = CachedPage(admin, layout, "/sources", "sources", partial(read_sources, ctx), {})
     schedules = SchedulePages(admin, layout, overview.cache)
     rooms = (
         schedules,

@@ -6,7 +6,7 @@ while at least one stream is open.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from contextvars import Context
 
@@ -47,6 +47,7 @@ class Events:
         self._state = state
         self._refresh = refresh
         self._streams: set[asyncio.Event] = set()
+        self._new: set[asyncio.Event] = set()
         self._watcher: asyncio.Task[None] | None = None
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -60,6 +61,7 @@ class Events:
         response = web.StreamResponse(headers=_HEADERS)
         changed = asyncio.Event()
         self._streams.add(changed)
+        self._new.add(changed)
         try:
             self._start()
             await response.prepare(request)
@@ -68,6 +70,7 @@ class Events:
                 await self._send(request, response, changed)
         finally:
             self._streams.discard(changed)
+            self._new.discard(changed)
         return response
 
     async def close(self) -> None:
@@ -103,18 +106,24 @@ class Events:
             self._watcher = asyncio.create_task(self._watch(), name="events", context=Context())
 
     async def _watch(self) -> None:
-        """Announces changes until no stream is open."""
+        """Announces changes until no stream is open.
+
+        A new stream hears of one at once: something may have changed since its page was rendered.
+        """
         known, looks = await self._look(), 0
         while self._streams and not self._stop.requested.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._stop.requested.wait()
             state, looks = await self._look(), looks + 1
+            new = set(self._new)
+            self._new.clear()
             if state != known or looks >= _FORCED_LOOKS:
-                known, looks = state, 0
+                known, looks, new = state, 0, self._streams
+            if new:
                 await self._refresh()
-                self._announce()
-        self._announce()
+                self._announce(new)
+        self._announce(self._streams)
 
     async def _look(self) -> object:
         """The state of the data; of a database that does not answer, why."""
@@ -124,6 +133,7 @@ class Events:
         except ChesscoachError as error:
             return str(error)
 
-    def _announce(self) -> None:
-        for changed in self._streams:
+    @staticmethod
+    def _announce(streams: Collection[asyncio.Event]) -> None:
+        for changed in list(streams):
             changed.set()

@@ -1,5 +1,6 @@
 """The values of the overview: each schedule's state, and the timeline of all runs."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
@@ -63,6 +64,18 @@ async def read_overview(worker: Worker, history: RunHistory, cache: OutlookCache
     last = await history.last_runs([stored.id for stored in schedules], LENGTH)
     recent = (await history.since(now - PAST, _MAX_RUNS_DRAWN)).runs
     running = (await history.page(0, _MAX_RUNNING, outcome="running")).runs
+    # In a thread: it takes longer than a request may wait.
+    return await asyncio.to_thread(_build, schedules, last, recent, running, cache, now)
+
+
+def _build(
+    schedules: list[StoredSchedule],
+    last: dict[str, RunSummaries],
+    recent: list[RunSummary],
+    running: list[RunSummary],
+    cache: OutlookCache,
+    now: datetime,
+) -> Overview:
     cache.forget({stored.id for stored in schedules})
     rows = [_row(stored, last.get(stored.id, _NO_RUNS), cache, now) for stored in schedules]
     older = [run for run in running if run.started_at < now - PAST]

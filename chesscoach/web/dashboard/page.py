@@ -38,16 +38,17 @@ class Layout:
         """Who looks."""
         return Viewer(self._admin.base_path, operator_of(request).role == "admin")
 
-    def html(self, request: web.Request, template: str, values: Mapping[str, Any]) -> str:
-        """A page as text; the templates are loaded."""
+    def render(self, template: str, viewer: Viewer, here: str, values: Mapping[str, Any]) -> str:
+        """A page as text; `here` is its path and query. The templates are loaded."""
         assert self._pages is not None  # noqa: S101  # `answering` loads them
-        return self._pages.render(template, self.viewer(request), self.here(request), values)
+        return self._pages.render(template, viewer, here, values)
 
     def page(
         self, request: web.Request, template: str, values: Mapping[str, Any], status: int = 200
     ) -> web.Response:
         """A page."""
-        return html_response(self.html(request, template, values), status)
+        html = self.render(template, self.viewer(request), self.here(request), values)
+        return web.Response(text=html, status=status, content_type="text/html")
 
     def message(
         self, request: web.Request, status: int, heading: str, *lines: str, failure: str = ""
@@ -90,11 +91,6 @@ class Layout:
                 return self.message(request, 404, "Not found", f"{error}.")
 
         return answer
-
-
-def html_response(html: str, status: int = 200) -> web.Response:
-    """A response with a page."""
-    return web.Response(text=html, status=status, content_type="text/html")
 
 
 def query_values(request: web.Request, *names: str) -> dict[str, str]:
