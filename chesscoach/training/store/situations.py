@@ -61,7 +61,7 @@ class SituationReader:
         newest: dict[str, datetime] = {}
         for group in groups:
             at = timestamps.parse_instant(group["at"])
-            if is_text(user_id := group["_id"]["user_id"]) and at is not None and at >= since:
+            if is_text(user_id := group["_id"].get("user_id")) and at is not None and at >= since:
                 newest[user_id] = max(at, newest.get(user_id, at))
         return newest
 

@@ -133,6 +133,11 @@ async def test_odd_documents_end_no_run(training: TrainingScenario) -> None:
              "recommendation_type": value, "metadata": value, "dismissed_at": value}
         )  # fmt: skip
 
+        training.analyse("other", "2026-03-15", 30, game_id=f"other{value}")
+        training.db.game_analyses.update_one({"user_id": "other"}, {"$set": {"user_id": value}})
+    training.analyse("other", "2026-03-15", 30)
+    training.db.game_analyses.update_one({"user_id": "other"}, {"$unset": {"user_id": 1}})
+
     result = await training.recommend(MONDAY)
     await training.snap(WEDNESDAY)
 

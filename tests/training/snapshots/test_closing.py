@@ -8,7 +8,8 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.jobs import snapshots
-from chesscoach.worker.runner import one_shot
+from chesscoach.worker.runner import one_shot, runner
+from chesscoach.worker.shard import Shard
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock, scaled_rounds
 from tests.support.momentum.killed_run import run_counting_writes
@@ -218,3 +219,24 @@ async def test_ratings_are_carried_forward_and_late_games_change_their_day(
     await training.snap("2026-03-17T00:05:00Z")
     assert training.snapshot("2026-03-14")["rating"]["lichess"]["blitz"] == 1492
     assert training.snapshot("2026-03-16")["rating"]["lichess"] == {"rapid": 1400, "blitz": 1492}
+
+
+async def test_two_shards_take_every_player_once(contexts: Any, training: TrainingScenario) -> None:
+    for number in range(12):
+        training.add_player(f"u{number:02}")
+        training.analyse(f"u{number:02}", "2026-03-15", 40)
+    ctx: Context = await contexts(Clock(utc("2026-03-16 09:05:00")))
+    done = []
+    for index in (0, 1):
+        result = await runner.run_manually(
+            ctx.worker,
+            snapshots.JOB,
+            snapshots.Args(),
+            ShutdownRequest(),
+            shard=Shard(index=index, of=2),
+        )
+        done.append((result.record["done"], result.record["notes"]["reviews_refreshed"]))
+
+    assert sum(count for count, _ in done) == 12
+    assert all(0 < count < 12 and count == reviews for count, reviews in done)
+    assert len(all_documents(training)) == 36
