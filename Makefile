@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DEPLOY_VENV := .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/ready
+API_VENV := .venv-api
+API_READY := $(API_VENV)/ready
 WORKERS ?= 6
-SUITE := not long and not drill and not sandbox and not jq and not promtool and not browser
+SUITE := not long and not drill and not sandbox and not jq and not promtool and not browser and not schemathesis
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y --no-install-recommends "$$0" "$$@"'
 
@@ -14,7 +16,7 @@ INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get in
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-debug test-deploy test-browser setup-browser screenshot setup-deploy soak bench check \
+.PHONY: help demo run test test-debug test-deploy test-api test-browser setup-browser screenshot setup-deploy soak bench check \
 	format-check lint types imports reference-check prose check-deploy image-test format messages \
 	reference render lock install install-systemd compose-secrets clean
 
@@ -37,7 +39,7 @@ run: $(READY) ## start the daemon on embedded parts with sample data, and print 
 	@$(BIN)/python -m chesscoach.demo.daemon
 
 test: $(READY) ## run the test suite, except the tests of the targets below
-	@echo "not run here: make test-browser, make test-deploy (a throw-away machine)"
+	@echo "not run here: make test-api, make test-browser, make test-deploy (a throw-away machine)"
 	@$(BIN)/python -m pytest --collect-only -qq >/dev/null
 	$(PYTEST) -m "$(SUITE)"
 
@@ -54,6 +56,15 @@ test-deploy: $(READY) ## test the deployment guides: systemd and cron on a throw
 
 setup-deploy: ## install jq and promtool, which test-deploy uses, by apt
 	@command -v jq >/dev/null && command -v promtool >/dev/null || { $(INSTALL) jq prometheus; }
+
+$(API_READY): requirements/api.txt
+	@echo "setting up $(API_VENV) (once)"
+	@$(PYTHON) -m venv --clear $(API_VENV)
+	@$(API_VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+test-api: $(READY) $(API_READY) ## call the admin API by its OpenAPI document with what schemathesis makes up
+	PATH="$$PATH:$(CURDIR)/$(API_VENV)/bin" $(PYTEST) -m schemathesis
 
 test-browser: $(READY) ## test emails and pages in a browser
 	$(PYTEST) -m browser
@@ -163,6 +174,7 @@ lock: $(READY) ## update the pinned requirements from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U --extra dev --extra embedded --extra alerts -o requirements/dev.txt
 	$(BIN)/uv pip compile requirements/build.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/build.txt
 	$(BIN)/uv pip compile requirements/deploy.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/deploy.txt
+	$(BIN)/uv pip compile requirements/api.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/api.txt
 
 clean: ## remove the environment and caches (not the demo's data in .chesscoach)
-	rm -rf $(VENV) $(DEPLOY_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEPLOY_VENV) $(API_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The tables of `docs/` that are made from the code: events, metrics, settings, commands.
+"""The tables of `docs/` that are made from the code: events, metrics, settings, commands, calls.
 
 `python -m tools.reference` writes them; with `--check` it changes nothing and exits with 1 if a
 page is stale. A page has them between `<!-- generated: NAME -->` and `<!-- end -->`. The last
@@ -14,7 +14,7 @@ from typing import TypeAlias
 import click
 from msgspec import Struct
 
-from tools import command_help, setting_tables
+from tools import api_calls, command_help, setting_tables
 from tools.log_events import LEVELS, log_events
 from tools.metric_names import metrics
 
@@ -71,6 +71,7 @@ def _makers() -> dict[str, Callable[[], str]]:
     """What generates a whole block, by the name of the block."""
     return {
         "settings": lambda: setting_tables.render(ROOT / "config.toml"),
+        "calls": api_calls.calls,
         "commands": command_help.commands,
         "jobs": command_help.jobs,
     }

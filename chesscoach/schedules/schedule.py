@@ -69,7 +69,11 @@ class Every(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seconds: Amount = 0
 
     def __post_init__(self) -> None:
-        if not timedelta(seconds=1) <= self.period <= timedelta(days=3660):
+        try:
+            possible = timedelta(seconds=1) <= self.period <= timedelta(days=3660)
+        except OverflowError:
+            possible = False
+        if not possible:
             msg = "a period is at least a second and at most ten years"
             raise ValueError(msg)
 

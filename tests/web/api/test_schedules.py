@@ -114,6 +114,7 @@ async def test_an_existing_one_is_replaced_only_on_request(api: ApiClient) -> No
         ({"timezone": "Mars/Olympus", "cron": "0 5 * * *"}, "timezone"),
         ({"interval": {"hours": -1}}, "every.hours"),
         ({"every": {}}, "every"),
+        ({"every": {"weeks": 315_999_999}}, "every"),
         ({"date": "2031-05-01T10:00:00"}, "date"),
         ({"at": "1931-05-01T10:00:00Z"}, "at"),
         ({}, "cron"),
