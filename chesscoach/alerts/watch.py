@@ -1,13 +1,14 @@
 """Watches for alerts while a process runs jobs, in the daemon and in a one-shot alike.
 
-It looks every half minute, after each run and once at the end. What it finds follows from the
+It looks every half minute, after each run and once at the end. A one-shot looks before its run's
+canonical line, which stays the last one. What it finds follows from the
 database alone, so replicas, restarts and one-shots agree on it. No run waits for it: only the
 process waits at its end, for a few seconds at most. What is not sent by then is sent later, by any
 process.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -24,14 +25,21 @@ from chesscoach.errors import ChesscoachError
 _INTERVAL_S = 30.0
 _MIN_INTERVAL_S = 1.0
 _TIME_LIMIT_S = 30.0
+_FIND_LIMIT_S = 2.0
 _EXIT_WAIT_S = 5.0
 """How long the end of a process waits for its last alerts and pings."""
 
 
 class AlertWatch:
-    """The watch of a process; an observer of its runs."""
+    """The watch of a process; an observer of its runs.
 
-    def __init__(self, ctx: AlertContext, delivery: Delivery, pings: Pings) -> None:
+    With `one_shot` it looks as soon as a run has ended; a daemon does so within a second.
+    """
+
+    def __init__(
+        self, ctx: AlertContext, delivery: Delivery, pings: Pings, *, one_shot: bool = False
+    ) -> None:
+        self._one_shot = one_shot
         self._ctx = ctx
         self._delivery = delivery
         self._pings = pings
@@ -44,10 +52,13 @@ class AlertWatch:
         """Pings the monitor of the job."""
         self._pings.run_started(job, run_id)
 
-    def run_ended(self, record: Mapping[str, Any]) -> None:
-        """Pings the monitor of the job, and looks for alerts soon."""
+    async def run_ended(self, record: Mapping[str, Any]) -> None:
+        """Pings the monitor of the job, and looks for alerts soon; a one-shot sends them later."""
         self._pings.run_ended(record)
-        self._run_ended.set()
+        if self._one_shot:
+            await self._safely(self.find, _FIND_LIMIT_S)
+        else:
+            self._run_ended.set()
 
     async def watch(self) -> None:
         """Looks again and again until it closes or is cancelled."""
@@ -58,18 +69,19 @@ class AlertWatch:
                     await self._run_ended.wait()
             self._run_ended.clear()
             if not self._closing:
-                await self.check_safely(_TIME_LIMIT_S)
+                await self._safely(self.check, _TIME_LIMIT_S)
 
     async def close(self) -> None:
         """Looks a last time, after a look in progress, and waits for pings: for a few seconds."""
         self._closing = True
-        await asyncio.gather(self.check_safely(_EXIT_WAIT_S), self._pings.close(_EXIT_WAIT_S))
+        looking = self._safely(self.check, _EXIT_WAIT_S)
+        await asyncio.gather(looking, self._pings.close(_EXIT_WAIT_S))
 
-    async def check_safely(self, timeout_s: float) -> None:
+    async def _safely(self, look: Callable[[], Awaitable[None]], timeout_s: float) -> None:
         """Looks once; a failure is logged when it begins, and ends nothing."""
         try:
             async with asyncio.timeout(timeout_s), self._checking:
-                await self.check()
+                await look()
         except Exception as error:  # noqa: BLE001  # alerts must not harm the runs
             if not self._failing:
                 ours = isinstance(error, ChesscoachError | TimeoutError)
@@ -89,6 +101,12 @@ class AlertWatch:
             StoreUnavailable: MongoDB does not answer.
             StoreFailed: MongoDB refused an operation.
         """
+        await self.find()
+        await self._delivery.send_due()
+        await self._ctx.alerts.delete_resolved(self._ctx.now())
+
+    async def find(self) -> None:
+        """Finds what fires and what has cleared, and stores it; raises what `check` does."""
         now = self._ctx.now()
         found = rules.conditions(await facts.read_facts(self._ctx), self._ctx.jobs)
         known = {alert.cause: alert for alert in await self._ctx.alerts.all()}
@@ -98,8 +116,6 @@ class AlertWatch:
             changed = condition.firing != is_firing
             if changed and await self._ctx.alerts.change(alert, condition, now):
                 self._report(condition)
-        await self._delivery.send_due()
-        await self._ctx.alerts.delete_resolved(now)
 
     def _report(self, condition: Condition) -> None:
         firing = condition.firing
@@ -141,7 +157,7 @@ def _unscheduled(found: list[Condition], known: Mapping[str, Alert]) -> list[Con
 
 
 @asynccontextmanager
-async def open_alerts(ctx: AlertContext) -> AsyncIterator[AlertWatch]:
+async def open_alerts(ctx: AlertContext, *, one_shot: bool = False) -> AsyncIterator[AlertWatch]:
     """Watches while the context is open; at the end it looks once more, for a few seconds.
 
     Raises:
@@ -150,7 +166,7 @@ async def open_alerts(ctx: AlertContext) -> AsyncIterator[AlertWatch]:
     async with open_session() as session:
         pings = Pings(ctx.jobs, session, ctx.metrics)
         delivery = Delivery(ctx, await channels.open_channels(ctx.settings, session))
-        watch = AlertWatch(ctx, delivery, pings)
+        watch = AlertWatch(ctx, delivery, pings, one_shot=one_shot)
         watching = asyncio.create_task(watch.watch(), name="alerts")
         try:
             yield watch

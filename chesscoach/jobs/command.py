@@ -141,7 +141,7 @@ async def _run(
     if dry_run:
         ending = await runner.dry_run(ctx.worker, job, job.check(given, strict=False), stop, users)
     else:
-        async with open_alerts(ctx.alerts) as alerts:
+        async with open_alerts(ctx.alerts, one_shot=True) as alerts:
             worker = replace(ctx, observer=alerts).worker
             ending = await _run_real(worker, job, given, scheduled, users, stop)
     if as_json:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 
 class RunObserver(Protocol):
-    """Receives the runs of a process. A method returns at once and raises nothing.
+    """Receives the runs of a process. A method returns soon and raises nothing.
 
     A slot that does not run, because it is closed, overlaps or another process has it, is no run.
     """
@@ -13,8 +13,8 @@ class RunObserver(Protocol):
     def run_started(self, job: str, run_id: str) -> None:
         """An attempt has its lease and begins."""
 
-    def run_ended(self, record: Mapping[str, Any]) -> None:
-        """An attempt has ended; its record is that of `--json`."""
+    async def run_ended(self, record: Mapping[str, Any]) -> None:
+        """An attempt has ended and is recorded; its record is that of `--json`."""
 
 
 class SilentObserver:
@@ -23,5 +23,5 @@ class SilentObserver:
     def run_started(self, job: str, run_id: str) -> None:
         """Does nothing."""
 
-    def run_ended(self, record: Mapping[str, Any]) -> None:
+    async def run_ended(self, record: Mapping[str, Any]) -> None:
         """Does nothing."""

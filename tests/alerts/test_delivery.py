@@ -141,7 +141,9 @@ async def test_the_end_of_a_process_waits_for_a_message_that_is_being_sent(
     settings = AlertSettings(webhook_url=f"{receiver.url}/hook", webhook_secret=SECRET)
     receiver.hangs = True
     async with open_alerts(replace(alerts, settings=settings)) as watch:
-        watch.run_ended({"job": "sync_games", "run_id": "bad", "outcome": "failed", "exit_code": 1})
+        await watch.run_ended(
+            {"job": "sync_games", "run_id": "bad", "outcome": "failed", "exit_code": 1}
+        )
         await asyncio.wait_for(receiver.arrived.wait(), 30)
         asyncio.get_running_loop().call_later(0.1, receiver.released.set)
 

@@ -126,7 +126,7 @@ class RecordingObserver:
         """Records a start."""
         self.seen.append(("started", run_id))
 
-    def run_ended(self, record: Any) -> None:
+    async def run_ended(self, record: Any) -> None:
         """Records an end."""
         self.seen.append((record["outcome"], record["run_id"]))
 
