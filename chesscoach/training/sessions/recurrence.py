@@ -47,7 +47,11 @@ class Recurrence(Struct, frozen=True, kw_only=True):
 
     def matches(self, first: date, last: date) -> list[date]:
         """The days from `first` to `last`, both included, that the rule matches."""
-        found = self._expansion().between(
+        parts, start = self.parts, self.dtstart
+        if parts["FREQ"] == "DAILY" and not parts.keys() & {"INTERVAL", "COUNT"}:
+            # Such a rule does not depend on its start; years of days need not be counted.
+            start = max(start, datetime.combine(first, start.time()))
+        found = _expand(parts, start, self.until).between(
             datetime.combine(first, time.min), datetime.combine(last, time.max), inc=True
         )
         return [at.date() for at in found]
