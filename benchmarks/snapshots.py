@@ -1,8 +1,9 @@
 """The daily snapshots in figures, beside the loop over players.
 
 - loop: for each player and day the analyses of a month, the last puzzles, those of the day, the
-  sessions, the games and the progress are read, and the snapshot is written: one command after
-  another, as one writes it first. It takes as long for each player, so a sample is measured.
+  sessions, the games, the last snapshot and the progress are read, and the snapshot is written; at
+  last the player's review is renewed. It is one command after another, as one writes it first, and
+  takes as long for each player, so a sample is measured.
 - ours: `python -m chesscoach.jobs.snapshots`, from start to exit.
 
 Every player's last three days are calculated and written, as in the first run of an installation.

@@ -24,11 +24,12 @@ async def run(players: int, now: datetime) -> float:
             today = now.astimezone(zone).date()
             for number in (3, 2, 1):
                 await _take(db, user["user_id"], today - number * _DAY, zone)
+            await _review(db, user["user_id"], today, zone)
         return time.monotonic() - begun
 
 
 async def _take(db: Any, user_id: str, day: date, zone: ZoneInfo) -> None:
-    """Takes the snapshot of one day: seven commands."""
+    """Takes the snapshot of one day: eight commands."""
     begins, ends = _start(day, zone), _start(day + _DAY, zone)
     month = {"user_id": user_id, "created_at": {"$gte": _start(day - 29 * _DAY, zone), "$lt": ends}}
     fields = {"game_id": 1, "created_at": 1, "stockfish_failed": 1, "stockfish_analysis": 1}
@@ -52,6 +53,9 @@ async def _take(db: Any, user_id: str, day: date, zone: ZoneInfo) -> None:
     )
     played = {"user_id": user_id, "ended_at": {"$gte": begins.isoformat(), "$lt": ends.isoformat()}}
     games = await db.games.find(played).sort("ended_at", 1).to_list()
+    earlier = {"user_id": user_id, "local_date": {"$lt": day.isoformat()}}
+    previous = await db.performance_snapshots.find_one(earlier, sort=[("local_date", -1)]) or {}
+    ratings = {**previous.get("rating", {}), **{game["time_control"]: 1500 for game in games}}
     progress = await db.user_progress.find_one({"user_id": user_id}) or {}
     days = {item["created_at"].replace(tzinfo=UTC).astimezone(zone).date() for item in analyses}
     lessons = [item for item in analyses if item["created_at"].replace(tzinfo=UTC) >= begins]
@@ -68,13 +72,29 @@ async def _take(db: Any, user_id: str, day: date, zone: ZoneInfo) -> None:
                 "time_spent_minutes_today": minutes / 60_000,
                 "accuracy_avg": _mean([item["stockfish_analysis"]["accuracy"] for item in lessons]),
                 "blunders_per_game": _mean([_blunders(item) for item in lessons]),
-                "rating": {item["platform"]: {item["time_control"]: 0} for item in games},
+                "rating": ratings,
                 "xp": progress.get("xp"),
                 "final": True,
             }
         },
         upsert=True,
     )
+
+
+async def _review(db: Any, user_id: str, today: date, zone: ZoneInfo) -> None:
+    """Renews the review of games with a low accuracy: two commands."""
+    low = {
+        "user_id": user_id,
+        "created_at": {"$gte": _start(today - 29 * _DAY, zone)},
+        "stockfish_analysis.accuracy": {"$gt": 0, "$lt": 70},
+    }
+    games = await db.game_analyses.find(low, {"game_id": 1}).limit(3).to_list()
+    if games:
+        await db.adaptive_recommendations.update_one(
+            {"_id": f"{user_id}|REVIEW_GAME|{today:%G-W%V}"},
+            {"$set": {"game_ids": [game["game_id"] for game in games], "is_active": True}},
+            upsert=True,
+        )
 
 
 def _start(day: date, zone: ZoneInfo) -> datetime:
