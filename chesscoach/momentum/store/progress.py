@@ -264,10 +264,11 @@ def _counter_fields(counters: Mapping[Kind, Counter]) -> Document:
         fields |= {
             f"{prefix}_xp": counter.points,
             f"{prefix}_key": counter.key,
-            f"{prefix}_booked": counter.booked,
             f"{prefix}_prev_xp": counter.previous_points,
             f"{prefix}_prev_key": counter.previous_key,
         }
+        if counter.booked is not None:  # an addition never makes the sum unknown
+            fields[f"{prefix}_booked"] = counter.booked
     return fields
 
 
