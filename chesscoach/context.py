@@ -8,18 +8,12 @@ from msgspec import Struct
 
 from chesscoach.alerts.context import AlertContext
 from chesscoach.alerts.store.alerts import Alerts
-from chesscoach.alerts.store.indexes import COLLECTIONS as ALERT_COLLECTIONS
-from chesscoach.alerts.store.indexes import INDEXES as ALERT_INDEXES
-from chesscoach.alerts.store.indexes import UNIQUE_KEYS as ALERT_UNIQUE_KEYS
 from chesscoach.alerts.store.run_history import RunHistory
 from chesscoach.cleanup.context import CleanupContext
 from chesscoach.cleanup.store.deletion import Deleter
-from chesscoach.cleanup.store.indexes import INDEXES as CLEANUP_INDEXES
 from chesscoach.config import Config, ProcessEnvironment, Settings
+from chesscoach.declared_indexes import COLLECTIONS, INDEXES
 from chesscoach.emails.context import EmailContext
-from chesscoach.emails.store.indexes import COLLECTIONS as EMAIL_COLLECTIONS
-from chesscoach.emails.store.indexes import INDEXES as EMAIL_INDEXES
-from chesscoach.emails.store.indexes import UNIQUE_KEYS as EMAIL_UNIQUE_KEYS
 from chesscoach.emails.store.outbox import Outbox
 from chesscoach.emails.store.player_weeks import PlayerWeeks
 from chesscoach.emails.store.recipients import Recipients
@@ -28,28 +22,13 @@ from chesscoach.emails.store.suppressions import Suppressions
 from chesscoach.metrics import Metrics
 from chesscoach.momentum.admin.context import AdminContext
 from chesscoach.momentum.context import MomentumContext
-from chesscoach.momentum.store.achievements import UnlockedAchievements
 from chesscoach.momentum.store.collections import MomentumCollections
-from chesscoach.momentum.store.events import Ledger
-from chesscoach.momentum.store.evidence import EvidenceReader
-from chesscoach.momentum.store.indexes import COLLECTIONS as MOMENTUM_COLLECTIONS
-from chesscoach.momentum.store.indexes import INDEXES as MOMENTUM_INDEXES
-from chesscoach.momentum.store.indexes import UNIQUE_KEYS as MOMENTUM_UNIQUE_KEYS
-from chesscoach.momentum.store.periods import ClosedPeriods
-from chesscoach.momentum.store.players import Players
 from chesscoach.momentum.store.progress import ProgressStore
-from chesscoach.momentum.store.sessions import TrainingSessions
 from chesscoach.momentum.store.state import StateStore
-from chesscoach.momentum.store.streaks import StreakStore
-from chesscoach.momentum.store.surplus_progress import SurplusProgress
 from chesscoach.momentum.store.views import Views
-from chesscoach.momentum.store.week_ranks import WeekRanks
 from chesscoach.momentum.views import ViewContext
 from chesscoach.mongo.database import OpenDatabase, open_database
-from chesscoach.mongo.index_check import UniqueKeys
 from chesscoach.mongo.indexes import Indexes
-from chesscoach.players.store.indexes import INDEXES as PLAYER_INDEXES
-from chesscoach.players.store.indexes import UNIQUE_KEYS as PLAYER_UNIQUE_KEYS
 from chesscoach.players.store.notifications import Notifications
 from chesscoach.players.store.users import Users
 from chesscoach.schedules.iso_week import Week
@@ -62,16 +41,10 @@ from chesscoach.sync.context import SyncContext
 from chesscoach.sync.store.accounts import Accounts
 from chesscoach.sync.store.analysis_queue import AnalysisQueue
 from chesscoach.sync.store.games import Games
-from chesscoach.sync.store.indexes import COLLECTIONS as SYNC_COLLECTIONS
-from chesscoach.sync.store.indexes import INDEXES as SYNC_INDEXES
-from chesscoach.sync.store.indexes import UNIQUE_KEYS as SYNC_UNIQUE_KEYS
 from chesscoach.sync.store.lanes import SourceLane
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.store.activity import ActivityReader
-from chesscoach.training.store.indexes import COLLECTIONS as TRAINING_COLLECTIONS
-from chesscoach.training.store.indexes import INDEXES as TRAINING_INDEXES
-from chesscoach.training.store.indexes import UNIQUE_KEYS as TRAINING_UNIQUE_KEYS
-from chesscoach.training.store.players import Players as TrainingPlayers
+from chesscoach.training.store.players import Players
 from chesscoach.training.store.recommendations import Recommendations
 from chesscoach.training.store.routines import RoutineStore
 from chesscoach.training.store.session_evidence import SessionEvidence
@@ -81,46 +54,10 @@ from chesscoach.training.store.snapshots import Snapshots
 from chesscoach.training.store.user_zones import UserZones
 from chesscoach.worker.observer import RunObserver, SilentObserver
 from chesscoach.worker.store.admin_log import AdminLog
-from chesscoach.worker.store.indexes import COLLECTIONS as WORKER_COLLECTIONS
-from chesscoach.worker.store.indexes import INDEXES as WORKER_INDEXES
-from chesscoach.worker.store.indexes import UNIQUE_KEYS as WORKER_UNIQUE_KEYS
 from chesscoach.worker.store.leases import Leases
 from chesscoach.worker.store.runs import Runs
 from chesscoach.worker.store.schedules import Schedules
 from chesscoach.worker.worker import Worker
-
-INDEXES = tuple(
-    dict.fromkeys(  # two slices may need the same index
-        (
-            *PLAYER_INDEXES,
-            *SYNC_INDEXES,
-            *EMAIL_INDEXES,
-            *CLEANUP_INDEXES,
-            *MOMENTUM_INDEXES,
-            *TRAINING_INDEXES,
-            *ALERT_INDEXES,
-            *WORKER_INDEXES,
-        )
-    )
-)
-COLLECTIONS = (
-    *WORKER_COLLECTIONS,
-    *SYNC_COLLECTIONS,
-    *EMAIL_COLLECTIONS,
-    *MOMENTUM_COLLECTIONS,
-    *TRAINING_COLLECTIONS,
-    *ALERT_COLLECTIONS,
-)
-UNIQUE_KEYS: UniqueKeys = {
-    **PLAYER_UNIQUE_KEYS,
-    **SYNC_UNIQUE_KEYS,
-    **EMAIL_UNIQUE_KEYS,
-    **MOMENTUM_UNIQUE_KEYS,
-    **TRAINING_UNIQUE_KEYS,
-    **WORKER_UNIQUE_KEYS,
-    **ALERT_UNIQUE_KEYS,
-}
-
 
 _EMAIL_PERIOD = timedelta(weeks=2)
 """How far back emails of unknown state are an alert: older ones are not sent again."""
@@ -232,23 +169,7 @@ class Context(Struct, frozen=True, kw_only=True):
     @property
     def momentum(self) -> MomentumContext:
         """What momentum receives."""
-        database = self.mongo.database
-        return MomentumContext(
-            settings=self.config.momentum,
-            now=self.now,
-            state=StateStore(database),
-            players=Players(database),
-            ledger=Ledger(database),
-            progress=ProgressStore(database),
-            periods=ClosedPeriods(database),
-            streaks=StreakStore(database),
-            achievements=UnlockedAchievements(database),
-            evidence=EvidenceReader(database),
-            sessions=TrainingSessions(database),
-            notifications=Notifications(database),
-            week_ranks=WeekRanks(database),
-            surplus_progress=SurplusProgress(database),
-        )
+        return MomentumContext.of_database(self.mongo.database, self.config.momentum, self.now)
 
     @property
     def momentum_admin(self) -> AdminContext:
@@ -281,7 +202,7 @@ class Context(Struct, frozen=True, kw_only=True):
         return TrainingContext(
             settings=self.config.training,
             now=self.now,
-            players=TrainingPlayers(database),
+            players=Players(database),
             activity=ActivityReader(database),
             snapshots=Snapshots(database),
             situations=SituationReader(database),

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from chesscoach.cli.main import main
-from chesscoach.context import COLLECTIONS
+from chesscoach.declared_indexes import COLLECTIONS
 from chesscoach.jobs import command
 from chesscoach.jobs.catalog import JOBS
 from tests.support.project_files import DOCS, ROOT

@@ -5,7 +5,8 @@ from msgspec import Struct, structs
 
 from chesscoach.cli import invocation
 from chesscoach.cli.invocation import Output
-from chesscoach.context import INDEXES, UNIQUE_KEYS, Context
+from chesscoach.context import Context
+from chesscoach.declared_indexes import INDEXES, UNIQUE_KEYS
 from chesscoach.mongo import index_check
 
 

@@ -1,6 +1,7 @@
 """Checks of the database: its place, its kind and version, its indexes."""
 
-from chesscoach.context import UNIQUE_KEYS, Context
+from chesscoach.context import Context
+from chesscoach.declared_indexes import UNIQUE_KEYS
 from chesscoach.doctor.finding import CheckContext, Finding, fail, ok, warn
 from chesscoach.mongo.index_check import unexpected_unique_indexes
 from chesscoach.mongo.server_info import ServerInfo, server_info

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Self
 
 from msgspec import Struct
 
@@ -17,6 +18,7 @@ from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.streaks import StreakStore
 from chesscoach.momentum.store.surplus_progress import SurplusProgress
 from chesscoach.momentum.store.week_ranks import WeekRanks
+from chesscoach.mongo.client import Database
 from chesscoach.players.store.notifications import Notifications
 
 
@@ -37,3 +39,25 @@ class MomentumContext(Struct, frozen=True, kw_only=True):
     notifications: Notifications
     week_ranks: WeekRanks
     surplus_progress: SurplusProgress
+
+    @classmethod
+    def of_database(
+        cls, database: Database, settings: MomentumSettings, now: Callable[[], datetime]
+    ) -> Self:
+        """The collections of a database."""
+        return cls(
+            settings=settings,
+            now=now,
+            state=StateStore(database),
+            players=Players(database),
+            ledger=Ledger(database),
+            progress=ProgressStore(database),
+            periods=ClosedPeriods(database),
+            streaks=StreakStore(database),
+            achievements=UnlockedAchievements(database),
+            evidence=EvidenceReader(database),
+            sessions=TrainingSessions(database),
+            notifications=Notifications(database),
+            week_ranks=WeekRanks(database),
+            surplus_progress=SurplusProgress(database),
+        )

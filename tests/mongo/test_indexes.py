@@ -6,7 +6,8 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError
 
-from chesscoach.context import COLLECTIONS, INDEXES, Context
+from chesscoach.context import Context
+from chesscoach.declared_indexes import COLLECTIONS, INDEXES
 from chesscoach.errors import SetupError
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.indexes import Indexes

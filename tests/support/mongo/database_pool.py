@@ -11,7 +11,8 @@ from pymongo import MongoClient
 
 from chesscoach import config
 from chesscoach.config import Settings
-from chesscoach.context import COLLECTIONS, INDEXES, open_context
+from chesscoach.context import open_context
+from chesscoach.declared_indexes import COLLECTIONS, INDEXES
 from chesscoach.mongo.client import Document
 
 _COLLECTIONS = {*COLLECTIONS, *(index.collection for index in INDEXES)}
