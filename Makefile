@@ -83,6 +83,7 @@ bench: $(READY) ## measure sync, scheduler, emails, cleanup, momentum and snapsh
 	@$(BIN)/python -m benchmarks.scheduler
 	@$(BIN)/python -m benchmarks.weekly_emails
 	@$(BIN)/python -m benchmarks.cleanup
+	@$(BIN)/python -m benchmarks.dashboard
 	@$(BIN)/python -m benchmarks.momentum
 	@$(BIN)/python -m benchmarks.snapshots
 

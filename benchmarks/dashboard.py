@@ -119,9 +119,10 @@ async def _send(url: str, latencies: list[float]) -> None:
             response.raise_for_status()
         latencies.append(loop.time() - due)
 
-    begun = loop.time()
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
-        number = 0
+        async with session.get(url) as first:  # the first page compiles its template
+            await first.read()
+        begun, number = loop.time(), 0
         while True:
             due = begun + number / _RATE
             await asyncio.sleep(due - loop.time())

@@ -23,12 +23,17 @@ class Assets:
             content = path.read_bytes()
             digest = sha256(content).hexdigest()[:_HASH_LENGTH]
             self._names[path.name] = f"{path.stem}.{digest}{path.suffix}"
-            self._files[self._names[path.name]] = (content, _CONTENT_TYPES[path.suffix])
+            for name in (path.name, self._names[path.name]):
+                self._files[name] = (content, _CONTENT_TYPES[path.suffix])
 
     def path(self, name: str) -> str:
         """The path of a file, which changes with its content."""
         return f"/static/{self._names[name]}"
 
     def find(self, name: str) -> tuple[bytes, str] | None:
-        """The content and the type of a file, by its name with the hash."""
+        """The content and the type of a file, by its name with the hash or without."""
         return self._files.get(name)
+
+    def is_hashed(self, name: str) -> bool:
+        """Whether a name changes with the content of its file."""
+        return name in self._names.values()

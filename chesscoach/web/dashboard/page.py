@@ -36,7 +36,12 @@ class Layout:
 
     def viewer(self, request: web.Request) -> Viewer:
         """Who looks."""
-        return Viewer(self._admin.base_path, operator_of(request).role == "admin")
+        operator = operator_of(request)
+        return Viewer(
+            base=self._admin.base_path,
+            may_act=operator.role == "admin",
+            in_session=operator.via == "session",
+        )
 
     def render(self, template: str, viewer: Viewer, here: str, values: Mapping[str, Any]) -> str:
         """A page as text; `here` is its path and query. The templates are loaded."""
@@ -58,14 +63,18 @@ class Layout:
         return self.page(request, "message", values, status)
 
     async def serve_asset(self, request: web.Request) -> web.Response:
-        """A file that pages load; a browser may keep it for ever."""
-        found = (await self.load()).assets.find(request.match_info["name"])
+        """A file that pages load; with the hash in its name a browser may keep it for ever."""
+        assets, name = (await self.load()).assets, request.match_info["name"]
+        found = assets.find(name)
         if found is None:
             raise web.HTTPNotFound
         content, content_type = found
-        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        kept = "public, max-age=31536000, immutable" if assets.is_hashed(name) else "no-cache"
         return web.Response(
-            body=content, content_type=content_type, charset="utf-8", headers=headers
+            body=content,
+            content_type=content_type,
+            charset="utf-8",
+            headers={"Cache-Control": kept},
         )
 
     def here(self, request: web.Request) -> str:

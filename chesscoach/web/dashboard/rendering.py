@@ -16,11 +16,12 @@ from chesscoach.web.dashboard.marks import KINDS
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-class Viewer(Struct, frozen=True):
-    """Who looks: where the pages are mounted, and whether the viewer may change anything."""
+class Viewer(Struct, frozen=True, kw_only=True):
+    """Who looks: where the pages are mounted, whether the viewer may act, or can log out."""
 
     base: str
     may_act: bool
+    in_session: bool
 
 
 @cache
@@ -61,5 +62,10 @@ class Pages:
     def render(self, template: str, viewer: Viewer, here: str, values: Mapping[str, Any]) -> str:
         """A page for a viewer; `here` is its own path with its query, below the base."""
         return self._templates.get_template(f"{template}.html").render(
-            values, base=viewer.base, may_act=viewer.may_act, here=here, asset=self.assets.path
+            values,
+            viewer=viewer,
+            base=viewer.base,
+            may_act=viewer.may_act,
+            here=here,
+            asset=self.assets.path,
         )
