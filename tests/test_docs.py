@@ -9,7 +9,7 @@ import yaml
 
 from chesscoach.cleanup.run import RULES
 from chesscoach.cli import emails
-from chesscoach.cli import schedules as schedule
+from chesscoach.cli.schedules import group as schedule
 from chesscoach.config import LichessSettings, SourceSettings
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.jobs.catalog import JOBS

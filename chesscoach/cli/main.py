@@ -3,13 +3,14 @@
 import click
 
 from chesscoach import __version__
-from chesscoach.cli import accounts, alerts, db, deploy, emails, recommendations, runs, schedules
+from chesscoach.cli import accounts, alerts, db, deploy, emails, runs
 from chesscoach.cli.doctor import doctor
 from chesscoach.cli.healthcheck import healthcheck
 from chesscoach.cli.invocation import OneLineErrorGroup
 from chesscoach.cli.momentum import group as momentum
-from chesscoach.cli.progress import progress
-from chesscoach.cli.training import routines, sessions
+from chesscoach.cli.schedules import group as schedules
+from chesscoach.cli.training import recommendations, routines, sessions
+from chesscoach.cli.training.progress import progress
 from chesscoach.cli.web import web
 
 

@@ -1,1 +1,1 @@
-"""`chesscoach routines` and `sessions`: what players train again and again, and each occurrence."""
+"""`chesscoach progress`, `recommendations`, `routines` and `sessions`: how players train."""

@@ -7,9 +7,10 @@ from itertools import islice
 import click
 from msgspec.structs import replace
 
-from chesscoach.cli import formatting, invocation, schedule_options
+from chesscoach.cli import formatting, invocation
 from chesscoach.cli.invocation import Output
 from chesscoach.cli.options import config_option, json_option
+from chesscoach.cli.schedules import options
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs import catalog, command
@@ -34,9 +35,7 @@ def _local_time(upcoming: UpcomingSlot) -> str:
 
 
 @click.command("next")
-@click.argument(
-    "schedule_id", metavar="[ID]", type=schedule_options.parse_identifier, required=False
-)
+@click.argument("schedule_id", metavar="[ID]", type=options.parse_identifier, required=False)
 @click.option(
     "--count", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of slots."
 )
@@ -73,7 +72,7 @@ async def next_slots(ctx: Context, schedule_id: str | None, count: int) -> Outpu
 
 
 @click.command("run-now", epilog=command.EXIT_CODES_HELP)
-@click.argument("schedule_id", metavar="ID", type=schedule_options.parse_identifier)
+@click.argument("schedule_id", metavar="ID", type=options.parse_identifier)
 @config_option
 @json_option
 def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
@@ -110,7 +109,7 @@ def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
 
 @click.command("explain")
 @click.argument("slot", metavar="SLOT")
-@click.argument("instant", metavar="[INSTANT]", type=schedule_options.parse_instant, required=False)
+@click.argument("instant", metavar="[INSTANT]", type=options.parse_instant, required=False)
 @config_option
 @json_option
 def explain_slot(slot: str, instant: datetime | None, config: str | None, as_json: bool) -> None:
@@ -140,5 +139,5 @@ def _parse_slot(slot: str, instant: datetime | None) -> tuple[str, datetime]:
         if not text:
             msg = "SLOT: give ID:INSTANT, such as sync_games:2026-11-21T06:00:00Z"
             raise click.UsageError(msg)
-        slot, instant = schedule_id, schedule_options.parse_instant(text)
-    return schedule_options.parse_identifier(slot), instant
+        slot, instant = schedule_id, options.parse_instant(text)
+    return options.parse_identifier(slot), instant

@@ -6,9 +6,10 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from chesscoach.cli import formatting, invocation, schedule_options
+from chesscoach.cli import formatting, invocation
 from chesscoach.cli.invocation import Output
 from chesscoach.cli.options import config_option, json_option
+from chesscoach.cli.schedules import options
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
 from chesscoach.jobs.catalog import JOBS
@@ -20,7 +21,7 @@ from chesscoach.worker.store.schedules import StoredSchedule
 
 _SLOT_DISPLAY_LIMIT = 10
 
-_id_argument = click.argument("schedule_id", metavar="ID", type=schedule_options.parse_identifier)
+_id_argument = click.argument("schedule_id", metavar="ID", type=options.parse_identifier)
 _revision_option = click.option(
     "--revision", type=int, metavar="N", help="Only if the schedule still has this revision."
 )
@@ -28,7 +29,7 @@ _revision_option = click.option(
 
 @click.command()
 @_id_argument
-@schedule_options.field_options
+@options.field_options
 @config_option
 @json_option
 def add(
@@ -38,7 +39,7 @@ def add(
 
     It needs --job and one trigger: --cron, --every or --at.
     """
-    schedule = schedule_options.parse_schedule(_given_options(fields), arguments)
+    schedule = options.parse_schedule(_given_options(fields), arguments)
 
     async def body(ctx: Context) -> Output:
         stored = await schedule_admin.add_schedule(ctx.worker, JOBS, schedule_id, schedule)
@@ -52,8 +53,8 @@ def add(
 
 @click.command()
 @_id_argument
-@schedule_options.field_options
-@schedule_options.unset_option
+@options.field_options
+@options.unset_option
 @_revision_option
 @config_option
 @json_option
@@ -78,7 +79,7 @@ def edit(
     async def body(ctx: Context) -> Output:
         old = await _load_schedule(ctx, schedule_id, revision)
         base = None if old.unreadable else old.schedule
-        schedule = schedule_options.parse_schedule(given, arguments, base, unset)
+        schedule = options.parse_schedule(given, arguments, base, unset)
         same = schedule == base and old.quarantined is None
         new = old if same else await schedule_admin.edit_schedule(ctx.worker, JOBS, old, schedule)
         change = preview.slot_diff(_effective_schedule(old), _effective_schedule(new), ctx.now())

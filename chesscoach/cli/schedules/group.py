@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from chesscoach.cli import formatting, invocation, schedule_edit, schedule_options, slots
+from chesscoach.cli import formatting, invocation
 from chesscoach.cli.invocation import Output
+from chesscoach.cli.schedules import edit, options, slots
 from chesscoach.context import Context
 from chesscoach.schedules import preview
 from chesscoach.schedules.schedule import Slot, format_rfc3339
@@ -27,11 +28,11 @@ def group() -> None:
 
 for _command in (
     *(
-        schedule_edit.add,
-        schedule_edit.edit,
-        schedule_edit.pause,
-        schedule_edit.resume,
-        schedule_edit.remove,
+        edit.add,
+        edit.edit,
+        edit.pause,
+        edit.resume,
+        edit.remove,
     ),
     *(slots.next_slots, slots.run_now, slots.explain_slot),
 ):
@@ -90,7 +91,7 @@ def _format_last_run(last: dict[str, Any] | None) -> str:
 
 
 @group.command()
-@click.argument("schedule_id", metavar="ID", type=schedule_options.parse_identifier)
+@click.argument("schedule_id", metavar="ID", type=options.parse_identifier)
 @invocation.database_command
 async def show(ctx: Context, schedule_id: str) -> Output:
     """Show one schedule in full, and its next slots."""
