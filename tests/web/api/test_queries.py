@@ -96,8 +96,9 @@ async def test_a_request_has_one_deadline_also_while_mongodb_hangs(
         ask = await open_admin(ctx)
         assert {status for status, _ in await answers(ask)} <= {200, 503}
         own_mongod.send(number)
-        hung = await answers(ask)
-        assert {status for status, _ in hung} == {503}
+        async with asyncio.timeout(60):  # one or the other may be answered before the signal comes
+            while {status for status, _ in (hung := await answers(ask))} != {503}:
+                pass
         assert max(took_s for _, took_s in hung) < 15, "one limit for all queries of a request"
         assert (await ask("GET", "/healthz")).status == 200
         assert (await ask("GET", f"{API}/jobs")).status == 200, "it needs no database"
