@@ -3,8 +3,10 @@
 import sys
 
 import click
+from msgspec.structs import replace
 
 from chesscoach import process
+from chesscoach.alerts.watch import open_alerts
 from chesscoach.cli.options import config_option
 from chesscoach.config import LISTENERS, Settings
 from chesscoach.context import Context
@@ -29,6 +31,6 @@ def _settings(path: str | None) -> Settings:
 
 
 async def _serve(ctx: Context, stop: ShutdownRequest) -> int:
-    async with open_web(ctx, stop):
+    async with open_alerts(ctx.alerts) as alerts, open_web(replace(ctx, observer=alerts), stop):
         await stop.requested.wait()
     return 0

@@ -7,6 +7,7 @@ from itertools import islice
 import click
 from msgspec.structs import replace
 
+from chesscoach.alerts.watch import open_alerts
 from chesscoach.cli import formatting, invocation
 from chesscoach.cli.invocation import Output
 from chesscoach.cli.options import config_option, json_option
@@ -90,10 +91,10 @@ def run_now(schedule_id: str, config: str | None, as_json: bool) -> None:
         job = job_of(schedule_id, stored.schedule, catalog.JOBS)
         args = job.check(stored.schedule.args)
         ours = replace(ctx, process=replace(ctx.process, source="cli"))
-        with command.progress_bar(job.name) as observe:
-            ended = await runner.run_manually(
-                ours.worker, job, args, stop, observe, stored.schedule
-            )
+        async with open_alerts(ours.alerts, one_shot=True) as alerts:
+            worker = replace(ours, observer=alerts).worker
+            with command.progress_bar(job.name) as observe:
+                ended = await runner.run_manually(worker, job, args, stop, observe, stored.schedule)
         run = ended.record
         if as_json:
             click.echo(command.record_json(ours, ended))
