@@ -73,7 +73,7 @@ screenshot: $(READY) ## take the picture of the dashboard in docs, with sample d
 	@$(BIN)/python -m tools.screenshot
 
 setup-browser: $(READY) ## install chromium by apt, if there is no browser
-	@$(BIN)/python -m tests.support.browser || { $(INSTALL) chromium; }
+	@$(BIN)/python -m tests.support.web.browser || { $(INSTALL) chromium; }
 
 soak: $(READY) ## run the long tests: kill storms and weeks of faults
 	CHESSCOACH_SOAK=1 $(PYTEST) -o asyncio_debug=true -m "soak or long"

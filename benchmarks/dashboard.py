@@ -21,9 +21,10 @@ import click
 from pymongo import MongoClient
 from rich.table import Table
 
-from benchmarks import fixtures, many_runs
+from benchmarks import fixtures
 from benchmarks import report as tables
 from benchmarks.fixtures import BenchmarkTable, ReportProgress
+from benchmarks.worlds import many_runs
 from chesscoach.demo.fake_chesscom import FakeChesscom
 from chesscoach.demo.fake_lichess import FakeLichess
 

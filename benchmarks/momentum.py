@@ -16,10 +16,11 @@ from datetime import datetime
 import click
 from rich.table import Table
 
-from benchmarks import fixtures, momentum_world
+from benchmarks import fixtures
 from benchmarks import report as tables
 from benchmarks.fixtures import BenchmarkTable, FinishedProcess, ReportProgress
-from benchmarks.momentum_world import BEFORE_CLOSING, BEFORE_RANKING, CLOSING, HOUR, RANKING
+from benchmarks.worlds import momentum_world
+from benchmarks.worlds.momentum_world import BEFORE_CLOSING, BEFORE_RANKING, CLOSING, HOUR, RANKING
 
 MIN_SPEEDUP = 50
 """Each hourly check of ours must be so many times as fast."""

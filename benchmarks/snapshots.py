@@ -15,10 +15,11 @@ from collections.abc import Mapping
 import click
 from rich.table import Table
 
-from benchmarks import fixtures, snapshots_world
+from benchmarks import fixtures
 from benchmarks import report as tables
 from benchmarks.fixtures import BenchmarkTable, FinishedProcess, ReportProgress
-from benchmarks.snapshots_world import ANALYSES, NOW
+from benchmarks.worlds import snapshots_world
+from benchmarks.worlds.snapshots_world import ANALYSES, NOW
 
 MIN_SPEEDUP = 30
 """Ours must be so many times as fast."""

@@ -16,10 +16,11 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from benchmarks import email_fixtures, fixtures, sample_players
+from benchmarks import email_fixtures, fixtures
 from benchmarks import report as tables
 from benchmarks.fixtures import BenchmarkTable, ReportProgress
 from benchmarks.report import MeasureTable
+from benchmarks.worlds import sample_players
 from chesscoach.emails.store.player_weeks import MAX_PLAYERS
 
 MIN_SPEEDUP = 10

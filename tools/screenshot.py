@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from playwright.sync_api import sync_playwright
 
-from tests.support.browser import find_chromium
+from tests.support.web.browser import find_chromium
 
 _PICTURE = Path(__file__).parent.parent / "docs" / "dashboard.png"
 _WIDTH = 1100

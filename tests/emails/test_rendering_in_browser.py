@@ -11,7 +11,6 @@ import chesscoach
 from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.transports.transport import Message
 from chesscoach.emails.weekly.values import Highlight, Swing
-from tests.support.browser import find_chromium
 from tests.support.emails.week_factory import (
     EMAILS,
     GERMAN,
@@ -25,6 +24,7 @@ from tests.support.emails.week_factory import (
     render_email,
     renderer_with,
 )
+from tests.support.web.browser import find_chromium
 
 pytestmark = pytest.mark.browser
 

@@ -21,7 +21,7 @@ from chesscoach.mongo.embedded import EmbeddedServer
 from chesscoach.web.listeners import open_web
 from chesscoach.worker.scheduler.ticker import Ticker
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.support.admin_client import OPEN, AdminClient
+from tests.support.web.admin_client import OPEN, AdminClient
 
 BOTH_LISTENERS = WebSettings(admin="127.0.0.1:0", public="127.0.0.1:0")
 

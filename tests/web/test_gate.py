@@ -15,7 +15,7 @@ from chesscoach.web.operations.admin import Admin
 from chesscoach.web.routes import SAFE_METHODS, Route
 from chesscoach.worker.runner.manual_runs import ManualRuns
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.support.admin_client import ADMIN_TOKEN, API, GUARDED, OPEN, READ_TOKEN, AdminClient
+from tests.support.web.admin_client import ADMIN_TOKEN, API, GUARDED, OPEN, READ_TOKEN, AdminClient
 from tests.web.conftest import OpenAdmin
 
 WRONG = "w" * 32

@@ -8,7 +8,7 @@ from chesscoach.config import WebSettings
 from chesscoach.context import Context
 from chesscoach.web.auth import COOKIE, SESSION_S, Access, LoginLimiter
 from chesscoach.web.gate import safe_target
-from tests.support.admin_client import ADMIN_TOKEN, API, GUARDED, READ_TOKEN, AdminClient
+from tests.support.web.admin_client import ADMIN_TOKEN, API, GUARDED, READ_TOKEN, AdminClient
 from tests.web.conftest import ManualClock, OpenAdmin
 
 

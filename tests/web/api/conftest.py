@@ -8,8 +8,8 @@ import pytest
 from chesscoach.context import Context
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.shutdown import ShutdownRequest
-from tests.support.admin_client import API
-from tests.support.api_client import ApiClient
+from tests.support.web.admin_client import API
+from tests.support.web.api_client import ApiClient
 from tests.web.conftest import OpenAdmin
 
 OpenApi: TypeAlias = Callable[..., Any]

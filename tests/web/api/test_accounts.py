@@ -7,8 +7,8 @@ import pytest
 from chesscoach.context import Context
 from chesscoach.sync.account import AccountLink
 from tests.conftest import NOON
-from tests.support.api_client import ApiClient, quoted
 from tests.support.sync.accounts import make_account
+from tests.support.web.api_client import ApiClient, quoted
 
 HOSTILE_NAME = "<script>alert(1)</script>\u202e"
 

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from chesscoach.web.api.catalog import ENDPOINTS
-from tests.support.api_client import ApiClient, quoted
+from tests.support.web.api_client import ApiClient, quoted
 
 HOSTILE = (
     "nothing",

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.web.api.catalog import ENDPOINTS
-from tests.support.admin_client import API, AdminClient
-from tests.support.api_client import ApiClient
+from tests.support.web.admin_client import API, AdminClient
+from tests.support.web.api_client import ApiClient
 from tests.web.conftest import OpenAdmin, OwnMongod, open_context_on
 
 NOON = datetime(2026, 10, 21, 12, tzinfo=UTC)

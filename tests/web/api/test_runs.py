@@ -6,7 +6,7 @@ from typing import Any
 
 from chesscoach.context import Context
 from chesscoach.worker.store.run_documents import RunRecord
-from tests.support.api_client import ApiClient, quoted
+from tests.support.web.api_client import ApiClient, quoted
 
 NOON = datetime(2026, 10, 21, 12, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import pytest
 
 from chesscoach.context import Context
 from chesscoach.worker.store.schedules import StoredSchedule
-from tests.support.api_client import ApiClient
+from tests.support.web.api_client import ApiClient
 
 CLEANUP = "/schedules/cleanup"
 

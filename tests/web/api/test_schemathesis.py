@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from tests.support.admin_client import ADMIN_TOKEN, API, GUARDED
+from tests.support.web.admin_client import ADMIN_TOKEN, API, GUARDED
 from tests.web.conftest import OpenAdmin
 
 _OPTIONS = (

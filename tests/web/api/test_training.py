@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chesscoach.context import Context
-from tests.support.api_client import ApiClient, quoted
+from tests.support.web.api_client import ApiClient, quoted
 
 ROUTINE = {
     "user_id": "ann",

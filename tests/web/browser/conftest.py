@@ -13,7 +13,7 @@ from msgspec import Struct
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from pymongo import MongoClient
 
-from tests.support.browser import find_chromium
+from tests.support.web.browser import find_chromium
 
 ARTEFACTS = Path(__file__).parents[3] / ".artefacts" / "dashboard"
 HOSTILE = (

@@ -1,4 +1,4 @@
-"""The Chromium of the tests; `python -m tests.support.browser` exits with 1 if there is none."""
+"""The Chromium of the tests. Run as a module, it exits with 1 if there is none."""
 
 import shutil
 import sys

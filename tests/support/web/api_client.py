@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from jsonschema import Draft202012Validator
 
-from tests.support.admin_client import API, AdminClient, Reply
+from tests.support.web.admin_client import API, AdminClient, Reply
 
 
 class ApiClient:

@@ -1,0 +1,1 @@
+"""The players, games and runs that benchmarks fill a database with."""
