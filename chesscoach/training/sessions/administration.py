@@ -106,13 +106,17 @@ async def routine_calendar(ctx: TrainingContext, routine_id: str) -> bytes:
     Raises:
         ConfigError: the routine does not exist, or its document is invalid.
     """
-    from chesscoach.training.sessions import feed  # its library takes long to import
-
     routine = await find_routine(ctx, routine_id, await load_zones(ctx))
     now = ctx.now()
     yesterday = now.astimezone(UTC).date() - timedelta(days=1)
     sessions = await ctx.sessions.of_routines([routine_id], yesterday)
-    return await asyncio.to_thread(feed.calendar_of, routine, sessions, now)
+    return await asyncio.to_thread(_calendar, routine, sessions, now)
+
+
+def _calendar(routine: Routine, sessions: Sequence[StoredSession], now: datetime) -> bytes:
+    from chesscoach.training.sessions.feed import calendar_of  # its library takes long to import
+
+    return calendar_of(routine, sessions, now)
 
 
 async def complete_session(
