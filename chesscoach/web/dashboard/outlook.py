@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from chesscoach.schedules import slots
 from chesscoach.schedules.preview import UpcomingSlot
-from chesscoach.web.dashboard.timeline import FUTURE
+from chesscoach.web.dashboard.drawing.timeline import FUTURE
 from chesscoach.worker.scheduler import upcoming
 from chesscoach.worker.store.schedules import StoredSchedule
 

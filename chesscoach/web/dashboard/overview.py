@@ -8,9 +8,9 @@ from typing import Literal
 from msgspec import Struct
 
 from chesscoach.schedules.outcome import FAILED_OUTCOMES
+from chesscoach.web.dashboard.drawing.strip import LENGTH, Strip, draw_strip
+from chesscoach.web.dashboard.drawing.timeline import PAST, Timeline, draw_timeline
 from chesscoach.web.dashboard.outlook import Outlook, OutlookCache
-from chesscoach.web.dashboard.strip import LENGTH, Strip, draw_strip
-from chesscoach.web.dashboard.timeline import PAST, Timeline, draw_timeline
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.store.run_history import RunHistory, RunSummaries, RunSummary
 from chesscoach.worker.store.schedules import StoredSchedule

@@ -11,7 +11,7 @@ from msgspec import Struct
 from chesscoach import __version__
 from chesscoach.web.dashboard import text
 from chesscoach.web.dashboard.assets import Assets
-from chesscoach.web.dashboard.marks import KINDS
+from chesscoach.web.dashboard.drawing.marks import KINDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -10,12 +10,12 @@ from chesscoach.jobs.catalog import JOBS
 from chesscoach.schedules import preview
 from chesscoach.schedules.schedule import Slot
 from chesscoach.web.dashboard import schedule_form
+from chesscoach.web.dashboard.drawing.strip import draw_strip
 from chesscoach.web.dashboard.outlook import OutlookCache
 from chesscoach.web.dashboard.overview import Overview, schedule_health
 from chesscoach.web.dashboard.page import Layout
 from chesscoach.web.dashboard.reading_cache import ReadingCache
 from chesscoach.web.dashboard.schedule_form import ParsedForm
-from chesscoach.web.dashboard.strip import draw_strip
 from chesscoach.web.operations.admin import Admin
 from chesscoach.web.problems import Problem
 from chesscoach.web.routes import Route

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from chesscoach.schedules.outcome import SKIP_OUTCOMES
-from chesscoach.web.dashboard.marks import HEIGHT, KINDS, Marks, Path
-from chesscoach.web.dashboard.strip import outcomes_in_words
+from chesscoach.web.dashboard.drawing.marks import HEIGHT, KINDS, Marks, Path
+from chesscoach.web.dashboard.drawing.strip import outcomes_in_words
 from chesscoach.worker.store.run_history import RunSummary
 
 PAST, FUTURE = timedelta(hours=18), timedelta(hours=6)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from chesscoach.web.dashboard.marks import KINDS, Marks, Path
+from chesscoach.web.dashboard.drawing.marks import KINDS, Marks, Path
 from chesscoach.worker.store.run_history import RunSummary
 
 LENGTH = 30

@@ -1,0 +1,1 @@
+"""Drawings as SVG: the strip of the last runs and the timeline, with their marks."""
