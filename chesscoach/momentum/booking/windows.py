@@ -24,7 +24,7 @@ from chesscoach.momentum.store.evidence import Window
 
 _MAX_WINDOW = timedelta(days=1)
 _MIN_WINDOW = timedelta(minutes=1)
-_MAX_DOCUMENTS = 20_000
+_MAX_DOCUMENTS = 5000
 """Evidence that is held at a time; a window with more is halved, down to a minute."""
 
 _MAX_UNDATED = 1000
