@@ -96,7 +96,9 @@ def changes_of(
     """What differs between the stored sessions of a routine and its rule.
 
     Sessions are made from the routine's local today on, `lookahead_days` of them. The only session
-    of a rule that has one is made at once, however far ahead.
+    of a rule that has one is made at once, however far ahead. A run as of an instant before the
+    routine was added finds sessions that were made since: those after its own window are deleted,
+    since as of then they do not exist.
     """
     recurs = routine.recurrence
     first = now.astimezone(recurs.zone).date()
@@ -119,7 +121,11 @@ def changes_of(
             for day, session in coming.items()
             if day in wanted and _differs(session, wanted[day])
         ],
-        drop=[session.id for day, session in coming.items() if day not in wanted],
+        drop=[
+            session.id
+            for day, session in coming.items()
+            if day not in wanted or (day > last and _is_too_early(session, routine, now))
+        ],
     )
 
 
@@ -128,6 +134,10 @@ def _sessions(routine: Routine, first: date, last: date) -> dict[date, Session]:
         day: Session(routine=routine, day=day, starts_at=at)
         for day, at in routine.recurrence.starts(first, last).items()
     }
+
+
+def _is_too_early(session: StoredSession, routine: Routine, now: datetime) -> bool:
+    return now < routine.created_at and session.exists_since(routine.created_at)
 
 
 def _differs(stored: StoredSession, session: Session) -> bool:

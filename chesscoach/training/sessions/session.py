@@ -41,6 +41,11 @@ class StoredSession(Struct, frozen=True, kw_only=True):
     completed_at: datetime | None = None
     actual_min: int | float | None = None
     revision: Annotated[int, Meta(ge=0)] = 1
+    created_at: Any = None
+
+    def exists_since(self, instant: datetime) -> bool:
+        """Whether the session was made at an instant or later."""
+        return isinstance(self.created_at, datetime) and self.created_at >= instant
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,24 @@ def test_a_second_run_changes_nothing_and_a_later_one_adds_the_days_since(
     assert training.days() == [f"03-{day:02}" for day in range(1, 17)]
 
 
+def test_a_run_as_of_before_the_routine_was_added_leaves_the_sessions_of_its_window(
+    training: SessionsScenario,
+) -> None:
+    training.at("2026-11-27T17:00")
+    routine = training.add()["routine_id"]
+    training.cli("sessions", "cancel", f"{routine}|2026-12-01")
+    assert training.days()[0] == "11-27"
+
+    training.run("2026-03-01T00:00:00Z")
+    assert training.days() == [*(f"03-{day:02}" for day in range(1, 15)), "12-01"]
+    training.run("2026-03-03T05:00:00Z")
+    training.run("2026-03-01T00:00:00Z")
+
+    assert training.days() == [*(f"03-{day:02}" for day in range(1, 17)), "12-01"]
+    training.run("2026-11-27T18:00:00Z")
+    assert len(training.sessions(status="scheduled")) == 13
+
+
 def test_an_edit_moves_and_deletes_what_is_to_come_and_nothing_else(
     training: SessionsScenario,
 ) -> None:
