@@ -10,11 +10,11 @@ import pytest
 from chesscoach.context import Context
 from tests.conftest import scaled_rounds
 from tests.support.momentum import comparison
-from tests.support.momentum.application import insert_sessions
 from tests.support.momentum.killed_run import run_counting_writes
 from tests.support.momentum.random_players import PlayersInDatabase, random_players
 from tests.support.momentum.scenario import MomentumScenario
 from tests.support.processes import run, start, wait_for_end
+from tests.support.training.session_documents import insert_sessions
 
 JOB = "chesscoach.jobs.momentum"
 BEGUN = datetime(2026, 2, 24, 12, tzinfo=UTC)

@@ -4,7 +4,6 @@ The application makes a document by find and insert, so a player may have two. T
 writes its fields at any time, so ours add to its numbers and never replace them.
 """
 
-import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,30 +12,20 @@ from uuid import UUID, uuid5
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from chesscoach.momentum.achievements import PlayerStats
 from chesscoach.momentum.levels import LEVELS
 from chesscoach.momentum.periods import KINDS, Kind
-from chesscoach.momentum.player import Counter, Player, ShownStreak
-from chesscoach.mongo import timestamps, values
+from chesscoach.momentum.player import Counter, Player
+from chesscoach.momentum.store.progress_documents import KEY_PATTERNS, PREFIXES, STATS, to_player
+from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 
 _NAMESPACE = UUID("0c8a6b1e-58a3-4a52-9a57-2f1c5b0f9d11")
-_STATS = (
-    "games_imported",
-    "games_analyzed",
-    "puzzles_solved",
-    "fast_puzzles",
-    "no_blunders_games",
-)
-KEY_PATTERNS: dict[Kind, str] = {"week": r"^\d{4}-W\d\d$", "month": r"^\d{4}-\d\d$"}
-PREFIXES: dict[Kind, str] = {"week": "weekly", "month": "monthly"}
 _PERIOD_FIELDS = dict.fromkeys(
     ("user_id", "tz", *(f"{kind}_closed" for kind in KINDS), "weekly_key", "monthly_key"), 1
 )
 _BOOKINGS_PER_UPDATE = 500
 _DAY = timedelta(days=1)
-_MAX_NUMBER = 1e15
 _THRESHOLDS = [level.xp for level in LEVELS]
 
 
@@ -52,7 +41,7 @@ class ProgressStore:
         players: dict[str, Player] = {}
         for document in await self._collection.find(query, sort=[("user_id", 1), ("_id", 1)]):
             if values.is_text(document["user_id"]):
-                players.setdefault(document["user_id"], _to_player(document))
+                players.setdefault(document["user_id"], to_player(document))
         return players
 
     async def pages(
@@ -72,7 +61,7 @@ class ProgressStore:
             if not page:
                 return
             after = page[-1]["user_id"]
-            yield [_to_player(document) for document in page]
+            yield [to_player(document) for document in page]
 
     async def _matches_any(self, query: Document) -> bool:
         """Whether a query has players; where it has none, this takes a tenth of the time."""
@@ -96,7 +85,7 @@ class ProgressStore:
                     "user_id": user_id,
                     "xp": 0,
                     "level": 1,
-                    **dict.fromkeys(_STATS, 0),
+                    **dict.fromkeys(STATS, 0),
                     "best_accuracy": 0.0,
                     "current_streak": 0,
                     "longest_streak": 0,
@@ -240,7 +229,7 @@ def _booking_update(ids: Sequence[Any], bookings: Sequence[Document], batch: int
         "updated_at": bookings[0]["now"],
         "best_accuracy": _if_added("accuracy", "best_accuracy", "$max"),
     }
-    fields |= {name: _if_added(f"stats.{name}", name, "$add") for name in _STATS}
+    fields |= {name: _if_added(f"stats.{name}", name, "$add") for name in STATS}
     reached = {"$filter": {"input": _THRESHOLDS, "cond": {"$lte": ["$$this", "$xp"]}}}
     return [
         {"$set": {"added": {"$arrayElemAt": [{"$literal": added}, place]}}},
@@ -274,75 +263,3 @@ def _counter_fields(counters: Mapping[Kind, Counter]) -> Document:
 
 def _number(name: str) -> Document:
     return {"$cond": [{"$isNumber": f"${name}"}, f"${name}", 0]}
-
-
-def _to_player(document: Document) -> Player:
-    streak = document.get("momentum_streak")
-    streak = streak if isinstance(streak, dict) else {}
-    seen = streak.get("seen")
-    at = timestamps.parse_instant(streak.get("application_at"))
-    return Player(
-        id=document["_id"],
-        user_id=document["user_id"],
-        tz=_text(document.get("tz")),
-        closed={kind: _text(document.get(f"{kind}_closed")) or "" for kind in KINDS},
-        batch=_integer(document.get("momentum_batch")),
-        stats=PlayerStats(
-            xp=_integer(document.get("xp")),
-            best_accuracy=_float(document.get("best_accuracy")),
-            **{name: _integer(document.get(name)) for name in _STATS},
-        ),
-        counters={kind: _counter(document, kind) for kind in KINDS},
-        shown=ShownStreak(
-            current=document.get("current_streak"),
-            longest=document.get("longest_streak"),
-            last_activity=document.get("last_activity_date"),
-        ),
-        seen=ShownStreak(current=seen.get("current"), last_activity=seen.get("last_activity"))
-        if isinstance(seen, dict)
-        else None,
-        application=(_integer(streak.get("application")), at) if at is not None else None,
-        ours=_integer(streak.get("ours")),
-        last_local=_day(document.get("last_activity_local")),
-    )
-
-
-def _counter(document: Document, kind: Kind) -> Counter:
-    prefix = PREFIXES[kind]
-    booked = document.get(f"{prefix}_booked")
-    return Counter(
-        key=_key(document.get(f"{prefix}_key"), kind),
-        points=_integer(document.get(f"{prefix}_xp")),
-        booked=_integer(booked) if booked is not None else None,
-        previous_key=_key(document.get(f"{prefix}_prev_key"), kind),
-        previous_points=_integer(document.get(f"{prefix}_prev_xp")),
-    )
-
-
-def _key(value: object, kind: Kind) -> str | None:
-    """The key of a period; None for another text, which could sort after every key."""
-    return value if values.is_text(value) and re.fullmatch(KEY_PATTERNS[kind], value) else None
-
-
-def _text(value: object) -> str | None:
-    return value if values.is_text(value) else None
-
-
-def _integer(value: object) -> int:
-    return value if type(value) is int else int(_float(value))
-
-
-def _float(value: object) -> float:
-    """A number that can be calculated with; 0 for anything else."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return 0.0
-    return float(value) if abs(value) < _MAX_NUMBER else 0.0
-
-
-def _day(value: object) -> date | None:
-    if not values.is_text(value):
-        return None
-    try:
-        return date.fromisoformat(value[:10])
-    except ValueError:
-        return None

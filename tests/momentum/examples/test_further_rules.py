@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.support.momentum import comparison
-from tests.support.momentum.application import insert_session, insert_sessions
 from tests.support.momentum.scenario import MomentumScenario
 from tests.support.processes import run
+from tests.support.training.session_documents import insert_session, insert_sessions
 
 JOB = "chesscoach.jobs.momentum"
 W10: dict[str, Any] = {

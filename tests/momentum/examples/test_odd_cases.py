@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.support.momentum.application import insert_session
 from tests.support.momentum.scenario import MomentumScenario
+from tests.support.training.session_documents import insert_session
 
 
 def march(day: int, hour: int = 12) -> datetime:

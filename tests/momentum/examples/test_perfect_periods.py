@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.momentum.application import insert_session, insert_sessions
 from tests.support.momentum.scenario import MomentumScenario
+from tests.support.training.session_documents import insert_session, insert_sessions
 
 WITHOUT_SESSIONS = ("games_imported", "games_analysed", "puzzles", "reflections", "streak_days")
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
-from tests.support.momentum.application import Application, insert_session
+from tests.support.momentum.application import Application
 from tests.support.momentum.oracle import Evidence, Kind, PlayerHistory, Session
+from tests.support.training.session_documents import insert_session
 
 ZONES = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
 _KINDS: tuple[Kind, ...] = ("game", "analysis", "analysis", "puzzle", "puzzle", "reflection")

@@ -8,8 +8,8 @@ from chesscoach.jobs import recommendations
 from chesscoach.worker.runner import one_shot
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.conftest import Clock
-from tests.support.momentum.application import insert_session
 from tests.support.training.scenario import TrainingScenario, utc
+from tests.support.training.session_documents import insert_session
 
 MONDAY = "2026-03-16T06:00:00Z"
 NOON = utc("2026-03-15")
