@@ -144,11 +144,15 @@ class Redactor:
 
 def is_masked(secret: str) -> bool:
     """Whether the current configuration would mask a text."""
-    event: EventDict = {"event": "probe", "text": f"<{secret}>"}
+    return secret not in redact(f"<{secret}>")
+
+
+def redact(text: str) -> str:
+    """The text as the current configuration would log it: without credentials and addresses."""
     for processor in structlog.get_config()["processors"]:
         if isinstance(processor, Redactor):
-            event = processor(None, "", event)
-    return secret not in str(event["text"])
+            text = processor.scrub(text)
+    return text
 
 
 class _Stream:

@@ -96,7 +96,7 @@ class Metrics:
         )
         self.alert_messages = Counter(
             "chesscoach_alert_messages",
-            "Attempts to send a message of an alert, or a ping, by channel and outcome.",
+            "Messages of alerts and to monitors, by channel and outcome.",
             ["channel", "outcome"],
             registry=self.registry,
         )

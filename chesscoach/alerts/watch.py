@@ -8,7 +8,7 @@ process.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -19,6 +19,8 @@ from chesscoach.alerts.context import AlertContext
 from chesscoach.alerts.delivery import Delivery
 from chesscoach.alerts.pings import Pings
 from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.run_messages import RunMonitor
+from chesscoach.alerts.sentry import Sentry, open_envelopes
 from chesscoach.alerts.store.alerts import Alert
 from chesscoach.errors import ChesscoachError
 
@@ -27,7 +29,7 @@ _MIN_INTERVAL_S = 1.0
 _TIME_LIMIT_S = 30.0
 _FIND_LIMIT_S = 2.0
 _EXIT_WAIT_S = 5.0
-"""How long the end of a process waits for its last alerts and pings."""
+"""How long the end of a process waits for its last alerts and messages to monitors."""
 
 
 class AlertWatch:
@@ -37,24 +39,31 @@ class AlertWatch:
     """
 
     def __init__(
-        self, ctx: AlertContext, delivery: Delivery, pings: Pings, *, one_shot: bool = False
+        self,
+        ctx: AlertContext,
+        delivery: Delivery,
+        monitors: Sequence[RunMonitor],
+        *,
+        one_shot: bool = False,
     ) -> None:
         self._one_shot = one_shot
         self._ctx = ctx
         self._delivery = delivery
-        self._pings = pings
+        self._monitors = monitors
         self._run_ended = asyncio.Event()
         self._failing = False
         self._checking = asyncio.Lock()
         self._closing = False
 
     def run_started(self, job: str, run_id: str) -> None:
-        """Pings the monitor of the job."""
-        self._pings.run_started(job, run_id)
+        """Notifies the monitors."""
+        for monitor in self._monitors:
+            monitor.run_started(job, run_id)
 
     async def run_ended(self, record: Mapping[str, Any]) -> None:
-        """Pings the monitor of the job, and looks for alerts soon; a one-shot sends them later."""
-        self._pings.run_ended(record)
+        """Notifies the monitors, and looks for alerts soon; a one-shot sends them later."""
+        for monitor in self._monitors:
+            monitor.run_ended(record)
         if self._one_shot:
             await self._safely(self.find, _FIND_LIMIT_S)
         else:
@@ -72,10 +81,11 @@ class AlertWatch:
                 await self._safely(self.check, _TIME_LIMIT_S)
 
     async def close(self) -> None:
-        """Looks a last time, after a look in progress, and waits for pings: for a few seconds."""
+        """Looks a last time, after a look in progress, and waits for monitors: a few seconds."""
         self._closing = True
         looking = self._safely(self.check, _EXIT_WAIT_S)
-        await asyncio.gather(looking, self._pings.close(_EXIT_WAIT_S))
+        closing = (monitor.close(_EXIT_WAIT_S) for monitor in self._monitors)
+        await asyncio.gather(looking, *closing)
 
     async def _safely(self, look: Callable[[], Awaitable[None]], timeout_s: float) -> None:
         """Looks once; a failure is logged when it begins, and ends nothing."""
@@ -161,12 +171,14 @@ async def open_alerts(ctx: AlertContext, *, one_shot: bool = False) -> AsyncIter
     """Watches while the context is open; at the end it looks once more, for a few seconds.
 
     Raises:
-        ConfigError: a URL of `alerts.urls` cannot be used.
+        ConfigError: a URL of `alerts.urls` cannot be used, or an extra is not installed.
     """
     async with open_session() as session:
-        pings = Pings(ctx.jobs, session, ctx.metrics)
+        monitors: list[RunMonitor] = [Pings(ctx.jobs, session, ctx.metrics)]
+        if dsn := ctx.settings.sentry_dsn:
+            monitors.append(Sentry(await open_envelopes(dsn), session, ctx.metrics))
         delivery = Delivery(ctx, await channels.open_channels(ctx.settings, session))
-        watch = AlertWatch(ctx, delivery, pings, one_shot=one_shot)
+        watch = AlertWatch(ctx, delivery, monitors, one_shot=one_shot)
         watching = asyncio.create_task(watch.watch(), name="alerts")
         try:
             yield watch
@@ -174,4 +186,4 @@ async def open_alerts(ctx: AlertContext, *, one_shot: bool = False) -> AsyncIter
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-            await pings.close(0)
+            await asyncio.gather(*(monitor.close(0) for monitor in monitors))

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -27,11 +28,15 @@ class AlertSettings(Section, frozen=True, kw_only=True):
     webhook_url: UrlOrNone = ""
     webhook_secret: str = ""
     urls: str | list[str] = msgspec.field(default_factory=list)
+    sentry_dsn: UrlOrNone = ""
     max_per_hour: Annotated[int, Meta(ge=1, le=1000)] = 20
 
     def __post_init__(self) -> None:
         if self.webhook_url and not host_of(self.webhook_url):
             msg = "webhook_url: not a URL with a host"
+            raise ValueError(msg)
+        if self.sentry_dsn and not _is_dsn(self.sentry_dsn):
+            msg = "sentry_dsn: expected a DSN such as https://KEY@HOST/PROJECT"
             raise ValueError(msg)
         for text in self.secret_texts:
             if (key := _decode_secret(text)) is None or len(key) < _MIN_SECRET_BYTES:
@@ -80,8 +85,19 @@ class AlertSettings(Section, frozen=True, kw_only=True):
 
     def secrets(self) -> tuple[str, ...]:
         """The texts that must not be logged."""
-        hidden = (self.webhook_url, *self.secret_texts, *self.apprise_urls)
+        hidden = (self.webhook_url, *self.secret_texts, *self.apprise_urls, self.sentry_dsn)
         return tuple(text for text in hidden if text)
+
+
+def _is_dsn(url: str) -> bool:
+    """Whether a URL has what a DSN has: a key, a host and, at its end, the number of a project."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    project = parts.path.rpartition("/")[2]
+    return bool(parts.username and parts.hostname and port != 0) and project.isdecimal()
 
 
 def _decode_secret(text: str) -> bytes | None:

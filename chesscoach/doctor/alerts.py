@@ -3,15 +3,17 @@
 import msgspec
 
 from chesscoach.alerts.apprise_channel import check_urls
+from chesscoach.alerts.sentry import check_installed
 from chesscoach.doctor.finding import CheckContext, Finding, ok, unusable
 from chesscoach.errors import ConfigError
 
 
 async def receivers(ctx: CheckContext) -> Finding:
-    """Names the receivers of alerts and the jobs with pings; apprise must know its URLs."""
+    """Names the receivers of alerts and the jobs with pings; extras must be installed."""
     settings, jobs = ctx.settings.config.alerts, ctx.settings.config.jobs
     try:
         await check_urls(settings.apprise_urls)
+        check_installed(settings.sentry_dsn)
     except ConfigError as error:
         return unusable(error)
     found = ["a webhook"] if settings.webhook_url else []
@@ -22,5 +24,6 @@ async def receivers(ctx: CheckContext) -> Finding:
     pinging = [
         field.name for field in msgspec.structs.fields(jobs) if jobs.limits_of(field.name).ping_url
     ]
+    found += ["check-ins at Sentry"] if settings.sentry_dsn else []
     found += [f"pings of {', '.join(pinging)}"] if pinging else []
     return ok("; ".join(found))

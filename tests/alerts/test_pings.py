@@ -112,7 +112,7 @@ async def test_a_monitor_that_hangs_is_left_behind(receiver: Receiver, lines: Li
         await pings.close(0)
 
     reasons = [line["reason"] for line in lines()]
-    assert reasons.count("too many pings wait for a response") == 50
+    assert reasons.count("too many messages wait for a response") == 50
     assert reasons.count("the process ended before a response came") == 200
 
 

@@ -21,6 +21,11 @@ SECRETS = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)
         ({"ALERTS__WEBHOOK_SECRET": "whsec_planted"}, "alerts.webhook_secret"),
         ({"ALERTS__WEBHOOK_SECRET": f"{SECRETS[0]},whsec_!planted"}, "alerts.webhook_secret"),
         ({"ALERTS__URLS": "planted"}, "alerts.urls"),
+        ({"ALERTS__SENTRY_DSN": "planted"}, "alerts.sentry_dsn"),
+        ({"ALERTS__SENTRY_DSN": "https://sentry.example/7"}, "alerts.sentry_dsn"),
+        ({"ALERTS__SENTRY_DSN": "https://planted@sentry.example"}, "alerts.sentry_dsn"),
+        ({"ALERTS__SENTRY_DSN": "https://planted@sentry.example/x"}, "alerts.sentry_dsn"),
+        ({"ALERTS__SENTRY_DSN": "https://planted@sentry.example:x/7"}, "alerts.sentry_dsn"),
         ({"ALERTS__MAX_PER_HOUR": "0"}, "alerts.max_per_hour"),
         ({"ALERTS__WEBHOOK": "planted"}, "alerts.webhook"),
         ({"JOBS__CLEANUP__PING_URL": "planted"}, "jobs.cleanup.ping_url"),
@@ -69,9 +74,20 @@ def test_all_of_them_are_secrets_of_the_process() -> None:
         "ALERTS__WEBHOOK_URL": "https://x.example/token",
         "ALERTS__WEBHOOK_SECRET": SECRETS[0],
         "ALERTS__URLS": "tgram://token/chat",
+        "ALERTS__SENTRY_DSN": "https://key@sentry.example/7",
         "JOBS__SYNC_GAMES__PING_URL": "https://hc.example/uuid",
     }
 
     loaded = config.load(None, {f"CHESSCOACH_{name}": value for name, value in values.items()})
 
     assert set(values.values()) <= set(loaded.process.secrets())
+
+
+def test_the_dsn_of_sentry_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "dsn"
+    file.write_text("https://key@sentry.example/7\n")
+
+    loaded = config.load(None, {"CHESSCOACH_ALERTS__SENTRY_DSN_FILE": str(file)})
+
+    assert loaded.config.alerts.sentry_dsn == "https://key@sentry.example/7"
+    assert loaded.config.alerts.sentry_dsn in loaded.process.secrets()

@@ -1,7 +1,10 @@
 """The check of the receivers of alerts, and where their secrets come from."""
 
 import base64
+import sys
 from pathlib import Path
+
+import pytest
 
 from chesscoach.doctor import alerts, secrets
 from tests.doctor.conftest import check_context
@@ -11,6 +14,7 @@ RECEIVERS = {
     "CHESSCOACH_ALERTS__WEBHOOK_URL": f"https://hooks.example/{PLANTED}",
     "CHESSCOACH_ALERTS__WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode(),
     "CHESSCOACH_ALERTS__URLS": f"json://hooks.example/{PLANTED} xml://hooks.example/{PLANTED}",
+    "CHESSCOACH_ALERTS__SENTRY_DSN": f"https://{PLANTED}@sentry.example/7",
     "CHESSCOACH_JOBS__CLEANUP__PING_URL": f"https://hc.example/{PLANTED}",
 }
 
@@ -19,7 +23,7 @@ async def test_it_counts_the_receivers_and_names_the_jobs_with_pings() -> None:
     finding = await alerts.receivers(await check_context(**RECEIVERS))
 
     assert finding.level == "ok"
-    assert finding.what == "a webhook; 2 URLs of apprise; pings of cleanup"
+    assert finding.what == ("a webhook; 2 URLs of apprise; check-ins at Sentry; pings of cleanup")
 
 
 async def test_without_a_receiver_it_says_where_alerts_are() -> None:
@@ -35,6 +39,16 @@ async def test_a_url_that_apprise_cannot_use_is_named_by_its_number() -> None:
 
     assert (finding.level, finding.unusable) == ("fail", True)
     assert "alerts.urls" in finding.what
+    assert PLANTED not in finding.what
+
+
+async def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentry_sdk", None)
+
+    finding = await alerts.receivers(await check_context(**RECEIVERS))
+
+    assert (finding.level, finding.unusable) == ("fail", True)
+    assert 'install the extra "sentry"' in finding.what
     assert PLANTED not in finding.what
 
 

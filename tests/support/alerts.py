@@ -95,7 +95,7 @@ async def open_watch(
     ctx = replace(ctx, settings=alerts)
     async with open_session() as session:
         delivery = Delivery(ctx, await channels.open_channels(alerts, session))
-        yield AlertWatch(ctx, delivery, Pings(ctx.jobs, session, ctx.metrics))
+        yield AlertWatch(ctx, delivery, [Pings(ctx.jobs, session, ctx.metrics)])
 
 
 def run_document(run_id: str, at: datetime, **fields: Any) -> dict[str, Any]:
