@@ -14,6 +14,20 @@ _NUMBERS = (
     *("xp", "level", "games_imported", "games_analyzed", "puzzles_solved", "fast_puzzles"),
     *("no_blunders_games", "current_streak", "longest_streak"),
 )
+BROKEN: tuple[dict[str, Any], ...] = (
+    {"xp": None},
+    {"xp": "many"},
+    {"xp": 12.0},
+    {"level": "Pawn"},
+    {"current_streak": None, "longest_streak": "long"},
+    {"last_activity_date": "2026-03-03T10:00:00+00:00"},
+    {"last_activity_date": "yesterday"},
+    {"weekly_xp": None, "weekly_key": 7},
+    {"monthly_key": "march", "monthly_xp": []},
+    {"momentum_xp": "x", "momentum_batch": "y"},
+    {"games_imported": {}, "best_accuracy": None},
+    {"user_id": 7},
+)
 
 
 def play(application: Application, user_id: str) -> int:
@@ -187,32 +201,16 @@ async def test_evidence_of_a_user_who_is_gone_pays_nobody(momentum: MomentumScen
     assert momentum.db.user_progress.count_documents({}) == 0
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"xp": None},
-        {"xp": "many"},
-        {"xp": 12.0},
-        {"level": "Pawn"},
-        {"current_streak": None, "longest_streak": "long"},
-        {"last_activity_date": "2026-03-03T10:00:00+00:00"},
-        {"last_activity_date": "yesterday"},
-        {"weekly_xp": None, "weekly_key": 7},
-        {"monthly_key": "march", "monthly_xp": []},
-        {"momentum_xp": "x", "momentum_batch": "y"},
-        {"games_imported": {}, "best_accuracy": None},
-        {"user_id": 7},
-    ],
-    ids=str,
-)
 async def test_values_of_other_types_in_the_progress_fail_no_run_and_no_other_player(
-    momentum: MomentumScenario, broken: dict[str, Any]
+    momentum: MomentumScenario,
 ) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1")
-    momentum.db.user_progress.update_one({"user_id": "u1"}, {"$set": broken})
+    users = [f"broken-{number}" for number in range(len(BROKEN))]
+    for user_id, broken in zip(users, BROKEN, strict=True):
+        momentum.add_player(user_id)
+        momentum.db.user_progress.update_one({"user_id": user_id}, {"$set": broken})
     momentum.add_player("u2")
-    for user_id in ("u1", "u2"):
+    for user_id in (*users, "u2"):
         momentum.application.reflect(user_id, NOON)
         momentum.application.analyse_by_worker(user_id, NOON)
 

@@ -10,9 +10,9 @@ from tests.support.training.session_documents import insert_session, insert_sess
 WITHOUT_SESSIONS = ("games_imported", "games_analysed", "puzzles", "reflections", "streak_days")
 
 
-def bonuses(momentum: MomentumScenario) -> list[tuple[str, int]]:
-    """The bonuses in the ledger, as period and points."""
-    events = momentum.events(action="perfect_week") + momentum.events(action="perfect_month")
+def bonuses(momentum: MomentumScenario, user_id: str = "u1") -> list[tuple[str, int]]:
+    """The player's bonuses in the ledger, as period and points."""
+    events = momentum.events(user_id, "perfect_week") + momentum.events(user_id, "perfect_month")
     return [(event["_id"].rsplit("|", 1)[-1], event["points"]) for event in events]
 
 
@@ -60,26 +60,25 @@ async def test_example_11_with_sessions_booked_each_of_them_pays_seven_as_well(
     assert momentum.fields("weekly_prev_xp") == (44,)
 
 
-@pytest.mark.parametrize(
-    ("example", "statuses"),
-    [
-        (12, ["completed", "missed"]),
-        (13, ["cancelled"]),
-        (12, ["completed", "scheduled"]),
-        (12, []),
-    ],
-)
 async def test_examples_12_and_13_a_missed_session_or_none_at_all_is_not_perfect(
-    momentum: MomentumScenario, example: int, statuses: list[str]
+    momentum: MomentumScenario,
 ) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1")
-    insert_sessions(momentum.db, "u1", "2026-03-07", statuses)  # Saturday and Sunday
+    statuses = {
+        "12": ["completed", "missed"],
+        "12-open": ["completed", "scheduled"],
+        "12-none": [],
+        "13": ["cancelled"],
+    }
+    for user_id, week in statuses.items():
+        momentum.add_player(user_id)
+        insert_sessions(momentum.db, user_id, "2026-03-07", week)  # Saturday and Sunday
 
     await momentum.check("2026-03-09T06:00:00Z", "weekly")
 
-    assert bonuses(momentum) == []
-    assert momentum.notices("perfect_week") == []
+    for user_id in statuses:
+        assert bonuses(momentum, user_id) == [], user_id
+        assert momentum.notices("perfect_week", user_id) == [], user_id
 
 
 async def test_example_14_the_running_week_is_not_judged(momentum: MomentumScenario) -> None:
@@ -94,46 +93,48 @@ async def test_example_14_the_running_week_is_not_judged(momentum: MomentumScena
     assert momentum.period("2026-W11") is None
 
 
-@pytest.mark.parametrize(("completed", "perfect"), [("05:30", True), ("06:30", False)])
 async def test_example_15_a_session_counts_if_it_is_completed_before_the_week_closes(
-    momentum: MomentumScenario, completed: str, perfect: bool
+    momentum: MomentumScenario,
 ) -> None:
     """The hourly check closes the week at six; what comes later finds it closed."""
     await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1", "America/New_York")
-    session = insert_session(momentum.db, "u1", "2026-03-08", "scheduled")
+    completed = {"in-time": "05:30", "late": "06:30"}
+    for user_id in completed:
+        momentum.add_player(user_id, "America/New_York")
+        insert_session(momentum.db, user_id, "2026-03-08", "scheduled")
     for check in ("05:05", "06:05", "07:05"):  # in New York; 4 hours from UTC since that Sunday
-        if completed < check:
-            momentum.db.training_sessions.update_one(
-                {"_id": session}, {"$set": {"status": "completed"}}
-            )
+        done = [user_id for user_id, at in completed.items() if at < check]
+        momentum.db.training_sessions.update_many(
+            {"user_id": {"$in": done}}, {"$set": {"status": "completed"}}
+        )
         hour = int(check[:2]) + 4
         await momentum.check(f"2026-03-09T{hour:02}:05:00Z")
 
-    assert bonuses(momentum) == ([("2026-W10", 30)] if perfect else [])
-    period = momentum.period("2026-W10")
-    assert period is not None
-    assert (period["planned"], period["done"], period["perfect"]) == (1, int(perfect), perfect)
+    assert bonuses(momentum, "in-time") == [("2026-W10", 30)]
+    assert bonuses(momentum, "late") == []
+    for user_id, perfect in (("in-time", True), ("late", False)):
+        period = momentum.period("2026-W10", user_id)
+        assert period is not None
+        assert (period["planned"], period["done"], period["perfect"]) == (1, int(perfect), perfect)
 
 
-@pytest.mark.parametrize(("completed", "paid"), [(10, True), (9, False)])
 async def test_example_16_a_perfect_month_needs_ten_sessions(
-    momentum: MomentumScenario, completed: int, paid: bool
+    momentum: MomentumScenario,
 ) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1")
-    insert_sessions(momentum.db, "u1", "2026-04-06", ["completed"] * completed)
+    for user_id, completed in (("ten", 10), ("nine", 9)):
+        momentum.add_player(user_id)
+        insert_sessions(momentum.db, user_id, "2026-04-06", ["completed"] * completed)
 
     await momentum.check("2026-05-01T05:59:00Z", "monthly")
-    before = momentum.events(action="perfect_month")
+    before = momentum.events("ten", "perfect_month")
     await momentum.check("2026-05-01T06:00:00Z", "monthly")
     await momentum.check("2026-05-01T07:00:00Z", "all")
 
     assert before == []
-    assert [bonus for bonus in bonuses(momentum) if "W" not in bonus[0]] == (
-        [("2026-04", 150)] if paid else []
-    )
-    assert len(momentum.notices("perfect_month")) == int(paid)
+    for user_id, paid in (("ten", [("2026-04", 150)]), ("nine", [])):
+        assert [each for each in bonuses(momentum, user_id) if "W" not in each[0]] == paid
+        assert len(momentum.notices("perfect_month", user_id)) == len(paid)
 
 
 async def test_example_17_a_bonus_after_the_reset_counts_in_the_week_that_it_is_for(
