@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -144,8 +145,16 @@ class OwnMongod:
         self.url = url
 
     def send(self, number: int) -> None:
-        """Sends it a signal."""
-        os.kill(int((self._folder / "mongod.lock").read_text()), number)
+        """Sends it a signal; if that stops it, it answers nothing from then on."""
+        pid = int((self._folder / "mongod.lock").read_text())
+        os.kill(pid, number)
+        while number == signal.SIGSTOP and _state(pid) != "T":
+            time.sleep(0.01)
+
+
+def _state(pid: int) -> str:
+    """The state of a process: T if it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.fixture

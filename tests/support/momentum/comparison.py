@@ -30,13 +30,15 @@ State = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """The documents of each collection by what identifies them."""
 
 
-def state(db: Any, *, without_fields: Collection[str] = ()) -> State:
-    """All that the checks left, but some fields."""
+def state(
+    db: Any, *, without_fields: Collection[str] = (), without_kinds: Collection[str] = ()
+) -> State:
+    """All that the checks left, but some fields and some kinds of notifications."""
     left_out = {*_VOLATILE, *without_fields}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for name, identity in _IDENTITY.items():
         found[name] = {}
-        for document in db[name].find():
+        for document in db[name].find({"type": {"$nin": list(without_kinds)}}):
             # The application's ids are random in one database and others in the next.
             id_ = document.pop("_id") if identity != ("_id",) else document["_id"]
             key = str([document.get(field, id_) for field in identity if field != "_id"] or id_)
