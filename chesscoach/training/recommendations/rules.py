@@ -76,8 +76,8 @@ def low_accuracy_review(analyses: Iterable[Analysis], today: date) -> Recommenda
 
 
 def decayed_score(occurrences: float, days_since: int) -> float:
-    """A weakness's score as the application has it: it halves in about three weeks."""
-    return occurrences * math.exp(-max(days_since, 0) / _DECAY_DAYS)
+    """A weakness's score as the application has it, with two decimals."""
+    return round(occurrences * math.exp(-max(days_since, 0) / _DECAY_DAYS), 2)
 
 
 def _take_break(situation: Situation) -> Recommendation | None:
@@ -130,7 +130,7 @@ def _focus(situation: Situation) -> Recommendation | None:
         metadata={
             "weakness": weakness.name,
             "category": weakness.category,
-            "decayed_score": round(score, 2),
+            "decayed_score": score,
             "occurrences": weakness.occurrences,
             "last_occurrence": weakness.last_seen.isoformat(),
             "game_ids": list(weakness.game_ids[:_GAMES_SHOWN]),

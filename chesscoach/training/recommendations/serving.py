@@ -1,5 +1,8 @@
 """Serves recommendations: to each player at 06:00 of the player's own Monday.
 
+Who was missed is served later in the week, but not on its last day: on Sunday the next ones are
+near, and an hourly run of the Sunday that is Monday in the east would serve the others too early.
+
 A run reads a batch of players, plans their week, writes it, retires older weeks, and marks the week
 as served. The mark comes last, so what a killed run has left is done by the next one.
 """
@@ -17,6 +20,7 @@ from chesscoach.training.recommendations.plan import Plan, plan_addition, plan_w
 from chesscoach.worker.job import Run
 
 SERVING_HOUR = 6
+_LAST_DAY = 7
 _REVIEW_WINDOW = timedelta(days=8)
 """How far back the low accuracies are looked for that have not refreshed a review."""
 
@@ -27,9 +31,14 @@ def week_key(player: Player) -> str:
 
 
 def is_open(player: Player, now: datetime) -> bool:
-    """Whether a player's week may be served: from 06:00 of its Monday on."""
+    """Whether a player's week has recommendations: from 06:00 of its Monday on."""
     local = now.astimezone(player.zone)
     return local.isoweekday() > 1 or local.hour >= SERVING_HOUR
+
+
+def _is_due(player: Player, now: datetime) -> bool:
+    """Whether a run at `now` serves a player: the week is open, and this is not its last day."""
+    return is_open(player, now) and player.today.isoweekday() != _LAST_DAY
 
 
 async def serve(
@@ -50,7 +59,7 @@ async def serve(
             players = [
                 player
                 for player in zones.players(page, now)
-                if user_id is not None or is_open(player, now)
+                if user_id is not None or _is_due(player, now)
             ]
             served = await ctx.recommendations.served(_weeks(players), only_later=run.manual)
             if players := [player for player in players if player.user_id not in served]:

@@ -148,7 +148,7 @@ class _SituationBuilder:
 
     def _add_profile(self, document: Document) -> None:
         for item in document["weaknesses"]:
-            if isinstance(item, dict) and (weakness := _weakness(item)) is not None:
+            if isinstance(item, dict) and (weakness := _weakness(item, self._player)) is not None:
                 self._situation.weaknesses.append(weakness)
 
     def _add_card(self, document: Document) -> None:
@@ -177,15 +177,17 @@ def _recent_game(player: Player, document: Document) -> RecentGame | None:
     )
 
 
-def _weakness(item: Document) -> Weakness | None:
+def _weakness(item: Document, player: Player) -> Weakness | None:
     name, category = item.get("subcategory"), item.get("category")
     occurrences = numbers.finite(item.get("occurrence_count"))
     at = timestamps.parse_instant(item.get("last_occurrence"))
     if not is_text(name) or not name or occurrences is None or at is None:
         return None
+    if not is_plausible(at):
+        return None
     return Weakness(
         name=name,
         category=category if is_text(category) else "",
         occurrences=occurrences,
-        last_seen=at.date(),
+        last_seen=days.local_day(at, player.zone),
     )

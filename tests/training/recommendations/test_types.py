@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from chesscoach.context import Context
 from chesscoach.jobs import recommendations
 from chesscoach.worker.runner import one_shot
@@ -111,6 +113,23 @@ async def test_a_weakness_below_two_is_no_focus(training: TrainingScenario) -> N
     )
 
     assert "FOCUS_ON_WEAKNESS" not in await recommended(training)  # 31 days: 1.78
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "count", "last"),
+    [
+        ("UTC", MONDAY, 6, "2026-02-11T06:00:00+00:00"),  # 33 days: 1.997
+        ("Pacific/Auckland", "2026-03-15T17:00:00Z", 2, "2026-03-15T12:00:00+00:00"),
+    ],
+)
+async def test_a_weakness_is_scored_in_two_decimals_and_local_days(
+    training: TrainingScenario, zone: str, now: str, count: int, last: str
+) -> None:
+    training.add_player(timezone=zone)
+    weakness = {"subcategory": "forks", "occurrence_count": count, "last_occurrence": last}
+    training.db.player_profiles.insert_one({"user_id": "u1", "top_weaknesses": [weakness]})
+
+    assert (await recommended(training, now))["FOCUS_ON_WEAKNESS"]["decayed_score"] == 2
 
 
 async def test_the_opening_with_the_worst_score_is_to_be_repaired(
@@ -244,8 +263,19 @@ async def test_each_player_is_served_at_six_of_their_own_monday(
         served.append({item["refresh_key"] for item in training.db.adaptive_recommendations.find()})
 
     assert [len(training.active(player)) for player in ("east", "west")] == [1, 1]
-    assert served == [{"2026-W11"}, {"2026-W11", "2026-W12"}, {"2026-W11", "2026-W12"}]
-    assert {item["refresh_key"] for item in training.active("west").values()} == {"2026-W12"}
+    assert served == [set(), {"2026-W12"}, {"2026-W12"}]
+
+
+async def test_who_was_missed_is_served_later_in_the_week_but_not_on_its_sunday(
+    training: TrainingScenario,
+) -> None:
+    training.add_player("early")
+    await training.run(recommendations.JOB, "2026-03-14T23:00:00Z")
+    training.add_player("late")
+    await training.run(recommendations.JOB, "2026-03-15T00:00:00Z")
+    await training.run(recommendations.JOB, "2026-03-15T23:00:00Z")
+
+    assert training.db.adaptive_recommendations.distinct("_id") == ["early|START_LEARNING|2026-W11"]
 
 
 async def test_a_scheduled_run_serves_each_player_once_a_week(
@@ -263,6 +293,6 @@ async def test_a_scheduled_run_serves_each_player_once_a_week(
         done.append(result.record["done"])
         clock.move(hours=1)
 
-    # In Honolulu it is still Sunday in the first run: it serves the week that is running there.
-    assert [hour for hour, count in enumerate(done) if count] == [0, 1, 24]
-    assert sum(done) == 3
+    # In Honolulu it is still Sunday in the first run, whose new week serves the player.
+    assert [hour for hour, count in enumerate(done) if count] == [1, 24]
+    assert sum(done) == 2
