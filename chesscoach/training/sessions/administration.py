@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from chesscoach.errors import ConfigError, NotFound
+from chesscoach.errors import ConfigError, NotFound, RevisionConflict
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.sessions import completion, generation
 from chesscoach.training.sessions.generation import Generated
@@ -55,15 +55,21 @@ async def edit_routine(
     options: RoutineOptions,
     unset: Sequence[Unset],
     timezone: str | None,
+    seen: int | None = None,
 ) -> tuple[Routine, Generated]:
     """Changes a routine; also if another process changes it at the same time.
 
+    With `seen`, only that revision is changed.
+
     Raises:
         ConfigError: the routine does not exist, or an option cannot be used.
+        RevisionConflict: it has another revision than `seen`.
     """
     zones, now = await load_zones(ctx), ctx.now()
     while True:
         routine = await find_routine(ctx, routine_id, zones)
+        if seen not in (None, routine.revision):
+            raise _changed(routine_id)
         zone, source = routine.recurrence.zone, routine.zone_source
         if timezone is not None or "timezone" in unset:
             zone, source = await _zone(ctx, zones, routine.user_id, timezone)
@@ -74,13 +80,18 @@ async def edit_routine(
             return changed, await generation.generate(ctx, [changed], zones, now)
 
 
-async def remove_routine(ctx: TrainingContext, routine_id: str) -> int:
+async def remove_routine(ctx: TrainingContext, routine_id: str, seen: int | None = None) -> int:
     """Deletes a routine and its coming sessions, and returns how many; what was stays.
+
+    With `seen`, only that revision is deleted.
 
     Raises:
         ConfigError: the routine does not exist.
+        RevisionConflict: it has another revision than `seen`.
     """
-    if not await ctx.routines.remove(routine_id):
+    if not await ctx.routines.remove(routine_id, seen):
+        if await ctx.routines.revisions([routine_id]):
+            raise _changed(routine_id)
         raise _not_found(routine_id)
     return await ctx.sessions.drop_coming([routine_id], ctx.now())
 
@@ -192,6 +203,10 @@ async def _zone(
         msg = f"--timezone: {timezone[:80]!r} is not an IANA name, such as Europe/Berlin"
         raise ConfigError(msg)
     return zone, "routine"
+
+
+def _changed(routine_id: str) -> RevisionConflict:
+    return RevisionConflict(f"{routine_id} has changed meanwhile: look at it again")
 
 
 def _not_found(routine_id: str) -> NotFound:

@@ -20,6 +20,15 @@ Unset = Literal["until", "skip", "timezone"]
 UNSET: tuple[Unset, ...] = get_args(Unset)
 
 
+class MissingOptions(ConfigError):
+    """A new routine lacks options; `fields` names them."""
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        flags = ("--recurrence or --rrule" if f == "recurrence" else f"--{f}" for f in fields)
+        super().__init__(f"a routine needs {', '.join(flags)}")
+        self.fields = tuple(fields)
+
+
 class RoutineOptions(Struct, frozen=True, kw_only=True):
     """The options that are given; None where one is not. `rrule` is in place of a recurrence."""
 
@@ -51,13 +60,11 @@ def new_routine(
         ConfigError: an option is missing or cannot be used; the message names it.
     """
     needed = ("title", "kind", "from_date", "at", "minutes")
-    flags = {"from_date": "--from"}
-    missing = [flags.get(n, f"--{n}") for n in needed if getattr(options, n) is None]
+    missing = [name.removesuffix("_date") for name in needed if getattr(options, name) is None]
     if options.recurrence is None and options.rrule is None:
-        missing.append("--recurrence or --rrule")
+        missing.append("recurrence")
     if missing:
-        msg = f"a routine needs {', '.join(missing)}"
-        raise ConfigError(msg)
+        raise MissingOptions(missing)
     first_day = options.from_date or date.min
     return Routine(
         id=routine_id,

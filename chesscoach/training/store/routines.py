@@ -112,9 +112,10 @@ class RoutineStore:
         before = {"_id": fields.pop("_id"), "revision": routine.revision - 1}
         return (await self._collection.update_one(before, {"$set": fields})).matched_count == 1
 
-    async def remove(self, routine_id: str) -> bool:
-        """Deletes a routine, also an invalid one; whether there was one."""
-        return await self._collection.delete_one({"_id": routine_id})
+    async def remove(self, routine_id: str, revision: int | None = None) -> bool:
+        """Deletes a routine, also an invalid one, or only this revision; whether there was one."""
+        query = {"_id": routine_id} | ({} if revision is None else {"revision": revision})
+        return await self._collection.delete_one(query)
 
 
 def _split(

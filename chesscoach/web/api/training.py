@@ -124,7 +124,7 @@ async def _edit(call: Call) -> RoutineView:
 
 
 async def _remove(call: Call) -> Reply:
-    await training.remove_routine(call.admin, call.operator, call.path["id"])
+    await training.remove_routine(call.admin, call.operator, call.path["id"], call.revision)
     return Reply(status=204)
 
 
@@ -229,6 +229,7 @@ ENDPOINTS = (
         handler=_remove,
         summary="Delete a routine and its coming sessions; what was stays",
         status=204,
+        names_revision=True,
     ),
     Endpoint(
         method="GET",

@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from chesscoach.errors import ConfigError, NotFound
+from chesscoach.errors import ConfigError, NotFound, RevisionConflict
 from chesscoach.training.sessions import administration
-from chesscoach.training.sessions.options import RoutineOptions, Unset
+from chesscoach.training.sessions.options import MissingOptions, RoutineOptions, Unset
 from chesscoach.training.sessions.routine import Routine
 from chesscoach.training.sessions.session import StoredSession
 from chesscoach.web.auth import Operator
 from chesscoach.web.operations.admin import Admin, logged_action
 from chesscoach.web.operations.revisions import require_revision
-from chesscoach.web.problems import Problem, invalid
+from chesscoach.web.problems import FieldError, Problem, invalid
 
 
 async def add_routine(
@@ -56,19 +56,30 @@ async def edit_routine(
     ):
         with _named_options():
             routine, _ = await administration.edit_routine(
-                training, routine_id, options, unset, timezone
+                training, routine_id, options, unset, timezone, before.revision
             )
         return routine
 
 
-async def remove_routine(admin: Admin, operator: Operator, routine_id: str) -> None:
-    """Deletes a routine, also an invalid one, and its coming sessions; what was stays.
+async def remove_routine(
+    admin: Admin, operator: Operator, routine_id: str, revision: int | None
+) -> None:
+    """Deletes a routine and its coming sessions; what was stays.
+
+    An invalid routine has no revision, and is deleted whatever `revision` is.
 
     Raises:
         NotFound: it does not exist.
+        Problem: the revision is missing (428) or old (412).
     """
+    training = admin.ctx.training
+    zones = await administration.load_zones(training)
+    found = await training.routines.find(routine_id, zones)
+    seen = found.revision if isinstance(found, Routine) else None
+    if seen is not None:
+        require_revision(routine_id, seen, revision)
     async with logged_action(admin, operator, "routines remove", routine=routine_id):
-        await administration.remove_routine(admin.ctx.training, routine_id)
+        await administration.remove_routine(training, routine_id, seen)
 
 
 async def complete_session(
@@ -104,8 +115,12 @@ def _named_options() -> Iterator[None]:
     """Names the field of an option that cannot be used."""
     try:
         yield
-    except NotFound:
+    except (NotFound, RevisionConflict):
         raise
+    except MissingOptions as error:
+        missing = (FieldError(field=name, detail="it is required") for name in error.fields)
+        detail = f"a routine needs {', '.join(error.fields)}"
+        raise Problem(422, detail, errors=tuple(missing)) from None
     except ConfigError as error:
         name = re.match(r"--([a-z-]+): (.*)", str(error), re.DOTALL)
         if name is None:

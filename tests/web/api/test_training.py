@@ -1,5 +1,6 @@
 """Routines, sessions, snapshots and recommendations over the API."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -47,11 +48,34 @@ async def test_a_routine_is_added_edited_listed_and_deleted(
     listed = (await api("GET", "/routines?user_id=ann")).body
     assert [(r["id"], r["revision"]) for r in listed["routines"]] == [(routine["id"], 2)]
     assert (await api("GET", "/routines?limit=1&cursor=zzz")).body["routines"] == []
-    assert (await api("DELETE", path)).status == 204
+    assert (await api("DELETE", path)).status == 428
+    stale = await api("DELETE", path, revision=1)
+    assert (stale.status, stale.body["current"]) == (412, 2)
+    assert (await api("DELETE", path, revision=2)).status == 204
     assert (await api("GET", path)).status == 404
     assert (await api("GET", "/routines/odd")).status == 422
+    assert (await api("DELETE", "/routines/odd")).status == 204
     done = [entry["command"] async for entry in ctx.mongo.database["admin_log"].find()]
-    assert done == ["routines add", "routines edit", "routines remove"]
+    assert done == ["routines add", "routines edit", "routines remove", "routines remove"]
+
+
+async def test_of_two_edits_of_one_revision_of_a_routine_one_is_refused(
+    api: ApiClient, routine: dict[str, Any]
+) -> None:
+    path = f"/routines/{routine['id']}"
+    edits = [api("PATCH", path, json={"minutes": n}, revision=1) for n in range(21, 25)]
+    replies = await asyncio.gather(*edits)
+    assert sorted(reply.status for reply in replies) == [200, 412, 412, 412]
+    (saved,) = (reply.body for reply in replies if reply.status == 200)
+    assert (await api("GET", path)).body["minutes"] == saved["minutes"]
+
+
+async def test_fields_that_a_new_routine_lacks_are_named(
+    api: ApiClient, routine: dict[str, Any]
+) -> None:
+    refused = await api("POST", "/routines", json={"user_id": "ann", "title": "Puzzles"})
+    lacking = [error["field"] for error in refused.body["errors"]]
+    assert (refused.status, lacking) == (422, ["kind", "from", "at", "minutes", "recurrence"])
 
 
 @pytest.mark.parametrize(
