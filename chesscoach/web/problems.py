@@ -6,7 +6,7 @@ a problem is in the log, too, with what a stranger should not see.
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import msgspec
@@ -33,7 +33,7 @@ class ProblemDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: str
     detail: str
     id: str
-    type: str = "about:blank"
+    type: Literal["about:blank"]
     errors: tuple[FieldError, ...] = ()
     current: int | None = None
     changes: tuple[dict[str, Any], ...] = ()
@@ -74,6 +74,7 @@ class Problem(Exception):
             title=self.title,
             detail=self.detail,
             id=self.id,
+            type="about:blank",
             errors=self.errors,
             current=self.current,
             changes=self.changes,

@@ -46,7 +46,8 @@ def parse_schedule(
     try:
         schedule = msgspec.convert(values, Schedule, strict=strict)
     except msgspec.ValidationError as error:
-        raise field_problem(str(error), _FIELDS) from None
+        problem = field_problem(str(error), _FIELDS)
+        raise _in_given_names(problem, given) from None
     job = JOBS.get(schedule.job)
     if job is None:
         raise invalid("job", f"there is no job of this name; there are {', '.join(JOBS)}")
@@ -56,6 +57,16 @@ def parse_schedule(
         names = tuple(field.name for field in fields(job.args))
         raise field_problem(str(error), names, "args") from None
     return schedule
+
+
+def _in_given_names(problem: Problem, given: Mapping[str, Any]) -> Problem:
+    """The problem, with a trigger named as the request names it."""
+    (error,) = problem.errors
+    first, dot, rest = error.field.partition(".")
+    alias = next((alias for alias, name in _ALIASES.items() if name == first), None)
+    if alias is None or given.get(alias) is None:
+        return problem
+    return invalid(f"{alias}{dot}{rest}", error.detail)
 
 
 def field_problem(message: str, names: tuple[str, ...], prefix: str = "") -> Problem:

@@ -4,6 +4,9 @@
 action that changes nothing, such as pausing what is paused, succeeds.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import msgspec
 
 from chesscoach.errors import ConfigError, NotFound, RevisionConflict
@@ -67,7 +70,8 @@ async def edit(
         after=msgspec.to_builtins(schedule),
     ):
         by = display_name(operator)
-        return await schedule_admin.edit_schedule(admin.ctx.worker, JOBS, old, schedule, by)
+        async with _conflicts_explained(admin, old):
+            return await schedule_admin.edit_schedule(admin.ctx.worker, JOBS, old, schedule, by)
 
 
 async def pause(
@@ -78,8 +82,9 @@ async def pause(
     reason = " ".join(reason.split())
     if len(reason) > MAX_REASON_LENGTH:
         raise Problem(422, f"reason: longer than {MAX_REASON_LENGTH} characters")
-    async with logged_action(
-        admin, operator, "schedules pause", schedule=schedule_id, reason=reason
+    async with (
+        logged_action(admin, operator, "schedules pause", schedule=schedule_id, reason=reason),
+        _conflicts_explained(admin, old),
     ):
         return await schedule_admin.pause_schedule(
             admin.ctx.worker, old, reason or None, display_name(operator)
@@ -92,7 +97,9 @@ async def resume(
     """Runs slots again, from now on."""
     old = await _find(admin, schedule_id, revision)
     async with logged_action(admin, operator, "schedules resume", schedule=schedule_id):
-        return await schedule_admin.resume_schedule(admin.ctx.worker, old, display_name(operator))
+        by = display_name(operator)
+        async with _conflicts_explained(admin, old):
+            return await schedule_admin.resume_schedule(admin.ctx.worker, old, by)
 
 
 async def delete(admin: Admin, operator: Operator, schedule_id: str, revision: int | None) -> None:
@@ -100,8 +107,9 @@ async def delete(admin: Admin, operator: Operator, schedule_id: str, revision: i
     old = await _find(admin, schedule_id, revision)
     async with logged_action(admin, operator, "schedules remove", schedule=schedule_id):
         try:
-            await schedule_admin.remove_schedule(admin.ctx.worker, old)
-        except RevisionConflict:
+            async with _conflicts_explained(admin, old):
+                await schedule_admin.remove_schedule(admin.ctx.worker, old)
+        except (NotFound, RevisionConflict):
             raise
         except ConfigError as error:
             raise Problem(409, str(error)) from None
@@ -121,6 +129,16 @@ async def run_now(admin: Admin, operator: Operator, schedule_id: str) -> str:
     async with logged_action(admin, operator, "schedules run-now", schedule=schedule_id) as came:
         came["run_id"] = await admin.manual_runs.start(job, args, stored.schedule)
         return str(came["run_id"])
+
+
+@asynccontextmanager
+async def _conflicts_explained(admin: Admin, old: StoredSchedule) -> AsyncIterator[None]:
+    """A change that another one overtakes is refused with what has changed, as a late one is."""
+    try:
+        yield
+    except RevisionConflict:
+        await _find(admin, old.id, old.revision)
+        raise
 
 
 async def _find(admin: Admin, schedule_id: str, revision: int | None) -> StoredSchedule:

@@ -193,8 +193,11 @@ async def edit_schedule(
 async def pause_schedule(
     worker: Worker, stored: StoredSchedule, reason: str | None = None, by: str | None = None
 ) -> StoredSchedule:
-    """Pauses a schedule: no further slot runs until it is resumed; a run in progress continues."""
-    if stored.paused:
+    """Pauses a schedule: no further slot runs until it is resumed; a run in progress continues.
+
+    A schedule that is paused gets the new reason, if there is one.
+    """
+    if stored.paused and reason in (None, stored.pause_reason):
         return stored
     fields = {"paused": True, "pause_reason": reason, "pending_slot": None}
     return await _change(worker, stored, "paused", fields, by, reason)

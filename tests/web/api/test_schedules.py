@@ -1,5 +1,6 @@
 """Schedules over the API: what can be done to them, and by whom at the same time."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -84,6 +85,31 @@ async def test_two_operators_do_not_overwrite_each_other(api: ApiClient) -> None
     assert (await api("GET", CLEANUP)).body["state"] == "paused"
 
 
+async def test_of_two_edits_of_one_revision_one_is_refused_with_the_change(api: ApiClient) -> None:
+    seen = await revision_of(api)
+    edits = [
+        api("PATCH", CLEANUP, json={"cron": f"{minute} 5 * * *"}, revision=seen)
+        for minute in range(4)
+    ]
+    replies = await asyncio.gather(*edits)
+    assert sorted(reply.status for reply in replies) == [200, 412, 412, 412]
+    for refused in (reply.body for reply in replies if reply.status == 412):
+        assert refused["type"] == "about:blank"
+        assert (refused["current"], refused["changes"][0]["what"]) == (seen + 1, "edited")
+
+
+async def test_a_paused_schedule_gets_another_reason(api: ApiClient) -> None:
+    seen = await revision_of(api)
+    await api("POST", f"{CLEANUP}/pause", json={"reason": "first"}, revision=seen)
+    path, later = f"{CLEANUP}/pause", {"reason": "second"}
+    changed = (await api("POST", path, json=later, revision=seen + 1)).body
+    assert (changed["reason"], changed["revision"]) == ("second", seen + 2)
+    same = (await api("POST", path, json=later, revision=seen + 2)).body
+    assert (same["reason"], same["revision"]) == ("second", seen + 2)
+    none = (await api("POST", path, revision=seen + 2)).body
+    assert (none["reason"], none["revision"]) == ("second", seen + 2)
+
+
 async def test_an_automatic_change_moves_the_revision_too(ctx: Context, api: ApiClient) -> None:
     seen = await revision_of(api)
     stored = await ctx.worker.schedules.get("cleanup")
@@ -117,6 +143,8 @@ async def test_an_existing_one_is_replaced_only_on_request(api: ApiClient) -> No
         ({"every": {"weeks": 315_999_999}}, "every"),
         ({"date": "2031-05-01T10:00:00"}, "date"),
         ({"at": "1931-05-01T10:00:00Z"}, "at"),
+        ({"date": "1931-05-01T10:00:00Z"}, "date"),
+        ({"interval": {"hours": 0}}, "interval"),
         ({}, "cron"),
         ({"cron": "0 5 * * *", "at": "2031-05-01T10:00:00Z"}, "cron"),
         ({"cron": "0 5 * * *", "job": "nothing"}, "job"),
