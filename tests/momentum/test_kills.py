@@ -21,8 +21,8 @@ BEGUN = datetime(2026, 2, 24, 12, tzinfo=UTC)
 ENDED = datetime(2026, 3, 9, 18, 5, tzinfo=UTC)
 """Later, two weeks, a month and a board are to be closed in one run."""
 FLAGS = ("--now", ENDED.isoformat(), "--json")
-PLAYERS = scaled_rounds(12, 4)
-RUNS = scaled_rounds(6, 3)
+PLAYERS = scaled_rounds(12, 3)
+RUNS = scaled_rounds(6, 2)
 KILLS = scaled_rounds(60, 1)
 
 

@@ -13,8 +13,8 @@ from tests.support.momentum.oracle import PlayerHistory
 from tests.support.momentum.random_players import PlayersInDatabase, random_players
 from tests.support.momentum.scenario import MomentumScenario
 
-PLAYERS = scaled_rounds(430, 12)
-CHECKS = scaled_rounds(120, 5)
+PLAYERS = scaled_rounds(430, 8)
+CHECKS = scaled_rounds(120, 3)
 SEEDS = [random.randrange(10**6) for _ in range(scaled_rounds(10, 1))]
 _LATE = (timedelta(hours=1), timedelta(hours=7), timedelta(days=1), timedelta(days=3))
 _CHECKS = ("all", "all", "weekly", "monthly", "streaks", "leaderboard")

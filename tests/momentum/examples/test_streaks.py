@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
 from tests.support.momentum.scenario import MomentumScenario
 
 
@@ -12,9 +10,9 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-03-{text}:00").replace(tzinfo=UTC)
 
 
-def streak(momentum: MomentumScenario) -> tuple[int, int]:
+def streak(momentum: MomentumScenario, user_id: str = "u1") -> tuple[int, int]:
     """The current and the longest streak, as the application shows them."""
-    current, longest = momentum.fields("current_streak", "longest_streak")
+    current, longest = momentum.fields("current_streak", "longest_streak", user_id=user_id)
     return current, longest
 
 
@@ -28,15 +26,14 @@ async def with_a_streak_of_four(momentum: MomentumScenario) -> None:
     assert streak(momentum) == (4, 9)
 
 
-@pytest.mark.parametrize("now", ["2026-03-12T02:00:00Z", "2026-03-12T06:59:00Z"])
 async def test_example_22_a_streak_lives_while_the_player_can_still_play_today(
-    momentum: MomentumScenario, now: str
+    momentum: MomentumScenario,
 ) -> None:
     await with_a_streak_of_four(momentum)
 
-    await momentum.check(now, "streaks")
-
-    assert streak(momentum) == (4, 9)
+    for now in ("2026-03-12T02:00:00Z", "2026-03-12T06:59:00Z"):
+        await momentum.check(now, "streaks")
+        assert streak(momentum) == (4, 9), now
 
 
 async def test_examples_23_and_24_a_lost_streak_is_zero_and_the_next_day_begins_one(
@@ -61,25 +58,25 @@ async def test_examples_23_and_24_a_lost_streak_is_zero_and_the_next_day_begins_
     assert streak(momentum) == (1, 9)
 
 
-@pytest.mark.parametrize("field", ["last_activity_local", "last_activity_date"])
 async def test_examples_22_and_23_hold_for_a_streak_that_is_only_in_the_progress(
-    momentum: MomentumScenario, field: str
+    momentum: MomentumScenario,
 ) -> None:
     """The document alone says it, as the application or an earlier system has left it."""
     await momentum.begin("2026-03-09T00:00:00Z")
-    last = {
-        "last_activity_date": datetime(2026, 3, 10, 20, tzinfo=UTC),
-        "last_activity_local": "2026-03-10" if field == "last_activity_local" else ...,
-    }
-    momentum.add_player("u1", "America/Los_Angeles", current_streak=4, longest_streak=9, **last)
+    last = datetime(2026, 3, 10, 20, tzinfo=UTC)
+    for user_id, local in (("by-local-day", "2026-03-10"), ("by-instant", ...)):
+        fields = {"last_activity_date": last, "last_activity_local": local}
+        momentum.add_player(
+            user_id, "America/Los_Angeles", current_streak=4, longest_streak=9, **fields
+        )
 
-    found = []
-    for now in ("02:00", "06:59", "07:00", "08:00"):
+    for now, shown in {"02:00": (4, 9), "06:59": (4, 9), "07:00": (0, 9), "08:00": (0, 9)}.items():
         await momentum.check(f"2026-03-12T{now}:00Z", "streaks")
-        found.append(streak(momentum))
-
-    assert found == [(4, 9), (4, 9), (0, 9), (0, 9)]
-    assert momentum.fields("streak_lost", "last_activity_date") == (4, last["last_activity_date"])
+        for user_id in ("by-local-day", "by-instant"):
+            assert streak(momentum, user_id) == shown, (user_id, now)
+    for user_id in ("by-local-day", "by-instant"):
+        lost = momentum.fields("streak_lost", "last_activity_date", user_id=user_id)
+        assert lost == (4, last), user_id
 
 
 async def test_example_25_the_day_of_the_first_run_counts(momentum: MomentumScenario) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from jsonschema import Draft202012Validator
 
 from chesscoach.web.api.catalog import ENDPOINTS
@@ -43,9 +42,13 @@ def test_the_document_has_every_call_with_its_types(api: ApiClient) -> None:
         assert name not in str(document["components"]["schemas"]["RunView"]["properties"])
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: f"{e.method} {e.path}")
-async def test_hostile_requests_get_answers_of_the_document(api: ApiClient, endpoint: Any) -> None:
+async def test_hostile_requests_get_answers_of_the_document(api: ApiClient) -> None:
     """The client compares each answer with the document."""
+    for endpoint in ENDPOINTS:
+        await _send_hostile_requests(api, endpoint)
+
+
+async def _send_hostile_requests(api: ApiClient, endpoint: Any) -> None:
     names = endpoint.path.count("{")
     for text in HOSTILE if names else ("",):
         path = "".join(
@@ -61,9 +64,9 @@ async def test_hostile_requests_get_answers_of_the_document(api: ApiClient, endp
         reply = await api(endpoint.method, path, data=body, headers=headers)
         assert reply.status < 500, (body, reply)
     large = await api(endpoint.method, path, data=b" " * 70_000, headers=headers)
-    assert large.status == 413
+    assert large.status == 413, large
     form = await api(endpoint.method, path, data={"id": "x"}, headers={"If-Match": '"1"'})
-    assert form.status == 415
+    assert form.status == 415, form
 
 
 def _parts(path: str) -> list[str]:
