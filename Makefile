@@ -172,7 +172,7 @@ compose-secrets: ## create the secrets that compose.yaml reads, if they are miss
 lock: $(READY) ## update the pinned requirements from pyproject.toml
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/runtime.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U --extra dev --extra embedded --extra alerts --extra sentry -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U --extra dev --extra embedded --extra alerts --extra sentry --extra otel -o requirements/dev.txt
 	$(BIN)/uv pip compile requirements/build.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/build.txt
 	$(BIN)/uv pip compile requirements/deploy.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/deploy.txt
 	$(BIN)/uv pip compile requirements/api.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/api.txt

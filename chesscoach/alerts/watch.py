@@ -22,6 +22,7 @@ from chesscoach.alerts.receiver import open_session
 from chesscoach.alerts.run_messages import RunMonitor
 from chesscoach.alerts.sentry import Sentry, open_envelopes
 from chesscoach.alerts.store.alerts import Alert
+from chesscoach.alerts.traces import Traces, open_encoder
 from chesscoach.errors import ChesscoachError
 
 _INTERVAL_S = 30.0
@@ -177,6 +178,9 @@ async def open_alerts(ctx: AlertContext, *, one_shot: bool = False) -> AsyncIter
         monitors: list[RunMonitor] = [Pings(ctx.jobs, session, ctx.metrics)]
         if dsn := ctx.settings.sentry_dsn:
             monitors.append(Sentry(await open_envelopes(dsn), session, ctx.metrics))
+        if endpoint := ctx.settings.otlp_endpoint:
+            encode = await open_encoder(endpoint)
+            monitors.append(Traces(endpoint, encode, session, ctx.metrics))
         delivery = Delivery(ctx, await channels.open_channels(ctx.settings, session))
         watch = AlertWatch(ctx, delivery, monitors, one_shot=one_shot)
         watching = asyncio.create_task(watch.watch(), name="alerts")

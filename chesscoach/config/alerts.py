@@ -29,11 +29,15 @@ class AlertSettings(Section, frozen=True, kw_only=True):
     webhook_secret: str = ""
     urls: str | list[str] = msgspec.field(default_factory=list)
     sentry_dsn: UrlOrNone = ""
+    otlp_endpoint: UrlOrNone = ""
     max_per_hour: Annotated[int, Meta(ge=1, le=1000)] = 20
 
     def __post_init__(self) -> None:
         if self.webhook_url and not host_of(self.webhook_url):
             msg = "webhook_url: not a URL with a host"
+            raise ValueError(msg)
+        if self.otlp_endpoint and not host_of(self.otlp_endpoint):
+            msg = "otlp_endpoint: not a URL with a host"
             raise ValueError(msg)
         if self.sentry_dsn and not _is_dsn(self.sentry_dsn):
             msg = "sentry_dsn: expected a DSN such as https://KEY@HOST/PROJECT"
@@ -85,7 +89,8 @@ class AlertSettings(Section, frozen=True, kw_only=True):
 
     def secrets(self) -> tuple[str, ...]:
         """The texts that must not be logged."""
-        hidden = (self.webhook_url, *self.secret_texts, *self.apprise_urls, self.sentry_dsn)
+        urls = (self.webhook_url, *self.apprise_urls, self.sentry_dsn, self.otlp_endpoint)
+        hidden = (*urls, *self.secret_texts)
         return tuple(text for text in hidden if text)
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from chesscoach.alerts.apprise_channel import check_urls
 from chesscoach.alerts.sentry import check_installed
+from chesscoach.alerts.traces import check_otel_installed
 from chesscoach.doctor.finding import CheckContext, Finding, ok, unusable
 from chesscoach.errors import ConfigError
 
@@ -14,6 +15,7 @@ async def receivers(ctx: CheckContext) -> Finding:
     try:
         await check_urls(settings.apprise_urls)
         check_installed(settings.sentry_dsn)
+        check_otel_installed(settings.otlp_endpoint)
     except ConfigError as error:
         return unusable(error)
     found = ["a webhook"] if settings.webhook_url else []
@@ -25,5 +27,6 @@ async def receivers(ctx: CheckContext) -> Finding:
         field.name for field in msgspec.structs.fields(jobs) if jobs.limits_of(field.name).ping_url
     ]
     found += ["check-ins at Sentry"] if settings.sentry_dsn else []
+    found += ["spans of runs by OTLP"] if settings.otlp_endpoint else []
     found += [f"pings of {', '.join(pinging)}"] if pinging else []
     return ok("; ".join(found))

@@ -26,6 +26,8 @@ SECRETS = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)
         ({"ALERTS__SENTRY_DSN": "https://planted@sentry.example"}, "alerts.sentry_dsn"),
         ({"ALERTS__SENTRY_DSN": "https://planted@sentry.example/x"}, "alerts.sentry_dsn"),
         ({"ALERTS__SENTRY_DSN": "https://planted@sentry.example:x/7"}, "alerts.sentry_dsn"),
+        ({"ALERTS__OTLP_ENDPOINT": "planted:4318"}, "alerts.otlp_endpoint"),
+        ({"ALERTS__OTLP_ENDPOINT": "http://:planted@"}, "alerts.otlp_endpoint"),
         ({"ALERTS__MAX_PER_HOUR": "0"}, "alerts.max_per_hour"),
         ({"ALERTS__WEBHOOK": "planted"}, "alerts.webhook"),
         ({"JOBS__CLEANUP__PING_URL": "planted"}, "jobs.cleanup.ping_url"),
@@ -75,6 +77,7 @@ def test_all_of_them_are_secrets_of_the_process() -> None:
         "ALERTS__WEBHOOK_SECRET": SECRETS[0],
         "ALERTS__URLS": "tgram://token/chat",
         "ALERTS__SENTRY_DSN": "https://key@sentry.example/7",
+        "ALERTS__OTLP_ENDPOINT": "https://user:key@otlp.example",
         "JOBS__SYNC_GAMES__PING_URL": "https://hc.example/uuid",
     }
 

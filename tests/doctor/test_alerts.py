@@ -15,6 +15,7 @@ RECEIVERS = {
     "CHESSCOACH_ALERTS__WEBHOOK_SECRET": "whsec_" + base64.b64encode(bytes(32)).decode(),
     "CHESSCOACH_ALERTS__URLS": f"json://hooks.example/{PLANTED} xml://hooks.example/{PLANTED}",
     "CHESSCOACH_ALERTS__SENTRY_DSN": f"https://{PLANTED}@sentry.example/7",
+    "CHESSCOACH_ALERTS__OTLP_ENDPOINT": f"https://{PLANTED}@otlp.example",
     "CHESSCOACH_JOBS__CLEANUP__PING_URL": f"https://hc.example/{PLANTED}",
 }
 
@@ -23,7 +24,9 @@ async def test_it_counts_the_receivers_and_names_the_jobs_with_pings() -> None:
     finding = await alerts.receivers(await check_context(**RECEIVERS))
 
     assert finding.level == "ok"
-    assert finding.what == ("a webhook; 2 URLs of apprise; check-ins at Sentry; pings of cleanup")
+    assert finding.what == (
+        "a webhook; 2 URLs of apprise; check-ins at Sentry; spans of runs by OTLP; pings of cleanup"
+    )
 
 
 async def test_without_a_receiver_it_says_where_alerts_are() -> None:
