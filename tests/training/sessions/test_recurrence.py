@@ -23,7 +23,7 @@ def wanted_days(wish: Wish, days: int) -> list[date]:
 
 
 @pytest.mark.soak
-@settings(max_examples=scaled_rounds(3000, 150))
+@settings(max_examples=scaled_rounds(3000, 60))
 @given(wishes())
 def test_the_rule_of_friendly_options_has_the_days_that_their_words_mean(wish: Wish) -> None:
     wanted = wanted_days(wish, 430)
@@ -38,7 +38,8 @@ def test_the_rule_of_friendly_options_has_the_days_that_their_words_mean(wish: W
     ]
 
 
-@settings(max_examples=scaled_rounds(1000, 60))
+@pytest.mark.soak
+@settings(max_examples=scaled_rounds(1000, 30))
 @given(wishes())
 def test_the_rule_means_the_same_options_again_and_the_same_to_dateutil(wish: Wish) -> None:
     try:
@@ -140,6 +141,8 @@ def test_a_text_that_is_no_rule_of_sessions_is_refused(rule: str) -> None:
         rule_text.parse_rule(rule)
 
 
+@pytest.mark.soak
+@settings(max_examples=scaled_rounds(1000, 40))
 @given(st.text(max_size=60) | st.text("FREQ=DAILYWKMOSU;,0123-BYNTH", max_size=60))
 def test_any_text_is_a_rule_or_refused(rule: str) -> None:
     try:
