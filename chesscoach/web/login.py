@@ -33,14 +33,14 @@ class Login:
         ]
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
-        target = safe_target(request.query.get("next", "/"))
+        target = self._target(request.query.get("next", "/"))
         if not self._access.needs_login:
             return self._redirect(target)
         return self._page(target)
 
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
         form = await read_form(request)
-        target = safe_target(form.get("next", "/"))
+        target = self._target(form.get("next", "/"))
         if not self._access.needs_login:
             return self._redirect(target)
         address = request.remote or ""
@@ -77,6 +77,13 @@ class Login:
     @property
     def _cookie_path(self) -> str:
         return self._base_path or "/"
+
+    def _target(self, text: str) -> str:
+        """A safe path without the base path, which a link from elsewhere may have."""
+        target, base = safe_target(text), self._base_path
+        return (
+            safe_target(target[len(base) :]) if base and target.startswith(f"{base}/") else target
+        )
 
     def _redirect(self, target: str) -> web.Response:
         return redirect(f"{self._base_path}{target}")

@@ -56,6 +56,16 @@ async def test_the_login_leads_nowhere_else() -> None:
         assert safe_target(target) == "/", target
 
 
+async def test_a_target_may_have_the_base_path_already(ctx: Context, open_admin: OpenAdmin) -> None:
+    ask = await open_admin(ctx, replace(GUARDED, base_path="/coach"))
+    for target, place in (
+        ("/coach/runs", "/coach/runs"),
+        ("/coach//evil.example", "/coach/"),
+    ):
+        reply = await ask("POST", "/login", data={"token": ADMIN_TOKEN, "next": target})
+        assert reply.headers["Location"] == place
+
+
 def test_the_login_leads_back_to_where_one_was() -> None:
     for target in ("/", "/runs?outcome=failed&job=sync_games", "/players/a%2Fb"):
         assert safe_target(target) == target

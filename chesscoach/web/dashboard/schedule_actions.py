@@ -113,7 +113,7 @@ class ScheduleActions:
         """Acts on the revision that the page showed; if it has changed, the page says how."""
         schedule_id, revision = request.match_info["id"], given.get("revision", "")
         try:
-            number = int(revision) if revision.isdecimal() else None
+            number = int(revision) if revision.isdecimal() and len(revision) < 16 else None
             await action(operator_of(request), schedule_id, number)
         except NotFound:
             raise

@@ -81,6 +81,8 @@ async def test_what_an_operator_changes_is_there_after_the_redirect(
     await add_schedule(board, "mine")
     ask = await open_dashboard()
     assert "mine ✕ late" in words_of(await ask("/"))
+    unusable = {"revision": "9" * 5000, "reason": "maintenance"}
+    assert (await ask("/schedules/mine/pause", method="POST", data=unusable)).status == 428
     form = {"revision": "1", "reason": "maintenance"}
     answer = await ask("/schedules/mine/pause", method="POST", data=form, allow_redirects=False)
     assert (answer.status, answer.headers["Location"]) == (303, "/schedules/mine?done=paused")
