@@ -93,11 +93,11 @@ def _earliest_start(players: Sequence[Player], days_before: int) -> datetime:
 
 
 class _Parser:
-    """Sorts documents by player, and logs those whose instant cannot be read."""
+    """Sorts documents by player, and logs those that cannot be read."""
 
     def __init__(self, zones: Mapping[str, ZoneInfo]) -> None:
         self._zones = zones
-        self._unreadable: dict[str, list[str]] = {}
+        self._unreadable: dict[str, list[tuple[str, str]]] = {}
         self._activities = {user_id: Activity() for user_id in zones}
 
     def add(self, document: Document) -> None:
@@ -117,18 +117,19 @@ class _Parser:
             case "game":
                 game = parse_game(document)
                 if game is None or not is_plausible(game.ended_at):
-                    self._refuse("games", document["_id"])
+                    self._refuse("games", document["_id"], user_id)
                 else:
                     activity.games[game.game_id] = (days.local_day(game.ended_at, zone), game)
 
     def finish(self) -> dict[str, Activity]:
         """The activities by user; logs the documents that could not be read."""
-        for collection, ids in self._unreadable.items():
+        for collection, refused in self._unreadable.items():
             log.get_logger().warning(
                 "documents_unreadable",
                 collection=collection,
-                count=len(ids),
-                ids=ids[:_IDS_LOGGED],
+                count=len(refused),
+                ids=[key for key, _ in refused[:_IDS_LOGGED]],
+                users=list(dict.fromkeys(user for _, user in refused))[:_IDS_LOGGED],
             )
         for activity in self._activities.values():
             activity.analyses.sort(key=_AT)
@@ -137,10 +138,8 @@ class _Parser:
 
     def _analysis(self, document: Document, zone: ZoneInfo) -> Analysis | None:
         at, accuracy = _instant(document.get("at")), document["accuracy"]
-        if at is None:
-            self._refuse("game_analyses", document["game_id"])
-            return None
-        if not isinstance(accuracy, int | float):
+        if at is None or not isinstance(accuracy, int | float):
+            self._refuse("game_analyses", document["game_id"], document["user_id"])
             return None
         return Analysis(
             game_id=str(document["game_id"]),
@@ -150,10 +149,10 @@ class _Parser:
             blunders=document["blunders"],
         )
 
-    def _attempt(self, item: Document, zone: ZoneInfo) -> Attempt | None:
+    def _attempt(self, item: Document, user_id: str, zone: ZoneInfo) -> Attempt | None:
         at = _instant(item.get("at"))
         if at is None:
-            self._refuse("puzzle_attempts", item["_id"])
+            self._refuse("puzzle_attempts", item["_id"], user_id)
             return None
         milliseconds, seconds = numbers.finite(item.get("ms")), numbers.finite(item.get("seconds"))
         minutes = milliseconds / 60_000 if milliseconds is not None else (seconds or 0.0) / 60
@@ -166,11 +165,11 @@ class _Parser:
 
     def _add_attempts(self, activity: Activity, document: Document, zone: ZoneInfo) -> None:
         for item in (*document["recent"], *document["older"]):
-            if item and (attempt := self._attempt(item, zone)):
+            if item and (attempt := self._attempt(item, document["user_id"], zone)):
                 activity.attempts.append(attempt)
 
-    def _refuse(self, collection: str, key: object) -> None:
-        self._unreadable.setdefault(collection, []).append(str(key)[:80])
+    def _refuse(self, collection: str, key: object, user_id: str) -> None:
+        self._unreadable.setdefault(collection, []).append((str(key)[:80], user_id[:80]))
 
 
 def _add_session(activity: Activity, document: Document) -> None:

@@ -6,6 +6,7 @@ Of two progress documents of a player, the oldest counts.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from chesscoach import log
 from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
@@ -15,7 +16,9 @@ from chesscoach.training.store import numbers
 from chesscoach.worker.shard import ALL_USERS, Shard
 
 _HAS_TEXT_ID = values.of_type("user_id", "string")
-_PROGRESS_FIELDS = ("user_id", "tz", "tz_source", "xp", "level", "current_streak")
+_NUMBERS = ("xp", "level", "current_streak")
+_PROGRESS_FIELDS = ("user_id", "tz", "tz_source", *_NUMBERS)
+_IDS_LOGGED = 3
 
 
 class Players:
@@ -85,6 +88,7 @@ class Players:
         progress: dict[str, Document] = {}
         for document in documents:
             progress.setdefault(document["user_id"], document)
+        _log_unreadable([progress[key] for key in user_ids if key in progress])
         timezones = await self._timezones(user_ids)
         return [_to_player(key, timezones, progress.get(key, {})) for key in user_ids]
 
@@ -92,6 +96,26 @@ class Players:
         query = {"user_id": {"$in": list(user_ids)}, **_HAS_TEXT_ID}
         users = await self._users.find(query, {"_id": 0, "user_id": 1, "timezone": 1})
         return {user["user_id"]: user.get("timezone") for user in users}
+
+
+def _log_unreadable(documents: Sequence[Document]) -> None:
+    """Names the players whose progress has something else in place of a number."""
+    odd = [
+        document
+        for document in documents
+        if any(
+            document.get(name) is not None and numbers.finite(document[name]) is None
+            for name in _NUMBERS
+        )
+    ]
+    if odd:
+        log.get_logger().warning(
+            "documents_unreadable",
+            collection="user_progress",
+            count=len(odd),
+            ids=[str(document["_id"])[:80] for document in odd[:_IDS_LOGGED]],
+            users=[document["user_id"][:80] for document in odd[:_IDS_LOGGED]],
+        )
 
 
 def _to_player(

@@ -1,5 +1,6 @@
 """Documents of odd types and forms: they are no lesson and no minute, and end no run."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -218,3 +219,26 @@ async def test_a_player_with_more_attempts_than_a_document_holds_is_named(
 
     assert (result.record["done"], result.record["failed"]) == (1, 1)
     assert [error["user_id"] for error in result.record["errors"]] == ["u1"]
+
+
+async def test_players_with_an_array_in_place_of_a_number_are_named(
+    environment: dict[str, str], training: TrainingScenario
+) -> None:
+    for user_id in ("accuracy", "progress", "well"):
+        training.add_player(user_id)
+        add_lesson_and_puzzle(training, user_id)
+    array: Any = [80]
+    training.analyse("accuracy", DAY, array)
+    training.db.user_progress.update_one({"user_id": "progress"}, {"$set": {"xp": [1, 2]}})
+
+    done = await run(environment, JOB, "--now", NOW, "--json")
+
+    logged = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+    named = {
+        event["collection"]: event["users"]
+        for event in logged
+        if event["event"] == "documents_unreadable"
+    }
+    assert (done.code, done.record["done"]) == (0, 3)
+    assert named == {"game_analyses": ["accuracy"], "user_progress": ["progress"]}
+    assert [training.figures(DAY, user)[3] for user in ("accuracy", "progress", "well")] == [1] * 3
