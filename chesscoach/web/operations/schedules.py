@@ -5,7 +5,7 @@ action that changes nothing, such as pausing what is paused, succeeds.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
@@ -41,16 +41,37 @@ async def create(
     try:
         old = await schedule_admin.find_schedule(worker, schedule_id)
     except NotFound:
+        added = await _add(admin, operator, schedule_id, schedule)
+        if added is not None:
+            return added, True
+        old = await schedule_admin.find_schedule(worker, schedule_id)
+    if not replace_existing:
+        raise Problem(409, f"there is a schedule {schedule_id} already", current=old.revision)
+    while True:
+        given = old.revision if revision is None else revision
+        try:
+            return await edit(admin, operator, schedule_id, schedule, given), False
+        except Problem as problem:
+            if revision is not None or problem.status != 412:
+                raise
+        old = await schedule_admin.find_schedule(worker, schedule_id)
+
+
+async def _add(
+    admin: Admin, operator: Operator, schedule_id: str, schedule: Schedule
+) -> StoredSchedule | None:
+    """Adds a schedule; None if one of that id has been added at the same time."""
+    worker, by = admin.ctx.worker, display_name(operator)
+    try:
         async with logged_action(
             admin, operator, "schedules add", schedule=schedule_id, trigger=schedule.trigger
         ):
-            by = display_name(operator)
-            added = await schedule_admin.add_schedule(worker, JOBS, schedule_id, schedule, by)
-            return added, True
-    if not replace_existing:
-        raise Problem(409, f"there is a schedule {schedule_id} already", current=old.revision)
-    given = old.revision if revision is None else revision
-    return await edit(admin, operator, schedule_id, schedule, given), False
+            return await schedule_admin.add_schedule(worker, JOBS, schedule_id, schedule, by)
+    except ConfigError:
+        with suppress(NotFound):
+            await schedule_admin.find_schedule(worker, schedule_id)
+            return None
+        raise
 
 
 async def edit(

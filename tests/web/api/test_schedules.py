@@ -195,3 +195,18 @@ async def test_an_unreadable_schedule_is_shown_as_such(ctx: Context, api: ApiCli
     assert (await api("POST", "/schedules/odd/run")).status == 409
     fixed = {"job": "cleanup", "cron": "0 5 * * *"}
     assert (await api("PUT", "/schedules/odd", json=fixed, revision=7)).body["state"] == "active"
+
+
+async def test_of_those_created_at_once_one_is_new_and_the_others_replace_it(
+    api: ApiClient,
+) -> None:
+    new = {"id": "mine", "job": "cleanup", "cron": "0 5 * * *"}
+    replies = await asyncio.gather(*(api("POST", "/schedules", json=new) for _ in range(4)))
+    assert sorted(reply.status for reply in replies) == [201, 409, 409, 409]
+    others = [
+        {**new, "id": "other", "cron": f"{minute} 5 * * *", "replace_existing": True}
+        for minute in range(4)
+    ]
+    replies = await asyncio.gather(*(api("POST", "/schedules", json=body) for body in others))
+    assert sorted(reply.status for reply in replies) == [200, 200, 200, 201]
+    assert await revision_of(api, "/schedules/other") == 4
