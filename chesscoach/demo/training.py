@@ -33,7 +33,11 @@ async def train(ctx: Context, stop: ShutdownRequest, today: datetime, users: Seq
         taken = await runner.run_manually(ctx.worker, snapshots.JOB, args, stop)
         if taken.exit_code:
             return taken.exit_code
-    made = await runner.run_manually(ctx.worker, recommendations.JOB, recommendations.Args(), stop)
+    for user_id in users:  # each now, since a run for all waits for their Monday on some days
+        wanted = recommendations.Args(user=user_id)
+        made = await runner.run_manually(ctx.worker, recommendations.JOB, wanted, stop)
+        if made.exit_code:
+            return made.exit_code
     zones = await administration.load_zones(ctx.training)
     for user_id in users:
         if not [page async for page in ctx.training.routines.pages(1, zones, user_id)]:
@@ -41,7 +45,7 @@ async def train(ctx: Context, stop: ShutdownRequest, today: datetime, users: Seq
             await administration.add_routine(ctx.training, user_id, evening, None)
     job = training_sessions.JOB
     planned = await runner.run_manually(ctx.worker, job, training_sessions.Args(), stop)
-    return made.exit_code or planned.exit_code
+    return planned.exit_code
 
 
 async def training_table(ctx: Context, users: Sequence[str]) -> Table:
