@@ -93,7 +93,9 @@ def _result(run: RunRecord) -> str:
 
 
 def _is_outage(facts: Facts, run: RunRecord) -> bool:
-    sources = {error.get("account", "").partition(":")[0] for error in run.errors}
+    sources = {
+        error.get("platform") or error.get("account", "").partition(":")[0] for error in run.errors
+    }
     closed = {platform for platform, breaker in facts.breakers.items() if breaker.is_open}
     return bool(sources) and sources <= closed
 

@@ -197,7 +197,12 @@ def test_an_outage_of_one_source_is_one_cause() -> None:
         outcome="partial", done=3, failed=3, errors=[*errors, {"account": "chess.com:b"}]
     )
 
+    waiting = make_run(
+        outcome="partial", done=0, failed=1, errors=[{"platform": "lichess", "error": "closed"}]
+    )
+
     assert condition(make_facts(outage, breakers=OPEN), "success_rate") is None
+    assert condition(make_facts(waiting, breakers=OPEN), "success_rate") is None
     assert condition(make_facts(throttled, breakers=OPEN), "ratio_429", "lichess") is None
     found = condition(make_facts(other, breakers=OPEN), "success_rate")
     assert found is not None
