@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Route, sync_playwright
 import chesscoach
 from chesscoach.emails.rendering import Renderer
 from chesscoach.emails.transports.transport import Message
-from chesscoach.emails.weekly.values import Highlight, Swing
+from chesscoach.emails.weekly.values import Highlight, Swing, WeekExtras
 from tests.support.emails.week_factory import (
     EMAILS,
     GERMAN,
@@ -108,7 +108,7 @@ def unbreakable_email() -> Message:
         streak=1_234_567,
         longest_streak=9_234_567,
         points=123_456_789,
-        rank=1_234_567,
+        extras=WeekExtras(rank=1_234_567),
         level=1_234_567,
         best_game=Highlight(game_id="3f1c", accuracy=100.0, game=game),
         critical=Highlight(game_id="3f1c", accuracy=9.0, game=game, swing=swing),

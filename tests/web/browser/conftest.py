@@ -75,8 +75,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     daemon.stdout.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(site: Site) -> Iterator[Browser]:
+    """A Chromium. Its event loop runs as long as it is open, so tests elsewhere come after it."""
     path = find_chromium()
     if path is None:
         pytest.fail('no chromium on the PATH: install one, or leave out with -m "not browser"')
