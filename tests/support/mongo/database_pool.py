@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -71,9 +70,16 @@ def _structure(database: Any) -> Any:
     counts = {key: statistics[key] for key in ("collections", "views", "indexes")}
     if counts["views"]:
         return counts
-    catalog = _union(database, lambda name: [{"$listCatalog": {}}, _labelled(name, md=1)])
+    # One look at the whole catalog: that of a collection would look at the whole as well.
+    catalog = database.client.admin.aggregate(
+        [
+            {"$listCatalog": {}},
+            {"$match": {"db": database.name}},
+            {"$project": {"name": 1, "md.indexes.spec": 1, "md.indexes.multikey": 1}},
+        ]
+    )
     return counts, sorted(
-        f"{entry['collection']}: {index['spec']}, {index['multikey'] and name != 'links.user_id_1'}"
+        f"{entry['name']}: {index['spec']}, {index['multikey'] and name != 'links.user_id_1'}"
         for entry in catalog
         for index in entry["md"]["indexes"]
         for name in [index["spec"]["name"]]
@@ -81,16 +87,12 @@ def _structure(database: Any) -> Any:
 
 
 def _filled_collections(database: Any) -> list[str]:
-    firsts = _union(database, lambda name: [{"$limit": 1}, _labelled(name)])
-    return [document["collection"] for document in firsts]
-
-
-def _labelled(name: str, **fields: int) -> Document:
-    return {"$project": {"_id": 0, "collection": {"$literal": name}, **fields}}
-
-
-def _union(database: Any, pipeline: Callable[[str], list[Document]]) -> list[Document]:
-    """The results of one pipeline for each of our collections, by one command."""
+    """Our collections that have a document, by one command."""
     first, *others = sorted(_COLLECTIONS)
-    unions = [{"$unionWith": {"coll": name, "pipeline": pipeline(name)}} for name in others]
-    return list(database[first].aggregate([*pipeline(first), *unions]))
+    unions = [{"$unionWith": {"coll": name, "pipeline": _name_if_filled(name)}} for name in others]
+    found = database[first].aggregate([*_name_if_filled(first), *unions])
+    return [document["collection"] for document in found]
+
+
+def _name_if_filled(name: str) -> list[Document]:
+    return [{"$limit": 1}, {"$project": {"_id": 0, "collection": {"$literal": name}}}]
