@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -89,15 +90,21 @@ def _server() -> _Server:
     return server
 
 
+_ONE_REQUEST_AT_A_TIME = threading.Lock()
+"""Tests may start processes in several threads, and a request is sent in two pieces."""
+
+
 async def fork(args: Sequence[str], environment: Mapping[str, str]) -> Process:
     """Starts a module with arguments and an environment, in the working directory."""
     wanted = {"args": args, "environment": environment, "folder": str(Path.cwd())}
     text = json.dumps(wanted).encode()
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
     status, status_end = socket.socketpair()
-    control, inherited = _server().control, [out_end, err_end, status_end.fileno()]
-    socket.send_fds(control, [len(text).to_bytes(fork_server.LENGTH_BYTES)], inherited)
-    control.sendall(text)
+    inherited = [out_end, err_end, status_end.fileno()]
+    with _ONE_REQUEST_AT_A_TIME:
+        control = _server().control
+        socket.send_fds(control, [len(text).to_bytes(fork_server.LENGTH_BYTES)], inherited)
+        control.sendall(text)
     os.close(out_end)
     os.close(err_end)
     status_end.close()
