@@ -29,7 +29,7 @@ from chesscoach.demo.fake_chesscom import FakeChesscom
 from chesscoach.demo.fake_lichess import FakeLichess
 
 MAX_P99_S, MAX_GROWTH = 0.1, 0.1
-"""What is demanded: under so many seconds, and by less than this part."""
+"""What is demanded: the highest p99 in seconds, and the largest slow-down of the sync."""
 
 _NAME = "dashboard"
 _RATE = 50

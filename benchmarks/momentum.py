@@ -23,7 +23,7 @@ from benchmarks.worlds import momentum_world
 from benchmarks.worlds.momentum_world import BEFORE_CLOSING, BEFORE_RANKING, CLOSING, HOUR, RANKING
 
 MIN_SPEEDUP = 50
-"""Each hourly check of ours must be so many times as fast."""
+"""Each hourly check of ours must be at least this many times as fast."""
 
 MIN_SPEEDUP_LATE = 10
 """A late check writes something for nearly every player, which takes the server its time."""

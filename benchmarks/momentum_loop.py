@@ -22,7 +22,7 @@ _RANK_HOUR = 18
 
 
 async def run(players: int, now: datetime) -> float:
-    """Checks so many players; returns the seconds that it took."""
+    """Checks a number of players; returns the seconds that it took."""
     client = AsyncMongoClient[dict[str, Any]](os.environ["MONGO_URL"], w="majority")
     async with client:
         db = client[os.environ["DB_NAME"]]

@@ -22,7 +22,7 @@ from benchmarks.worlds import snapshots_world
 from benchmarks.worlds.snapshots_world import ANALYSES, NOW
 
 MIN_SPEEDUP = 30
-"""Ours must be so many times as fast."""
+"""Ours must be at least this many times as fast."""
 
 MAX_GROWTH_MB = 60
 """So much more may a run for all players take than one for a tenth of them."""

@@ -13,7 +13,7 @@ _WEIGHTS = (0.4, 0.25, 0.2, 0.1, 0.05, 0.04, 0.03, 0.02, 0.01, 0.01)
 
 
 async def run(players: int, now: datetime) -> float:
-    """Takes the snapshots of so many players; returns the seconds that it took."""
+    """Takes the snapshots of a number of players; returns the seconds that it took."""
     client = AsyncMongoClient[dict[str, Any]](os.environ["MONGO_URL"], w="majority")
     async with client:
         db = client[os.environ["DB_NAME"]]
