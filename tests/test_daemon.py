@@ -51,7 +51,7 @@ async def test_it_runs_what_is_due_and_drains_on_sigterm(
 
 
 @pytest.mark.parametrize("fault", ["hang", "429"])
-async def test_it_drains_at_once_whatever_a_site_makes_it_wait_for(
+async def test_it_drains_at_once_while_it_waits_for_a_source(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites, fault: SiteFault
 ) -> None:
     for number in range(3):

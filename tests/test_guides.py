@@ -73,13 +73,13 @@ def test_a_guide_s_links_lead_to_a_page_and_a_heading_that_are_there(guide: str)
         assert not heading or heading in slugs, target
 
 
-def test_the_guide_says_of_each_of_our_collections_what_is_lost_without_it() -> None:
+def test_the_guide_names_what_is_lost_without_each_of_our_collections() -> None:
     lost = GUIDES["docs/backup.md"].partition("## What is lost")[2].partition("\n## ")[0]
 
     assert sorted(re.findall(r"^\| `([a-z_]+)` \|", lost, re.MULTILINE)) == sorted(COLLECTIONS)
 
 
-def test_the_way_back_names_each_of_our_collections() -> None:
+def test_the_restore_guide_names_each_of_our_collections() -> None:
     names = re.search(r"for \(const name of \[(.*?)\]", GUIDES["docs/migrating.md"], re.DOTALL)
 
     assert names is not None

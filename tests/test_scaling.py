@@ -38,7 +38,7 @@ CHESSCOM = NAMES + mixed_load([min(SEALED, each) for each in checks_per_day()])
 GAMES = mixed_load([3, 1 / 7, 0, 0])
 
 
-def test_a_player_costs_what_the_guide_says() -> None:
+def test_the_size_of_a_player_is_that_of_the_guide() -> None:
     for figure, sentence in (
         (NAMES, "{} names in bulk requests"),
         (EXPORTS, "{} exports"),

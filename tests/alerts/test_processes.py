@@ -56,7 +56,7 @@ async def test_a_failed_one_shot_pings_its_exit_code(
     assert f"/sync/{PLANTED}/2" in receiver.paths
 
 
-async def test_a_dry_run_alerts_and_pings_nobody(
+async def test_a_dry_run_neither_alerts_nor_pings(
     environment: dict[str, str], ctx: Context, db: Any, receiver: Receiver
 ) -> None:
     done = await run(alerting(environment, receiver), CLEANUP, "--dry-run")
@@ -67,7 +67,7 @@ async def test_a_dry_run_alerts_and_pings_nobody(
 
 
 @pytest.mark.parametrize("fault", ["hangs", "refuses"])
-async def test_a_bad_receiver_neither_fails_nor_keeps_a_one_shot_and_no_secret_is_logged(
+async def test_a_bad_receiver_neither_fails_nor_delays_a_one_shot_and_no_secret_is_logged(
     environment: dict[str, str], ctx: Context, db: Any, receiver: Receiver, fault: str
 ) -> None:
     receiver.hangs, receiver.status = fault == "hangs", 500

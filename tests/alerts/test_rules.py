@@ -216,7 +216,7 @@ def test_a_missed_slot_fires_for_a_while_although_the_next_one_succeeded_at_once
     assert found.firing
 
 
-def test_a_cleanup_of_one_rule_says_nothing_of_the_others() -> None:
+def test_a_cleanup_of_one_rule_does_not_resolve_the_others() -> None:
     other = make_run(1, notes={"deleted_queue": 4}, **CLEANUP)
 
     found = condition(make_facts(other, INVALID, job="cleanup"), "invalid_timestamps", "sessions")
@@ -225,7 +225,7 @@ def test_a_cleanup_of_one_rule_says_nothing_of_the_others() -> None:
     assert found.firing
 
 
-def test_one_429_of_many_requests_is_everyday_life() -> None:
+def test_one_429_of_many_requests_does_not_fire() -> None:
     found = condition(
         make_facts(make_run(notes={"lichess_requests": 4, "lichess_429": 1})),
         "ratio_429",

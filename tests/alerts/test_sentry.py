@@ -138,7 +138,7 @@ async def test_what_is_refused_is_repeated_as_the_same_event_and_logged_without_
     assert KEY not in str(line)
 
 
-async def test_an_error_of_the_library_ends_no_run_and_its_text_is_not_logged(
+async def test_an_error_of_the_library_does_not_end_a_run_and_is_not_quoted(
     receiver: Receiver, lines: Lines
 ) -> None:
     def fail(event: dict[str, Any]) -> bytes:

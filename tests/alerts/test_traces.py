@@ -111,7 +111,7 @@ async def test_a_span_that_is_refused_is_repeated_and_logged_without_the_url(
     assert PLANTED not in str(line)
 
 
-async def test_a_record_that_cannot_be_encoded_harms_no_run(
+async def test_a_record_that_cannot_be_encoded_does_not_affect_the_run(
     receiver: Receiver, lines: Lines
 ) -> None:
     async with open_traces(receiver) as traces:

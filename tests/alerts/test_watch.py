@@ -33,7 +33,7 @@ async def test_an_alert_fires_once_and_resolves_once(
     assert fired["id"] != resolved["id"]
 
 
-async def test_a_good_run_alerts_nobody_and_stores_nothing(
+async def test_a_good_run_fires_no_alert_and_stores_nothing(
     alerts: AlertContext, db: Any, clock: Clock, receiver: Receiver
 ) -> None:
     add_run(db, "good", clock)

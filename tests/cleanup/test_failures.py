@@ -90,7 +90,7 @@ def members(tmp_path: Path) -> Iterator[ReplicaSet]:
 
 
 @pytest.mark.long
-async def test_a_primary_that_steps_down_during_the_cleanup_costs_no_live_session(
+async def test_a_stepdown_during_the_cleanup_deletes_no_live_session(
     small_steps: dict[str, str], members: ReplicaSet
 ) -> None:
     settings = {**small_steps, "MONGO_URL": members.url, "CHESSCOACH_RUNNER__LEASE_S": "10"}

@@ -113,7 +113,7 @@ async def test_an_account_is_shown_with_all_that_an_operator_asks_about(
     assert "\x1b" not in drawn.out
 
 
-async def test_an_account_in_trouble_is_shown_with_its_errors_and_what_its_site_asked_for(
+async def test_an_account_in_trouble_is_shown_with_its_errors_and_pauses(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     links = (AccountLink(user_id="[red]ann", name="Ann", backfilled=True),)

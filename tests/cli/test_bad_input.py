@@ -192,7 +192,7 @@ def test_a_schedule_that_cannot_be_is_refused_in_one_line_that_names_the_field(
         (("schedules", "list", "--config", "missing.toml"), "missing.toml: no such file"),
     ],
 )
-def test_what_is_asked_wrongly_is_refused_in_one_line(args: tuple[str, ...], said: str) -> None:
+def test_wrong_options_are_refused_in_one_line(args: tuple[str, ...], said: str) -> None:
     done = invoke(UNREACHABLE_DATABASE, Clock(NOON), *args)
 
     assert (done.exit_code, done.stdout) == (2, "")

@@ -88,7 +88,7 @@ def test_a_ttl_index_waits_while_it_would_delete_a_great_deal_at_once(
 
 
 @pytest.mark.parametrize("user", ["reader", "worker"])
-def test_who_may_not_make_indexes_is_told_so_in_one_line(
+def test_missing_rights_for_indexes_are_reported_in_one_line(
     server: AuthenticatedMongod, user: str
 ) -> None:
     result = run_as_user(server, user, "init")
@@ -114,7 +114,7 @@ def test_an_operator_who_may_prepares_it_for_a_user_who_may_not(
 # check
 
 
-def test_all_is_well_where_all_was_prepared(run_cli: RunCli, run_cli_json: Any) -> None:
+def test_a_prepared_database_has_no_problem(run_cli: RunCli, run_cli_json: Any) -> None:
     run_cli("db", "init")
     assert run_cli("db", "check").stdout.startswith("ok ")
     assert run_cli_json("db", "check") == {"missing": [], "contradicting": [], "unexpected": []}

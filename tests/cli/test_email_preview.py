@@ -156,7 +156,7 @@ async def test_the_preview_opens_in_a_browser_and_stays_in_its_folder(
     assert sorted(path.name for path in (tmp_path / "p").iterdir()) == names
 
 
-async def test_where_there_is_no_browser_it_says_so_and_leaves_with_0(
+async def test_without_a_browser_preview_says_so_and_exits_with_0(
     environment: dict[str, str], db: Any, tmp_path: Path
 ) -> None:
     insert_user(db)

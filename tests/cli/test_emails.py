@@ -12,7 +12,7 @@ from tests.support.emails.outbox_documents import WEEK, database_digest, insert_
 # The outbox
 
 
-def test_mails_are_listed_with_a_tally_and_by_what_one_looks_for(
+def test_emails_are_listed_with_counts_and_filtered(
     run_cli: RunCli, run_cli_json: RunJson, db: Any
 ) -> None:
     ann = insert_email(db, "ann", "sent", finished_at=NOON, attempts=2, reason="event")
@@ -43,7 +43,7 @@ def test_mails_are_listed_with_a_tally_and_by_what_one_looks_for(
 
 
 @pytest.mark.parametrize("state", ["failed", "skipped", "unknown"])
-def test_a_mail_that_did_not_arrive_is_owed_again(
+def test_an_email_that_did_not_arrive_is_pending_again(
     run_cli: RunCli, run_cli_json: RunJson, db: Any, state: str
 ) -> None:
     key = insert_email(db, "ann", state, finished_at=NOON, reason="x")
@@ -58,7 +58,7 @@ def test_a_mail_that_did_not_arrive_is_owed_again(
 
 
 @pytest.mark.parametrize("state", ["sent", "pending", "sending"])
-def test_a_mail_that_is_on_its_way_or_has_arrived_is_not_owed_again(
+def test_an_email_in_flight_or_delivered_is_not_pending_again(
     run_cli: RunCli, db: Any, state: str
 ) -> None:
     key = insert_email(db, "ann", state)
@@ -85,7 +85,7 @@ def test_a_mail_that_is_on_its_way_or_has_arrived_is_not_owed_again(
         (("nothing",), "No such command"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_one_line(
+def test_bad_input_is_refused_in_one_line(
     run_cli: RunCli, args: tuple[str, ...], said: str
 ) -> None:
     done = run_cli("emails", *args, code=2)
@@ -98,7 +98,7 @@ def test_what_cannot_be_used_is_said_in_one_line(
 # Suppressed addresses
 
 
-def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
+def test_suppressed_addresses_are_listed_the_newest_first(
     run_cli: RunCli, run_cli_json: RunJson, db: Any
 ) -> None:
     for number in range(3):
@@ -125,7 +125,7 @@ def test_suppressed_addresses_are_listed_the_newest_first_and_told_of(
     }
 
 
-def test_an_address_gets_mail_again(run_cli: RunCli, run_cli_json: RunJson, db: Any) -> None:
+def test_an_address_gets_email_again(run_cli: RunCli, run_cli_json: RunJson, db: Any) -> None:
     db.email_suppressions.insert_one({"_id": "ann@example.org", "reason": "drop", "at": NOON})
 
     output = run_cli("emails", "unsuppress", "Ann@example.org").stdout

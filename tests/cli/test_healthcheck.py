@@ -66,7 +66,7 @@ async def test_it_asks_the_public_listener_where_there_is_one() -> None:
     assert address in done.out, "0.0.0.0 is listened on, and asked as 127.0.0.1"
 
 
-async def test_it_asks_another_one_when_told_its_url() -> None:
+async def test_url_option_asks_another_process() -> None:
     async with health_server(ready=503) as address:
         environment = {"CHESSCOACH_WEB__ADMIN": UNUSED_URL}
         assert (await run_healthcheck(environment, "--url", f"http://{address}")).code == 0
@@ -77,14 +77,14 @@ async def test_it_asks_another_one_when_told_its_url() -> None:
         assert (await run_healthcheck(environment, "--url", f"http://{address}/nothing")).code == 1
 
 
-async def test_where_nobody_listens_it_leaves_with_1() -> None:
+async def test_without_a_listener_it_exits_with_1() -> None:
     done = await run_healthcheck({"CHESSCOACH_WEB__ADMIN": UNUSED_URL})
 
     assert done.code == 1
     assert done.err == "http://127.0.0.1:1/healthz: ConnectionRefusedError\n"
 
 
-async def test_it_waits_three_seconds_and_no_longer() -> None:
+async def test_healthcheck_waits_three_seconds_at_most() -> None:
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begun = loop.time()
@@ -110,7 +110,7 @@ async def test_it_waits_three_seconds_and_no_longer() -> None:
         ({}, ("--config", "nowhere.toml"), "nowhere.toml: no such file"),
     ],
 )
-async def test_what_cannot_be_asked_is_1_too_for_containers_know_no_other_code(
+async def test_an_invalid_url_exits_with_1_too(
     environment: dict[str, str], args: tuple[str, ...], said: str
 ) -> None:
     done = await run_healthcheck(environment, *args)
@@ -129,7 +129,7 @@ async def test_it_is_listed_among_the_commands() -> None:
     assert "chesscoach healthcheck [OPTIONS]" in helped.out
 
 
-def test_it_imports_neither_the_database_nor_a_server_for_it_runs_every_few_seconds() -> None:
+def test_healthcheck_imports_neither_the_database_nor_a_server() -> None:
     code = "import sys, chesscoach.cli, chesscoach.cli.healthcheck; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 

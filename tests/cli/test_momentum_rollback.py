@@ -123,7 +123,7 @@ def test_the_table_of_levels_is_replaced_after_it_was_saved(run_cli: RunCli, db:
     assert digest(db, "momentum_levels") == changed
 
 
-def test_example_44_keep_structure_or_a_user_alone_is_no_operation(
+def test_example_44_keep_structure_or_a_user_alone_is_not_an_operation(
     run_cli: RunCli, db: Any
 ) -> None:
     insert_momentum(db, "u1")

@@ -75,7 +75,9 @@ def test_progress_shows_sparklines_and_days(
     assert (data["user_id"], data["days"][1]["final"]) == ("ann", False)
 
 
-def test_progress_of_a_player_without_snapshots_and_of_nobody(run_cli: RunCli, db: Any) -> None:
+def test_progress_of_a_player_without_snapshots_and_of_an_unknown_one(
+    run_cli: RunCli, db: Any
+) -> None:
     db.users.insert_one({"user_id": "ann"})
 
     assert "no snapshot" in run_cli("progress", "ann").stdout

@@ -17,7 +17,7 @@ from tests.support.processes import run
 RunCliJson = Callable[..., Any]
 
 
-def test_a_schedules_job_runs_at_once_as_a_run_by_hand(
+def test_a_schedules_job_runs_at_once_as_a_manual_run(
     run_cli: RunCli, run_cli_json: RunCliJson, environment: dict[str, str]
 ) -> None:
     environment["KUBERNETES_SERVICE_HOST"] = "10.0.0.1"
@@ -36,7 +36,7 @@ def test_a_schedules_job_runs_at_once_as_a_run_by_hand(
     assert run_cli("schedules", "run-now", "mine", code=2).stdout.startswith("failed: ")
 
 
-async def test_run_now_beside_another_run_leaves_with_75_and_says_who(
+async def test_run_now_beside_another_run_exits_with_75_and_names_it(
     environment: dict[str, str], ctx: Context
 ) -> None:
     async with ctx.leases.renewing():
@@ -62,7 +62,7 @@ def insert_run(db: Any, hours: int, **fields: Any) -> str:
     return key
 
 
-def test_runs_are_listed_the_newest_first_and_by_what_one_looks_for(
+def test_runs_are_listed_the_newest_first_and_filtered(
     run_cli: RunCli, run_cli_json: RunCliJson, db: Any
 ) -> None:
     first = insert_run(db, -12)
@@ -113,7 +113,7 @@ def test_a_run_is_shown_whole_with_its_earlier_attempts_and_without_its_claim(
         ("sync_games", "2026-10-21T12:00:00Z"),
     ],
 )
-def test_a_slot_is_asked_about_in_three_ways(
+def test_a_slot_can_be_named_in_three_ways(
     run_cli: RunCli, run_cli_json: RunCliJson, db: Any, clock: Clock, slot: tuple[str, ...]
 ) -> None:
     clock.move(hours=1)

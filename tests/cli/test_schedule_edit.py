@@ -76,7 +76,9 @@ def test_fields_go_back_to_their_defaults_and_arguments_are_set_one_by_one(
     assert found["schedule"]["args"] == {"all": False}
 
 
-def test_an_edit_that_changes_nothing_is_none(run_cli: RunCli, run_cli_json: RunCliJson) -> None:
+def test_an_edit_without_a_difference_changes_nothing(
+    run_cli: RunCli, run_cli_json: RunCliJson
+) -> None:
     run_cli("schedules", "add", *SIX_HOURLY)
 
     assert (
@@ -99,7 +101,7 @@ def test_a_schedule_is_paused_and_resumed(
     assert run_cli_json("schedules", "show", "sync_games")["due"] is None
 
 
-def test_of_two_who_change_it_the_second_is_told_and_changes_nothing(
+def test_the_second_edit_of_a_revision_is_refused_and_changes_nothing(
     run_cli: RunCli, run_cli_json: RunCliJson
 ) -> None:
     run_cli("schedules", "add", *SIX_HOURLY)
@@ -114,7 +116,7 @@ def test_of_two_who_change_it_the_second_is_told_and_changes_nothing(
     assert (found["revision"], found["schedule"]["cron"]) == (2, "0 3 * * *")
 
 
-def test_a_row_that_cannot_be_read_is_shown_made_anew_or_removed(
+def test_an_unreadable_schedule_is_shown_replaced_or_removed(
     run_cli: RunCli, run_cli_json: RunCliJson, db: Any
 ) -> None:
     odd = {"spec": {"job": "sync_games", "cron": "99 * * * *"}, "revision": 3}

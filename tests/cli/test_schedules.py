@@ -164,7 +164,7 @@ def test_a_slot_that_waits_for_its_jitter_is_still_to_come(
 
 
 @pytest.mark.usefixtures("one_configured")
-def test_slots_of_what_is_paused_are_shown_as_not_worked(
+def test_slots_of_a_paused_schedule_are_shown_as_not_running(
     run_cli: RunCli, run_cli_json: RunCliJson
 ) -> None:
     run_cli("schedules", "pause", "sync_games")

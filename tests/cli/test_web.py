@@ -7,7 +7,7 @@ import aiohttp
 from tests.support.processes import kill, line_with, run, start
 
 
-async def test_the_listeners_run_without_the_daemon_until_they_are_told_to_stop(
+async def test_the_listeners_run_without_the_daemon_until_a_signal(
     environment: dict[str, str],
 ) -> None:
     process = await start(environment, "chesscoach.cli", "web")

@@ -36,7 +36,7 @@ def test_operators_may_open_the_admin_listener_to_other_machines(load: Loader) -
     assert str(load(text).config.web.address("admin")) == "0.0.0.0:8080"
 
 
-def test_an_empty_address_is_none(load: Loader) -> None:
+def test_an_empty_address_turns_the_listener_off(load: Loader) -> None:
     web = load("[web]\nadmin = ''").config.web
 
     assert (web.address("admin"), web.address("public")) == (None, None)

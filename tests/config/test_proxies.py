@@ -35,7 +35,7 @@ def test_the_proxy_of_a_url_is_the_one_of_its_scheme_unless_no_proxy_has_its_hos
 @pytest.mark.parametrize(
     "value", ["socks5://p:1", "http://", "http://[", "ftp://p", "://x", "http://p\n:1", "pé"]
 )
-def test_a_proxy_that_is_no_url_of_one_is_refused_by_the_name_of_its_variable(
+def test_an_invalid_proxy_url_is_refused_by_the_name_of_its_variable(
     load: Loader, value: str
 ) -> None:
     environ = {"HTTPS_PROXY": value, "CHESSCOACH_SOURCES__USE_ENVIRONMENT_PROXY": "true"}

@@ -221,7 +221,7 @@ async def test_a_bulk_response_follows_the_order_and_leaves_out_the_unknown(
     assert "disabled" not in ann
 
 
-async def test_a_game_changes_when_a_player_was_seen_and_how_long_he_played(
+async def test_a_game_changes_when_a_player_was_seen_and_the_total_play_time(
     client: LichessClient, world: World
 ) -> None:
     (before,) = await client.users("ann")

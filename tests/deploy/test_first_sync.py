@@ -81,7 +81,7 @@ def run_target(home: str, tmp_path: Path, wheels: Path) -> dict[str, Any]:
     return came
 
 
-def test_systemd_reaches_its_first_sync_and_works_all_units_locked_in_as_they_are(
+def test_systemd_reaches_its_first_sync_and_runs_all_hardened_units(
     tmp_path: Path, wheels: Path
 ) -> None:
     came = run_target("systemd", tmp_path, wheels)

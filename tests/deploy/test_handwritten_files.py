@@ -33,7 +33,7 @@ def pod(workload: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_a_job_s_pod_is_locked_in_as_the_daemon_s_is() -> None:
+def test_a_jobs_pod_is_hardened_like_the_daemons() -> None:
     daemon = pod(DAEMON)
     for workload in (*CRONJOBS, SETUP):
         job = pod(workload)
@@ -43,7 +43,7 @@ def test_a_job_s_pod_is_locked_in_as_the_daemon_s_is() -> None:
             assert job["containers"][0][key] == daemon["containers"][0][key], key
 
 
-def test_everybody_who_stops_us_waits_longer_than_the_drain_takes() -> None:
+def test_every_supervisor_waits_longer_than_the_drain_takes() -> None:
     grace = SETTINGS.runner.grace_s
     unit = (ROOT / "systemd/chesscoach.service").read_text()
 
@@ -54,7 +54,7 @@ def test_everybody_who_stops_us_waits_longer_than_the_drain_takes() -> None:
     assert float(waits) > grace
 
 
-def test_each_home_hands_over_the_secrets_as_files_that_we_read() -> None:
+def test_each_deployment_mounts_the_secrets_as_files_that_we_read() -> None:
     (environment,) = [
         each["literals"]
         for each in yaml.safe_load((ROOT / "k8s/base/kustomization.yaml").read_text())[
@@ -127,7 +127,7 @@ def test_the_image_names_the_version_that_it_is_built_from() -> None:
     assert f"ARG VERSION={chesscoach.__version__}\n" in DOCKERFILE
 
 
-def test_the_image_is_built_from_what_is_pinned_and_runs_as_nobody_s_root() -> None:
+def test_the_image_is_built_from_pinned_packages_and_runs_without_root() -> None:
     base = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE)[0]
     user = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)[0]
 
@@ -159,7 +159,7 @@ def test_every_check_that_is_not_asked_for_has_its_reason() -> None:
 @pytest.mark.parametrize(
     ("overlay", "schedule"), [("sharded", "weekly_emails"), ("sharded-sync", "sync_games")]
 )
-def test_a_job_in_parts_has_as_many_pods_as_parts_and_each_its_own_attempts(
+def test_a_sharded_job_has_one_pod_per_shard_with_its_own_attempts(
     overlay: str, schedule: str
 ) -> None:
     name = schedule.replace("_", "-")

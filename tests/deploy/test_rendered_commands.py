@@ -54,7 +54,7 @@ async def run_line(argv: list[str], environment: dict[str, str], work: str) -> i
         return await process.wait()
 
 
-async def test_the_crontab_s_line_works_the_slot_and_tells_the_log(
+async def test_the_crontab_line_runs_the_slot_and_writes_the_log(
     rendered_target: RenderedTarget, tmp_path: Path, ctx: Context, db: Any
 ) -> None:
     out, _ = await asyncio.to_thread(rendered_target, "crontab")
@@ -80,7 +80,7 @@ async def test_the_crontab_s_line_works_the_slot_and_tells_the_log(
     assert '"job_finished"' in log.read_text()
 
 
-async def test_a_second_line_beside_a_long_one_leaves_at_once(
+async def test_a_second_crontab_line_exits_at_once_beside_a_long_run(
     rendered_target: RenderedTarget, ctx: Context, db: Any
 ) -> None:
     out, state = await asyncio.to_thread(rendered_target, "crontab")
@@ -120,7 +120,7 @@ def unit_line(text: str, home: Path) -> tuple[str, dict[str, str]]:
     return line, {"PATH": "/usr/bin:/bin", "INVOCATION_ID": "a", **variables}
 
 
-async def test_a_unit_s_line_works_the_slot_with_its_own_environment(
+async def test_a_unit_runs_the_slot_with_its_own_environment(
     rendered_target: RenderedTarget, tmp_path: Path, ctx: Context, db: Any
 ) -> None:
     out, _ = await asyncio.to_thread(rendered_target, "systemd")

@@ -22,7 +22,7 @@ def container(cronjob: dict[str, Any]) -> dict[str, Any]:
     return found["containers"][0]  # type: ignore[no-any-return]  # YAML has no types
 
 
-def test_a_cronjob_works_its_own_schedule_with_its_slot_from_its_name(render: Render) -> None:
+def test_a_cronjob_runs_its_own_schedule_with_the_slot_in_its_name(render: Render) -> None:
     (found,) = cronjobs(render("k8s", schedules=CRON + 'timezone = "Asia/Tokyo"\n').stdout)
 
     assert found["metadata"]["name"] == "chesscoach-sync"
@@ -162,7 +162,7 @@ def test_clocks_that_change_are_said_where_kubernetes_gets_them_wrong(render: Re
     assert "clocks" not in never
 
 
-def test_rendering_again_removes_what_is_no_schedule_any_more_and_nothing_else(
+def test_rendering_again_removes_only_files_of_removed_schedules(
     render: Render, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -215,7 +215,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(given: tuple[str, ...], rend
     assert line.startswith("chesscoach: ")
 
 
-def test_a_job_that_there_is_not_is_refused(render: Render) -> None:
+def test_an_unknown_job_is_refused(render: Render) -> None:
     result = render("k8s", schedules='[schedules.a]\njob = "no_such"\ncron = "0 3 * * *"\n', code=2)
 
     assert "schedules.a.job: there is no job 'no_such'" in result.stderr

@@ -29,7 +29,7 @@ async def test_it_counts_the_receivers_and_names_the_jobs_with_pings() -> None:
     )
 
 
-async def test_without_a_receiver_it_says_where_alerts_are() -> None:
+async def test_without_a_receiver_the_finding_says_where_alerts_are() -> None:
     finding = await alerts.receivers(await check_context())
 
     assert (finding.level, "log and metrics" in finding.what) == ("ok", True)

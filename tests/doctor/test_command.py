@@ -163,7 +163,7 @@ async def test_it_names_the_file_and_the_variables_that_count_without_their_valu
     assert environment["MONGO_URL"] not in text
 
 
-async def test_without_a_file_it_says_that_the_defaults_apply(settings: Settings) -> None:
+async def test_without_a_file_the_finding_says_that_the_defaults_apply(settings: Settings) -> None:
     assert "no config.toml" in (await run_checks(settings))["configuration"].what
 
 

@@ -71,7 +71,7 @@ async def test_an_operation_that_the_server_refuses_hides_no_other_check(
     assert "MONGO_URL" in findings["indexes"].do
 
 
-async def test_it_says_where_the_database_is_and_what_it_is(
+async def test_the_finding_names_the_place_and_the_kind_of_the_database(
     settings: Settings, ctx: Context, mongo: MongoClient[Document]
 ) -> None:
     findings = await run_checks(settings)
@@ -96,7 +96,7 @@ async def test_the_embedded_server_has_that_name(
     assert "embedded" in findings["secrets"].what
 
 
-async def test_an_embedded_server_that_cannot_start_fails_with_the_way_out(
+async def test_an_embedded_server_that_cannot_start_fails_and_names_mongo_url(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "taken").write_text("")

@@ -51,7 +51,7 @@ async def test_invalid_timestamps_are_counted_with_their_ids(ctx: Context, db: A
     assert "notifications 1 (n1)" in finding.what
 
 
-async def test_sessions_whose_expiry_is_a_text_are_a_warning_with_the_way_out(
+async def test_sessions_whose_expiry_is_a_text_are_a_warning_with_the_command(
     ctx: Context, db: Any
 ) -> None:
     db.user_sessions.insert_one({"expires_at": format_instant(NOW + timedelta(days=1))})

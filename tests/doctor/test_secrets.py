@@ -63,7 +63,7 @@ async def test_files_with_secrets_that_other_users_can_read_are_a_warning(
     assert ("chmod 600" in finding.do) is (level == "warn")
 
 
-async def test_it_says_where_the_url_comes_from(tmp_path: Path) -> None:
+async def test_the_finding_names_the_origin_of_the_url(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(UNREACHABLE)
     (tmp_path / ".env").write_text(f"MONGO_URL={UNREACHABLE}")
     file, variable = {"MONGO_URL_FILE": str(tmp_path / "secret")}, {"MONGO_URL": UNREACHABLE}

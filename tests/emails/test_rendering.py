@@ -128,7 +128,7 @@ def test_a_first_week_is_compared_with_nothing() -> None:
         ("stable", 0, 5, "Not one blunder"),
     ],
 )
-def test_the_coach_says_what_the_numbers_bear_out(
+def test_the_coachs_sentence_follows_from_the_numbers(
     trend: str, now: int, before: int, words: str
 ) -> None:
     week = full_summary(
@@ -218,7 +218,7 @@ def test_an_address_that_only_looks_like_a_sites_is_not_linked(url: str) -> None
     assert parse_email(render_email(week)).links[0] == "https://coach.example.org/game/3f1c"
 
 
-def test_an_email_can_be_left_in_one_click_and_is_answered_by_no_machine() -> None:
+def test_an_email_has_one_click_unsubscribe_and_suppresses_auto_replies() -> None:
     for message in (render_email(), render_note(recipient())):
         assert message.headers == {
             "Auto-Submitted": "auto-generated",

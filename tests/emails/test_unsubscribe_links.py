@@ -29,7 +29,7 @@ def rejection_reason(made: UnsubscribeLinks, token: str) -> str:
     return caught.value.reason
 
 
-def test_a_link_says_who_wants_what_no_more() -> None:
+def test_a_link_names_the_user_and_the_kind_of_email() -> None:
     made = make_links()
     link = made.url("ann", "weekly_summary")
 
@@ -60,13 +60,13 @@ def test_with_any_one_character_changed_it_is_refused() -> None:
 @pytest.mark.parametrize(
     "token", ["", "x", ".", "..", "a.b", "a.b.c.d.e", "a..c", "ä.b.c", "a b.c.d", "a.b.c\n", "%00"]
 )
-def test_what_never_was_a_link_is_told_from_what_was_altered(token: str) -> None:
+def test_a_malformed_link_is_distinguished_from_an_altered_one(token: str) -> None:
     assert rejection_reason(make_links(), token) == "malformed"
     assert rejection_reason(make_links(), "a.b." + "c" * 5000) == "malformed"
     assert rejection_reason(make_links(), "a.b.c") == "tampered"
 
 
-def test_it_counts_for_its_days_and_not_a_minute_longer() -> None:
+def test_a_link_is_valid_for_its_days_and_not_a_minute_longer() -> None:
     clock = Clock(NOON)
     made = make_links(clock=clock)
     token = token_of(made)

@@ -192,7 +192,7 @@ async def test_a_progress_document_of_one_statistic_is_completed(
     assert momentum.fields("xp", "level", "games_imported") == (5, 1, 5)
 
 
-async def test_evidence_of_a_user_who_is_gone_pays_nobody(momentum: MomentumScenario) -> None:
+async def test_evidence_of_a_deleted_user_pays_no_player(momentum: MomentumScenario) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
     momentum.application.reflect("ghost", NOON)
 
@@ -201,7 +201,7 @@ async def test_evidence_of_a_user_who_is_gone_pays_nobody(momentum: MomentumScen
     assert momentum.db.user_progress.count_documents({}) == 0
 
 
-async def test_values_of_other_types_in_the_progress_fail_no_run_and_no_other_player(
+async def test_values_of_other_types_in_the_progress_affect_no_other_player(
     momentum: MomentumScenario,
 ) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
@@ -220,7 +220,7 @@ async def test_values_of_other_types_in_the_progress_fail_no_run_and_no_other_pl
     assert momentum.fields("momentum_xp", "level", user_id="u2") == (35 + 50, 1)
 
 
-async def test_odd_values_in_the_evidence_fail_no_run(momentum: MomentumScenario) -> None:
+async def test_odd_values_in_the_evidence_do_not_fail_a_run(momentum: MomentumScenario) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
     momentum.add_player("u1")
     write = momentum.application

@@ -33,7 +33,7 @@ def test_points_of_an_older_period_change_no_counter() -> None:
     assert counters.add(counter, {W10: 30}, {W10: 30}) == counter
 
 
-def test_the_ledger_tells_the_sums_that_no_counter_has() -> None:
+def test_unknown_sums_are_read_from_the_ledger() -> None:
     running = Counter(key=W11, points=5, booked=5)
 
     assert counters.unknown_keys(running, {W11: 1, W10: 2}) == [W10]

@@ -32,7 +32,7 @@ def test_a_month_has_its_days_and_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize(("kind", "key"), [("week", "2026-W54"), ("month", "2026-13")])
-def test_what_is_no_key_is_refused(kind: periods.Kind, key: str) -> None:
+def test_a_text_that_is_not_a_key_is_refused(kind: periods.Kind, key: str) -> None:
     with pytest.raises(ValueError, match=r"2026|month"):
         periods.parse_key(kind, key)
 

@@ -66,7 +66,7 @@ NOTHING_DUE = {"missed": None, "coalesced": None, "work": None}
         ),
     ],
 )
-def test_of_the_slots_that_are_due_the_right_ones_are_worked(
+def test_the_right_ones_of_the_due_slots_run(
     fields: dict[str, Any], passed: float, expected: dict[str, Any]
 ) -> None:
     assert (
@@ -75,14 +75,14 @@ def test_of_the_slots_that_are_due_the_right_ones_are_worked(
     )
 
 
-def test_a_slot_as_late_as_its_grace_is_worked() -> None:
+def test_a_slot_exactly_as_late_as_its_grace_runs() -> None:
     schedule = hourly_schedule(misfire_grace_s=60)
     for late, work in ((60, 1), (61, None)):
         plan = due.due_slots("s", schedule, NOON, NOON + HOUR + timedelta(seconds=late))
         assert slots_in_hours(plan)["work"] == work
 
 
-def test_jitter_puts_work_off_and_not_the_slot() -> None:
+def test_jitter_delays_the_run_and_not_the_slot() -> None:
     schedule = hourly_schedule(jitter_s=1800)
     first = due.due_slots("s", schedule, NOON, NOON + HOUR)
     assert first.slot is None
@@ -93,7 +93,7 @@ def test_jitter_puts_work_off_and_not_the_slot() -> None:
     assert then.slot.at == NOON + HOUR
 
 
-def test_a_schedule_that_is_over_is_not_looked_at_again() -> None:
+def test_a_schedule_without_further_slots_is_not_read_again() -> None:
     once = Schedule(job="sync_games", at=NOON)
     assert slots_in_hours(due.due_slots("s", once, NOON - HOUR, NOON)) == {
         **NOTHING_DUE,
@@ -107,7 +107,7 @@ def test_a_schedule_that_is_over_is_not_looked_at_again() -> None:
 
 
 @pytest.mark.parametrize("coalesce", [True, False])
-def test_a_very_long_absence_is_walked_in_parts_and_every_slot_accounted_for(
+def test_every_slot_of_a_very_long_downtime_is_accounted_for(
     coalesce: bool,
 ) -> None:
     minutely = Schedule(
@@ -140,7 +140,7 @@ def test_a_very_long_absence_is_walked_in_parts_and_every_slot_accounted_for(
     st.one_of(st.none(), st.integers(1, 5000)),
     st.integers(0, 60),
 )
-def test_each_slot_is_accounted_for_once_whenever_one_looks(
+def test_each_slot_is_accounted_for_once_at_any_check_times(
     step: int, length: int, coalesce: bool, grace: int | None, jitter: int
 ) -> None:
     schedule = Schedule(

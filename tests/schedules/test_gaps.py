@@ -26,7 +26,7 @@ WEDNESDAY = datetime(2026, 6, 17, 12, 0, 7, tzinfo=UTC)
         ("0 0 29 2 *", timedelta(days=1461)),
     ],
 )
-def test_it_is_the_longest_that_a_job_is_left_alone(cron: str, gap: timedelta) -> None:
+def test_the_period_is_the_longest_gap_between_two_slots(cron: str, gap: timedelta) -> None:
     for days in range(7):
         found = gaps.longest_gap(Schedule(job="a", cron=cron), WEDNESDAY + timedelta(days=days))
         assert found == gap, days
@@ -43,6 +43,6 @@ def test_an_interval_is_its_own_period() -> None:
     assert gaps.longest_gap(every, WEDNESDAY) == timedelta(days=14)
 
 
-def test_what_is_due_once_has_none() -> None:
+def test_a_one_time_schedule_has_no_period() -> None:
     assert gaps.longest_gap(Schedule(job="a", at=WEDNESDAY + timedelta(1)), WEDNESDAY) is None
     assert gaps.longest_gap(Schedule(job="a", at=WEDNESDAY), WEDNESDAY) is None

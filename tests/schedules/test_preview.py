@@ -51,7 +51,7 @@ def slot_notes(schedule: Schedule, day: str, count: int = 1) -> list[str]:
         ),
     ],
 )
-def test_where_clocks_go_forward_the_notes_name_what_is_moved_or_left_out(
+def test_notes_name_times_that_are_moved_or_skipped_when_clocks_go_forward(
     schedule: Schedule, expected: str
 ) -> None:
     assert slot_notes(schedule, "2026-03-08") == [expected]
@@ -65,7 +65,7 @@ def test_where_clocks_go_forward_the_notes_name_what_is_moved_or_left_out(
         (make_schedule("30 2 * * *"), ["01 02:30-0500 back", "02 02:30-0500"]),
     ],
 )
-def test_where_clocks_go_back_the_notes_name_what_comes_twice(
+def test_notes_name_times_that_occur_twice_when_clocks_go_back(
     schedule: Schedule, expected: list[str]
 ) -> None:
     assert slot_notes(schedule, "2026-11-01", 2) == expected
@@ -85,7 +85,7 @@ def test_the_delay_of_a_jitter_is_the_slots_own() -> None:
 @pytest.mark.soak
 @settings(max_examples=scaled_rounds(500, 25))
 @given(st.sampled_from(CRONS), st.sampled_from(ZONES), INSTANTS)
-def test_every_local_time_that_is_named_comes_is_moved_or_is_left_out(
+def test_every_configured_local_time_runs_is_moved_or_is_skipped(
     cron: str, zone: str, instant: datetime
 ) -> None:
     schedule = make_schedule(cron, zone)

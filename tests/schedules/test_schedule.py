@@ -30,9 +30,7 @@ HOURLY = {"job": "sync_games", "cron": "0 * * * *"}
         ({"cron": None, "at": "9999-12-31T23:59:59-05:00"}, "at"),
     ],
 )
-def test_what_would_mean_something_else_elsewhere_or_never_come_is_no_schedule(
-    fields: dict[str, Any], key: str
-) -> None:
+def test_an_ambiguous_or_impossible_expression_is_refused(fields: dict[str, Any], key: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=key):
         msgspec.convert({**HOURLY, **fields}, Schedule)
 
@@ -76,7 +74,7 @@ def test_a_week_is_named_by_its_key_and_knows_its_monday(key: str, monday: str) 
     assert week.after.before == week
 
 
-def test_what_names_no_iso_week_is_refused() -> None:
+def test_a_text_that_is_not_an_iso_week_is_refused() -> None:
     for key in (
         *("2026-W54", "2026-W00", "2025-W53", "0000-W01", "0001-W01", "9999-W52", "2026-47"),
         *("2026-W7", "2026-W047", "2026W47", "26-W47", "2026-w47", "2026-W47\n", " 2026-W47"),
@@ -124,6 +122,6 @@ def test_a_shard_is_read(text: str, index: str | None, shard: tuple[int, int]) -
         *(("1 / 4", None), ("9999999999/4", None)),
     ],
 )
-def test_a_text_that_names_no_shard_is_refused(text: str, index: str | None) -> None:
+def test_a_text_that_is_not_a_shard_is_refused(text: str, index: str | None) -> None:
     with pytest.raises(ValueError, match=r"is not I/N|there is no shard"):
         Shard.parse(text, index)

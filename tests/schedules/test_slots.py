@@ -62,7 +62,7 @@ NORMAL_DAY = ["06:00", "12:00", "18:00"]
         ("0 30 1 * * *", ["01:30-0500"], ["01:30-0400", "01:30-0500"]),
     ],
 )
-def test_what_becomes_of_slots_in_new_york_when_the_clocks_change(
+def test_slots_in_new_york_when_the_clocks_change(
     cron: str, spring: list[str], autumn: list[str]
 ) -> None:
     assert slots_on_day(cron, NEW_YORK, "2026-03-08") == spring
@@ -89,7 +89,9 @@ def test_an_hourly_schedule_keeps_its_pace_when_the_clocks_change() -> None:
          ["00:00+0545", "06:00+0545", "12:00+0545", "18:00+0545"]),
     ],
 )  # fmt: skip
-def test_odd_zones(cron: str, timezone: str, day: str, expected: list[str]) -> None:
+def test_slots_in_zones_with_unusual_clock_changes(
+    cron: str, timezone: str, day: str, expected: list[str]
+) -> None:
     assert slots_on_day(cron, timezone, day) == expected
 
 
@@ -117,7 +119,7 @@ def test_a_restart_in_the_second_pass_of_the_autumn_hour_names_nothing_that_has_
 @pytest.mark.soak
 @settings(max_examples=scaled_rounds(3000, 60))
 @given(st.sampled_from(CRONS), st.sampled_from((*ZONES, LORD_HOWE)), INSTANTS)
-def test_slots_only_ever_move_on_and_do_not_depend_on_where_one_begins(
+def test_slots_increase_and_do_not_depend_on_the_starting_point(
     cron: str, zone: str, instant: datetime
 ) -> None:
     found = next_slots(cron, zone, instant, 40)

@@ -63,7 +63,7 @@ def test_a_date_is_due_once() -> None:
     st.datetimes(datetime(2001, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  # hypothesis adds the zone
     st.integers(0, 2 * 10**7),
 )
-def test_slots_of_an_interval_do_not_depend_on_where_one_begins(
+def test_slots_of_an_interval_do_not_depend_on_the_starting_point(
     seconds: int, instant: datetime, later: int
 ) -> None:
     schedule = every_schedule(seconds=seconds)

@@ -170,7 +170,7 @@ async def test_a_good_response_ends_the_row_of_openings() -> None:
     assert lane.closings == 0
 
 
-async def test_the_holder_of_the_lane_of_a_closed_site_asks_it_nothing_more(
+async def test_the_holder_of_a_lane_sends_nothing_while_the_breaker_is_open(
     ctx: Context, sites: FakeSites
 ) -> None:
     sites.lichess.faults.append("403")

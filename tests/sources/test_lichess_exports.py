@@ -136,7 +136,7 @@ async def test_a_full_page_of_aborted_games_does_not_hide_what_came_after() -> N
     assert received == [real.id]
 
 
-async def test_a_game_that_began_after_now_is_none_to_go_on_from() -> None:
+async def test_a_game_that_began_after_now_moves_no_cursor() -> None:
     world = world_of("Ann")
     games = add_history(world, MAX_PAGE_GAMES + 20)
     games[7].fields = {"createdAt": 7_000_000_000_000}
@@ -161,7 +161,7 @@ async def test_a_history_that_is_exactly_one_page_ends() -> None:
     assert len(stand_in.requests) == 2
 
 
-async def test_a_site_that_always_answers_with_the_same_full_page_is_not_asked_for_ever() -> None:
+async def test_a_source_that_repeats_a_full_page_is_not_asked_endlessly() -> None:
     asked = []
 
     async def handler(request: web.Request) -> web.StreamResponse:

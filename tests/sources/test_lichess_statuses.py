@@ -122,7 +122,7 @@ def parse_account(**changes: Any) -> LichessStatus:
     ],
     ids=lambda text: str(text)[:30],
 )
-def test_a_bulk_response_that_is_no_list_of_accounts_is_a_bad_response(text: bytes) -> None:
+def test_a_bulk_response_that_is_not_a_list_of_accounts_is_a_bad_response(text: bytes) -> None:
     with pytest.raises(BadResponse) as caught:
         lichess_bulk_payload.parse_statuses(text, ["annrook"])
 
@@ -143,7 +143,7 @@ async def test_a_bulk_response_with_another_status_is_a_bad_response(status: int
         await fetch_statuses(fixed_response(b"[]", status=status))
 
 
-async def test_a_bulk_response_that_is_cut_is_no_list_of_missing_players() -> None:
+async def test_a_truncated_bulk_response_makes_no_player_missing() -> None:
     short = b'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n[{"id":"annrook"},'
     async with scripted_responses([short]) as url, open_lichess(url) as source:
         with pytest.raises(SourceError):

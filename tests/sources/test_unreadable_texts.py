@@ -57,7 +57,7 @@ def read_month(text: bytes) -> ArchiveMonth:
 
 
 @pytest.mark.parametrize("spoiler", SPOILERS.values(), ids=SPOILERS.keys())
-def test_a_text_that_is_not_json_costs_a_month_one_game(spoiler: bytes) -> None:
+def test_a_text_that_is_not_json_fails_one_game_of_a_month(spoiler: bytes) -> None:
     games = [
         json.dumps(make_game(uuid="one")).encode(),
         spoiled(make_game(), "pgn", spoiler),
@@ -79,7 +79,7 @@ def test_a_game_without_a_uuid_is_named_by_its_url_though_it_is_not_json() -> No
     assert month.unreadable == ("171234567890",)
 
 
-def test_a_bad_text_beside_the_games_costs_none_of_them() -> None:
+def test_a_bad_text_beside_the_games_fails_none_of_them() -> None:
     game = json.dumps(make_game()).encode()
 
     month = read_month(rb'{"note": "\ud800 [", "more": [1], "games": [' + game + b"]}")
@@ -102,7 +102,7 @@ def test_a_month_that_holds_no_game_at_all_is_read_though_it_is_nested_too_deep(
 @pytest.mark.parametrize(
     "etag", [b'"\xe9"', "“é”".encode(), b'W/"a\x80"', b'"\xff\xfe"', b"x" * 5000]
 )
-async def test_an_etag_that_cannot_be_sent_back_is_none_and_its_games_are_read(etag: bytes) -> None:
+async def test_an_unusable_etag_is_dropped_and_its_games_are_read(etag: bytes) -> None:
     body = json.dumps({"games": [make_game()]}).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: %b\r\nX-Odd: \xff\r\n"
     response = (head + b"Content-Length: %d\r\n\r\n%b") % (etag, len(body), body)
@@ -142,7 +142,7 @@ async def test_an_error_is_understood_though_it_quotes_a_name_that_is_not_utf8(m
     [text for text in SPOILERS.values() if b"\n" not in text],
     ids=[name for name, text in SPOILERS.items() if b"\n" not in text],
 )
-def test_a_text_that_is_not_json_costs_an_export_one_game_which_keeps_its_id(
+def test_a_text_that_is_not_json_fails_one_game_of_an_export_by_its_id(
     spoiler: bytes,
 ) -> None:
     line = spoiled(make_line(), "moves", spoiler)
@@ -169,7 +169,7 @@ NAMES = ("annrook", "bob", "cid")
 
 
 @pytest.mark.parametrize("spoiler", SPOILERS.values(), ids=SPOILERS.keys())
-def test_a_text_that_is_not_json_costs_a_bulk_response_one_status(spoiler: bytes) -> None:
+def test_a_text_that_is_not_json_fails_one_status_of_a_bulk_response(spoiler: bytes) -> None:
     bad = spoiled({"id": "AnnRook", "seenAt": ""}, "seenAt", spoiler)
     good = json.dumps({"id": "bob", "seenAt": unix_ms(NOON)}).encode()
 

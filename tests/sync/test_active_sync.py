@@ -138,7 +138,7 @@ async def test_a_cycle_leaves_half_of_the_allowance_of_a_day_and_takes_all_in_tu
     assert sorted(asked) == ["ann", "ann", "bob", "bob", "cid", "cid"]
 
 
-def test_the_schedule_is_off_and_costs_the_ordinary_one_no_slot() -> None:
+def test_the_schedule_is_off_and_skips_no_slot_of_the_ordinary_one() -> None:
     schedules = Config().schedules
     active, ordinary = schedules["sync_active"], schedules["sync_games"]
 

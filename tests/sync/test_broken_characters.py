@@ -10,7 +10,7 @@ from tests.conftest import FakeSites
 from tests.support.sync.sync_members import add_member, run_sync
 
 
-async def test_a_user_id_that_is_not_utf_8_ends_no_sync(
+async def test_a_user_id_that_is_not_utf_8_does_not_end_a_sync(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess")

@@ -57,7 +57,7 @@ async def test_games_worth_it_are_queued_within_the_days_allowance(
     assert set(queued) == {game["game_id"] for game in newest}
 
 
-async def test_one_failing_account_fails_alone_and_says_for_whom(
+async def test_a_failing_account_fails_alone_and_names_its_users(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
@@ -89,7 +89,7 @@ async def test_without_a_contact_chesscom_is_skipped_and_the_run_says_so(
     assert capsys.readouterr().out.count("chesscom_skipped") == 1
 
 
-async def test_last_game_sync_becomes_the_older_of_the_sites_last_successes(
+async def test_last_game_sync_becomes_the_older_of_the_sources_last_successes(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess", "chess.com")
@@ -106,7 +106,7 @@ async def test_last_game_sync_becomes_the_older_of_the_sites_last_successes(
     assert abs(now - stays) < timedelta(milliseconds=1)
 
 
-async def test_only_those_due_are_taken_unless_all_or_one_is_asked_for(
+async def test_only_due_accounts_are_checked_except_with_all_or_user(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess")

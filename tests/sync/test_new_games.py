@@ -36,7 +36,7 @@ async def test_a_run_that_brings_games_notifies_each_player_once(sync: SyncScena
     assert note["action_url"] == f"/game/{game['game_id']}"
 
 
-async def test_a_run_without_games_notifies_nobody_and_a_later_one_again(
+async def test_a_run_without_games_sends_no_notification_and_a_later_one_does(
     sync: SyncScenario,
 ) -> None:
     await sync.sync_ann("chess.com", sync.before_now(hours=1))
@@ -53,7 +53,7 @@ async def test_a_run_without_games_notifies_nobody_and_a_later_one_again(
     assert second["data"]["is_first_sync"] is False
 
 
-async def test_games_that_are_known_notify_nobody(sync: SyncScenario) -> None:
+async def test_known_games_cause_no_notification(sync: SyncScenario) -> None:
     sync.add_user("ann", lichess="Ann", synced=sync.before_now(hours=6))
     known = sync.add_game("lichess", "Ann", sync.before_now(hours=1))
     sync.db.games.insert_one({"game_id": "theirs", "user_id": "ann", "url": known.url})

@@ -72,7 +72,7 @@ def assert_faults_noted(record: dict[str, Any], source: SourceName, *faults: Sit
 
 
 @pytest.mark.parametrize("fault", ["429", "reset", "hang", "internal", "403"])
-async def test_a_source_that_only_fails_costs_time_and_nothing_else(
+async def test_a_source_that_only_fails_loses_nothing_but_time(
     scenario: FaultScenario, fault: SiteFault
 ) -> None:
     db, sites = scenario.db, scenario.sites
@@ -250,7 +250,7 @@ async def test_an_account_that_fails_alone_is_set_aside_for_a_day_after_three_ru
         assert stored_urls(db, name.lower()) == expected_urls(sites, name, source)
 
 
-async def test_a_site_that_knows_no_such_player_has_answered(
+async def test_a_source_that_does_not_know_a_player_has_answered(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     """So what it does not answer for is that account's own trouble, and not an outage."""

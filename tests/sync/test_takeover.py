@@ -151,7 +151,7 @@ async def test_a_newcomer_to_a_known_account_gets_their_own_backfill(
     assert len(stored_urls(db, "ann")) == len(kept) + 2, "the old user gets what is new, no more"
 
 
-async def test_a_user_who_adds_a_second_site_gets_a_first_sync_there(
+async def test_a_user_who_adds_a_second_source_gets_a_first_sync_there(
     ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "lichess", synced=before_now(hours=6))

@@ -36,7 +36,7 @@ NO_NAMES: list[object] = [
 
 
 @pytest.mark.parametrize("platform", ["lichess", "chess.com"])
-def test_any_other_value_is_no_name(platform: Platform) -> None:
+def test_any_other_value_is_not_a_name(platform: Platform) -> None:
     for value in NO_NAMES:
         assert usernames.normalize_username(platform, value) is None, value
 

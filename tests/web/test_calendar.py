@@ -46,7 +46,7 @@ async def add_routine(ctx: Context, frequency: Frequency = "daily") -> str:
     return routine.id
 
 
-async def test_the_address_shows_the_sessions_as_they_are_now(
+async def test_the_address_shows_the_current_sessions(
     signed: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
     ask: HttpClient = await open_web_server(signed)

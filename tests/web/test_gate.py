@@ -132,7 +132,9 @@ async def test_configured_hosts_and_their_pages_are_ours(
         assert "[web] hosts" in reply.body["detail"], "it says how to open it"
 
 
-async def test_what_is_not_in_the_table_is_closed(ctx: Context, open_admin: OpenAdmin) -> None:
+async def test_a_path_that_is_not_in_the_table_is_refused(
+    ctx: Context, open_admin: OpenAdmin
+) -> None:
     ask = await open_admin(ctx, GUARDED)
     for path in ("/api/v1/nothing", "/api/v2/schedules", "/api/v1/schedules/", "/healthz/../x"):
         assert (await ask("GET", path)).status == 401, path

@@ -19,7 +19,7 @@ from tests.web.conftest import (
 
 
 @pytest.mark.parametrize("listener", ["admin", "public"])
-async def test_both_listeners_say_that_all_is_well(
+async def test_both_listeners_are_healthy_and_ready(
     ctx: Context, open_web_server: OpenWeb, listener: Listener
 ) -> None:
     ask = await open_web_server(ctx, alarm=make_ticker(ManualClock()))
@@ -34,7 +34,7 @@ async def test_both_listeners_say_that_all_is_well(
     assert ready.body["dependencies"]["mongodb"]["took_s"] >= 0
 
 
-async def test_an_alarm_that_has_stopped_ringing_is_not_healthy(
+async def test_a_ticker_that_has_stopped_is_unhealthy(
     ctx: Context, open_web_server: OpenWeb
 ) -> None:
     hands = ManualClock()
@@ -53,9 +53,7 @@ async def test_an_alarm_that_has_stopped_ringing_is_not_healthy(
     await alarm.stop()
 
 
-async def test_a_tick_that_hangs_is_no_reason_to_restart_us(
-    ctx: Context, open_web_server: OpenWeb
-) -> None:
+async def test_a_tick_that_hangs_stays_healthy(ctx: Context, open_web_server: OpenWeb) -> None:
     """The alarm rings on; it is the store that hangs."""
     hands, go = ManualClock(), asyncio.Event()
     alarm = make_ticker(hands, tick=go.wait)
@@ -71,7 +69,7 @@ async def test_a_tick_that_hangs_is_no_reason_to_restart_us(
     await alarm.stop()
 
 
-async def test_without_a_scheduler_it_speaks_of_the_event_loop_alone(
+async def test_without_a_scheduler_health_is_the_event_loop_alone(
     ctx: Context, open_web_server: OpenWeb
 ) -> None:
     answer = await (await open_web_server(ctx))("/healthz")
@@ -139,7 +137,7 @@ async def test_a_mongodb_that_hangs_makes_us_unready_and_never_unhealthy(
         await wait_until_ready(ask)
 
 
-async def test_a_mongodb_that_is_gone_makes_us_unready_and_never_unhealthy(
+async def test_a_stopped_mongodb_makes_us_unready_and_never_unhealthy(
     own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
 ) -> None:
     config = own_settings.config
@@ -155,7 +153,7 @@ async def test_a_mongodb_that_is_gone_makes_us_unready_and_never_unhealthy(
         assert ready.took_s < 30
 
 
-async def test_many_who_ask_at_once_wait_for_one_answer(
+async def test_concurrent_requests_share_one_ping(
     own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
 ) -> None:
     async with open_context_on(own_settings, own_mongod) as ctx:

@@ -47,7 +47,7 @@ async def test_behind_https_the_cookie_is_secure(ctx: Context, open_admin: OpenA
     assert "Secure" in reply.headers["Set-Cookie"].split("; ")
 
 
-async def test_the_login_leads_nowhere_else() -> None:
+async def test_the_login_redirects_to_no_other_site() -> None:
     for target in (
         *("//evil.example", "////evil.example", "https://evil.example", "/\\evil.example"),
         *("/\t/evil.example", "/\n/evil.example", "javascript:alert(1)", "evil", ""),
@@ -66,7 +66,7 @@ async def test_a_target_may_have_the_base_path_already(ctx: Context, open_admin:
         assert reply.headers["Location"] == place
 
 
-def test_the_login_leads_back_to_where_one_was() -> None:
+def test_the_login_redirects_back_to_the_page() -> None:
     for target in ("/", "/runs?outcome=failed&job=sync_games", "/players/a%2Fb"):
         assert safe_target(target) == target
 

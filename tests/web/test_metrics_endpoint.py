@@ -88,7 +88,7 @@ async def test_what_a_one_shot_did_is_read_from_its_record(
     assert not any("job" in sample.labels for sample in samples)
 
 
-async def test_a_slot_worked_here_is_counted_here_and_recorded_for_all(
+async def test_a_slot_run_here_is_counted_here_and_recorded_for_all(
     contexts: Any, db: Any, open_web_server: OpenWeb
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
@@ -136,7 +136,7 @@ async def test_runs_are_recent_for_a_day_and_looked_up_by_an_index(
     assert used["job_1_outcome_1_finished_at_-1"] > 0
 
 
-async def test_mails_are_counted_by_state_for_three_weeks(
+async def test_emails_are_counted_by_state_for_three_weeks(
     contexts: Any, db: Any, open_web_server: OpenWeb
 ) -> None:
     ask = await open_web_server(await contexts(Clock(NOON)))  # in 2026-W43
@@ -154,7 +154,7 @@ async def test_mails_are_counted_by_state_for_three_weeks(
     }  # fmt: skip
 
 
-async def test_a_success_is_a_run_that_would_have_left_with_0(
+async def test_a_success_is_a_run_with_exit_code_0(
     ctx: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
     for hour, outcome, code in (
@@ -171,7 +171,7 @@ async def test_a_success_is_a_run_that_would_have_left_with_0(
     assert last == datetime(2026, 10, 21, 3, tzinfo=UTC).timestamp()
 
 
-async def test_the_oldest_run_that_lives_is_the_one_at_work(
+async def test_the_age_in_progress_is_that_of_the_oldest_live_run(
     ctx: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
     """Two live, an older one is dead: its lease has run out."""
@@ -222,7 +222,7 @@ async def test_the_period_of_a_job_is_that_of_its_busiest_active_schedule(
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-async def test_without_mongodb_our_own_metrics_come_all_the_same(
+async def test_without_mongodb_our_own_metrics_are_still_served(
     own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb, number: signal.Signals
 ) -> None:
     config = own_settings.config
@@ -245,9 +245,7 @@ async def test_without_mongodb_our_own_metrics_come_all_the_same(
         assert found.value("chesscoach_schedules", state="active") is None
 
 
-async def test_it_speaks_openmetrics_to_who_asks_for_it(
-    ctx: Context, open_web_server: OpenWeb
-) -> None:
+async def test_openmetrics_is_served_on_request(ctx: Context, open_web_server: OpenWeb) -> None:
     ask = await open_web_server(ctx)
 
     answer = await ask("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
@@ -271,7 +269,7 @@ async def test_the_lag_of_the_event_loop_is_measured(
     assert (await scrape(ask)).value(count)
 
 
-async def test_a_run_whose_process_died_is_counted_by_who_finds_it(
+async def test_a_run_whose_process_died_is_counted_by_the_process_that_finds_it(
     ctx: Context, db: Any, open_web_server: OpenWeb
 ) -> None:
     slot = Slot(schedule="sync_games", at=NOON)

@@ -115,7 +115,7 @@ async def test_what_cannot_be_read_is_a_400_in_json_and_counted(
     assert capsys.readouterr().out == "", "nobody fills the log from outside"
 
 
-async def test_a_page_that_fails_is_a_500_that_tells_nothing_and_a_line_of_log(
+async def test_a_page_that_fails_is_a_500_without_details_and_a_log_line(
     small_server: tuple[str, Metrics], capsys: pytest.CaptureFixture[str]
 ) -> None:
     url, metrics = small_server
@@ -159,7 +159,7 @@ async def test_a_body_that_is_too_large_is_refused(small_server: tuple[str, Metr
     assert requests(metrics, "public", "/read", 413) == 1
 
 
-async def test_closing_waits_for_no_idle_connection() -> None:
+async def test_closing_does_not_wait_for_idle_connections() -> None:
     loop = asyncio.get_running_loop()
     took_s = []
     for _ in range(3):  # a busy machine may be slow once
@@ -176,7 +176,7 @@ async def test_closing_waits_for_no_idle_connection() -> None:
     assert min(took_s) < 2, "a request in progress would be waited for three seconds"
 
 
-async def test_closing_lets_an_answer_under_way_come_to_its_end() -> None:
+async def test_closing_lets_a_response_in_progress_finish() -> None:
     asked, go = asyncio.Event(), asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:
@@ -192,7 +192,7 @@ async def test_closing_lets_an_answer_under_way_come_to_its_end() -> None:
         assert await (await reply).json() == {"done": True}
 
 
-async def test_a_free_port_is_told_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_free_port_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
     async with start_listener("admin", ANY_PORT, [], Metrics()) as url:
         line = json.loads(capsys.readouterr().out.splitlines()[-1])
 
@@ -238,7 +238,9 @@ async def test_an_address_in_use_names_the_setting(ctx: Context, open_web_server
         (ListenAddress(host="no.such.host.invalid", port=0), "has an unknown host"),
     ],
 )
-async def test_an_address_that_cannot_be_had_says_why(address: ListenAddress, why: str) -> None:
+async def test_an_unusable_address_is_reported_with_the_reason(
+    address: ListenAddress, why: str
+) -> None:
     with pytest.raises(ListenError, match=why):
         async with start_listener("admin", address, [], Metrics()):
             pytest.fail("it listens")

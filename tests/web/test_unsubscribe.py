@@ -135,7 +135,7 @@ async def test_what_cannot_be_acted_on_gets_a_clear_page_and_changes_nothing(
     assert db.users.count_documents({}) == 1
 
 
-async def test_no_page_sets_a_cookie_or_loads_or_says_anything(http_client: HttpClient) -> None:
+async def test_no_page_sets_a_cookie_or_loads_a_file(http_client: HttpClient) -> None:
     for asked in (link_path(), link_path("gone"), link_path(days_ago=400), "/unsubscribe/x"):
         for method in ("GET", "HEAD", "POST"):
             headers = (await http_client(asked, "public", method)).headers
@@ -164,7 +164,7 @@ async def test_without_a_key_or_on_the_operators_listener_there_is_no_such_page(
     assert stored_setting(db) == SUBSCRIBED
 
 
-async def test_while_the_store_fails_he_is_told_to_come_again(
+async def test_while_the_store_fails_the_page_asks_to_try_again(
     http_client: HttpClient, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     db.command("collMod", "users", validator={"email_notifications.weekly_summary": True})

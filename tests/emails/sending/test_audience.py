@@ -28,7 +28,7 @@ async def test_every_player_who_wants_the_email_gets_one(emails: EmailScenario) 
 
 
 @pytest.mark.parametrize("default_opt_in", [False, True])
-async def test_who_has_opted_out_gets_nothing_and_the_default_is_for_who_never_chose(
+async def test_an_opt_out_counts_and_the_default_applies_to_users_without_a_choice(
     emails: EmailScenario, default_opt_in: bool
 ) -> None:
     emails.add_user("out", email_opt_out=True)
@@ -47,7 +47,7 @@ async def test_who_has_opted_out_gets_nothing_and_the_default_is_for_who_never_c
 
 
 @pytest.mark.parametrize("args", [{}, {"owed": True}])
-async def test_parts_side_by_side_send_each_email_once(
+async def test_concurrent_shards_send_each_email_once(
     emails: EmailScenario, args: dict[str, Any]
 ) -> None:
     names = [f"u{number}" for number in range(40)]
@@ -67,7 +67,7 @@ async def test_parts_side_by_side_send_each_email_once(
     assert sorted(emails.accepted_ids) == sorted(map(email_id, names))
 
 
-async def test_an_address_that_is_none_is_skipped_and_nothing_leaves(emails: EmailScenario) -> None:
+async def test_an_invalid_address_is_skipped_and_no_request_is_sent(emails: EmailScenario) -> None:
     for number, address in enumerate(["nobody", "a b@x.org", "a@x.org\nBcc: b@x.org", "a@x@y"]):
         emails.add_user(f"u{number}", email=address)
     await emails.run()
@@ -109,7 +109,7 @@ async def test_a_change_between_enqueuing_and_sending_counts(
     assert reason in emails.reasons().values()
 
 
-async def test_who_has_nothing_to_be_told_gets_no_email_and_the_reason_is_kept(
+async def test_a_player_without_activity_gets_no_email_and_the_reason_is_stored(
     emails: EmailScenario,
 ) -> None:
     emails.add_user("idle", games=0)
@@ -120,14 +120,14 @@ async def test_who_has_nothing_to_be_told_gets_no_email_and_the_reason_is_kept(
     assert ending.record["notes"]["skipped_no_games"] == 1
 
 
-async def test_a_note_is_sent_to_the_idle_where_that_is_set(emails: EmailScenario) -> None:
+async def test_a_note_is_sent_to_idle_players_if_the_setting_is_on(emails: EmailScenario) -> None:
     emails.change_settings(no_games_note=True)
     emails.add_user("idle", games=0)
     await emails.run()
     assert emails.accepted_ids == [email_id("idle")]
 
 
-async def test_one_user_alone_is_mailed_by_name(emails: EmailScenario) -> None:
+async def test_user_option_sends_one_email_alone(emails: EmailScenario) -> None:
     for name in ("ann", "bob"):
         emails.add_user(name)
     await emails.run(user="bob")
@@ -145,7 +145,7 @@ async def test_the_week_is_the_last_closed_one_of_the_schedules_zone(emails: Ema
     assert emails.accepted_ids == [email_id("ann", "2026-W46"), email_id("ann", "2026-W47")]
 
 
-async def test_a_run_manual_on_any_day_sends_what_the_week_still_owes(
+async def test_a_manual_run_on_any_day_sends_the_unsent_emails_of_the_week(
     emails: EmailScenario,
 ) -> None:
     emails.add_user("ann")
@@ -172,7 +172,7 @@ async def test_a_week_is_refused_once_the_outbox_may_have_forgotten_its_emails(
     assert "keep_outbox_days" in refused.record["errors"][0]["error"]
 
 
-async def test_a_week_that_is_none_or_not_over_is_refused(emails: EmailScenario) -> None:
+async def test_an_invalid_or_unfinished_week_is_refused(emails: EmailScenario) -> None:
     emails.add_user("ann")
     for week in ("2026-W48", "2026-W54", "last", ""):
         ending = await emails.run(week=week)
@@ -197,7 +197,7 @@ async def test_a_slot_runs_for_its_own_week_unless_it_is_more_than_36_hours_late
     assert emails.accepted_ids == accepted
 
 
-async def test_each_player_is_mailed_at_nine_of_their_own_monday_once(
+async def test_each_player_gets_one_email_at_nine_of_their_own_monday(
     local_delivery: EmailScenario,
 ) -> None:
     zones = {
@@ -253,7 +253,7 @@ async def owed(emails: EmailScenario) -> EmailScenario:
     return emails
 
 
-async def test_the_later_run_sends_what_the_outbox_owes_and_looks_for_no_player_new(
+async def test_the_later_run_sends_unsent_emails_and_adds_none(
     owed: EmailScenario,
 ) -> None:
     owed.add_user("bob")
@@ -270,7 +270,7 @@ async def test_the_later_run_sends_nothing_stale(owed: EmailScenario) -> None:
     assert owed.accepted_ids == [email_id("ann")]
 
 
-async def test_a_player_who_has_unsubscribed_since_is_owed_nothing(owed: EmailScenario) -> None:
+async def test_a_player_who_has_unsubscribed_since_gets_no_email(owed: EmailScenario) -> None:
     owed.db.users.update_one({}, {"$set": {"email_notifications": {"weekly_summary": False}}})
     await owed.run(owed=True)
     assert owed.accepted_ids == []

@@ -38,7 +38,7 @@ async def test_without_a_key_emails_are_files(emails: EmailScenario, tmp_path: P
         ("SENDER_EMAIL", {}),
     ],
 )
-async def test_with_a_key_it_does_not_start_without_what_goes_with_it(
+async def test_with_a_key_the_job_does_not_start_without_the_other_settings(
     emails: EmailScenario, name: str, change: dict[str, str]
 ) -> None:
     emails.add_user("ann")
@@ -52,7 +52,7 @@ async def test_with_a_key_it_does_not_start_without_what_goes_with_it(
     assert emails.states() == {}
 
 
-async def test_every_email_carries_a_link_that_ends_it_and_no_person_in_its_arguments(
+async def test_every_email_has_an_unsubscribe_link_and_no_address_in_its_arguments(
     emails: EmailScenario,
 ) -> None:
     emails.add_user("ann")
@@ -86,7 +86,7 @@ async def test_the_jobs_own_command_refuses_without_settings_and_says_their_name
     assert "SG.x.y" not in command.out + command.err
 
 
-async def test_owed_is_for_everybody(emails: EmailScenario) -> None:
+async def test_owed_refuses_a_single_user(emails: EmailScenario) -> None:
     emails.add_user("ann")
     assert (await emails.run(owed=True, user="ann")).exit_code == 2
     with pytest.raises(ConfigError):

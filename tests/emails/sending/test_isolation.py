@@ -14,7 +14,7 @@ CODE = Code("x")
 
 
 @pytest.mark.parametrize("field", ["email", "name", "timezone", "language"])
-async def test_a_value_of_any_type_in_a_user_hinders_no_other(
+async def test_a_value_of_any_type_in_a_user_does_not_affect_other_users(
     emails: EmailScenario, field: str
 ) -> None:
     values: list[Any] = [CODE, float("nan"), ["x"], {"x": 1}, b"x", "\ufeff", "\x00"]
@@ -30,7 +30,9 @@ async def test_a_value_of_any_type_in_a_user_hinders_no_other(
         assert len(set(emails.accepted_ids)) == len(values) + 2
 
 
-async def test_a_value_of_any_type_in_a_game_hinders_no_player(emails: EmailScenario) -> None:
+async def test_a_value_of_any_type_in_a_game_does_not_fail_its_player(
+    emails: EmailScenario,
+) -> None:
     fields = ("game_id", "platform", "time_control", "user_color", "result", "opponent", "url",
               "username", "pgn", "variant", "user_rating", "imported_at", "ended_at")  # fmt: skip
     values: list[object] = [CODE, float("nan"), ["x"], {"x": 1}, b"x", None, 2**60, True]
@@ -105,7 +107,7 @@ async def test_a_frozen_message_that_cannot_be_read_fails_its_email_alone(
 
 
 @pytest.mark.parametrize("owed", [False, True])
-async def test_values_of_any_type_in_the_outbox_hinder_no_other(
+async def test_values_of_any_type_in_the_outbox_do_not_affect_other_emails(
     emails: EmailScenario, owed: bool
 ) -> None:
     fields = ("user_id", "kind", "state", "reason", "attempts", "resends", "lease", "fence",

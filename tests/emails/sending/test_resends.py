@@ -8,7 +8,7 @@ from chesscoach.context import open_context
 from tests.support.emails.email_scenario import MONDAY, EmailScenario, email_id
 
 
-async def test_what_is_unknown_is_sent_once_more_where_events_have_told_of_none(
+async def test_an_unknown_email_without_an_event_is_sent_once_more(
     emails: EmailScenario,
 ) -> None:
     emails.add_user("ann")
@@ -27,7 +27,7 @@ async def test_what_is_unknown_is_sent_once_more_where_events_have_told_of_none(
     assert emails.states() == {"ann": "unknown"}
 
 
-async def test_what_an_event_has_told_of_is_not_sent_again(emails: EmailScenario) -> None:
+async def test_an_email_with_an_event_is_not_sent_again(emails: EmailScenario) -> None:
     emails.add_user("ann")
     emails.change_sendgrid_settings(events_key=emails.sendgrid.events_key, resend_after_s=60.0)
     emails.sendgrid.faults.append("lost")
@@ -41,7 +41,7 @@ async def test_what_an_event_has_told_of_is_not_sent_again(emails: EmailScenario
     assert emails.states() == {"ann": "sent"}
 
 
-async def test_a_resend_is_the_very_email(emails: EmailScenario) -> None:
+async def test_a_resend_is_the_same_email(emails: EmailScenario) -> None:
     emails.add_user("ann")
     emails.change_sendgrid_settings(events_key=emails.sendgrid.events_key, resend_after_s=60.0)
     emails.sendgrid.faults.append("lost")

@@ -20,7 +20,7 @@ from tests.support.fake_sendgrid import SendGridFault
         ("lost", "unknown"),
     ],
 )
-async def test_an_email_that_was_not_taken_for_certain_is_not_sent_again(
+async def test_an_email_with_an_unknown_result_is_not_sent_again(
     emails: EmailScenario, fault: Any, state: str
 ) -> None:
     emails.add_user("ann")
@@ -47,7 +47,7 @@ async def test_too_many_requests_wait_for_the_reset(emails: EmailScenario) -> No
     assert len(set(emails.accepted_ids)) == len(emails.accepted_ids) == 5
 
 
-async def test_a_provider_that_cannot_be_reached_costs_no_email(emails: EmailScenario) -> None:
+async def test_an_unreachable_provider_loses_no_email(emails: EmailScenario) -> None:
     emails.add_user("ann")
     url = emails.settings.config.emails.sendgrid.base_url
     emails.change_sendgrid_settings(base_url="http://127.0.0.1:9")
@@ -59,7 +59,7 @@ async def test_a_provider_that_cannot_be_reached_costs_no_email(emails: EmailSce
     assert emails.accepted_ids == [email_id("ann")]
 
 
-async def test_a_bad_key_burns_one_attempt_and_not_all(emails: EmailScenario) -> None:
+async def test_a_bad_key_costs_one_attempt_and_not_all(emails: EmailScenario) -> None:
     emails.add_users(30)
     emails.sendgrid.decide = lambda payload: "401"
     ending = await emails.run()
@@ -96,7 +96,7 @@ async def test_emails_that_are_all_refused_stop_the_run(emails: EmailScenario) -
 
 
 @pytest.mark.parametrize("bad", [range(15), range(8, 23), range(0, 30, 2)])
-async def test_recipients_who_are_refused_keep_no_email_of_others_back(
+async def test_refused_recipients_do_not_hold_back_emails_of_others(
     emails: EmailScenario, bad: range
 ) -> None:
     emails.add_users(30)

@@ -60,7 +60,7 @@ async def test_no_more_than_in_flight_are_sent_at_a_time_and_the_first_goes_alon
     assert emails.sendgrid.max_in_flight == 7
 
 
-async def test_the_next_players_are_read_while_those_before_are_mailed(
+async def test_the_next_players_are_read_while_emails_are_sent(
     emails: EmailScenario,
 ) -> None:
     for number in range(PAGE_SIZE + 1):  # of whom few have played
@@ -80,7 +80,7 @@ async def test_the_next_players_are_read_while_those_before_are_mailed(
     assert len(emails.accepted_ids) == 40
 
 
-async def test_a_read_that_fails_lets_what_is_on_its_way_come_to_its_end(
+async def test_a_failed_read_lets_emails_in_flight_finish(
     emails: EmailScenario,
 ) -> None:
     emails.add_users(10)

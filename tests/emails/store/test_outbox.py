@@ -70,7 +70,7 @@ async def find_again(outbox: Outbox, user_id: str = "ann") -> OutboxEntry:
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-async def test_eight_processes_that_enqueue_the_same_users_three_times_make_one_row_of_each(
+async def test_eight_processes_that_enqueue_the_same_users_three_times_add_each_once(
     environment: dict[str, str], ctx: Context, db: Any
 ) -> None:
     users = scaled_rounds(10_000, 1000)
@@ -84,7 +84,7 @@ async def test_eight_processes_that_enqueue_the_same_users_three_times_make_one_
     assert len(db.email_outbox.distinct("user_id")) == users
 
 
-async def test_a_row_has_the_fields_that_others_rely_on(outbox: Outbox, db: Any) -> None:
+async def test_a_document_has_the_fields_that_others_rely_on(outbox: Outbox, db: Any) -> None:
     await enqueue_one(outbox)
     entry = db.email_outbox.find_one()
     assert entry["_id"] == "weekly_summary:ann:2026-W47" == outbox_id("weekly_summary", "ann", WEEK)
@@ -96,7 +96,7 @@ async def test_a_row_has_the_fields_that_others_rely_on(outbox: Outbox, db: Any)
     }
 
 
-async def test_what_is_there_is_not_put_in_again_and_only_what_is_new_is_counted(
+async def test_existing_emails_stay_and_only_new_ones_are_counted(
     outbox: Outbox,
 ) -> None:
     assert await outbox.enqueue([new_email("ann"), new_email("bob")], NOW) == []
@@ -118,7 +118,7 @@ async def test_claims_are_reported_apart_where_some_are_lost(outbox: Outbox) -> 
     }
 
 
-async def test_a_letter_is_frozen_at_its_first_claim(outbox: Outbox) -> None:
+async def test_an_email_is_frozen_at_its_first_claim(outbox: Outbox) -> None:
     first = make_claim(await enqueue_one(outbox), "first")
     await outbox.claim([first])
     await outbox.record([make_result(first, "pending", "throttled")])
@@ -129,7 +129,7 @@ async def test_a_letter_is_frozen_at_its_first_claim(outbox: Outbox) -> None:
 
 
 @pytest.mark.parametrize("state", ["sent", "failed", "skipped"])
-async def test_at_its_end_an_email_is_kept_without_its_message_and_not_before(
+async def test_an_email_loses_its_message_only_in_a_final_state(
     outbox: Outbox, db: Any, state: State
 ) -> None:
     attempt = make_claim(await enqueue_one(outbox))
@@ -145,14 +145,14 @@ async def test_at_its_end_an_email_is_kept_without_its_message_and_not_before(
     assert await outbox.frozen_message(entry["_id"]) is None
 
 
-async def test_only_the_attempt_that_owns_a_row_writes_its_end(outbox: Outbox) -> None:
+async def test_only_the_attempt_that_owns_an_email_writes_its_result(outbox: Outbox) -> None:
     attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
     await outbox.record([make_result(make_claim(attempt.entry), "failed")])
     assert (await find_again(outbox)).state == "sending"
 
 
-async def test_a_late_word_of_success_counts_and_of_failure_does_not(outbox: Outbox) -> None:
+async def test_a_late_success_counts_and_a_late_failure_does_not(outbox: Outbox) -> None:
     """A process that was taken for dead knows the result of its attempt."""
     attempt = make_claim(await enqueue_one(outbox))
     await outbox.claim([attempt])
@@ -216,7 +216,7 @@ async def test_a_pending_email_is_skipped_for_a_reason_and_one_on_its_way_is_not
     await outbox.skip({}, NOW)
 
 
-async def test_what_a_week_still_owes_comes_in_pages(outbox: Outbox) -> None:
+async def test_the_unsent_emails_of_a_week_come_in_pages(outbox: Outbox) -> None:
     names = ["ann", "bob", "cyd", "dan"]
     for name in names:
         await enqueue_one(outbox, name)
@@ -243,7 +243,7 @@ async def test_an_operator_makes_an_email_pending_that_is_at_its_end_without_bei
     assert not await outbox.requeue("weekly_summary:nobody:2026-W47")
 
 
-async def test_rows_are_listed_and_tallied(outbox: Outbox) -> None:
+async def test_emails_are_listed_and_counted_by_state(outbox: Outbox) -> None:
     for name in ("ann", "bob"):
         await enqueue_one(outbox, name)
     await outbox.enqueue([new_email("ann", WEEK.before)], NOW)
@@ -270,7 +270,7 @@ async def test_the_oldest_pending_email_is_one_of_the_weeks_asked_about(outbox: 
     assert await outbox.oldest_pending(WEEK.before) == NOW - timedelta(days=7)
 
 
-async def test_a_tally_does_not_look_at_the_rows_themselves(outbox: Outbox, db: Any) -> None:
+async def test_counting_by_state_reads_the_index_alone(outbox: Outbox, db: Any) -> None:
     """The documents hold whole messages, and there is one for each player and week."""
     for name in ("ann", "bob"):
         await enqueue_one(outbox, name)

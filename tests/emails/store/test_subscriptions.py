@@ -56,14 +56,16 @@ async def test_a_kind_is_turned_off_and_the_others_stay_as_they_were_meant(
 
 
 @pytest.mark.parametrize("off", [False, {"weekly_summary": False, "game_analyzed": True}])
-async def test_what_is_off_already_is_left_as_it_is(ctx: Context, db: Any, off: object) -> None:
+async def test_a_setting_that_is_off_already_stays_as_it_is(
+    ctx: Context, db: Any, off: object
+) -> None:
     db.users.insert_one(insert_user(off))
 
     assert await ctx.emails.subscriptions.unsubscribe("ann", "weekly_summary") is False
     assert db.users.find_one({}, {"_id": 0}) == insert_user(off)
 
 
-async def test_a_user_who_is_gone_is_not_made(ctx: Context, db: Any) -> None:
+async def test_unsubscribing_a_deleted_user_adds_no_document(ctx: Context, db: Any) -> None:
     assert await ctx.emails.subscriptions.unsubscribe("ann", "weekly_summary") is None
     assert db.users.count_documents({}) == 0
 
@@ -187,7 +189,7 @@ async def test_an_opt_out_of_all_email_overrides_every_preference(
     )
 
 
-async def test_a_user_id_that_is_no_text_ends_no_page(ctx: Context, db: Any) -> None:
+async def test_a_user_id_that_is_not_a_text_does_not_end_a_page(ctx: Context, db: Any) -> None:
     odd: list[object] = [["ann", "zoe"], 7, None, {"user_id": "ann"}, Code("zed"), b"zed"]
     db.users.insert_many({"user_id": user_id, "email_notifications": True} for user_id in odd)
     db.users.insert_one({"user_id": "bob", "email_notifications": True})

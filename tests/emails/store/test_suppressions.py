@@ -55,7 +55,7 @@ async def test_the_first_reason_stays_and_within_a_batch_it_is_the_earliest(
     assert db.email_suppressions.find_one()["reason"] == "spam_report"
 
 
-async def test_of_nothing_nothing_is_made(ctx: Context, db: Any) -> None:
+async def test_an_empty_batch_writes_nothing(ctx: Context, db: Any) -> None:
     suppressions = ctx.emails.suppressions
 
     assert await suppressions.suppress([]) == 0

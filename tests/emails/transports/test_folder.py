@@ -87,7 +87,7 @@ async def test_a_strange_address_is_written_as_one(address: str, tmp_path: Path)
     assert username.encode("ascii", "surrogateescape").decode() == address.partition("@")[0]
 
 
-async def test_what_is_no_address_and_a_line_break_in_a_header_are_refused(tmp_path: Path) -> None:
+async def test_an_invalid_address_and_a_line_break_in_a_header_are_refused(tmp_path: Path) -> None:
     changes: list[dict[str, Any]] = [
         *(
             {"to": address}
@@ -140,7 +140,7 @@ def test_ids_that_begin_alike_have_names_of_their_own() -> None:
     assert len({file_name(outbox_id) for outbox_id in ids}) == len(ids)
 
 
-async def test_it_says_that_no_player_is_sent_anything(tmp_path: Path) -> None:
+async def test_the_log_says_that_no_email_is_sent_to_players(tmp_path: Path) -> None:
     out: Transport = folder_transport(tmp_path)
     async with out as entered:
         assert entered is out

@@ -109,7 +109,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_replaced(sendgrid: Fake
     assert sendgrid.requests == 3
 
 
-async def test_the_caller_that_is_cancelled_hears_of_it(sendgrid: FakeSendGrid) -> None:
+async def test_a_cancelled_caller_gets_the_cancellation(sendgrid: FakeSendGrid) -> None:
     sendgrid.faults.append("hang")
     async with sendgrid_transport(sendgrid.url) as out:
         task = asyncio.create_task(out.send(make_message()))
@@ -135,7 +135,7 @@ async def test_no_more_are_in_flight_than_allowed(sendgrid: FakeSendGrid) -> Non
     assert len({one.outbox_id for one in sendgrid.accepted}) == 60
 
 
-async def test_a_redirect_takes_our_key_nowhere() -> None:
+async def test_a_redirect_does_not_forward_the_key() -> None:
     asked: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -172,7 +172,7 @@ async def test_a_base_url_that_cannot_be_asked_stops_everything() -> None:
         assert (await out.send(make_message())).verdict == "stopped"
 
 
-def test_it_says_where_email_goes() -> None:
+def test_the_log_names_the_destination_of_emails() -> None:
     out: Transport = sendgrid_transport("https://api.sendgrid.com")
     assert out.describe() == "SendGrid at https://api.sendgrid.com"
     assert not out.repeatable

@@ -63,7 +63,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize("status", [400, 404, 408, 413, 422])
-async def test_whatever_a_refusal_says_it_is_not_quoted(status: int) -> None:
+async def test_the_text_of_a_refusal_is_never_quoted(status: int) -> None:
     for body in BODIES:
         async with answer_server(status, body) as url:
             delivery = await send_one(url)

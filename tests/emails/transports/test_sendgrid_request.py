@@ -44,7 +44,7 @@ def test_whatever_is_written_passes_the_published_schema(
     assert schema_errors(build_body(make_message(subject=subject, text=text, html=html))) == []
 
 
-def test_a_payload_is_this_and_nothing_else() -> None:
+def test_a_payload_has_exactly_these_fields() -> None:
     assert list(build_body()["personalizations"][0]["headers"]) == list(UNSUBSCRIBE)
     assert build_body() == {
         "personalizations": [

@@ -32,7 +32,7 @@ async def test_a_202_is_accepted_under_its_message_id(sendgrid: FakeSendGrid) ->
     assert sendgrid.agents == {f"chesscoach/{__version__}"}
 
 
-async def test_an_email_in_sandbox_mode_is_dry_run(sendgrid: FakeSendGrid) -> None:
+async def test_an_email_in_sandbox_mode_is_checked_and_discarded(sendgrid: FakeSendGrid) -> None:
     assert await send_one(sendgrid.url, sandbox=True) == SendResult(verdict="sandboxed")
     assert (sendgrid.accepted, sendgrid.sandboxed) == ([], 1)
 
@@ -166,7 +166,7 @@ def raw_server(head: bytes, body: bytes = b"") -> AbstractAsyncContextManager[st
         (b"Content-Type: \xff", None),
     ],
 )
-async def test_a_header_that_is_no_ascii_costs_no_email(
+async def test_a_header_that_is_not_ascii_does_not_fail_the_email(
     header: bytes, message_id: str | None
 ) -> None:
     async with raw_server(b"HTTP/1.1 202 Accepted\r\n" + header + b"\r\n") as address:
@@ -175,7 +175,7 @@ async def test_a_header_that_is_no_ascii_costs_no_email(
 
 
 @pytest.mark.parametrize("name", [b"Retry-After", b"X-RateLimit-Reset"])
-async def test_a_wait_that_is_no_ascii_is_the_default(name: bytes) -> None:
+async def test_a_retry_after_that_is_not_ascii_means_the_default_wait(name: bytes) -> None:
     for value in (b"\xff", b"\xd9\xa3", b"9" * 4000, b"Mon, \xff Nov 2026"):
         async with raw_server(b"HTTP/1.1 429 No\r\n" + name + b": " + value + b"\r\n") as address:
             delivery = await send_one(f"http://{address}")

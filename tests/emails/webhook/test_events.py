@@ -69,7 +69,7 @@ def test_an_address_is_suppressed_for_what_is_its_own_fault_alone(
     assert (event.suppression and event.suppression.reason) == reason
 
 
-def test_what_is_read_is_what_was_told() -> None:
+def test_an_event_is_read_with_all_its_fields() -> None:
     payload = event_payload(
         "dropped", "e", outbox_id=" one ", reason="Bounced Address", useragent="x"
     )
@@ -87,7 +87,9 @@ def test_what_is_read_is_what_was_told() -> None:
 
 
 @pytest.mark.parametrize("email", ["", None, 7, "nobody", "x" * 400 + "@example.org"])
-def test_without_an_address_nothing_is_suppressed_and_the_email_is_heard_of(email: object) -> None:
+def test_an_event_without_an_address_suppresses_nothing_and_updates_its_email(
+    email: object,
+) -> None:
     (event,) = parse_events(
         event_payload("bounce", "e", type="bounce", email=email, outbox_id="one")
     )
@@ -105,7 +107,7 @@ def test_without_an_address_nothing_is_suppressed_and_the_email_is_heard_of(emai
         event_payload("bounce", "e") | {"event": "\ud800"},
     ],
 )
-def test_an_element_that_is_no_event_is_left_out_and_counted(garbage: object) -> None:
+def test_an_element_that_is_not_an_event_is_skipped_and_counted(garbage: object) -> None:
     batch = parse_batch(request_body(garbage, event_payload("open", "good"), garbage), ARRIVAL)
 
     assert batch is not None
@@ -113,7 +115,7 @@ def test_an_element_that_is_no_event_is_left_out_and_counted(garbage: object) ->
     assert (batch.unreadable, batch.repeated) == (2, 0)
 
 
-def test_an_event_that_comes_twice_in_a_batch_is_one() -> None:
+def test_an_event_that_occurs_twice_in_a_batch_counts_once() -> None:
     batch = parse_batch(
         request_body(
             event_payload("open", "a"), event_payload("open", "b"), event_payload("open", "a")
@@ -179,7 +181,7 @@ def test_a_timestamp_in_another_form_is_read_or_is_the_arrival(
     ],
     ids=range(9),
 )
-def test_a_malformed_element_costs_no_other(spoilt: str) -> None:
+def test_a_malformed_element_does_not_affect_the_others(spoilt: str) -> None:
     second = GOOD.replace("good", 'fi\\"ne, {[')
     if spoilt == "{":  # it takes what follows with it
         assert parse_text(GOOD, spoilt) == (["good"], 1)
@@ -191,7 +193,7 @@ def test_a_malformed_element_costs_no_other(spoilt: str) -> None:
     "value",
     ["NaN", "-Infinity", r'"\ud800"', '"\udcff"', '"a\tb\x00"', "9" * 5000, "1e999", '"\u2028"'],
 )
-def test_a_value_that_cannot_be_read_costs_its_field_alone(value: str) -> None:
+def test_an_unreadable_value_affects_only_its_field(value: str) -> None:
     for field in ("reason", "email", "outbox_id", "anything"):
         spoilt = GOOD[:-1].replace("good", "spoilt") + f', "{field}": {value}}}'
         assert parse_text(spoilt, GOOD) == (["spoilt", "good"], 0)
@@ -205,7 +207,7 @@ def test_half_a_surrogate_pair_in_an_address_suppresses_no_address() -> None:
     assert (event.address, event.suppression, event.outbox_id) == ("", None, "one")
 
 
-def test_a_byte_order_mark_is_no_part_of_a_batch() -> None:
+def test_a_byte_order_mark_before_a_batch_is_ignored() -> None:
     batch = parse_batch(b"\xef\xbb\xbf[" + GOOD.encode() + b"]\r\n", ARRIVAL)
 
     assert batch is not None
@@ -213,5 +215,5 @@ def test_a_byte_order_mark_is_no_part_of_a_batch() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"[", b"]", b"<xml/>", b'"[]"'])
-def test_a_body_that_is_no_array_is_none(body: bytes) -> None:
+def test_a_body_that_is_not_an_array_is_refused(body: bytes) -> None:
     assert parse_batch(body, ARRIVAL) is None

@@ -50,7 +50,7 @@ def games_with_blunders(*counts: int) -> tuple[AnalysedGame, ...]:
     return tuple(analysed_game(hour, blunders=count) for hour, count in enumerate(counts))
 
 
-def test_a_week_without_anything_is_empty_and_no_player_is_told_off_for_it() -> None:
+def test_a_week_without_activity_is_empty_and_has_no_reproach() -> None:
     summary = summarise(player_week())
     assert summary.is_empty
     assert (summary.results_by_speed, summary.accuracy.games, summary.accuracy.accuracy) == (

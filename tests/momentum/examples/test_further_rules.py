@@ -91,7 +91,7 @@ async def test_the_days_of_a_streak_pay_from_the_second_on(momentum: MomentumSce
     ]
 
 
-async def test_an_import_is_no_activity(momentum: MomentumScenario) -> None:
+async def test_an_import_is_not_activity(momentum: MomentumScenario) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
     momentum.add_player("u1")
     momentum.application.sync_game("u1", march(2))
@@ -138,7 +138,7 @@ async def test_the_first_three_of_a_period_are_notified_of_their_rank(
     assert sorted(notified) == ["a", "b", "c"]
 
 
-async def test_who_is_deleted_or_disabled_is_not_ranked(
+async def test_deleted_and_disabled_users_are_not_ranked(
     momentum: MomentumScenario,
 ) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
@@ -188,7 +188,7 @@ async def test_a_dry_run_changes_nothing(
     assert comparison.state(momentum.db) == before
 
 
-async def test_one_user_alone(momentum: MomentumScenario) -> None:
+async def test_a_run_for_one_user_changes_no_other(momentum: MomentumScenario) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
     for user_id in ("u1", "u2"):
         momentum.add_player(user_id, xp=70, **W10)

@@ -41,7 +41,7 @@ async def test_example_18_before_six_in_the_evening_of_monday_no_week_is_ranked(
     assert momentum.achievements("p") == []
 
 
-async def test_example_19_the_first_rank_with_less_than_a_hundred_points_is_no_legend(
+async def test_example_19_the_first_rank_with_less_than_a_hundred_points_is_not_a_legend(
     momentum: MomentumScenario,
 ) -> None:
     await momentum.begin("2026-03-08T00:00:00Z")

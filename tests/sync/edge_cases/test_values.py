@@ -132,7 +132,7 @@ BOMBS: dict[str, tuple[SourceName, int, list[None], int]] = {
 
 
 @pytest.mark.parametrize(("site", "size_mb", "before", "failed"), BOMBS.values(), ids=BOMBS.keys())
-async def test_case_23_a_bomb_costs_no_memory_and_at_most_its_account_a_run(
+async def test_case_23_a_gzip_bomb_uses_no_memory_and_fails_its_account_alone(
     sync: SyncScenario, site: SourceName, size_mb: int, before: list[None], failed: int
 ) -> None:
     for name in ("Ann", "Bob"):

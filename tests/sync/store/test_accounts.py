@@ -269,7 +269,7 @@ async def test_users_who_join_or_leave_an_account_while_another_shard_checks_it_
     assert db.sync_accounts.find_one()["due_at"] == later
 
 
-async def test_what_an_account_no_longer_has_is_gone_from_its_row(ctx: Context) -> None:
+async def test_fields_that_an_account_no_longer_has_are_removed(ctx: Context) -> None:
     await ctx.sync.accounts.ensure([make_account("ann")], [], [], NOON)
     for etags in ({"2026-09": "a", "2026-10": "b"}, {"2026-10": "$c"}):
         saved = make_account("ann", etags=etags)

@@ -195,7 +195,7 @@ async def test_a_stored_game_of_odd_types_stops_nothing(
     assert len(stored.new) == 1
 
 
-async def test_games_are_counted_by_user_and_site(ctx: Context) -> None:
+async def test_games_are_counted_by_user_and_source(ctx: Context) -> None:
     await ctx.sync.games.insert_new(
         [make_user_game(1), make_user_game(2), make_user_game(3, platform="chess.com")], NOON
     )

@@ -35,7 +35,7 @@ async def acquire_once(which: SourceLane, seen_fences: list[int]) -> None:
         seen_fences.append(which.fence)
 
 
-async def test_one_holds_a_lane_and_another_process_waits_for_it(
+async def test_a_second_process_waits_for_a_held_lane(
     two_contexts: tuple[Context, Context], db: Any
 ) -> None:
     ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
@@ -61,7 +61,7 @@ async def test_within_a_process_a_lane_is_held_by_one_at_a_time(ctx: Context) ->
     assert len(seen_fences) == 1
 
 
-async def test_a_lane_of_one_site_does_not_hinder_another(ctx: Context) -> None:
+async def test_the_lane_of_one_source_does_not_block_another(ctx: Context) -> None:
     async with open_lane(ctx).acquire(ME), ctx.sync.lanes["chess.com"].acquire(ME):
         pass
 
@@ -131,7 +131,7 @@ async def test_a_pause_is_minded_by_the_next_turn_and_by_the_next_holder_elsewhe
         assert min(took_s) < 0.3, "the pause has passed"
 
 
-async def test_a_closed_site_is_closed_for_all_processes_until_the_time_has_passed(
+async def test_an_open_breaker_holds_for_all_processes_until_its_time(
     two_contexts: tuple[Context, Context], db: Any
 ) -> None:
     ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
@@ -157,7 +157,7 @@ async def test_a_closed_site_is_closed_for_all_processes_until_the_time_has_pass
         assert ours.closings == 2
 
 
-async def test_closings_and_pauses_in_a_row_are_forgotten_once_the_site_answers(
+async def test_pauses_in_a_row_are_forgotten_once_the_source_answers(
     two_contexts: tuple[Context, Context],
 ) -> None:
     ours, theirs = open_lane(two_contexts[0]), open_lane(two_contexts[1])
@@ -171,7 +171,7 @@ async def test_closings_and_pauses_in_a_row_are_forgotten_once_the_site_answers(
         assert (theirs.pauses, theirs.closings) == (0, 0)
 
 
-async def test_one_who_lost_the_lane_cannot_close_the_site_for_its_holder(
+async def test_a_former_holder_cannot_open_the_breaker_for_the_new_one(
     two_contexts: tuple[Context, Context], db: Any
 ) -> None:
     ours = open_lane(two_contexts[0])
@@ -184,7 +184,7 @@ async def test_one_who_lost_the_lane_cannot_close_the_site_for_its_holder(
         assert lane_document(db) == before
 
 
-async def test_how_a_lane_stands_is_seen_without_taking_it(ctx: Context, db: Any) -> None:
+async def test_the_state_of_a_lane_is_read_without_taking_it(ctx: Context, db: Any) -> None:
     one = open_lane(ctx)
     assert await one.status() == LaneStatus()
     async with one.acquire(ME):
@@ -237,7 +237,7 @@ async def test_what_was_spent_ten_minutes_ago_counts_no_more(ctx: Context, db: A
         assert [item["amount"] for item in lane_document(db)["spent"]] == [6, 4, 6]
 
 
-async def test_a_days_allowance_that_is_spent_closes_the_site_until_there_is_more(
+async def test_a_spent_daily_allowance_stops_requests_until_there_is_more(
     ctx: Context, db: Any
 ) -> None:
     one = open_lane(ctx)

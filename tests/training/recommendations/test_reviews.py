@@ -25,7 +25,7 @@ def add_other_active(training: TrainingScenario, count: int) -> None:
     )
 
 
-async def test_it_is_added_within_the_hour_and_once(training: TrainingScenario) -> None:
+async def test_a_review_is_added_within_the_hour_and_once(training: TrainingScenario) -> None:
     training.add_player()
     training.analyse("u1", "2026-03-12", 80)
     await training.recommend(MONDAY)
@@ -43,7 +43,7 @@ async def test_it_is_added_within_the_hour_and_once(training: TrainingScenario) 
     assert training.active()["REVIEW_GAME"] == review
 
 
-async def test_it_is_renewed_by_a_worse_game_and_by_no_good_one(
+async def test_a_review_is_renewed_by_a_worse_game_and_not_by_a_good_one(
     training: TrainingScenario,
 ) -> None:
     training.add_player()
@@ -78,7 +78,7 @@ async def test_a_dismissed_review_stays_so_until_monday(training: TrainingScenar
     assert training.active()["REVIEW_GAME"]["refresh_key"] == "2026-W13"
 
 
-async def test_it_takes_the_place_of_the_least_important_of_five(
+async def test_a_review_replaces_the_least_important_of_five(
     training: TrainingScenario,
 ) -> None:
     training.add_player()
@@ -91,7 +91,7 @@ async def test_it_takes_the_place_of_the_least_important_of_five(
     assert list(training.active()) == kept
 
 
-async def test_before_six_on_monday_it_waits_for_the_weekly_run(
+async def test_before_six_on_monday_a_review_waits_for_the_weekly_run(
     training: TrainingScenario,
 ) -> None:
     training.add_player()
@@ -105,7 +105,7 @@ async def test_before_six_on_monday_it_waits_for_the_weekly_run(
     assert "REVIEW_GAME" in training.active()
 
 
-async def test_odd_documents_end_no_run(training: TrainingScenario) -> None:
+async def test_odd_documents_do_not_end_a_run(training: TrainingScenario) -> None:
     training.add_player("odd")
     training.add_player("u1")
     training.analyse("u1", "2026-03-15", 60)
@@ -170,7 +170,7 @@ async def test_only_the_player_whose_week_cannot_be_written_fails(
     assert len(training.db.adaptive_recommendations.distinct("user_id")) == 4
 
 
-async def test_a_player_of_whom_nothing_is_known_for_long_is_asked_back(
+async def test_a_player_without_recent_activity_gets_resume_learning(
     training: TrainingScenario,
 ) -> None:
     training.add_player()

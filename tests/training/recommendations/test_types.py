@@ -66,7 +66,9 @@ async def test_a_week_without_activity_counts_in_local_days(training: TrainingSc
     assert "RESUME_LEARNING" not in training.active("u2")
 
 
-async def test_the_weakness_that_costs_most_today_is_the_focus(training: TrainingScenario) -> None:
+async def test_the_weakness_with_the_highest_score_today_is_the_focus(
+    training: TrainingScenario,
+) -> None:
     training.add_player()
     weaknesses = [
         ("forks", 20, "2025-12-16T06:00:00+00:00", 20.0),  # 90 days: 1.0
@@ -105,7 +107,7 @@ async def test_the_weakness_that_costs_most_today_is_the_focus(training: Trainin
     assert training.active()["FOCUS_ON_WEAKNESS"]["priority"] == 88
 
 
-async def test_a_weakness_below_two_is_no_focus(training: TrainingScenario) -> None:
+async def test_a_weakness_below_two_is_not_recommended(training: TrainingScenario) -> None:
     training.add_player()
     weakness = {"subcategory": "forks", "occurrence_count": 5, "last_occurrence": "2026-02-13"}
     training.db.player_profiles.insert_one(
@@ -266,7 +268,7 @@ async def test_each_player_is_served_at_six_of_their_own_monday(
     assert served == [set(), {"2026-W12"}, {"2026-W12"}]
 
 
-async def test_who_was_missed_is_served_later_in_the_week_but_not_on_its_sunday(
+async def test_a_missed_player_is_served_later_in_the_week_but_not_on_sunday(
     training: TrainingScenario,
 ) -> None:
     training.add_player("early")

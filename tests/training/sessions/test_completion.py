@@ -176,7 +176,7 @@ def test_odd_sessions_are_named_and_left_and_the_others_are_judged(
     assert kept == len(odd) + 1
 
 
-def test_odd_documents_of_the_application_cost_nothing_but_themselves(
+def test_odd_documents_of_the_application_affect_nothing_else(
     training: SessionsScenario,
 ) -> None:
     for kind, (collection, documents) in EVIDENCE.items():

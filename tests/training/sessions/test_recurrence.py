@@ -136,7 +136,7 @@ def test_a_rule_of_ones_own_begins_with_its_first_match(
         "FREQ=DAILY;BYMONTH=1,,2", "FREQ=DAILY;BYMONTH=\u0661", "FREQ=DAILY" + ";X" * 500,
     ],
 )  # fmt: skip
-def test_a_text_that_is_no_rule_of_sessions_is_refused(rule: str) -> None:
+def test_a_text_that_is_not_a_valid_rule_is_refused(rule: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         rule_text.parse_rule(rule)
 

@@ -168,7 +168,7 @@ async def test_texts_and_dates_in_every_form_are_the_same_instant(
     assert training.figures("2026-03-14")[3:] == (0, 0)
 
 
-async def test_texts_that_are_not_utf_8_end_no_run(training: TrainingScenario) -> None:
+async def test_texts_that_are_not_utf_8_do_not_end_a_run(training: TrainingScenario) -> None:
     training.add_player("u1")
     add_lesson_and_puzzle(training, "u1")
     analysis = training.db.game_analyses.find_one({}, {"_id": 0})

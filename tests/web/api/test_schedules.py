@@ -83,7 +83,7 @@ async def test_two_operators_do_not_overwrite_each_other(api: ApiClient) -> None
     assert (await api("GET", CLEANUP)).body["state"] == "paused"
 
 
-async def test_of_two_edits_of_one_revision_one_is_refused_with_the_change(api: ApiClient) -> None:
+async def test_the_second_edit_of_a_revision_is_refused_with_the_change(api: ApiClient) -> None:
     seen = await revision_of(api)
     edits = [
         api("PATCH", CLEANUP, json={"cron": f"{minute} 5 * * *"}, revision=seen)
@@ -197,7 +197,7 @@ async def test_an_unreadable_schedule_is_shown_as_such(ctx: Context, api: ApiCli
     assert (await api("PUT", "/schedules/odd", json=fixed, revision=7)).body["state"] == "active"
 
 
-async def test_of_those_created_at_once_one_is_new_and_the_others_replace_it(
+async def test_of_concurrent_creations_one_is_new_and_the_others_replace_it(
     api: ApiClient,
 ) -> None:
     new = {"id": "mine", "job": "cleanup", "cron": "0 5 * * *"}

@@ -59,7 +59,7 @@ async def test_a_routine_is_added_edited_listed_and_deleted(
     assert done == ["routines add", "routines edit", "routines remove", "routines remove"]
 
 
-async def test_of_two_edits_of_one_revision_of_a_routine_one_is_refused(
+async def test_the_second_edit_of_a_routines_revision_is_refused(
     api: ApiClient, routine: dict[str, Any]
 ) -> None:
     path = f"/routines/{routine['id']}"

@@ -127,7 +127,7 @@ def _press_until(page: Page, name: str) -> None:
     pytest.fail(f"the tab key does not lead to {name}")
 
 
-def test_an_edit_of_what_has_changed_meanwhile_is_refused_and_says_how(
+def test_an_edit_of_a_changed_schedule_is_refused_and_shows_the_change(
     open_page: OpenPage, new_id: str
 ) -> None:
     mine = open_page("/schedules")

@@ -59,7 +59,7 @@ async def test_no_page_scans_a_collection(
     assert [scan for scan in scans if scan[0] != "user_achievements"] == []
 
 
-async def test_a_hung_database_is_said_in_words_and_pages_recover(
+async def test_pages_report_a_hung_database_and_recover(
     own_mongod: OwnMongod, own_settings: Settings, open_web_server: OpenWeb
 ) -> None:
     async with open_context_on(own_settings, own_mongod) as ctx:

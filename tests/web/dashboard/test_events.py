@@ -13,7 +13,7 @@ from tests.web.conftest import OpenWeb
 from tests.web.dashboard.conftest import LOOPBACK, add_schedule, insert_run, words_of
 
 
-async def test_an_event_comes_after_the_overview_shows_the_change(
+async def test_an_event_is_sent_after_the_overview_shows_the_change(
     board: Context, open_web_server: OpenWeb, db: Any
 ) -> None:
     await add_schedule(board, "mine")

@@ -108,7 +108,7 @@ async def test_a_player_who_does_not_exist_is_a_404(ask: HttpClient) -> None:
         assert (await ask(path)).status == 404, path
 
 
-async def test_an_unknown_email_comes_with_what_to_do(ask: HttpClient, db: Any) -> None:
+async def test_an_unknown_email_is_shown_with_what_to_do(ask: HttpClient, db: Any) -> None:
     insert_email(db, "anna", "2026-W42", state="unknown")
     insert_email(db, "ben", "2026-W42")
     insert_email(db, "cleo", "2026-W41", attempts="many")

@@ -32,7 +32,7 @@ def make_cache(source: Source) -> ReadingCache[int]:
     return ReadingCache(source.read, lambda: NOW)
 
 
-async def test_many_who_ask_at_once_cause_one_reading() -> None:
+async def test_concurrent_requests_cause_one_reading() -> None:
     source = Source()
     cache = make_cache(source)
     readings = await asyncio.gather(*(cache.get() for _ in range(50)))
@@ -62,7 +62,7 @@ async def test_a_reading_that_began_before_a_change_does_not_count() -> None:
     assert [(await first).value, (await second).value] == [1, 2]
 
 
-async def test_a_failure_comes_with_the_old_value_and_goes_with_the_next_one() -> None:
+async def test_a_failure_is_returned_with_the_old_value_until_the_next_reading() -> None:
     source = Source()
     cache = make_cache(source)
     await cache.get()

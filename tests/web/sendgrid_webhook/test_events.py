@@ -30,7 +30,7 @@ async def test_a_suppression_says_when_and_by_which_event(webhook: WebhookClient
     assert db.email_events.find_one() == {"_id": "e1", "at": NOON}
 
 
-async def test_the_outbox_hears_of_each_email_that_sendgrid_has(
+async def test_the_outbox_records_each_email_that_sendgrid_has(
     webhook: WebhookClient, outbox: RecordingOutbox
 ) -> None:
     later = {"timestamp": NOON_SECONDS + 9}
@@ -69,7 +69,7 @@ async def test_the_same_batch_again_or_in_another_order_does_nothing_more(
     assert event_counts(ctx, "duplicate") == 1 + 4 + 4 + 2
 
 
-async def test_garbage_in_a_batch_is_skipped_and_counted_and_the_rest_taken(
+async def test_garbage_in_a_batch_is_skipped_and_counted_and_the_rest_applied(
     webhook: WebhookClient, ctx: Context, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     garbage = [None, 7, {}, event_payload("", "g"), {**event_payload("bounce", "g"), "event": 7}]
@@ -104,7 +104,7 @@ async def test_events_without_an_id_or_with_a_text_as_timestamp_act_once(
     assert counts == [1, 1, 2]
 
 
-async def test_bytes_that_are_no_json_cost_their_element_of_a_signed_batch(
+async def test_bytes_that_are_not_json_affect_only_their_element_of_a_signed_batch(
     webhook: WebhookClient, ctx: Context, db: Any
 ) -> None:
     good = request_body(event_payload("bounce", "e1", type="bounce")).strip()[1:-1]
@@ -149,7 +149,7 @@ async def test_kinds_that_we_do_not_know_are_one_in_the_metrics(
     assert [event_counts(ctx, kind) for kind in ("other", "open", "new1")] == [50, 1, 0]
 
 
-async def test_a_batch_that_failed_between_two_writes_is_taken_when_it_comes_again(
+async def test_a_batch_that_failed_between_two_writes_is_applied_when_repeated(
     webhook: WebhookClient, outbox: RecordingOutbox, ctx: Context, db: Any
 ) -> None:
     events = (

@@ -49,7 +49,7 @@ UNSIGNED: dict[str, Callable[[bytes], Request]] = {
 
 
 @pytest.mark.parametrize("change", UNSIGNED.values(), ids=UNSIGNED.keys())
-async def test_what_sendgrid_has_not_just_signed_is_refused_and_writes_nothing(
+async def test_a_body_without_a_recent_signature_is_refused_and_writes_nothing(
     webhook: WebhookClient, outbox: RecordingOutbox, db: Any, change: Callable[[bytes], Request]
 ) -> None:
     body = request_body(event_payload("bounce", "e1", type="bounce", outbox_id="weekly:ann"))
@@ -61,7 +61,7 @@ async def test_what_sendgrid_has_not_just_signed_is_refused_and_writes_nothing(
     assert suppressed_addresses(db) == {"ann@example.org": "bounce"}
 
 
-async def test_a_signed_body_that_is_no_array_is_a_bad_request(
+async def test_a_signed_body_that_is_not_an_array_is_a_bad_request(
     webhook: WebhookClient, db: Any
 ) -> None:
     for body in (b"", b"{}", b"null", b"[", b"<xml/>", b"\xff\xfe[\x00]\x00"):
@@ -112,7 +112,7 @@ async def test_while_the_store_fails_sendgrid_gets_a_503(
         (b"Transfer-Encoding: chunked", b"zzz\r\nzzz"),
     ],
 )
-async def test_a_sender_who_breaks_off_or_sends_nonsense_is_no_failure_of_ours(
+async def test_a_sender_that_disconnects_or_sends_nonsense_causes_no_error(
     webhook: WebhookClient,
     ctx: Context,
     capsys: pytest.CaptureFixture[str],
@@ -141,7 +141,7 @@ def _statuses(ctx: Context) -> set[str]:
     return {sample.labels["status"] for sample in family.samples}
 
 
-async def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(ctx: Context) -> None:
+async def test_an_incomplete_body_is_refused_after_the_time_limit(ctx: Context) -> None:
     signatures = EventSignatures(KEY.public, Clock(NOON))
     events = SendGridWebhook(
         signatures,
@@ -183,7 +183,7 @@ async def test_without_a_key_or_on_the_operators_listener_there_is_no_such_route
     assert (await ask("/events/sendgrid", "public", "GET")).status == 405
 
 
-async def test_a_key_that_is_none_stops_the_start_by_name(
+async def test_a_malformed_key_stops_the_start_by_name(
     ctx: Context, open_web_server: OpenWeb
 ) -> None:
     with pytest.raises(ConfigError, match=r"emails\.sendgrid\.events_key"):

@@ -28,7 +28,7 @@ async def run_and_cancel(ctx: Context, chore: RecordingJob) -> RunResult:
         return await running
 
 
-async def test_it_ends_soon_and_says_who_wanted_it(ctx: Context) -> None:
+async def test_a_cancelled_run_ends_soon_and_names_the_operator(ctx: Context) -> None:
     ctx = replace(ctx, leases=Leases(ctx.mongo.database, 1.0))
     chore = RecordingJob(held=True)
     result = await run_and_cancel(ctx, chore)

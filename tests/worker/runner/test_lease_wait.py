@@ -25,7 +25,7 @@ from tests.worker.runner.conftest import (
 )
 
 
-async def test_another_slot_meanwhile_is_closed_as_an_overlap(
+async def test_another_slot_during_a_cancelled_run_is_an_overlap(
     ctx: Context, contexts: Any, db: Any
 ) -> None:
     other = await contexts()

@@ -99,7 +99,7 @@ async def wait_until_running(walker: ShardedJob, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_shards_side_by_side_walk_every_user_once_each_as_a_run_of_its_own(
+async def test_concurrent_shards_visit_every_user_once_each_as_a_run_of_its_own(
     new_context: Any, db: Any
 ) -> None:
     walker, contexts = ShardedJob(held=True), [await new_context() for _ in range(4)]

@@ -50,7 +50,7 @@ async def test_pitfall_01_overlap_a_long_run_is_not_joined_by_the_next(
     assert (chore.max_running, len(chore.started)) == (1, 1)
 
 
-async def test_pitfall_02_burst_rings_that_pile_up_begin_one_run(contexts: Any, db: Any) -> None:
+async def test_pitfall_02_burst_ticks_that_pile_up_begin_one_run(contexts: Any, db: Any) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     async with await make_scheduler(contexts, clock, chore, {"s": SECONDLY}) as scheduler:
         clock.move(seconds=5)
@@ -92,7 +92,7 @@ async def test_pitfall_03_blocking_job_leaves_no_backlog_of_the_others(
 
 
 @pytest.mark.parametrize("step", [-30.4, 3600.0])
-async def test_pitfall_04_stepped_clock_is_seen_and_the_ringing_goes_on(step: float) -> None:
+async def test_pitfall_04_stepped_clock_is_noticed_and_the_ticks_continue(step: float) -> None:
     bell, metrics, moved = RingCounter(), Metrics(), 0.0
     clock = Ticker(bell.ring, metrics, wall=lambda: time.time() + moved)
     clock.start()
@@ -141,7 +141,7 @@ async def test_pitfalls_05_and_16_the_newest_slot_runs_once_on_waking(
     assert outcomes_by_hour(db) == outcomes
 
 
-async def test_pitfall_06_downtime_a_start_just_after_a_slot_works_it(
+async def test_pitfall_06_downtime_a_start_just_after_a_slot_runs_it(
     contexts: Any, db: Any
 ) -> None:
     clock, chore = Clock(NOON + timedelta(minutes=59)), RecordingJob()

@@ -112,7 +112,7 @@ async def test_three_daemons_and_three_one_shots_make_one_run_of_each_slot(
     assert db.job_leases.count_documents({"owner": {"$ne": None}}) == 0
 
 
-async def test_three_processes_of_one_slot_work_it_once(
+async def test_three_processes_run_one_slot_once(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     await add_member(ctx, db, sites, "Ann", "chess.com")
@@ -137,7 +137,7 @@ def slot_today() -> datetime:
     return now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
 
 
-async def test_an_evicted_pods_work_is_done_once(
+async def test_the_slot_of_an_evicted_pod_runs_once(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     """SIGTERM, and a SIGKILL before it could drain."""

@@ -15,7 +15,7 @@ from tests.support.scheduling import (
 )
 
 
-async def test_without_coalescing_slots_that_were_missed_are_worked_one_after_another(
+async def test_without_coalescing_slots_after_downtime_run_one_after_another(
     contexts: Any, db: Any
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
@@ -49,9 +49,7 @@ async def test_without_coalescing_a_slot_that_falls_due_in_a_run_is_skipped_all_
     assert chore.max_running == 1
 
 
-async def test_so_many_instances_as_are_allowed_run_at_a_time_across_daemons(
-    contexts: Any, db: Any
-) -> None:
+async def test_at_most_max_instances_run_at_a_time_across_daemons(contexts: Any, db: Any) -> None:
     clock, chore = Clock(NOON), RecordingJob(held=True)
     schedules = {f"s{n}": hourly_schedule(lock="shared", max_instances=2) for n in range(4)}
     one = await make_scheduler(contexts, clock, chore, schedules)

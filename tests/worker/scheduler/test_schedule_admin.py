@@ -17,7 +17,7 @@ from tests.support.recording_job import RecordingJob
 from tests.support.scheduling import DAILY, HOURLY, load_schedule, tick_after, with_schedules
 
 
-async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> None:
+async def test_a_configured_schedule_is_stored_once_and_counts_from_then(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = with_schedules(await contexts(clock), s=HOURLY)
     for _ in range(2):
@@ -29,7 +29,9 @@ async def test_an_entry_is_laid_in_once_and_counts_from_then(contexts: Any) -> N
     assert (found.effective_since, found.state) == (NOON, "active")
 
 
-async def test_an_entry_that_is_taken_out_is_retired_and_comes_back(contexts: Any) -> None:
+async def test_a_schedule_removed_from_the_configuration_is_retired_and_can_return(
+    contexts: Any,
+) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
     await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
@@ -44,7 +46,9 @@ async def test_an_entry_that_is_taken_out_is_retired_and_comes_back(contexts: An
     assert (found.state, found.effective_since) == ("active", NOON + timedelta(hours=6))
 
 
-async def test_a_changed_entry_counts_from_the_change_and_owes_what_was_due(contexts: Any) -> None:
+async def test_a_changed_schedule_counts_from_the_change_and_a_due_slot_stays_due(
+    contexts: Any,
+) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
     await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
@@ -58,7 +62,7 @@ async def test_a_changed_entry_counts_from_the_change_and_owes_what_was_due(cont
     assert found.pending_slot == NOON + timedelta(hours=2)
 
 
-async def test_a_change_that_says_nothing_of_when_leaves_what_is_due(contexts: Any) -> None:
+async def test_a_change_without_a_trigger_leaves_due_slots(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
     await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
@@ -72,7 +76,7 @@ async def test_a_change_that_says_nothing_of_when_leaves_what_is_due(contexts: A
     assert (found.effective_since, found.pending_slot) == (NOON, None)
 
 
-async def test_what_an_operator_paused_or_edited_stays_as_he_left_it(contexts: Any) -> None:
+async def test_an_operators_pause_or_edit_survives_the_configuration(contexts: Any) -> None:
     ctx = await contexts(Clock(NOON))
     await schedule_admin.sync_from_config(with_schedules(ctx, a=HOURLY, b=HOURLY).worker)
     await schedule_admin.pause_schedule(ctx.worker, await load_schedule(ctx, "a"))
@@ -93,7 +97,7 @@ async def test_what_an_operator_paused_or_edited_stays_as_he_left_it(contexts: A
     assert not (await load_schedule(ctx, "b")).edited
 
 
-async def test_slots_of_a_pause_are_not_worked_after_it(contexts: Any) -> None:
+async def test_slots_of_a_pause_do_not_run_after_it(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = with_schedules(await contexts(clock), s=HOURLY)
     await schedule_admin.sync_from_config(ctx.worker)
@@ -106,7 +110,7 @@ async def test_slots_of_a_pause_are_not_worked_after_it(contexts: Any) -> None:
     assert await schedule_admin.unrecorded_slot(ctx.worker, found) is None
 
 
-async def test_of_two_who_change_one_revision_the_second_is_told(contexts: Any) -> None:
+async def test_the_second_change_of_a_revision_is_refused(contexts: Any) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
     await schedule_admin.sync_from_config(ctx.worker)
     seen = await load_schedule(ctx)
@@ -120,7 +124,7 @@ async def test_of_two_who_change_one_revision_the_second_is_told(contexts: Any) 
         await schedule_admin.remove_schedule(ctx.worker, mine)
 
 
-async def test_an_operators_own_schedule_is_his_to_remove_and_the_configurations_is_not(
+async def test_an_operators_schedule_can_be_removed_and_a_configured_one_cannot(
     contexts: Any,
 ) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
@@ -153,7 +157,7 @@ async def test_what_no_job_accepts_is_not_stored(
     assert await ctx.worker.schedules.all() == []
 
 
-async def test_a_schedule_whose_job_is_gone_is_set_aside_and_taken_back(
+async def test_a_schedule_without_its_job_is_quarantined_until_the_job_returns(
     contexts: Any, db: Any
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
@@ -175,7 +179,7 @@ async def test_a_schedule_whose_job_is_gone_is_set_aside_and_taken_back(
     assert chore.started == ["2026-10-21T16:00:00Z"], "not what fell due meanwhile"
 
 
-async def test_a_row_that_cannot_be_read_hinders_no_other(contexts: Any, db: Any) -> None:
+async def test_an_unreadable_schedule_does_not_affect_the_others(contexts: Any, db: Any) -> None:
     clock, chore = Clock(NOON), RecordingJob()
     ctx = with_schedules(await contexts(clock), s=Schedule(job="chore", cron="0 * * * *"))
     db.schedules.insert_one({"_id": "odd", "spec": {"job": "chore", "cron": "99 * * * *"}})

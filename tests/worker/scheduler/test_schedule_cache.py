@@ -34,7 +34,7 @@ def cached_schedule(schedule_cache: ScheduleCache) -> CachedSchedule:
     return schedule_cache.by_id["s"]
 
 
-async def test_what_was_foreseen_is_not_planned_again(
+async def test_a_planned_slot_is_not_planned_again(
     schedule_cache: ScheduleCache, cached_schedule: CachedSchedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(due, "due_slots", lambda *_: pytest.fail("it was planned again"))
@@ -46,7 +46,7 @@ async def test_what_was_foreseen_is_not_planned_again(
     assert planned.slots.slot.at == NOON
 
 
-async def test_what_was_foreseen_does_not_hide_what_has_fallen_due_since(
+async def test_a_planned_slot_does_not_hide_a_newer_due_one(
     schedule_cache: ScheduleCache, cached_schedule: CachedSchedule
 ) -> None:
     planned = schedule_cache.plan(cached_schedule, NOON + timedelta(hours=13))
@@ -58,7 +58,7 @@ async def test_what_was_foreseen_does_not_hide_what_has_fallen_due_since(
     assert planned.slots.coalesced.count == 2
 
 
-async def test_what_was_foreseen_is_not_worked_when_it_has_become_too_late(
+async def test_a_planned_slot_does_not_run_once_it_is_too_late(
     schedule_cache: ScheduleCache, cached_schedule: CachedSchedule
 ) -> None:
     strict = replace(cached_schedule.stored.schedule, misfire_grace_s=60.0)
@@ -75,7 +75,7 @@ async def test_what_was_foreseen_is_not_worked_when_it_has_become_too_late(
     assert planned.slots.missed is not None
 
 
-async def test_what_was_foreseen_is_not_worked_by_a_clock_that_was_set_back(
+async def test_a_planned_slot_does_not_run_after_the_clock_was_set_back(
     schedule_cache: ScheduleCache, cached_schedule: CachedSchedule
 ) -> None:
     assert schedule_cache.plan(cached_schedule, NOON - timedelta(hours=1)) is None

@@ -68,7 +68,7 @@ async def test_scenario_14_unreadable_document_is_logged_once_and_left_as_it_is(
     assert capsys.readouterr().out.count('"schedule_quarantined"') == 1
 
 
-async def test_a_row_of_the_configurations_that_cannot_be_read_is_laid_in_anew(
+async def test_an_unreadable_schedule_of_the_configuration_is_stored_again(
     contexts: Any, db: Any
 ) -> None:
     ctx = with_schedules(await contexts(Clock(NOON)), s=HOURLY)
@@ -82,7 +82,7 @@ async def test_a_row_of_the_configurations_that_cannot_be_read_is_laid_in_anew(
     assert (found.state, found.schedule, found.origin) == ("active", HOURLY, "config")
 
 
-async def test_what_was_owed_before_a_retirement_is_owed_no_more(contexts: Any) -> None:
+async def test_a_slot_due_before_a_retirement_does_not_run(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
     await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)
@@ -96,7 +96,7 @@ async def test_what_was_owed_before_a_retirement_is_owed_no_more(contexts: Any) 
     assert (await load_schedule(ctx)).pending_slot is None
 
 
-async def test_slots_of_a_quarantine_are_not_worked_after_an_edit_that_ends_it(
+async def test_slots_of_a_quarantine_do_not_run_after_an_edit_ends_it(
     contexts: Any,
 ) -> None:
     clock = Clock(NOON)
@@ -125,7 +125,7 @@ async def test_what_is_not_paused_is_not_resumed(contexts: Any) -> None:
     assert await schedule_admin.pause_schedule(ctx.worker, paused) == paused
 
 
-async def test_an_edit_is_told_from_what_the_daemon_laid_in_and_not_from_the_editors_file(
+async def test_an_edit_is_compared_with_what_the_daemon_stored(
     contexts: Any,
 ) -> None:
     ctx = await contexts(Clock(NOON))
@@ -158,7 +158,7 @@ async def test_a_schedule_that_is_only_configured_is_stored_when_it_is_changed(
         await schedule_admin.find_schedule(ctx.worker, "t")
 
 
-async def test_what_was_done_to_a_schedule_is_remembered(contexts: Any) -> None:
+async def test_changes_of_a_schedule_are_kept_in_its_history(contexts: Any) -> None:
     clock = Clock(NOON)
     ctx = await contexts(clock)
     await schedule_admin.sync_from_config(with_schedules(ctx, s=HOURLY).worker)

@@ -16,7 +16,7 @@ DAILY = Schedule(job="cleanup", cron="0 3 * * *")
 SIX_HOURLY = Schedule(job="sync_games", cron="0 */6 * * *")
 
 
-async def test_a_slot_is_worked_when_it_falls_due_and_once(contexts: Any, db: Any) -> None:
+async def test_a_slot_runs_once_when_it_is_due(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = with_schedules(await contexts(clock), sync_games=SIX_HOURLY)
     async with Scheduler(ctx.worker, ShutdownRequest(), JOBS) as scheduler:
@@ -46,7 +46,7 @@ async def test_a_disabled_schedule_does_not_run(contexts: Any, db: Any) -> None:
     assert db.job_runs.count_documents({}) == 0
 
 
-async def test_a_schedule_that_cannot_run_is_told_and_others_go_on(
+async def test_a_schedule_that_cannot_run_is_logged_and_others_continue(
     contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
@@ -62,9 +62,7 @@ async def test_a_schedule_that_cannot_run_is_told_and_others_go_on(
     assert db.schedules.find_one({"_id": "odd"})["quarantined"].startswith("odd.args: ")
 
 
-async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_it(
-    contexts: Any, db: Any
-) -> None:
+async def test_a_standby_daemon_runs_a_slot_only_after_its_delay(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     prompt = with_schedules(await contexts(clock), sync_games=SIX_HOURLY)
     runner = replace(prompt.config.runner, takeover_delay_s=300.0)
@@ -88,9 +86,7 @@ async def test_a_daemon_that_stands_by_works_a_slot_only_when_others_have_left_i
     assert db.job_runs.count_documents({}) == 2
 
 
-async def test_a_daemon_that_stands_by_is_put_off_by_no_restart_and_no_change_of_a_schedule(
-    contexts: Any, db: Any
-) -> None:
+async def test_restarts_and_edits_do_not_lengthen_a_standbys_delay(contexts: Any, db: Any) -> None:
     clock = Clock(NOON - timedelta(seconds=2))
     ctx = with_schedules(await contexts(clock), cleanup=DAILY, sync_games=SIX_HOURLY)
     runner = replace(ctx.config.runner, takeover_delay_s=300.0)

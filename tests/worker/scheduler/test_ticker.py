@@ -12,7 +12,7 @@ from chesscoach.worker.scheduler.ticker import Ticker, Watchdog
 from tests.support.scheduling import ManualClocks, make_ticker, wait_until
 
 
-async def test_it_rings_each_second_in_the_running_loop() -> None:
+async def test_the_ticker_wakes_each_second_in_the_running_loop() -> None:
     rung: list[float] = []
 
     async def tick() -> None:
@@ -77,7 +77,7 @@ async def test_a_tick_that_raises_does_not_end_the_ticking(
 
 
 @pytest.mark.parametrize("step", [-30.4, 3600.0, 0.5])
-async def test_a_stepped_clock_is_counted_and_the_cron_started_anew(step: float) -> None:
+async def test_a_clock_step_is_counted_and_the_cron_restarted(step: float) -> None:
     """Pitfall 4: aiocron reads its anchor once."""
 
     async def tick() -> None:
@@ -98,7 +98,7 @@ async def test_a_stepped_clock_is_counted_and_the_cron_started_anew(step: float)
     assert metrics.registry.get_sample_value("chesscoach_clock_steps_total") == 1
 
 
-async def test_the_watchdog_tells_once_of_a_loop_that_has_stopped(
+async def test_the_watchdog_reports_a_stopped_loop_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def tick() -> None:

@@ -50,7 +50,7 @@ async def test_a_slot_that_failed_once_and_for_good(
     assert found.sentences[-1] == "That was the last of 2 attempts."
 
 
-async def test_a_slot_at_work_and_one_whose_process_died(
+async def test_a_running_slot_and_one_whose_process_died(
     new_context: NewContext, clock: Clock, chore: RecordingJob, db: Any
 ) -> None:
     ctx = await new_context()

@@ -26,7 +26,7 @@ from tests.worker.scheduler.explanation.conftest import (
 )
 
 
-async def test_slots_that_nobody_was_there_for(
+async def test_slots_without_a_running_process(
     new_context: NewContext, clock: Clock, chore: RecordingJob
 ) -> None:
     ctx = await new_context(replace(HOURLY, misfire_grace_s=2.5 * 3600))
@@ -107,9 +107,7 @@ async def test_a_slot_that_a_daemon_leaves_to_others_first(
     assert "A daemon runs it within seconds of its start" in sentences(await explain_at(ctx))
 
 
-async def test_a_slot_that_is_owed_from_before_an_edit(
-    new_context: NewContext, clock: Clock
-) -> None:
+async def test_a_slot_still_due_from_before_an_edit(new_context: NewContext, clock: Clock) -> None:
     ctx = await new_context(replace(HOURLY, job="sync_games"))
     clock.move(hours=1, minutes=1)
     await edit(ctx, NIGHTLY)

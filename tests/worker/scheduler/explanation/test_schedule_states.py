@@ -23,7 +23,7 @@ from tests.worker.scheduler.explanation.conftest import (
 )
 
 
-async def test_an_instant_that_is_no_slot(new_context: NewContext, clock: Clock) -> None:
+async def test_an_instant_that_is_not_a_slot(new_context: NewContext, clock: Clock) -> None:
     ctx = await new_context(replace(HOURLY, job="sync_games"))
     found = await explain_at(ctx, NOON + timedelta(minutes=20))
 

@@ -94,7 +94,7 @@ async def test_scenario_14_edit_while_due_of_expression_and_timezone_loses_and_d
     assert db.schedules.find_one({"_id": "s"})["owed"] is None
 
 
-async def test_scenario_14_two_daemons_with_different_configuration_work_what_was_laid_in_last(
+async def test_scenario_14_two_daemons_with_different_configurations_run_the_newest(
     contexts: Any, db: Any
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()
@@ -139,7 +139,7 @@ async def test_scenario_14_renamed_job_is_quarantined_once_and_left_to_the_daemo
     assert db.schedules.find_one({"_id": "s"})["quarantined"] is None
 
 
-async def test_scenario_15_poison_schedule_or_job_hinders_no_other(
+async def test_scenario_15_poison_schedule_or_job_does_not_affect_others(
     contexts: Any, db: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One whose next slot cannot be worked out, and one whose job fails each time."""

@@ -116,7 +116,7 @@ async def test_scenario_10_clock_jump_forward_coalesces_and_back_repeats_nothing
 
 
 @pytest.mark.parametrize("hours", [-2, 8])
-async def test_scenario_10_clock_jump_in_a_run_costs_nobody_his_lease(
+async def test_scenario_10_clock_jump_in_a_run_loses_no_lease(
     contexts: Any, db: Any, hours: int
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob(held=True)
@@ -159,7 +159,7 @@ async def test_scenario_10_clock_jump_back_does_not_put_off_a_second_attempt(
 
 
 @pytest.mark.parametrize("daemons", [1, 3])
-async def test_scenario_11_three_days_down_leave_one_run_each_and_late_mail_missed(
+async def test_scenario_11_three_days_down_leave_one_run_each_and_missed_emails(
     contexts: Any, db: Any, daemons: int
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()  # a Wednesday

@@ -132,7 +132,7 @@ async def test_scenario_13_mongo_away_longer_than_a_lease_stops_the_run_and_anot
     assert len(taken.started) == 1
 
 
-async def test_scenario_13_mongo_that_hangs_holds_one_tick_and_the_alarm_goes_on(
+async def test_scenario_13_mongo_that_hangs_holds_one_tick_and_the_ticker_goes_on(
     proxied_settings: Settings, proxy: TcpProxy, db: Any
 ) -> None:
     clock, chore = Clock(NOON), RecordingJob()

@@ -34,9 +34,7 @@ from tests.support.sync.sync_members import add_member, before_now
 JOB = "chesscoach.jobs.sync_games"
 
 
-async def test_scenario_01_two_replicas_one_slot_each_of_200_is_worked_once(
-    contexts: Any, db: Any
-) -> None:
+async def test_scenario_01_two_replicas_run_each_of_200_slots_once(contexts: Any, db: Any) -> None:
     chance, chore = random.Random(), RecordingJob()
     base = Clock(NOON)
     clocks = [SkewedClock(base), SkewedClock(base)]
@@ -92,7 +90,7 @@ async def test_scenario_02_clock_skew_a_finished_slot_is_not_repeated_and_leases
     assert (await at_work).record["outcome"] == "succeeded"
 
 
-async def test_scenario_03_kill_9_in_a_run_is_worked_again_by_the_daemon(
+async def test_scenario_03_kill_9_in_a_run_is_run_again_by_the_daemon(
     environment: dict[str, str], ctx: Context, db: Any, sites: FakeSites
 ) -> None:
     for number in range(6):
