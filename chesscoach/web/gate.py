@@ -34,11 +34,11 @@ from chesscoach.web.pages import PAGE_HEADERS, redirect, render_problem
 from chesscoach.web.problems import CONTENT_TYPE, Problem
 from chesscoach.web.routes import SAFE_METHODS, Route, RouteKind
 
-QUERIES_S = 4.0
-"""How long the queries of a request may take, all together."""
+DEADLINE_S = 5.0
+"""How long a request may take: its queries, and the wait for its turn."""
 
-_DEADLINE_S = 5.0
-"""How long a request may take: the queries, and the wait for its turn."""
+_QUERIES_SHARE = 0.8
+"""The part of the deadline that the queries of a request may take, all together."""
 
 _MAX_IN_PROGRESS = 4
 """Requests that may query at a time: the driver's threads are shared with the jobs."""
@@ -50,8 +50,15 @@ _STATUS_OF: Mapping[type[ConfigError], int] = {NotFound: 404, RevisionConflict: 
 class Gate:
     """The guard of a table of routes."""
 
-    def __init__(self, settings: WebSettings, access: Access, table: list[Route]) -> None:
+    def __init__(
+        self,
+        settings: WebSettings,
+        access: Access,
+        table: list[Route],
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
         self._settings = settings
+        self._deadline_s = deadline_s
         self._access = access
         self._table = table
         self._routes: dict[object, Route] = {}
@@ -155,8 +162,8 @@ class Gate:
         try:
             if route is None or route.streams or route.kind == "plain":
                 return await handler(request)
-            async with asyncio.timeout(_DEADLINE_S), self._turns:
-                with operations_deadline(QUERIES_S):
+            async with asyncio.timeout(self._deadline_s), self._turns:
+                with operations_deadline(self._deadline_s * _QUERIES_SHARE):
                     return await handler(request)
         except (TimeoutError, StoreUnavailable) as error:
             log.get_logger().warning("request_without_database", error=str(error))

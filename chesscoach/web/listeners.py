@@ -12,7 +12,7 @@ from chesscoach.context import Context
 from chesscoach.web.admin_routes import admin_routes
 from chesscoach.web.auth import Access
 from chesscoach.web.dashboard.dashboard import open_dashboard
-from chesscoach.web.gate import Gate
+from chesscoach.web.gate import DEADLINE_S, Gate
 from chesscoach.web.health import Health
 from chesscoach.web.loop_lag import LoopLagMonitor
 from chesscoach.web.metrics_endpoint import MetricsEndpoint
@@ -28,7 +28,11 @@ from chesscoach.worker.shutdown import ShutdownRequest
 
 @asynccontextmanager
 async def open_web(
-    ctx: Context, stop: ShutdownRequest, ticker: Ticker | None = None
+    ctx: Context,
+    stop: ShutdownRequest,
+    ticker: Ticker | None = None,
+    *,
+    deadline_s: float = DEADLINE_S,
 ) -> AsyncIterator[Mapping[Listener, str]]:
     """Listens on the addresses of `[web]` while the context is open; yields the URLs.
 
@@ -36,6 +40,7 @@ async def open_web(
         ctx: the context whose metrics are served.
         stop: the request to stop, after which the process is not ready any more.
         ticker: the scheduler's ticker, if this process has a scheduler.
+        deadline_s: how long a request of an operator may take.
 
     Raises:
         ListenError: an address cannot be used; the message names the setting.
@@ -52,9 +57,11 @@ async def open_web(
         access = Access(settings)
         table = [*probes]
         if _has_pages(settings):
-            pages = open_dashboard(admin, stop, schedules_here=ticker is not None)
+            pages = open_dashboard(
+                admin, stop, schedules_here=ticker is not None, deadline_s=deadline_s
+            )
             table += [*admin_routes(admin, access), *await stack.enter_async_context(pages)]
-        gate = Gate(settings, access, table)
+        gate = Gate(settings, access, table, deadline_s)
         routes = {
             "admin": gate.route_defs(),
             "public": [*health.routes(), *await public_routes(ctx)],

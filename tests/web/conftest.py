@@ -24,6 +24,9 @@ from chesscoach.worker.scheduler.ticker import Ticker
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.web.admin_client import OPEN, AdminClient
 
+PATIENT_S = 120.0
+"""The deadline of a request, where a busy machine must not cause a 503."""
+
 BOTH_LISTENERS = WebSettings(admin="127.0.0.1:0", public="127.0.0.1:0")
 
 
@@ -82,9 +85,11 @@ async def open_web_server() -> AsyncIterator[OpenWeb]:
             stop: ShutdownRequest | None = None,
             alarm: Ticker | None = None,
             web: WebSettings = BOTH_LISTENERS,
+            deadline_s: float = PATIENT_S,
         ) -> HttpClient:
             ctx = replace(ctx, config=replace(ctx.config, web=web))
-            urls = await stack.enter_async_context(open_web(ctx, stop or ShutdownRequest(), alarm))
+            listening = open_web(ctx, stop or ShutdownRequest(), alarm, deadline_s=deadline_s)
+            urls = await stack.enter_async_context(listening)
             session = await stack.enter_async_context(aiohttp.ClientSession())
             return HttpClient(session, dict(urls))
 
@@ -104,8 +109,9 @@ async def open_admin(open_web_server: OpenWeb) -> AsyncIterator[OpenAdmin]:
             web: WebSettings = OPEN,
             stop: ShutdownRequest | None = None,
             token: str | None = None,
+            deadline_s: float = PATIENT_S,
         ) -> AdminClient:
-            listeners = await open_web_server(ctx, stop, web=web)
+            listeners = await open_web_server(ctx, stop, web=web, deadline_s=deadline_s)
             jar = aiohttp.DummyCookieJar()
             session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
             return AdminClient(session, listeners.urls["admin"], token)

@@ -24,12 +24,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 def api_routes(admin: Admin) -> list[Route]:
     """The routes of the API and of its document, which is made when it is first asked for."""
 
-    @cache
-    def document() -> bytes:
-        return msgspec.json.encode(openapi_document(ENDPOINTS, admin.base_path))
-
     async def show_document(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=document(), content_type="application/json")
+        return web.Response(body=_document(admin.base_path), content_type="application/json")
 
     described = Route(
         method="GET",
@@ -39,3 +35,8 @@ def api_routes(admin: Admin) -> list[Route]:
         kind="api",
     )
     return [described, *(endpoint.route(admin) for endpoint in ENDPOINTS)]
+
+
+@cache
+def _document(base_path: str) -> bytes:
+    return msgspec.json.encode(openapi_document(ENDPOINTS, base_path))

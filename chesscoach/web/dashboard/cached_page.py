@@ -15,7 +15,9 @@ from chesscoach.web.dashboard.reading_cache import Reading, ReadingCache
 from chesscoach.web.dashboard.rendering import Viewer
 from chesscoach.web.operations.admin import Admin
 
-_READ_S = 3.0
+_READ_SHARE = 0.6
+"""The part of a request's deadline that reading may take: a request may wait for two."""
+
 _AGE_MARK = "<!--age-->"
 
 
@@ -53,6 +55,7 @@ class CachedPage(Generic[D]):
         template: str,
         read: Callable[[], Awaitable[D]],
         values: Mapping[str, Any],
+        deadline_s: float,
     ) -> None:
         self._now = admin.ctx.now
         self._layout = layout
@@ -60,11 +63,12 @@ class CachedPage(Generic[D]):
         self._template = template
         self._read = read
         self._constant = values
+        self._read_s = deadline_s * _READ_SHARE
         self._rendered: dict[Viewer, _Rendered] = {}
         self.cache = ReadingCache(self._read_and_render, admin.ctx.now)
 
     async def _read_and_render(self) -> D:
-        with operations_deadline(_READ_S):
+        with operations_deadline(self._read_s):
             value = await self._read()
         reading = Reading(value=value, failure=None, failed_at=None)
         for viewer in list(self._rendered):

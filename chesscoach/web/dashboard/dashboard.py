@@ -26,9 +26,16 @@ _SERVES_ONLY = "This process only serves pages: a daemon or CronJobs run the sch
 
 @asynccontextmanager
 async def open_dashboard(
-    admin: Admin, stop: ShutdownRequest, *, schedules_here: bool
+    admin: Admin, stop: ShutdownRequest, *, schedules_here: bool, deadline_s: float
 ) -> AsyncIterator[list[Route]]:
-    """Yields the routes of the pages; `schedules_here`: this process has a scheduler."""
+    """Yields the routes of the pages.
+
+    Args:
+        admin: what the web room needs.
+        stop: the request to stop, which ends the streams.
+        schedules_here: whether this process has a scheduler.
+        deadline_s: how long a request may take.
+    """
     ctx, history = admin.ctx, RunHistory(admin.ctx.mongo.database)
     layout = Layout(admin)
     overview = CachedPage(
@@ -38,8 +45,11 @@ async def open_dashboard(
         "overview",
         partial(read_overview, ctx.worker, history, OutlookCache()),
         {"scheduler": _SCHEDULES_HERE if schedules_here else _SERVES_ONLY},
+        deadline_s,
     )
-    sources = CachedPage(admin, layout, "/sources", "sources", partial(read_sources, ctx), {})
+    sources = CachedPage(
+        admin, layout, "/sources", "sources", partial(read_sources, ctx), {}, deadline_s
+    )
     schedules = SchedulePages(admin, layout, overview.cache)
     rooms = (
         schedules,

@@ -93,7 +93,7 @@ async def test_a_request_has_one_deadline_also_while_mongodb_hangs(
     if number == signal.SIGKILL:  # Motor waits for the dead server when it is closed
         config = replace(config, database=replace(config.database, timeout_s=1.0))
     async with open_context_on(replace(own_settings, config=config), own_mongod) as ctx:
-        ask = await open_admin(ctx)
+        ask = await open_admin(ctx, deadline_s=2.0)
         assert {status for status, _ in await answers(ask)} <= {200, 503}
         own_mongod.send(number)
         async with asyncio.timeout(60):  # one or the other may be answered before the signal comes
