@@ -13,11 +13,12 @@ from chesscoach import line_limit, log
 from chesscoach.config import LogSettings
 from chesscoach.errors import StoreFailed
 from tests.conftest import scaled_rounds
+from tests.support.random_texts import texts
 
 KNIGHT = "\U0001f40e"
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | texts(),
+    lambda inner: st.lists(inner) | st.dictionaries(texts(), inner),
     max_leaves=20,
 )
 
@@ -114,7 +115,7 @@ def test_lines_of_libraries_fit_too(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @settings(max_examples=scaled_rounds(250))
-@given(st.dictionaries(st.text(), VALUES))
+@given(st.dictionaries(texts(), VALUES))
 def test_any_event_becomes_one_that_fits(event: dict[str, Any]) -> None:
     repeated = {**event, "event": "big", "values": [event] * 50}
     limited = line_limit.limit_line(None, "info", repeated)

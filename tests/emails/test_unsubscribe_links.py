@@ -3,12 +3,12 @@ from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 
 from chesscoach.emails.unsubscribe_links import UnsubscribeLinks, UnsubscribeRequest
 from chesscoach.errors import ConfigError, InvalidLink
 from tests.conftest import NOON, Clock
+from tests.support.random_texts import texts
 
 URL = "https://mail.example.org/coach/"
 DAYS = 366
@@ -39,7 +39,7 @@ def test_a_link_names_the_user_and_the_kind_of_email() -> None:
     assert len(token_of(made, "3f6c1f0e-8a55-4d7c-9a45-9d0d4ad0a8b1")) < 160
 
 
-@given(st.text(max_size=200))
+@given(texts(max_size=200))
 def test_any_user_id_comes_back_from_a_token_that_fits_a_path(user_id: str) -> None:
     made = make_links()
     token = token_of(made, user_id)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chesscoach.sources.game import Game, Side, UnfinishedGame
 from chesscoach.sources.lichess_payload import UnreadableGame
 from chesscoach.sources.pgn import count_plies
+from tests.support.random_texts import texts
 from tests.support.sources.lichess_exports import (
     BORN,
     MISSING,
@@ -285,7 +286,7 @@ def test_a_pgn_that_is_written_keeps_the_variant_and_its_position() -> None:
 @given(
     st.sampled_from(list(make_line())),
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+        st.none() | st.booleans() | st.integers() | st.floats() | texts(max_size=9),
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(st.sampled_from([*make_line(), "user", "white"]), inner, max_size=5)

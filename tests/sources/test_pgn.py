@@ -13,6 +13,7 @@ from chesscoach.demo.fake_lichess import lichess_json
 from chesscoach.demo.world import SimulatedGame, SourceName, World, historical_games
 from chesscoach.sources.pgn import count_plies, format_pgn
 from tests.conftest import NOON
+from tests.support.random_texts import texts
 
 HEAD = '[Event "x"]\n[Result "*"]\n\n'
 RESULTS = ["1-0", "0-1", "1/2-1/2", "*"]
@@ -130,7 +131,7 @@ def test_quotes_and_line_ends_cannot_break_out_of_a_tag() -> None:
         st.sampled_from(["e4", "Nf3", "O-O", "exd8=Q+", "Qh4#", "R1a3", "O-O-O"]), max_size=40
     ),
     result=st.sampled_from(RESULTS),
-    name=st.text(max_size=20),
+    name=texts(max_size=20),
 )
 def test_what_is_written_is_counted_as_it_was_given(
     moves: list[str], result: str, name: str
@@ -143,6 +144,6 @@ def test_what_is_written_is_counted_as_it_was_given(
     ]
 
 
-@given(st.text())
+@given(texts())
 def test_any_text_has_a_number_of_plies(text: str) -> None:
     assert count_plies(text) >= 0

@@ -6,10 +6,10 @@ from email.utils import format_datetime
 import pytest
 from aiohttp import web
 from hypothesis import given
-from hypothesis import strategies as st
 
 from chesscoach.errors import BadResponse, SourceUnavailable
 from chesscoach.sources.retry_after import MAX_RETRY_AFTER_S, retry_after_s
+from tests.support.random_texts import texts
 from tests.support.sources.server import SETTINGS, Handler, RecordingLane, client_of, fetch_body
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,7 +50,7 @@ def test_a_date_is_counted_by_the_clock_of_the_source() -> None:
     assert retry_after_s(headers, NOW + timedelta(days=400)) == 30
 
 
-@given(st.text(max_size=60), st.text(max_size=60))
+@given(texts(max_size=60), texts(max_size=60))
 def test_no_header_is_an_error(value: str, date: str) -> None:
     assert 0 <= retry_after_s({"Retry-After": value, "Date": date}, NOW) <= MAX_RETRY_AFTER_S
 

@@ -3,12 +3,12 @@ from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from chesscoach.sources.game import Side
 from chesscoach.sync import game_identity
 from chesscoach.sync.account import Account
 from tests.conftest import NOON
+from tests.support.random_texts import texts
 from tests.support.sync.accounts import make_account
 from tests.support.user_games import make_game
 
@@ -69,7 +69,7 @@ def test_the_newest_come_first_and_no_more_than_wanted() -> None:
     assert game_identity.newest_games(three, -1) == []
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+@given(texts())
 def test_an_item_of_the_queue_has_a_uuid_of_version_5(stored_game_id: str) -> None:
     expected = uuid5(game_identity.NAMESPACE, f"analysis:{stored_game_id}")
 

@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from chesscoach.sources.game import Platform
 from chesscoach.sync import usernames
+from tests.support.random_texts import texts
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_any_other_value_is_not_a_name(platform: Platform) -> None:
         assert usernames.normalize_username(platform, value) is None, value
 
 
-@given(st.text(max_size=60))
+@given(texts(max_size=60))
 def test_nothing_but_plain_characters_ever_gets_into_a_request(text: str) -> None:
     for platform in ("lichess", "chess.com"):
         name = usernames.normalize_username(platform, text)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from chesscoach.emails.transports.sendgrid_request import request_body
@@ -13,6 +12,7 @@ from chesscoach.emails.transports.transport import Message
 from tests.conftest import scaled_rounds
 from tests.emails.transports.conftest import ADDRESS, SENDER, UNSUBSCRIBE, make_message
 from tests.support.fake_sendgrid.validation import PUBLISHED, SCHEMA, field_errors
+from tests.support.random_texts import texts
 
 
 def build_body(message: Message | None = None, *, sandbox: bool = False) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def test_a_payload_passes_the_published_schema(sandbox: bool) -> None:
 
 
 @settings(max_examples=scaled_rounds(250))
-@given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
+@given(texts(min_size=1), texts(min_size=1), texts(min_size=1))
 def test_whatever_is_written_passes_the_published_schema(
     subject: str, text: str, html: str
 ) -> None:
