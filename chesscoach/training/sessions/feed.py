@@ -3,7 +3,8 @@
 The feed has exactly the stored sessions. Those that the rule gives are one recurring event from the
 first to the last of them; what the rule gives besides is left out by EXDATE. A session that differs
 from the rule is an event of its own. A start that comes twice is an EXDATE and an RDATE in UTC,
-because a plain rule means the first. A cancelled session stays, with its status.
+because a plain rule means the first; where all starts are such, nothing is left of the rule. A
+cancelled session stays, with its status.
 """
 
 from collections.abc import Sequence
@@ -70,7 +71,8 @@ def _series_of(routine: Routine, coming: Sequence[StoredSession]) -> _Series:
         if starts.get(session.local_date) == session.starts_at
         and session.duration_min == routine.minutes
     ]
-    if not same:
+    at, zone = routine.recurrence.dtstart.time(), routine.recurrence.zone
+    if len(same) == 1 or all(comes_twice(datetime.combine(s.local_date, at), zone) for s in same):
         return _Series(routine=routine, sessions=[], matches=[])
     first, last = same[0].local_date, same[-1].local_date
     return _Series(routine=routine, sessions=same, matches=routine.recurrence.matches(first, last))

@@ -111,6 +111,23 @@ def test_a_calendar_has_its_zone_stable_ids_and_the_revision() -> None:
     }  # fmt: skip
 
 
+def test_a_single_session_is_one_event_also_where_its_local_time_comes_twice() -> None:
+    once = Friendly(frequency="once")
+    wish = replace(NEW_YORK, friendly=once, first=date(2026, 11, 1), skip=())
+    routine = make_routine(wish.recurrence())
+    now = datetime(2026, 10, 29, tzinfo=UTC)
+    sessions = to_stored(changes_of(routine, (), now, 8).add)
+    for status in ("scheduled", "cancelled"):
+        stored = [replace(session, status=status) for session in sessions]
+
+        feed = calendar_of(routine, stored, now)
+
+        assert read_feed(feed, now) == of_sessions(stored, now)
+        assert feed.count(b"BEGIN:VEVENT") == 1
+        assert b"DTSTART:20261101T063000Z" in feed
+        assert b"RRULE" not in feed.split(b"BEGIN:VEVENT")[1]
+
+
 def test_a_calendar_without_coming_sessions_can_be_read() -> None:
     routine = make_routine(NEW_YORK.recurrence())
 
