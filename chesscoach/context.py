@@ -51,7 +51,6 @@ from chesscoach.training.store.session_evidence import SessionEvidence
 from chesscoach.training.store.sessions import SessionStore
 from chesscoach.training.store.situations import SituationReader
 from chesscoach.training.store.snapshots import Snapshots
-from chesscoach.training.store.user_zones import UserZones
 from chesscoach.worker.observer import RunObserver, SilentObserver
 from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.leases import Leases
@@ -211,7 +210,6 @@ class Context(Struct, frozen=True, kw_only=True):
             routines=RoutineStore(database),
             sessions=SessionStore(database),
             session_evidence=SessionEvidence(database),
-            user_zones=UserZones(database),
         )
 
     @property

@@ -14,7 +14,6 @@ from chesscoach.training.store.session_evidence import SessionEvidence
 from chesscoach.training.store.sessions import SessionStore
 from chesscoach.training.store.situations import SituationReader
 from chesscoach.training.store.snapshots import Snapshots
-from chesscoach.training.store.user_zones import UserZones
 
 
 class TrainingContext(Struct, frozen=True, kw_only=True):
@@ -34,4 +33,3 @@ class TrainingContext(Struct, frozen=True, kw_only=True):
     routines: RoutineStore
     sessions: SessionStore
     session_evidence: SessionEvidence
-    user_zones: UserZones

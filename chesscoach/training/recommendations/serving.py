@@ -14,9 +14,10 @@ from chesscoach.errors import ConfigError
 from chesscoach.schedules.iso_week import Week
 from chesscoach.training.batches import count_failure, take, work_through
 from chesscoach.training.context import TrainingContext
-from chesscoach.training.player import Player, Zones
+from chesscoach.training.player import Player, in_their_zones
 from chesscoach.training.recommendations import rules
 from chesscoach.training.recommendations.plan import Plan, plan_addition, plan_week
+from chesscoach.training.zones import Zones
 from chesscoach.worker.job import Run
 
 SERVING_HOUR = 6
@@ -58,7 +59,7 @@ async def serve(
             seen += len(page)
             players = [
                 player
-                for player in zones.players(page, now)
+                for player in in_their_zones(page, zones, now)
                 if user_id is not None or _is_due(player, now)
             ]
             served = await ctx.recommendations.served(_weeks(players), only_later=run.manual)
@@ -94,7 +95,7 @@ async def refresh_reviews(
             run.incomplete = True
             return
         stored = await ctx.players.find(ids[start : start + ctx.settings.batch])
-        players = [player for player in zones.players(stored, now) if is_open(player, now)]
+        players = [player for player in in_their_zones(stored, zones, now) if is_open(player, now)]
         await take(run, players, refresh)
 
 

@@ -20,14 +20,14 @@ from chesscoach.training.sessions.options import (
 )
 from chesscoach.training.sessions.routine import Routine, ZoneSource
 from chesscoach.training.sessions.session import StoredSession
-from chesscoach.training.sessions.zones import Zones
+from chesscoach.training.zones import Zones
 
 _ID_LENGTH = 12
 
 
 async def load_zones(ctx: TrainingContext) -> Zones:
     """The time zones that there are, and the default of the settings."""
-    return await asyncio.to_thread(Zones, ctx.settings.timezone)
+    return await Zones.load(ctx.settings.timezone)
 
 
 async def add_routine(
@@ -39,7 +39,7 @@ async def add_routine(
         ConfigError: the user does not exist, or an option cannot be used.
     """
     zones, now = await load_zones(ctx), ctx.now()
-    if not await ctx.user_zones.exists(user_id):
+    if not await ctx.players.exists(user_id):
         msg = f"user {user_id[:120]!r} does not exist: see `chesscoach accounts list`"
         raise NotFound(msg)
     zone, source = await _zone(ctx, zones, user_id, timezone)
@@ -197,7 +197,7 @@ async def _zone(
     ctx: TrainingContext, zones: Zones, user_id: str, timezone: str | None
 ) -> tuple[ZoneInfo, ZoneSource]:
     if timezone is None:
-        return zones.of_user((await ctx.user_zones.read([user_id])).get(user_id))
+        return zones.of_user(user_id, (await ctx.players.timezones([user_id])).get(user_id))
     zone = zones.known(timezone)
     if zone is None:
         msg = f"--timezone: {timezone[:80]!r} is not an IANA name, such as Europe/Berlin"

@@ -15,7 +15,7 @@ from msgspec import Struct
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.sessions.routine import Routine
 from chesscoach.training.sessions.session import Session, StoredSession
-from chesscoach.training.sessions.zones import Zones
+from chesscoach.training.zones import Zones
 
 
 class Changes(Struct, kw_only=True):

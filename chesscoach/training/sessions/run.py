@@ -4,7 +4,6 @@ Sessions are judged first, since an old one never depends on what is made ahead.
 session that is invalid is counted, named and left; it never stops the others.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,10 +18,9 @@ from chesscoach.training.sessions import completion, generation
 from chesscoach.training.sessions.completion import Evidence
 from chesscoach.training.sessions.routine import KINDS, Kind, Routine, moved_to
 from chesscoach.training.sessions.session import StoredSession, Verdict
-from chesscoach.training.sessions.zones import Zones
+from chesscoach.training.zones import Zones
 from chesscoach.worker.job import Run
 
-_IDS_LOGGED = 3
 _EASTERNMOST = timedelta(hours=14)
 """How far the clocks of any zone are ahead of UTC: what is later has not begun anywhere."""
 
@@ -35,7 +33,6 @@ class SessionsRun:
         self._run = run
         self._now = now
         self._zones = zones
-        self._invalid_zones: dict[str, None] = {}
 
     async def judge_sessions(self) -> None:
         """Completes sessions by evidence, and marks those that are missed."""
@@ -69,16 +66,6 @@ class SessionsRun:
         ):
             self._note("deleted", await self._ctx.sessions.drop_coming(gone, self._now))
 
-    def report_zones(self) -> None:
-        """Logs the routines and users whose zone is invalid, so that the default one applies."""
-        if self._invalid_zones:
-            self._run.counts.notes["invalid_timezones"] = len(self._invalid_zones)
-            log.get_logger().warning(
-                "training_timezones_invalid",
-                count=len(self._invalid_zones),
-                users=list(self._invalid_zones)[:_IDS_LOGGED],
-            )
-
     @property
     def _batch(self) -> int:
         return self._ctx.settings.batch
@@ -99,17 +86,15 @@ class SessionsRun:
     async def _in_users_zones(self, routines: Sequence[Routine]) -> list[Routine]:
         """The routines, those without a zone of their own in the zone that their user has now."""
         following = {r.user_id for r in routines if r.zone_source != "routine"}
-        wanted = await self._ctx.user_zones.read(following)
+        wanted = await self._ctx.players.timezones(following)
         return [await self._in_users_zone(routine, wanted) for routine in routines]
 
     async def _in_users_zone(self, routine: Routine, wanted: Mapping[str, Any]) -> Routine:
         if not routine.zone_is_valid:
-            self._invalid_zones[routine.user_id] = None
+            self._zones.note_invalid(routine.user_id)
         if routine.zone_source == "routine":
             return routine
-        zone, source = self._zones.of_user(wanted.get(routine.user_id))
-        if source == "invalid":
-            self._invalid_zones[routine.user_id] = None
+        zone, source = self._zones.of_user(routine.user_id, wanted.get(routine.user_id))
         if zone.key == routine.recurrence.zone.key:
             return routine
         moved = replace(
@@ -175,16 +160,16 @@ class SessionsRun:
     async def _zones_of(self, sessions: Sequence[StoredSession]) -> dict[str, ZoneInfo]:
         """The zone of each session: its own, else its user's, else the default."""
         zones = {session.id: self._zones.known(session.timezone) for session in sessions}
-        wanted = await self._ctx.user_zones.read(
+        wanted = await self._ctx.players.timezones(
             {session.user_id for session in sessions if zones[session.id] is None}
         )
         found: dict[str, ZoneInfo] = {}
         for session in sessions:
             zone = zones[session.id]
             if zone is None:
-                zone, source = self._zones.of_user(wanted.get(session.user_id))
-                if source == "invalid" or session.timezone is not None:
-                    self._invalid_zones[session.user_id] = None
+                zone, _ = self._zones.of_user(session.user_id, wanted.get(session.user_id))
+                if session.timezone is not None:
+                    self._zones.note_invalid(session.user_id)
             found[session.id] = zone
         return found
 
@@ -193,9 +178,9 @@ async def run_sessions(
     ctx: TrainingContext, run: Run, now: datetime, *, only_judge: bool = False
 ) -> None:
     """Judges the sessions up to now, and makes those ahead unless `only_judge`."""
-    zones = await asyncio.to_thread(Zones, ctx.settings.timezone)
+    zones = await Zones.load(ctx.settings.timezone)
     sessions_run = SessionsRun(ctx, run, now, zones)
     await sessions_run.judge_sessions()
     if not only_judge and not run.incomplete:
         await sessions_run.make_sessions()
-    sessions_run.report_zones()
+    zones.report(run)

@@ -13,11 +13,12 @@ from chesscoach.training.activity import Activity
 from chesscoach.training.batches import count_failure, work_through
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.days import DAY
-from chesscoach.training.player import Player, Zones
+from chesscoach.training.player import Player, in_their_zones
 from chesscoach.training.snapshots import figures
 from chesscoach.training.snapshots.figures import QUIZ_WEIGHTS, WINDOW_DAYS, Ratings
 from chesscoach.training.snapshots.snapshot import Snapshot, snapshot_of
 from chesscoach.training.store.activity import Span
+from chesscoach.training.zones import Zones
 from chesscoach.worker.job import Run
 
 CLOSED_DAYS = 3
@@ -39,7 +40,7 @@ async def close_days(
 
     async def due() -> AsyncIterator[Sequence[Player]]:
         async for page in ctx.players.pages(ctx.settings.batch, user_id, run.shard):
-            players = zones.players(page, now)
+            players = in_their_zones(page, zones, now)
             if not run.manual:
                 yesterday = {(player.user_id, player.today - DAY) for player in players}
                 closed = await ctx.snapshots.closed(yesterday)

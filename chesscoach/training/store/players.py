@@ -3,7 +3,7 @@
 Of two progress documents of a player, the oldest counts.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from chesscoach import log
@@ -61,6 +61,14 @@ class Players:
         found = await self._users.find_one(query, {"_id": 1})
         return found is not None or await self._progress.find_one(query, {"_id": 1}) is not None
 
+    async def timezones(self, user_ids: Collection[str]) -> dict[str, Any]:
+        """The stored time zones of some users, unchecked; without those that do not exist."""
+        if not user_ids:
+            return {}
+        query = {"user_id": {"$in": list(user_ids)}, **_HAS_TEXT_ID}
+        users = await self._users.find(query, {"_id": 0, "user_id": 1, "timezone": 1})
+        return {user["user_id"]: user.get("timezone") for user in users}
+
     async def _page(self, after: str, size: int) -> tuple[list[str], list[Document], str | None]:
         """The ids of a page, progress documents, and the last id; None if no page follows."""
         query = {"user_id": {"$gt": after}, **_HAS_TEXT_ID}
@@ -89,13 +97,8 @@ class Players:
         for document in documents:
             progress.setdefault(document["user_id"], document)
         _log_unreadable([progress[key] for key in user_ids if key in progress])
-        timezones = await self._timezones(user_ids)
+        timezones = await self.timezones(user_ids)
         return [_to_player(key, timezones, progress.get(key, {})) for key in user_ids]
-
-    async def _timezones(self, user_ids: Sequence[str]) -> dict[str, Any]:
-        query = {"user_id": {"$in": list(user_ids)}, **_HAS_TEXT_ID}
-        users = await self._users.find(query, {"_id": 0, "user_id": 1, "timezone": 1})
-        return {user["user_id"]: user.get("timezone") for user in users}
 
 
 def _log_unreadable(documents: Sequence[Document]) -> None:

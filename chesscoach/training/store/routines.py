@@ -24,7 +24,7 @@ from chesscoach.training.sessions.routine import (
     Routine,
     ZoneSource,
 )
-from chesscoach.training.sessions.zones import Zones
+from chesscoach.training.zones import Zones
 
 _TEXT_IDS = {"$type": "string"}
 
