@@ -31,12 +31,14 @@ class Activity(Struct, kw_only=True):
 
     `session_minutes` are those of completed training sessions, by local date. `games` are those
     that ended lately, by id, and the last ones of each kind where no rating is known yet.
+    `unreadable` names the collections in which a document of the player has an impossible value.
     """
 
     analyses: list[Analysis] = []
     attempts: list[Attempt] = []
     session_minutes: dict[date, float] = {}
     games: dict[str, tuple[date, PlayedGame]] = {}
+    unreadable: set[str] = set()
 
     def games_of(self, day: date) -> list[PlayedGame]:
         """The games that ended on a day."""

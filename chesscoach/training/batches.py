@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from chesscoach import log
 from chesscoach.errors import ChesscoachError, LeaseLost, StoreFailed, StoreUnavailable
+from chesscoach.training.activity import Activity
 from chesscoach.training.player import Player
 from chesscoach.worker.job import Run
 
@@ -74,3 +75,17 @@ def count_failure(run: Run, player: Player, error: Exception) -> None:
         error=reason,
         exc_info=None if ours else error,
     )
+
+
+def name_unreadable(run: Run, player: Player, activity: Activity) -> None:
+    """Names a player of whom some documents cannot be read, in the record of the run.
+
+    The player is done all the same: such a document counts as nothing.
+    """
+    collections = activity.unreadable | ({"user_progress"} if player.has_odd_progress else set())
+    if collections:
+        run.counts.note("players_with_unreadable_documents")
+        run.counts.add_error(
+            user_id=player.user_id,
+            error=f"documents that cannot be read: {', '.join(sorted(collections))}",
+        )

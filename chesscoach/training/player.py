@@ -11,13 +11,17 @@ from chesscoach.training.zones import ZoneOrigin, Zones
 
 
 class StoredPlayer(Struct, frozen=True, kw_only=True):
-    """A player as stored: `timezone` can be any value."""
+    """A player as stored: `timezone` can be any value.
+
+    `has_odd_progress` says that the progress has something else in place of a number.
+    """
 
     user_id: str
     timezone: Any = None
     xp: int = 0
     level: int = 1
     streak: int = 0
+    has_odd_progress: bool = False
 
 
 class Player(Struct, frozen=True, kw_only=True):
@@ -30,6 +34,7 @@ class Player(Struct, frozen=True, kw_only=True):
     xp: int = 0
     level: int = 1
     streak: int = 0
+    has_odd_progress: bool = False
 
 
 def in_their_zones(stored: Sequence[StoredPlayer], zones: Zones, now: datetime) -> list[Player]:
@@ -47,4 +52,5 @@ def _player(stored: StoredPlayer, zones: Zones, now: datetime) -> Player:
         xp=stored.xp,
         level=stored.level,
         streak=stored.streak,
+        has_odd_progress=stored.has_odd_progress,
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.iso_week import Week
-from chesscoach.training.batches import count_failure, take, work_through
+from chesscoach.training.batches import count_failure, name_unreadable, take, work_through
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.player import Player, in_their_zones
 from chesscoach.training.recommendations import rules
@@ -112,6 +112,8 @@ async def _serve(ctx: TrainingContext, run: Run, now: datetime, players: Sequenc
             count_failure(run, player, error)
     await _write(ctx, run, now, plans, weeks, weekly=True)
     run.counts.done += len(plans)
+    for player in players:
+        name_unreadable(run, player, situations[player.user_id].activity)
 
 
 async def _refresh(

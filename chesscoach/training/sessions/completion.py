@@ -14,9 +14,6 @@ from msgspec import Struct
 from chesscoach.training.sessions.routine import Kind
 from chesscoach.training.sessions.session import StoredSession, Verdict
 
-MIN_MOVES = 3
-"""Evaluated moves that an analysis must have to count as one."""
-
 
 class Evidence(Struct, frozen=True, kw_only=True):
     """One item that a player has done: when it was done, and when it was known.

@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from chesscoach.errors import ConfigError
 from chesscoach.training.activity import Activity
-from chesscoach.training.batches import count_failure, work_through
+from chesscoach.training.batches import count_failure, name_unreadable, work_through
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.days import DAY
 from chesscoach.training.player import Player, in_their_zones
@@ -102,6 +102,8 @@ async def _close(
         ]
         await _write(ctx, run, now, some, stored)
     run.counts.done += done
+    for player in players:
+        name_unreadable(run, player, activities[player.user_id])
 
 
 async def _write(

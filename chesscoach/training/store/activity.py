@@ -113,7 +113,7 @@ class _Parser:
             case "attempts":
                 self._add_attempts(activity, document, zone)
             case "session":
-                _add_session(activity, document)
+                self._add_session(activity, document)
             case "game":
                 game = parse_game(document)
                 if game is None or not is_plausible(game.ended_at):
@@ -137,15 +137,15 @@ class _Parser:
         return self._activities
 
     def _analysis(self, document: Document, zone: ZoneInfo) -> Analysis | None:
-        at, accuracy = _instant(document.get("at")), document["accuracy"]
-        if at is None or not isinstance(accuracy, int | float):
+        at, accuracy = _instant(document.get("at")), numbers.finite(document["accuracy"])
+        if at is None or accuracy is None or not 0 < accuracy <= stages.MAX_ACCURACY:
             self._refuse("game_analyses", document["game_id"], document["user_id"])
             return None
         return Analysis(
             game_id=str(document["game_id"]),
             at=at,
             day=days.local_day(at, zone),
-            accuracy=float(accuracy),
+            accuracy=accuracy,
             blunders=document["blunders"],
         )
 
@@ -154,6 +154,8 @@ class _Parser:
         if at is None:
             self._refuse("puzzle_attempts", item["_id"], user_id)
             return None
+        if numbers.is_odd(item.get("ms")) or numbers.is_odd(item.get("seconds")):
+            self._refuse("puzzle_attempts", item["_id"], user_id)  # and it is an attempt
         milliseconds, seconds = numbers.finite(item.get("ms")), numbers.finite(item.get("seconds"))
         minutes = milliseconds / 60_000 if milliseconds is not None else (seconds or 0.0) / 60
         return Attempt(
@@ -168,14 +170,16 @@ class _Parser:
             if item and (attempt := self._attempt(item, document["user_id"], zone)):
                 activity.attempts.append(attempt)
 
+    def _add_session(self, activity: Activity, document: Document) -> None:
+        day, minutes = _date(document["local_date"]), document.get("actual_min")
+        if day is None or numbers.is_odd(minutes):
+            self._refuse("training_sessions", document["_id"], document["user_id"])
+        elif minutes is not None and minutes > 0:
+            activity.session_minutes[day] = activity.session_minutes.get(day, 0.0) + minutes
+
     def _refuse(self, collection: str, key: object, user_id: str) -> None:
         self._unreadable.setdefault(collection, []).append((str(key)[:80], user_id[:80]))
-
-
-def _add_session(activity: Activity, document: Document) -> None:
-    day, minutes = _date(document["local_date"]), numbers.finite(document.get("actual_min"))
-    if day is not None and minutes is not None and minutes > 0:
-        activity.session_minutes[day] = activity.session_minutes.get(day, 0.0) + minutes
+        self._activities[user_id].unreadable.add(collection)
 
 
 def _instant(value: object) -> datetime | None:

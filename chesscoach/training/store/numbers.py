@@ -10,6 +10,11 @@ def finite(value: object) -> float | None:
     return float(value) if math.isfinite(value) and abs(value) < 1e12 else None
 
 
+def is_odd(value: object) -> bool:
+    """Whether a field has something else in place of a number."""
+    return value is not None and finite(value) is None
+
+
 def count(value: object, default: int) -> int:
     """A whole number that is not negative, cut to one; the default for anything else."""
     number = finite(value)

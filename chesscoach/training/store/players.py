@@ -103,14 +103,7 @@ class Players:
 
 def _log_unreadable(documents: Sequence[Document]) -> None:
     """Names the players whose progress has something else in place of a number."""
-    odd = [
-        document
-        for document in documents
-        if any(
-            document.get(name) is not None and numbers.finite(document[name]) is None
-            for name in _NUMBERS
-        )
-    ]
+    odd = [document for document in documents if _is_odd(document)]
     if odd:
         log.get_logger().warning(
             "documents_unreadable",
@@ -119,6 +112,10 @@ def _log_unreadable(documents: Sequence[Document]) -> None:
             ids=[str(document["_id"])[:80] for document in odd[:_IDS_LOGGED]],
             users=[document["user_id"][:80] for document in odd[:_IDS_LOGGED]],
         )
+
+
+def _is_odd(progress: Mapping[str, Any]) -> bool:
+    return any(numbers.is_odd(progress.get(name)) for name in _NUMBERS)
 
 
 def _to_player(
@@ -133,4 +130,5 @@ def _to_player(
         xp=numbers.count(progress.get("xp"), 0),
         level=numbers.count(progress.get("level"), 1),
         streak=numbers.count(progress.get("current_streak"), 0),
+        has_odd_progress=_is_odd(progress),
     )

@@ -14,11 +14,11 @@ from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.players.store import expressions, game_parser, pgn_headers
-from chesscoach.training.sessions.completion import MIN_MOVES, Evidence
+from chesscoach.training.sessions.completion import Evidence
 from chesscoach.training.sessions.routine import Kind
+from chesscoach.training.store import numbers, stages
 
 _IDS_LOGGED = 3
-_EVALUATIONS = "$stockfish_analysis.move_evaluations"
 
 
 class _Source(Struct, frozen=True, kw_only=True):
@@ -35,13 +35,12 @@ class _Source(Struct, frozen=True, kw_only=True):
 
 
 def _is_analysed(document: Document) -> bool:
-    accuracy = document.get("accuracy")
+    accuracy = numbers.finite(document.get("accuracy"))
     return (
         document.get("stockfish_failed") is not True
-        and isinstance(accuracy, int | float)
-        and not isinstance(accuracy, bool)
-        and accuracy > 0
-        and document["moves"] >= MIN_MOVES
+        and accuracy is not None
+        and 0 < accuracy <= stages.MAX_ACCURACY
+        and document["moves"] >= stages.MIN_MOVES
     )
 
 
@@ -63,7 +62,7 @@ _SOURCES: dict[Kind, _Source] = {
         fields={
             "stockfish_failed": 1,
             "accuracy": "$stockfish_analysis.accuracy",
-            "moves": {"$cond": [{"$isArray": _EVALUATIONS}, {"$size": _EVALUATIONS}, 0]},
+            "moves": stages.own_moves(),
         },
         counts=_is_analysed,
     ),

@@ -13,8 +13,10 @@ from chesscoach.players.store.expressions import DAY
 
 MIN_MOVES = 3
 """An analysis of fewer moves does not count."""
+MAX_ACCURACY = 100
 
 _MOVES = "$stockfish_analysis.move_evaluations"
+_MOVE_LIST = expressions.if_type(_MOVES, "array", _MOVES, [])
 _OWN_MOVE = {
     "$and": [
         {"$eq": [{"$type": "$$this"}, "object"]},
@@ -28,21 +30,26 @@ def union_with(collection: str, stages: list[Document]) -> Document:
     return {"$unionWith": {"coll": collection, "pipeline": stages}}
 
 
+def own_moves() -> Document:
+    """How many moves of the player an analysis has; not counted beyond MIN_MOVES."""
+    return {"$size": {"$filter": {"input": _MOVE_LIST, "cond": _OWN_MOVE, "limit": MIN_MOVES}}}
+
+
 def analyses(users: Document, start: datetime, detailed_from: datetime) -> list[Document]:
     """For `game_analyses`: those of a window; blunders are counted from an instant on."""
     # In one stage: another would copy all moves.
     at: Document = {"$ifNull": ["$created_at", "$analyzed_at"]}
-    moves = expressions.if_type(_MOVES, "array", _MOVES, [])
     recent = expressions.if_type(
         at, "date", {"$gte": [at, detailed_from]}, {"$gte": [at, _day(detailed_from)]}
     )
     blunder = {"$and": [{"$eq": ["$$this.evaluation", "blunder"]}, *_OWN_MOVE["$and"]]}
+    blunders = {"$filter": {"input": _MOVE_LIST, "cond": blunder}}
     return [
         {
             "$match": {
                 "$or": since(users, start, "created_at", "analyzed_at"),
                 "stockfish_failed": {"$ne": True},
-                "stockfish_analysis.accuracy": {"$gt": 0, "$lte": 100},
+                "stockfish_analysis.accuracy": {"$nin": [0, None]},
                 "stockfish_analysis.move_evaluations.2": {"$exists": True},
             }
         },
@@ -54,10 +61,8 @@ def analyses(users: Document, start: datetime, detailed_from: datetime) -> list[
                 "game_id": {"$ifNull": ["$game_id", "$_id"]},
                 "at": at,
                 "accuracy": "$stockfish_analysis.accuracy",
-                "moves": {
-                    "$size": {"$filter": {"input": moves, "cond": _OWN_MOVE, "limit": MIN_MOVES}}
-                },
-                "blunders": {"$cond": [recent, _size(moves, blunder), 0]},
+                "moves": own_moves(),
+                "blunders": {"$cond": [recent, {"$size": blunders}, 0]},
             }
         },
         {"$match": {"moves": MIN_MOVES}},
@@ -173,10 +178,6 @@ def first_of_type(kind: str, *fields: str) -> Any:
     for field in reversed(fields):
         value = expressions.if_type(field, kind, field, value)
     return value
-
-
-def _size(moves: Document, condition: Document) -> Document:
-    return {"$size": {"$filter": {"input": moves, "cond": condition}}}
 
 
 def _day(instant: datetime) -> str:

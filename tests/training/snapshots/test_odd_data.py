@@ -224,11 +224,17 @@ async def test_a_player_with_more_attempts_than_a_document_holds_is_named(
 async def test_players_with_an_array_in_place_of_a_number_are_named(
     environment: dict[str, str], training: TrainingScenario
 ) -> None:
-    for user_id in ("accuracy", "progress", "well"):
+    users = ("accuracy", "progress", "puzzle", "session", "well")
+    for user_id in users:
         training.add_player(user_id)
         add_lesson_and_puzzle(training, user_id)
     array: Any = [80]
     training.analyse("accuracy", DAY, array)
+    training.analyse("accuracy", DAY, -5)
+    training.db.training_sessions.insert_one(
+        {"user_id": "session", "local_date": DAY, "status": "completed", "actual_min": [30]}
+    )
+    training.application.attempt_puzzle("puzzle", utc(DAY), time_taken_ms=[1, 2])
     training.db.user_progress.update_one({"user_id": "progress"}, {"$set": {"xp": [1, 2]}})
 
     done = await run(environment, JOB, "--now", NOW, "--json")
@@ -239,6 +245,13 @@ async def test_players_with_an_array_in_place_of_a_number_are_named(
         for event in logged
         if event["event"] == "documents_unreadable"
     }
-    assert (done.code, done.record["done"]) == (0, 3)
-    assert named == {"game_analyses": ["accuracy"], "user_progress": ["progress"]}
-    assert [training.figures(DAY, user)[3] for user in ("accuracy", "progress", "well")] == [1] * 3
+    assert (done.code, done.record["done"], done.record["failed"]) == (0, len(users), 0)
+    assert named == {
+        "game_analyses": ["accuracy"], "puzzle_attempts": ["puzzle"],
+        "training_sessions": ["session"], "user_progress": ["progress"],
+    }  # fmt: skip
+    assert {error["user_id"]: error["error"] for error in done.record["errors"]} == {
+        user: f"documents that cannot be read: {collection}"
+        for collection, (user,) in named.items()
+    }
+    assert [training.figures(DAY, user)[3] for user in users] == [1] * len(users)
