@@ -124,9 +124,12 @@ def remove(routine_id: str, yes: bool, config: str | None, as_json: bool) -> Non
         _confirm(routine_id)
 
     async def body(ctx: Context) -> Output:
+        zones = await administration.load_zones(ctx.training)
+        routine = await ctx.training.routines.find(routine_id, zones)
         deleted = await administration.remove_routine(ctx.training, routine_id)
+        shown = _routine_json(ctx, routine) if isinstance(routine, Routine) else {}
         return Output(
-            data={"removed": routine_id, "sessions_deleted": deleted},
+            data={**shown, "removed": routine_id, "sessions_deleted": deleted},
             text=[f"removed {routine_id} and {deleted} coming sessions"],
         )
 

@@ -27,9 +27,9 @@ def group() -> None:
 @limit_option
 @invocation.database_command
 async def list_sessions(ctx: Context, limit: int, **only: str | None) -> Output:
-    """Show sessions, the latest first."""
+    """Show sessions in the order of their days: the last ones and the next ones."""
     query = {name: value for name, value in only.items() if value is not None}
-    sessions = await ctx.training.sessions.recent(query, limit)
+    sessions = await ctx.training.sessions.nearest(query, ctx.now(), limit)
     rows = [
         (s.id, s.user_id, s.title, s.kind, formatting.to_json(s.starts_at), s.status)
         for s in sessions

@@ -6,7 +6,7 @@ completed session whose week has closed is not looked at again.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 from pymongo import UpdateOne
@@ -167,10 +167,24 @@ class SessionStore:
         query = {"_id": session.id, "status": session.status}
         return (await self._collection.update_one(query, {"$set": fields})).matched_count == 1
 
-    async def recent(self, query: Mapping[str, str], limit: int) -> list[StoredSession]:
-        """The sessions with some values, the latest first."""
-        order = [("local_date", -1), ("_id", 1)]
-        return _readable(await self._collection.find(query, sort=order, limit=limit))[0]
+    async def nearest(
+        self, query: Mapping[str, str], now: datetime, limit: int
+    ) -> list[StoredSession]:
+        """The sessions with some values that are nearest to today, in the order of their days.
+
+        Up to half of them are past ones, or more where there are fewer ahead.
+        """
+        today = now.astimezone(UTC).date().isoformat()
+        past, ahead = [
+            await self._collection.find(
+                {**query, "local_date": {comparison: today}},
+                sort=[(name, direction) for name in ("local_date", "starts_at", "_id")],
+                limit=limit,
+            )
+            for comparison, direction in (("$lt", -1), ("$gte", 1))
+        ]
+        past = past[: max(limit - len(ahead), limit // 2)]
+        return _readable([*reversed(past), *ahead[: limit - len(past)]])[0]
 
 
 def _readable(documents: Sequence[Document]) -> tuple[list[StoredSession], list[object]]:

@@ -93,7 +93,7 @@ class RecommendationQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class SessionList(Struct, frozen=True, kw_only=True):
-    """Sessions, the latest first."""
+    """Sessions in the order of their days: the last ones and the next ones."""
 
     sessions: list[SessionView]
 
@@ -235,7 +235,7 @@ ENDPOINTS = (
         method="GET",
         path="/sessions",
         handler=_sessions,
-        summary="Sessions of a user or a routine, the latest first",
+        summary="Sessions of a user or a routine, the last ones and the next ones",
         query=SessionQuery,
         response=SessionList,
     ),

@@ -54,7 +54,7 @@ async def read_training(ctx: TrainingContext, user_id: str) -> TrainingView:
         recommendations=await ctx.recommendations.of_user(user_id, active_only=True),
         routines=routines,
         unreadable=unreadable,
-        sessions=await ctx.sessions.recent({"user_id": user_id}, _SESSIONS_SHOWN),
+        sessions=await ctx.sessions.nearest({"user_id": user_id}, ctx.now(), _SESSIONS_SHOWN),
     )
 
 

@@ -144,10 +144,11 @@ async def list_sessions(
     status: Status | None = None,
     limit: int = 50,
 ) -> list[SessionView]:
-    """The latest sessions of a user or a routine, by which alone there are indexes."""
+    """The sessions of a user or a routine, by which alone there are indexes, nearest to today."""
     given = {"user_id": user_id, "routine_id": routine_id, "status": status}
     query = {name: value for name, value in given.items() if value is not None}
-    return [session_view(s) for s in await admin.ctx.training.sessions.recent(query, limit)]
+    training = admin.ctx.training
+    return [session_view(s) for s in await training.sessions.nearest(query, training.now(), limit)]
 
 
 async def show_session(admin: Admin, session_id: str) -> SessionView:

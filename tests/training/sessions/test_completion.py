@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from tests.support.odd_documents import ODD_VALUES, any_date, insert_errors, with_value
 from tests.support.training.sessions_scenario import SessionsScenario
 
@@ -44,39 +42,42 @@ NOT_COUNTED: dict[str, list[dict[str, Any]]] = {
             "accuracy": 0, "move_evaluations": MOVES}},
         {"game_id": "e", "created_at": NOON, "stockfish_analysis": {
             "accuracy": 50, "move_evaluations": MOVES[:2]}},
+        {"game_id": "g", "created_at": NOON, "stockfish_analysis": {
+            "accuracy": 50, "move_evaluations": [
+                *MOVES[:2], {**MOVES[2], "is_opponent_move": True}]}},
         {"game_id": "f", "created_at": NOON, "stockfish_analysis": [1]},
     ],
     "reflection": [{"created_at": "2026-03-01T23:59:59.999+00:00"}, {"created_at": 7}],
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", EVIDENCE)
 def test_a_session_is_completed_by_as_much_evidence_as_it_asks_for(
-    training: SessionsScenario, kind: str
+    training: SessionsScenario,
 ) -> None:
-    collection, documents = EVIDENCE[kind]
-    training.add(kind=kind, count="2", until=DAY, **{"from": DAY})
-    other = documents[-1] | ({"game_id": "x"} if kind == "play" else {})
-    others = [other | {"user_id": "u2"}, other | {"user_id": ["u1"], "game_id": "y"}]
-    training.db[collection].insert_many(
-        [documents[-1] | {"user_id": "u1"}, *others]
-        + [document | {"user_id": "u1"} for document in NOT_COUNTED[kind]]
-    )
+    for kind, (collection, documents) in EVIDENCE.items():
+        training.add(kind=kind, count="2", until=DAY, **{"from": DAY})
+        other = documents[-1] | ({"game_id": "x"} if kind == "play" else {})
+        others = [other | {"user_id": "u2"}, other | {"user_id": ["u1"], "game_id": "y"}]
+        training.db[collection].insert_many(
+            [documents[-1] | {"user_id": "u1"}, *others]
+            + [document | {"user_id": "u1"} for document in NOT_COUNTED[kind]]
+        )
     training.run("2026-03-03T05:59:59Z", "--completion")
-    assert training.statuses() == {"03-02": "scheduled"}
+    assert len(training.sessions(status="scheduled")) == len(EVIDENCE)
     training.run("2026-03-03T06:00:00Z", "--completion")
-    assert training.statuses() == {"03-02": "missed"}
+    assert len(training.sessions(status="missed")) == len(EVIDENCE)
 
-    training.db[collection].insert_one(documents[0] | {"user_id": "u1"})
+    for collection, documents in EVIDENCE.values():
+        training.db[collection].insert_one(documents[0] | {"user_id": "u1"})
     record = training.run("2026-03-03T10:00:00Z", "--completion")
 
-    (session,) = training.sessions()
-    assert (session["status"], record["notes"]) == ("completed", {"completed": 1})
-    assert session["completed_at"].date().isoformat() == DAY
-    assert session["actual_min"] is None
-    before = training.sessions()
+    sessions = training.sessions(status="completed")
+    assert {session["kind"] for session in sessions} == set(EVIDENCE)
+    assert record["notes"] == {"completed": len(EVIDENCE)}
+    assert {session["completed_at"].date().isoformat() for session in sessions} == {DAY}
+    assert {session["actual_min"] for session in sessions} == {None}
     training.run("2026-03-20T05:00:00Z")
-    assert training.sessions() == before
+    assert training.sessions() == sessions
 
 
 def test_one_item_is_enough_unless_a_routine_asks_for_more(training: SessionsScenario) -> None:
@@ -88,21 +89,17 @@ def test_one_item_is_enough_unless_a_routine_asks_for_more(training: SessionsSce
     assert training.sessions()[0]["completed_at"] == datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("zone", "before", "after"),
-    [
-        ("America/New_York", "2026-03-09T09:59:59Z", "2026-03-09T10:00:00Z"),  # a day of 23 h
-        ("Pacific/Auckland", "2026-03-08T16:59:59Z", "2026-03-08T17:00:00Z"),
-    ],
-)
-def test_a_session_is_missed_at_six_of_the_next_local_day(
-    training: SessionsScenario, zone: str, before: str, after: str
-) -> None:
-    training.add(timezone=zone, until="2026-03-08", **{"from": "2026-03-08"})
-    training.run(before)
-    assert training.statuses() == {"03-08": "scheduled"}
-    training.run(after)
-    assert training.statuses() == {"03-08": "missed"}
+def test_a_session_is_missed_at_six_of_the_next_local_day(training: SessionsScenario) -> None:
+    # In New York it is a day of 23 hours.
+    for zone in ("America/New_York", "Pacific/Auckland"):
+        training.add(timezone=zone, until="2026-03-08", **{"from": "2026-03-08"})
+    missed = []
+    for now in ("08T16:59:59Z", "08T17:00:00Z", "09T09:59:59Z", "09T10:00:00Z"):
+        training.run(f"2026-03-{now}")
+        missed.append([session["timezone"] for session in training.sessions(status="missed")])
+
+    assert missed[:3] == [[], ["Pacific/Auckland"], ["Pacific/Auckland"]]
+    assert set(missed[3]) == {"America/New_York", "Pacific/Auckland"}
 
 
 def test_a_session_is_completed_by_a_command_while_its_week_is_open(
@@ -124,7 +121,7 @@ def test_a_session_is_completed_by_a_command_while_its_week_is_open(
         training.cli("sessions", command, session_id, code=2)
     assert training.statuses() == {"03-01": "missed", "03-02": "completed", "03-03": "completed"}
     listed = training.cli_json("sessions", "list", "--user", "u1", "--status", "completed")
-    assert [session["session_id"] for session in listed] == [third, second]
+    assert [session["session_id"] for session in listed] == [second, third]
 
 
 def test_a_cancelled_session_is_neither_completed_nor_missed(training: SessionsScenario) -> None:
