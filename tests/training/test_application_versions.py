@@ -23,7 +23,7 @@ def fill(application: Application, db: Any) -> None:
     for user_id in ("u1", "u2"):
         application.register(user_id, lichess_username=user_id)
         application.start_progress(user_id, xp=chance.randrange(900), level=3, current_streak=2)
-        for day in range(1, 15):
+        for day in range(12, 15):
             at = utc(f"2026-03-{day:02}") + timedelta(minutes=chance.randrange(600))
             application.sync_game(user_id, at)
             application.import_game(user_id, at)

@@ -3,8 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from chesscoach.context import Context
 from chesscoach.jobs import recommendations
 from chesscoach.worker.runner import one_shot
@@ -107,31 +105,26 @@ async def test_the_weakness_with_the_highest_score_today_is_the_focus(
     assert training.active()["FOCUS_ON_WEAKNESS"]["priority"] == 88
 
 
-async def test_a_weakness_below_two_is_not_recommended(training: TrainingScenario) -> None:
-    training.add_player()
-    weakness = {"subcategory": "forks", "occurrence_count": 5, "last_occurrence": "2026-02-13"}
-    training.db.player_profiles.insert_one(
-        {"user_id": "u1", "top_weaknesses": [weakness | {"last_occurrence": "2026-02-13T06:00:00"}]}
-    )
-
-    assert "FOCUS_ON_WEAKNESS" not in await recommended(training)  # 31 days: 1.78
-
-
-@pytest.mark.parametrize(
-    ("zone", "now", "count", "last"),
-    [
-        ("UTC", MONDAY, 6, "2026-02-11T06:00:00+00:00"),  # 33 days: 1.997
-        ("Pacific/Auckland", "2026-03-15T17:00:00Z", 2, "2026-03-15T12:00:00+00:00"),
-    ],
-)
-async def test_a_weakness_is_scored_in_two_decimals_and_local_days(
-    training: TrainingScenario, zone: str, now: str, count: int, last: str
+async def test_a_weakness_of_two_in_two_decimals_and_local_days_is_the_focus(
+    training: TrainingScenario,
 ) -> None:
-    training.add_player(timezone=zone)
-    weakness = {"subcategory": "forks", "occurrence_count": count, "last_occurrence": last}
-    training.db.player_profiles.insert_one({"user_id": "u1", "top_weaknesses": [weakness]})
+    for user_id, zone, count, last in (
+        ("below", "UTC", 5, "2026-02-13T06:00:00"),  # 31 days: 1.78
+        ("rounded", "UTC", 6, "2026-02-11T06:00:00+00:00"),  # 33 days: 1.997
+        ("east", "Pacific/Auckland", 2, "2026-03-15T12:00:00+00:00"),
+    ):
+        training.add_player(user_id, timezone=zone)
+        weakness = {"subcategory": "forks", "occurrence_count": count, "last_occurrence": last}
+        training.db.player_profiles.insert_one({"user_id": user_id, "top_weaknesses": [weakness]})
 
-    assert (await recommended(training, now))["FOCUS_ON_WEAKNESS"]["decayed_score"] == 2
+    await training.recommend("2026-03-15T17:00:00Z", user="east")
+    await training.recommend(MONDAY)
+
+    focus = training.db.adaptive_recommendations.find({"recommendation_type": "FOCUS_ON_WEAKNESS"})
+    assert {item["user_id"]: item["metadata"]["decayed_score"] for item in focus} == {
+        "rounded": 2,
+        "east": 2,
+    }
 
 
 async def test_the_opening_with_the_worst_score_is_to_be_repaired(
@@ -288,13 +281,14 @@ async def test_a_scheduled_run_serves_each_player_once_a_week(
     clock = Clock(utc("2026-03-15 16:00:00"))
     ctx: Context = await contexts(clock)
     done = []
-    for _ in range(25):
+    hours = (0, 1, 2, 23, 24)
+    for hour in hours:
+        clock.now = utc("2026-03-15 16:00:00") + timedelta(hours=hour)
         result = await one_shot.run_scheduled(
             ctx.worker, recommendations.JOB, "recommendations", ShutdownRequest()
         )
         done.append(result.record["done"])
-        clock.move(hours=1)
 
     # In Honolulu it is still Sunday in the first run, whose new week serves the player.
-    assert [hour for hour, count in enumerate(done) if count] == [1, 24]
+    assert [hour for hour, count in zip(hours, done, strict=True) if count] == [1, 24]
     assert sum(done) == 2

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from tests.support.training.sessions_scenario import DEFAULTS, SessionsScenario
 
 
@@ -55,41 +53,41 @@ def test_a_calendar_can_be_printed_and_has_an_address(training: SessionsScenario
     assert as_json["ics"].split() == printed.split()
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"title": " "}, "--title"), ({"title": "x" * 121}, "--title"),
-        ({"title": "a\x1b[2J"}, "--title"),
-        ({"title": None}, "--title"), ({"kind": "sleep"}, "--kind"), ({"count": "0"}, "--count"),
-        ({"recurrence": "hourly"}, "--recurrence"), ({"recurrence": None}, "--rrule"),
-        ({"on": "mo"}, "--on"), ({"on": ""}, "--on"),
-        ({"recurrence": "monthly", "on": "mon"}, "--on"),
-        ({"day-of-month": "3"}, "--day-of-month"),
-        ({"recurrence": "monthly", "day-of-month": "32"}, "--day-of-month"),
-        ({"from": "2026-02-30"}, "--from"), ({"from": "1999-01-01"}, "--from"),
-        ({"from": "20260301"}, "--from"), ({"until": "2026-02-28"}, "--until"),
-        ({"recurrence": "once", "until": "2026-03-05"}, "--until"), ({"at": "24:00"}, "--at"),
-        ({"at": "9:00"}, "--at"), ({"minutes": "0"}, "--minutes"),
-        ({"minutes": "1441"}, "--minutes"),
-        ({"skip": "tomorrow"}, "--skip"), ({"recurrence": "once", "skip": "2026-03-01"}, "skipped"),
-        ({"timezone": "Mars/Phobos"}, "--timezone"), ({"timezone": ""}, "--timezone"),
-        ({"rrule": "FREQ=DAILY"}, "--rrule"),
-        ({"recurrence": None, "rrule": "FREQ=HOURLY"}, "--rrule"),
-        ({"recurrence": None, "rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}, "no day matches"),
-        ({"recurrence": None, "rrule": "FREQ=DAILY;UNTIL=20260101"}, "no day matches"),
-    ],
+BAD_INPUT: tuple[tuple[dict[str, str | None], str], ...] = (
+    ({"title": " "}, "--title"), ({"title": "x" * 121}, "--title"),
+    ({"title": "a\x1b[2J"}, "--title"),
+    ({"title": None}, "--title"), ({"kind": "sleep"}, "--kind"), ({"count": "0"}, "--count"),
+    ({"recurrence": "hourly"}, "--recurrence"), ({"recurrence": None}, "--rrule"),
+    ({"on": "mo"}, "--on"), ({"on": ""}, "--on"),
+    ({"recurrence": "monthly", "on": "mon"}, "--on"),
+    ({"day-of-month": "3"}, "--day-of-month"),
+    ({"recurrence": "monthly", "day-of-month": "32"}, "--day-of-month"),
+    ({"from": "2026-02-30"}, "--from"), ({"from": "1999-01-01"}, "--from"),
+    ({"from": "20260301"}, "--from"), ({"until": "2026-02-28"}, "--until"),
+    ({"recurrence": "once", "until": "2026-03-05"}, "--until"), ({"at": "24:00"}, "--at"),
+    ({"at": "9:00"}, "--at"), ({"minutes": "0"}, "--minutes"),
+    ({"minutes": "1441"}, "--minutes"),
+    ({"skip": "tomorrow"}, "--skip"), ({"recurrence": "once", "skip": "2026-03-01"}, "skipped"),
+    ({"timezone": "Mars/Phobos"}, "--timezone"), ({"timezone": ""}, "--timezone"),
+    ({"rrule": "FREQ=DAILY"}, "--rrule"),
+    ({"recurrence": None, "rrule": "FREQ=HOURLY"}, "--rrule"),
+    ({"recurrence": None, "rrule": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}, "no day matches"),
+    ({"recurrence": None, "rrule": "FREQ=DAILY;UNTIL=20260101"}, "no day matches"),
 )  # fmt: skip
+
+
 def test_bad_input_is_refused_with_its_option_and_changes_nothing(
-    training: SessionsScenario, options: dict[str, str | None], named: str
+    training: SessionsScenario,
 ) -> None:
-    given = {**DEFAULTS, **options}
-    args = [word for name, value in given.items() if value is not None
-            for word in (f"--{name}", value)]  # fmt: skip
+    for options, named in BAD_INPUT:
+        given = {**DEFAULTS, **options}
+        args = [word for name, value in given.items() if value is not None
+                for word in (f"--{name}", value)]  # fmt: skip
 
-    result = training.cli("routines", "add", "u1", *args, code=2)
+        result = training.cli("routines", "add", "u1", *args, code=2)
 
-    assert named in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+        assert named in result.stderr, options
+        assert len(result.stderr.splitlines()) == 1, options
     assert training.db.training_routines.count_documents({}) == 0
 
 

@@ -97,41 +97,39 @@ async def test_a_scheduled_run_closes_each_day_once_after_the_players_own_midnig
     clock = Clock(utc("2026-03-15 11:30:00"))
     ctx: Context = await contexts(clock)
     done = []
-    for _ in range(24):
-        clock.move(hours=1)
+    hours = (0, 1, 21, 22, 23, 24)
+    for hour in hours:
+        clock.now = utc("2026-03-15 12:30:00") + timedelta(hours=hour)
         result = await one_shot.run_scheduled(
             ctx.worker, snapshots.JOB, "snapshots", ShutdownRequest()
         )
         done.append(result.record["done"])
 
     # Everyone is due at first; then Honolulu's midnight is at 10:00, and Auckland's at 11:00.
-    assert [hour for hour, count in enumerate(done) if count] == [0, 22, 23]
+    assert [hour for hour, count in zip(hours, done, strict=True) if count] == [0, 22, 23]
     assert sum(done) == 4
     assert training.db.performance_snapshots.count_documents({"final": True}) == 8
 
 
-@pytest.mark.parametrize(
-    ("zone", "day", "begins", "ends"),
-    [
-        ("America/New_York", "2026-03-08", "2026-03-08 05:00:00", "2026-03-09 04:00:00"),  # 23 h
-        ("America/New_York", "2026-11-01", "2026-11-01 04:00:00", "2026-11-02 05:00:00"),  # 25 h
-        ("Africa/Cairo", "2026-04-24", "2026-04-23 22:00:00", "2026-04-24 21:00:00"),  # no midnight
-        ("Australia/Lord_Howe", "2026-04-05", "2026-04-04 13:00:00", "2026-04-05 13:30:00"),
-    ],
-)
 async def test_days_of_other_lengths_begin_and_end_at_local_midnight(
-    training: TrainingScenario, zone: str, day: str, begins: str, ends: str
+    training: TrainingScenario,
 ) -> None:
-    training.add_player(timezone=zone)
     second = timedelta(seconds=1)
-    first, after = utc(begins), utc(ends)
-    for at in (first - second, first, after - second, after):
-        training.application.analyse_by_worker("u1", at)
-        training.application.attempt_puzzle("u1", at, seconds=60)
+    for zone, day, begins, ends in (
+        ("America/New_York", "2026-03-08", "2026-03-08 05:00:00", "2026-03-09 04:00:00"),  # 23 h
+        ("Australia/Lord_Howe", "2026-04-05", "2026-04-04 13:00:00", "2026-04-05 13:30:00"),
+        ("Africa/Cairo", "2026-04-24", "2026-04-23 22:00:00", "2026-04-24 21:00:00"),  # no midnight
+        ("America/New_York", "2026-11-01", "2026-11-01 04:00:00", "2026-11-02 05:00:00"),  # 25 h
+    ):
+        training.add_player(day, timezone=zone)
+        first, after = utc(begins), utc(ends)
+        for at in (first - second, first, after - second, after):
+            training.application.analyse_by_worker(day, at)
+            training.application.attempt_puzzle(day, at, seconds=60)
 
-    await training.snap((after + timedelta(hours=1)).isoformat())
+        await training.snap((after + timedelta(hours=1)).isoformat(), user=day)
 
-    assert training.figures(day)[3:] == (2, 2.0)
+        assert training.figures(day, day)[3:] == (2, 2.0), day
 
 
 async def test_a_zone_that_changed_adds_no_second_snapshot_of_a_day(
