@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from chesscoach.alerts.context import AlertContext, Breaker
+from chesscoach.alerts.store.alerts import Alert
 from chesscoach.schedules import slots
 from chesscoach.schedules.schedule import Schedule
 from chesscoach.sources.game import Platform
@@ -40,13 +41,17 @@ class ScheduleFacts(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """Everything that rules decide from; `schedules` are the active ones."""
+    """Everything that rules decide from.
+
+    `schedules` are the active ones. `alerts` are those that fire or have resolved, by their cause.
+    """
 
     now: datetime
     jobs: Mapping[str, JobFacts]
     schedules: Mapping[str, ScheduleFacts]
     breakers: Mapping[Platform, Breaker]
     unknown_emails: int
+    alerts: Mapping[str, Alert] = {}
 
 
 async def read_facts(ctx: AlertContext) -> Facts:
@@ -58,10 +63,11 @@ async def read_facts(ctx: AlertContext) -> Facts:
     """
     now = ctx.now()
     since = await _active_schedules(ctx)
-    newest, open_runs, unknown_emails = await asyncio.gather(
+    newest, open_runs, unknown_emails, alerts = await asyncio.gather(
         ctx.runs.newest_slots(),
         ctx.runs.find_open(list(since), ctx.runner.max_attempts),
         ctx.unknown_emails(),
+        ctx.alerts.all(),
     )
     return Facts(
         now=now,
@@ -75,6 +81,7 @@ async def read_facts(ctx: AlertContext) -> Facts:
         },
         breakers={platform: await read() for platform, read in ctx.breakers.items()},
         unknown_emails=unknown_emails,
+        alerts={alert.cause: alert for alert in alerts},
     )
 
 

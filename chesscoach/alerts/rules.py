@@ -19,8 +19,8 @@ MIN_429_RATIO, MIN_429_COUNT = 0.1, 2
 """Share and number of requests of an hour that a source answers with 429, from which it fires."""
 
 _RATIO_PERIOD = timedelta(hours=1)
-_MISSED_FOR = timedelta(minutes=10)
-"""A missed slot fires for this long, even if a later slot has succeeded at once."""
+_NEWLY_MISSED = timedelta(minutes=10)
+"""A slot that was missed so recently fires, even if a later slot succeeded before a look."""
 
 _CLEANUP, _EMAILS = "cleanup", "weekly_emails"
 
@@ -150,7 +150,10 @@ def _overdue(facts: Facts) -> Iterator[Condition]:
 
 
 def _missed(facts: Facts, job: str, runs: JobFacts) -> Iterator[Condition]:
-    """A slot came too late to run; it clears when a later slot of the schedule succeeds."""
+    """A slot came too late to run; it clears when a later slot of the schedule succeeds.
+
+    If that succeeds before any process looks, the alert fires and clears at the next look.
+    """
     newest: dict[str, RunRecord] = {}
     for record in runs.missed:
         newest.setdefault(_subject(record), record)
@@ -164,8 +167,10 @@ def _missed(facts: Facts, job: str, runs: JobFacts) -> Iterator[Condition]:
             and run.outcome in SUCCEEDED_OUTCOMES
             and _ended_at(run) > _ended_at(record)
         ]
-        recent = facts.now - _ended_at(record) < _MISSED_FOR
-        firing = recent or not later
+        alert = facts.alerts.get(f"missed:{subject}")
+        known = alert is not None and (alert.state == "firing" or alert.since >= _ended_at(record))
+        is_news = not known and facts.now - _ended_at(record) < _NEWLY_MISSED
+        firing = is_news or not later
         slots = f"{record.count} slots up to " if record.count > 1 else "the slot "
         at = format_rfc3339(record.slot) if record.slot else record.id
         reason = f": {record.reason}" if record.reason else ""
@@ -243,13 +248,14 @@ def _invalid_timestamps(ended: Sequence[RunRecord]) -> Iterator[Condition]:
         rules = {name.removeprefix("deleted_") for name in run.notes if name.startswith("deleted_")}
         for rule in sorted(rules - seen):
             count = _count(run, f"invalid_{rule}")
+            documents = "1 document has" if count == 1 else f"{count or 'no'} documents have"
             yield Condition(
                 kind="invalid_timestamps",
                 subject=rule,
                 firing=count > 0,
                 job=_CLEANUP,
                 run_id=run.id,
-                summary=f"{rule}: {count or 'no'} documents have no readable timestamp",
+                summary=f"{rule}: {documents} no readable timestamp",
             )
         seen |= rules
 

@@ -119,10 +119,10 @@ class AlertWatch:
     async def find(self) -> None:
         """Finds what fires and what has cleared, and stores it; raises what `check` does."""
         now = self._ctx.now()
-        found = rules.conditions(await facts.read_facts(self._ctx), self._ctx.jobs)
-        known = {alert.cause: alert for alert in await self._ctx.alerts.all()}
-        for condition in [*found, *_unscheduled(found, known)]:
-            alert = known.get(condition.cause)
+        known = await facts.read_facts(self._ctx)
+        found = rules.conditions(known, self._ctx.jobs)
+        for condition in [*found, *_unscheduled(found, known.alerts)]:
+            alert = known.alerts.get(condition.cause)
             is_firing = alert is not None and alert.state == "firing"
             changed = condition.firing != is_firing
             if changed and await self._ctx.alerts.change(alert, condition, now):

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chesscoach.alerts import rules
 from chesscoach.alerts.alert import KINDS, Condition
 from chesscoach.alerts.facts import Facts, JobFacts, OverdueSlot, ScheduleFacts
+from chesscoach.alerts.store.alerts import Alert
 from chesscoach.config import JobsSettings
 from chesscoach.worker.store.run_documents import RunRecord
 from tests.conftest import NOON
@@ -209,11 +211,25 @@ def test_an_outage_of_one_source_is_one_cause() -> None:
     assert found.firing
 
 
-def test_a_missed_slot_fires_for_a_while_although_the_next_one_succeeded_at_once() -> None:
-    found = condition(make_facts(make_run(4), missed=(MISSED,)), "missed")
+def test_a_missed_slot_fires_once_although_the_next_one_succeeded_at_once() -> None:
+    facts = make_facts(make_run(4), missed=(MISSED,))
+    alert = Alert(
+        cause="missed:sync_games",
+        kind="missed",
+        state="firing",
+        job="sync_games",
+        run_id="missed",
+        summary="",
+        since=NOON,
+        revision=1,
+    )
+    earlier = replace(alert, state="resolved", since=NOON - timedelta(days=1))
 
-    assert found is not None
-    assert found.firing
+    for known, fires in ((None, True), (earlier, True), (alert, False)):
+        alerts = {known.cause: known} if known else {}
+        found = condition(replace(facts, alerts=alerts), "missed")
+        assert found is not None
+        assert found.firing is fires
 
 
 def test_a_cleanup_of_one_rule_does_not_resolve_the_others() -> None:
