@@ -20,7 +20,12 @@ import dotenv
 
 from chesscoach.config.proxies import PROXY_VARIABLES, read_proxies
 from chesscoach.config.setting_text import ENCODING, check_text
-from chesscoach.config.settings import Config, ProcessEnvironment, SettingsOrigin
+from chesscoach.config.settings import (
+    Config,
+    JobsSettings,
+    ProcessEnvironment,
+    SettingsOrigin,
+)
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.schedule import parse_rfc3339
 
@@ -35,6 +40,7 @@ SECRET_SETTINGS = (
     "CHESSCOACH_ALERTS__URLS",
     "CHESSCOACH_ALERTS__SENTRY_DSN",
     "CHESSCOACH_ALERTS__OTLP_ENDPOINT",
+    *(f"CHESSCOACH_JOBS__{job.upper()}__PING_URL" for job in JobsSettings.__struct_fields__),
 )
 """Settings that may also be set as `NAME_FILE`."""
 
@@ -120,8 +126,19 @@ def environment_settings(env: Mapping[str, str]) -> Iterator[tuple[list[str], st
             yield setting_keys(name), value
 
 
+def secret_settings(*places: Mapping[str, str]) -> Iterator[tuple[list[str], str]]:
+    """The keys and the value of each setting of `SECRET_SETTINGS` that a place has.
+
+    Raises:
+        ConfigError: as `read_secret`.
+    """
+    for name in SECRET_SETTINGS:
+        if secret := read_secret(name, *places):
+            yield setting_keys(name), secret
+
+
 def read_secret(name: str, *places: Mapping[str, str]) -> str | None:
-    """A value, or the content of the file that `NAME_FILE` names, from the first place with one.
+    """A value, else the content of the file that `NAME_FILE` names, from the first place with one.
 
     Raises:
         ConfigError: the file cannot be read or used; or it is empty, or has no name, and decides
@@ -203,12 +220,19 @@ def settings_origin(
         for spelled, place, value in candidates[:1]:  # as `read_secret` chooses
             variables[spelled] = place
             secret_files += [value] if spelled.endswith("_FILE") else []
+    unread = (
+        f"{name}_FILE"
+        for name in (*_SECRETS, *SECRET_SETTINGS)
+        for env in places.values()
+        if env.get(name) and env.get(f"{name}_FILE")
+    )
     dotenv_file = file.parent / ".env"
     return SettingsOrigin(
         file=str(file.absolute()) if file.is_file() else None,
         dotenv=str(dotenv_file.absolute()) if dotenv_file.is_file() else None,
         variables=dict(sorted(variables.items())),
         secret_files=tuple(secret_files),
+        unread_files=tuple(dict.fromkeys(unread)),
     )
 
 

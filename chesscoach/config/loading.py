@@ -8,19 +8,15 @@ one of them may be a secret.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from chesscoach.config import environment
-from chesscoach.config.environment import (
-    LEGACY_INTERVAL,
-    SECRET_SETTINGS,
-    read_secret,
-    setting_keys,
-)
+from chesscoach.config.environment import LEGACY_INTERVAL, read_secret
 from chesscoach.config.setting_text import ENCODING, check_table, check_text, printable
 from chesscoach.config.settings import Config, Settings, default_schedules
 from chesscoach.errors import ConfigError
@@ -47,11 +43,8 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None) -> S
     beside = environment.dotenv_variables(file.parent / ".env")
     env = {**beside, **real}
     _convert(table, str(file), strict=True)
-    merged = _merge(table, environment.environment_settings(env))
-    for variable in SECRET_SETTINGS:
-        section, key = setting_keys(variable)
-        if secret := read_secret(variable, real, beside):
-            merged.setdefault(section, {})[key] = secret
+    variables = environment.environment_settings(env)
+    merged = _merge(table, chain(variables, environment.secret_settings(real, beside)))
     if seconds := env.get(LEGACY_INTERVAL, ""):
         _apply_legacy_interval(merged, seconds)
     if name := read_secret("DB_NAME", real, beside):
@@ -122,7 +115,7 @@ def _explain(message: str, prefix: str, where: str) -> str:
     return f"{key or 'configuration'}: {text[:1].lower()}{text[1:]} (in {where})"
 
 
-def _merge(table: Mapping[str, Any], settings: Iterator[tuple[list[str], str]]) -> dict[str, Any]:
+def _merge(table: Mapping[str, Any], settings: Iterable[tuple[list[str], str]]) -> dict[str, Any]:
     merged: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in table.items()}
     for keys, value in settings:
         if keys[0] == "schedules" and "schedules" not in merged:

@@ -228,13 +228,15 @@ class SettingsOrigin(Struct, frozen=True, kw_only=True):
 
     `file` and `dotenv` are the files that were read; None if there is none. `variables` maps each
     variable that counts to its place, "environment" or ".env". `secret_files` are the files that a
-    `NAME_FILE` names.
+    `NAME_FILE` names. `unread_files` are variables `NAME_FILE` that do not count, because `NAME` is
+    set in the same place.
     """
 
     file: str | None = None
     dotenv: str | None = None
     variables: dict[str, str] = {}
     secret_files: tuple[str, ...] = ()
+    unread_files: tuple[str, ...] = ()
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -6,10 +6,8 @@ import stat
 from operator import attrgetter
 from pathlib import Path
 
-import msgspec
-
 from chesscoach import log
-from chesscoach.config.environment import PREFIX, SECRET_SETTINGS, setting_keys
+from chesscoach.config.environment import SECRET_SETTINGS, setting_keys
 from chesscoach.doctor.finding import CheckContext, Finding, fail, ok, warn
 from chesscoach.mongo import client
 
@@ -25,16 +23,16 @@ async def secrets_origin(ctx: CheckContext) -> Finding:
     for name in _secret_settings(ctx):
         key = setting_keys(name)[-1]
         origins.append(_place(ctx, name) or f"{key} in {settings.origin.file}")
+    if unread := settings.origin.unread_files:
+        advice = f"unset {', '.join(unread)}: not read, since the variable without _FILE is set"
+        return warn("; ".join(origins), advice)
     return ok("; ".join(origins))
 
 
 def _secret_settings(ctx: CheckContext) -> list[str]:
     """The variables of the settings that are secret and have a value, wherever that is set."""
     config = ctx.settings.config
-    jobs = [field.name.upper() for field in msgspec.structs.fields(config.jobs)]
-    pings = [f"{PREFIX}JOBS__{job}__PING_URL" for job in jobs]
-    variables = (*SECRET_SETTINGS, *pings)
-    return [name for name in variables if attrgetter(".".join(setting_keys(name)))(config)]
+    return [name for name in SECRET_SETTINGS if attrgetter(".".join(setting_keys(name)))(config)]
 
 
 def _place(ctx: CheckContext, name: str) -> str | None:

@@ -71,26 +71,22 @@ def test_two_secrets_and_several_urls_are_read_from_one_text_or_a_list(tmp_path:
     assert by_variable.webhook_keys == (b"\x01" * 32, b"\x02" * 32)
 
 
-def test_all_of_them_are_secrets_of_the_process() -> None:
+def test_all_of_them_are_secrets_of_the_process_and_may_be_in_files(tmp_path: Path) -> None:
     values = {
-        "ALERTS__WEBHOOK_URL": "https://x.example/token",
-        "ALERTS__WEBHOOK_SECRET": SECRETS[0],
-        "ALERTS__URLS": "tgram://token/chat",
-        "ALERTS__SENTRY_DSN": "https://key@sentry.example/7",
-        "ALERTS__OTLP_ENDPOINT": "https://user:key@otlp.example",
-        "JOBS__SYNC_GAMES__PING_URL": "https://hc.example/uuid",
+        "CHESSCOACH_ALERTS__WEBHOOK_URL": "https://x.example/token",
+        "CHESSCOACH_ALERTS__WEBHOOK_SECRET": SECRETS[0],
+        "CHESSCOACH_ALERTS__URLS": "tgram://token/chat",
+        "CHESSCOACH_ALERTS__SENTRY_DSN": "https://key@sentry.example/7",
+        "CHESSCOACH_ALERTS__OTLP_ENDPOINT": "https://user:key@otlp.example",
+        "CHESSCOACH_JOBS__SYNC_GAMES__PING_URL": "https://hc.example/uuid",
     }
+    files = {f"{name}_FILE": tmp_path / name for name in values}
+    for file, value in zip(files.values(), values.values(), strict=True):
+        file.write_text(f"{value}\n")
 
-    loaded = config.load(None, {f"CHESSCOACH_{name}": value for name, value in values.items()})
+    loaded = config.load(None, values)
+    mounted = config.load(None, {name: str(file) for name, file in files.items()})
 
     assert set(values.values()) <= set(loaded.process.secrets())
-
-
-def test_the_dsn_of_sentry_may_be_in_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "dsn"
-    file.write_text("https://key@sentry.example/7\n")
-
-    loaded = config.load(None, {"CHESSCOACH_ALERTS__SENTRY_DSN_FILE": str(file)})
-
-    assert loaded.config.alerts.sentry_dsn == "https://key@sentry.example/7"
-    assert loaded.config.alerts.sentry_dsn in loaded.process.secrets()
+    assert (mounted.config, mounted.process) == (loaded.config, loaded.process)
+    assert mounted.origin.secret_files == tuple(map(str, files.values()))

@@ -68,14 +68,16 @@ async def test_the_finding_names_the_origin_of_the_url(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"MONGO_URL={UNREACHABLE}")
     file, variable = {"MONGO_URL_FILE": str(tmp_path / "secret")}, {"MONGO_URL": UNREACHABLE}
 
-    for given, text in (
-        (variable, "MONGO_URL in the environment"),
-        (file, "MONGO_URL_FILE in the environment, which names a file"),
-        ({**file, **variable}, "MONGO_URL in the environment"),
-        ({}, "MONGO_URL in .env"),
+    for given, text, advice in (
+        (variable, "MONGO_URL in the environment", ""),
+        (file, "MONGO_URL_FILE in the environment, which names a file", ""),
+        ({**file, **variable}, "MONGO_URL in the environment", "unset MONGO_URL_FILE: not read"),
+        ({}, "MONGO_URL in .env", ""),
     ):
         finding = await secrets.secrets_origin(await check_context(**given))
         assert finding.what == text
+        assert finding.level == ("warn" if advice else "ok")
+        assert advice in finding.do
 
 
 async def test_a_password_that_is_too_short_to_be_masked_is_a_warning(
