@@ -150,6 +150,8 @@ class _SituationBuilder:
         for item in document["weaknesses"]:
             if isinstance(item, dict) and (weakness := _weakness(item, self._player)) is not None:
                 self._situation.weaknesses.append(weakness)
+            else:
+                self._situation.activity.unreadable.add("player_profiles")
 
     def _add_card(self, document: Document) -> None:
         due = timestamps.parse_instant(document.get("next_review"))

@@ -143,6 +143,8 @@ async def test_odd_documents_do_not_end_a_run(training: TrainingScenario) -> Non
 
     assert (result.record["done"], result.record["failed"]) == (2, 0)
     assert list(training.active("u1")) == ["REVIEW_GAME"]
+    named = [error for error in result.record["errors"] if error["user_id"] == "odd"]
+    assert "player_profiles" in named[0]["error"]
 
 
 async def test_keys_never_go_back(training: TrainingScenario) -> None:
