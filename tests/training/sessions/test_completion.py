@@ -107,6 +107,12 @@ def test_a_session_is_completed_by_a_command_while_its_week_is_open(
 ) -> None:
     routine = training.add(until="2026-03-03")["routine_id"]
     first, second, third = (f"{routine}|2026-03-0{day}" for day in (1, 2, 3))
+
+    def listed(*flags: str) -> list[str]:
+        return [s["session_id"] for s in training.cli_json("sessions", "list", *flags)]
+
+    assert listed() == [first, second, third]
+    assert listed("--limit", "2") == [first, second]
     training.run("2026-03-05T05:00:00Z")
     training.at("2026-03-05T05:00")
     assert "week closed" in training.cli("sessions", "complete", first, code=2).stderr
@@ -120,8 +126,8 @@ def test_a_session_is_completed_by_a_command_while_its_week_is_open(
     for command, session_id in (("cancel", second), ("cancel", first), ("complete", "none")):
         training.cli("sessions", command, session_id, code=2)
     assert training.statuses() == {"03-01": "missed", "03-02": "completed", "03-03": "completed"}
-    listed = training.cli_json("sessions", "list", "--user", "u1", "--status", "completed")
-    assert [session["session_id"] for session in listed] == [second, third]
+    assert listed("--user", "u1", "--status", "completed") == [second, third]
+    assert listed("--limit", "2") == [second, third]
 
 
 def test_a_cancelled_session_is_neither_completed_nor_missed(training: SessionsScenario) -> None:

@@ -47,7 +47,7 @@ def of_sessions(sessions: list[StoredSession], now: datetime) -> list[Occurrence
 
 
 @pytest.mark.soak
-@settings(max_examples=scaled_rounds(2000, 50))
+@settings(max_examples=scaled_rounds(2000, 30))
 @given(st.data(), st.sampled_from(AROUND_CHANGES), st.integers(0, 2**32))
 def test_a_calendar_shows_exactly_the_sessions(
     data: st.DataObject, around: date, seed: int

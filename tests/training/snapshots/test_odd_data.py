@@ -211,8 +211,7 @@ async def test_a_player_with_more_attempts_than_a_document_holds_is_named(
     training.add_player("u2")
     at = utc(DAY) - timedelta(hours=3)
     training.db.puzzle_attempts.insert_many(
-        {"user_id": "u1", "created_at": at, "success": ["x" * 9000], "time_taken_ms": "x" * 9000}
-        for _ in range(1900)
+        {"user_id": "u1", "created_at": at, "time_taken_ms": "x" * 9000} for _ in range(1900)
     )
 
     result = await training.try_run_snapshots(NOW)
