@@ -6,9 +6,10 @@ Zones are calculated here and never on the server, whose own table is another on
 import asyncio
 from collections.abc import Collection
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from chesscoach import log
+from chesscoach.players.zone_names import known_zones
 from chesscoach.worker.job import Run
 
 ZoneOrigin = Literal["user", "default", "invalid"]
@@ -28,7 +29,7 @@ class Zones:
     @classmethod
     async def load(cls, default: str) -> "Zones":
         """Reads the names of all zones."""
-        return cls(default, await asyncio.to_thread(available_timezones))
+        return cls(default, await asyncio.to_thread(known_zones))
 
     def known(self, name: object) -> ZoneInfo | None:
         """The zone of a name; None if there is none."""

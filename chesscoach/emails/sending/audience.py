@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -13,6 +13,7 @@ from chesscoach.emails.sending import delivery_time, week_zone
 from chesscoach.emails.sending.due_email import KIND, DueEmail
 from chesscoach.emails.store.recipients import PAGE_SIZE, TimezoneFilter
 from chesscoach.errors import ConfigError
+from chesscoach.players.zone_names import known_zones
 from chesscoach.schedules import week_bounds
 from chesscoach.schedules.iso_week import Week
 from chesscoach.worker.job import Run
@@ -119,7 +120,7 @@ class Audience:
         """The zones in which the email is due now; None for all."""
         if self._at is None or self._run.manual:
             return None
-        known = await asyncio.to_thread(available_timezones)
+        known = await asyncio.to_thread(known_zones)
         late_s = self._emails.max_late_s
         wanted = await asyncio.to_thread(
             delivery_time.zones_due, self._now, known, self._at, late_s
