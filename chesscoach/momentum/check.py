@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from chesscoach.momentum import periods
+from chesscoach.momentum.booking.evidence import EvidencePage
 from chesscoach.momentum.context import MomentumContext
 from chesscoach.momentum.periods import Kind
 from chesscoach.momentum.player import Player
@@ -21,8 +22,8 @@ class Check:
     """One run of the checks as of `now`; `state` is kept up to date.
 
     `user_id` restricts it to one player; then no cursor moves. `booked_until` is how far this run
-    has booked evidence, of that player or of all. `mixed` are the collections with instants of
-    unusual forms in the time that this run books.
+    has booked evidence, of that player or of all. `page` is the evidence that it has read ahead,
+    and `mixed` are the collections with instants of unusual forms in the time that it books.
     """
 
     def __init__(
@@ -42,11 +43,23 @@ class Check:
         self.booked_until = state.booked_until
         self.has_booked = False
         self.mixed: list[str] | None = None
+        self.page: EvidencePage | None = None
+        self._zones: list[str] | None = None
 
     def note(self, name: str, count: int) -> None:
         """Counts what was done, or what a dry run would do."""
         if count:
             self.run.counts.note(f"would_{name}" if self.run.dry_run else name, count)
+
+    async def zones(self) -> list[str]:
+        """The time zones in use, which are read once."""
+        if self._zones is None:
+            self._zones = await self.ctx.players.zones()
+        return self._zones
+
+    def forget_zones(self) -> None:
+        """Makes `zones` read them again, after some have changed."""
+        self._zones = None
 
     def zone_of(self, player: Player) -> ZoneInfo:
         """The checked zone of a player; the default if there is none yet."""

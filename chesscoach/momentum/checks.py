@@ -88,7 +88,7 @@ async def _book(check: Check, names: tuple[str, ...]) -> None:
     rankings = leaderboard.rank_instants(begun, check.now, settings.rank_hour)
     for at in sorted({*closings, *rankings}):
         await _book_until(check, names, at, closings.get(at, []))
-    await _book_until(check, names, check.now, await check.ctx.players.zones())
+    await _book_until(check, names, check.now, await check.zones())
 
 
 async def _book_until(

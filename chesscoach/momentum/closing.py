@@ -34,13 +34,15 @@ async def close_periods(
     A perfect month may pay into the week of its last day, and a perfect week into the month of its
     own. So perfect months come before results of weeks, and perfect weeks before those of months.
     """
+    has_month = False
     async for period, players in _open_periods(check, "month", at, names):
+        has_month = True
         await _pay_perfect(check, period, players, at)
     async for period, players in _open_periods(check, "week", at, names):
         sessions = await _pay_perfect(check, period, players, at)
         if "week" in kinds:
             await _freeze(check, period, players, sessions)
-    if "month" in kinds:
+    if has_month and "month" in kinds:
         async for period, players in _open_periods(check, "month", at, names):
             sessions = await _sessions(check, period, players)
             await _freeze(check, period, players, sessions)
@@ -103,9 +105,8 @@ async def _freeze(
 
 async def reset_counters(check: Check, kind: Kind) -> None:
     """Begins the current period in the counters of all players whose counter is older."""
-    names = await check.ctx.players.zones()
     by_key: dict[str, list[str]] = {}
-    for day, group in zones.by_date(names, check.now).items():
+    for day, group in zones.by_date(await check.zones(), check.now).items():
         by_key.setdefault(periods.key_of(kind, day), []).extend(group)
     for key, group in by_key.items():
         if check.run.dry_run:

@@ -43,7 +43,7 @@ async def end_streaks(check: Check) -> None:
     """Sets to 0 what pages show of streaks without activity since the day before yesterday."""
     ctx = check.ctx
     today_utc = datetime.combine(check.now.astimezone(UTC).date(), time.min, UTC)
-    for today, group in zones.by_date(await ctx.players.zones(), check.now).items():
+    for today, group in zones.by_date(await check.zones(), check.now).items():
         query = ended_query(group, today, today_utc, check.user_id)
         async for page in ctx.progress.pages(query, ctx.settings.batch):
             await _end_page(check, page, today)

@@ -43,8 +43,7 @@ async def rank_players(check: Check, at: datetime) -> None:
     at = min(at, check.booked_until)
     for kind in KINDS:
         for period in _unranked(check, kind, at):
-            names = await check.ctx.players.zones()
-            await close_periods(check, at, names, (kind,))
+            await close_periods(check, at, await check.zones(), (kind,))
             best = await _rank(check, period)
             if check.run.dry_run:
                 continue

@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from chesscoach import log
 from chesscoach.momentum import periods
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.periods import KINDS, Kind, Period
 from chesscoach.momentum.store.players import ZoneChange, ZoneOf
+from chesscoach.players.zone_names import known_zones
 
 _IDS_LOGGED = 3
 
@@ -24,7 +25,7 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
 
     A player who is new begins with the periods that were final when evidence was last booked.
     """
-    known = await asyncio.to_thread(available_timezones)
+    known = await asyncio.to_thread(known_zones)
     invalid, surplus = list[str](), list[Any]()
     users = [check.user_id] if check.user_id is not None and user_ids is None else user_ids
     async for page in check.ctx.players.zones_of_players(check.ctx.settings.batch, users):
@@ -39,8 +40,9 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
             if change.closed or player.stored != (change.tz, change.source):
                 changes.setdefault(change, []).append(player.id)
         check.note("timezones_changed", sum(map(len, changes.values())))
-        if not check.run.dry_run:
+        if changes and not check.run.dry_run:
             await check.ctx.players.change_zones(changes)
+            check.forget_zones()
     if user_ids is not None:
         return
     if invalid:
@@ -59,10 +61,9 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
 
 async def all_zones(check: Check) -> list[str]:
     """The zones in use, and those in which a player may appear while evidence is booked."""
-    known = await asyncio.to_thread(available_timezones)
+    known = await asyncio.to_thread(known_zones)
     wanted = known & set(await check.ctx.players.wanted_zones())
-    used = await check.ctx.players.zones()
-    return sorted({*wanted, *used, check.ctx.settings.timezone})
+    return sorted({*wanted, *await check.zones(), check.ctx.settings.timezone})
 
 
 def by_date(names: Collection[str], at: datetime) -> dict[date, list[str]]:

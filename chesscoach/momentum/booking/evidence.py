@@ -1,6 +1,7 @@
 """Evidence of what a player did: the values that the application's documents are read into."""
 
 from datetime import date, datetime
+from typing import TypeVar
 
 from msgspec import Struct, field
 
@@ -53,6 +54,9 @@ class DailyClaim(Evidence, frozen=True, kw_only=True):
     """The application's daily reward, which it has paid."""
 
 
+E = TypeVar("E", bound=Evidence)
+
+
 class EvidenceWindow(Struct, frozen=True, kw_only=True):
     """The evidence between two instants, by kind."""
 
@@ -62,6 +66,21 @@ class EvidenceWindow(Struct, frozen=True, kw_only=True):
     reflections: list[Reflection] = field(default_factory=list)
     sessions: list[CompletedSession] = field(default_factory=list)
     claims: list[DailyClaim] = field(default_factory=list)
+
+    def between(self, after: datetime, until: datetime) -> "EvidenceWindow":
+        """Its part from one instant to another, both included."""
+
+        def part(facts: list[E]) -> list[E]:
+            return [fact for fact in facts if after <= fact.at <= until]
+
+        return EvidenceWindow(
+            games=part(self.games),
+            analyses=part(self.analyses),
+            puzzles=part(self.puzzles),
+            reflections=part(self.reflections),
+            sessions=part(self.sessions),
+            claims=part(self.claims),
+        )
 
     @property
     def timed(self) -> list[Evidence]:
@@ -79,3 +98,11 @@ class EvidenceWindow(Struct, frozen=True, kw_only=True):
         """What the application counts as activity; it pays the day of its streak itself."""
         games = [game for game in self.games if not game.synced]
         return [*games, *(a for a in self.analyses if a.paid), *self.claims]
+
+
+class EvidencePage(Struct, frozen=True, kw_only=True):
+    """All evidence from one instant to another, as it was read at once."""
+
+    after: datetime
+    until: datetime
+    found: EvidenceWindow

@@ -15,7 +15,7 @@ from chesscoach import log
 from chesscoach.momentum import periods, zones
 from chesscoach.momentum.booking.application import apply_batches
 from chesscoach.momentum.booking.awards import OF_ANALYSES, LocalDay, awards_of
-from chesscoach.momentum.booking.evidence import CompletedSession, EvidenceWindow
+from chesscoach.momentum.booking.evidence import CompletedSession, EvidencePage, EvidenceWindow
 from chesscoach.momentum.booking.streak_booking import StreakBooking
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.player import Player
@@ -25,7 +25,7 @@ from chesscoach.momentum.store.evidence import Window
 _MAX_WINDOW = timedelta(days=1)
 _MIN_WINDOW = timedelta(minutes=1)
 _MAX_DOCUMENTS = 5000
-"""Evidence that is held at a time; a window with more is halved, down to a minute."""
+"""Evidence that is held at a time; a page with more is halved, down to a minute."""
 
 _MAX_UNDATED = 1000
 _EASTERNMOST_OFFSET, _WESTERNMOST_OFFSET = timedelta(hours=14), timedelta(hours=12)
@@ -43,28 +43,43 @@ async def book_until(check: Check, until: datetime) -> None:
         if check.run.stopping:
             return
         is_first, check.has_booked = not check.has_booked, True
-        begun = cursor - overlap if is_first else cursor
-        window = Window(
-            after=max(begun, check.state.since),
-            until=min(until, cursor + _MAX_WINDOW),
-            user_id=check.user_id,
-        )
-        if check.mixed is None:
-            check.mixed = await check.ctx.evidence.mixed(replace(window, until=check.now))
-        window = replace(window, mixed=check.mixed)
-        while (
-            window.until - cursor > _MIN_WINDOW
-            and await check.ctx.evidence.count(window, _MAX_DOCUMENTS) >= _MAX_DOCUMENTS
-        ):
-            window = replace(window, until=cursor + (window.until - cursor) / 2)
+        after = max(cursor - overlap if is_first else cursor, check.state.since)
+        page = check.page = await _page(check, after, cursor)
+        window = Window(after=after, until=min(until, cursor + _MAX_WINDOW, page.until))
         first_day = _first_open_day(check) if is_first else _first_day_beginning(window)
-        await _book_window(check, window, first_day)
+        await _book_window(check, page.found.between(after, window.until), window, first_day)
         cursor = window.until
         check.booked_until = cursor
         if not check.run.dry_run and check.user_id is None:
             progress = {"booked_until": cursor, "settled": check.state.applied}
             await check.ctx.state.save(check.run.fence, **progress)
             check.state = replace(check.state, **progress)
+
+
+async def _page(check: Check, after: datetime, cursor: datetime) -> EvidencePage:
+    """The page of evidence that goes on from the cursor: up to now, if it is not too much."""
+    reader, page, until = check.ctx.evidence, check.page, check.now
+    if page is not None:
+        if cursor < page.until:
+            return page
+        until = min(until, cursor + 2 * (page.until - page.after))
+    if check.mixed is None:
+        window = Window(after=after, until=check.now, user_id=check.user_id)
+        check.mixed = await reader.mixed(window)
+    window = Window(after=after, until=until, user_id=check.user_id, mixed=check.mixed)
+    counts = await reader.counts(window, _MAX_DOCUMENTS)
+    while sum(counts.values()) >= _MAX_DOCUMENTS and window.until - cursor > _MIN_WINDOW:
+        window = replace(window, until=cursor + (window.until - cursor) / 2)
+        counts = await reader.counts(window, _MAX_DOCUMENTS)
+    window = replace(window, filled=tuple(counts))
+    found = EvidenceWindow(
+        games=await reader.games(window),
+        analyses=await reader.analyses(window),
+        puzzles=await reader.puzzles(window),
+        reflections=await reader.reflections(window),
+        claims=await reader.claims(window),
+    )
+    return EvidencePage(after=after, until=window.until, found=found)
 
 
 async def report_undated(check: Check) -> None:
@@ -87,16 +102,10 @@ def _first_day_beginning(window: Window) -> date:
     return (window.after - _WESTERNMOST_OFFSET).date() + timedelta(days=1)
 
 
-async def _book_window(check: Check, window: Window, first_day: date) -> None:
-    reader = check.ctx.evidence
+async def _book_window(
+    check: Check, found: EvidenceWindow, window: Window, first_day: date
+) -> None:
     sessions = await _new_sessions(check, first_day, (window.until + _EASTERNMOST_OFFSET).date())
-    found = EvidenceWindow(
-        games=await reader.games(window),
-        analyses=await reader.analyses(window),
-        puzzles=await reader.puzzles(window),
-        reflections=await reader.reflections(window),
-        claims=await reader.claims(window),
-    )
     users = {fact.user_id for fact in found.timed} | {user_id for _, user_id, _ in sessions}
     if not users:
         return

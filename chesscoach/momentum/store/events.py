@@ -51,8 +51,8 @@ class Ledger:
             page = await self._collection.find(query, sort=[("user_id", 1)], limit=_PAGE_SIZE)
             if not page:
                 return
-            after = page[-1]["user_id"]
-            if len(page) == _PAGE_SIZE:
+            after, is_last = page[-1]["user_id"], len(page) < _PAGE_SIZE
+            if not is_last:
                 rest = {"batch": batch, "user_id": after}
                 page = [document for document in page if document["user_id"] != after]
                 page += await self._collection.find(rest)
@@ -60,6 +60,8 @@ class Ledger:
             for document in page:
                 by_user.setdefault(document["user_id"], []).append(_to_entry(document))
             yield by_user
+            if is_last:
+                return
 
     async def sums(
         self, kind: Kind, key: str, user_ids: Sequence[str], up_to: int | None = None

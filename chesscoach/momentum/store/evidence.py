@@ -4,7 +4,7 @@ A timestamp is a text or a date, and Python decides what it means. The database 
 texts in UTC by comparison, and texts of another form within a day.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -19,7 +19,13 @@ from chesscoach.momentum.booking.evidence import (
     PuzzleAttempt,
     Reflection,
 )
-from chesscoach.momentum.points import MIN_MOVES
+from chesscoach.momentum.store.evidence_documents import (
+    to_analysis,
+    to_claim,
+    to_game,
+    to_puzzle,
+    to_reflection,
+)
 from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
@@ -49,13 +55,15 @@ _UNEXPECTED_TYPES = [
 class Window(Struct, frozen=True, kw_only=True):
     """The instants from `after` to `until`, both included; of one user if `user_id` is set.
 
-    `mixed` are the collections in which an instant may have another form than the usual ones.
+    `mixed` are the collections in which an instant may have another form than the usual ones, and
+    `filled` those that have documents in the window.
     """
 
     after: datetime
     until: datetime
     user_id: str | None = None
     mixed: Collection[str] = tuple(_FIELDS)
+    filled: Collection[str] = tuple(_FIELDS)
 
     def contains(self, at: datetime) -> bool:
         """Whether an instant is in it."""
@@ -73,23 +81,20 @@ class EvidenceReader:
 
         Such texts are found by a pattern, which all texts of some days must be compared with.
         """
+        first: list[Document] = [{"$limit": 1}, {"$project": {"_id": 1}}]
         queries = {name: _with_user(_of_other_forms(name, window), window) for name in _FIELDS}
-        return [
-            name for name, query in queries.items() if await self._collection(name).find_one(query)
-        ]
+        return [name for name, _ in await self._of_all(queries, first)]
 
-    async def count(self, window: Window, limit: int) -> int:
-        """The number of documents in a window, counted up to a limit in each collection."""
-        counts = [
-            await self._collection(name).count(_query(name, window), limit=limit)
-            for name in _FIELDS
-        ]
-        return sum(counts)
+    async def counts(self, window: Window, limit: int) -> dict[str, int]:
+        """The number of documents in a window, by collection and up to a limit in each."""
+        count: list[Document] = [{"$limit": limit}, {"$count": "documents"}]
+        found = await self._of_all({name: _query(name, window) for name in _FIELDS}, count)
+        return {name: document["documents"] for name, document in found}
 
     async def games(self, window: Window) -> list[ImportedGame]:
         """Imported games; games against the application's coach are none."""
         fields = ("game_id", "auto_synced", "platform")
-        return await self._read("games", window, fields, _to_game)
+        return await self._read("games", window, fields, to_game)
 
     async def analyses(self, window: Window) -> list[AnalysedGame]:
         """Analysed games."""
@@ -115,9 +120,11 @@ class EvidenceReader:
             "moves": {"$cond": [is_list, {"$size": _EVALUATIONS}, None]},
             "blunders": {"$cond": [is_list, {"$size": blunders}, 0]},
         }
+        if "game_analyses" not in window.filled:
+            return []
         query = {"$match": _query("game_analyses", window)}
         documents = await self._collection("game_analyses").aggregate([query, {"$project": fields}])
-        return _facts("game_analyses", documents, window, _to_analysis)
+        return _facts("game_analyses", documents, window, to_analysis)
 
     async def paid_games(self, game_ids: Collection[str]) -> set[tuple[str, str]]:
         """The users and games of an analysis that the application itself has paid for."""
@@ -133,32 +140,36 @@ class EvidenceReader:
     async def puzzles(self, window: Window) -> list[PuzzleAttempt]:
         """Attempts at puzzles."""
         fields = ("attempt_id", "success", "correct", "time_taken_ms", "time_taken_seconds")
-        return await self._read("puzzle_attempts", window, fields, _to_puzzle)
+        return await self._read("puzzle_attempts", window, fields, to_puzzle)
 
     async def reflections(self, window: Window) -> list[Reflection]:
         """Reflections."""
-        return await self._read("reflection_results", window, ("reflection_id",), _to_reflection)
+        return await self._read("reflection_results", window, ("reflection_id",), to_reflection)
 
     async def claims(self, window: Window) -> list[DailyClaim]:
         """Daily rewards; only a player's last one is known."""
-        return await self._read("user_progress", window, (), _to_claim)
+        return await self._read("user_progress", window, (), to_claim)
 
     async def undated(self, limit: int) -> dict[str, list[Any]]:
         """The ids of documents whose instant can never be read, by collection, up to a limit."""
-        found: dict[str, list[Any]] = {}
-        for name, (field, *others) in _FIELDS.items():
-            if name == "user_progress":
-                continue
-            odd: list[Document] = [
-                {field: {"$type": _UNEXPECTED_TYPES}},
-                {field: {"$gte": ":"}},
-                {field: {"$lt": "0"}},
-                dict.fromkeys((field, *others)),
-            ]
-            documents = await self._collection(name).find({"$or": odd}, {"_id": 1}, limit=limit)
-            if documents:
-                found[name] = [document["_id"] for document in documents]
-        return found
+        queries = {name: _odd_query(name) for name in _FIELDS if name != "user_progress"}
+        ids: dict[str, list[Any]] = {}
+        first: list[Document] = [{"$limit": limit}, {"$project": {"_id": 1}}]
+        for name, document in await self._of_all(queries, first):
+            ids.setdefault(name, []).append(document["_id"])
+        return ids
+
+    async def _of_all(
+        self, queries: Mapping[str, Document], stages: Sequence[Document]
+    ) -> list[tuple[str, Document]]:
+        """What the same stages yield of the documents of several collections, in one command."""
+        (first, pipeline), *others = [
+            (name, [{"$match": query}, *stages, {"$set": {"collection": name}}])
+            for name, query in queries.items()
+        ]
+        unions = [{"$unionWith": {"coll": name, "pipeline": part}} for name, part in others]
+        documents = await self._collection(first).aggregate([*pipeline, *unions])
+        return [(document["collection"], document) for document in documents]
 
     async def _read(
         self,
@@ -167,6 +178,8 @@ class EvidenceReader:
         fields: Sequence[str],
         convert: Callable[[Document, datetime], T | None],
     ) -> list[T]:
+        if name not in window.filled:
+            return []
         project = dict.fromkeys(("user_id", *_FIELDS[name], *fields), 1)
         documents = await self._collection(name).find(_query(name, window), project)
         return _facts(name, documents, window, convert)
@@ -227,63 +240,13 @@ def _with_user(branches: Sequence[Document], window: Window) -> Document:
     return {"$or": list(branches), **user}
 
 
-def _to_game(document: Document, at: datetime) -> ImportedGame | None:
-    if document.get("platform") == "coach":
-        return None
-    return ImportedGame(
-        ref=_ref(document, "game_id"),
-        user_id=document["user_id"],
-        at=at,
-        synced=document.get("auto_synced") is True,
-    )
-
-
-def _to_analysis(document: Document, at: datetime) -> AnalysedGame:
-    accuracy, moves = _number(document.get("accuracy")), document["moves"]
-    return AnalysedGame(
-        ref=_ref(document, "game_id"),
-        user_id=document["user_id"],
-        at=at,
-        accuracy=accuracy or 0.0,
-        blunders=document["blunders"],
-        paid=document.get("analysis_id") is not None or not moves,
-        counts=document.get("stockfish_failed") is not True
-        and accuracy is not None
-        and accuracy > 0
-        and (moves or 0) >= MIN_MOVES,
-    )
-
-
-def _to_puzzle(document: Document, at: datetime) -> PuzzleAttempt:
-    outcomes = [document.get("success"), document.get("correct")]
-    milliseconds = _number(document.get("time_taken_ms"))
-    return PuzzleAttempt(
-        ref=_ref(document, "attempt_id"),
-        user_id=document["user_id"],
-        at=at,
-        solved=next((outcome for outcome in outcomes if isinstance(outcome, bool)), None),
-        seconds=milliseconds / 1000
-        if milliseconds is not None
-        else _number(document.get("time_taken_seconds")),
-    )
-
-
-def _to_reflection(document: Document, at: datetime) -> Reflection:
-    return Reflection(ref=_ref(document, "reflection_id"), user_id=document["user_id"], at=at)
-
-
-def _to_claim(document: Document, at: datetime) -> DailyClaim:
-    return DailyClaim(ref=str(document["_id"]), user_id=document["user_id"], at=at)
-
-
-def _ref(document: Document, field: str) -> str:
-    """What names a document: the application's id, else its `_id`."""
-    value = document.get(field)
-    return value if values.is_text(value) and value else str(document["_id"])
-
-
-def _number(value: object) -> float | None:
-    """A number that is neither a truth value nor beyond all measure."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) < 1e12 else None
+def _odd_query(name: str) -> Document:
+    """The documents whose instant is of no form that there is."""
+    field, *others = _FIELDS[name]
+    odd: list[Document] = [
+        {field: {"$type": _UNEXPECTED_TYPES}},
+        {field: {"$gte": ":"}},
+        {field: {"$lt": "0"}},
+        dict.fromkeys((field, *others)),
+    ]
+    return {"$or": odd}

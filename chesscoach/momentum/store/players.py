@@ -74,6 +74,8 @@ class Players:
             after = page[-1]["user_id"]
             wanted = await self._timezones([document["user_id"] for document in page])
             yield _zones_of(page, wanted)
+            if len(page) < size:
+                return
 
     async def change_zones(self, changes: Mapping[ZoneChange, Sequence[Any]]) -> None:
         """Stores zones: each change for the documents of some ids."""

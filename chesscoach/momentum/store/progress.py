@@ -60,8 +60,10 @@ class ProgressStore:
             page = await self._collection.find(match, fields, sort=[("user_id", 1)], limit=size)
             if not page:
                 return
-            after = page[-1]["user_id"]
             yield [to_player(document) for document in page]
+            if len(page) < size:
+                return
+            after = page[-1]["user_id"]
 
     async def _matches_any(self, query: Document) -> bool:
         """Whether a query has players; where it has none, this takes a tenth of the time."""
