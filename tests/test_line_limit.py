@@ -41,7 +41,7 @@ def log_line(capsys: pytest.CaptureFixture[str], **fields: Any) -> dict[str, Any
         {"users": [f"user_{number:012}" for number in range(2000)]},
         {"users": {f"user_{number:012}": number for number in range(2000)}},
         {"errors": [{"id": f"{number}", "error": "e" * 900} for number in range(20)]},
-        {"nested": {"a": {"b": [["x" * 1000] * 100] * 100}}},
+        {"nested": {"a": {"b": [["x" * 1000] * 20] * 20}}},
         {f"field_{number}": "x" * 100 for number in range(1000)},
         {"x" * 100_000: 1},
         {"job": KNIGHT * 9000, "run_id": KNIGHT * 9000},
@@ -81,7 +81,7 @@ def test_long_texts_are_masked_in_time_that_grows_with_their_length(unit: str) -
     """Ten times the length may take ten times as long, and not a hundred times."""
     redactor = log.Redactor()
     took = []
-    for length in (10_000, 100_000):
+    for length in (4_000, 40_000):
         text = unit * (length // len(unit))
         begun = time.process_time()
         redactor.scrub(text)

@@ -1,11 +1,13 @@
 """Rules beyond the worked examples: each through the job, on a real database."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.support.momentum import comparison
+from tests.support.momentum.check_series import CheckSeries, RunSeries
 from tests.support.momentum.scenario import MomentumScenario
 from tests.support.processes import run
 from tests.support.training.session_documents import insert_session, insert_sessions
@@ -24,10 +26,61 @@ def march(day: int, hour: int = 12) -> datetime:
     return datetime(2026, 3, day, hour, tzinfo=UTC)
 
 
+HIDDEN: dict[str, dict[str, Any]] = {
+    "deleted": {},
+    "inactive": {"$set": {"is_active": False}},
+    "disabled": {"$set": {"disabled": True}},
+}
+
+
+@pytest.fixture(scope="module")
+def series(run_series: RunSeries) -> CheckSeries:
+    """Checks of the first days of March, and of the Monday after them."""
+    return run_series(_run_checks)
+
+
+async def _run_checks(series: CheckSeries) -> None:
+    await series.check("03-01T00:00")
+    _add_active_players(series)
+    _add_ranked_players(series)
+    for now in ("02T18:05", "03T18:05", "06T18:05"):
+        await series.check(f"03-{now}")
+    await series.check("03-09T00:30", user="one")
+    await series.check("03-09T18:05")
+    await series.check("03-09T18:05", name="repeated")
+    await series.check("03-04T18:05")
+
+
+def _add_active_players(series: CheckSeries) -> None:
+    add_player, application = series.scenario.add_player, series.application
+    for user_id in ("import", "claim", "levels", "two-days"):
+        add_player(user_id)
+    application.sync_game("import", march(2))
+    application.claim_daily_reward("claim", march(2))
+    for _ in range(60):
+        application.reflect("levels", march(2))
+    for day in (2, 3):
+        application.reflect("two-days", march(day))
+    for user_id in ("one", "other"):
+        add_player(user_id, xp=70, **W10)
+        application.reflect(user_id, march(9, 0))
+
+
+def _add_ranked_players(series: CheckSeries) -> None:
+    points = {"a": 5000, "b": 4000, "c": 3000, "d": 2000, **dict.fromkeys(HIDDEN, 9000)}
+    for user_id, earned in points.items():
+        series.scenario.add_player(user_id)
+        series.scenario.add_points(user_id, earned, "2026-03-04")
+    series.db.users.delete_one({"user_id": "deleted"})
+    for user_id, update in HIDDEN.items():
+        if update:
+            series.db.users.update_one({"user_id": user_id}, update)
+
+
 async def test_a_month_that_ends_on_a_sunday_pays_into_that_week(
     momentum: MomentumScenario,
 ) -> None:
-    await momentum.begin("2026-05-01T00:00:00Z")
+    await momentum.begin("2026-05-17T00:00:00Z")
     momentum.add_player("u1")
     insert_sessions(momentum.db, "u1", "2026-05-18", ["completed"] * 14)  # to Sunday, 31 May
 
@@ -91,81 +144,67 @@ async def test_the_days_of_a_streak_pay_from_the_second_on(momentum: MomentumSce
     ]
 
 
-async def test_an_import_is_not_activity(momentum: MomentumScenario) -> None:
-    await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1")
-    momentum.application.sync_game("u1", march(2))
-
-    await momentum.check("2026-03-02T18:05:00Z")
-
-    assert momentum.fields("current_streak") == (0,)
+def test_an_import_is_not_activity(series: CheckSeries) -> None:
+    assert series.after["03-02T18:05"].fields("current_streak", user_id="import") == (0,)
 
 
-async def test_a_claim_of_the_daily_reward_is_activity(momentum: MomentumScenario) -> None:
-    await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1")
-    momentum.application.claim_daily_reward("u1", march(2))
+def test_a_claim_of_the_daily_reward_is_activity(series: CheckSeries) -> None:
+    after = series.after["03-02T18:05"]
 
-    await momentum.check("2026-03-02T18:05:00Z")
-
-    assert momentum.fields("current_streak", "xp") == (1, 10)
+    assert after.fields("current_streak", "xp", user_id="claim") == (1, 10)
 
 
-async def test_a_rise_of_several_levels_is_notified_once(momentum: MomentumScenario) -> None:
-    await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1")
-    for _ in range(60):
-        momentum.application.reflect("u1", march(2))
+def test_a_rise_of_several_levels_is_notified_once(series: CheckSeries) -> None:
+    after = series.after["03-02T18:05"]
 
-    await momentum.check("2026-03-02T18:05:00Z")
-
-    assert momentum.fields("xp", "level") == (600, 4)
-    assert len(momentum.notices("level_up")) == 1
+    assert after.fields("xp", "level", user_id="levels") == (600, 4)
+    assert len(after.notices("level_up", "levels")) == 1
 
 
-async def test_the_first_three_of_a_period_are_notified_of_their_rank(
-    momentum: MomentumScenario,
+@pytest.mark.parametrize("check", ["03-09T18:05", "repeated"])
+def test_the_first_three_of_a_period_are_notified_of_their_rank(
+    series: CheckSeries, check: str
 ) -> None:
-    await momentum.begin("2026-03-01T00:00:00Z")
-    for user_id, points in {"a": 90, "b": 80, "c": 70, "d": 60}.items():
-        momentum.add_player(user_id)
-        momentum.add_points(user_id, points, "2026-03-04")
+    after = series.after[check]
 
-    for _ in range(2):
-        await momentum.check("2026-03-09T18:00:00Z")
-
-    notified = [notice["user_id"] for notice in momentum.db.notifications.find()]
-    assert sorted(notified) == ["a", "b", "c"]
+    ranks = after.ranks("2026-W10")
+    assert [ranks[user_id] for user_id in "abcd"] == [1, 2, 3, 4]
+    notified = {user_id: len(after.notices("week_rank", user_id)) for user_id in ranks}
+    assert {user_id for user_id, count in notified.items() if count} == {"a", "b", "c"}
+    assert max(notified.values()) == 1
 
 
-async def test_deleted_and_disabled_users_are_not_ranked(
-    momentum: MomentumScenario,
-) -> None:
-    await momentum.begin("2026-03-01T00:00:00Z")
-    for user_id, points in {"gone": 210, "inactive": 200, "disabled": 190, "b": 180}.items():
-        momentum.add_player(user_id)
-        momentum.add_points(user_id, points, "2026-03-04")
-    momentum.db.users.delete_one({"user_id": "gone"})
-    momentum.db.users.update_one({"user_id": "inactive"}, {"$set": {"is_active": False}})
-    momentum.db.users.update_one({"user_id": "disabled"}, {"$set": {"disabled": True}})
+@pytest.mark.parametrize("user_id", HIDDEN)
+def test_deleted_and_disabled_users_are_not_ranked(series: CheckSeries, user_id: str) -> None:
+    after = series.after["03-09T18:05"]
 
-    await momentum.check("2026-03-09T18:00:00Z")
-
-    assert momentum.ranks("2026-W10") == {"b": 1}
-    assert momentum.achievements("b") == ["leaderboard_legend"]
+    assert user_id not in after.ranks("2026-W10")
+    assert after.achievements(user_id) == []
+    assert after.achievements("a") == ["leaderboard_legend"]
 
 
-async def test_a_lost_streak_of_two_days_is_not_notified(momentum: MomentumScenario) -> None:
-    await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1")
-    for day in (2, 3):
-        momentum.application.reflect("u1", march(day))
-    await momentum.check("2026-03-03T18:05:00Z")
+def test_a_lost_streak_of_two_days_is_not_notified(series: CheckSeries) -> None:
+    before, after = series.after["03-03T18:05"], series.after["03-06T18:05"]
 
-    await momentum.check("2026-03-06T18:05:00Z")
+    assert before.streak("two-days") == (2, 2)
+    assert after.streak("two-days") == (0, 2)
+    assert after.notices("streak_lost", "two-days") == []
 
-    assert momentum.fields("current_streak", "longest_streak") == (0, 2)
-    assert momentum.notices("streak_lost") == []
+
+def test_a_run_for_one_user_changes_no_other(series: CheckSeries) -> None:
+    fields = ("xp", "weekly_xp", "weekly_key")
+    alone, after = series.after["03-09T00:30"], series.after["03-09T18:05"]
+
+    assert alone.fields(*fields, user_id="one") == (80, 10, "2026-W11")
+    assert alone.fields(*fields, user_id="other") == (70, 50, "2026-W10")
+    assert after.fields(*fields, user_id="one") == (80, 10, "2026-W11")
+    assert after.fields(*fields, user_id="other") == (80, 10, "2026-W11")
+
+
+def test_an_instant_in_the_past_changes_nothing(series: CheckSeries) -> None:
+    before, after = series.after["repeated"], series.after["03-04T18:05"]
+
+    assert after.stored() == before.stored()
 
 
 async def test_a_dry_run_changes_nothing(
@@ -188,32 +227,19 @@ async def test_a_dry_run_changes_nothing(
     assert comparison.state(momentum.db) == before
 
 
-async def test_a_run_for_one_user_changes_no_other(momentum: MomentumScenario) -> None:
-    await momentum.begin("2026-03-01T00:00:00Z")
-    for user_id in ("u1", "u2"):
-        momentum.add_player(user_id, xp=70, **W10)
-        momentum.application.reflect(user_id, march(9))
-
-    await momentum.check("2026-03-09T18:05:00Z", user="u1")
-    other = momentum.fields("xp", "weekly_xp", "weekly_key", user_id="u2")
-    await momentum.check("2026-03-09T18:05:00Z")
-
-    assert other == (70, 50, "2026-W10")
-    assert momentum.fields("xp", "weekly_xp", user_id="u1") == (80, 10)
-    assert momentum.fields("xp", "weekly_xp", user_id="u2") == (80, 10)
-
-
-@pytest.mark.parametrize(
-    "flags", [("--check=daily",), ("--now", "tomorrow"), ("--user", "nobody-of-that-name")]
-)
 async def test_wrong_usage_is_refused_in_one_line(
-    environment: dict[str, str], momentum: MomentumScenario, flags: tuple[str, ...]
+    environment: dict[str, str], momentum: MomentumScenario
 ) -> None:
-    done = await run(environment, JOB, *flags)
+    wrong = (("--check=daily",), ("--now", "tomorrow"), ("--user", "nobody-of-that-name"))
 
-    assert done.code == 2, done
-    assert "Traceback" not in done.out + done.err
-    assert flags[0].split("=")[0] in done.out + done.err
+    for flags, done in zip(
+        wrong,
+        await asyncio.gather(*(run(environment, JOB, *flags) for flags in wrong)),
+        strict=True,
+    ):
+        assert done.code == 2, done
+        assert "Traceback" not in done.out + done.err
+        assert flags[0].split("=")[0] in done.out + done.err
 
 
 async def test_a_check_that_fails_stops_no_other_and_fails_the_run(
@@ -231,18 +257,6 @@ async def test_a_check_that_fails_stops_no_other_and_fails_the_run(
 
     assert result.exit_code == 1, result.record
     assert momentum.week() == (0, "2026-W11")
-
-
-async def test_an_instant_in_the_past_changes_nothing(momentum: MomentumScenario) -> None:
-    await momentum.begin("2026-03-01T00:00:00Z")
-    momentum.add_player("u1", xp=70, **W10)
-    momentum.application.reflect("u1", march(9))
-    await momentum.check("2026-03-09T18:05:00Z")
-    before = comparison.state(momentum.db)
-
-    await momentum.check("2026-03-04T18:05:00Z")
-
-    assert comparison.state(momentum.db) == before
 
 
 async def test_a_player_who_moves_is_paid_for_no_period_twice(momentum: MomentumScenario) -> None:

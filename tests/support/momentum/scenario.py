@@ -12,15 +12,17 @@ from chesscoach.worker.runner import runner
 from chesscoach.worker.runner.result import RunResult
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.momentum.application import Application
+from tests.support.momentum.outcome import Outcome
 
 
-class MomentumScenario:
+class MomentumScenario(Outcome):
     """A database with players; each check is a manual run at an instant of its own."""
 
     def __init__(self, settings: Settings, db: Any) -> None:
         self.settings = settings
         self.db = db
         self.application = Application(db)
+        super().__init__(lambda name, query: list(db[name].find(query)))
 
     def change_settings(self, **fields: Any) -> None:
         """Changes settings of `[momentum]`."""
@@ -78,48 +80,3 @@ class MomentumScenario:
             }
             for achievement in achievements
         )
-
-    def progress(self, user_id: str = "u1") -> dict[str, Any]:
-        """The player's progress document."""
-        found: dict[str, Any] = self.db.user_progress.find_one({"user_id": user_id})
-        return found
-
-    def fields(self, *names: str, user_id: str = "u1") -> tuple[Any, ...]:
-        """Fields of the player's progress document, None where missing."""
-        progress = self.progress(user_id)
-        return tuple(progress.get(name) for name in names)
-
-    def week(self, user_id: str = "u1") -> tuple[Any, ...]:
-        """The player's points of the week, and the week."""
-        return self.fields("weekly_xp", "weekly_key", user_id=user_id)
-
-    def month(self, user_id: str = "u1") -> tuple[Any, ...]:
-        """The player's points of the month, and the month."""
-        return self.fields("monthly_xp", "monthly_key", user_id=user_id)
-
-    def events(self, user_id: str = "u1", action: str | None = None) -> list[dict[str, Any]]:
-        """The player's lines of the ledger, perhaps of one action."""
-        query = {"user_id": user_id} | ({"action": action} if action else {})
-        return list(self.db.momentum_events.find(query).sort("_id", 1))
-
-    def period(self, key: str, user_id: str = "u1") -> dict[str, Any] | None:
-        """The result of a closed week or month."""
-        kind = "week" if "W" in key else "month"
-        found: dict[str, Any] | None = self.db.momentum_periods.find_one(
-            {"_id": f"{user_id}|{kind}|{key}"}
-        )
-        return found
-
-    def ranks(self, key: str) -> dict[str, int]:
-        """The rank of each player in a period."""
-        found = self.db.momentum_periods.find({"key": key, "rank": {"$type": "number"}})
-        return {period["user_id"]: period["rank"] for period in found}
-
-    def notices(self, kind: str, user_id: str = "u1") -> list[dict[str, Any]]:
-        """The player's notifications of a kind."""
-        return list(self.db.notifications.find({"user_id": user_id, "type": kind}))
-
-    def achievements(self, user_id: str = "u1") -> list[str]:
-        """What the player has unlocked, in order and with repetitions."""
-        found = self.db.user_achievements.find({"user_id": user_id})
-        return sorted(achievement["achievement_id"] for achievement in found)
