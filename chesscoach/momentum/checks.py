@@ -79,11 +79,15 @@ async def _state(ctx: MomentumContext, run: Run, now: datetime) -> State:
 
 
 async def _book(check: Check, names: tuple[str, ...]) -> None:
-    """Books evidence, closes periods and ranks players, in the order of time."""
+    """Books evidence, closes periods and ranks players, in the order of time.
+
+    A run that was killed may have booked up to an instant and not done what was due at it. So that
+    instant is the first one again, before later evidence.
+    """
     await apply_batches(check)
     await zones.refresh_zones(check)
     await windows.report_undated(check)
-    settings, begun = check.ctx.settings, check.booked_until
+    settings, begun = check.ctx.settings, check.booked_until - datetime.resolution
     closings = zones.closings(await zones.all_zones(check), begun, check.now, settings.close_hour)
     rankings = leaderboard.rank_instants(begun, check.now, settings.rank_hour)
     for at in sorted({*closings, *rankings}):

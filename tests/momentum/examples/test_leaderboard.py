@@ -1,8 +1,11 @@
 """Worked examples: the board of a week, ranked once it has closed everywhere."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.support.momentum.check_series import CheckSeries, RunSeries
+from tests.support.momentum.scenario import MomentumScenario
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,21 @@ def test_example_20_a_legend_stays_one_and_the_second_does_not_inherit(
     unlocked = [after.achievements(user) for user in "pqa"]
     assert unlocked == [["leaderboard_legend"], ["leaderboard_legend"], []]
     assert after.fields("xp", user_id="p") == (1100,)
+
+
+async def test_a_week_that_a_killed_run_has_not_ranked_is_ranked_before_later_evidence(
+    momentum: MomentumScenario,
+) -> None:
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1", xp=95)
+    momentum.add_points("u1", 180, "2026-03-04")
+    momentum.application.reflect("u1", datetime(2026, 3, 10, 0, 30, tzinfo=UTC))
+    await momentum.check("2026-03-09T18:00:00Z", "streaks")  # as far as the run has come
+
+    await momentum.check("2026-03-10T01:05:00Z")
+
+    levels = [notice["data"]["level"] for notice in momentum.notices("level_up")]
+    assert (momentum.fields("xp"), levels) == ((305,), [3])
 
 
 def test_example_21_a_week_that_runs_is_not_touched(series: CheckSeries) -> None:
