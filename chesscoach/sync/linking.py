@@ -18,6 +18,7 @@ from chesscoach.sync.account import Account, AccountLink
 from chesscoach.sync.context import SyncContext
 from chesscoach.sync.fetching import archive_months
 from chesscoach.worker.job import Run
+from chesscoach.worker.shutdown import ShutdownRequest
 
 _FIRST_YEAR = 2007
 """Chess.com's first; Lichess is younger."""
@@ -61,6 +62,12 @@ async def link_accounts(
     if not run.dry_run:
         await _unlink_missing(ctx, run, user_id, begun)
     return made
+
+
+async def link_user(ctx: SyncContext, user_id: str) -> None:
+    """Brings the accounts in line with one user at once, as the next sync would."""
+    run = Run("link", slot=None, manual=True, dry_run=False, stop=ShutdownRequest())
+    await link_accounts(ctx, run, user_id, ctx.now())
 
 
 async def _count_users_without_id(ctx: SyncContext, run: Run) -> None:

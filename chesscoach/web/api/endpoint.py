@@ -49,8 +49,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """A call of the API.
 
     `path` follows `/api/v1`; `{id:.+}` is a parameter that may contain slashes. A call that
-    `names_revision` reads `If-Match`. `also` are statuses of the handler's own besides `status`
-    and those that follow from the other fields.
+    `names_revision` reads `If-Match`, and needs it unless `revision_optional`. `also` are statuses
+    of the handler's own besides `status` and those that follow from the other fields.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -63,6 +63,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     body_optional: bool = False
     status: int = 200
     names_revision: bool = False
+    revision_optional: bool = False
     also: tuple[int, ...] = ()
 
     @property

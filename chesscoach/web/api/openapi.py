@@ -102,8 +102,8 @@ def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         yield {
             "name": "If-Match",
             "in": "header",
-            "required": endpoint.method != "POST" or "{" in endpoint.path,
-            "description": 'The revision that was seen, such as "3": the ETag of the schedule.',
+            "required": not endpoint.revision_optional,
+            "description": 'The revision that was seen, such as "3": the ETag of the document.',
             "schema": {"type": "string", "pattern": r'^"[0-9]{1,15}"$'},
         }
 
@@ -116,7 +116,7 @@ def _statuses(endpoint: Endpoint) -> list[int]:
     if endpoint.body is not None:
         statuses |= {413, 415}
     if endpoint.names_revision:
-        statuses |= {412, 428}
+        statuses |= {412} if endpoint.revision_optional else {412, 428}
     return sorted(statuses)
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import fields
 from chesscoach.schedules.schedule import Every, Identifier, Instant, Schedule, parse_rfc3339
 from chesscoach.web.api.endpoint import Call, Endpoint, Reply
 from chesscoach.web.operations import schedules
-from chesscoach.web.operations.schedule_fields import parse_schedule
+from chesscoach.web.operations.schedule_fields import names_as_given, parse_schedule
 from chesscoach.web.problems import invalid
 from chesscoach.web.views import explanations
 from chesscoach.web.views import schedules as views
@@ -77,14 +77,15 @@ async def _show(call: Call) -> ScheduleDetail:
 
 async def _create(call: Call) -> Reply:
     given = _given(call.body, "id", "replace_existing")
-    _, new = await schedules.create(
-        call.admin,
-        call.operator,
-        call.body.id,
-        parse_schedule(given),
-        replace_existing=call.body.replace_existing,
-        revision=call.revision,
-    )
+    with names_as_given(given):
+        _, new = await schedules.create(
+            call.admin,
+            call.operator,
+            call.body.id,
+            parse_schedule(given),
+            replace_existing=call.body.replace_existing,
+            revision=call.revision,
+        )
     return Reply(
         value=await views.show_schedule(call.admin, call.body.id), status=201 if new else 200
     )
@@ -101,9 +102,10 @@ async def _edit(call: Call) -> ScheduleDetail:
 
 
 async def _edit_to(call: Call, schedule: Schedule) -> ScheduleDetail:
-    changed = await schedules.edit(
-        call.admin, call.operator, call.path["id"], schedule, call.revision
-    )
+    with names_as_given(_given(call.body)):
+        changed = await schedules.edit(
+            call.admin, call.operator, call.path["id"], schedule, call.revision
+        )
     return await views.detail_of(call.admin, changed)
 
 
@@ -167,6 +169,7 @@ ENDPOINTS = (
         response=ScheduleDetail,
         status=201,
         names_revision=True,
+        revision_optional=True,
         also=(200, 409),
     ),
     Endpoint(

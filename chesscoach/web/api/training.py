@@ -143,13 +143,15 @@ async def _session(call: Call) -> SessionView:
 async def _complete(call: Call) -> SessionView:
     return views.session_view(
         await training.complete_session(
-            call.admin, call.operator, call.path["id"], call.body.minutes
+            call.admin, call.operator, call.path["id"], call.body.minutes, call.revision
         )
     )
 
 
 async def _cancel(call: Call) -> SessionView:
-    cancelled = await training.cancel_session(call.admin, call.operator, call.path["id"])
+    cancelled = await training.cancel_session(
+        call.admin, call.operator, call.path["id"], call.revision
+    )
     return views.session_view(cancelled)
 
 
@@ -254,6 +256,8 @@ ENDPOINTS = (
         body=CompleteRequest,
         body_optional=True,
         response=SessionView,
+        names_revision=True,
+        revision_optional=True,
         also=(409,),
     ),
     Endpoint(
@@ -262,6 +266,8 @@ ENDPOINTS = (
         handler=_cancel,
         summary="Cancel a session that is scheduled; it is not made again",
         response=SessionView,
+        names_revision=True,
+        revision_optional=True,
         also=(409,),
     ),
     Endpoint(

@@ -1,6 +1,6 @@
 """Actions on accounts: which user links which name at a source, and a sync at once.
 
-The names are fields of the application's users. An account itself appears with the next sync.
+The names are fields of the application's users. Their accounts follow at once.
 """
 
 from chesscoach.errors import NotFound
@@ -8,6 +8,7 @@ from chesscoach.jobs.catalog import JOBS
 from chesscoach.sources.game import Platform
 from chesscoach.sources.source import SOURCES
 from chesscoach.sync import usernames
+from chesscoach.sync.linking import link_user
 from chesscoach.web.auth import Operator
 from chesscoach.web.operations.admin import Admin, logged_action
 from chesscoach.web.problems import Problem, invalid
@@ -33,6 +34,7 @@ async def link(
         admin, operator, "accounts link", user_id=user_id, account=key, before=others
     ):
         await admin.ctx.users.link(user_id, {platform: name})
+        await link_user(admin.ctx.sync, user_id)
 
 
 async def unlink(admin: Admin, operator: Operator, key: str, user_id: str) -> None:
@@ -46,6 +48,7 @@ async def unlink(admin: Admin, operator: Operator, key: str, user_id: str) -> No
         raise Problem(404, f"user {user_id[:120]!r} does not link {key[:120]!r}")
     async with logged_action(admin, operator, "accounts unlink", user_id=user_id, account=key):
         await admin.ctx.users.link(user_id, {platform: None})
+        await link_user(admin.ctx.sync, user_id)
 
 
 async def sync_now(admin: Admin, operator: Operator, key: str) -> str:

@@ -1,7 +1,8 @@
 """A schedule from the fields of a request or a form; what cannot be used is named by its field."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -43,11 +44,11 @@ def parse_schedule(
     values = {name: value for name, value in values.items() if value is not None}
     if isinstance(values.get("cron"), str):
         values["cron"] = " ".join(values["cron"].split())
-    try:
-        schedule = msgspec.convert(values, Schedule, strict=strict)
-    except msgspec.ValidationError as error:
-        problem = field_problem(str(error), _FIELDS)
-        raise _in_given_names(problem, given) from None
+    with names_as_given(given):
+        try:
+            schedule = msgspec.convert(values, Schedule, strict=strict)
+        except msgspec.ValidationError as error:
+            raise field_problem(str(error), _FIELDS) from None
     job = JOBS.get(schedule.job)
     if job is None:
         raise invalid("job", f"there is no job of this name; there are {', '.join(JOBS)}")
@@ -59,14 +60,18 @@ def parse_schedule(
     return schedule
 
 
-def _in_given_names(problem: Problem, given: Mapping[str, Any]) -> Problem:
-    """The problem, with a trigger named as the request names it."""
-    (error,) = problem.errors
-    first, dot, rest = error.field.partition(".")
-    alias = next((alias for alias, name in _ALIASES.items() if name == first), None)
-    if alias is None or given.get(alias) is None:
-        return problem
-    return invalid(f"{alias}{dot}{rest}", error.detail)
+@contextmanager
+def names_as_given(given: Mapping[str, Any]) -> Iterator[None]:
+    """Names a trigger that cannot be used as the request names it."""
+    try:
+        yield
+    except Problem as problem:
+        for error in problem.errors:
+            first, dot, rest = error.field.partition(".")
+            for alias, name in _ALIASES.items():
+                if name == first and given.get(alias) is not None:
+                    raise invalid(f"{alias}{dot}{rest}", error.detail) from None
+        raise
 
 
 def field_problem(message: str, names: tuple[str, ...], prefix: str = "") -> Problem:

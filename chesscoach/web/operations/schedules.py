@@ -6,16 +6,17 @@ action that changes nothing, such as pausing what is paused, succeeds.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 
 import msgspec
 
 from chesscoach.errors import ConfigError, NotFound, RevisionConflict
 from chesscoach.jobs.catalog import JOBS
-from chesscoach.schedules.schedule import Schedule
+from chesscoach.schedules.schedule import Schedule, format_rfc3339
 from chesscoach.web.auth import Operator
 from chesscoach.web.operations.admin import Admin, display_name, logged_action
 from chesscoach.web.operations.revisions import require_revision
-from chesscoach.web.problems import Problem
+from chesscoach.web.problems import Problem, invalid
 from chesscoach.worker.job import job_of
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.store.schedules import StoredSchedule
@@ -62,6 +63,7 @@ async def _add(
 ) -> StoredSchedule | None:
     """Adds a schedule; None if one of that id has been added at the same time."""
     worker, by = admin.ctx.worker, display_name(operator)
+    _refuse_past(schedule, worker.now())
     try:
         async with logged_action(
             admin, operator, "schedules add", schedule=schedule_id, trigger=schedule.trigger
@@ -81,6 +83,8 @@ async def edit(
     old = await _find(admin, schedule_id, revision)
     if schedule == old.schedule and old.quarantined is None and not old.unreadable:
         return old
+    if schedule.at != old.schedule.at:
+        _refuse_past(schedule, admin.ctx.worker.now())
     async with logged_action(
         admin,
         operator,
@@ -150,6 +154,12 @@ async def run_now(admin: Admin, operator: Operator, schedule_id: str) -> str:
     async with logged_action(admin, operator, "schedules run-now", schedule=schedule_id) as came:
         came["run_id"] = await admin.manual_runs.start(job, args, stored.schedule)
         return str(came["run_id"])
+
+
+def _refuse_past(schedule: Schedule, now: datetime) -> None:
+    """A slot from before a schedule was stored never runs: `at` has to come."""
+    if schedule.at is not None and schedule.at <= now:
+        raise invalid("at", f"{format_rfc3339(schedule.at)} has passed: give an instant to come")
 
 
 @asynccontextmanager

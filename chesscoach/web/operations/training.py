@@ -83,14 +83,19 @@ async def remove_routine(
 
 
 async def complete_session(
-    admin: Admin, operator: Operator, session_id: str, minutes: int | None
+    admin: Admin,
+    operator: Operator,
+    session_id: str,
+    minutes: int | None,
+    revision: int | None = None,
 ) -> StoredSession:
     """Completes a session; a missed one only until its week has closed.
 
     Raises:
         NotFound: it does not exist.
-        Problem: its status does not allow it (409).
+        Problem: its status does not allow it (409), or the revision is given and old (412).
     """
+    await _require_session_revision(admin, session_id, revision)
     async with logged_action(
         admin, operator, "sessions complete", session=session_id, minutes=minutes
     ):
@@ -98,16 +103,26 @@ async def complete_session(
             return await administration.complete_session(admin.ctx.training, session_id, minutes)
 
 
-async def cancel_session(admin: Admin, operator: Operator, session_id: str) -> StoredSession:
+async def cancel_session(
+    admin: Admin, operator: Operator, session_id: str, revision: int | None = None
+) -> StoredSession:
     """Cancels a session that is scheduled; it is not made again.
 
     Raises:
         NotFound: it does not exist.
-        Problem: its status does not allow it (409).
+        Problem: its status does not allow it (409), or the revision is given and old (412).
     """
+    await _require_session_revision(admin, session_id, revision)
     async with logged_action(admin, operator, "sessions cancel", session=session_id):
         with _as_conflict():
             return await administration.cancel_session(admin.ctx.training, session_id)
+
+
+async def _require_session_revision(admin: Admin, session_id: str, revision: int | None) -> None:
+    """Its status guards a session: a revision is not necessary."""
+    if revision is not None:
+        session = await administration.find_session(admin.ctx.training, session_id)
+        require_revision(session_id, session.revision, revision)
 
 
 @contextmanager

@@ -54,6 +54,8 @@ async def test_a_user_is_linked_and_unlinked(ctx: Context, api: ApiClient) -> No
     await insert_user(ctx, "ann", name=HOSTILE_NAME)
     body = {"user_id": "ann"}
     assert (await api("PUT", "/accounts/lichess:Ann", json=body)).status == 204
+    made = (await api("GET", "/accounts/lichess:ann")).body
+    assert ([user["user_id"] for user in made["users"]], made["due"]) == (["ann"], True)
     refused = await api("PUT", "/accounts/lichess:Other", json=body)
     assert (refused.status, "'Ann'" in refused.body["detail"]) == (409, True)
     replaced = await api("PUT", "/accounts/lichess:Other", json={**body, "replace_existing": True})
@@ -62,6 +64,8 @@ async def test_a_user_is_linked_and_unlinked(ctx: Context, api: ApiClient) -> No
     assert (shown["names"]["lichess"], shown["name"]) == (["Other"], HOSTILE_NAME)
     assert (await api("DELETE", "/accounts/lichess:Ann?user_id=ann")).status == 404
     assert (await api("DELETE", "/accounts/lichess:OTHER?user_id=ann")).status == 204
+    for key in ("lichess:ann", "lichess:other"):
+        assert (await api("POST", f"/accounts/{key}/sync")).status == 409, "no user links it"
     for key in ("lichess:x", "lichess:", "frog:ann", "ann", "lichess:a/b"):
         refused = await api("PUT", f"/accounts/{quoted(key)}", json=body)
         assert (refused.status, refused.body["errors"][0]["field"]) == (422, "key")

@@ -107,6 +107,9 @@ async def test_a_session_is_completed_and_another_cancelled(
     assert (await api("GET", "/sessions")).status == 422
     listed = (await api("GET", f"/sessions?routine_id={routine['id']}")).body["sessions"]
     first, second = (quoted(session["id"]) for session in listed[:2])
+    for call in ("complete", "cancel"):
+        stale = await api("POST", f"/sessions/{first}/{call}", revision=9)
+        assert (stale.status, stale.body["current"]) == (412, 1), call
     completed = (await api("POST", f"/sessions/{first}/complete", json={"minutes": 7})).body
     assert (completed["status"], completed["actual_min"]) == ("completed", 7)
     assert (await api("POST", f"/sessions/{first}/cancel")).status == 409
