@@ -1,7 +1,8 @@
 """What the steps of one run share: the instant, the state, and how awards are booked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -24,6 +25,8 @@ class Check:
     `user_id` restricts it to one player; then no cursor moves. `booked_until` is how far this run
     has booked evidence, of that player or of all. `page` is the evidence that it has read ahead,
     and `mixed` are the collections with instants of unusual forms in the time that it books.
+    `unzoned` are the progress documents without a time zone, by the zone that they would get if
+    this were no dry run.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Check:
         self.mixed: list[str] | None = None
         self.page: EvidencePage | None = None
         self._zones: list[str] | None = None
+        self.unzoned: dict[str, list[Any]] = {}
 
     def note(self, name: str, count: int) -> None:
         """Counts what was done, or what a dry run would do."""
@@ -64,6 +68,18 @@ class Check:
     def zone_of(self, player: Player) -> ZoneInfo:
         """The checked zone of a player; the default if there is none yet."""
         return periods.zone_of(player.tz or self.ctx.settings.timezone)
+
+    def filters(self, names: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Filters for the players of some time zones, or of all; the first is for those with one.
+
+        In a dry run the others are for those who have none yet: no period of them is closed.
+        """
+        user = {"user_id": self.user_id} if self.user_id is not None else {}
+        yield {"tz": {"$gt": ""} if names is None else {"$in": list(names)}, **user}
+        for name, ids in self.unzoned.items():
+            if names is None or name in names:
+                for start in range(0, len(ids), self.ctx.settings.batch):
+                    yield {"_id": {"$in": ids[start : start + self.ctx.settings.batch]}}
 
     def is_news(self, player: Player, last: date) -> bool:
         """Whether a streak with that last day ended after our first instant."""

@@ -105,15 +105,17 @@ async def _freeze(
 
 async def reset_counters(check: Check, kind: Kind) -> None:
     """Begins the current period in the counters of all players whose counter is older."""
-    by_key: dict[str, list[str]] = {}
-    for day, group in zones.by_date(await check.zones(), check.now).items():
+    progress, by_key = check.ctx.progress, dict[str, list[str]]()
+    names = {*await check.zones(), *check.unzoned}
+    for day, group in zones.by_date(names, check.now).items():
         by_key.setdefault(periods.key_of(kind, day), []).extend(group)
     for key, group in by_key.items():
-        if check.run.dry_run:
-            count = await check.ctx.progress.count(reset_query(kind, group, key, check.user_id))
-        else:
-            count = await check.ctx.progress.reset(kind, group, key, check.user_id)
-        check.note(f"{kind}s_reset", count)
+        for players in check.filters(group):
+            if check.run.dry_run:
+                count = await progress.count(reset_query(kind, key, players))
+            else:
+                count = await progress.reset(kind, key, players)
+            check.note(f"{kind}s_reset", count)
 
 
 def is_perfect(check: Check, kind: Kind, planned: int, done: int) -> bool:
@@ -129,7 +131,7 @@ async def _open_periods(
     """The closed periods that are not final yet, oldest first, with a page of their players."""
     hour, size = check.ctx.settings.close_hour, check.ctx.settings.batch
     for last, group in zones.by_last_closed(names, kind, at, hour).items():
-        query = open_query(kind, group, last.key, check.user_id)
+        query = open_query(kind, last.key, next(check.filters(group)))
         async for page in check.ctx.progress.pages(query, size, only_periods=True):
             by_period: dict[str, tuple[Period, list[Player]]] = {}
             for player in page:

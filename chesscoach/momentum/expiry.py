@@ -22,21 +22,23 @@ _TWO_DAYS = timedelta(days=2)
 
 async def show_streaks(check: Check) -> None:
     """Shows the longer streak again where the application has written its own."""
-    ctx = check.ctx
-    async for page in ctx.progress.pages(unseen_query(check.user_id), ctx.settings.batch):
-        check.note("streaks_shown", len(page))
-        if check.run.dry_run:
-            continue
-        streaks = await ctx.streaks.of_users([player.user_id for player in page])
-        await ctx.progress.show(
-            [
-                (
-                    player,
-                    shown_streak.shown_fields(check, player, streaks.get(player.user_id, Streak())),
-                )
-                for player in page
-            ]
-        )
+    for players in check.filters():
+        async for page in check.ctx.progress.pages(unseen_query(players), check.ctx.settings.batch):
+            await _show_page(check, page)
+
+
+async def _show_page(check: Check, page: list[Player]) -> None:
+    streaks = await check.ctx.streaks.of_users([player.user_id for player in page])
+    shown = [
+        (player, shown_streak.shown_fields(check, player, streaks.get(player.user_id, Streak())))
+        for player in page
+    ]
+    check.note("streaks_shown", len(shown))
+    if not check.run.dry_run:
+        await check.ctx.progress.show(shown)
+        return
+    # What a run writes here is what it ends next.
+    check.note("streaks_ended", sum(fields["current_streak"] == 0 for _, fields in shown))
 
 
 async def end_streaks(check: Check) -> None:
@@ -44,7 +46,7 @@ async def end_streaks(check: Check) -> None:
     ctx = check.ctx
     today_utc = datetime.combine(check.now.astimezone(UTC).date(), time.min, UTC)
     for today, group in zones.by_date(await check.zones(), check.now).items():
-        query = ended_query(group, today, today_utc, check.user_id)
+        query = ended_query(today, today_utc, next(check.filters(group)))
         async for page in ctx.progress.pages(query, ctx.settings.batch):
             await _end_page(check, page, today)
 
@@ -62,9 +64,10 @@ async def _end_page(check: Check, page: list[Player], today: date) -> None:
         application, _ = shown_streak.application_streak(check, player)
         fields = shown_streak.shown_fields(check, player, streak)
         if fields["current_streak"] == 0:
-            length = max(player.ours, application.current)
-            days = [day for day in (last, application.last_local) if day is not None]
-            ended = max(days, default=today - _TWO_DAYS)
+            # The one that ended last is lost: pages showed it when the other one ended.
+            ends = ((last, player.ours), (application.last_local, application.current))
+            known = [(day, days) for day, days in ends if day is not None and days]
+            ended, length = max(known, default=(today - _TWO_DAYS, 0))
             fields["streak_lost"] = length
             fields["streak_lost_on"] = (ended + _TWO_DAYS).isoformat()
             fields["momentum_streak"] |= {"ours": 0, "application": 0}

@@ -10,14 +10,10 @@ from chesscoach.momentum.periods import Kind
 
 
 class Counter(Struct, frozen=True, kw_only=True):
-    """The points of a period as the player's progress has them, and of the one before it.
-
-    `booked` are the points of the ledger in `points`; None if the ledger has none in the period.
-    """
+    """The points of a period as the player's progress has them, and of the last one with points."""
 
     key: str | None = None
     points: int = 0
-    booked: int | None = None
     previous_key: str | None = None
     previous_points: int = 0
 
@@ -36,8 +32,8 @@ class Player(Struct, frozen=True, kw_only=True):
     `closed` has the key of the last period of a kind that is final for this player; an award of
     that period or an earlier one counts in the current period. `batch` is the last batch of the
     ledger that is in the counters. `seen` is what pages showed when we last looked: what differs
-    from it was written by the application. `application` is the application's own streak, and
-    `ours` the length of ours, until it is over.
+    from it was written by the application. `application` is the application's own streak: its
+    length, its last instant and its last local day; `ours` is the length of ours, until it is over.
     """
 
     id: Any
@@ -49,6 +45,6 @@ class Player(Struct, frozen=True, kw_only=True):
     counters: dict[Kind, Counter]
     shown: ShownStreak
     seen: ShownStreak | None
-    application: tuple[int, datetime] | None
+    application: tuple[int, datetime | None, date | None]
     ours: int
     last_local: date | None

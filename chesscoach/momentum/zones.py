@@ -5,7 +5,7 @@ dates, so what depends on the date takes as many commands, whatever the number o
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,12 +39,17 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
                 invalid.append(player.user_id)
             if change.closed or player.stored != (change.tz, change.source):
                 changes.setdefault(change, []).append(player.id)
+            if check.run.dry_run and player.stored[0] is None:
+                check.unzoned.setdefault(change.tz, []).append(player.id)
         check.note("timezones_changed", sum(map(len, changes.values())))
         if changes and not check.run.dry_run:
             await check.ctx.players.change_zones(changes)
             check.forget_zones()
-    if user_ids is not None:
-        return
+    if user_ids is None:
+        _report(check, invalid, surplus)
+
+
+def _report(check: Check, invalid: Sequence[str], surplus: Sequence[Any]) -> None:
     if invalid:
         check.run.counts.notes["invalid_timezones"] = len(invalid)
         log.get_logger().warning(

@@ -42,13 +42,20 @@ def test_the_board_of_an_open_week_counts_the_ledger_alone(
 
 
 def test_the_board_of_a_final_week_has_its_ranks(run_cli_json: RunCliJson, db: Any) -> None:
+    insert_player(db, "cid")
+    for user_id in ("bob", "cid"):
+        result = {"kind": "week", "key": "2026-W42", "points": 90, "rank": 1}
+        db.momentum_periods.insert_one({"user_id": user_id, **result})
     insert_momentum(db)
     insert_event(db, "ann", "later", 500, week_key="2026-W42")
+    db.users.update_one({"user_id": "cid"}, {"$set": {"is_active": False}})
 
-    board = run_cli_json("momentum", "board", "--week", "2026-W42")
+    board = run_cli_json("momentum", "board", "--week", "2026-W42", "--top", "1")
 
     assert board["final"] is True
-    assert [(row["rank"], row["points"]) for row in board["players"]] == [(1, 40)]
+    assert [(row["user_id"], row["rank"], row["points"]) for row in board["players"]] == [
+        ("ann", 1, 40)
+    ]
 
 
 def test_the_board_of_all_time_counts_the_oldest_document_of_a_user(

@@ -182,8 +182,10 @@ def _weakness_name(value: object) -> str | None:
 
 
 def _points(progress: Document, week: Week) -> int | None:
-    """The points of a week: the application keeps those of this week and the one before."""
+    """The points of a week: progress has those of this week and of the last one with points."""
     for key, value in (("weekly_key", "weekly_xp"), ("weekly_prev_key", "weekly_prev_xp")):
         if progress.get(key) == week.key:
             return non_negative_int(progress.get(value))
+        if is_text(progress.get(key)) and progress[key] < week.key:
+            return 0 if key == "weekly_prev_key" else None
     return None

@@ -1,12 +1,13 @@
 """Applies batches of the ledger to the players' progress, and what follows from it.
 
 Each player's awards are gone through in their order, so that an achievement is dated by the award
-that unlocked it, whichever run books it. The order of writes: rewards into the ledger, counters,
-notifications, achievements, and at last the state. A run that is killed in between does it again
-with the same results: each key is the cause, and a progress document takes a batch once.
+that unlocked it, whichever run books it. The order of writes: rewards into the ledger,
+notifications, achievements, counters, and at last the state. A run that is killed in between does
+it again with the same results: each key is the cause, and until the counters have a batch, all that
+follows from it is calculated from what they were before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -20,7 +21,7 @@ from chesscoach.momentum.check import Check
 from chesscoach.momentum.levels import level_for
 from chesscoach.momentum.periods import KINDS
 from chesscoach.momentum.player import Player
-from chesscoach.momentum.points import Action, Award
+from chesscoach.momentum.points import Action, Award, ledger_key
 from chesscoach.momentum.store.achievements import Unlocked
 from chesscoach.momentum.store.events import Entry
 from chesscoach.players.store.notifications import Notification
@@ -55,13 +56,17 @@ async def apply_batches(check: Check) -> None:
 
 async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[Entry]]) -> None:
     ctx = check.ctx
-    players = await ctx.progress.of_users(by_user)
-    owned = await ctx.achievements.of_users(by_user)
+    players = {
+        user_id: player
+        for user_id, player in (await ctx.progress.of_users(by_user)).items()
+        if player.batch < batch
+    }
+    owned = await _owned_before(check, batch, players)
     bookings, rewards = list[dict[str, Any]](), list[Award]()
     raised, unlocked = list[Notification](), list[Unlocked]()
     for user_id, player in players.items():
         awards = [entry.award for entry in by_user[user_id]]
-        progress = progress_of(player, awards, owned.get(user_id, set()), batch)
+        progress = progress_of(player, awards, owned.get(user_id, set()))
         rewards += progress.rewards
         unlocked += [
             Unlocked(user_id=user_id, achievement=award.ref, at=award.at)
@@ -74,47 +79,41 @@ async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[E
                 "points": progress.points,
                 "stats": progress.stats,
                 "accuracy": progress.accuracy,
+                "counters": {
+                    kind: counters.add(player.counters[kind], counters.sums(kind, by_user[user_id]))
+                    for kind in KINDS
+                },
                 "now": check.now,
             }
         )
     await check.add(rewards, players, check.now)
-    await _count(check, batch, by_user, players, bookings)
     await ctx.notifications.put(raised, check.now)
     check.note("levels_reached", len(raised))
     await ctx.achievements.add(unlocked)
     check.note("achievements", len(unlocked))
+    await ctx.progress.apply(bookings, batch)
 
 
-async def _count(
-    check: Check,
-    batch: int,
-    by_user: Mapping[str, Sequence[Entry]],
-    players: Mapping[str, Player],
-    bookings: list[dict[str, Any]],
-) -> None:
-    """Adds a batch to the counters of players who do not have it yet."""
-    for kind in KINDS:
-        sums = {user_id: counters.sums(kind, by_user[user_id]) for user_id in players}
-        unknown: dict[str, list[str]] = {}
-        for user_id, player in players.items():
-            for key in counters.unknown_keys(player.counters[kind], sums[user_id]):
-                unknown.setdefault(key, []).append(user_id)
-        exact = {
-            key: await check.ctx.ledger.sums(kind, key, users, up_to=batch)
-            for key, users in unknown.items()
-        }
-        for booking, (user_id, player) in zip(bookings, players.items(), strict=True):
-            booked = {key: found[user_id] for key, found in exact.items() if user_id in found}
-            booking.setdefault("counters", {})[kind] = counters.add(
-                player.counters[kind], sums[user_id], booked
-            )
-    await check.ctx.progress.apply(bookings, batch)
+async def _owned_before(check: Check, batch: int, user_ids: Collection[str]) -> dict[str, set[str]]:
+    """The achievements of players, but those that a killed run has unlocked for this batch."""
+    owned = await check.ctx.achievements.of_users(user_ids)
+    if check.state.batch == batch:  # no reward of it is in the ledger
+        return owned
+    keys = {
+        (user_id, achievement): ledger_key("achievement_unlocked", user_id, achievement)
+        for user_id, achievements in owned.items()
+        for achievement in achievements
+    }
+    batches = await check.ctx.ledger.existing(keys.values())
+    for (user_id, achievement), key in keys.items():
+        if batches.get(key, 0) > batch:
+            owned[user_id].remove(achievement)
+    return owned
 
 
-def progress_of(player: Player, awards: Sequence[Award], owned: set[str], batch: int) -> Progress:
+def progress_of(player: Player, awards: Sequence[Award], owned: set[str]) -> Progress:
     """What a batch's awards do to a player, in the order of their instants.
 
-    If the batch is in the player's counters already, they are gone back to what they were before.
     The batch of an award has notified the level that its rewards lead to.
     """
     ordered = sorted(awards, key=lambda award: (award.at, award.key))
@@ -122,10 +121,6 @@ def progress_of(player: Player, awards: Sequence[Award], owned: set[str], batch:
     counted = _stats_of(ordered)
     accuracy = max((a.accuracy for a in ordered if a.accuracy is not None), default=None)
     stats = player.stats
-    if player.batch >= batch:
-        before = {name: getattr(stats, name) - count for name, count in counted.items()}
-        known = 0.0 if accuracy is not None else stats.best_accuracy
-        stats = replace(stats, xp=stats.xp - points, best_accuracy=known, **before)
     rewards, unlocked, levels = list[Award](), set(owned), dict[date, int]()
     for award in ordered:
         earlier, stats = stats, _after(stats, award)

@@ -1,7 +1,7 @@
 """The counters of a player's week and month, and how awards of the ledger move them.
 
-A counter never goes back to an earlier period. The points of the period before it are the ledger's
-sum wherever the ledger has points of that period.
+A counter never goes back to an earlier period, and the previous period is the last one with points.
+So the counters do not depend on how often they were reset in between.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,39 +21,24 @@ def sums(kind: Kind, entries: Sequence[Entry]) -> dict[str, int]:
     return points
 
 
-def unknown_keys(counter: Counter, added: Mapping[str, int]) -> list[str]:
-    """The keys whose sum the ledger must tell: all but that of the running period, if known."""
-    current = _current(counter, added)
-    known = counter.key if counter.booked is not None else None
-    return [key for key in added if key != current or key != known]
+def add(counter: Counter, added: Mapping[str, int]) -> Counter:
+    """The counter after points were added; those of a period before both change nothing.
 
-
-def add(counter: Counter, added: Mapping[str, int], ledger: Mapping[str, int]) -> Counter:
-    """The counter after points were added; `ledger` has the sums of the keys that were unknown."""
-    current = _current(counter, added)
-    if current is None:
+    A period between the two of a counter had no points, since it would be the previous one.
+    """
+    totals = {counter.previous_key: counter.previous_points, counter.key: counter.points}
+    for key, points in added.items():
+        totals[key] = totals.get(key, 0) + points
+    keys = sorted(key for key in totals if key is not None)
+    if not keys:
         return counter
-    points, booked = counter.points, counter.booked
-    previous_key, previous = counter.previous_key, counter.previous_points
-    if current != counter.key:
-        if counter.key is not None:
-            previous_key, previous = counter.key, points if booked is None else booked
-        points, booked = 0, None
-    points += added.get(current, 0)
-    if current in added:
-        booked = ledger.get(current) if booked is None else booked + added[current]
-    for key in sorted(ledger):
-        if (previous_key or "") <= key < current:
-            previous_key, previous = key, ledger[key]
+    previous = counter.previous_key
+    for key in keys[:-1]:
+        if totals[key] and key > (previous or ""):
+            previous = key
     return Counter(
-        key=current,
-        points=points,
-        booked=booked,
-        previous_key=previous_key,
-        previous_points=previous,
+        key=keys[-1],
+        points=totals[keys[-1]],
+        previous_key=previous,
+        previous_points=totals[previous] if previous else counter.previous_points,
     )
-
-
-def _current(counter: Counter, added: Mapping[str, int]) -> str | None:
-    """The key of the period that the counter has after the addition."""
-    return max([*added, *([counter.key] if counter.key is not None else [])], default=None)

@@ -21,12 +21,12 @@ def application_streak(check: Check, player: Player) -> tuple[ApplicationStreak,
         seen.last_activity,
     )
     if ours:
-        current, at = player.application or (0, None)
+        current, at, day = player.application
     else:
         current, at = _length(shown.current), timestamps.parse_instant(shown.last_activity)
+        day = player.last_local if seen is None else None
     if at is None:
-        local = player.last_local if seen is None else None
-        return ApplicationStreak(current=current if local else 0, last_local=local), None
+        return ApplicationStreak(current=current if day else 0, last_local=day), None
     local = periods.local_date(at, check.zone_of(player))
     return ApplicationStreak(current=current, last_local=local, last_utc=at.date()), at
 

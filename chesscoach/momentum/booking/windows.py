@@ -7,6 +7,7 @@ ledger and the days of a streak make that harmless.
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
@@ -51,9 +52,17 @@ async def book_until(check: Check, until: datetime) -> None:
         cursor = window.until
         check.booked_until = cursor
         if not check.run.dry_run and check.user_id is None:
-            progress = {"booked_until": cursor, "settled": check.state.applied}
-            await check.ctx.state.save(check.run.fence, **progress)
-            check.state = replace(check.state, **progress)
+            await check.ctx.state.save(check.run.fence, **_progress(check))
+            check.state = replace(check.state, **_progress(check))
+
+
+def _progress(check: Check) -> dict[str, Any]:
+    """What the state says after a window; batches are settled when all windows are booked.
+
+    The streaks of a batch that a killed run has left may belong to any of them.
+    """
+    settled = check.state.applied if check.booked_until >= check.now else check.state.settled
+    return {"booked_until": check.booked_until, "settled": settled}
 
 
 async def _page(check: Check, after: datetime, cursor: datetime) -> EvidencePage:

@@ -30,8 +30,8 @@ _COUNTERS = ("xp", "momentum_xp", "weekly_xp", "monthly_xp", "current_streak", "
 _OUR_FIELDS = (
     *("tz", "tz_source", "momentum_batch", "ledger_from", "momentum_streak"),
     *("last_activity_local", "streak_lost", "streak_lost_on"),
-    *("weekly_key", "weekly_booked", "weekly_prev_xp", "weekly_prev_key", "week_closed"),
-    *("monthly_key", "monthly_booked", "monthly_prev_xp", "monthly_prev_key", "month_closed"),
+    *("weekly_key", "weekly_prev_xp", "weekly_prev_key", "week_closed"),
+    *("monthly_key", "monthly_prev_xp", "monthly_prev_key", "month_closed"),
 )
 _STATE_ID = "momentum"
 

@@ -63,16 +63,9 @@ class Ledger:
             if is_last:
                 return
 
-    async def sums(
-        self, kind: Kind, key: str, user_ids: Sequence[str], up_to: int | None = None
-    ) -> dict[str, int]:
-        """The points of some users in a period, perhaps without those of later batches.
-
-        Users without an award are left out.
-        """
+    async def sums(self, kind: Kind, key: str, user_ids: Sequence[str]) -> dict[str, int]:
+        """The points of some users in a period; users without an award are left out."""
         match: Document = {"user_id": {"$in": list(user_ids)}, f"{kind}_key": key}
-        if up_to is not None:
-            match["$or"] = [{"batch": {"$lte": up_to}}, {"batch": None}]
         pipeline: list[Document] = [
             {"$match": match},
             {"$group": {"_id": "$user_id", "points": {"$sum": "$points"}}},

@@ -13,16 +13,16 @@ from typing import Any
 from msgspec import Struct
 from pymongo import UpdateOne
 
-from chesscoach.momentum.levels import LEVELS
 from chesscoach.momentum.store.collections import MomentumCollections
+from chesscoach.momentum.store.progress import level_expression
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.values import is_text
 
 _PAID_ONCE = ("achievement_unlocked", "perfect_week", "perfect_month")
 _COUNTER_FIELDS = (
     *("user_id", "xp", "momentum_xp", "momentum_batch"),
-    *("weekly_xp", "weekly_key", "weekly_booked", "weekly_prev_xp", "weekly_prev_key"),
-    *("monthly_xp", "monthly_key", "monthly_booked", "monthly_prev_xp", "monthly_prev_key"),
+    *("weekly_xp", "weekly_key", "weekly_prev_xp", "weekly_prev_key"),
+    *("monthly_xp", "monthly_key", "monthly_prev_xp", "monthly_prev_key"),
 )
 
 
@@ -63,7 +63,6 @@ class LedgerSums:
         cleared: Document = dict.fromkeys(("xp", "momentum_xp", "weekly_xp", "monthly_xp"), 0)
         for field in ("weekly_prev_xp", "monthly_prev_xp"):
             cleared[field] = {"$cond": [{"$isNumber": f"${field}"}, 0, "$$REMOVE"]}
-        cleared |= {"weekly_booked": "$$REMOVE", "monthly_booked": "$$REMOVE"}
         cleared |= {"ledger_from": now, "updated_at": now}
         async for page in self._collections.scoped("user_progress", user_id).pages({"user_id": 1}):
             user_ids = [user for document in page if is_text(user := document.get("user_id"))]
@@ -76,14 +75,17 @@ class LedgerSums:
         return players
 
     async def _release_keys(self, user_ids: Sequence[Any], operation_id: str) -> None:
-        """Moves what is paid once to other keys, without its points, which `released` keeps."""
+        """Moves what is paid once to other keys, without its points, which `released` keeps.
+
+        The batch of the award names the payment, so a repeated move adds no second document.
+        """
         paid = {
             "user_id": {"$in": list(user_ids)},
             "action": {"$in": list(_PAID_ONCE)},
             "released": {"$exists": False},
         }
         moved = {
-            "_id": {"$concat": ["$_id", "|", operation_id]},
+            "_id": {"$concat": ["$_id", "|", {"$toString": {"$ifNull": ["$batch", 0]}}]},
             "points": 0,
             "released": {"points": "$points", "by": operation_id},
         }
@@ -210,8 +212,6 @@ def _differences(document: Document, sums: PlayerSums) -> Document:
         before = right.get(f"{kind}_prev_key", document.get(f"{kind}_prev_key"))
         if key is not None:
             right[f"{kind}_xp"] = by_key.get(key, 0)
-            if document.get(f"{kind}_booked") is not None:
-                right[f"{kind}_booked"] = by_key.get(key, 0)
         if before is not None:
             right[f"{kind}_prev_xp"] = by_key.get(before, 0)
     changed = {name: value for name, value in right.items() if document.get(name) != value}
@@ -227,13 +227,5 @@ def _correction(changes: Document) -> list[Document]:
     if moved:
         xp = {"$cond": [{"$isNumber": "$xp"}, "$xp", 0]}
         stages.append({"$set": {"xp": {"$max": [0, {"$add": [xp, moved]}]}}})
-        stages.append({"$set": {"level": level_expression("$xp")}})
+        stages.append({"$set": {"level": level_expression("xp")}})
     return stages
-
-
-def level_expression(xp: str) -> Document:
-    """The level of a number of points, as an expression of MongoDB."""
-    branches = [
-        {"case": {"$gte": [xp, level.xp]}, "then": level.number} for level in reversed(LEVELS)
-    ]
-    return {"$switch": {"branches": branches, "default": 1}}

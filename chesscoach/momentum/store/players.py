@@ -14,7 +14,13 @@ from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 
-_HIDDEN_FIELDS = ("disabled", "deleted")
+RANKABLE: Document = {
+    "is_active": {"$ne": False},
+    "disabled": {"$ne": True},
+    "deleted": {"$ne": True},
+}
+"""The filter for users who are on boards."""
+
 _HAS_TEXT_ID = values.of_type("user_id", "string")
 
 
@@ -90,8 +96,7 @@ class Players:
 
     async def rankable(self, user_ids: Sequence[str]) -> set[str]:
         """Those of some users who exist and are not disabled."""
-        query: Document = {"user_id": {"$in": list(user_ids)}, "is_active": {"$ne": False}}
-        query |= {field: {"$ne": True} for field in _HIDDEN_FIELDS}
+        query = {"user_id": {"$in": list(user_ids)}, **RANKABLE}
         users = await self._users.find(query, {"_id": 0, "user_id": 1})
         return {user["user_id"] for user in users if values.is_text(user["user_id"])}
 

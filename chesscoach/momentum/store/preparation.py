@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chesscoach.momentum.achievements import ACHIEVEMENTS
 from chesscoach.momentum.store.collections import MomentumCollections, level_documents
-from chesscoach.momentum.store.ledger_sums import level_expression
+from chesscoach.momentum.store.progress import level_expression
 from chesscoach.mongo import values
 from chesscoach.mongo.client import Document
 
@@ -97,7 +97,7 @@ class Preparation:
             "$or": [{field: None} for field in ("level", *_ZERO_IF_MISSING)],
         }
         filled = {field: {"$ifNull": [f"${field}", 0]} for field in _ZERO_IF_MISSING}
-        level = {"$ifNull": ["$level", level_expression("$xp")]}
+        level = {"$ifNull": ["$level", level_expression("xp")]}
         update: list[Document] = [{"$set": filled}, {"$set": {"level": level, "updated_at": now}}]
         return (await self._progress.update_many(incomplete, update)).modified_count
 

@@ -108,30 +108,35 @@ class ProgressStore:
         for start in range(0, len(bookings), _BOOKINGS_PER_UPDATE):
             part = bookings[start : start + _BOOKINGS_PER_UPDATE]
             ids = [booking["id"] for booking in part]
-            query: Document = {
-                "_id": {"$in": ids},
-                "$or": [{"momentum_batch": {"$lt": batch}}, {"momentum_batch": None}],
-            }
+            query: Document = {"_id": {"$in": ids}, "momentum_batch": {"$not": {"$gte": batch}}}
             await self._collection.update_many(query, _booking_update(ids, part, batch))
 
-    async def reset(self, kind: Kind, zones: Sequence[str], key: str, user: str | None) -> int:
-        """Begins the period of a key for the players of some zones whose counter is older."""
+    async def reset(self, kind: Kind, key: str, players: Document) -> int:
+        """Begins the period of a key for those of some players whose counter is older.
+
+        A period without points leaves the one before it as the previous one. So the end does not
+        depend on how many resets there were.
+        """
         prefix = PREFIXES[kind]
-        query = reset_query(kind, zones, key, user)
-        points = {"$ifNull": [f"${prefix}_booked", _number(f"{prefix}_xp")]}
+        query = reset_query(kind, key, players)
+        points = _number(f"{prefix}_xp")
         is_key = {"$regexMatch": {"input": f"${prefix}_key", "regex": KEY_PATTERNS[kind]}}
         is_text = {"$eq": [{"$type": f"${prefix}_key"}, "string"]}
-        previous_key = {"$cond": [{"$and": [is_text, is_key]}, f"${prefix}_key", None]}
+        own_key = {"$cond": [{"$and": [is_text, is_key]}, f"${prefix}_key", None]}
+        has_points = {"$ne": [points, 0]}
         update: list[Document] = [
             {
                 "$set": {
-                    f"{prefix}_prev_xp": points,
-                    f"{prefix}_prev_key": previous_key,
+                    f"{prefix}_prev_xp": {
+                        "$cond": [has_points, points, {"$ifNull": [f"${prefix}_prev_xp", 0]}]
+                    },
+                    f"{prefix}_prev_key": {
+                        "$cond": [has_points, own_key, {"$ifNull": [f"${prefix}_prev_key", None]}]
+                    },
                     f"{prefix}_xp": 0,
                     f"{prefix}_key": key,
                 }
-            },
-            {"$unset": f"{prefix}_booked"},
+            }
         ]
         return (await self._collection.update_many(query, update)).modified_count
 
@@ -158,48 +163,43 @@ class ProgressStore:
         )
 
 
-def reset_query(kind: Kind, zones: Sequence[str], key: str, user: str | None) -> Document:
-    """The players of some zones whose counter of a kind is older than the period of a key.
+def reset_query(kind: Kind, key: str, players: Document) -> Document:
+    """Those of some players whose counter of a kind is older than the period of a key.
 
     A counter with a key that is not one of a period has no period.
     """
     field = f"{PREFIXES[kind]}_key"
     older = [{field: {"$lt": key}}, {field: {"$not": {"$regex": KEY_PATTERNS[kind]}}}]
-    query: Document = {"tz": {"$in": list(zones)}, "$or": older}
-    return query | ({"user_id": user} if user is not None else {})
+    return {**players, "$or": older}
 
 
-def open_query(kind: Kind, zones: Sequence[str], key: str, user: str | None) -> Document:
-    """The players of some zones for whom the period of a key is not final."""
-    query: Document = {"tz": {"$in": list(zones)}, f"{kind}_closed": {"$lt": key}}
-    return query | ({"user_id": user} if user is not None else {})
+def open_query(kind: Kind, key: str, players: Document) -> Document:
+    """Those of some players for whom the period of a key is not final."""
+    return {**players, f"{kind}_closed": {"$lt": key}}
 
 
-def unseen_query(user: str | None) -> Document:
-    """The players whose shown streak the application has written since we last looked."""
+def unseen_query(players: Document) -> Document:
+    """Those of some players whose shown streak the application has written since we last looked."""
     shown, seen = ("$current_streak", "$last_activity_date"), "$momentum_streak.seen"
     differs = [
         {"$ne": [shown[0], f"{seen}.current"]},
         {"$ne": [shown[1], f"{seen}.last_activity"]},
     ]
-    query: Document = {
-        "tz": {"$gt": ""},
+    return {
+        **players,
         "$or": [
             {"momentum_streak": None, "current_streak": {"$gt": 0}},
             {"momentum_streak": {"$ne": None}, "$expr": {"$or": differs}},
         ],
     }
-    return query | ({"user_id": user} if user is not None else {})
 
 
-def ended_query(
-    zones: Sequence[str], today: date, today_utc: datetime, user: str | None
-) -> Document:
-    """The players of some zones with a streak, ours or the application's, that is over."""
+def ended_query(today: date, today_utc: datetime, players: Document) -> Document:
+    """Those of some players with a streak, ours or the application's, that is over."""
     yesterday = {"$not": {"$gte": (today - _DAY).isoformat()}}
     streak = "momentum_streak"
-    query: Document = {
-        "tz": {"$in": list(zones)},
+    return {
+        **players,
         "$or": [
             {f"{streak}.ours": {"$gt": 0}, "last_activity_local": yesterday},
             {
@@ -209,7 +209,6 @@ def ended_query(
             },
         ],
     }
-    return query | ({"user_id": user} if user is not None else {})
 
 
 def _booking_update(ids: Sequence[Any], bookings: Sequence[Document], batch: int) -> list[Document]:
@@ -232,11 +231,10 @@ def _booking_update(ids: Sequence[Any], bookings: Sequence[Document], batch: int
         "best_accuracy": _if_added("accuracy", "best_accuracy", "$max"),
     }
     fields |= {name: _if_added(f"stats.{name}", name, "$add") for name in STATS}
-    reached = {"$filter": {"input": _THRESHOLDS, "cond": {"$lte": ["$$this", "$xp"]}}}
     return [
         {"$set": {"added": {"$arrayElemAt": [{"$literal": added}, place]}}},
         {"$set": fields},
-        {"$set": {"level": {"$max": [1, {"$size": reached}]}}},
+        {"$set": {"level": level_expression("xp")}},
         {"$replaceWith": {"$mergeObjects": ["$$ROOT", "$added.counters"]}},
         {"$unset": "added"},
     ]
@@ -258,9 +256,13 @@ def _counter_fields(counters: Mapping[Kind, Counter]) -> Document:
             f"{prefix}_prev_xp": counter.previous_points,
             f"{prefix}_prev_key": counter.previous_key,
         }
-        if counter.booked is not None:  # an addition never makes the sum unknown
-            fields[f"{prefix}_booked"] = counter.booked
     return fields
+
+
+def level_expression(field: str) -> Document:
+    """The level of the points in a field, as an expression of MongoDB."""
+    reached = {"$filter": {"input": _THRESHOLDS, "cond": {"$lte": ["$$this", _number(field)]}}}
+    return {"$max": [1, {"$size": reached}]}
 
 
 def _number(name: str) -> Document:

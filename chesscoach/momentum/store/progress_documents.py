@@ -26,7 +26,6 @@ def to_player(document: Document) -> Player:
     streak = document.get("momentum_streak")
     streak = streak if isinstance(streak, dict) else {}
     seen = streak.get("seen")
-    at = timestamps.parse_instant(streak.get("application_at"))
     return Player(
         id=document["_id"],
         user_id=document["user_id"],
@@ -47,19 +46,21 @@ def to_player(document: Document) -> Player:
         seen=ShownStreak(current=seen.get("current"), last_activity=seen.get("last_activity"))
         if isinstance(seen, dict)
         else None,
-        application=(_integer(streak.get("application")), at) if at is not None else None,
+        application=(
+            _integer(streak.get("application")),
+            timestamps.parse_instant(streak.get("application_at")),
+            _day(streak.get("application_local")),
+        ),
         ours=_integer(streak.get("ours")),
-        last_local=_day(document.get("last_activity_local")),
+        last_local=_day(document.get("last_activity_local")) or _only_day(document),
     )
 
 
 def _counter(document: Document, kind: Kind) -> Counter:
     prefix = PREFIXES[kind]
-    booked = document.get(f"{prefix}_booked")
     return Counter(
         key=_key(document.get(f"{prefix}_key"), kind),
         points=_integer(document.get(f"{prefix}_xp")),
-        booked=_integer(booked) if booked is not None else None,
         previous_key=_key(document.get(f"{prefix}_prev_key"), kind),
         previous_points=_integer(document.get(f"{prefix}_prev_xp")),
     )
@@ -83,6 +84,12 @@ def _float(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return 0.0
     return float(value) if abs(value) < _MAX_NUMBER else 0.0
+
+
+def _only_day(document: Document) -> date | None:
+    """The day of the last activity where it is stored without an instant."""
+    last = document.get("last_activity_date")
+    return _day(last) if timestamps.parse_instant(last) is None else None
 
 
 def _day(value: object) -> date | None:

@@ -7,12 +7,12 @@ from typing import Any
 from msgspec import Struct
 
 from chesscoach.momentum.periods import Kind, Period
+from chesscoach.momentum.store.players import RANKABLE
 from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 
 _HAS_TEXT_ID = values.of_type("user_id", "string")
-_NO_USER = {"_id": 0, "user_id": 1, "name": 1}
 
 
 class BoardEntry(Struct, frozen=True, kw_only=True):
@@ -61,16 +61,23 @@ class Views:
 
     async def final_board(self, kind: Kind, key: str, limit: int) -> list[BoardEntry]:
         """The ranks of a period that is final; empty before that."""
-        documents = await self._periods.find(
-            {"kind": kind, "key": key, "rank": {"$gte": 1}, **_HAS_TEXT_ID},
-            sort=[("points", -1), ("_id", 1)],
-            limit=limit,
+        rows = await self._periods.aggregate(
+            [
+                {"$match": {"kind": kind, "key": key, "rank": {"$gte": 1}, **_HAS_TEXT_ID}},
+                {"$sort": {"points": -1, "_id": 1}},
+                *_only_users("user_id"),
+                {"$limit": limit},
+            ],
+            allowDiskUse=True,
         )
-        rows = [(row["user_id"], int(row["points"]), int(row["rank"])) for row in documents]
-        names = await self._names([user_id for user_id, _, _ in rows])
         return [
-            BoardEntry(rank=rank, user_id=user_id, name=names.get(user_id), points=points)
-            for user_id, points, rank in rows
+            BoardEntry(
+                rank=int(row["rank"]),
+                user_id=row["user_id"],
+                name=_text(row["user"].get("name")),
+                points=int(row["points"]),
+            )
+            for row in rows
         ]
 
     async def open_board(self, kind: Kind, key: str, limit: int) -> list[BoardEntry]:
@@ -163,19 +170,16 @@ class Views:
         planned = await self._sessions.count(query)
         return planned, await self._sessions.count({**query, "status": "completed"})
 
-    async def _names(self, user_ids: Sequence[str]) -> dict[str, str | None]:
-        users = await self._users.find({"user_id": {"$in": list(user_ids)}}, _NO_USER)
-        return {user["user_id"]: _text(user.get("name")) for user in users}
-
 
 def _only_users(field: str) -> list[Document]:
-    """The stages that leave out players whose user the application has deleted."""
+    """The stages that leave out players whose user is deleted or disabled, in a board's order."""
     return [
         {
             "$lookup": {
                 "from": "users",
                 "localField": field,
                 "foreignField": "user_id",
+                "pipeline": [{"$match": RANKABLE}, {"$project": {"name": 1}}, {"$limit": 1}],
                 "as": "users",
             }
         },

@@ -40,7 +40,7 @@ async def test_points_are_those_of_that_week_only(store: PlayerWeeks, db: Any) -
     forms: dict[str, tuple[Document, int | None]] = {
         "ann": ({"weekly_key": "2026-W47", "weekly_xp": 120}, 120),
         "bob": (later | {"weekly_prev_key": "2026-W47", "weekly_prev_xp": 0}, 0),
-        "cid": (later | {"weekly_prev_key": "2026-W46", "weekly_prev_xp": 7}, None),
+        "cid": (later | {"weekly_prev_key": "2026-W46", "weekly_prev_xp": 7}, 0),
         "dan": ({"weekly_key": "2026-W47", "weekly_xp": "120"}, None),
         "eve": ({"weekly_xp": 120}, None),
     }

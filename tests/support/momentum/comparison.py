@@ -23,18 +23,12 @@ _VOLATILE = {
 """When and in which batch something was written may differ between two orders of runs, and so may
 the instant of an award of a day, which is that of the day's first activity that is known."""
 
-PREVIOUS = {f"{kind}_prev_{what}" for kind in ("weekly", "monthly") for what in ("xp", "key")}
-"""A counter that was not read for weeks keeps the last period in which it was."""
-
 State = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """The documents of each collection by what identifies them."""
 
 
-def state(
-    db: Any, *, without_fields: Collection[str] = (), without_kinds: Collection[str] = ()
-) -> State:
-    """All that the checks left, but some fields and some kinds of notifications."""
-    left_out = {*_VOLATILE, *without_fields}
+def state(db: Any, *, without_kinds: Collection[str] = ()) -> State:
+    """All that the checks left, but some kinds of notifications."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for name, identity in _IDENTITY.items():
         found[name] = {}
@@ -43,7 +37,7 @@ def state(
             id_ = document.pop("_id") if identity != ("_id",) else document["_id"]
             key = str([document.get(field, id_) for field in identity if field != "_id"] or id_)
             repeated = sum(other.split(" #")[0] == key for other in found[name])
-            row = {field: value for field, value in document.items() if field not in left_out}
+            row = {field: value for field, value in document.items() if field not in _VOLATILE}
             found[name][f"{key} #{repeated}" if repeated else key] = row
     return found
 
