@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chesscoach.context import Context, utc_now
 from chesscoach.doctor import emails
@@ -123,15 +124,8 @@ async def test_a_missing_or_invalid_events_key_is_named(
 # The subscribers
 
 
-@pytest.mark.parametrize(
-    ("default", "counted"),
-    [("false", "1 users get the weekly emails; 2 users have no preference and get none"),
-     ("true", "3 users get the weekly emails; 2 users have no preference and get them")],
-)  # fmt: skip
-async def test_the_users_about_whom_the_default_decides_are_counted(
-    environment: dict[str, str], ctx: Context, db: Any, default: str, counted: str
-) -> None:
-    settings: list[dict[str, Any]] = [
+async def test_the_users_about_whom_the_default_decides_are_counted(ctx: Context, db: Any) -> None:
+    preferences: list[dict[str, Any]] = [
         {"email_notifications": {"weekly_summary": True}},
         {"email_notifications": {"weekly_summary": False}},
         {},
@@ -139,15 +133,18 @@ async def test_the_users_about_whom_the_default_decides_are_counted(
         {"email_opt_out": True},
     ]
     db.users.insert_many(
-        user | {"user_id": f"u{n}", "email": f"{n}@x.org"} for n, user in enumerate(settings)
+        user | {"user_id": f"u{n}", "email": f"{n}@x.org"} for n, user in enumerate(preferences)
     )
     db.users.insert_many([{"user_id": "a", "email": ""}, {"user_id": "b"}])
 
-    findings = await run_checks(environment, CHESSCOACH_EMAILS__DEFAULT_OPT_IN=default)
-
-    finding = findings["subscribers"]
-    assert finding.level == "ok"
-    assert finding.what == f"{counted}: [emails] default_opt_in is {default}"
+    for default, counted in (
+        (False, "1 users get the weekly emails; 2 users have no preference and get none"),
+        (True, "3 users get the weekly emails; 2 users have no preference and get them"),
+    ):
+        chosen = replace(ctx.config.emails, default_opt_in=default)
+        finding = await emails.subscribers(replace(ctx, config=replace(ctx.config, emails=chosen)))
+        assert finding.level == "ok"
+        assert finding.what == f"{counted}: [emails] default_opt_in is {str(default).lower()}"
 
 
 # The outbox
@@ -163,26 +160,23 @@ def insert_email(db: Any, week: Week, state: str, hours: float) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("state", "hours", "level"),
-    [
-        ("sent", 30, "ok"),
-        ("skipped", 30, "ok"),
-        ("pending", 1, "ok"),
-        ("pending", 3, "warn"),
-        ("unknown", 1, "warn"),
-    ],
-)
 async def test_emails_that_are_pending_for_long_or_unknown_are_a_warning(
-    ctx: Context, db: Any, state: str, hours: float, level: str
+    ctx: Context, db: Any
 ) -> None:
     week = week_bounds.last_closed_week(ctx.now(), await week_zone.schedule_zone(ctx.emails))
     insert_email(db, week.before, "unknown", 200)
     finding = await emails.outbox(ctx)
     assert (finding.level, finding.what) == ("ok", f"{week.key}: no email yet")
 
-    insert_email(db, week, state, hours)
-
-    finding = await emails.outbox(ctx)
-    assert finding.level == level
-    assert finding.what.startswith(f"{week.key}: 1 {state}")
+    for state, hours, level in (
+        ("sent", 30, "ok"),
+        ("skipped", 30, "ok"),
+        ("pending", 1, "ok"),
+        ("pending", 3, "warn"),
+        ("unknown", 1, "warn"),
+    ):
+        db.email_outbox.delete_many({"week": week.key})
+        insert_email(db, week, state, hours)
+        finding = await emails.outbox(ctx)
+        assert finding.level == level
+        assert finding.what.startswith(f"{week.key}: 1 {state}")

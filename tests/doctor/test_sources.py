@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from chesscoach import config
 from chesscoach.config import Settings
-from chesscoach.context import Context, utc_now
+from chesscoach.context import Context, open_context, utc_now
 from chesscoach.demo.fake_site import SiteFault
+from chesscoach.doctor import sources
+from chesscoach.doctor.finding import Finding
 from chesscoach.doctor.sources import NONEXISTENT_PLAYER, WELL_KNOWN_PLAYER
 from tests.conftest import FakeSites
 from tests.doctor.conftest import failed_line, problems, run_checks, run_doctor
@@ -52,6 +55,13 @@ async def test_without_linked_accounts_an_unused_name_shows_that_chesscom_respon
     assert "responded about an unused name" in findings["chess.com"].what
 
 
+async def ask_sources(environment: dict[str, str]) -> dict[str, Finding]:
+    """The findings of the two checks alone."""
+    settings = await asyncio.to_thread(config.load, None, environment)
+    async with open_context(settings) as ctx:
+        return {"lichess": await sources.lichess(ctx), "chess.com": await sources.chesscom(ctx)}
+
+
 FAULTS: list[tuple[SiteFault, str, str]] = [
     ("403", "fail", "refused the request (403)"),
     ("429", "warn", "responded 429"),
@@ -76,7 +86,7 @@ async def test_another_response_of_each_source_is_described_after_one_request(
     sites.lichess.faults.append(fault)
     sites.chesscom.faults.extend([fault] * repeated)
 
-    findings = await run_checks(environment, CHESSCOACH_SOURCES__TIMEOUT_S="2")
+    findings = await ask_sources({**environment, "CHESSCOACH_SOURCES__TIMEOUT_S": "2"})
 
     assert problems(findings) == dict.fromkeys(("lichess", "chess.com"), level)
     for source in ("lichess", "chess.com"):
@@ -186,7 +196,7 @@ async def test_a_response_that_is_not_the_sources_own_proves_nothing(
             "CHESSCOACH_SOURCES__LICHESS__BASE_URL": url,
             "CHESSCOACH_SOURCES__CHESSCOM__BASE_URL": url,
         }
-        findings = await run_checks({**environment, **instead})
+        findings = await ask_sources({**environment, **instead})
 
     assert problems(findings) == {"lichess": "fail", "chess.com": "fail"}
     assert text in findings["lichess"].what

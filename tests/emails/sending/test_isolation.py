@@ -13,21 +13,18 @@ CODE = Code("x")
 """A BSON value that is a text in Python, but has no hash."""
 
 
-@pytest.mark.parametrize("field", ["email", "name", "timezone", "language"])
-async def test_a_value_of_any_type_in_a_user_does_not_affect_other_users(
-    emails: EmailScenario, field: str
-) -> None:
+async def test_a_value_of_any_type_in_a_user_hinders_no_other(emails: EmailScenario) -> None:
     values: list[Any] = [CODE, float("nan"), ["x"], {"x": 1}, b"x", "\ufeff", "\x00"]
     emails.change_settings(deliver_at="local 09:00")
     emails.add_user("ann")
-    for number, value in enumerate(values):
-        emails.add_user(f"odd{number}", **{field: value})
+    for field in ("email", "name", "timezone", "language"):
+        for number, value in enumerate(values):
+            emails.add_user(f"{field}{number}", **{field: value})
     emails.add_user("zoe")
     await emails.run()
-    if field == "email":
-        assert {email_id("ann"), email_id("zoe")} <= set(emails.accepted_ids)
-    else:
-        assert len(set(emails.accepted_ids)) == len(values) + 2
+    mailed = {email_id(f"{field}{number}") for field in ("name", "timezone", "language")
+              for number in range(len(values))}  # fmt: skip
+    assert mailed | {email_id("ann"), email_id("zoe")} <= set(emails.accepted_ids)
 
 
 async def test_a_value_of_any_type_in_a_game_does_not_fail_its_player(

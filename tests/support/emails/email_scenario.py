@@ -45,37 +45,20 @@ class EmailScenario:
         self, user_id: str, *, games: int = 1, at: datetime | None = None, **more: Any
     ) -> None:
         """Add a subscribed player with games in the week; `more` overrides fields."""
-        user = {
-            "user_id": user_id,
-            "email": f"{user_id}@example.org",
-            "name": user_id.title(),
-            "email_notifications": {"weekly_summary": True},
-        }
-        self.db.users.insert_one({key: v for key, v in (user | more).items() if v is not ...})
+        user = _user(user_id) | more
+        self.db.users.insert_one({key: v for key, v in user.items() if v is not ...})
         for number in range(games):
             self.add_game(user_id, at or MONDAY - timedelta(days=2), number)
 
     def add_users(self, count: int) -> None:
         """Add players u000, u001 and so on."""
-        for number in range(count):
-            self.add_user(f"u{number:03}")
+        names = [f"u{number:03}" for number in range(count)]
+        self.db.users.insert_many([_user(name) for name in names])
+        self.db.games.insert_many([_game(name, MONDAY - timedelta(days=2), 0) for name in names])
 
     def add_game(self, user_id: str, ended_at: datetime, number: int = 0) -> None:
         """Add a game that the player won."""
-        self.db.games.insert_one(
-            {
-                "game_id": f"{user_id}-{ended_at:%Y%m%d%H%M}-{number}",
-                "user_id": user_id,
-                "platform": "lichess",
-                "time_control": "blitz",
-                "user_color": "white",
-                "result": "1-0",
-                "url": f"https://lichess.org/abcdefg{number % 10}",
-                "pgn": "",
-                "imported_at": ended_at.isoformat(),
-                "ended_at": ended_at.isoformat(),
-            }
-        )
+        self.db.games.insert_one(_game(user_id, ended_at, number))
 
     async def run(
         self, stop: ShutdownRequest | None = None, shard: Shard = ALL_USERS, **args: Any
@@ -114,6 +97,30 @@ class EmailScenario:
     def reasons(self) -> dict[str, str]:
         """The reason of each email in the outbox, by user."""
         return {entry["user_id"]: entry["reason"] for entry in self.db.email_outbox.find()}
+
+
+def _user(user_id: str) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "email": f"{user_id}@example.org",
+        "name": user_id.title(),
+        "email_notifications": {"weekly_summary": True},
+    }
+
+
+def _game(user_id: str, ended_at: datetime, number: int) -> dict[str, Any]:
+    return {
+        "game_id": f"{user_id}-{ended_at:%Y%m%d%H%M}-{number}",
+        "user_id": user_id,
+        "platform": "lichess",
+        "time_control": "blitz",
+        "user_color": "white",
+        "result": "1-0",
+        "url": f"https://lichess.org/abcdefg{number % 10}",
+        "pgn": "",
+        "imported_at": ended_at.isoformat(),
+        "ended_at": ended_at.isoformat(),
+    }
 
 
 def email_id(user_id: str, week: str = "2026-W47") -> str:
