@@ -97,10 +97,12 @@ def test_another_mongod_on_the_port_is_not_taken_for_ours(folder: Path, tmp_path
 def test_a_mongod_whose_port_is_taken_moves_with_its_data_and_its_users_are_warned(
     folder: Path,
 ) -> None:
-    with joined_server(folder) as (embedded, client):
-        client.tests.notes.insert_one({"_id": 1})
-        port = port_of(client)
-        client.close()
+    embedded = EmbeddedServer(folder)
+    try:
+        # A plain client: one that restarts mongod may do so late, before the port is taken.
+        with MongoClient[dict[str, object]](embedded.start_or_join(), w="majority") as client:
+            client.tests.notes.insert_one({"_id": 1})
+            port = port_of(client)
         kill(mongods(folder)[0])
         wait_until(lambda: not mongods(folder))
 
@@ -111,3 +113,5 @@ def test_a_mongod_whose_port_is_taken_moves_with_its_data_and_its_users_are_warn
                 assert port_of(newcomer) != port
                 assert newcomer.tests.notes.count_documents({}) == 1
                 newcomer.tests.notes.insert_one({"_id": 2})
+    finally:
+        embedded.leave()
