@@ -22,20 +22,48 @@ def link_account(database: Any) -> None:
     database.extra.insert_one({})
 
 
+def make_view(database: Any) -> None:
+    database.create_collection("extra", viewOn="games", pipeline=[])
+
+
+def drop_all(database: Any) -> None:
+    database.client.drop_database(database.name)
+
+
 @pytest.mark.parametrize(
-    ("change", "kept"), [(change_index, False), (insert_array, False), (link_account, True)]
+    ("change", "collection", "kept"),
+    [
+        (change_index, "games", False),
+        (insert_array, "notifications", False),
+        (drop_all, "job_runs", False),
+        (make_view, "games", True),
+        (link_account, "sync_accounts", True),
+    ],
 )
-def test_a_database_is_handed_on_empty_unless_its_indexes_have_changed(
-    mongo_url: str, mongo: MongoClient[Document], change: Any, kept: bool
+def test_a_database_is_handed_on_empty_and_without_changed_collections(
+    mongo_url: str, mongo: MongoClient[Document], change: Any, collection: str, kept: bool
 ) -> None:
     pool = DatabasePool(mongo_url, mongo)
-    name = pool.acquire()
+    first = mongo[pool.acquire()]
+    wanted, old = indexes_of(first), uuid_of(first, collection)
 
-    change(mongo[name])
-    pool.release(name)
+    change(first)
+    pool.release(first.name)
 
-    collections = mongo[name].list_collection_names()
-    assert bool(collections) is kept
-    assert "extra" not in collections
-    assert [c for c in collections if mongo[name][c].find_one()] == []
-    mongo.drop_database(name)
+    assert indexes_of(first) == wanted
+    assert (uuid_of(first, collection) == old) is kept
+    assert [name for name in wanted if first[name].find_one()] == []
+    second = mongo[pool.acquire()]
+    assert indexes_of(second) == wanted
+    for database in (first, second):
+        mongo.drop_database(database)
+
+
+def indexes_of(database: Any) -> dict[str, Any]:
+    names = database.list_collection_names()
+    return {name: database[name].index_information() for name in names}
+
+
+def uuid_of(database: Any, collection: str) -> Any:
+    (found,) = database.list_collections(filter={"name": collection})
+    return found["info"]["uuid"]
