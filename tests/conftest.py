@@ -118,6 +118,8 @@ def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with MongoClient[Document](url) as client:
         # Else dropped databases keep their files for five minutes, and a mongod may open so many.
         client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=0)
+        # Else each minute it deletes what the tests' own dates have made expired.
+        client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
     try:
         yield url
     finally:
