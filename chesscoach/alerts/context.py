@@ -1,4 +1,4 @@
-"""What the alerts receive."""
+"""The context of the alerts."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime

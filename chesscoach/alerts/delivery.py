@@ -65,7 +65,7 @@ class Delivery:
         if claimed.waiting.counted:
             return True
         limit = self._ctx.settings.max_per_hour
-        free_at = await self._ctx.alerts.take_place(self._ctx.now(), limit)
+        free_at = await self._ctx.alerts.reserve_place(self._ctx.now(), limit)
         if free_at is not None:
             await self._ctx.alerts.postpone(claimed, free_at)
             return False

@@ -1,4 +1,4 @@
-"""What alerts are decided from: the database as it is at one instant."""
+"""The facts that decide about alerts: the state of the database at one instant."""
 
 import asyncio
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class ScheduleFacts(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """Everything that rules decide from.
+    """All facts that the rules use.
 
     `schedules` are the active ones. `alerts` are those that fire or have resolved, by their cause.
     """

@@ -1,4 +1,4 @@
-"""Decides what fires and what clears: from facts to conditions, one function per kind.
+"""Decides which alerts fire and which clear: one function per kind, from facts to conditions.
 
 A cause without a condition stays as it is: nothing new is known of it. Runs count for their
 schedule; manual runs count for the schedule that is named like their job, and so does its alert.
@@ -133,7 +133,7 @@ def _duration_condition(
 
 
 def _overdue(facts: Facts) -> Iterator[Condition]:
-    """A slot has passed, and no process has begun it or gone on with it."""
+    """A slot has passed, and no process has started or continued it."""
     for key, schedule in facts.schedules.items():
         text, overdue = "no slot is overdue", schedule.overdue
         if overdue is not None:
@@ -190,7 +190,7 @@ def _ended_at(run: RunRecord) -> datetime:
 
 
 def _unknown_emails(facts: Facts) -> Iterator[Condition]:
-    """Emails of which it is not known whether they were sent."""
+    """Emails that may or may not have been sent."""
     count = facts.unknown_emails
     emails = "1 email is unknown" if count == 1 else f"{count or 'no'} emails are unknown"
     advice = ": see `chesscoach emails list --state unknown`" if count else ""

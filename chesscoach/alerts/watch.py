@@ -71,7 +71,7 @@ class AlertWatch:
             self._run_ended.set()
 
     async def watch(self) -> None:
-        """Looks again and again until it closes or is cancelled."""
+        """Looks repeatedly until it closes or is cancelled."""
         while not self._closing:
             await asyncio.sleep(_MIN_INTERVAL_S)
             with suppress(TimeoutError):  # `wait_for` can lose a cancellation, before Python 3.12
@@ -152,7 +152,7 @@ class AlertWatch:
 
 
 def _unscheduled(found: list[Condition], known: Mapping[str, Alert]) -> list[Condition]:
-    """Alerts about slots of schedules that run no more: nothing else would clear them."""
+    """Alerts about slots of schedules that no longer run: nothing else would clear them."""
     seen = {condition.cause for condition in found}
     return [
         Condition(

@@ -11,7 +11,7 @@ from chesscoach import log
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
 from chesscoach.momentum import closing, expiry, leaderboard, zones
 from chesscoach.momentum.booking import windows
-from chesscoach.momentum.booking.application import apply_batches
+from chesscoach.momentum.booking.batches import apply_batches
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.context import MomentumContext
 from chesscoach.momentum.periods import Kind

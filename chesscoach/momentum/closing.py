@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from chesscoach.momentum import notices, periods, zones
-from chesscoach.momentum.booking.application import apply_batches
+from chesscoach.momentum import notifications, periods, zones
+from chesscoach.momentum.booking.batches import apply_batches
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.periods import Kind, Period
 from chesscoach.momentum.player import Player
@@ -72,7 +72,7 @@ async def _pay_perfect(
     ]
     await check.add(awards, {player.user_id: player for player in perfect}, at)
     await check.notify(
-        notices.perfect(player.user_id, period, sessions[player.user_id][0], amount)
+        notifications.perfect(player.user_id, period, sessions[player.user_id][0], amount)
         for player in perfect
     )
     await apply_batches(check)
@@ -142,7 +142,7 @@ async def _open_periods(
 
 
 def _periods_after(kind: Kind, closed: str, last: Period) -> list[Period]:
-    """The periods after the one of a key, up to the last one; only that if the key is none."""
+    """The periods after the one of a key, up to the last one; only the last one without a key."""
     try:
         period = periods.parse_key(kind, closed).after
     except ValueError:

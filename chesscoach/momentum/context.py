@@ -1,4 +1,4 @@
-"""What momentum receives."""
+"""The context of momentum."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chesscoach.momentum import notices, zones
+from chesscoach.momentum import notifications, zones
 from chesscoach.momentum.booking import shown_streak
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.player import Player
@@ -72,7 +72,7 @@ async def _end_page(check: Check, page: list[Player], today: date) -> None:
             fields["streak_lost_on"] = (ended + _TWO_DAYS).isoformat()
             fields["momentum_streak"] |= {"ours": 0, "application": 0}
             if length >= ctx.settings.notify_lost_streak and check.is_news(player, ended):
-                lost.append(notices.streak_lost(player.user_id, ended, length))
+                lost.append(notifications.streak_lost(player.user_id, ended, length))
         elif application.is_over(today, check.now.astimezone(UTC).date()):
             fields["momentum_streak"]["application"] = 0
         shown.append((player, fields))

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from chesscoach.momentum import notices, periods
+from chesscoach.momentum import notifications, periods
 from chesscoach.momentum.achievements import LEADERBOARD_LEGEND
-from chesscoach.momentum.booking.application import apply_batches
+from chesscoach.momentum.booking.batches import apply_batches
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.closing import close_periods
 from chesscoach.momentum.periods import KINDS, Kind, Period
@@ -50,7 +50,7 @@ async def rank_players(check: Check, at: datetime) -> None:
             if kind == "week":
                 await _honour(check, period, best)
             await check.notify(
-                notices.ranked(user_id, kind, period.key, rank, points)
+                notifications.ranked(user_id, kind, period.key, rank, points)
                 for user_id, rank, points in best
             )
             await check.ctx.state.save_ranked(check.run.fence, kind, period.key)
@@ -123,7 +123,7 @@ async def _honour(check: Check, week: Period, best: list[tuple[str, int, int]]) 
     ]
     await check.add(awards, players, check.now)
     await apply_batches(check)
-    await check.notify(notices.legend(user_id, week.key, amount) for user_id in players)
+    await check.notify(notifications.legend(user_id, week.key, amount) for user_id in players)
     await check.ctx.achievements.add(
         [Unlocked(user_id=user_id, achievement=legend, at=at, week=week.key) for user_id in players]
     )

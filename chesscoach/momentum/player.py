@@ -1,4 +1,4 @@
-"""A player as momentum sees one: the progress document that counts, and what is stored in it."""
+"""A player of momentum: the progress document that counts, and its content."""
 
 from datetime import date, datetime
 from typing import Any

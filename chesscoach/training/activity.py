@@ -1,4 +1,4 @@
-"""What a player did, as the database has it, and on which local day."""
+"""What a player did, and on which local day."""
 
 from datetime import date, datetime
 

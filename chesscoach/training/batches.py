@@ -1,4 +1,4 @@
-"""Works through players in batches, and finds the one whose data make a batch fail."""
+"""Processes players in batches, and finds the player whose data make a batch fail."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,8 +16,10 @@ _CONCURRENT_BATCHES = 2
 """While one batch is read by the database, another is calculated here."""
 
 
-async def work_through(run: Run, batches: AsyncIterator[Sequence[Player]], step: Step) -> None:
-    """Takes a step with each batch; a batch that fails is divided until one player is left.
+async def process_in_batches(
+    run: Run, batches: AsyncIterator[Sequence[Player]], step: Step
+) -> None:
+    """Runs a step for each batch; a batch that fails is halved until one player is left.
 
     Raises:
         StoreFailed: the step fails for no players at all.
@@ -36,13 +38,13 @@ async def work_through(run: Run, batches: AsyncIterator[Sequence[Player]], step:
                 run.incomplete = True
                 return
             run.counts.candidates += len(batch)
-            await take(run, batch, step)
+            await process_batch(run, batch, step)
 
     await run.run_concurrently(*(work() for _ in range(_CONCURRENT_BATCHES)))
 
 
-async def take(run: Run, batch: Sequence[Player], step: Step) -> None:
-    """Takes a step with a batch, divided as often as it fails.
+async def process_batch(run: Run, batch: Sequence[Player], step: Step) -> None:
+    """Runs a step for a batch; a batch that fails is halved.
 
     Raises:
         StoreFailed: the step fails for no players at all.
@@ -59,8 +61,8 @@ async def take(run: Run, batch: Sequence[Player], step: Step) -> None:
     else:
         return
     middle = len(batch) // 2
-    await take(run, batch[:middle], step)
-    await take(run, batch[middle:], step)
+    await process_batch(run, batch[:middle], step)
+    await process_batch(run, batch[middle:], step)
 
 
 def count_failure(run: Run, player: Player, error: Exception) -> None:

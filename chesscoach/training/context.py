@@ -1,4 +1,4 @@
-"""What training receives."""
+"""The context of training."""
 
 from collections.abc import Callable
 from datetime import datetime

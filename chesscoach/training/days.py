@@ -11,7 +11,7 @@ DAY = timedelta(days=1)
 
 
 def first_of(days: int, last: date) -> date:
-    """The first of as many local days as end with `last`."""
+    """The first of `days` consecutive local days that end with `last`."""
     return last - (days - 1) * DAY
 
 

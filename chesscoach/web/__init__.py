@@ -1,1 +1,1 @@
-"""What people and probes see: two listeners, how we are, and what we count."""
+"""What people and probes see: two listeners, pages, the API, health and metrics."""

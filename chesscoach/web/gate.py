@@ -235,7 +235,7 @@ class Gate:
 
 
 def safe_target(text: str) -> str:
-    """A path to go on to after the login, if it leads nowhere else; the overview if it does."""
+    """A path to redirect to after the login; the overview if it would lead to another site."""
     inner = text.isprintable() and "\\" not in text and not any(map(str.isspace, text))
     if not inner or not text.startswith("/") or text.startswith("//"):
         return "/"

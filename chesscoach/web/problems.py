@@ -86,7 +86,7 @@ class Problem(Exception):
 
 
 def not_found(what: str) -> Problem:
-    """What the request names does not exist."""
+    """The object that a request names does not exist."""
     return Problem(404, f"{what} does not exist")
 
 

@@ -13,7 +13,7 @@ from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 
 
 async def public_routes(ctx: Context) -> list[web.RouteDef]:
-    """The routes whose keys are set.
+    """The routes whose keys are configured.
 
     Raises:
         ConfigError: `emails.sendgrid.events_key` or a message catalog cannot be used.

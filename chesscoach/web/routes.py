@@ -1,4 +1,4 @@
-"""The route table of the admin listener: what pages and API make of a path, and who may use it.
+"""The route table of the admin listener: each path's handler, and who may use it.
 
 A part of the web room (`api`, `dashboard`, `login`) offers its routes as a list of `Route`;
 `admin_routes` joins them. Nothing else reaches the listener, and `gate` lets a request through only

@@ -14,7 +14,7 @@ from chesscoach.context import Context
 from chesscoach.emails.unsubscribe_links import UnsubscribeLinks
 from chesscoach.training.sessions import administration
 from chesscoach.training.sessions.feed_links import FeedLinks
-from chesscoach.training.sessions.friendly import Frequency
+from chesscoach.training.sessions.friendly_options import Frequency
 from chesscoach.training.sessions.options import RoutineOptions
 from tests.conftest import Clock
 from tests.web.conftest import HttpClient, OpenWeb

@@ -162,8 +162,11 @@ class Alerts:
         waiting = int(counted[0]["waiting"]) if counted else 0
         return max(waiting - max(int(free), 0), 0)
 
-    async def take_place(self, now: datetime, max_per_hour: int) -> datetime | None:
-        """Takes a place among the messages of an hour; None, or when the next one is free."""
+    async def reserve_place(self, now: datetime, max_per_hour: int) -> datetime | None:
+        """Reserves a place among the messages of an hour.
+
+        Returns None, or the instant at which the next place is free.
+        """
         await self._collection.insert_if_new({"_id": _SENT_ID, "times": []})
         lately = {"$filter": {"input": "$times", "cond": {"$gt": ["$$this", now - _HOUR]}}}
         taken = await self._collection.update_one(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from chesscoach.training.sessions.friendly import FREQUENCIES
+from chesscoach.training.sessions.friendly_options import FREQUENCIES
 from chesscoach.training.sessions.options import RoutineOptions
 from chesscoach.training.sessions.recurrence import FIRST_YEAR, LAST_YEAR
 from chesscoach.training.sessions.routine import KINDS, MAX_COUNT, MAX_MINUTES

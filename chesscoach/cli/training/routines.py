@@ -12,7 +12,7 @@ from chesscoach.cli.invocation import Output
 from chesscoach.cli.options import config_option, json_option
 from chesscoach.cli.training import routine_options
 from chesscoach.context import Context
-from chesscoach.training.sessions import administration, friendly
+from chesscoach.training.sessions import administration, friendly_options
 from chesscoach.training.sessions.feed_links import FeedLinks
 from chesscoach.training.sessions.generation import Generated
 from chesscoach.training.sessions.options import UNSET, RoutineOptions, Unset
@@ -162,7 +162,7 @@ def _feed_url(ctx: Context, routine: Routine) -> str | None:
 def _routine_json(ctx: Context, routine: Routine) -> dict[str, Any]:
     """A routine with its rule, and the friendly options that mean the same."""
     recurs = routine.recurrence
-    options = friendly.from_rule(recurs.parts)
+    options = friendly_options.from_rule(recurs.parts)
     return {
         "routine_id": routine.id,
         "user_id": routine.user_id,

@@ -31,7 +31,7 @@ def application_streak(check: Check, player: Player) -> tuple[ApplicationStreak,
     return ApplicationStreak(current=current, last_local=local, last_utc=at.date()), at
 
 
-def adopted(player: Player, application: ApplicationStreak) -> Streak:
+def initial_streak(player: Player, application: ApplicationStreak) -> Streak:
     """The streak with which ours begins: the application's, as far as it is known."""
     last, current = application.last_local, application.current
     longest = max(_length(player.shown.longest), current)

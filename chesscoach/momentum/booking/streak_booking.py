@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from chesscoach.momentum import notices, periods, points
+from chesscoach.momentum import notifications, periods, points
 from chesscoach.momentum.booking import shown_streak
 from chesscoach.momentum.booking.evidence import EvidenceWindow
 from chesscoach.momentum.check import Check
@@ -60,7 +60,7 @@ class StreakBooking:
                 if application.last_local is not None and application.current > 1:
                     self._paid.add((user_id, application.last_local))
                 if streak is None or streak.last is None:
-                    streak = shown_streak.adopted(player, application)
+                    streak = shown_streak.initial_streak(player, application)
                 change = add_days(streak, self._days[user_id])
                 if change.grown or user_id not in known or self._is_later(player):
                     self._changes[user_id] = change
@@ -107,7 +107,7 @@ class StreakBooking:
         if check.run.dry_run:
             return
         await check.notify(
-            notices.streak_lost(user_id, last, length)
+            notifications.streak_lost(user_id, last, length)
             for user_id, change in self._changes.items()
             for last, length in change.lost
             if length >= check.ctx.settings.notify_lost_streak

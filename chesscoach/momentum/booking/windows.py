@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.momentum import periods, zones
-from chesscoach.momentum.booking.application import apply_batches
 from chesscoach.momentum.booking.awards import OF_ANALYSES, LocalDay, awards_of
+from chesscoach.momentum.booking.batches import apply_batches
 from chesscoach.momentum.booking.evidence import CompletedSession, EvidencePage, EvidenceWindow
 from chesscoach.momentum.booking.streak_booking import StreakBooking
 from chesscoach.momentum.check import Check
@@ -74,7 +74,7 @@ async def _page(check: Check, after: datetime, cursor: datetime) -> EvidencePage
         until = min(until, cursor + 2 * (page.until - page.after))
     if check.mixed is None:
         window = Window(after=after, until=check.now, user_id=check.user_id)
-        check.mixed = await reader.mixed(window)
+        check.mixed = await reader.find_mixed_collections(window)
     window = Window(after=after, until=until, user_id=check.user_id, mixed=check.mixed)
     counts = await reader.counts(window, _MAX_DOCUMENTS)
     while sum(counts.values()) >= _MAX_DOCUMENTS and window.until - cursor > _MIN_WINDOW:
@@ -93,7 +93,7 @@ async def _page(check: Check, after: datetime, cursor: datetime) -> EvidencePage
 
 async def report_undated(check: Check) -> None:
     """Counts and logs evidence whose instant can never be read."""
-    for name, ids in (await check.ctx.evidence.undated(_MAX_UNDATED)).items():
+    for name, ids in (await check.ctx.evidence.find_undated(_MAX_UNDATED)).items():
         check.run.counts.note(f"unreadable_{name}", len(ids))
         samples = [str(key)[:80] for key in ids[:3]]
         log.get_logger().warning("momentum_undated", collection=name, count=len(ids), ids=samples)

@@ -76,8 +76,8 @@ class EvidenceReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def mixed(self, window: Window) -> list[str]:
-        """The collections in which an instant near a window has another form than the usual ones.
+    async def find_mixed_collections(self, window: Window) -> list[str]:
+        """The collections in which an instant near a window has an unusual form.
 
         Such texts are found by a pattern, which all texts of some days must be compared with.
         """
@@ -92,7 +92,7 @@ class EvidenceReader:
         return {name: document["documents"] for name, document in found}
 
     async def games(self, window: Window) -> list[ImportedGame]:
-        """Imported games; games against the application's coach are none."""
+        """Imported games, without those against the application's coach."""
         fields = ("game_id", "auto_synced", "platform")
         return await self._read("games", window, fields, to_game)
 
@@ -150,7 +150,7 @@ class EvidenceReader:
         """Daily rewards; only a player's last one is known."""
         return await self._read("user_progress", window, (), to_claim)
 
-    async def undated(self, limit: int) -> dict[str, list[Any]]:
+    async def find_undated(self, limit: int) -> dict[str, list[Any]]:
         """The ids of documents whose instant can never be read, by collection, up to a limit."""
         queries = {name: _odd_query(name) for name in _FIELDS if name != "user_progress"}
         ids: dict[str, list[Any]] = {}

@@ -1,4 +1,4 @@
-"""The one document of `momentum_state`: when momentum began, and how far it has come."""
+"""The document of `momentum_state`: when momentum began, and how far it has processed."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ _ID = "momentum"
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """How far momentum has come.
+    """When momentum began, and how far it has processed.
 
     Nothing before `since` is booked, closed or notified. Batches of the ledger up to `batch` have
     been begun, and those up to `applied` count in the players' progress. Evidence until

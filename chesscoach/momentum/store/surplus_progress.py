@@ -16,7 +16,7 @@ class SurplusProgress:
         self._collection = MongoCollection(database, "user_progress")
 
     async def users(self, limit: int) -> list[Any]:
-        """The ids of users with several documents, in their order, at most `limit`."""
+        """The sorted ids of users with several documents, at most `limit`."""
         pipeline: list[Document] = [
             {"$sort": {"user_id": 1}},
             {"$group": {"_id": "$user_id", "documents": {"$sum": 1}}},

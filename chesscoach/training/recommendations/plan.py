@@ -11,8 +11,8 @@ from msgspec import Struct
 from chesscoach.training.recommendations.rules import MAX_ACTIVE, Recommendation
 
 
-class Stored(Struct, frozen=True, kw_only=True):
-    """A stored recommendation of the week, with its status."""
+class WeeklyRecommendation(Struct, frozen=True, kw_only=True):
+    """A stored recommendation of a player's week, with its status."""
 
     content: Recommendation
     is_active: bool
@@ -26,7 +26,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     retired: tuple[str, ...]
 
 
-def plan_week(candidates: Iterable[Recommendation], stored: Sequence[Stored]) -> Plan:
+def plan_week(candidates: Iterable[Recommendation], stored: Sequence[WeeklyRecommendation]) -> Plan:
     """What becomes of a player's week: the most important ones that were not dismissed."""
     dismissed = {item.content.type for item in stored if item.is_dismissed}
     ordered = sorted(candidates, key=lambda item: -item.priority)
@@ -36,7 +36,7 @@ def plan_week(candidates: Iterable[Recommendation], stored: Sequence[Stored]) ->
     return Plan(active=tuple(active), retired=tuple(kind for kind in retired if kind not in kept))
 
 
-def plan_addition(added: Recommendation, stored: Sequence[Stored]) -> Plan:
+def plan_addition(added: Recommendation, stored: Sequence[WeeklyRecommendation]) -> Plan:
     """What becomes of the week with one more recommendation, or one in place of an older one."""
     others = [item.content for item in stored if item.is_active and item.content.type != added.type]
     return plan_week([added, *others], stored)

@@ -42,7 +42,7 @@ class Recommendation(Struct, frozen=True, kw_only=True):
 
 
 def recommend(situation: Situation) -> list[Recommendation]:
-    """All that apply, the most important first; there may be more than a player should see."""
+    """All that apply, the most important first. There may be more than `MAX_ACTIVE`."""
     found = (rule(situation) for rule in _RULES)
     applicable = [item for item in found if item is not None]
     return sorted(applicable, key=lambda item: -item.priority)

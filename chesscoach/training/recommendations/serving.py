@@ -12,7 +12,12 @@ from datetime import datetime, timedelta
 
 from chesscoach.errors import ConfigError
 from chesscoach.schedules.iso_week import Week
-from chesscoach.training.batches import count_failure, name_unreadable, take, work_through
+from chesscoach.training.batches import (
+    count_failure,
+    name_unreadable,
+    process_batch,
+    process_in_batches,
+)
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.player import Player, in_their_zones
 from chesscoach.training.recommendations import rules
@@ -69,7 +74,7 @@ async def serve(
     async def serve_batch(players: Sequence[Player]) -> None:
         await _serve(ctx, run, now, players)
 
-    await work_through(run, due(), serve_batch)
+    await process_in_batches(run, due(), serve_batch)
     zones.report(run)
     if user_id is not None and not seen:
         msg = f"--user: there is no player {user_id!r}"
@@ -96,7 +101,7 @@ async def refresh_reviews(
             return
         stored = await ctx.players.find(ids[start : start + ctx.settings.batch])
         players = [player for player in in_their_zones(stored, zones, now) if is_open(player, now)]
-        await take(run, players, refresh)
+        await process_batch(run, players, refresh)
 
 
 async def _serve(ctx: TrainingContext, run: Run, now: datetime, players: Sequence[Player]) -> None:

@@ -93,7 +93,7 @@ async def remove_routine(ctx: TrainingContext, routine_id: str, seen: int | None
         if await ctx.routines.revisions([routine_id]):
             raise _changed(routine_id)
         raise _not_found(routine_id)
-    return await ctx.sessions.drop_coming([routine_id], ctx.now())
+    return await ctx.sessions.delete_coming([routine_id], ctx.now())
 
 
 async def find_routine(ctx: TrainingContext, routine_id: str, zones: Zones) -> Routine:

@@ -52,7 +52,7 @@ async def generate(
         changed = [routine for routine in routines if current.get(routine.id) != routine.revision]
         gone = [routine.id for routine in changed if routine.id not in current]
         if gone:
-            generated.deleted += await ctx.sessions.drop_coming(gone, now)
+            generated.deleted += await ctx.sessions.delete_coming(gone, now)
         again = [await ctx.routines.find(r.id, zones) for r in changed if r.id in current]
         routines = [routine for routine in again if isinstance(routine, Routine)]
     return generated
@@ -87,7 +87,7 @@ async def _write(
     generated.added += await ctx.sessions.add(add, now)
     generated.moved += await ctx.sessions.move(move)
     for routine, change in zip(routines, changes, strict=True):
-        generated.deleted += await ctx.sessions.drop(change.drop, routine.revision)
+        generated.deleted += await ctx.sessions.delete_scheduled(change.drop, routine.revision)
 
 
 def changes_of(

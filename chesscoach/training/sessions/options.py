@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chesscoach.errors import ConfigError
-from chesscoach.training.sessions import friendly, recurrence, rule_text
-from chesscoach.training.sessions.friendly import WITH_DAYS, Frequency, Friendly
+from chesscoach.training.sessions import friendly_options, recurrence, rule_text
+from chesscoach.training.sessions.friendly_options import WITH_DAYS, Frequency, FriendlyOptions
 from chesscoach.training.sessions.recurrence import Recurrence
 from chesscoach.training.sessions.routine import MAX_TITLE_LENGTH, Kind, Routine, ZoneSource
 from chesscoach.training.sessions.rule_text import RuleParts
@@ -150,7 +150,7 @@ def _rule(
             msg = f"--rrule: it has days and end itself: leave out {', '.join(given)}"
             raise ConfigError(msg)
         return _own_rule(options.rrule)
-    base = friendly.from_rule(before.parts) if before is not None else None
+    base = friendly_options.from_rule(before.parts) if before is not None else None
     if before is not None and base is None and options.recurrence is None:
         if given or "until" in unset:
             msg = f"{(*given, '--unset')[0]}: the routine has a rule of its own: give --rrule"
@@ -173,7 +173,7 @@ def _own_rule(text: str) -> _Rule:
 
 
 def _friendly_rule(
-    options: RoutineOptions, base: Friendly | None, first_day: date, until: date | None
+    options: RoutineOptions, base: FriendlyOptions | None, first_day: date, until: date | None
 ) -> _Rule:
     frequency = options.recurrence or (base.frequency if base else "once")
     on, day_of_month = options.on, options.day_of_month
@@ -191,8 +191,9 @@ def _friendly_rule(
         msg = f"--until: {until} is before --from {first_day}"
         raise ConfigError(msg)
     try:
-        parts = friendly.to_rule(
-            Friendly(frequency=frequency, weekdays=on or (), day_of_month=day_of_month), first_day
+        parts = friendly_options.to_rule(
+            FriendlyOptions(frequency=frequency, weekdays=on or (), day_of_month=day_of_month),
+            first_day,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None

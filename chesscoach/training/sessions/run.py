@@ -64,7 +64,7 @@ class SessionsRun:
         if not self._run.dry_run and (
             gone := await self._ctx.sessions.orphaned_routines(self._now)
         ):
-            self._note("deleted", await self._ctx.sessions.drop_coming(gone, self._now))
+            self._note("deleted", await self._ctx.sessions.delete_coming(gone, self._now))
 
     @property
     def _batch(self) -> int:
@@ -106,7 +106,7 @@ class SessionsRun:
         return moved
 
     async def _judge_each(self, sessions: Sequence[StoredSession]) -> None:
-        """Judges sessions; if that fails, by halves, down to the one whose data are the reason."""
+        """Judges sessions. If that fails, halves them until only the session at fault is left."""
         try:
             await self._judge(sessions)
         except StoreFailed as error:
@@ -140,7 +140,7 @@ class SessionsRun:
             new = [v for v in verdicts if v.status == status and v.before != status]
             self._note(status, len(new))
         if not self._run.dry_run:
-            await self._ctx.sessions.settle(verdicts)
+            await self._ctx.sessions.save_verdicts(verdicts)
 
     async def _evidence(
         self, kind: Kind, sessions: Sequence[StoredSession], zones: Mapping[str, ZoneInfo]

@@ -15,7 +15,7 @@ def start_instant(local: datetime, zone: ZoneInfo) -> datetime:
 
 
 def comes_twice(local: datetime, zone: ZoneInfo) -> bool:
-    """Whether a local time comes twice. A plain RRULE then means the first."""
+    """Whether a local time occurs twice. A plain RRULE then means the first."""
     first, second = _readings(local, zone)
     return first < second
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from chesscoach.errors import ConfigError
 from chesscoach.training.activity import Activity
-from chesscoach.training.batches import count_failure, name_unreadable, work_through
+from chesscoach.training.batches import count_failure, name_unreadable, process_in_batches
 from chesscoach.training.context import TrainingContext
 from chesscoach.training.days import DAY
 from chesscoach.training.player import Player, in_their_zones
@@ -55,7 +55,7 @@ async def close_days(
     async def close(players: Sequence[Player]) -> None:
         await _close(ctx, run, now, players, with_today=user_id is not None)
 
-    await work_through(run, due(), close)
+    await process_in_batches(run, due(), close)
     if user_id is not None and not run.counts.candidates:
         msg = f"--user: there is no player {user_id!r}"
         raise ConfigError(msg)

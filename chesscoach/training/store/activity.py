@@ -40,7 +40,7 @@ class Span(Struct, frozen=True, kw_only=True):
 
 
 class ActivityReader:
-    """The collections in which players' activity is found; all but the sessions are not ours."""
+    """The collections that show players' activity; only the sessions are ours."""
 
     def __init__(self, database: Database) -> None:
         self._analyses = MongoCollection(database, "game_analyses")
@@ -87,7 +87,7 @@ class ActivityReader:
 
 
 def _earliest_start(players: Sequence[Player], days_before: int) -> datetime:
-    """The first instant of that day before today, for whichever player it comes first."""
+    """The earliest instant at which that day before today begins for any of the players."""
     starts = (days.start_of(player.today - days_before * DAY, player.zone) for player in players)
     return min(starts, default=days.start_of(_EPOCH, ZoneInfo("UTC")))
 

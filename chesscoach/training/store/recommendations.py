@@ -13,7 +13,7 @@ from pymongo import UpdateOne
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.values import is_text
-from chesscoach.training.recommendations.plan import Plan, Stored
+from chesscoach.training.recommendations.plan import Plan, WeeklyRecommendation
 from chesscoach.training.recommendations.rules import Recommendation
 from chesscoach.training.store import numbers
 
@@ -64,13 +64,13 @@ class Recommendations:
             )
         }
 
-    async def of_weeks(self, weeks: Mapping[str, str]) -> dict[str, list[Stored]]:
+    async def of_weeks(self, weeks: Mapping[str, str]) -> dict[str, list[WeeklyRecommendation]]:
         """The recommendations of each user's week."""
         query = {
             "user_id": {"$in": list(weeks)},
             "refresh_key": {"$in": sorted(set(weeks.values()))},
         }
-        stored: dict[str, list[Stored]] = {user_id: [] for user_id in weeks}
+        stored: dict[str, list[WeeklyRecommendation]] = {user_id: [] for user_id in weeks}
         for document in await self._collection.find(query):
             user_id = document["user_id"]
             if is_text(user_id) and weeks.get(user_id) == document["refresh_key"]:
@@ -183,10 +183,10 @@ def _retirement(query: Document, now: datetime) -> UpdateOne:
     return UpdateOne(query, {"$set": {"is_active": False, "retired_at": now}})
 
 
-def _to_stored(document: Document) -> Stored:
+def _to_stored(document: Document) -> WeeklyRecommendation:
     shown = _to_shown(document)
     metadata = shown.metadata
-    return Stored(
+    return WeeklyRecommendation(
         content=Recommendation(
             type=shown.recommendation_type,
             priority=shown.priority,

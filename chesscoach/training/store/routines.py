@@ -30,7 +30,7 @@ _TEXT_IDS = {"$type": "string"}
 
 
 class InvalidRoutine(Struct, frozen=True, kw_only=True):
-    """A document that is no routine: its id, its user and the reason."""
+    """A document that is not a valid routine: its id, its user and the reason."""
 
     id: str
     user_id: str
@@ -64,7 +64,7 @@ class RoutineStore:
     async def pages(
         self, size: int, zones: Zones, user_id: str | None = None
     ) -> AsyncIterator[tuple[list[Routine], list[InvalidRoutine]]]:
-        """Pages of all routines, or of a user's, and of the documents that are none."""
+        """Pages of all routines, or of a user's, with the invalid documents among them."""
         query: Document = {"user_id": user_id} if user_id is not None else {}
         odd = await self._collection.find({**query, "_id": {"$not": _TEXT_IDS}}, {"user_id": 1})
         if odd:

@@ -57,12 +57,12 @@ class SessionStore:
             ]
         )
 
-    async def drop(self, ids: Sequence[str], revision: int) -> int:
+    async def delete_scheduled(self, ids: Sequence[str], revision: int) -> int:
         """Deletes sessions that are still scheduled, unless a newer revision has written them."""
         query = {"_id": {"$in": list(ids)}, "status": "scheduled", "revision": {"$lte": revision}}
         return await self._collection.delete_many(query) if ids else 0
 
-    async def drop_coming(self, routine_ids: Sequence[str], now: datetime) -> int:
+    async def delete_coming(self, routine_ids: Sequence[str], now: datetime) -> int:
         """Deletes the coming sessions of routines that do not exist any more."""
         query: Document = {"routine_id": {"$in": list(routine_ids)}, "status": "scheduled"}
         return await self._collection.delete_many({**query, "starts_at": {"$gt": now}})
@@ -126,7 +126,7 @@ class SessionStore:
                 day, after = page[-1]["local_date"], page[-1]["_id"]
                 yield _readable(page)
 
-    async def settle(self, verdicts: Sequence[Verdict]) -> None:
+    async def save_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Writes verdicts, each unless the session has changed since it was read."""
         await self._collection.bulk_update(
             [

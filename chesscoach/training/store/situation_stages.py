@@ -27,7 +27,7 @@ def pipeline(users: Document, games_since: datetime, now: datetime) -> list[Docu
         stages.union_with("games", _recent_games(users, games_since)),
         stages.union_with("games", _unanalysed(users)),
         stages.union_with("puzzle_attempts", _unsolved(users)),
-        stages.union_with("game_analyses", _naming(users, now)),
+        stages.union_with("game_analyses", _weakness_games(users, now)),
         stages.union_with("player_profiles", _profiles(users)),
         stages.union_with("mistake_cards", _cards(users, now)),
     ]
@@ -127,7 +127,7 @@ def _unsolved(users: Document) -> list[Document]:
     ]
 
 
-def _naming(users: Document, now: datetime) -> list[Document]:
+def _weakness_games(users: Document, now: datetime) -> list[Document]:
     """The weaknesses that the analyses of three months name, the newest analyses first."""
     recent = expressions.between("created_at", users, now - 90 * DAY, None)[:2]
     named: list[Any] = [
@@ -145,7 +145,7 @@ def _naming(users: Document, now: datetime) -> list[Document]:
         {
             "$project": {
                 "_id": 0,
-                "kind": "naming",
+                "kind": "weakness_games",
                 "user_id": 1,
                 "game_id": 1,
                 "names": {"$concatArrays": named},

@@ -98,7 +98,7 @@ class _SituationBuilder:
     ) -> None:
         self._player, self._analysed, self._now = player, analysed, now
         self._lasts: list[datetime] = []
-        self._naming: dict[str, list[str]] = {}
+        self._weakness_games: dict[str, list[str]] = {}
         self._situation = Situation(today=player.today, activity=activity)
 
     def build(self, documents: Iterable[Document]) -> Situation:
@@ -110,7 +110,7 @@ class _SituationBuilder:
             situation.last_activity = days.local_day(max(lasts), self._player.zone)
         situation.games.sort(key=lambda item: item.game.ended_at, reverse=True)
         situation.weaknesses = [
-            replace(item, game_ids=tuple(self._naming.get(item.name, ())))
+            replace(item, game_ids=tuple(self._weakness_games.get(item.name, ())))
             for item in situation.weaknesses
         ]
         return situation
@@ -136,13 +136,13 @@ class _SituationBuilder:
     def _add_unsolved(self, document: Document) -> None:
         self._situation.unsolved = str(document["puzzle"])
 
-    def _add_naming(self, document: Document) -> None:
-        """Notes the weaknesses that an analysis names; each is a text or has a subcategory."""
+    def _add_weakness_games(self, document: Document) -> None:
+        """Adds a game to each weakness that its analysis names, as a text or a subcategory."""
         game_id = document.get("game_id")
         for item in document["names"]:
             name = item.get("subcategory") if isinstance(item, dict) else item
             if is_text(name) and is_text(game_id):
-                games = self._naming.setdefault(name, [])
+                games = self._weakness_games.setdefault(name, [])
                 if game_id not in games:
                     games.append(game_id)
 

@@ -1,4 +1,4 @@
-"""Stages that select what players did, in the few fields that count.
+"""Stages that select what players did, with only the fields that are needed.
 
 Each document has a `kind` and the `user_id`. The database only pre-selects, and Python decides: the
 values may have any type, and only Python can parse a text as an instant.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from chesscoach.training.sessions.friendly import Frequency
+from chesscoach.training.sessions.friendly_options import Frequency
 from chesscoach.training.sessions.options import UNSET as RESETTABLE
 from chesscoach.training.sessions.options import RoutineOptions
 from chesscoach.training.sessions.recurrence import FIRST_YEAR, LAST_YEAR

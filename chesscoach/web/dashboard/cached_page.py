@@ -1,4 +1,4 @@
-"""A page that one task reads, and that is rendered once for all who look."""
+"""A page whose data one task reads, rendered once for all viewers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +22,7 @@ _AGE_MARK = "<!--age-->"
 
 
 class Dated(Protocol):
-    """A value that says as of when it is."""
+    """A value that knows the instant at which it was read."""
 
     @property
     def at(self) -> datetime:

@@ -1,4 +1,4 @@
-"""`/events`: tells open pages that something has changed, as server-sent events.
+"""`/events`: notifies open pages of changes by server-sent events.
 
 An event is sent after the overview has been read again, so that a page that is fetched because of
 it shows what it announces. It has no content: a page fetches itself. One task looks for changes,
@@ -126,7 +126,7 @@ class Events:
         self._announce(self._streams)
 
     async def _look(self) -> object:
-        """The state of the data; of a database that does not answer, why."""
+        """The state of the data, or why the database does not answer."""
         try:
             with operations_deadline(_LOOK_LIMIT_S):
                 return await self._state()

@@ -1,4 +1,4 @@
-"""What the pages share: the viewer of a request, the layout, and words instead of an error."""
+"""What the pages share: the viewer of a request, the layout, and error pages."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -84,7 +84,7 @@ class Layout:
         return path[len(base) :] if base and path.startswith(f"{base}/") else path
 
     def answering(self, handler: Handler) -> Handler:
-        """Wraps the handler of a page: what is missing, or a database that is, is said in words."""
+        """Wraps the handler of a page: a missing object or database becomes a page that says so."""
 
         @wraps(handler)
         async def answer(request: web.Request) -> web.StreamResponse:

@@ -19,7 +19,7 @@ _MARGIN = 4
 
 
 class Chart(Struct, frozen=True, kw_only=True):
-    """A series as an SVG path; `words` says its first, last, lowest and highest value."""
+    """A series as an SVG path; `words` names its first, last, lowest and highest value."""
 
     name: str
     d: str

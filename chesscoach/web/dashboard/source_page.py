@@ -14,7 +14,7 @@ from chesscoach.sync.store.lanes import LaneStatus
 _TOO_MANY_REQUESTS = "429"
 
 
-class SourceView(Struct, frozen=True, kw_only=True):
+class SourceDetails(Struct, frozen=True, kw_only=True):
     """A source: its lane, the requests of this process by status, and its accounts.
 
     `accounts` counts by status, and by whether the last check failed.
@@ -37,7 +37,7 @@ class SourcesView(Struct, frozen=True, kw_only=True):
     """All sources as of an instant."""
 
     at: datetime
-    sources: tuple[SourceView, ...]
+    sources: tuple[SourceDetails, ...]
 
 
 async def read_sources(ctx: Context) -> SourcesView:
@@ -46,7 +46,7 @@ async def read_sources(ctx: Context) -> SourcesView:
     views = []
     for platform, source in SOURCES.items():
         views.append(
-            SourceView(
+            SourceDetails(
                 source=source,
                 lane=await ctx.sync.lanes[platform].status(),
                 contact_missing=source.requires_contact and not ctx.config.sources.contact,

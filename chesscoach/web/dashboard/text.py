@@ -1,4 +1,4 @@
-"""How values look on a page: instants, durations, and texts that others wrote."""
+"""How values are shown on a page: instants, durations, and texts from outside."""
 
 import unicodedata
 from datetime import UTC, datetime, timedelta

@@ -164,7 +164,7 @@ def _refuse_past(schedule: Schedule, now: datetime) -> None:
 
 @asynccontextmanager
 async def _conflicts_explained(admin: Admin, old: StoredSchedule) -> AsyncIterator[None]:
-    """A change that another one overtakes is refused with what has changed, as a late one is."""
+    """Refuses a change that another one overtakes, with the changes since, like a late one."""
     try:
         yield
     except RevisionConflict:

@@ -5,9 +5,9 @@ from datetime import date, datetime
 from msgspec import Struct, field
 
 from chesscoach.errors import NotFound
-from chesscoach.training.sessions import administration, friendly
+from chesscoach.training.sessions import administration, friendly_options
 from chesscoach.training.sessions.feed_links import FeedLinks
-from chesscoach.training.sessions.friendly import Frequency
+from chesscoach.training.sessions.friendly_options import Frequency
 from chesscoach.training.sessions.routine import Kind, Routine, ZoneSource
 from chesscoach.training.sessions.rule_text import WEEKDAYS
 from chesscoach.training.sessions.session import Status, StoredSession
@@ -109,7 +109,7 @@ async def show_routine(admin: Admin, routine_id: str) -> RoutineView:
 def routine_view(admin: Admin, routine: Routine) -> RoutineView:
     """A routine as operators see it."""
     recurs, emails = routine.recurrence, admin.ctx.config.emails
-    options = friendly.from_rule(recurs.parts)
+    options = friendly_options.from_rule(recurs.parts)
     has_links = emails.signing_keys and emails.public_url
     links = FeedLinks(emails.public_url, emails.signing_keys, admin.ctx.now) if has_links else None
     return RoutineView(

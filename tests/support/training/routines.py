@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from chesscoach.training.sessions import recurrence, rule_text
-from chesscoach.training.sessions.friendly import (
+from chesscoach.training.sessions.friendly_options import (
     FREQUENCIES,
     WITH_DAYS,
     Frequency,
-    Friendly,
+    FriendlyOptions,
     to_rule,
 )
 from chesscoach.training.sessions.recurrence import Recurrence
@@ -34,7 +34,7 @@ ZONES = (
 class Wish(Struct, frozen=True, kw_only=True):
     """What a person asks for, in the words of the options."""
 
-    friendly: Friendly
+    friendly: FriendlyOptions
     first: date
     until: date | None
     skip: tuple[date, ...]
@@ -72,8 +72,8 @@ def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def _friendly(frequency: Frequency, weekdays: Sequence[int], day: int | None) -> Friendly:
-    return Friendly(
+def _friendly(frequency: Frequency, weekdays: Sequence[int], day: int | None) -> FriendlyOptions:
+    return FriendlyOptions(
         frequency=frequency,
         weekdays=tuple(sorted(set(weekdays))) if frequency in WITH_DAYS else (),
         day_of_month=day if frequency == "monthly" else None,

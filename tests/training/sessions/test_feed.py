@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chesscoach.training.sessions.feed import calendar_of
-from chesscoach.training.sessions.friendly import Friendly
+from chesscoach.training.sessions.friendly_options import FriendlyOptions
 from chesscoach.training.sessions.generation import changes_of
 from chesscoach.training.sessions.session import StoredSession
 from tests.conftest import scaled_rounds
@@ -77,7 +77,7 @@ def test_a_calendar_shows_exactly_the_sessions(
 
 
 NEW_YORK = Wish(
-    friendly=Friendly(frequency="daily"),
+    friendly=FriendlyOptions(frequency="daily"),
     first=date(2026, 10, 30),
     until=None,
     skip=(date(2026, 11, 3),),
@@ -112,7 +112,7 @@ def test_a_calendar_has_its_zone_stable_ids_and_the_revision() -> None:
 
 
 def test_a_single_session_is_one_event_also_where_its_local_time_comes_twice() -> None:
-    once = Friendly(frequency="once")
+    once = FriendlyOptions(frequency="once")
     wish = replace(NEW_YORK, friendly=once, first=date(2026, 11, 1), skip=())
     routine = make_routine(wish.recurrence())
     now = datetime(2026, 10, 29, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Friendly options against the meaning of their words, and rules as texts."""
+"""FriendlyOptions options against the meaning of their words, and rules as texts."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chesscoach.training.sessions import recurrence, rule_text
-from chesscoach.training.sessions.friendly import from_rule
+from chesscoach.training.sessions.friendly_options import from_rule
 from chesscoach.training.sessions.recurrence import make_recurrence
 from chesscoach.training.sessions.start_times import start_instant
 from tests.conftest import scaled_rounds

@@ -22,7 +22,7 @@ WITH_DAYS: tuple[Frequency, ...] = ("daily", "weekly", "fortnightly")
 _SHORTEST_MONTH = 28
 
 
-class Friendly(Struct, frozen=True, kw_only=True):
+class FriendlyOptions(Struct, frozen=True, kw_only=True):
     """A frequency, its weekdays (0 is Monday) and its day of the month."""
 
     frequency: Frequency
@@ -30,7 +30,7 @@ class Friendly(Struct, frozen=True, kw_only=True):
     day_of_month: int | None = None
 
 
-def to_rule(friendly: Friendly, first_day: date) -> RuleParts:
+def to_rule(friendly: FriendlyOptions, first_day: date) -> RuleParts:
     """The rule of the options, for a routine that begins on `first_day`.
 
     Raises:
@@ -57,8 +57,8 @@ def to_rule(friendly: Friendly, first_day: date) -> RuleParts:
             return {"FREQ": "MONTHLY", **_by_month_day(friendly.day_of_month or first_day.day)}
 
 
-def from_rule(parts: RuleParts) -> Friendly | None:
-    """The options whose rule this is, whatever its end; None if there are none."""
+def from_rule(parts: RuleParts) -> FriendlyOptions | None:
+    """The options that give this rule, ignoring its end; None if no options do."""
     rule = {name: value for name, value in parts.items() if name != "UNTIL"}
     for friendly in _candidates(rule):
         if to_rule(friendly, date.min) == rule:
@@ -66,16 +66,22 @@ def from_rule(parts: RuleParts) -> Friendly | None:
     return None
 
 
-def _candidates(rule: RuleParts) -> list[Friendly]:
+def _candidates(rule: RuleParts) -> list[FriendlyOptions]:
     days = rule.get("BYDAY", "")
     weekdays = tuple(n for n, name in enumerate(WEEKDAYS) if name in days.split(","))
     month_day = rule.get("BYMONTHDAY", "").split(",")[-1]
     monthly = (
-        [Friendly(frequency="monthly", day_of_month=int(month_day))] if month_day.isdigit() else []
+        [FriendlyOptions(frequency="monthly", day_of_month=int(month_day))]
+        if month_day.isdigit()
+        else []
     )
     return [
-        Friendly(frequency="once"),
-        *(Friendly(frequency=name, weekdays=weekdays) for name in FREQUENCIES if name in WITH_DAYS),
+        FriendlyOptions(frequency="once"),
+        *(
+            FriendlyOptions(frequency=name, weekdays=weekdays)
+            for name in FREQUENCIES
+            if name in WITH_DAYS
+        ),
         *monthly,
     ]
 

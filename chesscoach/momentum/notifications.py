@@ -1,4 +1,4 @@
-"""The notifications of momentum: their keys and their texts. A player has one of a key."""
+"""The notifications of momentum: their keys and their texts. A player has one per key."""
 
 from datetime import date
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chesscoach.momentum import notices
+from chesscoach.momentum import notifications
 from chesscoach.momentum.achievements import PlayerStats, unlock
 from chesscoach.momentum.booking import counters
 from chesscoach.momentum.check import Check
@@ -72,7 +72,7 @@ async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[E
             Unlocked(user_id=user_id, achievement=award.ref, at=award.at)
             for award in progress.rewards
         ]
-        raised += [notices.level_up(user_id, *reached) for reached in progress.levels.items()]
+        raised += [notifications.level_up(user_id, *reached) for reached in progress.levels.items()]
         bookings.append(
             {
                 "id": player.id,
