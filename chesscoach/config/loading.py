@@ -110,6 +110,13 @@ def _explain(message: str, prefix: str, where: str) -> str:
         key, text = f"{key}.{field[1]}".strip("."), text[field.end() :]
     if text.startswith("Invalid enum value"):  # msgspec quotes it
         text = "invalid value: not one of the allowed values"
+    if "matching regex" in text:
+        is_url = "https?" in text
+        text = (
+            "expected an http or https URL"
+            if is_url
+            else "expected the form that config.toml describes"
+        )
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
         key, text = f"{key}.{unknown[1]}".strip("."), "unknown setting"
     return f"{key or 'configuration'}: {text[:1].lower()}{text[1:]} (in {where})"

@@ -42,9 +42,12 @@ class MomentumAmounts(Section, frozen=True, kw_only=True):
 
 
 class MomentumSettings(Section, frozen=True, kw_only=True):
-    """`[momentum]`."""
+    """`[momentum]`.
 
-    book: tuple[Evidence, ...] = EVIDENCE
+    `book` is a list, or a text with commas, since a variable of the environment is a text.
+    """
+
+    book: tuple[Evidence, ...] | str = EVIDENCE
     timezone: str = "UTC"
     close_hour: Hour = 6
     rank_hour: Hour = 18
@@ -57,8 +60,17 @@ class MomentumSettings(Section, frozen=True, kw_only=True):
     amounts: MomentumAmounts = MomentumAmounts()
 
     def __post_init__(self) -> None:
+        if not set(self.booked) <= set(EVIDENCE):
+            msg = f"book: give some of {', '.join(EVIDENCE)}, or nothing"
+            raise ValueError(msg)
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError):
             msg = "timezone: not an IANA name of a time zone"
             raise ValueError(msg) from None
+
+    @property
+    def booked(self) -> tuple[str, ...]:
+        """What earns points, as names of `EVIDENCE`."""
+        names = self.book.split(",") if isinstance(self.book, str) else self.book
+        return tuple(name.strip() for name in names if name.strip())

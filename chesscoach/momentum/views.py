@@ -175,9 +175,9 @@ async def _booking_lines(ctx: ViewContext) -> list[str]:
     state = await ctx.state.read()
     if state is None:
         return ["It is the first check: it records the instant, and books nothing older."]
-    if not ctx.settings.book:
+    if not ctx.settings.booked:
         return ["It books nothing: [momentum] book is empty."]
-    what = ", ".join(ctx.settings.book)
+    what = ", ".join(ctx.settings.booked)
     return [f"It books new evidence since {format_rfc3339(state.booked_until)}: {what}."]
 
 

@@ -24,6 +24,7 @@ def test_texts_of_the_environment_become_the_type_of_the_setting(load: Loader) -
         "CHESSCOACH_DATABASE__ALLOW_WEAK_WRITES": "true",
         "CHESSCOACH_SOURCES__LICHESS__BASE_URL": "http://127.0.0.1:1",
         "CHESSCOACH_SOURCES__CONTACT": "5",
+        "CHESSCOACH_MOMENTUM__BOOK": "puzzles, sessions,",
         "DB_NAME": "7",
     }
     settings = load(None, env).config
@@ -31,6 +32,7 @@ def test_texts_of_the_environment_become_the_type_of_the_setting(load: Loader) -
     assert settings.database.allow_weak_writes is True
     assert settings.sources.lichess.base_url == "http://127.0.0.1:1"
     assert (settings.sources.contact, settings.database.name) == ("5", "7")
+    assert settings.momentum.booked == ("puzzles", "sessions")
 
 
 def test_the_environment_changes_a_default_schedule_and_adds_others(load: Loader) -> None:

@@ -107,6 +107,8 @@ def test_a_mistake_in_the_file_is_named_with_its_place(
         ("CHESSCOACH_SCHEDULES__SYNC_GAMES", "0 * * * *", "schedules.sync_games"),
         ("CHESSCOACH_SCHEDULES__SYNC_GAMES__CRON", "99 * * * *", "schedules.sync_games: cron"),
         ("CHESSCOACH_SCHEDULES__SYNC-GAMES__CRON", "0 * * * *", "schedules.sync-games: an id"),
+        ("CHESSCOACH_MOMENTUM__BOOK", "puzzles,chess", "momentum.book: give some of games_imp"),
+        ("CHESSCOACH_ALERTS__WEBHOOK_URL", "nope", "alerts.webhook_url: expected an http or"),
         ("CHESSCOACH_SLOT", "2026-11-21T06:00:00", "CHESSCOACH_SLOT"),
         ("CHESSCOACH_SLOT", "tomorrow", "CHESSCOACH_SLOT"),
         ("CHESSCOACH_SLOT", "9999-12-31T23:59:59-14:00", "CHESSCOACH_SLOT"),

@@ -16,7 +16,7 @@ LocalDay = Callable[[str, datetime], date | None]
 
 def awards_of(found: EvidenceWindow, settings: MomentumSettings, day_of: LocalDay) -> list[Award]:
     """The awards of all evidence of a window but its streaks."""
-    amounts, booked = settings.amounts, settings.book
+    amounts, booked = settings.amounts, settings.booked
     earned = list[Award]()
     if "games_imported" in booked:
         synced = [game for game in found.games if game.synced]

@@ -77,7 +77,7 @@ class StreakBooking:
     def _award_days(self, player: Player, change: Change) -> None:
         """The awards of the days by which a streak has grown, unless the application pays them."""
         settings = self._check.ctx.settings
-        if "streak_days" not in settings.book:
+        if "streak_days" not in settings.booked:
             return
         since = periods.local_date(self._check.state.since, self._check.zone_of(player))
         for day, length in change.grown.items():
