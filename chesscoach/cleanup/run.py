@@ -1,5 +1,7 @@
 """The cleanup's run: one rule after another."""
 
+from typing import Literal, get_args
+
 from chesscoach import log
 from chesscoach.cleanup import finished_schedules, rules
 from chesscoach.cleanup.context import CleanupContext
@@ -9,12 +11,12 @@ from chesscoach.errors import ChesscoachError, ConfigError
 from chesscoach.schedules import retention
 from chesscoach.worker.job import Run
 
-SESSIONS, SCHEDULES = "sessions", "schedules"
-RULES = (SESSIONS, "notifications", "queue", "runs", "outbox", SCHEDULES, "snapshots")
+RuleName = Literal["sessions", "notifications", "queue", "runs", "outbox", "schedules", "snapshots"]
+RULES: tuple[RuleName, ...] = get_args(RuleName)
 
 
 async def clean(
-    ctx: CleanupContext, run: Run, *, only: str | None = None, repair_dates: bool = False
+    ctx: CleanupContext, run: Run, *, only: RuleName | None = None, repair_dates: bool = False
 ) -> None:
     """Runs one rule after another; the failure of one stops no other."""
     names = _selected_rules(only, repair_dates=repair_dates)
@@ -31,30 +33,27 @@ async def clean(
             run.counts.done += not run.incomplete
 
 
-def _selected_rules(only: str | None, *, repair_dates: bool) -> tuple[str, ...]:
-    if only is not None and only not in RULES:
-        msg = f"--rule: {only!r} is not a rule: give one of {', '.join(RULES)}"
-        raise ConfigError(msg)
-    if repair_dates and only not in (None, SESSIONS):
-        msg = f"--repair-dates repairs {SESSIONS}: leave out --rule, or give --rule {SESSIONS}"
+def _selected_rules(only: RuleName | None, *, repair_dates: bool) -> tuple[RuleName, ...]:
+    if repair_dates and only not in (None, "sessions"):
+        msg = "--repair-dates repairs sessions: leave out --rule, or give --rule sessions"
         raise ConfigError(msg)
     return RULES if only is None else (only,)
 
 
-async def _run_rule(ctx: CleanupContext, run: Run, name: str, *, repair_dates: bool) -> None:
-    if name == SCHEDULES:
+async def _run_rule(ctx: CleanupContext, run: Run, name: RuleName, *, repair_dates: bool) -> None:
+    if name == "schedules":
         await finished_schedules.remove_finished(ctx, run)
         return
     sweep = Sweep(ctx, run, await _build_rule(ctx, name))
-    if repair_dates and name == SESSIONS:
+    if repair_dates and name == "sessions":
         await sweep.repair()
     await sweep.delete()
 
 
-async def _build_rule(ctx: CleanupContext, name: str) -> Rule:
+async def _build_rule(ctx: CleanupContext, name: RuleName) -> Rule:
     """A rule as of now."""
     now, limits = ctx.now(), ctx.settings
-    if name == SESSIONS:
+    if name == "sessions":
         return rules.sessions(now)
     if name == "runs":
         stored = [known.schedule for known in await ctx.schedules.all()]

@@ -16,7 +16,8 @@ from chesscoach.cli.web import web
 
 @click.group(
     cls=OneLineErrorGroup,
-    epilog="Exit codes: 0 done; 1 the database cannot be reached; 2 wrong usage or configuration.",
+    epilog="Exit codes: 0 done; 1 failed, or the database cannot be reached; 2 wrong usage or "
+    "configuration, or what the command names does not exist. A command that differs says so.",
 )
 @click.version_option(__version__)
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from chesscoach.cleanup.run import RULES, clean
+from chesscoach.cleanup.run import RuleName, clean
 from chesscoach.context import Context
 from chesscoach.jobs.command import main
 from chesscoach.schedules.outcome import Counts
@@ -22,7 +22,7 @@ from chesscoach.worker.job import Job, Run
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The arguments of a run."""
 
-    rule: Annotated[str | None, Meta(description=f"Only this rule, of: {', '.join(RULES)}.")] = None
+    rule: Annotated[RuleName | None, Meta(description="Only this rule (default: all).")] = None
     repair_dates: Annotated[
         bool,
         Meta(description="Convert sessions' expires_at from text to dates: TTL skips texts."),

@@ -88,16 +88,29 @@ def _job_options(args: type[Struct]) -> list[click.Parameter]:
     for field in msgspec.inspect.type_info(args).fields:  # type: ignore[attr-defined]  # a Struct's info has fields
         described = field.type.extra_json_schema if hasattr(field.type, "extra_json_schema") else {}
         inner = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type
+        is_flag, choices = isinstance(inner, msgspec.inspect.BoolType), _choices(inner)
         options.append(
             click.Option(
                 [f"--{field.name.replace('_', '-')}", field.name],
-                is_flag=isinstance(inner, msgspec.inspect.BoolType),
+                is_flag=is_flag,
+                type=click.Choice(choices) if choices else None,
                 default=None,
-                metavar=None if isinstance(inner, msgspec.inspect.BoolType) else "TEXT",
+                metavar=None if is_flag or choices else "TEXT",
                 help=(described or {}).get("description", ""),
             )
         )
     return options
+
+
+def _choices(kind: msgspec.inspect.Type) -> list[str]:
+    """The values of a Literal of texts; empty for another type."""
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    return [
+        str(value)
+        for member in kinds
+        if isinstance(member, msgspec.inspect.LiteralType)
+        for value in member.values
+    ]
 
 
 def _callback(job: Job) -> Callable[..., None]:

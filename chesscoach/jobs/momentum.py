@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from chesscoach.context import Context
 from chesscoach.jobs.as_of import AsOf, instant_of_run
 from chesscoach.jobs.command import main
-from chesscoach.momentum.checks import CHECKS, run_checks
+from chesscoach.momentum.checks import CheckName, run_checks
 from chesscoach.schedules.outcome import Counts
 from chesscoach.worker.job import Job, Run
 
@@ -22,9 +22,7 @@ from chesscoach.worker.job import Job, Run
 class Args(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The arguments of a run."""
 
-    check: Annotated[
-        str, Meta(description=f"Only this check, of: {', '.join(CHECKS)} (default: all).")
-    ] = "all"
+    check: Annotated[CheckName, Meta(description="Only this check (default: all).")] = "all"
     user: Annotated[str | None, Meta(description="Only this user (user_id).")] = None
     now: AsOf = None
 

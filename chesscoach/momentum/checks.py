@@ -6,6 +6,7 @@ closed there, and so on until now. So a run that comes days late ends as hourly 
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Literal
 
 from chesscoach import log
 from chesscoach.errors import ChesscoachError, ConfigError, LeaseLost
@@ -18,7 +19,7 @@ from chesscoach.momentum.periods import Kind
 from chesscoach.momentum.store.state import State
 from chesscoach.worker.job import Run
 
-CHECKS = ("all", "leaderboard", "streaks", "weekly", "monthly")
+CheckName = Literal["all", "leaderboard", "streaks", "weekly", "monthly"]
 _ORDER = ("weekly", "monthly", "leaderboard", "streaks")
 _KINDS: dict[str, Kind] = {"weekly": "week", "monthly": "month"}
 
@@ -26,15 +27,15 @@ Step = Callable[[Check], Awaitable[None]]
 
 
 async def run_checks(
-    ctx: MomentumContext, run: Run, now: datetime, *, check: str, user_id: str | None
+    ctx: MomentumContext, run: Run, now: datetime, *, check: CheckName, user_id: str | None
 ) -> None:
     """Runs one check or all of them; the failure of one stops no other.
 
     Raises:
-        ConfigError: there is no such check or user.
+        ConfigError: there is no such user.
         LeaseLost: another run has taken the lease.
     """
-    names = _selected(check)
+    names = _ORDER if check == "all" else (check,)
     if user_id is not None and not await _is_known(ctx, user_id):
         msg = f"--user: there is no user {user_id!r}"
         raise ConfigError(msg)
@@ -55,13 +56,6 @@ async def run_checks(
             _record_failure(run, name, error)
         else:
             run.counts.done += 1
-
-
-def _selected(check: str) -> tuple[str, ...]:
-    if check not in CHECKS:
-        msg = f"--check: there is no check {check!r}; there are {', '.join(CHECKS)}"
-        raise ConfigError(msg)
-    return _ORDER if check == "all" else (check,)
 
 
 async def _is_known(ctx: MomentumContext, user_id: str) -> bool:

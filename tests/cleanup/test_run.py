@@ -10,6 +10,7 @@ from bson import ObjectId
 from chesscoach.cleanup.run import RULES
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError
+from chesscoach.jobs import cleanup
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.cleanup_documents import (
     DAY,
@@ -223,11 +224,9 @@ async def test_snapshots_are_deleted_by_their_day(fixed_context: Context, db: An
     assert remaining == {"kept", "no day", "an instant", "a date", "nothing"}
 
 
-async def test_an_unknown_rule_is_refused_with_the_names_of_the_rules(
-    fixed_context: Context,
-) -> None:
-    with pytest.raises(ConfigError, match=r"'sesions' is not a rule: give one of sessions, notif"):
-        await run_cleanup(fixed_context, rule="sesions")
+async def test_an_unknown_rule_is_refused_before_the_run(fixed_context: Context) -> None:
+    with pytest.raises(ConfigError, match=r"'sesions' - at `\$\.rule`"):
+        cleanup.JOB.check({"rule": "sesions"})
     with pytest.raises(ConfigError, match="--repair-dates"):
         await run_cleanup(fixed_context, rule="queue", repair_dates=True)
 

@@ -142,4 +142,4 @@ def test_what_is_not_there_is_refused(run_cli: RunCli, db: Any) -> None:
     assert "no player" in run_cli("recommendations", "list", "bob", code=1).stderr
     for args in (("x",), ("ann", "REVIEW_GAME"), ("ann", "TAKE_BREAK")):
         refused = run_cli("recommendations", "dismiss", *args, code=2)
-        assert "there is no such recommendation" in refused.stderr
+        assert "there is no recommendation" in refused.stderr

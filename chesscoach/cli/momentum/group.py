@@ -171,7 +171,10 @@ def _board_text(shown: Board) -> Sequence[str | ConsoleRenderable]:
     return [shown.title, invocation.table(("rank", "user", "name", "points"), rows)]
 
 
-@group.command()
+@group.command(
+    epilog="Exit codes: 0 done; 1 there is no such user, or the database cannot be reached; "
+    "2 wrong usage or configuration."
+)
 @click.argument("user_id", metavar="USER_ID")
 @_now_option
 @invocation.database_command

@@ -17,7 +17,11 @@ def group() -> None:
     """Recommendations: list those of a player, and dismiss one for its week."""
 
 
-@group.command("list")
+@group.command(
+    "list",
+    epilog="Exit codes: 0 done; 1 there is no such player, or the database cannot be reached; "
+    "2 wrong usage or configuration.",
+)
 @click.argument("user_id", metavar="USER_ID")
 @click.option("--all", "everything", is_flag=True, help="Also dismissed and retired ones.")
 @invocation.database_command
@@ -25,7 +29,7 @@ async def list_recommendations(ctx: Context, user_id: str, everything: bool) -> 
     """Show what is recommended to a player, the most important first."""
     found = await ctx.training.recommendations.of_user(user_id, active_only=not everything)
     if not found and not await ctx.training.players.exists(user_id):
-        msg = f"there is no player {user_id[:200]!r}"
+        msg = f"there is no player {user_id[:200]!r}: see `chesscoach accounts list`"
         raise UserNotFound(msg)
     text = [_table(found)] if found else ["There is no recommendation."]
     return Output(data=[_to_json(item) for item in found], text=text)
@@ -51,7 +55,8 @@ async def dismiss(ctx: Context, recommendation: str, kind: str | None) -> Output
             if item.recommendation_type == kind.upper() and item.retired_at is None
         ][:1]
     if not targets:
-        msg = "there is no such recommendation: see `chesscoach recommendations list USER_ID`"
+        name = " ".join(filter(None, (recommendation, kind)))[:200]
+        msg = f"there is no recommendation {name!r}: see `chesscoach recommendations list USER_ID`"
         raise ConfigError(msg)
     await store.dismiss([target.id for target in targets], ctx.now())
     after = await store.find(targets[0].id)

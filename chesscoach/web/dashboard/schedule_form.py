@@ -31,7 +31,7 @@ _ID_PATTERN = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 
 class ParsedForm(Struct, frozen=True, kw_only=True):
-    """What a form gives: its texts, and a schedule, or what is wrong by field (`""`: the whole)."""
+    """A parsed form: its texts, and a schedule or the errors by field (`""`: the whole form)."""
 
     texts: dict[str, str]
     schedule: Schedule | None = None
@@ -97,14 +97,21 @@ def argument_help(job: Job) -> Iterator[str]:
     properties = msgspec.json.schema_components([job.args])[1][job.args.__name__]["properties"]
     for field in fields(job.args):
         described = properties[field.encode_name]
-        kinds = [kind.get("type", "") for kind in described.get("anyOf", [described])]
+        kinds = [_kind(kind) for kind in described.get("anyOf", [described])]
         default = (
             "" if field.required else f", default {msgspec.json.encode(field.default).decode()}"
         )
         yield (
-            f"{field.encode_name} ({' or '.join(filter(None, kinds))}{default}): "
+            f"{field.encode_name} ({' or '.join(kinds)}{default}): "
             f"{described.get('description', '')}"
         )
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """The type of a schema in words, or the values that it allows."""
+    if "enum" in schema:
+        return ", ".join(str(value) for value in schema["enum"] if value is not None)
+    return str(schema.get("type", "any"))
 
 
 def _convert(texts: dict[str, str], values: dict[str, Any]) -> ParsedForm:
