@@ -1,9 +1,10 @@
-"""Values of the wrong type: which stored values are texts, and filters for exact types.
+"""Values of the wrong type: which stored values are texts or dates, and filters for exact types.
 
 A comparison in a query also matches the elements of an array. The driver returns BSON code as a
 subclass of `str` that cannot be hashed.
 """
 
+from datetime import date
 from typing import TypeGuard
 
 from chesscoach.mongo.client import Document
@@ -12,6 +13,16 @@ from chesscoach.mongo.client import Document
 def is_text(value: object) -> TypeGuard[str]:
     """Whether a stored value is a text, and nothing that only looks like one."""
     return type(value) is str
+
+
+def to_date(value: object) -> date | None:
+    """The date of a text such as `2026-03-09`; None for any other value."""
+    if not is_text(value):
+        return None
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return None
 
 
 def of_type(field: str, kind: str) -> Document:

@@ -29,7 +29,7 @@ class TrainingSessions:
             (str(document["_id"]), document["user_id"], day)
             for document in documents
             if values.is_text(document.get("user_id"))
-            and (day := _day(document["local_date"])) is not None
+            and (day := values.to_date(document["local_date"])) is not None
         ]
 
     async def planned(
@@ -68,12 +68,3 @@ def _days(first: date, last: date) -> list[str]:
     return [
         date.fromordinal(day).isoformat() for day in range(first.toordinal(), last.toordinal() + 1)
     ]
-
-
-def _day(value: object) -> date | None:
-    if not values.is_text(value):
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        return None

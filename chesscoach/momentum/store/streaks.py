@@ -62,15 +62,15 @@ def _fields(streak: Streak) -> Document:
 def _to_streak(document: Document) -> Streak:
     """A streak; what cannot be read of it counts as missing."""
     days = document.get("days")
-    last = _day(document.get("last_period"))
+    last = values.to_date(document.get("last_period"))
     current = _integer(document.get("current"))
     begun = last - timedelta(days=max(current - 1, 0)) if last is not None else None
     return Streak(
         current=current,
         longest=_integer(document.get("longest")),
-        started=_day(document.get("started")) or begun,
+        started=values.to_date(document.get("started")) or begun,
         last=last,
-        days=tuple(day for value in days if (day := _day(value)) is not None)
+        days=tuple(day for value in days if (day := values.to_date(value)) is not None)
         if isinstance(days, list)
         else (),
     )
@@ -78,15 +78,6 @@ def _to_streak(document: Document) -> Streak:
 
 def _text(day: date | None) -> str | None:
     return day.isoformat() if day is not None else None
-
-
-def _day(value: object) -> date | None:
-    if not values.is_text(value):
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        return None
 
 
 def _integer(value: object) -> int:

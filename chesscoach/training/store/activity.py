@@ -12,7 +12,7 @@ from chesscoach import log
 from chesscoach.mongo import timestamps
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
-from chesscoach.mongo.values import is_text
+from chesscoach.mongo.values import is_text, to_date
 from chesscoach.players.store.game_parser import parse_game
 from chesscoach.training import days
 from chesscoach.training.activity import Activity, Analysis, Attempt
@@ -171,7 +171,7 @@ class _Parser:
                 activity.attempts.append(attempt)
 
     def _add_session(self, activity: Activity, document: Document) -> None:
-        day, minutes = _date(document["local_date"]), document.get("actual_min")
+        day, minutes = to_date(document["local_date"]), document.get("actual_min")
         if day is None or numbers.is_odd(minutes):
             self._refuse("training_sessions", document["_id"], document["user_id"])
         elif minutes is not None and minutes > 0:
@@ -190,12 +190,3 @@ def _instant(value: object) -> datetime | None:
 def is_plausible(at: datetime) -> bool:
     """Whether an instant has a local date in every time zone, and is not a placeholder."""
     return 1900 < at.year < 2200
-
-
-def _date(text: object) -> date | None:
-    if not is_text(text):
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
