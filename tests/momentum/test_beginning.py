@@ -1,6 +1,7 @@
 """How momentum begins beside an application that has been in use."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from chesscoach.context import open_context
 from tests.support.momentum.scenario import MomentumScenario
@@ -72,17 +73,19 @@ async def test_a_streak_whose_last_day_is_known_and_not_its_instant_is_lost_with
     momentum: MomentumScenario,
 ) -> None:
     await momentum.begin("2026-03-09T00:00:00Z")
-    for user_id, fields in (
-        ("day", {"last_activity_local": "2026-03-10"}),
-        ("text", {"last_activity_date": "2026-03-10"}),
-    ):
+    forms: dict[str, dict[str, Any]] = {
+        "day": {"last_activity_local": "2026-03-10"},
+        "text": {"last_activity_date": "2026-03-10"},
+        "midnight": {"last_activity_date": datetime(2026, 3, 10, tzinfo=UTC)},
+    }
+    for user_id, fields in forms.items():
         momentum.add_player(user_id, "America/Los_Angeles", current_streak=4, **fields)
 
     for now, length in (("2026-03-12T06:59:00Z", 4), ("2026-03-12T07:00:00Z", 0)):
         await momentum.check(now, "streaks")
-        for user_id in ("day", "text"):
+        for user_id in forms:
             assert momentum.fields("current_streak", user_id=user_id) == (length,)
 
-    for user_id in ("day", "text"):
+    for user_id in forms:
         assert momentum.fields("streak_lost", user_id=user_id) == (4,)
         assert len(momentum.notices("streak_lost", user_id)) == 1

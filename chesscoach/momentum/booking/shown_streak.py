@@ -1,6 +1,6 @@
 """What the application's pages show of a player's streaks: the fields, and when they change."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from chesscoach.momentum import periods
@@ -25,6 +25,8 @@ def application_streak(check: Check, player: Player) -> tuple[ApplicationStreak,
     else:
         current, at = _length(shown.current), timestamps.parse_instant(shown.last_activity)
         day = player.last_local if seen is None else None
+        if at is not None and at.time() == time.min:  # a day: no activity has so round an instant
+            day, at = at.date(), None
     if at is None:
         return ApplicationStreak(current=current if day else 0, last_local=day), None
     local = periods.local_date(at, check.zone_of(player))
