@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from aiohttp import web
 from msgspec import Struct
 
+from chesscoach.errors import StoreUnavailable
 from chesscoach.mongo.deadline import operations_deadline
 from chesscoach.web.dashboard import text
 from chesscoach.web.dashboard.page import Layout
@@ -68,8 +69,14 @@ class CachedPage(Generic[D]):
         self.cache = ReadingCache(self._read_and_render, admin.ctx.now)
 
     async def _read_and_render(self) -> D:
-        with operations_deadline(self._read_s):
-            value = await self._read()
+        try:
+            # Queries may wait for a thread of the driver, where their own deadline does not run.
+            async with asyncio.timeout(self._read_s):
+                with operations_deadline(self._read_s):
+                    value = await self._read()
+        except TimeoutError:
+            msg = f"MongoDB did not answer within {self._read_s:g} s"
+            raise StoreUnavailable(msg) from None
         reading = Reading(value=value, failure=None, failed_at=None)
         for viewer in list(self._rendered):
             self._rendered[viewer] = await asyncio.to_thread(self._render, viewer, reading)

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from chesscoach.web.dashboard.attention import read_overview_with_matters
 from chesscoach.web.dashboard.cached_page import CachedPage
 from chesscoach.web.dashboard.email_pages import EmailPages
 from chesscoach.web.dashboard.events import Events
 from chesscoach.web.dashboard.outlook import OutlookCache
-from chesscoach.web.dashboard.overview import read_overview
 from chesscoach.web.dashboard.page import Layout
 from chesscoach.web.dashboard.player_pages import PlayerPages
 from chesscoach.web.dashboard.run_pages import RunPages
@@ -43,7 +43,7 @@ async def open_dashboard(
         layout,
         "/",
         "overview",
-        partial(read_overview, ctx.worker, history, OutlookCache()),
+        partial(read_overview_with_matters, admin, history, OutlookCache()),
         {"scheduler": _SCHEDULES_HERE if schedules_here else _SERVES_ONLY},
         deadline_s,
     )

@@ -128,9 +128,10 @@ class Events:
     async def _look(self) -> object:
         """The state of the data, or why the database does not answer."""
         try:
-            with operations_deadline(_LOOK_LIMIT_S):
-                return await self._state()
-        except ChesscoachError as error:
+            async with asyncio.timeout(_LOOK_LIMIT_S):
+                with operations_deadline(_LOOK_LIMIT_S):
+                    return await self._state()
+        except (ChesscoachError, TimeoutError) as error:
             return str(error)
 
     @staticmethod

@@ -40,10 +40,20 @@ class ScheduleRow(Struct, frozen=True, kw_only=True):
     unreadable: int
 
 
+class Matter(Struct, frozen=True, kw_only=True):
+    """Something that needs an operator: its page, its name, what it is, and the reason."""
+
+    path: str
+    name: str
+    word: str
+    reason: str
+
+
 class Overview(Struct, frozen=True, kw_only=True):
     """Everything on the overview as of an instant.
 
     `drawn_since` is later than the timeline's begin if there are too many runs to draw.
+    `matters_left_out` is the number of further schedules that need an operator.
     """
 
     at: datetime
@@ -51,6 +61,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     running: tuple[RunSummary, ...]
     timeline: Timeline
     drawn_since: datetime | None
+    matters: tuple[Matter, ...] = ()
+    matters_left_out: int = 0
 
     def named(self, word: str) -> list[str]:
         """The schedules with a word for their health."""

@@ -14,6 +14,7 @@ from chesscoach.errors import StoreFailed
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.readable import refuse_code
+from chesscoach.mongo.values import is_text
 from chesscoach.schedules.outcome import RUN_OUTCOMES, SKIP_OUTCOMES, Outcome
 
 _NAME = "job_runs"
@@ -116,6 +117,19 @@ class RunHistory:
             ]
         )
         return _summaries(documents)
+
+    async def first_errors(self, run_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The first error sample of each run that has one, by the run's id."""
+        found = await self._collection.find(
+            {"_id": {"$in": list(run_ids)}, "errors": {"$type": "object"}},
+            {"errors": {"$slice": 1}},
+        )
+        samples = ((run["_id"], run["errors"][0]) for run in found if type(run["errors"]) is list)
+        return {
+            run_id: {name: value for name, value in sample.items() if is_text(value)}
+            for run_id, sample in samples
+            if isinstance(sample, dict)
+        }
 
     async def state(self) -> list[Document]:
         """A value that changes when a run begins, makes progress or ends."""

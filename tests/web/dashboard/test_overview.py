@@ -1,6 +1,6 @@
 """The overview: each schedule's state in words, its last and next slot, and the timeline."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chesscoach.context import Context
@@ -19,7 +19,14 @@ async def test_each_schedule_has_its_state_in_words(
     stopped = await add_schedule(board, "stopped")
     await schedule_admin.pause_schedule(board.worker, stopped, "moving house")
     insert_run(db, "fine", NOON)
-    insert_run(db, "failing_one", NOON, outcome="failed")
+    error = {"user_id": "bob", "error": "Chess.com answered 429"}
+    insert_run(db, "failing_one", NOON, outcome="failed", failed=3, errors=[error])
+    lane = {"$set": {"closed_until": datetime(2031, 5, 1, tzinfo=UTC)}}
+    db.job_leases.update_one({"_id": "lane:chess.com"}, lane, upsert=True)
+    week = {"user_id": "bob", "week": "2026-W42", "state": "unknown"}
+    db.email_outbox.insert_one(
+        {"_id": "weekly_summary:bob:2026-W42", "kind": "weekly_summary", **week}
+    )
     insert_run(db, "late_one", NOON - 2 * HOUR)
     insert_run(db, "busy", NOON, outcome="running", finished_at=None, done=3)
     words = words_of(await (await open_dashboard())("/"))
@@ -29,7 +36,13 @@ async def test_each_schedule_has_its_state_in_words(
     assert "late_one ✕ late by 1 h" in words
     assert "busy ▶ running" in words
     assert "stopped ❚❚ paused moving house" in words
-    assert "Look at: late_one , failing_one" in words
+    for matter in (
+        "Look at Chess.com breaker open : no request is sent before 2031-05-01 00:00:00 UTC",
+        "1 email unknown : may or may not have arrived",
+        "late_one late : due since 2026-10-21 11:00:00 UTC, 1 h ago",
+        "failing_one failing : 3 of 10 failed; bob: Chess.com answered 429",
+    ):
+        assert matter in words, words
     assert "3 done of 10" in words
 
 

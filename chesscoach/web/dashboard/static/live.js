@@ -101,6 +101,11 @@
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   });
 
+  // A page that is being left, perhaps for that of a deletion, fetches nothing any more.
+  addEventListener("submit", () => {
+    clearTimeout(timer);
+    close();
+  });
   addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => { if (event.persisted) open(); });
   show();
