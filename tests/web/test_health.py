@@ -1,19 +1,15 @@
 import asyncio
-import signal
 
 import pytest
-from msgspec.structs import replace
 
-from chesscoach.config import Listener, Settings
+from chesscoach.config import Listener
 from chesscoach.context import Context
 from chesscoach.worker.scheduler.ticker import STALLED_AFTER_S
 from chesscoach.worker.shutdown import ShutdownRequest
 from tests.web.conftest import (
     ManualClock,
     OpenWeb,
-    OwnMongod,
     make_ticker,
-    open_context_on,
     wait_until_ready,
 )
 
@@ -107,61 +103,3 @@ async def test_while_it_drains_it_is_healthy_and_not_ready(
 
     assert (live.status, live.body["state"]) == (200, "draining")
     assert (ready.status, ready.body["ready"], ready.body["state"]) == (503, False, "draining")
-
-
-async def test_a_mongodb_that_hangs_makes_us_unready_and_never_unhealthy(
-    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
-) -> None:
-    """Also behind forty operations that wait in Motor's ten threads."""
-    async with open_context_on(own_settings, own_mongod) as ctx:
-        ask = await open_web_server(ctx)
-        await wait_until_ready(ask)
-        own_mongod.send(signal.SIGSTOP)
-        stuck = [asyncio.ensure_future(ctx.users.exists("ann")) for _ in range(40)]
-        await asyncio.sleep(1.1)  # what was known is no longer taken for granted
-
-        ready = await ask("/readyz")
-        several = [await ask("/healthz") for _ in range(5)]
-
-        assert ready.status == 503
-        mongodb = ready.body["dependencies"]["mongodb"]
-        assert mongodb["ok"] is False
-        assert mongodb["why"].startswith("MongoDB did not answer within 2 s")
-        assert 1.5 < ready.took_s < 30
-        assert {live.status for live in several} == {200}
-        assert min(live.took_s for live in several) < 2, "MongoDB is not asked"
-        waiting = [each for each in stuck if not each.done()]
-        assert len(waiting) >= 30  # one or the other may have been answered before the signal came
-
-        own_mongod.send(signal.SIGCONT)
-        await asyncio.gather(*stuck, return_exceptions=True)
-        await wait_until_ready(ask)
-
-
-async def test_a_stopped_mongodb_makes_us_unready_and_never_unhealthy(
-    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
-) -> None:
-    config = own_settings.config
-    brief = replace(config, database=replace(config.database, timeout_s=1.0))  # Motor's farewell
-    async with open_context_on(replace(own_settings, config=brief), own_mongod) as ctx:
-        ask = await open_web_server(ctx)
-        own_mongod.send(signal.SIGKILL)
-
-        ready, live = await ask("/readyz"), await ask("/healthz")
-
-        assert (ready.status, live.status) == (503, 200)
-        assert ready.body["dependencies"]["mongodb"]["why"].startswith("MongoDB did")
-        assert ready.took_s < 30
-
-
-async def test_concurrent_requests_share_one_ping(
-    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb
-) -> None:
-    async with open_context_on(own_settings, own_mongod) as ctx:
-        ask = await open_web_server(ctx)
-        own_mongod.send(signal.SIGSTOP)
-
-        answers = await asyncio.gather(*(ask("/readyz", "public") for _ in range(30)))
-
-        assert {answer.status for answer in answers} == {503}
-        assert max(answer.took_s for answer in answers) < 30, "and not one after the other"

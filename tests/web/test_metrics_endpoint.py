@@ -1,5 +1,4 @@
 import asyncio
-import signal
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.emails.store.outbox_values import STATES
 from chesscoach.jobs.catalog import JOBS
@@ -24,11 +22,7 @@ from tests.support.processes import run
 from tests.support.sync.sync_members import add_member, before_now
 from tests.web.conftest import (
     HttpClient,
-    ManualClock,
     OpenWeb,
-    OwnMongod,
-    make_ticker,
-    open_context_on,
 )
 
 JOB = {"job_name": "sync_games"}
@@ -219,30 +213,6 @@ async def test_the_period_of_a_job_is_that_of_its_busiest_active_schedule(
     assert found.value("chesscoach_job_period_seconds", **JOB) == 3 * 86_400, "over the weekend"
     assert found.value("chesscoach_schedules", state="active") == 3
     assert found.value("chesscoach_schedules", state="disabled") == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-async def test_without_mongodb_our_own_metrics_are_still_served(
-    own_settings: Settings, own_mongod: OwnMongod, open_web_server: OpenWeb, number: signal.Signals
-) -> None:
-    config = own_settings.config
-    brief = replace(config, database=replace(config.database, timeout_s=1.0))
-    async with open_context_on(replace(own_settings, config=brief), own_mongod) as ctx:
-        ask = await open_web_server(ctx, alarm=make_ticker(ManualClock()))
-        assert (await scrape(ask)).value("chesscoach_store_up") == 1
-        own_mongod.send(number)
-        ctx.metrics.clock_steps.inc()
-
-        store_up: float | None = 1.0
-        while store_up == 1:  # a mongod on a busy machine may answer once more before it stops
-            answer = await ask("/metrics")
-            assert answer.took_s < 30
-            found = Scrape(text_string_to_metric_families(answer.text))
-            store_up = found.value("chesscoach_store_up")
-        assert store_up == 0
-        assert found.value("chesscoach_clock_steps_total") == 1
-        assert found.value("chesscoach_scheduler_idle_seconds") == 0
-        assert found.value("chesscoach_schedules", state="active") is None
 
 
 async def test_openmetrics_is_served_on_request(ctx: Context, open_web_server: OpenWeb) -> None:

@@ -1,19 +1,11 @@
-"""What requests ask of the database: no collection is read as a whole, and no query hangs."""
+"""What requests ask of the database: no collection is read as a whole."""
 
-import asyncio
-import signal
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-from msgspec.structs import replace
-
-from chesscoach.config import Settings
 from chesscoach.context import Context
 from chesscoach.web.api.catalog import ENDPOINTS
-from tests.support.web.admin_client import API, AdminClient
 from tests.support.web.api_client import ApiClient
-from tests.web.conftest import OpenAdmin, OwnMongod, open_context_on
 
 NOON = datetime(2026, 10, 21, 12, tzinfo=UTC)
 READS = (
@@ -68,46 +60,6 @@ async def test_no_read_scans_a_collection(ctx: Context, api: ApiClient) -> None:
     assert len(profiled) > len(READS)
     scans = [(p["ns"], p["command"]) for p in profiled if "COLLSCAN" in p.get("planSummary", "")]
     assert not scans
-
-
-async def answers(ask: AdminClient) -> list[tuple[int, float]]:
-    """The status of several reads at once, and how long each took, in seconds."""
-    loop = asyncio.get_running_loop()
-
-    async def one(path: str) -> tuple[int, float]:
-        began_at = loop.time()
-        reply = await ask("GET", API + path)
-        assert reply.status == 200 or "database does not answer" in reply.body["detail"], reply
-        return reply.status, loop.time() - began_at
-
-    return await asyncio.gather(
-        *map(one, ("/schedules", "/runs", "/momentum/board", "/accounts") * 2)
-    )
-
-
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-async def test_a_request_has_one_deadline_also_while_mongodb_hangs(
-    own_settings: Settings, own_mongod: OwnMongod, open_admin: OpenAdmin, number: int
-) -> None:
-    config = own_settings.config
-    if number == signal.SIGKILL:  # Motor waits for the dead server when it is closed
-        config = replace(config, database=replace(config.database, timeout_s=1.0))
-    async with open_context_on(replace(own_settings, config=config), own_mongod) as ctx:
-        ask = await open_admin(ctx, deadline_s=2.0)
-        assert {status for status, _ in await answers(ask)} <= {200, 503}
-        own_mongod.send(number)
-        async with asyncio.timeout(60):  # one or the other may be answered before the signal comes
-            hung = await answers(ask)
-            while {status for status, _ in hung} != {503}:
-                hung = await answers(ask)
-        assert max(took_s for _, took_s in hung) < 15, "one limit for all queries of a request"
-        assert (await ask("GET", "/healthz")).status == 200
-        assert (await ask("GET", f"{API}/jobs")).status == 200, "it needs no database"
-        if number == signal.SIGSTOP:
-            own_mongod.send(signal.SIGCONT)
-            async with asyncio.timeout(60):
-                while {status for status, _ in await answers(ask)} != {200}:
-                    await asyncio.sleep(0.1)
 
 
 def test_every_read_of_the_document_is_walked() -> None:
