@@ -137,8 +137,13 @@ class _Parser:
         return self._activities
 
     def _analysis(self, document: Document, zone: ZoneInfo) -> Analysis | None:
-        at, accuracy = _instant(document.get("at")), numbers.finite(document["accuracy"])
-        if at is None or accuracy is None or not 0 < accuracy <= stages.MAX_ACCURACY:
+        at, accuracy = _instant(document.get("at")), numbers.finite(document.get("accuracy"))
+        if (
+            at is None
+            or accuracy is None
+            or not 0 < accuracy <= stages.MAX_ACCURACY
+            or document["is_odd"]
+        ):
             self._refuse("game_analyses", document["game_id"], document["user_id"])
             return None
         return Analysis(

@@ -16,6 +16,17 @@ MIN_MOVES = 3
 MAX_ACCURACY = 100
 
 _MOVES = "$stockfish_analysis.move_evaluations"
+_HAS_MOVES = {
+    "stockfish_analysis.accuracy": {"$nin": [0, None]},
+    "stockfish_analysis.move_evaluations.2": {"$exists": True},
+}
+_HAS_ODD_MOVES = [
+    {name: {"$exists": True, "$not": {"$type": [kind, "null"]}}}
+    for name, kind in (
+        ("stockfish_analysis", "object"),
+        ("stockfish_analysis.move_evaluations", "array"),
+    )
+]
 _MOVE_LIST = expressions.if_type(_MOVES, "array", _MOVES, [])
 _OWN_MOVE = {
     "$and": [
@@ -36,7 +47,10 @@ def own_moves() -> Document:
 
 
 def analyses(users: Document, start: datetime, detailed_from: datetime) -> list[Document]:
-    """For `game_analyses`: those of a window; blunders are counted from an instant on."""
+    """For `game_analyses`: those of a window; blunders are counted from an instant on.
+
+    With those whose moves are of a wrong type: they are to be named.
+    """
     # In one stage: another would copy all moves.
     at: Document = {"$ifNull": ["$created_at", "$analyzed_at"]}
     recent = expressions.if_type(
@@ -47,10 +61,11 @@ def analyses(users: Document, start: datetime, detailed_from: datetime) -> list[
     return [
         {
             "$match": {
-                "$or": since(users, start, "created_at", "analyzed_at"),
+                "$and": [
+                    {"$or": since(users, start, "created_at", "analyzed_at")},
+                    {"$or": [_HAS_MOVES, *_HAS_ODD_MOVES]},
+                ],
                 "stockfish_failed": {"$ne": True},
-                "stockfish_analysis.accuracy": {"$nin": [0, None]},
-                "stockfish_analysis.move_evaluations.2": {"$exists": True},
             }
         },
         {
@@ -62,10 +77,11 @@ def analyses(users: Document, start: datetime, detailed_from: datetime) -> list[
                 "at": at,
                 "accuracy": "$stockfish_analysis.accuracy",
                 "moves": own_moves(),
+                "is_odd": {"$not": [{"$isArray": _MOVES}]},
                 "blunders": {"$cond": [recent, {"$size": blunders}, 0]},
             }
         },
-        {"$match": {"moves": MIN_MOVES}},
+        {"$match": {"$or": [{"moves": MIN_MOVES}, {"is_odd": True}]}},
     ]
 
 

@@ -223,13 +223,15 @@ async def test_a_player_with_more_attempts_than_a_document_holds_is_named(
 async def test_players_with_an_array_in_place_of_a_number_are_named(
     environment: dict[str, str], training: TrainingScenario
 ) -> None:
-    users = ("accuracy", "progress", "puzzle", "session", "well")
+    users = ("accuracy", "engine", "moves", "progress", "puzzle", "session", "well")
     for user_id in users:
         training.add_player(user_id)
         add_lesson_and_puzzle(training, user_id)
     array: Any = [80]
     training.analyse("accuracy", DAY, array)
     training.analyse("accuracy", DAY, -5)
+    training.analyse("engine", DAY, stockfish_analysis="deep")
+    training.analyse("moves", DAY, stockfish_analysis={"accuracy": 80, "move_evaluations": "e4"})
     training.db.training_sessions.insert_one(
         {"user_id": "session", "local_date": DAY, "status": "completed", "actual_min": [30]}
     )
@@ -240,17 +242,18 @@ async def test_players_with_an_array_in_place_of_a_number_are_named(
 
     logged = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
     named = {
-        event["collection"]: event["users"]
+        event["collection"]: sorted(event["users"])
         for event in logged
         if event["event"] == "documents_unreadable"
     }
     assert (done.code, done.record["done"], done.record["failed"]) == (0, len(users), 0)
     assert named == {
-        "game_analyses": ["accuracy"], "puzzle_attempts": ["puzzle"],
+        "game_analyses": ["accuracy", "engine", "moves"], "puzzle_attempts": ["puzzle"],
         "training_sessions": ["session"], "user_progress": ["progress"],
     }  # fmt: skip
     assert {error["user_id"]: error["error"] for error in done.record["errors"]} == {
         user: f"documents that cannot be read: {collection}"
-        for collection, (user,) in named.items()
+        for collection, named_users in named.items()
+        for user in named_users
     }
     assert [training.figures(DAY, user)[3] for user in users] == [1] * len(users)
