@@ -14,7 +14,7 @@ _MAX_RUNS = 60
 _OUTCOMES = ("succeeded", "partial", "failed", "missed")
 _WEIGHTS = (90, 4, 3, 3)
 _SECONDS = {"sync_games": 90.0, "weekly_emails": 45.0, "cleanup": 12.0}
-_ERROR = {"user_id": "magnus", "error": "the source did not answer within 30 s"}
+_ERROR = {"user_id": "alice", "error": "MongoDB did not answer within 30 s"}
 
 
 async def insert_sample_runs(
