@@ -12,7 +12,7 @@ SUITE := not long and not drill and not sandbox and not jq and not promtool and 
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y --no-install-recommends "$$0" "$$@"'
 
-# pytest caches rewritten tests as bytecode. Without the cache, each worker starts ten seconds later.
+# Bytecode is a part of the set-up.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -23,13 +23,15 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets
 	@grep -E --no-filename '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
 
-$(READY): pyproject.toml requirements/dev.txt
+$(READY): pyproject.toml requirements/pip.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chesscoach needs Python 3.11 or newer; name one with PYTHON=…")'
 	@echo "setting up $(VENV) (once)"
 	@$(PYTHON) -m venv --clear $(VENV)
 # The pinned list is complete, and most of it is never imported: nothing to resolve or to compile.
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@for list in pip dev; do $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements/$$list.txt || exit; done
+# At the same time, pytest caches the rewritten tests as bytecode. Else each of its workers would rewrite them.
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null & \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . && wait
 	@touch $@
 
 demo: $(READY) ## sync six sample players and write their weekly emails: no account, no network
@@ -40,7 +42,6 @@ run: $(READY) ## start the daemon on embedded parts with sample data, and print 
 
 test: $(READY) ## run the test suite, except the tests of the targets below
 	@echo "not run here: make test-api, make test-browser, make test-deploy (a throw-away machine)"
-	@$(BIN)/python -m pytest --collect-only -qq >/dev/null
 	$(PYTEST) -m "$(SUITE)"
 
 test-debug: $(READY) ## run the test suite in asyncio's debug mode, which takes twice the time
@@ -174,6 +175,7 @@ lock: $(READY) ## update the pinned requirements from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/runtime.txt
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U --extra dev --extra embedded --extra alerts --extra sentry --extra otel -o requirements/dev.txt
 	$(BIN)/uv pip compile requirements/build.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/build.txt
+	$(BIN)/uv pip compile requirements/pip.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/pip.txt
 	$(BIN)/uv pip compile requirements/deploy.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/deploy.txt
 	$(BIN)/uv pip compile requirements/api.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -U -o requirements/api.txt
 
