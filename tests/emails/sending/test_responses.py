@@ -1,13 +1,16 @@
 """What becomes of an email after each response of SendGrid."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from chesscoach.worker.shutdown import ShutdownRequest
 from tests.support.emails.email_scenario import EmailScenario, email_id
 from tests.support.fake_sendgrid import SendGridFault
+from tests.support.scheduling import wait_until
 
 
 async def test_an_email_that_was_not_taken_for_certain_is_not_sent_again(
@@ -50,6 +53,23 @@ async def test_too_many_requests_wait_for_the_reset(emails: EmailScenario) -> No
     assert len(set(emails.accepted_ids)) == len(emails.accepted_ids) == 5
 
 
+async def test_an_email_that_could_not_be_sent_is_pending_also_after_a_stop(
+    emails: EmailScenario,
+) -> None:
+    emails.add_user("ann")
+    url, stop = emails.settings.config.emails.sendgrid.base_url, ShutdownRequest()
+    emails.change_sendgrid_settings(base_url="http://127.0.0.1:9")
+    running = asyncio.create_task(emails.run(stop))
+    tried = {"state": "pending", "reason": {"$regex": "no connection"}}
+    await wait_until(lambda: emails.db.email_outbox.find_one(tried) is not None)
+    stop.request()
+    assert (await running).record["outcome"] == "cancelled"
+    emails.change_sendgrid_settings(base_url=url)
+    await emails.run()
+    assert emails.accepted_ids == [email_id("ann")]
+
+
+@pytest.mark.long
 async def test_an_unreachable_provider_loses_no_email(emails: EmailScenario) -> None:
     emails.add_user("ann")
     url = emails.settings.config.emails.sendgrid.base_url
