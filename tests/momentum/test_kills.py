@@ -71,7 +71,7 @@ class Snapshot:
 
 def release_leases(db: Any) -> None:
     """The time in which the lease of a killed process expires, in a moment."""
-    db.job_leases.update_many({}, {"$set": {"expires_at": BEGUN}})
+    db.job_leases.update_many({}, {"$set": {"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}})
 
 
 def kill_places(writes: Sequence[str]) -> list[int]:
