@@ -1,5 +1,6 @@
 """The daemon of `make run` in a process of its own, and a browser that looks at its pages."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from msgspec import Struct
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from pymongo import MongoClient
 
+from tests.support.web.admin_client import ADMIN_TOKEN, READ_TOKEN
 from tests.support.web.browser import find_chromium
 
 ARTEFACTS = Path(__file__).parents[3] / ".artefacts" / "dashboard"
@@ -20,7 +22,9 @@ HOSTILE = (
     "<script>document.title='stolen'</script>\u202e<img src=x onerror=\"document.title='stolen'\">"
 )
 
-REFUSED_FORM = re.compile(r"status of (412|422)")
+GUARD = {"ADMIN": "127.0.0.1:0", "ADMIN_TOKEN": ADMIN_TOKEN, "READ_TOKEN": READ_TOKEN}
+
+REFUSED_FORM = re.compile(r"status of (403|412|422)")
 """What chromium itself says of a form that was refused; its page says why."""
 
 PAGES = (
@@ -42,6 +46,7 @@ class Site(Struct, frozen=True, kw_only=True):
     """A running daemon: the address of its pages, and its database."""
 
     url: str
+    mongo_url: str
     database: Any
 
 
@@ -64,15 +69,33 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         found[1] for line in daemon.stdout if (found := re.match(r"The dashboard: (.*)/$", line))
     )
     port = (folder / "mongo" / "port").read_text().strip()
-    with MongoClient[dict[str, Any]](
-        f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    ) as client:
+    mongo_url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    with MongoClient[dict[str, Any]](mongo_url) as client:
         database = client.chesscoach_demo
         database.users.insert_one({"user_id": HOSTILE, "name": HOSTILE * 3, "email": HOSTILE})
-        yield Site(url=url, database=database)
+        yield Site(url=url, mongo_url=mongo_url, database=database)
     daemon.terminate()
     assert daemon.wait(60) == 0
     daemon.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def guarded_url(site: Site) -> Iterator[str]:
+    """The address of the same pages in a process that asks for a token."""
+    names = {"MONGO_URL": site.mongo_url, "DB_NAME": site.database.name}
+    names |= {f"CHESSCOACH_WEB__{name}": value for name, value in GUARD.items()}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "chesscoach.cli", "web"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **names, "PYTHONUNBUFFERED": "1"},
+    )
+    assert server.stdout is not None
+    listening = next(line for line in map(json.loads, server.stdout) if "urls" in line)
+    yield listening["urls"][0]
+    server.terminate()
+    assert server.wait(60) == 0
+    server.stdout.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,32 +1,70 @@
 """Each page in a browser: no error, nothing overflows, all can use it, and it says what is so."""
 
+import re
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.web.admin_client import ADMIN_TOKEN
 from tests.web.browser.conftest import ARTEFACTS, HOSTILE, PAGES, OpenPage, Site
 
 pytestmark = pytest.mark.browser
+
+LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (320, "light"),
+    (375, "light"),
+    (375, "dark"),
+    (1280, "light"),
+    (1280, "dark"),
+)
 
 WIDER_THAN_THE_WINDOW = """() => [...document.querySelectorAll("body *")].filter((each) =>
   !each.closest(".scroll") && each.getBoundingClientRect().right > innerWidth + 0.5 &&
   getComputedStyle(each).position !== "absolute").map((each) => each.outerHTML.slice(0, 200))"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_fits_its_window_and_axe_finds_nothing(
-    open_page: OpenPage, path: str, width: int, scheme: str
+def test_a_page_fits_its_window_and_axe_finds_nothing(open_page: OpenPage, path: str) -> None:
+    _look_at(open_page(path))
+
+
+def test_the_page_of_a_run_and_the_login_do_so_too(
+    guarded_url: str, open_page: OpenPage, site: Site
 ) -> None:
+    run = site.database.job_runs.find_one({"outcome": "failed", "errors": {"$ne": []}})
+    assert run is not None
+    _look_at(open_page(f"/runs/{quote(run['_id'], safe='')}"))
+    page = open_page(f"{guarded_url}/login?next=/runs")
+    _look_at(page)
+    page.get_by_label("Token").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("This is not a token")
+    _look_at(page)
+    page.get_by_label("Token").fill(ADMIN_TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/runs")
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+
+
+def _look_at(page: Page) -> None:
+    """A page at each width, light and dark; axe looks at the smallest and the largest."""
     from axe_playwright_python.sync_playwright import Axe
 
-    page = open_page(path, width, color_scheme=scheme)
-    assert page.evaluate(WIDER_THAN_THE_WINDOW) == []
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
-    name = path.strip("/").translate(str.maketrans("/?=", "___")) or "overview"
-    page.screenshot(path=ARTEFACTS / f"{name}_{width}_{scheme}.png", full_page=True)
-    found = Axe().run(page).response["violations"]
-    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found] == []
+    path = urlsplit(page.url)
+    text = unquote(f"{path.path}?{path.query}").strip("/?")
+    name = re.sub(r"\W", "_", text)[:60] or "overview"
+    for width, scheme in LOOKS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(WIDER_THAN_THE_WINDOW) == [], width
+        page.screenshot(path=ARTEFACTS / f"{name}_{width}_{scheme}.png", full_page=True)
+        if (width, scheme) in (LOOKS[0], LOOKS[-1]):
+            found = Axe().run(page).response["violations"]
+            assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], width
 
 
 def test_the_overview_says_what_the_api_says(open_page: OpenPage) -> None:
