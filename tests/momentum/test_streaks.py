@@ -5,6 +5,8 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chesscoach.config.momentum import MomentumAmounts
+from chesscoach.momentum.points import streak_points
 from chesscoach.momentum.streaks import ApplicationStreak, Streak, add_days, is_over, shown_length
 
 FIRST = date(2026, 3, 1)
@@ -53,6 +55,13 @@ def test_a_streak_is_over_on_the_second_day_without_activity() -> None:
 
     assert [is_over(last, last + timedelta(days=n)) for n in range(3)] == [False, False, True]
     assert is_over(None, last)
+
+
+def test_a_day_pays_by_the_length_of_the_streak_up_to_seven_and_two_lengths_pay_more() -> None:
+    paid = {n: sum(points for _, points in streak_points(MomentumAmounts(), n)) for n in range(33)}
+
+    more = {7: 100, 30: 500}
+    assert paid == {n: 20 * min(n, 7) * (n > 1) + more.get(n, 0) for n in range(33)}
 
 
 def test_pages_show_the_longer_streak_that_is_alive() -> None:
