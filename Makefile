@@ -7,7 +7,7 @@ DEPLOY_VENV := .venv-deploy
 DEPLOY_READY := $(DEPLOY_VENV)/ready
 API_VENV := .venv-api
 API_READY := $(API_VENV)/ready
-WORKERS ?= 6
+WORKERS ?= 8
 SUITE := not long and not drill and not sandbox and not jq and not promtool and not browser and not schemathesis
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 INSTALL = [ "$$(id -u)" = 0 ] && timeout 300 sh -c 'apt-get update && apt-get install -y --no-install-recommends "$$0" "$$@"'
