@@ -67,6 +67,8 @@ $(API_READY): requirements/api.txt
 test-api: $(READY) $(API_READY) ## call the admin API by its OpenAPI document with what schemathesis makes up
 	PATH="$$PATH:$(CURDIR)/$(API_VENV)/bin" $(PYTEST) -m schemathesis
 
+# A browser keeps a core busy: with more of them at once, pages need longer than a request may take.
+test-browser: WORKERS = 3
 test-browser: $(READY) ## test emails and pages in a browser
 	$(PYTEST) -m browser
 
