@@ -3,7 +3,7 @@
 - loop: for each player and day the analyses of a month, the last puzzles, those of the day, the
   sessions, the games, the last snapshot and the progress are read, and the snapshot is written; at
   last the player's review is renewed. It is one command after another, as one writes it first, and
-  takes as long for each player, so a sample is measured.
+  takes as long for each player, so a sample is measured, in the database of all players.
 - ours: `python -m chesscoach.jobs.snapshots`, from start to exit.
 
 Every player's last three days are calculated and written, as in the first run of an installation.
@@ -31,20 +31,20 @@ _NOWHERE = "http://127.0.0.1:9"
 
 
 async def measure(url: str, players: int, sample: int, report: ReportProgress) -> BenchmarkTable:
-    """Takes snapshots of a sample of players in both ways, then of all of them in ours."""
+    """Takes snapshots of a tenth of the players in our way, then of all in both ways."""
     sample = min(sample, players)
-    env = _environment(url, "snapshots_loop")
-    await snapshots_world.fill(url, "snapshots_loop", sample, env)
+    few = await _measure_few(url, max(players // 10, 1))
+    report(0.2)
+    name, env = "snapshots", _environment(url, "snapshots")
+    await snapshots_world.fill(url, name, players, env)
+    report(0.5)
     loop = await fixtures.run(
         "benchmarks.baselines", "snapshots", f"{sample}", NOW.isoformat(), env=env
     )
     loop_s = float(loop.out) * players / sample
-    await fixtures.drop_database(url, "snapshots_loop")
-    report(0.1)
-
-    few = await _measure_ours(url, max(players // 10, 1))
-    report(0.3)
-    ours = await _measure_ours(url, players)
+    report(0.6)
+    ours = await _run_ours(env)
+    await fixtures.drop_database(url, name)
 
     table = Table("client", "players", "analyses", "wall", "players/s", "ratio", "memory")
     rows = [("loop", players, loop_s, loop.peak_kb)]
@@ -76,16 +76,19 @@ async def measure(url: str, players: int, sample: int, report: ReportProgress) -
     )
 
 
-async def _measure_ours(url: str, players: int) -> FinishedProcess:
-    """The first run of all players, on a database of its own."""
-    name = f"snapshots_{players}"
-    env = _environment(url, name)
+async def _measure_few(url: str, players: int) -> FinishedProcess:
+    """The first run of a tenth of the players, on a database of its own."""
+    name, env = "snapshots_few", _environment(url, "snapshots_few")
     await snapshots_world.fill(url, name, players, env)
-    ended = await fixtures.run(
-        "chesscoach.jobs.snapshots", "--now", NOW.isoformat(), "--json", env=env
-    )
+    ended = await _run_ours(env)
     await fixtures.drop_database(url, name)
     return ended
+
+
+async def _run_ours(env: Mapping[str, str]) -> FinishedProcess:
+    return await fixtures.run(
+        "chesscoach.jobs.snapshots", "--now", NOW.isoformat(), "--json", env=env
+    )
 
 
 def _environment(url: str, name: str) -> Mapping[str, str]:

@@ -7,9 +7,12 @@ from itertools import islice
 from typing import Any
 from zoneinfo import available_timezones
 
+from msgspec.structs import asdict
 from pymongo import MongoClient
 
 from benchmarks import fixtures
+from chesscoach.momentum.achievements import PlayerStats, unlock
+from chesscoach.momentum.levels import level_for
 
 ZONES = sorted(zone for zone in available_timezones() if zone.count("/") == 1)[::10][:40]
 BEGUN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -67,16 +70,19 @@ def _add_players(url: str, name: str, players: int) -> None:
             (
                 {
                     "user_id": f"p{number}",
-                    "xp": number % 5000,
-                    "level": 1,
-                    "games_imported": number % 90,
-                    "games_analyzed": number % 40,
-                    "current_streak": 0,
-                    "longest_streak": number % 12,
+                    **_progress(number),
                     "created_at": made,
                     "updated_at": made,
                 }
                 for number in range(players)
+            ),
+        )
+        _insert(
+            db.user_achievements,
+            (
+                {"user_id": f"p{number}", "achievement_id": achievement.id, "unlocked_at": made}
+                for number in range(players)
+                for achievement in unlock(_stats(number), ())
             ),
         )
         _insert(
@@ -92,6 +98,29 @@ def _add_players(url: str, name: str, players: int) -> None:
                 for day in (3, 5)
             ),
         )
+
+
+def _stats(number: int) -> PlayerStats:
+    """What a player has reached before momentum begins, so that little unlocks in an hour."""
+    return PlayerStats(
+        xp=number % 5000,
+        games_imported=1 + number % 90,
+        games_analyzed=1 + number % 20,
+        puzzles_solved=1 + number % 9,
+        no_blunders_games=1 + number % 4,
+        best_accuracy=91,
+    )
+
+
+def _progress(number: int) -> dict[str, Any]:
+    stats = _stats(number)
+    values = {name: value for name, value in asdict(stats).items() if name != "streak"}
+    return {
+        **values,
+        "level": level_for(stats.xp),
+        "current_streak": 0,
+        "longest_streak": number % 12,
+    }
 
 
 def _add_reflections(url: str, name: str, players: range, now: datetime) -> None:
