@@ -18,7 +18,7 @@ from chesscoach.demo.fake_lichess import FakeLichess
 
 BASELINE_USERS = 1000
 MAX_GROWTH_MB = 60
-"""So much more may a sync of very many users take than one of a thousand."""
+"""How much more memory a sync of very many users may take than one of a thousand."""
 
 _ACTIVE_PERCENT = 1
 

@@ -29,7 +29,7 @@ MIN_SPEEDUP_LATE = 10
 """A late check writes something for nearly every player, which takes the server its time."""
 
 MAX_GROWTH_MB = 60
-"""So much more may a check of all players take than one of the loop's sample."""
+"""How much more memory a check of all players may take than one of the loop's sample."""
 
 _LATE = "twelve hours late"
 _CHECKS = {

@@ -25,7 +25,7 @@ MIN_SPEEDUP = 30
 """Ours must be at least this many times as fast."""
 
 MAX_GROWTH_MB = 60
-"""So much more may a run for all players take than one for a tenth of them."""
+"""How much more memory a run for all players may take than one for a tenth of them."""
 
 _NOWHERE = "http://127.0.0.1:9"
 

@@ -28,7 +28,7 @@ MIN_SPEEDUP = 10
 
 BASELINE_PLAYERS = 1000
 MAX_GROWTH_MB = 60
-"""So much more may a run for very many players take than one for a thousand."""
+"""How much more memory a run for very many players may take than one for a thousand."""
 
 _AT_LEAST_ONE = click.IntRange(min=1)
 

@@ -54,7 +54,7 @@ def small_steps(environment: dict[str, str]) -> dict[str, str]:
 
 
 async def start_and_delete(environment: dict[str, str], db: Any, remaining: int) -> Process:
-    """A process that has deleted sessions until so many remain, and goes on."""
+    """A running cleanup that has deleted all but `remaining` sessions."""
     process = await start(environment, JOB, "--rule", "sessions")
     await line_with(process, "job_started")
     while db.user_sessions.count_documents({}) > remaining and process.returncode is None:

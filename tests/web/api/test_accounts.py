@@ -69,8 +69,8 @@ async def test_a_user_is_linked_and_unlinked(ctx: Context, api: ApiClient) -> No
     for key in ("lichess:x", "lichess:", "frog:ann", "ann", "lichess:a/b"):
         refused = await api("PUT", f"/accounts/{quoted(key)}", json=body)
         assert (refused.status, refused.body["errors"][0]["field"]) == (422, "key")
-    nobody = await api("PUT", "/accounts/lichess:Ann", json={"user_id": "nobody"})
-    assert nobody.status == 404
+    unknown_player = await api("PUT", "/accounts/lichess:Ann", json={"user_id": "nobody"})
+    assert unknown_player.status == 404
     assert not await ctx.users.exists("nobody"), "a mistyped id makes no user"
 
 

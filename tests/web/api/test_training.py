@@ -97,8 +97,8 @@ async def test_an_option_that_cannot_be_used_is_named(ctx: Context, api: ApiClie
     for fields, field in UNUSABLE:
         refused = await api("POST", "/routines", json={**ROUTINE, **fields})
         assert (refused.status, refused.body["errors"][0]["field"]) == (422, field), fields
-        nobody = await api("POST", "/routines", json={**ROUTINE, "user_id": "nobody"})
-        assert nobody.status == 404
+        unknown_player = await api("POST", "/routines", json={**ROUTINE, "user_id": "nobody"})
+        assert unknown_player.status == 404
 
 
 async def test_a_session_is_completed_and_another_cancelled(
