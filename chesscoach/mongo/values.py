@@ -5,9 +5,18 @@ subclass of `str` that cannot be hashed.
 """
 
 from datetime import date
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from chesscoach.mongo.client import Document
+
+# An array matches by its elements: as a type, arrays would need the whole index.
+_OTHER_TYPES = [
+    "double", "object", "binData", "undefined", "objectId", "bool", "regex", "dbPointer",
+    "javascript", "javascriptWithScope", "int", "timestamp", "long", "decimal", "minKey", "maxKey",
+]  # fmt: skip
+
+NEITHER_TEXT_NOR_DATE: tuple[Any, ...] = ({"$type": _OTHER_TYPES}, [])
+"""Conditions on a field that has a value of another type; an index on the field serves each."""
 
 
 def is_text(value: object) -> TypeGuard[str]:

@@ -8,6 +8,7 @@ of the instant that it names, hence the margin. Each branch can use an index on 
 from datetime import datetime, timedelta
 from typing import Any
 
+from chesscoach.mongo import values
 from chesscoach.mongo.client import Document
 
 _OFFSET_MARGIN = timedelta(days=2)
@@ -23,12 +24,6 @@ _TIME_PATTERN = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?"
 _OFFSET_PATTERN = r"(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?"
 INSTANT_PATTERN = rf"{_DAY_PATTERN}[T ]{_TIME_PATTERN}{_OFFSET_PATTERN}\z"
 """Texts that are certainly instants, for PCRE; fewer than `parse_instant` accepts."""
-
-# An array matches by its elements: as a type, arrays would need the whole index.
-_UNEXPECTED_TYPES = [
-    "double", "object", "binData", "undefined", "objectId", "bool", "regex", "dbPointer",
-    "javascript", "javascriptWithScope", "int", "timestamp", "long", "decimal", "minKey", "maxKey",
-]  # fmt: skip
 
 
 def instants(field: str, cutoff: datetime, **where: Any) -> Document:
@@ -60,5 +55,5 @@ def _texts(below: str) -> list[Document]:
 
 def _any_match(field: str, *tests: Document, **where: Any) -> Document:
     """Documents that pass a test, have a value of another type, or have no value."""
-    odd: list[Any] = [{"$type": _UNEXPECTED_TYPES}, None, []]
-    return {"$or": [{**where, field: test} for test in (*tests, *odd)]}
+    conditions = (*tests, *values.NEITHER_TEXT_NOR_DATE, None)
+    return {"$or": [{**where, field: condition} for condition in conditions]}

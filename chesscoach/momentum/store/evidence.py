@@ -46,10 +46,8 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 """The field with the instant of each kind of evidence, and the one that counts where it is null."""
 
 _EVALUATIONS = "$stockfish_analysis.move_evaluations"
-_UNEXPECTED_TYPES = [
-    "double", "object", "array", "binData", "objectId", "bool", "regex", "int", "timestamp",
-    "long", "decimal",
-]  # fmt: skip
+_ODD_INSTANTS = (*values.NEITHER_TEXT_NOR_DATE, {"$gte": ":"}, {"$lt": "0"})
+"""Conditions on instants that can never be read; an index serves each."""
 
 
 class Window(Struct, frozen=True, kw_only=True):
@@ -229,7 +227,7 @@ def _of_other_forms(name: str, window: Window) -> list[Document]:
     return _for_fields(name, {"$gte": first, "$lt": last, "$regex": _OTHER_FORMS})
 
 
-def _for_fields(name: str, condition: Document) -> list[Document]:
+def _for_fields(name: str, condition: object) -> list[Document]:
     """Filters for a condition on the instant; the second field counts where the first is null."""
     field, *others = _FIELDS[name]
     return [{field: condition}, *({field: None, other: condition} for other in others)]
@@ -242,11 +240,5 @@ def _with_user(branches: Sequence[Document], window: Window) -> Document:
 
 def _odd_query(name: str) -> Document:
     """The documents whose instant is of no form that there is."""
-    field, *others = _FIELDS[name]
-    odd: list[Document] = [
-        {field: {"$type": _UNEXPECTED_TYPES}},
-        {field: {"$gte": ":"}},
-        {field: {"$lt": "0"}},
-        dict.fromkeys((field, *others)),
-    ]
-    return {"$or": odd}
+    branches = [branch for odd in _ODD_INSTANTS for branch in _for_fields(name, odd)]
+    return {"$or": [*branches, dict.fromkeys(_FIELDS[name])]}

@@ -1,0 +1,62 @@
+"""How evidence is read: what cannot be dated is named, and what is older is not looked at."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+
+from tests.support.momentum.scenario import MomentumScenario
+
+ODD_INSTANTS: tuple[Any, ...] = (7, 1.5, {}, [], True, ObjectId(), "", "yesterday", None)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+EVIDENCE = {
+    "games": "imported_at",
+    "game_analyses": "created_at",
+    "puzzle_attempts": "attempted_at",
+    "reflection_results": "created_at",
+}
+
+
+async def test_evidence_without_a_readable_instant_is_counted_and_left(
+    momentum: MomentumScenario,
+) -> None:
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1")
+    for name, field in EVIDENCE.items():
+        momentum.db[name].insert_many({"user_id": "u1", field: odd} for odd in ODD_INSTANTS)
+    stored = {name: list(momentum.db[name].find()) for name in EVIDENCE}
+
+    result = await momentum.check("2026-03-02T13:05:00Z")
+
+    notes = result.record["notes"]
+    assert {name: notes[f"unreadable_{name}"] for name in EVIDENCE} == dict.fromkeys(
+        EVIDENCE, len(ODD_INSTANTS)
+    )
+    assert momentum.events("u1") == []
+    assert {name: list(momentum.db[name].find()) for name in EVIDENCE} == stored
+
+
+async def test_a_check_reads_no_evidence_of_earlier_days(momentum: MomentumScenario) -> None:
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1")
+    for name, field in EVIDENCE.items():
+        momentum.db[name].insert_many(
+            {"user_id": "u1", field: at if field == "created_at" else at.isoformat()}
+            for at in (NOON - timedelta(days=2, minutes=n) for n in range(300))
+        )
+    momentum.application.reflect("u1", NOON)
+    await momentum.check("2026-03-02T13:05:00Z")  # makes what a first booking makes
+    momentum.db.command("profile", 2)
+    try:
+        await momentum.check("2026-03-02T14:05:00Z")
+    finally:
+        momentum.db.command("profile", 0)
+
+    reads = list(
+        momentum.db.system.profile.find(
+            {"ns": {"$in": [f"{momentum.db.name}.{name}" for name in EVIDENCE]}}
+        )
+    )
+    momentum.db.drop_collection("system.profile")
+    assert reads
+    assert max(read["docsExamined"] for read in reads) < 10
