@@ -8,15 +8,17 @@ has each period closed once.
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
+from zoneinfo import ZoneInfo
 
 from chesscoach.momentum import notifications, periods, zones
 from chesscoach.momentum.booking.batches import apply_batches
 from chesscoach.momentum.check import Check
-from chesscoach.momentum.periods import Kind, Period
+from chesscoach.momentum.periods import KINDS, Kind, Period
 from chesscoach.momentum.player import Player
 from chesscoach.momentum.points import Action, Award
 from chesscoach.momentum.store.periods import Result
 from chesscoach.momentum.store.progress import open_query, reset_query
+from chesscoach.mongo.client import Document
 
 _SECOND = timedelta(seconds=1)
 _NO_SESSIONS = (0, 0)
@@ -34,6 +36,8 @@ async def close_periods(
     A perfect month may pay into the week of its last day, and a perfect week into the month of its
     own. So perfect months come before results of weeks, and perfect weeks before those of months.
     """
+    if not await check.ctx.progress.has_any(*_open_queries(check, at, names)):
+        return
     has_month = False
     async for period, players in _open_periods(check, "month", at, names):
         has_month = True
@@ -125,6 +129,15 @@ def is_perfect(check: Check, kind: Kind, planned: int, done: int) -> bool:
     return planned >= wanted and done == planned
 
 
+def _open_queries(check: Check, at: datetime, names: Collection[str]) -> list[Document]:
+    hour = check.ctx.settings.close_hour
+    return [
+        open_query(kind, last.key, next(check.filters(group)))
+        for kind in KINDS
+        for last, group in zones.by_last_closed(names, kind, at, hour).items()
+    ]
+
+
 async def _open_periods(
     check: Check, kind: Kind, at: datetime, names: Collection[str]
 ) -> AsyncIterator[tuple[Period, list[Player]]]:
@@ -133,10 +146,13 @@ async def _open_periods(
     for last, group in zones.by_last_closed(names, kind, at, hour).items():
         query = open_query(kind, last.key, next(check.filters(group)))
         async for page in check.ctx.progress.pages(query, size, only_periods=True):
-            by_period: dict[str, tuple[Period, list[Player]]] = {}
+            by_closed: dict[str, list[Player]] = {}
             for player in page:
-                for period in _periods_after(kind, player.closed[kind], last):
-                    by_period.setdefault(period.key, (period, []))[1].append(player)
+                by_closed.setdefault(player.closed[kind], []).append(player)
+            by_period: dict[str, tuple[Period, list[Player]]] = {}
+            for closed, players in by_closed.items():
+                for period in _periods_after(kind, closed, last):
+                    by_period.setdefault(period.key, (period, []))[1].extend(players)
             for key in sorted(by_period):
                 yield by_period[key]
 
@@ -157,10 +173,12 @@ def _periods_after(kind: Kind, closed: str, last: Period) -> list[Period]:
 async def _sessions(check: Check, period: Period, players: Sequence[Player]) -> Sessions:
     """The sessions that players had planned in a period, and completed before it closed."""
     hour, sessions = check.ctx.settings.close_hour, dict[str, tuple[int, int]]()
-    users: dict[datetime, list[str]] = {}
+    by_zone: dict[ZoneInfo, list[str]] = {}
     for player in players:
-        closes_at = period.closes_at(check.zone_of(player), hour)
-        users.setdefault(closes_at, []).append(player.user_id)
+        by_zone.setdefault(check.zone_of(player), []).append(player.user_id)
+    users: dict[datetime, list[str]] = {}
+    for zone, user_ids in by_zone.items():
+        users.setdefault(period.closes_at(zone, hour), []).extend(user_ids)
     for closes_at, user_ids in users.items():
         planned = check.ctx.sessions.planned
         sessions |= await planned(period.first, period.last, closes_at, user_ids)

@@ -83,7 +83,6 @@ async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[E
                     kind: counters.add(player.counters[kind], counters.sums(kind, by_user[user_id]))
                     for kind in KINDS
                 },
-                "now": check.now,
             }
         )
     await check.add(rewards, players, check.now)
@@ -91,7 +90,7 @@ async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[E
     check.note("levels_reached", len(raised))
     await ctx.achievements.add(unlocked)
     check.note("achievements", len(unlocked))
-    await ctx.progress.apply(bookings, batch)
+    await ctx.progress.apply(bookings, batch, check.now)
 
 
 async def _owned_before(check: Check, batch: int, user_ids: Collection[str]) -> dict[str, set[str]]:

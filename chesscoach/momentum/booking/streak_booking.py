@@ -20,6 +20,7 @@ class StreakBooking:
         self._check = check
         self._players = players
         self._changes: dict[str, Change] = {}
+        self._known: set[str] = set()
         self._days: dict[str, dict[date, tuple[datetime, datetime]]] = {}
         self._paid: set[tuple[str, date]] = set()
         self.awards: list[Award] = []
@@ -54,6 +55,7 @@ class StreakBooking:
         for start in range(0, len(users), size):
             part = users[start : start + size]
             known = await check.ctx.streaks.of_users(part)
+            self._known |= known.keys()
             for user_id in part:
                 player, streak = self._players[user_id], known.get(user_id)
                 application, _ = shown_streak.application_streak(check, player)
@@ -119,9 +121,10 @@ class StreakBooking:
                 for user_id, change in self._changes.items()
             ]
         )
-        await check.ctx.streaks.save(
-            {user_id: change.streak for user_id, change in self._changes.items()}
-        )
+        streaks = {user_id: change.streak for user_id, change in self._changes.items()}
+        new = {user_id: streaks.pop(user_id) for user_id in streaks.keys() - self._known}
+        await check.ctx.streaks.add(new)
+        await check.ctx.streaks.save(streaks)
 
     def _shown(self, user_id: str, change: Change) -> dict[str, Any]:
         player, active_at = self._players[user_id], self._active_at(user_id)

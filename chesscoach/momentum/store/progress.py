@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from bson import ObjectId
-from pymongo import UpdateOne
 
 from chesscoach.momentum.levels import LEVELS
 from chesscoach.momentum.periods import KINDS, Kind
@@ -24,7 +23,6 @@ _NAMESPACE = UUID("0c8a6b1e-58a3-4a52-9a57-2f1c5b0f9d11")
 _PERIOD_FIELDS = dict.fromkeys(
     ("user_id", "tz", *(f"{kind}_closed" for kind in KINDS), "weekly_key", "monthly_key"), 1
 )
-_BOOKINGS_PER_UPDATE = 500
 _DAY = timedelta(days=1)
 _THRESHOLDS = [level.xp for level in LEVELS]
 
@@ -52,7 +50,7 @@ class ProgressStore:
         Only the document of a player that counts has a time zone, so `query` asks for one.
         """
         fields = _PERIOD_FIELDS if only_periods else None
-        if not await self._matches_any(query):
+        if not await self.has_any(query):
             return
         after = ""
         while True:
@@ -65,9 +63,12 @@ class ProgressStore:
                 return
             after = page[-1]["user_id"]
 
-    async def _matches_any(self, query: Document) -> bool:
-        """Whether a query has players; where it has none, this takes a tenth of the time."""
-        first: list[Document] = [{"$match": query}, {"$limit": 1}, {"$project": {"_id": 1}}]
+    async def has_any(self, *queries: Document) -> bool:
+        """Whether any query has players; where none has, this takes a tenth of a find's time."""
+        if not queries:
+            return False
+        match = {"$match": {"$or": list(queries)}}
+        first: list[Document] = [match, {"$limit": 1}, {"$project": {"_id": 1}}]
         return bool(await self._collection.aggregate(first, hint={"$natural": 1}))
 
     async def count(self, query: Document) -> int:
@@ -99,17 +100,13 @@ class ProgressStore:
             ]
         )
 
-    async def apply(self, bookings: Sequence[Document], batch: int) -> None:
-        """Adds a batch's points and statistics to progress; each document once per batch.
-
-        One command for many documents takes a quarter of the time of one for each. The document
-        finds its own booking by its place in a list of constants.
-        """
-        for start in range(0, len(bookings), _BOOKINGS_PER_UPDATE):
-            part = bookings[start : start + _BOOKINGS_PER_UPDATE]
-            ids = [booking["id"] for booking in part]
-            query: Document = {"_id": {"$in": ids}, "momentum_batch": {"$not": {"$gte": batch}}}
-            await self._collection.update_many(query, _booking_update(ids, part, batch))
+    async def apply(self, bookings: Sequence[Document], batch: int, now: datetime) -> None:
+        """Adds a batch's points and statistics to progress; each document once per batch."""
+        await self._collection.update_each(
+            [(booking["id"], _added(booking)) for booking in bookings],
+            lambda added: _booking_stages(added, batch, now),
+            {"momentum_batch": {"$not": {"$gte": batch}}},
+        )
 
     async def reset(self, kind: Kind, key: str, players: Document) -> int:
         """Begins the period of a key for those of some players whose counter is older.
@@ -119,6 +116,8 @@ class ProgressStore:
         """
         prefix = PREFIXES[kind]
         query = reset_query(kind, key, players)
+        if not await self.has_any(query):
+            return 0
         points = _number(f"{prefix}_xp")
         is_key = {"$regexMatch": {"input": f"${prefix}_key", "regex": KEY_PATTERNS[kind]}}
         is_text = {"$eq": [{"$type": f"${prefix}_key"}, "string"]}
@@ -148,18 +147,19 @@ class ProgressStore:
 
     async def show(self, shown: Sequence[tuple[Player, Document]]) -> None:
         """Writes what pages show of streaks, unless the application has written it meanwhile."""
-        await self._collection.bulk_update(
+        await self._collection.update_each(
             [
-                UpdateOne(
+                (
+                    player.id,
                     {
-                        "_id": player.id,
-                        "current_streak": player.shown.current,
-                        "last_activity_date": player.shown.last_activity,
+                        "current": player.shown.current,
+                        "last_activity": player.shown.last_activity,
+                        "fields": fields,
                     },
-                    {"$set": fields},
                 )
                 for player, fields in shown
-            ]
+            ],
+            lambda own: [{"$replaceWith": _with_shown(own)}],
         )
 
 
@@ -211,33 +211,47 @@ def ended_query(today: date, today_utc: datetime, players: Document) -> Document
     }
 
 
-def _booking_update(ids: Sequence[Any], bookings: Sequence[Document], batch: int) -> list[Document]:
+def _added(booking: Document) -> Document:
+    return {
+        "points": booking["points"],
+        "stats": booking["stats"],
+        "accuracy": booking["accuracy"],
+        "counters": _counter_fields(booking["counters"]),
+    }
+
+
+def _booking_stages(added: Document, batch: int, now: datetime) -> list[Document]:
     """The pipeline that adds its booking to a document; numbers of another type count as zero."""
-    place = {"$indexOfArray": [{"$literal": list(ids)}, "$_id"]}
-    added = [
-        {
-            "points": booking["points"],
-            "stats": booking["stats"],
-            "accuracy": booking["accuracy"],
-            "counters": _counter_fields(booking["counters"]),
-        }
-        for booking in bookings
-    ]
     fields: Document = {
         "xp": {"$add": [_number("xp"), "$added.points"]},
         "momentum_xp": {"$add": [_number("momentum_xp"), "$added.points"]},
         "momentum_batch": batch,
-        "updated_at": bookings[0]["now"],
+        "updated_at": now,
         "best_accuracy": _if_added("accuracy", "best_accuracy", "$max"),
     }
     fields |= {name: _if_added(f"stats.{name}", name, "$add") for name in STATS}
     return [
-        {"$set": {"added": {"$arrayElemAt": [{"$literal": added}, place]}}},
+        {"$set": {"added": added}},
         {"$set": fields},
         {"$set": {"level": level_expression("xp")}},
         {"$replaceWith": {"$mergeObjects": ["$$ROOT", "$added.counters"]}},
         {"$unset": "added"},
     ]
+
+
+def _with_shown(own: Document) -> Document:
+    """The document with its new fields, where pages show what they were calculated from."""
+    is_shown = [
+        {"$eq": [{"$ifNull": [f"${field}", None]}, f"$$own.{name}"]}
+        for field, name in (
+            ("current_streak", "current"),
+            ("last_activity_date", "last_activity"),
+        )
+    ]
+    changed = {"$mergeObjects": ["$$ROOT", "$$own.fields"]}
+    return {
+        "$let": {"vars": {"own": own}, "in": {"$cond": [{"$and": is_shown}, changed, "$$ROOT"]}}
+    }
 
 
 def _if_added(added: str, field: str, operator: str) -> Document:

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
-from pymongo import UpdateOne
-
 from chesscoach.momentum.streaks import Streak
 from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
@@ -28,17 +26,20 @@ class StreakStore:
             for document in documents
         }
 
-    async def save(self, streaks: Mapping[str, Streak]) -> None:
-        """Writes streaks, by user."""
-        await self._collection.bulk_update(
+    async def add(self, streaks: Mapping[str, Streak]) -> None:
+        """Adds the streaks of users who have none."""
+        await self._collection.insert_new(
             [
-                UpdateOne(
-                    {"_id": f"{user_id}{_SUFFIX}"},
-                    {"$set": {"user_id": user_id, **_fields(streak)}},
-                    upsert=True,
-                )
+                {"_id": f"{user_id}{_SUFFIX}", "user_id": user_id, **_fields(streak)}
                 for user_id, streak in streaks.items()
             ]
+        )
+
+    async def save(self, streaks: Mapping[str, Streak]) -> None:
+        """Writes the streaks of users who have one."""
+        await self._collection.update_each(
+            [(f"{user_id}{_SUFFIX}", _fields(streak)) for user_id, streak in streaks.items()],
+            lambda fields: [{"$replaceWith": {"$mergeObjects": ["$$ROOT", fields]}}],
         )
 
     async def end(self, user_ids: Sequence[str]) -> None:
