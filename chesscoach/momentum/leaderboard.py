@@ -72,22 +72,24 @@ def _unranked(check: Check, kind: Kind, at: datetime) -> list[Period]:
 
 async def _rank(check: Check, period: Period) -> list[tuple[str, int, int]]:
     """Writes ranks (1, 1, 3); returns the best players with their ranks and points."""
-    best, place, rank, points = list[tuple[str, int, int]](), 0, 0, -1
+    best, left_out, place, rank, points = list[tuple[str, int, int]](), list[str](), 0, 0, -1
     async for page in check.ctx.periods.board(period.kind, period.key, check.ctx.settings.batch):
         rankable = await check.ctx.players.rankable([user_id for _, user_id, _ in page])
         ranks: dict[int, int] = {}
-        for _, user_id, earned in page:
+        for key, user_id, earned in page:
             if user_id not in rankable:
+                left_out.append(key)
                 continue
             place += 1
             if earned != points:
                 rank, points = place, earned
-            ranks[earned] = rank
+                ranks[earned] = rank
             if rank <= _NOTIFIED_RANKS:
                 best.append((user_id, rank, earned))
         if not check.run.dry_run:
-            unranked = [key for key, user_id, _ in page if user_id not in rankable]
-            await check.ctx.periods.save_ranks(period.kind, period.key, ranks, unranked)
+            await check.ctx.periods.save_ranks(period.kind, period.key, ranks)
+    if not check.run.dry_run:
+        await check.ctx.periods.remove_ranks(left_out)
     check.note(f"{period.kind}s_ranked", 1)
     check.note("players_ranked", place)
     return best

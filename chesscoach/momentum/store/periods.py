@@ -72,10 +72,8 @@ class ClosedPeriods:
                 if values.is_text(document.get("user_id"))
             ]
 
-    async def save_ranks(
-        self, kind: Kind, key: str, ranks: Mapping[int, int], unranked: Sequence[str]
-    ) -> None:
-        """Writes the ranks of a period, by points; the results with ids in `unranked` get none."""
+    async def save_ranks(self, kind: Kind, key: str, ranks: Mapping[int, int]) -> None:
+        """Writes the ranks of a period: for each number of points that of all who have it."""
         results: Document = {"kind": kind, "key": key}
         updates = [
             UpdateMany(
@@ -84,7 +82,8 @@ class ClosedPeriods:
             for points, rank in ranks.items()
         ]
         await self._collection.bulk_update(updates)
-        await self._collection.update_many(
-            {**results, "_id": {"$in": list(unranked)}, "rank": {"$ne": None}},
-            {"$set": {"rank": None}},
-        )
+
+    async def remove_ranks(self, ids: Sequence[str]) -> None:
+        """Removes the ranks of some results."""
+        query = {"_id": {"$in": list(ids)}, "rank": {"$ne": None}}
+        await self._collection.update_many(query, {"$set": {"rank": None}})

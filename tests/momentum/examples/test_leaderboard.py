@@ -98,3 +98,19 @@ def test_example_21_a_week_that_runs_is_not_touched(series: CheckSeries) -> None
 
     assert after.ranks("2026-W10") == {}
     assert after.period("2026-W10", "p") is None
+
+
+async def test_a_user_who_is_disabled_gets_no_rank_from_those_with_the_same_points(
+    momentum: MomentumScenario,
+) -> None:
+    momentum.change_settings(batch=10)
+    await momentum.begin("2026-03-01T00:00:00Z")
+    for number in range(14):  # the first page of the board ends at u09
+        momentum.add_player(f"u{number:02}")
+        momentum.add_points(f"u{number:02}", 20 if number < 9 else 10, "2026-03-04")
+    momentum.db.users.update_one({"user_id": "u09"}, {"$set": {"disabled": True}})
+
+    await momentum.check("2026-03-09T18:00:00Z")
+
+    ranked = {f"u{number:02}": 1 if number < 9 else 10 for number in range(14) if number != 9}
+    assert momentum.ranks("2026-W10") == ranked
