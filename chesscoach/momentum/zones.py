@@ -15,6 +15,7 @@ from chesscoach.momentum import periods
 from chesscoach.momentum.check import Check
 from chesscoach.momentum.periods import KINDS, Kind, Period
 from chesscoach.momentum.store.players import ZoneChange, ZoneOf
+from chesscoach.mongo.client import Document
 from chesscoach.players.zone_names import known_zones
 
 _IDS_LOGGED = 3
@@ -28,10 +29,11 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
     known = await asyncio.to_thread(known_zones)
     invalid, surplus = list[str](), list[Any]()
     users = [check.user_id] if check.user_id is not None and user_ids is None else user_ids
-    async for page in check.ctx.players.zones_of_players(check.ctx.settings.batch, users):
+
+    async def refresh(documents: list[Document]) -> None:
         changes: dict[ZoneChange, list[Any]] = {}
-        for player in page:
-            surplus += player.surplus
+        for player in await check.ctx.players.zones_of(documents):
+            surplus.extend(player.surplus)
             if player.stored == (player.wanted, "user") and not player.is_new:
                 continue
             change = _zone_change(check, player, known)
@@ -45,6 +47,9 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
         if changes and not check.run.dry_run:
             await check.ctx.players.change_zones(changes)
             check.forget_zones()
+
+    pages = check.ctx.players.progress_pages(check.ctx.settings.batch, users)
+    await check.run.for_each(pages, refresh)
     if user_ids is None:
         _report(check, invalid, surplus)
 

@@ -1,6 +1,5 @@
 """Processes players in batches, and finds the player whose data make a batch fail."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from chesscoach import log
@@ -11,9 +10,6 @@ from chesscoach.worker.job import Run
 
 Step = Callable[[Sequence[Player]], Awaitable[None]]
 """What is done with a batch; with an empty one it must do nothing but reach the database."""
-
-_CONCURRENT_BATCHES = 2
-"""While one batch is read by the database, another is calculated here."""
 
 
 async def process_in_batches(
@@ -26,21 +22,16 @@ async def process_in_batches(
         StoreUnavailable: MongoDB does not answer.
         LeaseLost: another run has taken the lease.
     """
-    turn = asyncio.Lock()
 
-    async def work() -> None:
-        while True:
-            async with turn:
-                batch = await anext(batches, None)
-            if batch is None:
-                return
+    async def batches_until_stop() -> AsyncIterator[Sequence[Player]]:
+        async for batch in batches:
             if run.stopping:
                 run.incomplete = True
                 return
             run.counts.candidates += len(batch)
-            await process_batch(run, batch, step)
+            yield batch
 
-    await run.run_concurrently(*(work() for _ in range(_CONCURRENT_BATCHES)))
+    await run.for_each(batches_until_stop(), lambda batch: process_batch(run, batch, step))
 
 
 async def process_batch(run: Run, batch: Sequence[Player], step: Step) -> None:

@@ -1,8 +1,8 @@
 """Jobs, and the run that a job receives besides the context."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +12,8 @@ from chesscoach.schedules.outcome import Counts
 from chesscoach.schedules.schedule import Schedule, Slot
 from chesscoach.worker.shard import ALL_USERS, Shard
 from chesscoach.worker.shutdown import Interrupted, ShutdownRequest, guard_exit
+
+T = TypeVar("T")
 
 
 class Run:
@@ -70,6 +72,24 @@ class Run:
                     group.create_task(guard_exit(coroutine), name=self.id)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+
+    async def for_each(self, items: AsyncIterator[T], step: Callable[[T], Awaitable[None]]) -> None:
+        """Runs a step for each item, two at a time; the first error is raised.
+
+        While the database works for one of them, the other is calculated here.
+        """
+        turn = asyncio.Lock()
+
+        async def work() -> None:
+            while True:
+                async with turn:
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        return
+                await step(item)
+
+        await self.run_concurrently(work(), work())
 
 
 class Job(Struct, frozen=True, kw_only=True):

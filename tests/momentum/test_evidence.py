@@ -60,3 +60,22 @@ async def test_a_check_reads_no_evidence_of_earlier_days(momentum: MomentumScena
     momentum.db.drop_collection("system.profile")
     assert reads
     assert max(read["docsExamined"] for read in reads) < 10
+
+
+async def test_sessions_are_booked_across_pages(momentum: MomentumScenario) -> None:
+    momentum.change_settings(batch=10)
+    await momentum.begin("2026-03-01T00:00:00Z")
+    sessions = {"u0": 4, "u1": 5, "u2": 3, "u3": 12, "u4": 1}  # the first page ends within u2
+    for user_id, count in sessions.items():
+        momentum.add_player(user_id)
+        momentum.db.training_sessions.insert_many(
+            {"user_id": user_id, "local_date": "2026-03-02", "status": "completed"}
+            for _ in range(count)
+        )
+    odd = {"local_date": ["2026-03-02"], "status": "completed"}
+    momentum.db.training_sessions.insert_many({"user_id": "u0", **odd} for _ in range(10))
+
+    await momentum.check("2026-03-02T13:05:00Z")
+
+    booked = {user_id: len(momentum.events(user_id, "session_completed")) for user_id in sessions}
+    assert booked == sessions

@@ -22,6 +22,7 @@ from chesscoach.momentum.check import Check
 from chesscoach.momentum.player import Player
 from chesscoach.momentum.points import Award, ledger_key
 from chesscoach.momentum.store.evidence import Window
+from chesscoach.momentum.store.sessions import Session
 
 _MAX_WINDOW = timedelta(days=1)
 _MIN_WINDOW = timedelta(minutes=1)
@@ -128,21 +129,24 @@ async def _book_window(
     await apply_batches(check)
 
 
-async def _new_sessions(check: Check, first: date, last: date) -> list[tuple[str, str, date]]:
+async def _new_sessions(check: Check, first: date, last: date) -> list[Session]:
     """The completed sessions of some days that are not booked with all that follows from them.
 
     The sessions of an open week are read in each run, since one may be completed late.
     """
-    found = await check.ctx.sessions.completed(first, last, check.user_id)
-    keys = {ledger_key("session_completed", user_id, ref) for ref, user_id, _ in found}
-    booked = await check.ctx.ledger.existing(keys)
-    return [
-        session
-        for session in found
-        if not 0
-        < booked.get(ledger_key("session_completed", session[1], session[0]), 0)
-        <= check.state.settled
-    ]
+    new: list[Session] = []
+
+    async def select(page: list[Session]) -> None:
+        keys = {
+            session: ledger_key("session_completed", session[1], session[0]) for session in page
+        }
+        booked = await check.ctx.ledger.existing(keys.values())
+        settled = check.state.settled
+        new.extend(s for s, key in keys.items() if not 0 < booked.get(key, 0) <= settled)
+
+    size = check.ctx.settings.batch
+    await check.run.for_each(check.ctx.sessions.completed(first, last, check.user_id, size), select)
+    return new
 
 
 def _day_of(check: Check, players: Mapping[str, Player]) -> LocalDay:
@@ -178,7 +182,7 @@ async def _players(check: Check, users: set[str]) -> dict[str, Player]:
 
 def _dated_sessions(
     check: Check,
-    sessions: Sequence[tuple[str, str, date]],
+    sessions: Sequence[Session],
     players: Mapping[str, Player],
     window: Window,
 ) -> list[CompletedSession]:

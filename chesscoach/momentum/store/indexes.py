@@ -5,8 +5,8 @@ from chesscoach.mongo.index_check import UniqueKeys
 
 INDEXES = (
     index("momentum_events", "batch", "user_id"),  # a batch, to be applied
-    index("momentum_events", "week_key", "user_id"),  # a week of all or of some players
-    index("momentum_events", "month_key", "user_id"),  # the same of a month
+    index("momentum_events", "week_key", "user_id", "points"),  # a week of all or of some players
+    index("momentum_events", "month_key", "user_id", "points"),  # the same of a month
     index("momentum_events", "user_id", "ts"),  # all awards of a player
     index("momentum_periods", "kind", "key", "-points", "_id"),  # a leaderboard
     index("user_progress", "user_id", "_id"),  # the oldest progress of each player
@@ -19,7 +19,7 @@ INDEXES = (
     index("game_analyses", "game_id", "user_id"),
     index("puzzle_attempts", "created_at", "attempted_at"),
     index("reflection_results", "created_at"),
-    index("training_sessions", "local_date"),
+    index("training_sessions", "local_date", "user_id"),
     index("training_sessions", "user_id", "local_date"),  # the planned sessions of a period
     index("user_achievements", "user_id", "achievement_id"),
 )

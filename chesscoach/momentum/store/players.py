@@ -63,10 +63,10 @@ class Players:
         groups = await self._users.aggregate([{"$group": {"_id": "$timezone"}}])
         return sorted(group["_id"] for group in groups if values.is_text(group["_id"]))
 
-    async def zones_of_players(
+    async def progress_pages(
         self, size: int, user_ids: Collection[str] | None = None
-    ) -> AsyncIterator[list[ZoneOf]]:
-        """Pages of all players with progress, or of some."""
+    ) -> AsyncIterator[list[Document]]:
+        """Pages of the zones in the progress of all players, or of some."""
         project = dict.fromkeys(("user_id", "tz", "tz_source", "week_closed"), 1)
         after = ""
         while True:
@@ -78,10 +78,14 @@ class Players:
             if not page:
                 return
             after = page[-1]["user_id"]
-            wanted = await self._timezones([document["user_id"] for document in page])
-            yield _zones_of(page, wanted)
+            yield page
             if len(page) < size:
                 return
+
+    async def zones_of(self, progress: Sequence[Document]) -> list[ZoneOf]:
+        """The players of a page, with the zones that they have set."""
+        wanted = await self._timezones([document["user_id"] for document in progress])
+        return _zones_of(progress, wanted)
 
     async def change_zones(self, changes: Mapping[ZoneChange, Sequence[Any]]) -> None:
         """Stores zones: each change for the documents of some ids."""

@@ -1,11 +1,17 @@
 """`training_sessions`: which were planned, and which were completed."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
+from typing import Any, TypeAlias
 
 from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
+
+Session: TypeAlias = tuple[str, str, date]
+"""The id of a session, its user and its date."""
+
+_TEXTS = {"$and": [values.of_type(field, "string") for field in ("user_id", "local_date")]}
 
 
 class TrainingSessions:
@@ -15,22 +21,28 @@ class TrainingSessions:
         self._collection = MongoCollection(database, "training_sessions")
 
     async def completed(
-        self, first: date, last: date, user_id: str | None
-    ) -> list[tuple[str, str, date]]:
-        """Completed sessions of some days: id, user and date."""
-        query: Document = {
-            "local_date": {"$gte": first.isoformat(), "$lte": last.isoformat()},
-            "status": "completed",
-            **({"user_id": user_id} if user_id is not None else {}),
-        }
-        project = dict.fromkeys(("user_id", "local_date"), 1)
-        documents = await self._collection.find(query, project)
-        return [
-            (str(document["_id"]), document["user_id"], day)
-            for document in documents
-            if values.is_text(document.get("user_id"))
-            and (day := values.to_date(document["local_date"])) is not None
-        ]
+        self, first: date, last: date, user_id: str | None, size: int
+    ) -> AsyncIterator[list[Session]]:
+        """Pages of the completed sessions of some days: id, user and date."""
+        for day in _days(first, last):
+            if user_id is not None:
+                yield await self._completed(day, user_id)
+                continue
+            after: str | None = ""
+            while after is not None:
+                page = await self._completed(day, {"$gt": after}, limit=size)
+                after = page[-1][1] if len(page) == size else None
+                if after is not None:  # the page ends within the sessions of a user
+                    page = [session for session in page if session[1] != after]
+                    page += await self._completed(day, after)
+                yield page
+
+    async def _completed(self, day: str, users: Any, limit: int = 0) -> list[Session]:
+        query = {"local_date": day, "user_id": users, "status": "completed", **_TEXTS}
+        project, order = {"user_id": 1}, [("user_id", 1)]
+        documents = await self._collection.find(query, project, sort=order, limit=limit)
+        local_date = date.fromisoformat(day)
+        return [(str(document["_id"]), document["user_id"], local_date) for document in documents]
 
     async def planned(
         self, first: date, last: date, until: datetime, user_ids: Sequence[str]
