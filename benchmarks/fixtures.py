@@ -23,6 +23,7 @@ SYNC_JOB = ("chesscoach.jobs.sync_games", "--json")
 
 _POLL_INTERVAL_S = 0.2
 _TIMEOUT_S = 3600.0
+_CACHE_GB = 2
 
 ReportProgress = Callable[[float], None]
 """Told how far a table is, from 0 to 1."""
@@ -47,9 +48,16 @@ class FinishedProcess(Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def open_mongo(folder: Path) -> Iterator[str]:
-    """A MongoDB for the time of the benchmark; its URL."""
+    """A MongoDB for the time of the benchmark; its URL.
+
+    The embedded server has the smallest cache that there is. An installation of a benchmark's size
+    has a server whose cache holds what is in use.
+    """
     embedded = EmbeddedServer(folder)
     url = embedded.start_or_join()
+    with MongoClient[dict[str, Any]](url) as client:
+        cache = {"wiredTigerEngineRuntimeConfig": f"cache_size={_CACHE_GB}GB"}
+        client.admin.command({"setParameter": 1, **cache})
     try:
         yield url
     finally:

@@ -18,7 +18,9 @@ _EVIDENCE = (
 )
 _LEVELS = (0, 100, 250, 500, 800, 1200, 1700, 2300, 3000, 4000, 5200, 6500, 8000)
 _BONUS = 30
+_HIGH_ACCURACY = 90
 _RANK_HOUR = 18
+_GRACE = timedelta(hours=4)
 
 
 async def run(players: int, now: datetime) -> float:
@@ -36,17 +38,21 @@ async def run(players: int, now: datetime) -> float:
 
 
 async def _check_player(db: Any, user: dict[str, Any], now: datetime) -> None:
-    """Books new evidence, closes the last week, resets the counter, and ends a streak."""
-    user_id, today = user["user_id"], now.astimezone(ZoneInfo(user["timezone"])).date()
+    """Books new evidence, resets the counter, closes the last week, and ends a streak."""
+    user_id, zone = user["user_id"], ZoneInfo(user["timezone"])
+    today, day_of_close = (at.astimezone(zone).date() for at in (now, now - _GRACE))
     points = await _book(db, user_id, now, today)
     progress = await db.user_progress.find_one({"user_id": user_id}) or {}
     if points:
-        await _keep_streak(db, user_id, today)
-    last_week = today - timedelta(days=7)
+        points += await _keep_streak(db, user_id, today)
     if progress.get("weekly_key") != _week_key(today):
-        points += await _close_week(db, user_id, last_week, now)
         reset = {"weekly_xp": 0, "weekly_key": _week_key(today)}
         await db.user_progress.update_one({"user_id": user_id}, {"$set": reset})
+    last_week = day_of_close - timedelta(days=7)
+    if progress.get("week_closed", "") < _week_key(last_week):
+        points += await _close_week(db, user_id, last_week, now)
+        closed = {"week_closed": _week_key(last_week)}
+        await db.user_progress.update_one({"user_id": user_id}, {"$set": closed})
     if points:
         await _add_points(db, user_id, progress, points)
     last = progress.get("last_activity_local") or ""
@@ -54,7 +60,8 @@ async def _check_player(db: Any, user: dict[str, Any], now: datetime) -> None:
         await db.user_progress.update_one({"user_id": user_id}, {"$set": {"current_streak": 0}})
 
 
-async def _keep_streak(db: Any, user_id: str, today: date) -> None:
+async def _keep_streak(db: Any, user_id: str, today: date) -> int:
+    """Adds a day to the streak; the points of the day."""
     key = {"_id": f"{user_id}|days"}
     streak = await db.momentum_streaks.find_one(key) or {}
     grows = streak.get("last_period") == f"{today - timedelta(days=1)}"
@@ -63,6 +70,9 @@ async def _keep_streak(db: Any, user_id: str, today: date) -> None:
     await db.momentum_streaks.update_one(key, {"$set": changed}, upsert=True)
     shown = {"current_streak": current, "last_activity_local": f"{today}"}
     await db.user_progress.update_one({"user_id": user_id}, {"$set": shown})
+    if current == 1:
+        return 0
+    return await _award(db, "streak_day", user_id, f"{today}", 20 * min(current, 7), today)
 
 
 async def _add_points(db: Any, user_id: str, progress: dict[str, Any], points: int) -> None:
@@ -91,6 +101,16 @@ async def _book(db: Any, user_id: str, now: datetime, today: date) -> int:
         newer = {"$or": [{field: {"$gte": since}}, {field: {"$gte": since.isoformat()}}]}
         for document in await db[name].find({"user_id": user_id, **newer}).to_list():
             points += await _award(db, name, user_id, document["_id"], value, today)
+            analysis = document.get("stockfish_analysis")
+            if analysis and analysis["accuracy"] >= _HIGH_ACCURACY:
+                points += await _award(db, "accuracy", user_id, document["_id"], 15, today)
+            if analysis and all(m["evaluation"] != "blunder" for m in analysis["move_evaluations"]):
+                points += await _award(db, "no_blunders", user_id, document["_id"], 20, today)
+    monday = today - timedelta(days=today.weekday())
+    done = {"local_date": {"$gte": f"{monday}", "$lte": f"{today}"}, "status": "completed"}
+    for session in await db.training_sessions.find({"user_id": user_id, **done}).to_list():
+        day = date.fromisoformat(session["local_date"])
+        points += await _award(db, "session", user_id, session["_id"], 7, day)
     return points
 
 

@@ -124,7 +124,7 @@ def _progress(number: int) -> dict[str, Any]:
 
 
 def _add_reflections(url: str, name: str, players: range, now: datetime) -> None:
-    """A reflection for each, spread over the fifteen hours before."""
+    """A reflection for each, spread over the fifteen hours before; the first ten lead with more."""
     with MongoClient[dict[str, Any]](url) as client:
         db = client[name]
         _insert(
@@ -136,6 +136,7 @@ def _add_reflections(url: str, name: str, players: range, now: datetime) -> None
                     "created_at": (now - timedelta(minutes=20 + number % 880)).isoformat(),
                 }
                 for number in players
+                for _ in range(max(12 - number, 1))
             ),
         )
 
