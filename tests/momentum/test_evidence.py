@@ -6,6 +6,7 @@ from typing import Any
 from bson import ObjectId
 
 from tests.support.momentum.scenario import MomentumScenario
+from tests.support.mongo.profiling import profile
 
 ODD_INSTANTS: tuple[Any, ...] = (7, 1.5, {}, [], True, ObjectId(), "", "yesterday", None)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -46,18 +47,11 @@ async def test_a_check_reads_no_evidence_of_earlier_days(momentum: MomentumScena
         )
     momentum.application.reflect("u1", NOON)
     await momentum.check("2026-03-02T13:05:00Z")  # makes what a first booking makes
-    momentum.db.command("profile", 2)
-    try:
-        await momentum.check("2026-03-02T14:05:00Z")
-    finally:
-        momentum.db.command("profile", 0)
 
-    reads = list(
-        momentum.db.system.profile.find(
-            {"ns": {"$in": [f"{momentum.db.name}.{name}" for name in EVIDENCE]}}
-        )
-    )
-    momentum.db.drop_collection("system.profile")
+    with profile(momentum.db) as notes:
+        await momentum.check("2026-03-02T14:05:00Z")
+
+    reads = [note for note in notes if note["ns"].partition(".")[2] in EVIDENCE]
     assert reads
     assert max(read["docsExamined"] for read in reads) < 10
 

@@ -270,9 +270,10 @@ class Runs:
         return await self._collection.find_one(query, {"_id": 1}) is not None
 
     async def _newest(self, field: str) -> list[Document]:
+        # With `$type` in place of `$gt`, the server would read the index of all runs.
         return await self._collection.aggregate(
             [
-                {"$match": {"schedule": {"$type": "string"}, "slot": run_documents.SLOTS}},
+                {"$match": {"schedule": {"$gt": ""}, "slot": run_documents.SLOTS}},
                 {"$sort": {"schedule": 1, "slot": -1}},
                 {"$group": {"_id": "$schedule", "newest": {"$first": f"${field}"}}},
             ]

@@ -20,6 +20,7 @@ from chesscoach.emails.store.outbox_values import (
 from chesscoach.emails.transports.transport import Message
 from chesscoach.schedules.iso_week import Week
 from tests.conftest import scaled_rounds
+from tests.support.mongo.profiling import profile
 from tests.support.processes import start, wait_for_end
 
 WEEK = Week(2026, 47)
@@ -274,14 +275,10 @@ async def test_counting_by_state_reads_the_index_alone(outbox: Outbox, db: Any) 
     """The documents hold whole messages, and there is one for each player and week."""
     for name in ("ann", "bob"):
         await enqueue_one(outbox, name)
-    db.command("profile", 2)
-    try:
+    with profile(db) as notes:
         await outbox.count_by_state()
         await outbox.count_by_state(WEEK)
-    finally:
-        db.command("profile", 0)
 
-    seen = list(db.system.profile.find({"command.aggregate": "email_outbox"}))
-    assert [(plan["planSummary"], plan["docsExamined"]) for plan in seen] == [
+    assert [(note["planSummary"], note["docsExamined"]) for note in notes] == [
         ("IXSCAN { week: 1, state: 1, _id: 1 }", 0)
     ] * 2

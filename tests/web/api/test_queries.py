@@ -5,6 +5,7 @@ from typing import Any
 
 from chesscoach.context import Context
 from chesscoach.web.api.catalog import ENDPOINTS
+from tests.support.mongo.profiling import profile
 from tests.support.web.api_client import ApiClient
 
 NOON = datetime(2026, 10, 21, 12, tzinfo=UTC)
@@ -46,19 +47,16 @@ async def fill(ctx: Context) -> None:
     await db["user_progress"].insert_many([{"user_id": f"u{n}", "xp": n} for n in range(60)])
 
 
-async def test_no_read_scans_a_collection(ctx: Context, api: ApiClient) -> None:
-    db: Any = ctx.mongo.database
+async def test_no_read_scans_a_collection(ctx: Context, db: Any, api: ApiClient) -> None:
     await fill(ctx)
-    await db.command("profile", 2)
-    try:
+    with profile(db) as notes:
         for path in READS:
             assert (await api("GET", path)).status in (200, 404), path
-    finally:
-        await db.command("profile", 0)
-    profiled = await db["system.profile"].find({"op": {"$in": ["query", "command"]}}).to_list(None)
-    await db.drop_collection("system.profile")
-    assert len(profiled) > len(READS)
-    scans = [(p["ns"], p["command"]) for p in profiled if "COLLSCAN" in p.get("planSummary", "")]
+    reads = [note for note in notes if note["op"] in ("query", "command")]
+    assert len(reads) > len(READS)
+    scans = [
+        (note["ns"], note["command"]) for note in reads if "COLLSCAN" in note.get("planSummary", "")
+    ]
     assert not scans
 
 

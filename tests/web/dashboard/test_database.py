@@ -4,6 +4,7 @@ from typing import Any
 
 from chesscoach.context import Context
 from tests.conftest import NOON
+from tests.support.mongo.profiling import profile
 from tests.web.dashboard.conftest import (
     OpenDashboard,
     add_schedule,
@@ -39,16 +40,13 @@ async def test_no_page_scans_a_collection(
     for collection in ("email_outbox", "email_suppressions", "sync_accounts", "games"):
         db[collection].insert_one({"user_id": "b", "week": "2026-W42", "game_id": "g"})
     ask = await open_dashboard()
-    db.command("profile", 2)
-    try:
+    with profile(db) as notes:
         for path in (*PAGES, f"/runs/{run_id}"):
             assert (await ask(path)).status == 200, path
-    finally:
-        db.command("profile", 0)
     scans = [
-        (found["ns"].partition(".")[2], found.get("command"))
-        for found in db.system.profile.find({"planSummary": {"$regex": "COLLSCAN"}})
+        (note["ns"].partition(".")[2], note.get("command"))
+        for note in notes
+        if "COLLSCAN" in note.get("planSummary", "")
     ]
-    db.system.profile.drop()
     # Collections of the application that only it indexes: user_achievements by user_id.
     assert [scan for scan in scans if scan[0] != "user_achievements"] == []

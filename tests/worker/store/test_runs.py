@@ -12,6 +12,7 @@ from chesscoach.schedules.schedule import Slot
 from chesscoach.worker.store.run_documents import NewRun, RunRecord
 from chesscoach.worker.store.runs import Runs
 from tests.conftest import NOON
+from tests.support.mongo.profiling import profile
 
 SLOT = Slot(schedule="nightly", at=NOON)
 
@@ -177,6 +178,22 @@ async def test_the_newest_slot_of_a_schedule_is_the_latest_instant(runs: Runs) -
     assert newest.slot == NOON + timedelta(hours=5)
     assert await runs.newest("never") is None
     assert await runs.find("never:1") is None
+
+
+async def test_the_newest_slots_are_read_without_the_runs_before_them(runs: Runs, db: Any) -> None:
+    for schedule in ("a", "b"):
+        slots = [Slot(schedule=schedule, at=NOON + timedelta(hours=n)) for n in range(100)]
+        await runs.claim_many([new_run("x", slot) for slot in slots])
+    odd = [{"schedule": "a", "slot": "later"}, {"schedule": 7, "slot": NOON}, {"schedule": None}]
+    db.job_runs.insert_many(odd)
+
+    with profile(db) as notes:
+        newest, ids = await runs.newest_slots(), await runs.newest_ids()
+
+    last = NOON + timedelta(hours=99)
+    assert newest == {"a": last, "b": last}
+    assert set(ids) == {Slot(schedule=schedule, at=last).key for schedule in ("a", "b")}
+    assert max(note["keysExamined"] for note in notes) < 10
 
 
 @pytest.mark.parametrize(
