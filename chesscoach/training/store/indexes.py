@@ -18,6 +18,7 @@ INDEXES = (
     # The days of a player. The `_id` is the player and the day, so it needs no unique index.
     index("performance_snapshots", "user_id", "local_date"),
     index("adaptive_recommendations", "user_id", "refresh_key"),  # a week of some players
+    index("adaptive_recommendations", "user_id", "is_active", "refresh_key"),  # the active ones
     index("mistake_cards", "user_id", "next_review"),  # the cards that are due
     index("player_profiles", "user_id", "_id"),  # the weaknesses of some players
 )

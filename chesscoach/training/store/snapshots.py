@@ -70,12 +70,8 @@ class Snapshots:
                     "local_date": {"$gt": "", "$lt": before.isoformat()},
                 }
             },
-            {
-                "$group": {
-                    "_id": "$user_id",
-                    "last": {"$top": {"sortBy": {"local_date": -1}, "output": "$rating"}},
-                }
-            },
+            {"$sort": {"user_id": -1, "local_date": -1}},  # backwards through the index
+            {"$group": {"_id": "$user_id", "last": {"$first": "$rating"}}},
         ]
         groups = await self._collection.aggregate(pipeline)
         return dict(
