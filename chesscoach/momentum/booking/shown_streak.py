@@ -45,10 +45,14 @@ def initial_streak(player: Player, application: ApplicationStreak) -> Streak:
 def shown_fields(
     check: Check, player: Player, streak: Streak, active_at: datetime | None = None
 ) -> dict[str, Any]:
-    """The fields of progress that show a streak, after activity at an instant."""
+    """The fields of progress that show a streak: now, or after activity at an instant.
+
+    What ends after that activity is ended by the check of streaks, as it is between hourly runs.
+    """
     application, at = application_streak(check, player)
-    today = periods.local_date(check.now, check.zone_of(player))
-    current = shown_length(streak, application, today, check.now.astimezone(UTC).date())
+    as_of = active_at or check.now
+    today = periods.local_date(as_of, check.zone_of(player))
+    current = shown_length(streak, application, today, as_of.astimezone(UTC).date())
     last_active, known = player.shown.last_activity, last_activity(player)
     if active_at is not None and (known is None or active_at > known):
         last_active = active_at

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.support.momentum.check_series import CheckSeries, RunSeries
+from tests.support.momentum.scenario import MomentumScenario
 
 LOS_ANGELES = "America/Los_Angeles"
 ONLY_IN_PROGRESS = ("by-local-day", "by-instant")
@@ -101,3 +102,19 @@ def test_example_26_two_local_days_over_the_change_of_the_clocks_are_a_streak(
     days = [event for event in after.events("change-of-clocks") if event["points"] == 10]
     assert sorted(event["local_date"] for event in days) == ["2026-03-07", "2026-03-08"]
     assert after.streak("change-of-clocks") == (2, 2)
+
+
+async def test_only_the_check_of_streaks_ends_a_streak_however_late_another_check_comes(
+    momentum: MomentumScenario,
+) -> None:
+    await momentum.begin("2026-03-07T00:00:00Z")
+    momentum.add_player("u1")
+    for day in ("07 12:00", "08 12:00", "09 12:00"):
+        momentum.application.reflect("u1", at(day))
+
+    await momentum.check("2026-03-20T12:05:00Z", "weekly")
+
+    assert momentum.streak() == (3, 3)  # as after weekly checks of each hour
+    await momentum.check("2026-03-20T12:35:00Z", "streaks")
+    assert momentum.streak() == (0, 3)
+    assert len(momentum.notices("streak_lost")) == 1
