@@ -34,7 +34,7 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
         changes: dict[ZoneChange, list[Any]] = {}
         for player in await check.ctx.players.zones_of(documents):
             surplus.extend(player.surplus)
-            if player.stored == (player.wanted, "user") and not player.is_new:
+            if player.stored == (player.wanted, "user") and not player.new:
                 continue
             change = _zone_change(check, player, known)
             if change.source == "invalid":
@@ -117,12 +117,13 @@ def _zone_change(check: Check, player: ZoneOf, known: Collection[str]) -> ZoneCh
     else:
         blank = wanted is None or wanted == ""
         tz, source = check.ctx.settings.timezone, "default" if blank else "invalid"
-    if not player.is_new:
-        return ZoneChange(tz=tz, source=source)
-    return ZoneChange(tz=tz, source=source, closed=_first_closed(check, periods.zone_of(tz)))
+    closed = _first_closed(check, periods.zone_of(tz), player.new) if player.new else ()
+    return ZoneChange(tz=tz, source=source, closed=closed)
 
 
-def _first_closed(check: Check, zone: ZoneInfo) -> tuple[tuple[Kind, str], ...]:
+def _first_closed(
+    check: Check, zone: ZoneInfo, kinds: Sequence[Kind]
+) -> tuple[tuple[Kind, str], ...]:
     """The periods that are final for a new player: what ended before our first instant is."""
     state, hour = check.state, check.ctx.settings.close_hour
     return tuple(
@@ -133,5 +134,5 @@ def _first_closed(check: Check, zone: ZoneInfo) -> tuple[tuple[Kind, str], ...]:
                 periods.last_closed(kind, state.booked_until, zone, hour).key,
             ),
         )
-        for kind in KINDS
+        for kind in kinds
     )

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from bson import Decimal128
 
 from tests.support.momentum.application import VERSIONS, Application, Version
 from tests.support.momentum.scenario import MomentumScenario
@@ -18,6 +19,12 @@ BROKEN: tuple[dict[str, Any], ...] = (
     {"xp": None},
     {"xp": "many"},
     {"xp": 12.0},
+    {"xp": float("nan")},
+    {"xp": float("inf"), "momentum_xp": float("-inf")},
+    {"xp": Decimal128("12.5"), "weekly_xp": Decimal128("NaN"), "weekly_key": "2026-W09"},
+    {"xp": 1 << 62},
+    {"week_closed": 7, "month_closed": ["2026-02"]},
+    {"added": {"by": "the application"}},
     {"level": "Pawn"},
     {"current_streak": None, "longest_streak": "long"},
     {"last_activity_date": "2026-03-03T10:00:00+00:00"},
@@ -218,6 +225,14 @@ async def test_values_of_other_types_in_the_progress_affect_no_other_player(
     await momentum.check("2026-03-09T18:05:00Z")
 
     assert momentum.fields("momentum_xp", "level", user_id="u2") == (35 + 50, 1)
+    for user_id, broken in zip(users, BROKEN, strict=True):
+        if "user_id" in broken:
+            continue
+        progress = momentum.progress(user_id)
+        assert isinstance(progress["xp"], int), broken
+        assert (progress["weekly_prev_xp"], progress["weekly_prev_key"]) == (85, "2026-W10"), broken
+        assert progress["week_closed"] == "2026-W10", broken
+        assert progress.get("added") == broken.get("added")
 
 
 async def test_odd_values_in_the_evidence_do_not_fail_a_run(momentum: MomentumScenario) -> None:

@@ -56,6 +56,27 @@ async def test_a_check_reads_no_evidence_of_earlier_days(momentum: MomentumScena
     assert max(read["docsExamined"] for read in reads) < 10
 
 
+async def test_an_array_is_neither_the_date_nor_the_status_of_a_session(
+    momentum: MomentumScenario,
+) -> None:
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1")
+    session = {"user_id": "u1", "local_date": "2026-03-04", "status": "completed"}
+    odd: dict[str, Any]
+    for odd in ({}, {"local_date": ["2026-03-04"], "status": "missed"}, {"user_id": ["u1"]}):
+        momentum.db.training_sessions.insert_one(session | odd)
+    momentum.add_player("u2")
+    momentum.db.training_sessions.insert_one(session | {"user_id": "u2", "status": ["completed"]})
+
+    await momentum.check("2026-03-09T06:05:00Z")
+
+    for user_id, is_done in (("u1", True), ("u2", False)):
+        period = momentum.period("2026-W10", user_id)
+        assert period is not None
+        assert (period["planned"], period["done"]) == (1, int(is_done))
+        assert len(momentum.events(user_id, "session_completed")) == int(is_done)
+
+
 async def test_sessions_are_booked_across_pages(momentum: MomentumScenario) -> None:
     momentum.change_settings(batch=10)
     await momentum.begin("2026-03-01T00:00:00Z")

@@ -14,7 +14,7 @@ from msgspec import Struct
 from pymongo import UpdateOne
 
 from chesscoach.momentum.store.collections import MomentumCollections
-from chesscoach.momentum.store.progress import level_expression
+from chesscoach.momentum.store.progress import integer_expression, level_expression
 from chesscoach.mongo.client import Document
 from chesscoach.mongo.values import is_text
 
@@ -225,7 +225,7 @@ def _correction(changes: Document) -> list[Document]:
     moved = changes.pop("xp", 0)
     stages: list[Document] = [{"$set": changes}]
     if moved:
-        xp = {"$cond": [{"$isNumber": "$xp"}, "$xp", 0]}
-        stages.append({"$set": {"xp": {"$max": [0, {"$add": [xp, moved]}]}}})
+        xp = {"$add": [integer_expression("xp"), moved]}
+        stages.append({"$set": {"xp": {"$max": [0, xp]}}})
         stages.append({"$set": {"level": level_expression("xp")}})
     return stages

@@ -11,6 +11,8 @@ from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 
+_IDS_PER_UPDATE = 5000
+
 
 class Result(Struct, frozen=True, kw_only=True):
     """A player's points in a period, and the training sessions planned and done."""
@@ -85,5 +87,7 @@ class ClosedPeriods:
 
     async def remove_ranks(self, ids: Sequence[str]) -> None:
         """Removes the ranks of some results."""
-        query = {"_id": {"$in": list(ids)}, "rank": {"$ne": None}}
-        await self._collection.update_many(query, {"$set": {"rank": None}})
+        for start in range(0, len(ids), _IDS_PER_UPDATE):
+            part = {"$in": ids[start : start + _IDS_PER_UPDATE]}
+            ranked = {"_id": part, "rank": {"$ne": None}}
+            await self._collection.update_many(ranked, {"$set": {"rank": None}})

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chesscoach.momentum.periods import Kind
+from chesscoach.momentum.periods import KINDS, Kind
 from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
@@ -21,25 +21,27 @@ RANKABLE: Document = {
 }
 """The filter for users who are on boards."""
 
+_CLOSED: dict[Kind, str] = {kind: f"{kind}_closed" for kind in KINDS}
 _HAS_TEXT_ID = values.of_type("user_id", "string")
 
 
 class ZoneOf(Struct, frozen=True, kw_only=True):
     """A player's progress document, its zone as stored, and the zone that the user has set.
 
-    `surplus` are the ids of the player's younger documents. `is_new`: its periods were never seen.
+    `surplus` are the ids of the player's younger documents. `new` are the kinds of which no period
+    was ever final.
     """
 
     id: Any
     user_id: str
     stored: tuple[str | None, str | None]
     wanted: Any
-    is_new: bool
+    new: tuple[Kind, ...]
     surplus: tuple[Any, ...]
 
 
 class ZoneChange(Struct, frozen=True, kw_only=True):
-    """The zone to store, where it comes from, and, for a new player, the periods that are final."""
+    """The zone to store, where it comes from, and what is final of the kinds that are new."""
 
     tz: str
     source: str
@@ -67,7 +69,7 @@ class Players:
         self, size: int, user_ids: Collection[str] | None = None
     ) -> AsyncIterator[list[Document]]:
         """Pages of the zones in the progress of all players, or of some."""
-        project = dict.fromkeys(("user_id", "tz", "tz_source", "week_closed"), 1)
+        project = dict.fromkeys(("user_id", "tz", "tz_source", *_CLOSED.values()), 1)
         after = ""
         while True:
             query: Document = {"user_id": {"$gt": after}, **_HAS_TEXT_ID}
@@ -124,7 +126,7 @@ def _zones_of(documents: Sequence[Document], wanted: Mapping[str, Any]) -> list[
             user_id=user_id,
             stored=(_text(first.get("tz")), _text(first.get("tz_source"))),
             wanted=wanted.get(user_id),
-            is_new=not first.get("week_closed"),
+            new=tuple(kind for kind, field in _CLOSED.items() if not _text(first.get(field))),
             surplus=tuple(document["_id"] for document in others),
         )
         for user_id, (first, *others) in by_user.items()

@@ -4,7 +4,7 @@ The application makes a document by find and insert, so a player may have two. T
 writes its fields at any time, so ours add to its numbers and never replace them.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -23,6 +23,9 @@ _NAMESPACE = UUID("0c8a6b1e-58a3-4a52-9a57-2f1c5b0f9d11")
 _PERIOD_FIELDS = dict.fromkeys(
     ("user_id", "tz", *(f"{kind}_closed" for kind in KINDS), "weekly_key", "monthly_key"), 1
 )
+_ADDED = "momentum_added"
+"""The field that has a document's booking while a pipeline adds it."""
+
 _DAY = timedelta(days=1)
 _THRESHOLDS = [level.xp for level in LEVELS]
 
@@ -118,7 +121,7 @@ class ProgressStore:
         query = reset_query(kind, key, players)
         if not await self.has_any(query):
             return 0
-        points = _number(f"{prefix}_xp")
+        points = integer_expression(f"{prefix}_xp")
         is_key = {"$regexMatch": {"input": f"${prefix}_key", "regex": KEY_PATTERNS[kind]}}
         is_text = {"$eq": [{"$type": f"${prefix}_key"}, "string"]}
         own_key = {"$cond": [{"$and": [is_text, is_key]}, f"${prefix}_key", None]}
@@ -223,19 +226,20 @@ def _added(booking: Document) -> Document:
 def _booking_stages(added: Document, batch: int, now: datetime) -> list[Document]:
     """The pipeline that adds its booking to a document; numbers of another type count as zero."""
     fields: Document = {
-        "xp": {"$add": [_number("xp"), "$added.points"]},
-        "momentum_xp": {"$add": [_number("momentum_xp"), "$added.points"]},
+        "xp": {"$add": [integer_expression("xp"), f"${_ADDED}.points"]},
+        "momentum_xp": {"$add": [integer_expression("momentum_xp"), f"${_ADDED}.points"]},
         "momentum_batch": batch,
         "updated_at": now,
-        "best_accuracy": _if_added("accuracy", "best_accuracy", "$max"),
+        "best_accuracy": _if_added("accuracy", "best_accuracy", "$max", _number),
     }
-    fields |= {name: _if_added(f"stats.{name}", name, "$add") for name in STATS}
+    for name in STATS:
+        fields[name] = _if_added(f"stats.{name}", name, "$add", integer_expression)
     return [
-        {"$set": {"added": added}},
+        {"$set": {_ADDED: added}},
         {"$set": fields},
         {"$set": {"level": level_expression("xp")}},
-        {"$replaceWith": {"$mergeObjects": ["$$ROOT", "$added.counters"]}},
-        {"$unset": "added"},
+        {"$replaceWith": {"$mergeObjects": ["$$ROOT", f"${_ADDED}.counters"]}},
+        {"$unset": _ADDED},
     ]
 
 
@@ -254,10 +258,11 @@ def _with_shown(own: Document) -> Document:
     }
 
 
-def _if_added(added: str, field: str, operator: str) -> Document:
+def _if_added(added: str, field: str, operator: str, number: Callable[[str], Document]) -> Document:
     """A field after an addition; without one it stays as it is, or missing."""
-    total = {operator: [_number(field), f"$added.{added}"]}
-    return {"$cond": [{"$isNumber": f"$added.{added}"}, total, f"${field}"]}
+    value = f"${_ADDED}.{added}"
+    total = {operator: [number(field), value]}
+    return {"$cond": [{"$isNumber": value}, total, f"${field}"]}
 
 
 def _counter_fields(counters: Mapping[Kind, Counter]) -> Document:
@@ -277,6 +282,13 @@ def level_expression(field: str) -> Document:
     """The level of the points in a field, as an expression of MongoDB."""
     reached = {"$filter": {"input": _THRESHOLDS, "cond": {"$lte": ["$$this", _number(field)]}}}
     return {"$max": [1, {"$size": reached}]}
+
+
+def integer_expression(field: str) -> Document:
+    """The number in a field as an integer; 0 for NaN, infinity, and values of another type."""
+    to_long = {"$convert": {"input": f"${field}", "to": "long", "onError": 0}}
+    to_int = {"$convert": {"input": f"${field}", "to": "int", "onError": to_long}}
+    return {"$cond": [{"$isNumber": f"${field}"}, to_int, 0]}
 
 
 def _number(name: str) -> Document:

@@ -3,6 +3,8 @@
 import re
 from datetime import date
 
+from bson import Decimal128
+
 from chesscoach.momentum.achievements import PlayerStats
 from chesscoach.momentum.periods import KINDS, Kind
 from chesscoach.momentum.player import Counter, Player, ShownStreak
@@ -18,7 +20,7 @@ STATS = (
 )
 KEY_PATTERNS: dict[Kind, str] = {"week": r"^\d{4}-W\d\d$", "month": r"^\d{4}-\d\d$"}
 PREFIXES: dict[Kind, str] = {"week": "weekly", "month": "monthly"}
-_MAX_NUMBER = 1e15
+_MAX_NUMBER = 2.0**63
 
 
 def to_player(document: Document) -> Player:
@@ -81,6 +83,9 @@ def _integer(value: object) -> int:
 
 def _float(value: object) -> float:
     """A number that can be calculated with; 0 for anything else."""
+    if isinstance(value, Decimal128):
+        decimal = value.to_decimal()
+        value = float(decimal) if decimal.is_finite() else None
     if not isinstance(value, int | float) or isinstance(value, bool):
         return 0.0
     return float(value) if abs(value) < _MAX_NUMBER else 0.0

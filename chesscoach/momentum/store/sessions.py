@@ -11,7 +11,8 @@ from chesscoach.mongo.collection import MongoCollection
 Session: TypeAlias = tuple[str, str, date]
 """The id of a session, its user and its date."""
 
-_TEXTS = {"$and": [values.of_type(field, "string") for field in ("user_id", "local_date")]}
+_TEXTS = [values.of_type(field, "string") for field in ("user_id", "local_date")]
+"""A comparison also matches the elements of an array, which is neither a user nor a date."""
 
 
 class TrainingSessions:
@@ -38,7 +39,8 @@ class TrainingSessions:
                 yield page
 
     async def _completed(self, day: str, users: Any, limit: int = 0) -> list[Session]:
-        query = {"local_date": day, "user_id": users, "status": "completed", **_TEXTS}
+        query: Document = {"local_date": day, "user_id": users, "status": "completed"}
+        query["$and"] = [*_TEXTS, values.of_type("status", "string")]
         project, order = {"user_id": 1}, [("user_id", 1)]
         documents = await self._collection.find(query, project, sort=order, limit=limit)
         local_date = date.fromisoformat(day)
@@ -59,6 +61,7 @@ class TrainingSessions:
                     "user_id": {"$in": list(user_ids)},
                     "local_date": {"$in": _days(first, last)},  # texts between may be no dates
                     "status": {"$ne": "cancelled"},
+                    "$and": _TEXTS,
                 }
             },
             {
@@ -72,7 +75,6 @@ class TrainingSessions:
         return {
             group["_id"]: (group["planned"], group["done"])
             for group in await self._collection.aggregate(pipeline)
-            if values.is_text(group["_id"])
         }
 
 
