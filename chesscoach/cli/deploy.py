@@ -193,7 +193,7 @@ def _parse_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        msg = "not in the IANA database"
+        msg = f"{name[:80]!r} is not an IANA name, such as Europe/Berlin"
         raise click.BadParameter(msg, param_hint="--server-timezone") from None
     return name
 

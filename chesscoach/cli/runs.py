@@ -67,7 +67,7 @@ async def cancel(ctx: Context, run_id: str) -> Output:
     The run ends when its process next reports progress: within a third of [runner] lease_s.
     """
     if not await ctx.worker.runs.cancellations.request(run_id, "the command line", ctx.now()):
-        msg = f"run {run_id[:120]!r} is not running: see `chesscoach runs show`"
+        msg = f"run {run_id[:120]!r} is not running: see `chesscoach runs list --outcome running`"
         raise ConfigError(msg)
     return Output(data={"cancelling": run_id}, text=[f"asked {run_id} to end"])
 

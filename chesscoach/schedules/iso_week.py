@@ -33,14 +33,13 @@ class Week(Struct, frozen=True, order=True):
             ValueError: the text is not the key of a week.
         """
         match = _KEY_PATTERN.fullmatch(text)
-        if match is None:
-            msg = "expected an ISO week, such as 2026-W47"
-            raise ValueError(msg)
         try:
-            return cls.containing(date.fromisocalendar(int(match[1]), int(match[2]), 1))
+            if match is not None:
+                return cls.containing(date.fromisocalendar(int(match[1]), int(match[2]), 1))
         except ValueError:
-            msg = f"there is no such ISO week: {text}"
-            raise ValueError(msg) from None
+            pass  # such as week 54
+        msg = f"{text[:40]!r} is not an ISO week, such as 2026-W47"
+        raise ValueError(msg)
 
     @property
     def key(self) -> str:

@@ -115,7 +115,9 @@ class Job(Struct, frozen=True, kw_only=True):
         try:
             return msgspec.convert(given, self.args, strict=strict)
         except msgspec.ValidationError as error:
-            msg = f"{self.name}: {error}"
+            reason, _, path = str(error).partition(" - at `$.")
+            argument = f"{path.strip('`')}: " if path else ""
+            msg = f"{self.name}: {argument}{reason[:1].lower()}{reason[1:]}"
             raise ConfigError(msg) from None
 
 

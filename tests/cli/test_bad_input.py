@@ -94,6 +94,7 @@ BAD_INPUT = [
     bad_options("--arg", "user", said="--arg: 'user' has no =: give NAME=VALUE"),
     bad_options("--arg", "=ann", said="--arg: '=ann' has no ="),
     bad_options("--arg", "all=perhaps", said="--arg: all: expected `bool`"),
+    bad_options("--arg", "active_within_h=0", said="--arg: active_within_h: expected `int` >= 1"),
     bad_options("--arg", "user=a", "--arg", "user=b", said="--arg: 'user' is given twice"),
     # ids
     bad_id("Nightly"),
@@ -203,7 +204,10 @@ def test_wrong_options_are_refused_in_one_line(args: tuple[str, ...], said: str)
 def test_what_only_the_database_knows_is_refused_in_one_line_too(run_cli: RunCli) -> None:
     run_cli("schedules", "add", "mine", *DAILY)
     for args, said in (
-        (("schedules", "show", "yours"), "there is no schedule yours; there are: mine, sync_games"),
+        (
+            ("schedules", "show", "yours"),
+            "schedule 'yours' does not exist; there are: mine, sync_games",
+        ),
         (("schedules", "add", "mine", *DAILY), "there is a schedule mine already"),
         (("schedules", "add", "sync_games", *DAILY), "sync_games in the configuration already"),
         (("schedules", "remove", "sync_games"), "sync_games is in the configuration"),
@@ -216,8 +220,8 @@ def test_what_only_the_database_knows_is_refused_in_one_line_too(run_cli: RunCli
             "--cron, --every, --at: give one of them",
         ),
         (("schedules", "edit", "mine", "--timezone", "Mars/X"), "--timezone: not in the IANA"),
-        (("schedules", "explain", "yours:2026-10-21T12:00:00Z"), "there is no schedule yours"),
-        (("schedules", "run-now", "yours"), "there is no schedule yours"),
+        (("schedules", "explain", "yours:2026-10-21T12:00:00Z"), "schedule 'yours' does not exist"),
+        (("schedules", "run-now", "yours"), "schedule 'yours' does not exist"),
         (
             ("runs", "show", "mine:2026-10-21T12:00:00Z"),
             "run 'mine:2026-10-21T12:00:00Z' does not exist",

@@ -119,7 +119,7 @@ def test_the_week_is_that_of_the_schedules_zone_or_of_the_players_own(
     ("args", "said"),
     [
         (("eve",), "user 'eve' does not exist"),
-        (("ann", "--week", "2026-W54"), "--week: there is no such ISO week"),
+        (("ann", "--week", "2026-W54"), "--week: '2026-W54' is not an ISO week, such as 2026-W47"),
         (("ann", "--week", "2026-W43"), "--week: 2026-W43 is not over yet"),
         (("ann", "--out", "taken"), "--out: taken cannot be written"),
     ],

@@ -75,7 +75,7 @@ def test_an_email_in_flight_or_delivered_is_not_pending_again(
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("list", "--week", "last"), "expected an ISO week, such as 2026-W47"),
+        (("list", "--week", "last"), "'last' is not an ISO week, such as 2026-W47"),
         (("list", "--state", "lost"), "'lost' is not one of"),
         (("list", "--limit", "0"), "--limit"),
         (("resend",), "OUTBOX_ID"),

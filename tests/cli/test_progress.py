@@ -81,7 +81,7 @@ def test_progress_of_a_player_without_snapshots_and_of_an_unknown_one(
     db.users.insert_one({"user_id": "ann"})
 
     assert "no snapshot" in run_cli("progress", "ann").stdout
-    assert "there is no player 'bob'" in run_cli("progress", "bob", code=1).stderr
+    assert "player 'bob' does not exist" in run_cli("progress", "bob", code=1).stderr
     assert "--days" in run_cli("progress", "ann", "--days", "0", code=2).stderr
 
 
@@ -139,7 +139,7 @@ def test_what_is_not_there_is_refused(run_cli: RunCli, db: Any) -> None:
     add_recommendation(db, "TAKE_BREAK", 95, is_active=False, retired_at=DAY)
 
     assert "There is no recommendation." in run_cli("recommendations", "list", "ann").stdout
-    assert "no player" in run_cli("recommendations", "list", "bob", code=1).stderr
+    assert "does not exist" in run_cli("recommendations", "list", "bob", code=1).stderr
     for args in (("x",), ("ann", "REVIEW_GAME"), ("ann", "TAKE_BREAK")):
         refused = run_cli("recommendations", "dismiss", *args, code=2)
-        assert "there is no recommendation" in refused.stderr
+        assert "does not exist: see `chesscoach recommendations list`" in refused.stderr

@@ -208,8 +208,7 @@ def _parse_arguments(kind: type[msgspec.Struct], job: str, pairs: Sequence[str])
     try:
         args = JOBS[job].check(texts, strict=False)
     except ConfigError as error:
-        reason, _, path = str(error).removeprefix(f"{job}: ").partition(" - at `$.")
-        msg = f"--arg: {path.strip('`') or job}: {reason[:1].lower()}{reason[1:]}"
+        msg = f"--arg: {str(error).removeprefix(f'{job}: ')}"
         raise click.UsageError(msg) from None
     return {name: msgspec.to_builtins(getattr(args, name)) for name in texts}
 

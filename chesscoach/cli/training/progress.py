@@ -39,7 +39,7 @@ async def progress(ctx: Context, user_id: str, days: int, png: Path | None) -> O
     """Show a player's progress: pace, quizzes, accuracy, ratings, points and streak by day."""
     snapshots = await ctx.training.snapshots.last(user_id, days)
     if not snapshots and not await ctx.training.players.exists(user_id):
-        msg = f"there is no player {user_id[:200]!r}: see `chesscoach accounts list`"
+        msg = f"player {user_id[:200]!r} does not exist: see `chesscoach accounts list`"
         raise UserNotFound(msg)
     data = {"user_id": user_id, "days": [asdict(snapshot) for snapshot in snapshots]}
     if not snapshots:

@@ -29,7 +29,7 @@ async def list_recommendations(ctx: Context, user_id: str, everything: bool) -> 
     """Show what is recommended to a player, the most important first."""
     found = await ctx.training.recommendations.of_user(user_id, active_only=not everything)
     if not found and not await ctx.training.players.exists(user_id):
-        msg = f"there is no player {user_id[:200]!r}: see `chesscoach accounts list`"
+        msg = f"player {user_id[:200]!r} does not exist: see `chesscoach accounts list`"
         raise UserNotFound(msg)
     text = [_table(found)] if found else ["There is no recommendation."]
     return Output(data=[_to_json(item) for item in found], text=text)
@@ -56,7 +56,7 @@ async def dismiss(ctx: Context, recommendation: str, kind: str | None) -> Output
         ][:1]
     if not targets:
         name = " ".join(filter(None, (recommendation, kind)))[:200]
-        msg = f"there is no recommendation {name!r}: see `chesscoach recommendations list USER_ID`"
+        msg = f"recommendation {name!r} does not exist: see `chesscoach recommendations list`"
         raise ConfigError(msg)
     await store.dismiss([target.id for target in targets], ctx.now())
     after = await store.find(targets[0].id)

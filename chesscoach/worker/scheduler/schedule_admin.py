@@ -129,7 +129,7 @@ async def find_schedule(worker: Worker, schedule_id: str) -> StoredSchedule:
     if schedule_id in worker.config.schedules:
         return _from_config(worker, schedule_id)
     known = ", ".join(stored.id for stored in await all_schedules(worker)) or "none"
-    msg = f"there is no schedule {schedule_id}; there are: {known}"
+    msg = f"schedule {schedule_id!r} does not exist; there are: {known}"
     raise NotFound(msg)
 
 

@@ -154,7 +154,7 @@ async def test_a_schedule_that_is_only_configured_is_stored_when_it_is_changed(
     assert (paused.state, paused.origin, paused.revision) == ("paused", "config", 2)
     await schedule_admin.sync_from_config(ctx.worker)
     assert (await load_schedule(ctx)).state == "paused"
-    with pytest.raises(ConfigError, match="there is no schedule t; there are: s"):
+    with pytest.raises(ConfigError, match="schedule 't' does not exist; there are: s"):
         await schedule_admin.find_schedule(ctx.worker, "t")
 
 

@@ -120,5 +120,5 @@ async def test_a_slot_of_before_the_schedule_counted(new_context: NewContext, cl
 async def test_neither_a_schedule_nor_a_record_is_an_error(new_context: NewContext) -> None:
     ctx = await new_context()
 
-    with pytest.raises(ConfigError, match="there is no schedule t; there are: s"):
+    with pytest.raises(ConfigError, match="schedule 't' does not exist; there are: s"):
         await explain_slot(ctx.worker, "t", datetime.fromisoformat("2026-10-21T12:00:00Z"))
