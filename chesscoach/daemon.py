@@ -1,6 +1,6 @@
-"""The whole program: the context, the alerts, the listeners, the scheduler, one in the other.
+"""Runs the daemon: opens the context, the alerts, the listeners and the scheduler, one in another.
 
-An end goes the other way, and leaves nothing half done: the listeners answer until all is drained.
+They close in the reverse order, so the listeners answer until all runs are drained.
 """
 
 import sys

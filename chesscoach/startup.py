@@ -1,6 +1,6 @@
 """What a process does before it imports the rest of the program.
 
-Importing takes half a second. Process 1 of a container ignores a signal without a handler, so a
+Importing takes half a second. Process 1 of a container ignores a signal without a handler. So a
 container that is stopped in that time would run until it is killed. Nothing has begun then: the
 process ends at once. `process.run_until_stopped` replaces the handlers.
 """

@@ -1,1 +1,1 @@
-"""What operators are alerted to, once per cause until it clears, and pings to a monitor."""
+"""Alerts to operators, once per cause until it clears, and pings to a monitor."""

@@ -1,4 +1,4 @@
-"""One rule's way through its collection: page by page, with a pause after each, within a limit."""
+"""Applies one rule to its collection: page by page, with a pause after each page, up to a limit."""
 
 import asyncio
 from collections import Counter

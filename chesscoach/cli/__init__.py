@@ -1,1 +1,1 @@
-"""What an operator asks and sets on the command line: a module for each kind of command."""
+"""The `chesscoach` command: one module for each noun."""

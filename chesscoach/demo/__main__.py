@@ -65,8 +65,8 @@ async def show(stop: ShutdownRequest, console: Console, today: datetime) -> int:
         points = await runner.run_manually(ctx.worker, momentum.JOB, momentum.Args(), stop)
         console.print(await _board(ctx))
         console.print(
-            "Running the jobs snapshots, recommendations and training_sessions: they see how "
-            "players train, say what to do next, and plan it."
+            "Running the jobs snapshots, recommendations and training_sessions: they measure each "
+            "player's pace, recommend what to do next, and create the coming sessions."
         )
         trained = await train(ctx, stop, today, users)
         console.print(await training_table(ctx, users))
@@ -99,11 +99,11 @@ def _table(
 
 
 async def _board(ctx: Context) -> Table:
-    """The board of the last week that is over."""
+    """The leaderboard of the last week that is over."""
     week = week_bounds.last_closed_week(ctx.now(), ZoneInfo("UTC"))
     shown = await views.board(ctx.momentum_views, "week", week.key, top=10)
     table = Table(
-        "rank", "player", "points", title=f"The board of {week.key}", title_justify="left"
+        "rank", "player", "points", title=f"The leaderboard of {week.key}", title_justify="left"
     )
     for entry in shown.players:
         table.add_row(str(entry.rank), entry.user_id, str(entry.points))

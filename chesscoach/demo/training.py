@@ -1,4 +1,4 @@
-"""The demo's training: snapshots of two weeks' ends and of the last days, advice and sessions."""
+"""The demo's training: takes snapshots, and makes recommendations and sessions."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -49,9 +49,9 @@ async def train(ctx: Context, stop: ShutdownRequest, today: datetime, users: Seq
 
 
 async def training_table(ctx: Context, users: Sequence[str]) -> Table:
-    """Each player's pace over the last days, the best advice, and the next session."""
+    """Each player's pace over the last days, the first recommendation, and the next session."""
     top = await ctx.training.recommendations.top(users)
-    table = Table("player", "pace", "", "recommendation", "next session")
+    table = Table("player", "pace by day", "pace", "recommendation", "next session")
     today = ctx.now().date()
     coming = await ctx.training.sessions.coming(users, today, today + timedelta(days=_DAYS))
     for user_id in users:

@@ -1,4 +1,4 @@
-"""The jobs there are. A list, not a registry: nothing registers itself."""
+"""The list of all jobs. No job registers itself."""
 
 from chesscoach.config import Config
 from chesscoach.jobs import (

@@ -3,8 +3,8 @@
 It runs hourly, since each player's own midnight counts. Every check first books new evidence in the
 ledger and pays perfect periods; then it closes periods, ranks players and ends streaks. It writes
 `momentum_*`, our fields and the application's counters in `user_progress`, achievements and
-notifications. A re-run is safe at any point: an award's key in the ledger is its cause, a period's
-is the period, and a cursor moves only after the write that it stands for.
+notifications. A re-run is safe at any point. An award's key in the ledger is its cause, and a
+period's is the period. A cursor moves only after the write that it stands for.
 """
 
 from typing import Annotated

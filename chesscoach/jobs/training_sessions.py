@@ -1,7 +1,7 @@
-"""Training sessions: makes those of recurring routines ahead, completes and misses those that were.
+"""Training sessions: creates those of routines ahead, and marks past ones as completed or missed.
 
-It runs every day at five, and its schedule `training_completion` does the second half hourly, so
-that each player's week closes with what is known by then. `chesscoach routines` makes the sessions
+It runs every day at five. Its schedule `training_completion` does the second half hourly, so that
+each player's week closes with what is known by then. `chesscoach routines` makes the sessions
 of a routine at once. It reads `training_routines` and what players did; it writes
 `training_sessions`. A re-run is safe at any point: a session's key is the routine and the local
 date, and only one that is still scheduled is changed.

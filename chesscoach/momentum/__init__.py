@@ -1,1 +1,1 @@
-"""Momentum: points, streaks, levels, perfect periods and leaderboards, and what mends them."""
+"""Momentum: points, streaks, levels, perfect periods and leaderboards; backups and repairs."""

@@ -1,4 +1,4 @@
-"""Counts failed commands that the driver repeats, or we do."""
+"""Counts failed commands that are repeated, by the driver or by us."""
 
 from pymongo import monitoring
 

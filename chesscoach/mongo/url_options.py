@@ -1,4 +1,4 @@
-"""The options of `MONGO_URL`: the ones that would change what we rest on are refused by name."""
+"""Checks the options of `MONGO_URL`: those that would break our guarantees are refused by name."""
 
 import re
 from collections.abc import Mapping

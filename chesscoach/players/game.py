@@ -1,4 +1,4 @@
-"""A player's game, as it was played."""
+"""A player's game: the values that all slices share."""
 
 from datetime import datetime
 

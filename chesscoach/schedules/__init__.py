@@ -1,1 +1,1 @@
-"""Pure: what follows from what. No input, no output, no clock."""
+"""Rules about time: schedules, slots, ISO weeks, clock changes. Pure: no I/O, no clock."""

@@ -1,6 +1,6 @@
 """The list of sources, and what every room needs to know about each.
 
-To add a source, add it here and to `Platform`, write its client in this room and its fetcher in
+To add a source, add it here and to `Platform`. Write its client in this room and its fetcher in
 `sync/fetching/`, and open the client in `context.py`.
 """
 

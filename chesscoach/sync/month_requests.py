@@ -1,6 +1,6 @@
-"""Chess.com's months as one check asks for them.
+"""Requests the months of an account on Chess.com, in one check.
 
-A month that never comes must not keep the others from being asked for.
+A month that is never served must not keep the others from being requested.
 """
 
 from collections.abc import Awaitable, Callable, Collection

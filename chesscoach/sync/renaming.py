@@ -1,8 +1,8 @@
 """Following a player to a new name.
 
-The application's users get the new name first, then the old account goes; the new one goes on where
-the old one was, without its ETags. Every step can be repeated, so a kill between two of them costs
-nothing. Games are known by the source's own ids, so none comes twice.
+The application's users get the new name first, and then the old account is deleted. The new one
+continues where the old one was, without its ETags. Every step can be repeated, so a kill between
+two of them does no harm. Games have the source's own ids, so no game is stored twice.
 """
 
 from msgspec.structs import replace

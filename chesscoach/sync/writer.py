@@ -1,4 +1,4 @@
-"""From a source's games to a user's: stored, queued for analysis, and only then the cursor moved.
+"""Writes what a check fetched: stores games, queues analyses, and only then moves the cursor.
 
 The order makes a kill harmless. Games are written first; their ids identify them when they come
 again. Queue items follow; a game that was written after its account was last saved may lack one,

@@ -1,6 +1,6 @@
-"""Time zones by name, checked: a name that there is not means the default zone.
+"""Time zones by name, checked: an unknown name means the default zone.
 
-Zones are calculated here and never on the server, whose own table is another one.
+Zones are calculated here and never on the server, which has a table of its own.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Who may use the admin listener: tokens, sessions of the pages, and a limit on wrong logins.
 
 A token comes as `Authorization: Bearer …`. The login page turns it into a cookie that the token
-itself signs, so that each process accepts it, and a new token ends all sessions.
+itself signs. So each process accepts the cookie, and a new token ends all sessions.
 """
 
 import hashlib

@@ -45,9 +45,9 @@ class AccountQuery(Struct, frozen=True, kw_only=True):
     """Which accounts of a source a run asks for.
 
     Accounts that were checked since the run began are left out, whatever their due time has
-    become. `unfinished_only` asks for accounts with unfinished games, `shard` for those of a shard
-    of the users, `active_since` for those whose player was active since then, and for new accounts.
-    At most `max_accounts` are returned, if it is set.
+    become. `unfinished_only` asks for accounts with unfinished games, and `shard` for those of a
+    shard of the users. `active_since` asks for those whose player was active since then, and for
+    new accounts. At most `max_accounts` are returned, if it is set.
     """
 
     platform: Platform

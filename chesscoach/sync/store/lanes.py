@@ -1,7 +1,7 @@
 """The lane of a source: one request in flight in the cluster, and the limits that it set.
 
-A lane is the lease `lane:{source}`. Its document also holds the pause that the source asked for,
-until when its breaker is open, and how many accounts were asked about in the last ten minutes. The
+A lane is the lease `lane:{source}`. Its document also holds the pause that the source asked for
+and the end of an open breaker. It counts the accounts of the last ten minutes' requests. The
 next holder of the lane, in any process, respects them too.
 """
 

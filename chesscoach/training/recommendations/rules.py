@@ -1,4 +1,4 @@
-"""What is recommended to a player, by types with thresholds, and in which order.
+"""The rules of recommendations: condition, thresholds and priority of each type.
 
 A number of local days ends with today: the last three days are today and the two days before.
 """

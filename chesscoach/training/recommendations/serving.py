@@ -1,7 +1,8 @@
 """Serves recommendations: to each player at 06:00 of the player's own Monday.
 
-Who was missed is served later in the week, but not on its last day: on Sunday the next ones are
-near, and an hourly run of the Sunday that is Monday in the east would serve the others too early.
+A player who was missed is served later in the week, but not on Sunday, when the next ones are near.
+The hourly runs of a Sunday are for players in the east, where it is Monday. They would serve all
+other players too early.
 
 A run reads a batch of players, plans their week, writes it, retires older weeks, and marks the week
 as served. The mark comes last, so what a killed run has left is done by the next one.

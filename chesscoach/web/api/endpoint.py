@@ -1,6 +1,6 @@
 """One call of the API as a value, and the route that it makes.
 
-A handler gets a `Call` with everything read and checked, and returns a value for the body, or a
+A handler gets a `Call` with everything read and checked. It returns a value for the body, or a
 `Reply` with a status of its own. A value with a `revision` gives the response its `ETag`.
 """
 

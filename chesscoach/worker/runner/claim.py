@@ -1,4 +1,4 @@
-"""Claiming runs: one road for one slot or many, for a shard, and for a manual run.
+"""Claims runs: one slot or many, a shard or a manual run, all in the same way.
 
 A claim inserts the run record and takes the lease of the job. The process that inserts the record
 of a slot runs it. The lease keeps two slots of a job, or a slot and a manual run, from running at

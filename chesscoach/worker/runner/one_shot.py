@@ -1,4 +1,4 @@
-"""`--scheduled`: the slot that a process is for, by the stored schedule first."""
+"""Runs the slot of `--scheduled`, by the stored schedule or else by the configured one."""
 
 from datetime import UTC, datetime
 

@@ -1,1 +1,1 @@
-"""When jobs run: the alarm, what is due, the list of jobs, and a watch on it all."""
+"""When jobs run: the wake-up timer, the schedules, due slots, recovery and explanations."""

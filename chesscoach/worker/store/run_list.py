@@ -34,8 +34,8 @@ class RunList:
     ) -> RunRecords:
         """The newest runs with the `wanted` values of fields, None being any.
 
-        A later page begins at the start `until` of the last run before it, and skips the runs of
-        that start that the pages before have.
+        A later page begins at `until`, the start of the last run of the page before it. It skips
+        the `skip` runs of that start that earlier pages have.
         """
         query: Document = {key: value for key, value in wanted.items() if value is not None}
         query |= {"started_at": {"$lte": until}} if until is not None else {}
