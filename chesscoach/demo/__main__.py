@@ -103,7 +103,7 @@ async def _board(ctx: Context) -> Table:
     week = week_bounds.last_closed_week(ctx.now(), ZoneInfo("UTC"))
     shown = await views.board(ctx.momentum_views, "week", week.key, top=10)
     table = Table(
-        "rank", "player", "points", title=f"The leaderboard of {week.key}", title_justify="left"
+        "rank", "player", "points", title=f"Leaderboard of {week.key}", title_justify="left"
     )
     for entry in shown.players:
         table.add_row(str(entry.rank), entry.user_id, str(entry.points))

@@ -102,9 +102,9 @@ async def account_reports(ctx: SyncContext, name: str) -> list[AccountReport]:
 
 async def source_status(ctx: SyncContext, platform: Platform) -> SourceStatus:
     """Whether a source can be asked now."""
-    outlook = await ctx.lanes[platform].status()
+    lane = await ctx.lanes[platform].status()
     may_be_asked = bool(ctx.sources.contact) or not SOURCES[platform].requires_contact
-    return _source_status(outlook, may_be_asked)
+    return _source_status(lane, may_be_asked)
 
 
 def account_report(row: AccountDocument, site: SourceStatus, now: datetime) -> AccountReport:
@@ -150,11 +150,11 @@ def _open_months(account: Account, now: datetime) -> list[str]:
     ]
 
 
-def _source_status(outlook: LaneStatus, may_be_asked: bool) -> SourceStatus:
+def _source_status(lane: LaneStatus, may_be_asked: bool) -> SourceStatus:
     return SourceStatus(
-        paused_until=outlook.paused_until,
-        closed_until=outlook.closed_until,
-        held_by=outlook.holder,
+        paused_until=lane.paused_until,
+        closed_until=lane.closed_until,
+        held_by=lane.holder,
         contact_missing=not may_be_asked,
     )
 

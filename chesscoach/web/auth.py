@@ -127,7 +127,7 @@ def set_operator(request: web.Request, operator: Operator) -> None:
 
 
 def operator_of(request: web.Request) -> Operator:
-    """Who sent a request that the gate has let through."""
+    """Who sent a request that the middleware has let through."""
     return request[_OPERATOR]
 
 

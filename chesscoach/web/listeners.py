@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from chesscoach.config import LISTENERS, Listener, WebSettings
 from chesscoach.context import Context
+from chesscoach.web.admin_middleware import DEADLINE_S, AdminMiddleware
 from chesscoach.web.admin_routes import admin_routes
 from chesscoach.web.auth import Access
 from chesscoach.web.dashboard.dashboard import open_dashboard
-from chesscoach.web.gate import DEADLINE_S, Gate
 from chesscoach.web.health import Health
 from chesscoach.web.loop_lag import LoopLagMonitor
 from chesscoach.web.metrics_endpoint import MetricsEndpoint
@@ -61,17 +61,17 @@ async def open_web(
                 admin, stop, schedules_here=ticker is not None, deadline_s=deadline_s
             )
             table += [*admin_routes(admin, access), *await stack.enter_async_context(pages)]
-        gate = Gate(settings, access, table, deadline_s)
+        checks = AdminMiddleware(settings, access, table, deadline_s)
         routes = {
-            "admin": gate.route_defs(),
+            "admin": checks.route_defs(),
             "public": [*health.routes(), *await public_routes(ctx)],
         }
-        gates = {"admin": [gate.middleware], "public": []}
+        middlewares = {"admin": [checks.middleware], "public": []}
         urls: dict[Listener, str] = {}
         for listener in LISTENERS:
             if (address := settings.address(listener)) is not None:
                 server = start_listener(
-                    listener, address, routes[listener], ctx.metrics, gates[listener]
+                    listener, address, routes[listener], ctx.metrics, middlewares[listener]
                 )
                 urls[listener] = await stack.enter_async_context(server)
         yield urls

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from chesscoach import log
+from chesscoach.web.admin_middleware import safe_target
 from chesscoach.web.auth import COOKIE, MAX_NAME_LENGTH, SESSION_S, Access, LoginLimiter
-from chesscoach.web.gate import safe_target
 from chesscoach.web.pages import redirect, render_page
 from chesscoach.web.problems import Problem
 from chesscoach.web.routes import Route

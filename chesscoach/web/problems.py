@@ -1,7 +1,7 @@
 """Problems: why a request is refused, as RFC 9457 documents and as pages.
 
-Operations raise them; the gate answers with them, in the form that suits the route. The `id` of
-a problem is in the log, too, with what a stranger should not see.
+Operations raise them; the middleware answers with them, in the form that suits the route. The
+`id` of a problem is in the log, too, with what a stranger should not see.
 """
 
 from collections.abc import Mapping

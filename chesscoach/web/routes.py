@@ -1,8 +1,8 @@
 """The route table of the admin listener: each path's handler, and who may use it.
 
 A part of the web room (`api`, `dashboard`, `login`) offers its routes as a list of `Route`;
-`admin_routes` joins them. Nothing else reaches the listener, and `gate` lets a request through only
-by the route's scope, so a path that is not in the table is closed.
+`admin_routes` joins them. Nothing else reaches the listener. `admin_middleware` lets a request
+through only by the route's scope, so a path that is not in the table is closed.
 
 Paths are written without `[web] base_path`; `page_url` adds it to a link.
 """

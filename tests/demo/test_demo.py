@@ -32,7 +32,7 @@ async def test_the_demo_stores_games_writes_emails_and_a_second_one_finds_nothin
     assert first.out.count("│ 12 ") == 20  # ten accounts, new and in all
     assert (first.err, second.err) == ("", "")
     boards = [
-        shown.out.partition("The leaderboard of ")[2].partition("Running")[0]
+        shown.out.partition("Leaderboard of ")[2].partition("Running")[0]
         for shown in (first, second)
     ]
     assert boards[0] == boards[1]

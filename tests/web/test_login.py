@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from chesscoach.config import WebSettings
 from chesscoach.context import Context
+from chesscoach.web.admin_middleware import safe_target
 from chesscoach.web.auth import COOKIE, SESSION_S, Access, LoginLimiter
-from chesscoach.web.gate import safe_target
 from tests.support.web.admin_client import ADMIN_TOKEN, API, GUARDED, READ_TOKEN, AdminClient
 from tests.web.conftest import ManualClock, OpenAdmin
 

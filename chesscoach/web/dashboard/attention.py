@@ -13,8 +13,8 @@ from chesscoach.emails.store.outbox_overview import OutboxOverview
 from chesscoach.schedules.iso_week import Week
 from chesscoach.sources.source import SOURCES
 from chesscoach.web.dashboard import text
-from chesscoach.web.dashboard.outlook import OutlookCache
 from chesscoach.web.dashboard.overview import Matter, Overview, ScheduleRow, read_overview
+from chesscoach.web.dashboard.slot_status import SlotStatusCache
 from chesscoach.web.operations.admin import Admin
 from chesscoach.worker.store.run_history import RunHistory, RunSummary
 
@@ -25,7 +25,7 @@ _MAX_UNKNOWN = 100
 
 
 async def read_overview_with_matters(
-    admin: Admin, history: RunHistory, cache: OutlookCache
+    admin: Admin, history: RunHistory, cache: SlotStatusCache
 ) -> Overview:
     """Reads the overview, and what of it needs an operator."""
     overview = await read_overview(admin.ctx.worker, history, cache)
@@ -50,7 +50,7 @@ def _schedules(
     now: datetime,
 ) -> Iterator[Matter]:
     for row in rows:
-        late, last = row.outlook.late_since, row.last
+        late, last = row.slot_status.late_since, row.last
         reason = row.stored.quarantined or ""
         if late is not None:
             reason = f"due since {text.utc(late)}, {text.span(now - late)} ago"

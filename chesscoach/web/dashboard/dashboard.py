@@ -8,12 +8,12 @@ from chesscoach.web.dashboard.attention import read_overview_with_matters
 from chesscoach.web.dashboard.cached_page import CachedPage
 from chesscoach.web.dashboard.email_pages import EmailPages
 from chesscoach.web.dashboard.events import Events
-from chesscoach.web.dashboard.outlook import OutlookCache
 from chesscoach.web.dashboard.page import Layout
 from chesscoach.web.dashboard.player_pages import PlayerPages
 from chesscoach.web.dashboard.run_pages import RunPages
 from chesscoach.web.dashboard.schedule_actions import ScheduleActions
 from chesscoach.web.dashboard.schedule_pages import SchedulePages
+from chesscoach.web.dashboard.slot_status import SlotStatusCache
 from chesscoach.web.dashboard.source_page import read_sources
 from chesscoach.web.operations.admin import Admin
 from chesscoach.web.routes import Route
@@ -43,7 +43,7 @@ async def open_dashboard(
         layout,
         "/",
         "overview",
-        partial(read_overview_with_matters, admin, history, OutlookCache()),
+        partial(read_overview_with_matters, admin, history, SlotStatusCache()),
         {"scheduler": _SCHEDULES_HERE if schedules_here else _SERVES_ONLY},
         deadline_s,
     )

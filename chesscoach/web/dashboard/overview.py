@@ -10,7 +10,7 @@ from msgspec import Struct
 from chesscoach.schedules.outcome import FAILED_OUTCOMES
 from chesscoach.web.dashboard.drawing.strip import LENGTH, Strip, draw_strip
 from chesscoach.web.dashboard.drawing.timeline import PAST, Timeline, draw_timeline
-from chesscoach.web.dashboard.outlook import Outlook, OutlookCache
+from chesscoach.web.dashboard.slot_status import SlotStatus, SlotStatusCache
 from chesscoach.worker.scheduler import schedule_admin
 from chesscoach.worker.store.run_history import RunHistory, RunSummaries, RunSummary
 from chesscoach.worker.store.schedules import StoredSchedule
@@ -34,7 +34,7 @@ class ScheduleRow(Struct, frozen=True, kw_only=True):
 
     stored: StoredSchedule
     health: Health
-    outlook: Outlook
+    slot_status: SlotStatus
     last: RunSummary | None
     strip: Strip
     unreadable: int
@@ -69,7 +69,7 @@ class Overview(Struct, frozen=True, kw_only=True):
         return [row.stored.id for row in self.rows if row.health.word == word]
 
 
-async def read_overview(worker: Worker, history: RunHistory, cache: OutlookCache) -> Overview:
+async def read_overview(worker: Worker, history: RunHistory, cache: SlotStatusCache) -> Overview:
     """Reads the overview, with a number of queries that does not depend on the schedules."""
     now = worker.now()
     schedules = await schedule_admin.all_schedules(worker)
@@ -85,13 +85,13 @@ def _build(
     last: dict[str, RunSummaries],
     recent: list[RunSummary],
     running: list[RunSummary],
-    cache: OutlookCache,
+    cache: SlotStatusCache,
     now: datetime,
 ) -> Overview:
     cache.forget({stored.id for stored in schedules})
     rows = [_row(stored, last.get(stored.id, _NO_RUNS), cache, now) for stored in schedules]
     older = [run for run in running if run.started_at < now - PAST]
-    coming = {row.stored.id: row.outlook.coming for row in rows}
+    coming = {row.stored.id: row.slot_status.coming for row in rows}
     cut = len(recent) == _MAX_RUNS_DRAWN
     return Overview(
         at=now,
@@ -103,28 +103,30 @@ def _build(
 
 
 def _row(
-    stored: StoredSchedule, runs: RunSummaries, cache: OutlookCache, now: datetime
+    stored: StoredSchedule, runs: RunSummaries, cache: SlotStatusCache, now: datetime
 ) -> ScheduleRow:
     newest = runs.runs[0] if runs.runs else None
-    outlook = cache.outlook(stored, newest.slot if newest is not None else None, now)
+    slot_status = cache.find(stored, newest.slot if newest is not None else None, now)
     return ScheduleRow(
         stored=stored,
-        health=schedule_health(stored, outlook, runs.runs),
-        outlook=outlook,
+        health=schedule_health(stored, slot_status, runs.runs),
+        slot_status=slot_status,
         last=newest,
         strip=draw_strip(runs.runs),
         unreadable=runs.unreadable,
     )
 
 
-def schedule_health(stored: StoredSchedule, outlook: Outlook, runs: Iterable[RunSummary]) -> Health:
+def schedule_health(
+    stored: StoredSchedule, slot_status: SlotStatus, runs: Iterable[RunSummary]
+) -> Health:
     """How a schedule is; `runs` are its last ones, the newest first."""
     last = next(iter(runs), None)
     if stored.quarantined is not None:
         return Health(level="bad", word="quarantined")
     if not stored.is_active:
         return Health(level="off", word=stored.state)
-    if outlook.late_since is not None:
+    if slot_status.late_since is not None:
         return Health(level="bad", word="late")
     if last is None:
         return Health(level="ok", word="active")

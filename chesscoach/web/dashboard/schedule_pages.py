@@ -11,11 +11,11 @@ from chesscoach.schedules import preview
 from chesscoach.schedules.schedule import Slot
 from chesscoach.web.dashboard import schedule_form
 from chesscoach.web.dashboard.drawing.strip import draw_strip
-from chesscoach.web.dashboard.outlook import OutlookCache
 from chesscoach.web.dashboard.overview import Overview, schedule_health
 from chesscoach.web.dashboard.page import Layout
 from chesscoach.web.dashboard.reading_cache import ReadingCache
 from chesscoach.web.dashboard.schedule_form import ParsedForm
+from chesscoach.web.dashboard.slot_status import SlotStatusCache
 from chesscoach.web.operations.admin import Admin
 from chesscoach.web.problems import Problem
 from chesscoach.web.routes import Route
@@ -100,15 +100,15 @@ class SchedulePages:
             stored.id, RunSummaries(runs=[], unreadable=0)
         )
         newest = runs.runs[0].slot if runs.runs else None
-        outlook = OutlookCache().outlook(stored, newest, self._worker.now())
+        slot_status = SlotStatusCache().find(stored, newest, self._worker.now())
         shown = form or ParsedForm(
             texts=schedule_form.form_texts(stored.schedule), schedule=stored.schedule
         )
         values = {
             "stored": stored,
             "words": preview.describe(stored.schedule) if not stored.unreadable else "",
-            "health": schedule_health(stored, outlook, runs.runs),
-            "outlook": outlook,
+            "health": schedule_health(stored, slot_status, runs.runs),
+            "slot_status": slot_status,
             "runs": runs,
             "strip": draw_strip(runs.runs),
             "late": await self._explain_late(stored, newest),

@@ -1,4 +1,4 @@
-"""What is next for each schedule, and which slot is late; kept while it stays true.
+"""Computes the next slot of each schedule and whether one is late; keeps it while it is true.
 
 Computing the slots of a hundred schedules takes longer than all of an overview's queries.
 """
@@ -22,7 +22,7 @@ _COMPUTED_AHEAD = timedelta(minutes=30)
 _MAX_COMING = 400
 
 
-class Outlook(Struct, frozen=True, kw_only=True):
+class SlotStatus(Struct, frozen=True, kw_only=True):
     """The next slot, the coming slots of the timeline, and since when a due slot has not begun."""
 
     next: UpcomingSlot | None = None
@@ -38,22 +38,22 @@ class _Known(Struct, kw_only=True):
     coming_until: datetime
 
 
-class OutlookCache:
-    """The outlook of stored schedules."""
+class SlotStatusCache:
+    """The statuses of stored schedules, computed again only when they may have changed."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
 
-    def outlook(self, stored: StoredSchedule, newest: datetime | None, now: datetime) -> Outlook:
-        """Returns the outlook of a schedule; `newest` is its newest recorded slot."""
+    def find(self, stored: StoredSchedule, newest: datetime | None, now: datetime) -> SlotStatus:
+        """Returns the status of a schedule; `newest` is its newest recorded slot."""
         if not stored.is_active:
-            return Outlook()
+            return SlotStatus()
         known = self._known.get(stored.id)
         if known is None or known.key != (stored.revision, newest) or _is_used_up(known, now):
             known = self._known[stored.id] = _look_ahead(stored, newest, now)
         late = known.begins_at is not None and now - known.begins_at > LATE_AFTER
         until = now + FUTURE
-        return Outlook(
+        return SlotStatus(
             next=known.next,
             coming=tuple(slot for slot in known.coming if now < slot <= until),
             late_since=known.begins_at if late else None,

@@ -1,10 +1,13 @@
-"""The gate of the admin listener: each request passes it before its handler runs.
+"""Checks each request to the admin listener before its handler runs, and answers its errors.
 
-In this order: the `Host` is one of ours (else a foreign name may have been pointed at this
-machine), a request that changes something comes from our own pages or from no page at all, the
-sender has a role that the route's scope asks for. Then the handler has one deadline for all its
-queries. A path that is not in the table is refused in the same way, so a
-stranger does not learn which paths exist.
+The checks, in their order:
+
+1. The `Host` is one of ours. Otherwise a foreign name may have been pointed at this machine.
+2. A request that changes something comes from our own pages, or from no page at all.
+3. The sender has a role that the route's scope asks for.
+
+The handler then has one deadline for all its queries. A path that is not in the table is refused
+in the same way, so a stranger does not learn which paths exist.
 
 `Origin` and `Host` are compared with our list and not with each other: after a DNS rebinding they
 are equal.
@@ -47,8 +50,8 @@ _LOGGED_REFUSALS_PER_MINUTE = 60
 _STATUS_OF: Mapping[type[ConfigError], int] = {NotFound: 404, RevisionConflict: 412}
 
 
-class Gate:
-    """The guard of a table of routes."""
+class AdminMiddleware:
+    """The middleware for a table of routes."""
 
     def __init__(
         self,
@@ -82,10 +85,10 @@ class Gate:
 
     @property
     def middleware(self) -> Middleware:
-        """The gate as aiohttp's middleware."""
+        """The checks and the answers to errors, as aiohttp calls them."""
 
         @web.middleware
-        async def pass_gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def check_and_answer(request: web.Request, handler: Handler) -> web.StreamResponse:
             route = self._routes.get(request.match_info.handler)
             kind = route.kind if route is not None else self._kind_of_unknown(request)
             operator = None
@@ -105,7 +108,7 @@ class Gate:
                     response.headers.setdefault(name, value)
             return response
 
-        return pass_gate
+        return check_and_answer
 
     def _check(self, request: web.Request, route: Route | None) -> Operator | None:
         """Lets a request through, or raises; the sender, where the route asks for one."""
@@ -244,7 +247,7 @@ def safe_target(text: str) -> str:
 
 
 def _own_handler(route: Route) -> Handler:
-    """A handler of the route's own: the gate finds the route by it."""
+    """A handler of the route's own: the middleware finds the route by it."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return await route.handler(request)
