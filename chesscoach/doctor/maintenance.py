@@ -85,7 +85,7 @@ async def usernames(ctx: Context) -> Finding:
 
 async def progress(ctx: Context) -> Finding:
     """Checks that no user has several documents in user_progress."""
-    users = await ctx.momentum.surplus_progress.users(_SCAN_LIMIT)
+    users = await ctx.momentum.players.with_surplus_progress(_SCAN_LIMIT)
     if users:
         many = f"{_SCAN_LIMIT} or more" if len(users) >= _SCAN_LIMIT else str(len(users))
         ids = ", ".join(str(user)[:40] for user in users[:_NAME_LIMIT])

@@ -110,7 +110,7 @@ class Check:
 
     async def add(
         self, awards: Iterable[Award], players: Mapping[str, Player], as_of: datetime
-    ) -> int:
+    ) -> None:
         """Adds those awards to the ledger whose cause is not in it, as a new batch.
 
         One command adds them all, so a run that is killed has added all or none.
@@ -126,7 +126,6 @@ class Check:
             self.state = replace(self.state, batch=batch)
             entries = [self.entry(award, players[award.user_id], as_of) for award in new]
             await self.ctx.ledger.add(entries, batch)
-        return len(new)
 
     async def notify(self, notifications: Iterable[Notification]) -> None:
         """Adds the notifications that the players do not have yet."""

@@ -16,7 +16,6 @@ from chesscoach.momentum.store.progress import ProgressStore
 from chesscoach.momentum.store.sessions import TrainingSessions
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.streaks import StreakStore
-from chesscoach.momentum.store.surplus_progress import SurplusProgress
 from chesscoach.momentum.store.week_ranks import WeekRanks
 from chesscoach.mongo.client import Database
 from chesscoach.players.store.notifications import Notifications
@@ -38,7 +37,6 @@ class MomentumContext(Struct, frozen=True, kw_only=True):
     sessions: TrainingSessions
     notifications: Notifications
     week_ranks: WeekRanks
-    surplus_progress: SurplusProgress
 
     @classmethod
     def of_database(
@@ -59,5 +57,4 @@ class MomentumContext(Struct, frozen=True, kw_only=True):
             sessions=TrainingSessions(database),
             notifications=Notifications(database),
             week_ranks=WeekRanks(database),
-            surplus_progress=SurplusProgress(database),
         )

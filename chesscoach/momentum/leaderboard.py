@@ -53,8 +53,8 @@ async def rank_players(check: Check, at: datetime) -> None:
                 notifications.ranked(user_id, kind, period.key, rank, points)
                 for user_id, rank, points in best
             )
-            await check.ctx.state.save_ranked(check.run.fence, kind, period.key)
             ranked = {**check.state.ranked, kind: period.key}
+            await check.ctx.state.save(check.run.fence, ranked=ranked)
             check.state = replace(check.state, ranked=ranked)
 
 

@@ -11,12 +11,13 @@ from chesscoach.config import MomentumSettings
 from chesscoach.momentum import levels, periods
 from chesscoach.momentum.levels import Band
 from chesscoach.momentum.periods import KINDS, Kind, Period
+from chesscoach.momentum.store.progress_documents import PREFIXES, to_day
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.views import BoardEntry, LedgerEntry, PlayerDocuments, Views
+from chesscoach.mongo import values
 from chesscoach.schedules.schedule import format_rfc3339
 
 _EVENTS_SHOWN = 10
-_PREFIXES: dict[Kind, str] = {"week": "weekly", "month": "monthly"}
 
 
 class ViewContext(Struct, frozen=True, kw_only=True):
@@ -123,7 +124,7 @@ async def player(ctx: ViewContext, user_id: str) -> PlayerView | None:
     since = progress.get("ledger_from")
     return PlayerView(
         user_id=user_id,
-        name=_text((stored.user or {}).get("name")),
+        name=values.to_text((stored.user or {}).get("name")),
         timezone=name,
         timezone_source=source,
         local_date=today,
@@ -152,13 +153,13 @@ async def player(ctx: ViewContext, user_id: str) -> PlayerView | None:
 async def _period_view(
     ctx: ViewContext, user_id: str, period: Period, zone: ZoneInfo, stored: PlayerDocuments
 ) -> PeriodView:
-    prefix, progress = _PREFIXES[period.kind], stored.progress
-    previous_key = _text(progress.get(f"{prefix}_prev_key"))
+    prefix, progress = PREFIXES[period.kind], stored.progress
+    previous_key = values.to_text(progress.get(f"{prefix}_prev_key"))
     result = await ctx.views.result(user_id, period.kind, previous_key) if previous_key else {}
     planned, done = await ctx.views.sessions(user_id, period)
     return PeriodView(
         kind=period.kind,
-        key=_text(progress.get(f"{prefix}_key")),
+        key=values.to_text(progress.get(f"{prefix}_key")),
         points=_number(progress.get(f"{prefix}_xp")),
         previous_key=previous_key,
         previous_points=_number(progress.get(f"{prefix}_prev_xp")),
@@ -197,7 +198,7 @@ def _period_lines(view: PeriodView) -> list[str]:
 
 def _streak_lines(stored: PlayerDocuments, today: date, zone: ZoneInfo) -> list[str]:
     current = _number(stored.streak.get("current"))
-    last = _parse_day(stored.streak.get("last_period"))
+    last = to_day(stored.streak.get("last_period"))
     if not current or last is None:
         return ["There is no streak of ours: the next active day begins one."]
     if last < today - timedelta(days=1):
@@ -224,19 +225,6 @@ def _number(value: Any) -> int:
         return 0
 
 
-def _text(value: Any) -> str | None:
-    return value if type(value) is str else None
-
-
 def _day_text(value: object) -> str | None:
-    day = _parse_day(value)
+    day = to_day(value)
     return day.isoformat() if day else None
-
-
-def _parse_day(value: object) -> date | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        return date.fromisoformat(value[:10])
-    except ValueError:
-        return None

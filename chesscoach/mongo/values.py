@@ -24,6 +24,11 @@ def is_text(value: object) -> TypeGuard[str]:
     return type(value) is str
 
 
+def to_text(value: object) -> str | None:
+    """A text; None for any other value."""
+    return value if is_text(value) else None
+
+
 def to_date(value: object) -> date | None:
     """The date of a text such as `2026-03-09`; None for any other value."""
     if not is_text(value):

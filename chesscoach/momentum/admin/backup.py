@@ -44,7 +44,7 @@ async def _write(
             for name in scope.collections:
                 writer.begin(name)
                 async for page in collections.scoped(name, scope.user_id).pages():
-                    lines = await asyncio.to_thread(extended_json.to_lines, page)
+                    lines = await asyncio.to_thread(list, map(extended_json.to_line, page))
                     fields = {field: None for document in page for field in document}
                     await asyncio.to_thread(writer.add, lines, fields)
             return await asyncio.to_thread(writer.finish)

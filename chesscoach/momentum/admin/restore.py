@@ -90,6 +90,6 @@ async def _pages(
         if only not in (None, name):
             continue
         try:
-            yield name, await asyncio.to_thread(extended_json.from_lines, lines)
+            yield name, await asyncio.to_thread(list, map(extended_json.from_line, lines))
         except ValueError as error:
             raise reader.unusable(f"a document of {name} cannot be read ({error})") from None

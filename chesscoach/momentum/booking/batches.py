@@ -7,6 +7,7 @@ it again with the same results: each key is the cause, and until the counters ha
 follows from it is calculated from what they were before it.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -149,11 +150,7 @@ def progress_of(player: Player, awards: Sequence[Award], owned: set[str]) -> Pro
 
 
 def _stats_of(awards: Sequence[Award]) -> dict[str, int]:
-    counted: dict[str, int] = {}
-    for award in awards:
-        for name in _stat_names(award.action):
-            counted[name] = counted.get(name, 0) + 1
-    return counted
+    return dict(Counter(name for award in awards for name in _stat_names(award.action)))
 
 
 def _stat_names(action: Action) -> tuple[str, ...]:

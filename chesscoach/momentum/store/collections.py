@@ -4,6 +4,9 @@ Each operation reads and writes page by page, and repeating it changes nothing m
 that was stopped is completed by running it again.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from chesscoach.momentum.levels import LEVELS
 from chesscoach.momentum.store.scoped_collection import ScopedCollection
 from chesscoach.mongo.client import Database, Document
@@ -59,6 +62,16 @@ class MomentumCollections:
             if await self.collection(name).find_one({"user_id": user_id}, {"_id": 1}) is not None:
                 return True
         return False
+
+    async def oldest_progress(self, user_ids: Sequence[str]) -> dict[str, Any]:
+        """The id of the oldest progress document of each of some users: the one that counts."""
+        groups = await self.collection("user_progress").aggregate(
+            [
+                {"$match": {"user_id": {"$in": list(user_ids)}}},
+                {"$group": {"_id": "$user_id", "oldest": {"$min": "$_id"}}},
+            ]
+        )
+        return {group["_id"]: group["oldest"] for group in groups}
 
     async def pending_batches(self) -> range:
         """The batches of awards that were begun and are not in the counters of all players."""

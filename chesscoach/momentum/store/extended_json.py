@@ -1,7 +1,9 @@
-"""Documents as lines of canonical Extended JSON, and back to the same bytes."""
+"""Documents as lines of canonical Extended JSON, and back to the same bytes.
+
+A page of them takes long, so it should be converted in a thread.
+"""
 
 import base64
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import bson
@@ -41,16 +43,6 @@ def to_line(document: RawBSONDocument) -> str:
     except (BSONError, ValueError, TypeError, OverflowError):
         pass
     return dumps({_BYTES_FIELD: base64.b64encode(document.raw).decode()})
-
-
-def to_lines(documents: Sequence[RawBSONDocument]) -> list[str]:
-    """Stored documents as lines; it takes long, so it should run in a thread."""
-    return [to_line(document) for document in documents]
-
-
-def from_lines(lines: Sequence[str]) -> list[RawBSONDocument]:
-    """The documents of lines, as `from_line` returns them."""
-    return [from_line(line) for line in lines]
 
 
 def from_line(line: str) -> RawBSONDocument:

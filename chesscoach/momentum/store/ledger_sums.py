@@ -157,7 +157,8 @@ class LedgerSums:
         async for page in self._collections.scoped("user_progress", only).pages(fields):
             documents = [dict(document) for document in page if is_text(document.get("user_id"))]
             user_ids = [document["user_id"] for document in documents]
-            oldest, groups = await self._oldest_ids(user_ids), defaultdict[str, list[Group]](list)
+            oldest = await self._collections.oldest_progress(user_ids)
+            groups = defaultdict[str, list[Group]](list)
             for group in await self._groups(user_ids, pending):
                 groups[group.user].append(group)
             updates = []
@@ -173,15 +174,6 @@ class LedgerSums:
                     updates.append(UpdateOne({"_id": document["_id"]}, _correction(changes)))
             counts["mended"] += await self._progress.bulk_update(updates)
         return counts
-
-    async def _oldest_ids(self, user_ids: Sequence[Any]) -> dict[Any, Any]:
-        groups = await self._progress.aggregate(
-            [
-                {"$match": {"user_id": {"$in": list(user_ids)}}},
-                {"$group": {"_id": "$user_id", "oldest": {"$min": "$_id"}}},
-            ]
-        )
-        return {group["_id"]: group["oldest"] for group in groups}
 
 
 def _player_sums(groups: Iterable[Group], player_batch: object) -> PlayerSums:

@@ -89,6 +89,21 @@ class Players:
         wanted = await self._timezones([document["user_id"] for document in progress])
         return _zones_of(progress, wanted)
 
+    async def with_surplus_progress(self, limit: int) -> list[Any]:
+        """The sorted ids of at most `limit` users with several documents in `user_progress`.
+
+        The application finds a document and else inserts one, without a unique index. The oldest
+        counts, and pages may show another.
+        """
+        pipeline: list[Document] = [
+            {"$sort": {"user_id": 1}},
+            {"$group": {"_id": "$user_id", "documents": {"$sum": 1}}},
+            {"$match": {"_id": {"$ne": None}, "documents": {"$gt": 1}}},
+            {"$sort": {"_id": 1}},
+            {"$limit": limit},
+        ]
+        return [group["_id"] for group in await self._progress.aggregate(pipeline)]
+
     async def change_zones(self, changes: Mapping[ZoneChange, Sequence[Any]]) -> None:
         """Stores zones: each change for the documents of some ids."""
         for change, ids in changes.items():
@@ -124,14 +139,12 @@ def _zones_of(documents: Sequence[Document], wanted: Mapping[str, Any]) -> list[
         ZoneOf(
             id=first["_id"],
             user_id=user_id,
-            stored=(_text(first.get("tz")), _text(first.get("tz_source"))),
+            stored=(values.to_text(first.get("tz")), values.to_text(first.get("tz_source"))),
             wanted=wanted.get(user_id),
-            new=tuple(kind for kind, field in _CLOSED.items() if not _text(first.get(field))),
+            new=tuple(
+                kind for kind, field in _CLOSED.items() if not values.to_text(first.get(field))
+            ),
             surplus=tuple(document["_id"] for document in others),
         )
         for user_id, (first, *others) in by_user.items()
     ]
-
-
-def _text(value: object) -> str | None:
-    return value if values.is_text(value) else None

@@ -1,6 +1,6 @@
 """What momentum needs before its first run: levels, achievements, and the users' documents."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -49,12 +49,12 @@ class Preparation:
     async def update_levels(self) -> LevelChanges:
         """Adds levels that are missing and corrects those that differ; surplus ones stay."""
         levels = self._collections.collection("momentum_levels")
-        created, updated = await self.add_levels(), 0
-        for document in level_documents():
+        created, updated, documents = await self.add_levels(), 0, level_documents()
+        for document in documents:
             differs = {"_id": document["_id"], "$expr": {"$ne": ["$$ROOT", {"$literal": document}]}}
             result = await levels.update_one(differs, [{"$replaceWith": document}])
             updated += result.modified_count
-        numbers = [document["_id"] for document in level_documents()]
+        numbers = [document["_id"] for document in documents]
         others = await levels.find({"_id": {"$nin": numbers}}, {"_id": 1}, limit=100)
         surplus = [document["_id"] for document in others]
         return LevelChanges(created=created, updated=updated, surplus=surplus)
@@ -83,7 +83,7 @@ class Preparation:
 
     async def without_progress(self, user_ids: Sequence[str]) -> list[str]:
         """Those of some users who have no progress."""
-        oldest = await self._oldest(user_ids)
+        oldest = await self._collections.oldest_progress(user_ids)
         return [user_id for user_id in user_ids if user_id not in oldest]
 
     async def fill_progress(self, user_ids: Sequence[str], now: datetime) -> int:
@@ -91,7 +91,7 @@ class Preparation:
 
         A missing level is that of the points. Only the oldest document of a user counts.
         """
-        oldest = await self._oldest(user_ids)
+        oldest = await self._collections.oldest_progress(user_ids)
         incomplete = {
             "_id": {"$in": list(oldest.values())},
             "$or": [{field: None} for field in ("level", *_ZERO_IF_MISSING)],
@@ -120,11 +120,3 @@ class Preparation:
         existing = {document["_id"] for document in await self._streaks.find(ids, {"_id": 1})}
         missing = [document for document in documents if document["_id"] not in existing]
         return sum(await self._streaks.insert_new(missing))
-
-    async def _oldest(self, user_ids: Sequence[str]) -> Mapping[str, Any]:
-        pipeline: list[Document] = [
-            {"$match": {"user_id": {"$in": list(user_ids)}}},
-            {"$group": {"_id": "$user_id", "oldest": {"$min": "$_id"}}},
-        ]
-        groups = await self._progress.aggregate(pipeline)
-        return {group["_id"]: group["oldest"] for group in groups}

@@ -31,8 +31,8 @@ def to_player(document: Document) -> Player:
     return Player(
         id=document["_id"],
         user_id=document["user_id"],
-        tz=_text(document.get("tz")),
-        closed={kind: _text(document.get(f"{kind}_closed")) or "" for kind in KINDS},
+        tz=values.to_text(document.get("tz")),
+        closed={kind: values.to_text(document.get(f"{kind}_closed")) or "" for kind in KINDS},
         batch=_integer(document.get("momentum_batch")),
         stats=PlayerStats(
             xp=_integer(document.get("xp")),
@@ -51,10 +51,10 @@ def to_player(document: Document) -> Player:
         application=(
             _integer(streak.get("application")),
             timestamps.parse_instant(streak.get("application_at")),
-            _day(streak.get("application_local")),
+            to_day(streak.get("application_local")),
         ),
         ours=_integer(streak.get("ours")),
-        last_local=_day(document.get("last_activity_local")) or _only_day(document),
+        last_local=to_day(document.get("last_activity_local")) or _only_day(document),
     )
 
 
@@ -71,10 +71,6 @@ def _counter(document: Document, kind: Kind) -> Counter:
 def _key(value: object, kind: Kind) -> str | None:
     """The key of a period; None for another text, which could sort after every key."""
     return value if values.is_text(value) and re.fullmatch(KEY_PATTERNS[kind], value) else None
-
-
-def _text(value: object) -> str | None:
-    return value if values.is_text(value) else None
 
 
 def _integer(value: object) -> int:
@@ -94,10 +90,11 @@ def _float(value: object) -> float:
 def _only_day(document: Document) -> date | None:
     """The day of the last activity where it is stored without an instant."""
     last = document.get("last_activity_date")
-    return _day(last) if timestamps.parse_instant(last) is None else None
+    return to_day(last) if timestamps.parse_instant(last) is None else None
 
 
-def _day(value: object) -> date | None:
+def to_day(value: object) -> date | None:
+    """The date with which a text begins; None for any other value."""
     if not values.is_text(value):
         return None
     try:

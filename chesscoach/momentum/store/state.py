@@ -102,14 +102,6 @@ class StateStore:
         if not result.matched_count:
             raise _lease_lost()
 
-    async def save_ranked(self, fence: int, kind: Kind, key: str) -> None:
-        """Records the last period of a kind with ranks.
-
-        Raises:
-            LeaseLost: another run has taken the lease.
-        """
-        await self.save(fence, **{f"ranked.{kind}": key})
-
 
 def _lease_lost() -> LeaseLost:
     return LeaseLost("momentum_state: another run has taken the lease")

@@ -74,7 +74,7 @@ class Views:
             BoardEntry(
                 rank=int(row["rank"]),
                 user_id=row["user_id"],
-                name=_text(row["user"].get("name")),
+                name=values.to_text(row["user"].get("name")),
                 points=int(row["points"]),
             )
             for row in rows
@@ -197,13 +197,9 @@ def _ranked(rows: Sequence[tuple[str, int, Document, Any]]) -> list[BoardEntry]:
             BoardEntry(
                 rank=entries[-1].rank if tied else place,
                 user_id=user_id,
-                name=_text(user.get("name")),
+                name=values.to_text(user.get("name")),
                 points=points,
                 level=int(level) if isinstance(level, int | float) else None,
             )
         )
     return entries
-
-
-def _text(value: object) -> str | None:
-    return value if values.is_text(value) else None
