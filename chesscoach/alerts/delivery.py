@@ -1,4 +1,4 @@
-"""Sends the stored messages: each to every channel, within the limit of an hour, until accepted."""
+"""Sends the stored messages to every receiver, within the limit of an hour, until accepted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,33 +8,33 @@ from msgspec.structs import replace
 
 from chesscoach import log
 from chesscoach.alerts.alert import Message
-from chesscoach.alerts.channels import Channel
 from chesscoach.alerts.context import AlertContext
+from chesscoach.alerts.receivers import Receiver
 from chesscoach.alerts.store.alerts import ClaimedMessage
 from chesscoach.errors import AlertRefused
 
 _FIRST_RETRY, _MAX_RETRY = timedelta(seconds=30), timedelta(hours=1)
 _GIVE_UP_AFTER = timedelta(hours=24)
 _OTHER_PROCESS_DELAY = timedelta(minutes=1)
-"""How long a message waits for another process, whose settings have the channels it is for."""
+"""How long a message waits for another process, whose settings have the receivers it is for."""
 
 
 class Delivery:
     """Sends messages; any number of processes may do this at a time."""
 
-    def __init__(self, ctx: AlertContext, channels: Sequence[Channel]) -> None:
+    def __init__(self, ctx: AlertContext, receivers: Sequence[Receiver]) -> None:
         self._ctx = ctx
-        self._channels = {channel.name: channel for channel in channels}
+        self._receivers = {receiver.name: receiver for receiver in receivers}
 
     async def send_due(self) -> None:
-        """Sends what is due, until a channel fails: what is left is sent the next time.
+        """Sends what is due, until a receiver fails: what is left is sent the next time.
 
-        A process without channels leaves the messages to those that have some.
+        A process without receivers leaves the messages to those that have some.
 
         Raises:
             StoreUnavailable: MongoDB does not answer.
         """
-        if not self._channels:
+        if not self._receivers:
             return
         held = 0
         while (claimed := await self._ctx.alerts.claim(self._ctx.now())) is not None:
@@ -53,7 +53,7 @@ class Delivery:
         waiting = claimed.waiting
         if self._ctx.now() - waiting.message.at < _GIVE_UP_AFTER:
             return False
-        if waiting.channels is not None:
+        if waiting.receivers is not None:
             log.get_logger().error(
                 "alert_given_up", alert=waiting.message.id, cause=waiting.message.cause
             )
@@ -73,10 +73,10 @@ class Delivery:
         return True
 
     async def _send(self, claimed: ClaimedMessage) -> bool:
-        """Sends a message to its channels; whether all accepted it."""
+        """Sends a message to its receivers; whether all accepted it."""
         waiting, now = claimed.waiting, self._ctx.now()
-        left = [name for name in waiting.channels or () if name not in self._channels]
-        wanted = [name for name in waiting.channels or self._channels if name in self._channels]
+        left = [name for name in waiting.receivers or () if name not in self._receivers]
+        wanted = [name for name in waiting.receivers or self._receivers if name in self._receivers]
         message = await self._with_held_count(waiting.message)
         accepted = await asyncio.gather(*(self._send_to(name, message, now) for name in wanted))
         refused = [name for name, done in zip(wanted, accepted, strict=True) if not done]
@@ -91,7 +91,7 @@ class Delivery:
 
     async def _send_to(self, name: str, message: Message, now: datetime) -> bool:
         try:
-            await self._channels[name].send(message, now)
+            await self._receivers[name].send(message, now)
         except AlertRefused as error:
             self._ctx.metrics.alert_messages.labels(name.partition(":")[0], "failed").inc()
             log.get_logger().warning(

@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from chesscoach import log
-from chesscoach.alerts.receiver import request
+from chesscoach.alerts.receiver_request import request
 from chesscoach.alerts.run_messages import RETRY_DELAYS_S, RunMessage, RunMessages
 from chesscoach.config import JobsSettings
 from chesscoach.metrics import Metrics

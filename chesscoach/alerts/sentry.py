@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from chesscoach import __version__, log
 from chesscoach.alerts.pings import LEFT_OPEN, run_uuid
-from chesscoach.alerts.receiver import request
+from chesscoach.alerts.receiver_request import request
 from chesscoach.alerts.run_messages import RETRY_DELAYS_S, RunMessage, RunMessages
 from chesscoach.errors import AlertRefused, ConfigError
 from chesscoach.metrics import Metrics

@@ -16,7 +16,7 @@ from yarl import URL
 
 from chesscoach import __version__, log
 from chesscoach.alerts.pings import LEFT_OPEN
-from chesscoach.alerts.receiver import request
+from chesscoach.alerts.receiver_request import request
 from chesscoach.alerts.run_messages import RETRY_DELAYS_S, RunMessage, RunMessages
 from chesscoach.errors import AlertRefused, ConfigError
 from chesscoach.metrics import Metrics

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from chesscoach import log
-from chesscoach.alerts import channels, facts, rules
+from chesscoach.alerts import facts, receivers, rules
 from chesscoach.alerts.alert import Condition
 from chesscoach.alerts.context import AlertContext
 from chesscoach.alerts.delivery import Delivery
 from chesscoach.alerts.pings import Pings
-from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.receiver_request import open_session
 from chesscoach.alerts.run_messages import RunMonitor
 from chesscoach.alerts.sentry import Sentry, open_envelopes
 from chesscoach.alerts.store.alerts import Alert
@@ -181,7 +181,7 @@ async def open_alerts(ctx: AlertContext, *, one_shot: bool = False) -> AsyncIter
         if endpoint := ctx.settings.otlp_endpoint:
             encode = await open_encoder(endpoint)
             monitors.append(Traces(endpoint, encode, session, ctx.metrics))
-        delivery = Delivery(ctx, await channels.open_channels(ctx.settings, session))
+        delivery = Delivery(ctx, await receivers.open_receivers(ctx.settings, session))
         watch = AlertWatch(ctx, delivery, monitors, one_shot=one_shot)
         watching = asyncio.create_task(watch.watch(), name="alerts")
         try:

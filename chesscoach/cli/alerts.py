@@ -9,8 +9,8 @@ import click
 
 from chesscoach import log, process
 from chesscoach.alerts.alert import Message
-from chesscoach.alerts.channels import Channel, open_channels
-from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.receiver_request import open_session
+from chesscoach.alerts.receivers import Receiver, open_receivers
 from chesscoach.alerts.store.alerts import Alert
 from chesscoach.cli import formatting, invocation
 from chesscoach.cli.invocation import Output
@@ -81,20 +81,20 @@ async def _send_test(settings: Settings, as_json: bool) -> int:
         cause="test",
     )
 
-    async def reason_refused(channel: Channel) -> str | None:
+    async def reason_refused(receiver: Receiver) -> str | None:
         try:
-            await channel.send(message, now)
+            await receiver.send(message, now)
         except AlertRefused as error:
             return log.Redactor(settings.process.secrets()).scrub(str(error))
         return None
 
     async with open_session() as session:
-        channels = await open_channels(settings.config.alerts, session)
-        if not channels:
+        receivers = await open_receivers(settings.config.alerts, session)
+        if not receivers:
             msg = "alerts: no receiver is configured: set [alerts] webhook_url or urls"
             raise ConfigError(msg)
-        reasons = await asyncio.gather(*map(reason_refused, channels))
-    results = {channel.name: reason for channel, reason in zip(channels, reasons, strict=True)}
+        reasons = await asyncio.gather(*map(reason_refused, receivers))
+    results = {receiver.name: reason for receiver, reason in zip(receivers, reasons, strict=True)}
     if as_json:
         sent = [
             {"channel": name, "accepted": reason is None, "reason": reason}

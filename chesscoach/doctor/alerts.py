@@ -2,7 +2,7 @@
 
 import msgspec
 
-from chesscoach.alerts.apprise_channel import check_urls
+from chesscoach.alerts.apprise_receiver import check_urls
 from chesscoach.alerts.sentry import check_installed
 from chesscoach.alerts.traces import check_otel_installed
 from chesscoach.doctor.finding import CheckContext, Finding, ok, unusable

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chesscoach.alerts.apprise_channel import AppriseChannel, check_urls
+from chesscoach.alerts.apprise_receiver import AppriseReceiver, check_urls
 from chesscoach.errors import AlertRefused, ConfigError
 from tests.conftest import NOON
 from tests.support.alerts import MESSAGE, Receiver
@@ -15,17 +15,17 @@ from tests.support.log_lines import Lines
 TOKEN = "planted-token-4711"
 
 
-async def open_channel(receiver: Receiver) -> AppriseChannel:
+async def open_receiver(receiver: Receiver) -> AppriseReceiver:
     """Apprise's own kind of webhook, after the check that comes first in each process."""
     url = f"{receiver.url.replace('http', 'json')}/{TOKEN}"
     await check_urls((url,))
-    return AppriseChannel(url)
+    return AppriseReceiver(url)
 
 
 async def test_apprise_gets_a_title_and_the_summary(receiver: Receiver) -> None:
-    channel = await open_channel(receiver)
+    apprise = await open_receiver(receiver)
 
-    await channel.send(MESSAGE, NOON)
+    await apprise.send(MESSAGE, NOON)
 
     (request,) = receiver.requests
     body: dict[str, Any] = json.loads(request.body)
@@ -37,18 +37,18 @@ async def test_a_refusal_names_neither_the_url_nor_its_token(
     receiver: Receiver, lines: Lines
 ) -> None:
     receiver.status = 500
-    refused = await open_channel(receiver)
+    refused = await open_receiver(receiver)
 
     with pytest.raises(AlertRefused) as error:
         await refused.send(MESSAGE, NOON)
 
     assert TOKEN not in f"{error.value} {refused.name} {lines()}"
-    assert refused.name == (await open_channel(receiver)).name
+    assert refused.name == (await open_receiver(receiver)).name
 
 
 async def test_one_message_at_a_time_may_hang(receiver: Receiver) -> None:
     receiver.hangs = True
-    hanging = await open_channel(receiver)
+    hanging = await open_receiver(receiver)
     first = asyncio.create_task(hanging.send(MESSAGE, NOON))
     await asyncio.wait_for(receiver.arrived.wait(), 30)
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from chesscoach.alerts.pings import Pings, ping_url, run_uuid
-from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.receiver_request import open_session
 from chesscoach.config import JobLimits, JobsSettings
 from chesscoach.context import Context
 from chesscoach.metrics import Metrics

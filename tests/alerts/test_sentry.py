@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chesscoach.alerts.pings import run_uuid
-from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.receiver_request import open_session
 from chesscoach.alerts.sentry import Envelopes, Sentry, monitor_slug, open_envelopes
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError

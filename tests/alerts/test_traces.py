@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.receiver_request import open_session
 from chesscoach.alerts.traces import Traces, open_encoder
 from chesscoach.context import Context
 from chesscoach.errors import ConfigError

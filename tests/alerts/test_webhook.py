@@ -8,8 +8,8 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from chesscoach.alerts.channels import open_channels
-from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.receiver_request import open_session
+from chesscoach.alerts.receivers import open_receivers
 from chesscoach.config import AlertSettings
 from chesscoach.errors import AlertRefused
 from tests.support.alerts import MESSAGE, OLD_SECRET, SECRET, Receiver
@@ -18,7 +18,7 @@ from tests.support.alerts import MESSAGE, OLD_SECRET, SECRET, Receiver
 async def send(receiver: Receiver, secret: str = SECRET) -> None:
     settings = AlertSettings(webhook_url=f"{receiver.url}/hook?a=1", webhook_secret=secret)
     async with open_session() as session:
-        (webhook,) = await open_channels(settings, session)
+        (webhook,) = await open_receivers(settings, session)
         await webhook.send(MESSAGE, datetime.now(UTC))
 
 

@@ -11,12 +11,12 @@ from aiohttp import web
 from bson import Timestamp
 from msgspec.structs import replace
 
-from chesscoach.alerts import channels
+from chesscoach.alerts import receivers
 from chesscoach.alerts.alert import Message
 from chesscoach.alerts.context import AlertContext
 from chesscoach.alerts.delivery import Delivery
 from chesscoach.alerts.pings import Pings
-from chesscoach.alerts.receiver import open_session
+from chesscoach.alerts.receiver_request import open_session
 from chesscoach.alerts.watch import AlertWatch
 from chesscoach.config import AlertSettings
 from tests.conftest import NOON, Clock
@@ -94,7 +94,7 @@ async def open_watch(
         alerts = replace(alerts, webhook_url=f"{receiver.url}/hook", webhook_secret=SECRET)
     ctx = replace(ctx, settings=alerts)
     async with open_session() as session:
-        delivery = Delivery(ctx, await channels.open_channels(alerts, session))
+        delivery = Delivery(ctx, await receivers.open_receivers(alerts, session))
         yield AlertWatch(ctx, delivery, [Pings(ctx.jobs, session, ctx.metrics)])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chesscoach.alerts.alert import Condition, Kind, Message, State
 from chesscoach.mongo.client import Database, Document
@@ -43,14 +43,14 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class WaitingMessage(Struct, frozen=True, kw_only=True):
-    """A message to send: to the `channels` that have not accepted it, after failed `attempts`.
+    """A message to send: to the `receivers` that have not accepted it, after failed `attempts`.
 
-    No attempt was made yet if `channels` is None. `counted` says that it has its place among the
+    No attempt was made yet if `receivers` is None. `counted` says that it has its place among the
     messages of an hour.
     """
 
     message: Message
-    channels: tuple[str, ...] | None = None
+    receivers: tuple[str, ...] | None = field(name="channels", default=None)
     attempts: int = 0
     counted: bool = False
 
@@ -203,10 +203,10 @@ class Alerts:
         await self._update_claimed(claimed, {"$set": {"send_at": until, "claim": None}})
 
     async def record_refusal(
-        self, claimed: ClaimedMessage, channels: Sequence[str], until: datetime
+        self, claimed: ClaimedMessage, receivers: Sequence[str], until: datetime
     ) -> None:
-        """Leaves a message for a later attempt at the channels that are left."""
-        fields = {"messages.0.channels": list(channels), "send_at": until, "claim": None}
+        """Leaves a message for a later attempt at the receivers that are left."""
+        fields = {"messages.0.channels": list(receivers), "send_at": until, "claim": None}
         update = {"$set": fields, "$inc": {"messages.0.attempts": 1}}
         await self._update_claimed(claimed, update)
 

@@ -14,12 +14,12 @@ import aiohttp
 import msgspec
 
 from chesscoach.alerts.alert import Message
-from chesscoach.alerts.apprise_channel import AppriseChannel, check_urls
-from chesscoach.alerts.receiver import request
+from chesscoach.alerts.apprise_receiver import AppriseReceiver, check_urls
+from chesscoach.alerts.receiver_request import request
 from chesscoach.config import AlertSettings
 
 
-class Channel(Protocol):
+class Receiver(Protocol):
     """A receiver. `name` identifies it in the database and in logs, and has no secret."""
 
     name: str
@@ -68,14 +68,14 @@ def webhook_headers(
     }
 
 
-async def open_channels(settings: AlertSettings, session: aiohttp.ClientSession) -> list[Channel]:
+async def open_receivers(settings: AlertSettings, session: aiohttp.ClientSession) -> list[Receiver]:
     """The receivers that are configured.
 
     Raises:
         ConfigError: apprise is not installed, or cannot use a URL.
     """
     await check_urls(settings.apprise_urls)
-    channels: list[Channel] = [AppriseChannel(url) for url in settings.apprise_urls]
+    receivers: list[Receiver] = [AppriseReceiver(url) for url in settings.apprise_urls]
     if settings.webhook_url:
-        channels.append(Webhook(session, settings.webhook_url, settings.webhook_keys))
-    return channels
+        receivers.append(Webhook(session, settings.webhook_url, settings.webhook_keys))
+    return receivers

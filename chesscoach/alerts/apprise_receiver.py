@@ -19,7 +19,7 @@ _TIMEOUT_S = 20.0
 _TITLES = {"firing": "chesscoach: {kind}", "resolved": "chesscoach: {kind} resolved"}
 
 
-class AppriseChannel:
+class AppriseReceiver:
     """One URL. Its name has a hash of it, since the URL is a secret."""
 
     def __init__(self, url: str) -> None:
