@@ -1,4 +1,4 @@
-"""The suppression of an address: it gets no emails any more."""
+"""The suppression of an address: it gets no further emails."""
 
 from datetime import datetime
 from typing import Literal

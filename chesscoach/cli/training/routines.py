@@ -119,7 +119,7 @@ async def ics(ctx: Context, routine_id: str) -> Output:
 @config_option
 @json_option
 def remove(routine_id: str, yes: bool, config: str | None, as_json: bool) -> None:
-    """Delete a routine and its coming sessions, after a question; what was stays."""
+    """Ask, then delete a routine and its coming sessions; past ones stay."""
     if not yes:
         _confirm(routine_id)
 

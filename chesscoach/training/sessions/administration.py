@@ -81,7 +81,7 @@ async def edit_routine(
 
 
 async def remove_routine(ctx: TrainingContext, routine_id: str, seen: int | None = None) -> int:
-    """Deletes a routine and its coming sessions, and returns how many; what was stays.
+    """Deletes a routine and its coming sessions, and returns how many; past ones stay.
 
     With `seen`, only that revision is deleted.
 

@@ -107,7 +107,7 @@ ENDPOINTS = (
         method="PUT",
         path=_ADDRESS,
         handler=_suppress,
-        summary="Send an address no email any more",
+        summary="Suppress an address: it gets no further email",
         response=Suppression,
         also=(422,),
     ),

@@ -229,7 +229,7 @@ ENDPOINTS = (
         method="DELETE",
         path=_ROUTINE,
         handler=_remove,
-        summary="Delete a routine and its coming sessions; what was stays",
+        summary="Delete a routine and its coming sessions; past ones stay",
         status=204,
         names_revision=True,
     ),

@@ -37,7 +37,7 @@ async def resend(admin: Admin, operator: Operator, email_id: str) -> str:
 
 
 async def suppress(admin: Admin, operator: Operator, address: str) -> Suppression:
-    """Makes an address get no email any more; one that is suppressed stays as it is.
+    """Suppresses an address, which gets no further email; one that is suppressed stays as it is.
 
     Raises:
         Problem: this is not an address (422).

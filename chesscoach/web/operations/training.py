@@ -64,7 +64,7 @@ async def edit_routine(
 async def remove_routine(
     admin: Admin, operator: Operator, routine_id: str, revision: int | None
 ) -> None:
-    """Deletes a routine and its coming sessions; what was stays.
+    """Deletes a routine and its coming sessions; past ones stay.
 
     An invalid routine has no revision, and is deleted whatever `revision` is.
 
