@@ -5,7 +5,7 @@ errors. A read returns a whole list, so that no server cursor stays open. A stor
 many documents in pages.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -48,6 +48,22 @@ class MongoCollection:
         """All documents that match, or the first `limit`; `hint` names the index that serves."""
         cursor = self._driver.find(query, projection, sort=sort, limit=limit, hint=hint)
         return await cursor.to_list(None)
+
+    async def user_pages(
+        self, query: Mapping[str, Any], size: int, projection: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[list[Document]]:
+        """Pages of the documents that match by `user_id`, a text; a user's are all on one page."""
+        after, is_last = "", False
+        while not is_last:
+            match = {"$and": [query, {"user_id": {"$gt": after}}]}
+            page = await self.find(match, projection, sort=[("user_id", 1)], limit=size)
+            is_last = len(page) < size
+            if not is_last:  # the page ends within the documents of a user
+                after = page[-1]["user_id"]
+                page = [document for document in page if document["user_id"] != after]
+                page += await self.find({"$and": [query, {"user_id": after}]}, projection)
+            if page:
+                yield page
 
     @translates_errors
     @repeats_conflicts

@@ -93,3 +93,17 @@ async def test_bulk_updates_count_the_documents_that_matched(
     updates = [UpdateOne({"_id": number}, {"$set": {"seen": True}}) for number in (1, 2, 9)]
     assert await collection.bulk_update(updates) == 2
     assert await collection.bulk_update([]) == 0
+
+
+async def test_a_page_has_all_documents_of_its_users(collection: MongoCollection, db: Any) -> None:
+    users = "abbbbccd"
+    db.things.insert_many({"_id": n, "user_id": user, "v": 1} for n, user in enumerate(users))
+    db.things.insert_many([{"user_id": "b", "v": 2}, {"user_id": 7, "v": 1}, {"v": 1}])
+
+    for size in range(1, 10):
+        pages = [page async for page in collection.user_pages({"v": 1}, size, {"user_id": 1})]
+        found = ["".join(document["user_id"] for document in page) for page in pages]
+        assert "".join(found) == users
+        assert len(set(users)) == sum(len(set(page)) for page in found)
+
+    assert [page async for page in collection.user_pages({"v": 3}, 5)] == []

@@ -45,23 +45,11 @@ class Ledger:
 
     async def batch_by_user(self, batch: int) -> AsyncIterator[dict[str, list[Entry]]]:
         """The entries of a batch by user, in pages of whole users."""
-        after = ""
-        while True:
-            query = {"batch": batch, "user_id": {"$gt": after}}
-            page = await self._collection.find(query, sort=[("user_id", 1)], limit=_PAGE_SIZE)
-            if not page:
-                return
-            after, is_last = page[-1]["user_id"], len(page) < _PAGE_SIZE
-            if not is_last:
-                rest = {"batch": batch, "user_id": after}
-                page = [document for document in page if document["user_id"] != after]
-                page += await self._collection.find(rest)
+        async for page in self._collection.user_pages({"batch": batch}, _PAGE_SIZE):
             by_user: dict[str, list[Entry]] = {}
             for document in page:
                 by_user.setdefault(document["user_id"], []).append(_to_entry(document))
             yield by_user
-            if is_last:
-                return
 
     async def sums(self, kind: Kind, key: str, user_ids: Sequence[str]) -> dict[str, int]:
         """The points of some users in a period; users without an award are left out."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
@@ -25,26 +25,13 @@ class TrainingSessions:
         self, first: date, last: date, user_id: str | None, size: int
     ) -> AsyncIterator[list[Session]]:
         """Pages of the completed sessions of some days: id, user and date."""
+        user = {"user_id": user_id} if user_id is not None else {}
         for day in _days(first, last):
-            if user_id is not None:
-                yield await self._completed(day, user_id)
-                continue
-            after: str | None = ""
-            while after is not None:
-                page = await self._completed(day, {"$gt": after}, limit=size)
-                after = page[-1][1] if len(page) == size else None
-                if after is not None:  # the page ends within the sessions of a user
-                    page = [session for session in page if session[1] != after]
-                    page += await self._completed(day, after)
-                yield page
-
-    async def _completed(self, day: str, users: Any, limit: int = 0) -> list[Session]:
-        query: Document = {"local_date": day, "user_id": users, "status": "completed"}
-        query["$and"] = [*_TEXTS, values.of_type("status", "string")]
-        project, order = {"user_id": 1}, [("user_id", 1)]
-        documents = await self._collection.find(query, project, sort=order, limit=limit)
-        local_date = date.fromisoformat(day)
-        return [(str(document["_id"]), document["user_id"], local_date) for document in documents]
+            query: Document = {"local_date": day, "status": "completed", **user}
+            query["$and"] = [*_TEXTS, values.of_type("status", "string")]
+            local_date = date.fromisoformat(day)
+            async for page in self._collection.user_pages(query, size, {"user_id": 1}):
+                yield [(str(document["_id"]), document["user_id"], local_date) for document in page]
 
     async def planned(
         self, first: date, last: date, until: datetime, user_ids: Sequence[str]
