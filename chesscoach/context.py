@@ -25,6 +25,7 @@ from chesscoach.momentum.context import MomentumContext
 from chesscoach.momentum.store.collections import MomentumCollections
 from chesscoach.momentum.store.progress import ProgressStore
 from chesscoach.momentum.store.state import StateStore
+from chesscoach.momentum.store.streaks import StreakStore
 from chesscoach.momentum.store.views import Views
 from chesscoach.momentum.views import ViewContext
 from chesscoach.mongo.database import OpenDatabase, open_database
@@ -181,6 +182,7 @@ class Context(Struct, frozen=True, kw_only=True):
             log=self.admin_log,
             state=StateStore(database),
             progress=ProgressStore(database),
+            streaks=StreakStore(database),
         )
 
     @property

@@ -12,6 +12,7 @@ from chesscoach.errors import LeaseHeld
 from chesscoach.momentum.store.collections import MomentumCollections
 from chesscoach.momentum.store.progress import ProgressStore
 from chesscoach.momentum.store.state import StateStore
+from chesscoach.momentum.store.streaks import StreakStore
 from chesscoach.worker.runner import attempts, liveness
 from chesscoach.worker.store.admin_log import AdminLog
 from chesscoach.worker.store.lease import Lease
@@ -29,6 +30,7 @@ class AdminContext(Struct, frozen=True, kw_only=True):
     log: AdminLog
     state: StateStore
     progress: ProgressStore
+    streaks: StreakStore
 
 
 class Operation(Struct, kw_only=True):

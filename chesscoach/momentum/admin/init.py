@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from chesscoach.momentum.admin.context import AdminContext, operation
 from chesscoach.momentum.store.preparation import LevelChanges, Preparation
+from chesscoach.momentum.streaks import Streak
 
 
 class InitReport(Struct, frozen=True, kw_only=True):
@@ -47,7 +48,10 @@ async def init(ctx: AdminContext, book_since: datetime | None) -> InitReport:
             counts["users"] += len(user_ids)
             counts["created"] += len(new)
             counts["filled"] += await preparation.fill_progress(user_ids, now)
-            counts["streaks"] += await preparation.add_streaks(user_ids)
+            known = await ctx.streaks.of_users(user_ids)
+            counts["streaks"] += await ctx.streaks.add(
+                {user_id: Streak() for user_id in user_ids if user_id not in known}
+            )
         current.counts |= counts
     return InitReport(started_at=state.started_at, book_since=state.since, **counts)
 

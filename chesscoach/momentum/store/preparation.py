@@ -39,7 +39,6 @@ class Preparation:
         self._collections = collections
         self._users = collections.collection("users")
         self._progress = collections.collection("user_progress")
-        self._streaks = collections.collection("momentum_streaks")
 
     async def add_levels(self) -> int:
         """Adds levels that are missing; returns how many."""
@@ -100,23 +99,3 @@ class Preparation:
         level = {"$ifNull": ["$level", level_expression("xp")]}
         update: list[Document] = [{"$set": filled}, {"$set": {"level": level, "updated_at": now}}]
         return (await self._progress.update_many(incomplete, update)).modified_count
-
-    async def add_streaks(self, user_ids: Sequence[str]) -> int:
-        """Adds streaks of users who have none, as before any activity; returns how many."""
-        documents = [
-            {
-                "_id": f"{user_id}|days",
-                "user_id": user_id,
-                "streak_type": "days",
-                "unit": "day",
-                "current": 0,
-                "longest": 0,
-                "last_period": None,
-                "started": None,
-            }
-            for user_id in user_ids
-        ]
-        ids = {"_id": {"$in": [document["_id"] for document in documents]}}
-        existing = {document["_id"] for document in await self._streaks.find(ids, {"_id": 1})}
-        missing = [document for document in documents if document["_id"] not in existing]
-        return sum(await self._streaks.insert_new(missing))

@@ -26,14 +26,15 @@ class StreakStore:
             for document in documents
         }
 
-    async def add(self, streaks: Mapping[str, Streak]) -> None:
-        """Adds the streaks of users who have none."""
-        await self._collection.insert_new(
+    async def add(self, streaks: Mapping[str, Streak]) -> int:
+        """Adds the streaks of users who have none; returns how many."""
+        new = await self._collection.insert_new(
             [
                 {"_id": f"{user_id}{_SUFFIX}", "user_id": user_id, **_fields(streak)}
                 for user_id, streak in streaks.items()
             ]
         )
+        return sum(new)
 
     async def save(self, streaks: Mapping[str, Streak]) -> None:
         """Writes the streaks of users who have one."""
