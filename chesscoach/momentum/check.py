@@ -1,6 +1,6 @@
 """What the steps of one run share: the instant, the state, and how awards are booked."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,11 +10,14 @@ from msgspec.structs import replace
 from chesscoach.momentum import periods
 from chesscoach.momentum.booking.evidence import EvidencePage
 from chesscoach.momentum.context import MomentumContext
+from chesscoach.momentum.dry_run import DryRun
 from chesscoach.momentum.periods import Kind
 from chesscoach.momentum.player import Player
 from chesscoach.momentum.points import Award
+from chesscoach.momentum.store.achievements import Unlocked
 from chesscoach.momentum.store.events import Entry
 from chesscoach.momentum.store.state import State
+from chesscoach.momentum.streaks import Streak
 from chesscoach.players.store.notifications import Notification
 from chesscoach.worker.job import Run
 
@@ -26,7 +29,7 @@ class Check:
     has booked evidence, of that player or of all. `page` is the evidence that it has read ahead,
     and `mixed` are the collections with instants of unusual forms in the time that it books.
     `unzoned` are the progress documents without a time zone, by the zone that they would get if
-    this were no dry run.
+    this were no dry run, and `dry` has what it would have written so far.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Check:
         self.page: EvidencePage | None = None
         self._zones: list[str] | None = None
         self.unzoned: dict[str, list[Any]] = {}
+        self.dry = DryRun()
 
     def note(self, name: str, count: int) -> None:
         """Counts what was done, or what a dry run would do."""
@@ -56,10 +60,10 @@ class Check:
             self.run.counts.note(f"would_{name}" if self.run.dry_run else name, count)
 
     async def zones(self) -> list[str]:
-        """The time zones in use, which are read once."""
+        """The time zones in use, or that would be after a dry run; they are read once."""
         if self._zones is None:
             self._zones = await self.ctx.players.zones()
-        return self._zones
+        return sorted({*self._zones, *self.unzoned})
 
     def forget_zones(self) -> None:
         """Makes `zones` read them again, after some have changed."""
@@ -117,19 +121,55 @@ class Check:
         """
         by_key = {award.key: award for award in awards}
         existing = await self.ctx.ledger.existing(by_key)
-        new = [award for key, award in by_key.items() if key not in existing]
+        new = [
+            award
+            for key, award in by_key.items()
+            if key not in existing and key not in self.dry.keys
+        ]
         for award in new:
             self.note(f"awards_{award.action}", 1)
             self.note("points", award.points)
-        if new and not self.run.dry_run:
+        entries = [self.entry(award, players[award.user_id], as_of) for award in new]
+        if new and self.run.dry_run:
+            self.state = replace(self.state, batch=self.state.batch + 1)
+            self.dry.add(entries, self.state.batch)
+        elif new:
             batch = await self.ctx.state.take_batch(self.run.fence)
             self.state = replace(self.state, batch=batch)
-            entries = [self.entry(award, players[award.user_id], as_of) for award in new]
             await self.ctx.ledger.add(entries, batch)
 
     async def notify(self, notifications: Iterable[Notification]) -> None:
         """Adds the notifications that the players do not have yet."""
         notifications = list(notifications)
-        if notifications and not self.run.dry_run:
+        if self.run.dry_run:
+            keys = {notification.key for notification in notifications} - self.dry.notified
+            self.dry.notified |= keys
+            self.note("notifications", len(keys - await self.ctx.notifications.existing(keys)))
+        elif notifications:
             added = await self.ctx.notifications.add_all(notifications, self.now)
             self.note("notifications", added)
+
+    async def players_of(self, user_ids: Collection[str]) -> dict[str, Player]:
+        """The players of some users who have progress, or would have it after a dry run."""
+        return self.dry.overlay(await self.ctx.progress.of_users(user_ids), user_ids)
+
+    async def owned_by(self, user_ids: Collection[str]) -> dict[str, set[str]]:
+        """The ids of the achievements that some users have, by user."""
+        owned = await self.ctx.achievements.of_users(user_ids)
+        for user_id in user_ids:
+            if user_id in self.dry.owned:
+                owned[user_id] = owned.get(user_id, set()) | self.dry.owned[user_id]
+        return owned
+
+    async def unlock(self, unlocked: Sequence[Unlocked]) -> None:
+        """Adds achievements; one that a player has changes nothing."""
+        if not self.run.dry_run:
+            await self.ctx.achievements.add(unlocked)
+            return
+        for item in unlocked:
+            self.dry.owned[item.user_id].add(item.achievement)
+
+    async def streaks_of(self, user_ids: Collection[str]) -> dict[str, Streak]:
+        """Our streaks of those of some users who have one."""
+        stored, changed = await self.ctx.streaks.of_users(user_ids), self.dry.streaks
+        return stored | {user_id: changed[user_id] for user_id in user_ids if user_id in changed}

@@ -36,7 +36,8 @@ async def close_periods(
     A perfect month may pay into the week of its last day, and a perfect week into the month of its
     own. So perfect months come before results of weeks, and perfect weeks before those of months.
     """
-    if not await check.ctx.progress.has_any(*_open_queries(check, at, names)):
+    has_open = check.run.dry_run  # it looks for players without a zone as well
+    if not has_open and not await check.ctx.progress.has_any(*_open_queries(check, at, names)):
         return
     has_month = False
     async for period, players in _open_periods(check, "month", at, names):
@@ -50,6 +51,10 @@ async def close_periods(
         async for period, players in _open_periods(check, "month", at, names):
             sessions = await _sessions(check, period, players)
             await _freeze(check, period, players, sessions)
+    if check.run.dry_run:
+        for kind in kinds:
+            groups = zones.by_last_closed(names, kind, at, check.ctx.settings.close_hour)
+            check.dry.close(kind, {last.key: group for last, group in groups.items()})
 
 
 async def _pay_perfect(
@@ -88,7 +93,8 @@ async def _freeze(
 ) -> None:
     """Makes the results of a period final for some players."""
     kind, user_ids = period.kind, [player.user_id for player in players]
-    points = await check.ctx.ledger.sums(kind, period.key, user_ids)
+    stored = await check.ctx.ledger.sums(kind, period.key, user_ids)
+    points = check.dry.sums(period.key, stored, user_ids)
     results = [
         Result(
             user_id=user_id,
@@ -102,16 +108,17 @@ async def _freeze(
         for planned, done in [sessions.get(user_id, _NO_SESSIONS)]
     ]
     check.note(f"{kind}s_closed", len(results))
-    if not check.run.dry_run:
-        await check.ctx.periods.add(period, results, check.now)
-        await check.ctx.progress.close(kind, [player.id for player in players], period.key)
+    if check.run.dry_run:
+        check.dry.freeze(period, results)
+        return
+    await check.ctx.periods.add(period, results, check.now)
+    await check.ctx.progress.close(kind, [player.id for player in players], period.key)
 
 
 async def reset_counters(check: Check, kind: Kind) -> None:
     """Begins the current period in the counters of all players whose counter is older."""
     progress, by_key = check.ctx.progress, dict[str, list[str]]()
-    names = {*await check.zones(), *check.unzoned}
-    for day, group in zones.by_date(names, check.now).items():
+    for day, group in zones.by_date(await check.zones(), check.now).items():
         by_key.setdefault(periods.key_of(kind, day), []).extend(group)
     for key, group in by_key.items():
         for players in check.filters(group):
@@ -120,6 +127,7 @@ async def reset_counters(check: Check, kind: Kind) -> None:
             else:
                 count = await progress.reset(kind, key, players)
             check.note(f"{kind}s_reset", count)
+        check.note(f"{kind}s_reset", check.dry.more_resets(kind, key, group))
 
 
 def is_perfect(check: Check, kind: Kind, planned: int, done: int) -> bool:
@@ -142,19 +150,33 @@ async def _open_periods(
     check: Check, kind: Kind, at: datetime, names: Collection[str]
 ) -> AsyncIterator[tuple[Period, list[Player]]]:
     """The closed periods that are not final yet, oldest first, with a page of their players."""
-    hour, size = check.ctx.settings.close_hour, check.ctx.settings.batch
-    for last, group in zones.by_last_closed(names, kind, at, hour).items():
-        query = open_query(kind, last.key, next(check.filters(group)))
-        async for page in check.ctx.progress.pages(query, size, only_periods=True):
+    for last, group in zones.by_last_closed(names, kind, at, check.ctx.settings.close_hour).items():
+        still_open = check.dry.still_open(kind, last.key, group)
+        async for page in _pages(check, kind, last, still_open):
             by_closed: dict[str, list[Player]] = {}
             for player in page:
-                by_closed.setdefault(player.closed[kind], []).append(player)
+                closed = max(player.closed[kind], check.dry.closed(kind, player.tz))
+                by_closed.setdefault(closed, []).append(player)
             by_period: dict[str, tuple[Period, list[Player]]] = {}
             for closed, players in by_closed.items():
                 for period in _periods_after(kind, closed, last):
                     by_period.setdefault(period.key, (period, []))[1].extend(players)
             for key in sorted(by_period):
                 yield by_period[key]
+
+
+async def _pages(
+    check: Check, kind: Kind, last: Period, names: Collection[str]
+) -> AsyncIterator[list[Player]]:
+    """Pages of the players of some zones for whom a period is open; in a dry run also new ones."""
+    size = check.ctx.settings.batch
+    query = open_query(kind, last.key, next(check.filters(names)))
+    async for page in check.ctx.progress.pages(query, size, only_periods=True):
+        yield page
+    new = check.dry.unzoned(names)
+    for start in range(0, len(new), size):
+        players = await check.players_of(new[start : start + size])
+        yield [player for player in players.values() if player.closed[kind] < last.key]
 
 
 def _periods_after(kind: Kind, closed: str, last: Period) -> list[Period]:

@@ -28,6 +28,7 @@ async def show_streaks(check: Check) -> None:
 
 
 async def _show_page(check: Check, page: list[Player]) -> None:
+    page = check.dry.unchanged(page)
     streaks = await check.ctx.streaks.of_users([player.user_id for player in page])
     shown = [
         (player, shown_streak.shown_fields(check, player, streaks.get(player.user_id, Streak())))
@@ -37,8 +38,8 @@ async def _show_page(check: Check, page: list[Player]) -> None:
     if not check.run.dry_run:
         await check.ctx.progress.show(shown)
         return
-    # What a run writes here is what it ends next.
-    check.note("streaks_ended", sum(fields["current_streak"] == 0 for _, fields in shown))
+    for player, fields in shown:
+        check.dry.show(player, streaks.get(player.user_id, Streak()), fields)
 
 
 async def end_streaks(check: Check) -> None:
@@ -48,12 +49,24 @@ async def end_streaks(check: Check) -> None:
     for today, group in zones.by_date(await check.zones(), check.now).items():
         query = ended_query(today, today_utc, next(check.filters(group)))
         async for page in ctx.progress.pages(query, ctx.settings.batch):
-            await _end_page(check, page, today)
+            await _end_page(check, check.dry.unchanged(page), today)
+        changed = check.dry.streaking(group)
+        await _end_page(check, [p for p in changed if _is_any_over(check, p, today)], today)
+
+
+def _is_any_over(check: Check, player: Player, today: date) -> bool:
+    """Whether a streak of a player is over, ours or the application's."""
+    application, _ = shown_streak.application_streak(check, player)
+    today_utc = check.now.astimezone(UTC).date()
+    return bool(
+        (player.ours and is_over(player.last_local, today))
+        or (application.current and application.is_over(today, today_utc))
+    )
 
 
 async def _end_page(check: Check, page: list[Player], today: date) -> None:
     ctx = check.ctx
-    streaks = await ctx.streaks.of_users([player.user_id for player in page])
+    streaks = await check.streaks_of([player.user_id for player in page])
     shown, lost, over = list[tuple[Player, dict[str, Any]]](), list[Notification](), list[str]()
     for player in page:
         streak = streaks.get(player.user_id, Streak())
@@ -77,7 +90,7 @@ async def _end_page(check: Check, page: list[Player], today: date) -> None:
             fields["momentum_streak"]["application"] = 0
         shown.append((player, fields))
     check.note("streaks_ended", sum(fields["current_streak"] == 0 for _, fields in shown))
+    await check.notify(lost)
     if not check.run.dry_run:
-        await check.notify(lost)
         await ctx.streaks.end(over)
         await ctx.progress.show(shown)

@@ -4,6 +4,7 @@ The order of writes: ranks, awards, notifications, achievements, and at last the
 is killed in between does it again with the same results.
 """
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from chesscoach.momentum.closing import close_periods
 from chesscoach.momentum.periods import KINDS, Kind, Period
 from chesscoach.momentum.points import Award
 from chesscoach.momentum.store.achievements import Unlocked
+from chesscoach.momentum.store.periods import BoardEntry
 
 _NOTIFIED_RANKS = 3
 _UTC = ZoneInfo("UTC")
@@ -45,8 +47,6 @@ async def rank_players(check: Check, at: datetime) -> None:
         for period in _unranked(check, kind, at):
             await close_periods(check, at, await check.zones(), (kind,))
             best = await _rank(check, period)
-            if check.run.dry_run:
-                continue
             if kind == "week":
                 await _honour(check, period, best)
             await check.notify(
@@ -54,7 +54,8 @@ async def rank_players(check: Check, at: datetime) -> None:
                 for user_id, rank, points in best
             )
             ranked = {**check.state.ranked, kind: period.key}
-            await check.ctx.state.save(check.run.fence, ranked=ranked)
+            if not check.run.dry_run:
+                await check.ctx.state.save(check.run.fence, ranked=ranked)
             check.state = replace(check.state, ranked=ranked)
 
 
@@ -73,7 +74,7 @@ def _unranked(check: Check, kind: Kind, at: datetime) -> list[Period]:
 async def _rank(check: Check, period: Period) -> list[tuple[str, int, int]]:
     """Writes ranks (1, 1, 3); returns the best players with their ranks and points."""
     best, left_out, place, rank, points = list[tuple[str, int, int]](), list[str](), 0, 0, -1
-    async for page in check.ctx.periods.board(period.kind, period.key, check.ctx.settings.batch):
+    async for page in _board(check, period):
         rankable = await check.ctx.players.rankable([user_id for _, user_id, _ in page])
         ranks: dict[int, int] = {}
         for key, user_id, earned in page:
@@ -95,6 +96,19 @@ async def _rank(check: Check, period: Period) -> list[tuple[str, int, int]]:
     return best
 
 
+async def _board(check: Check, period: Period) -> AsyncIterator[list[BoardEntry]]:
+    """Pages of the results of a period with points, most first."""
+    size = check.ctx.settings.batch
+    pages = check.ctx.periods.board(period.kind, period.key, size)
+    if not check.run.dry_run:
+        async for page in pages:
+            yield page
+        return
+    board = check.dry.board(period, [entry async for page in pages for entry in page])
+    for start in range(0, len(board), size):
+        yield board[start : start + size]
+
+
 async def _honour(check: Check, week: Period, best: list[tuple[str, int, int]]) -> None:
     """Makes those who led a week with enough points legends, once in a lifetime."""
     settings, legend = check.ctx.settings, LEADERBOARD_LEGEND.id
@@ -103,10 +117,10 @@ async def _honour(check: Check, week: Period, best: list[tuple[str, int, int]]) 
         for user_id, rank, points in best
         if rank == 1 and points >= settings.legend_points
     }
-    owned = await check.ctx.achievements.of_users(first)
+    owned = await check.owned_by(first)
     players = {
         user_id: player
-        for user_id, player in (await check.ctx.progress.of_users(first)).items()
+        for user_id, player in (await check.players_of(first)).items()
         if legend not in owned.get(user_id, ())
     }
     at = week.ranked_at(settings.rank_hour).astimezone(UTC)
@@ -126,7 +140,7 @@ async def _honour(check: Check, week: Period, best: list[tuple[str, int, int]]) 
     await check.add(awards, players, check.now)
     await apply_batches(check)
     await check.notify(notifications.legend(user_id, week.key, amount) for user_id in players)
-    await check.ctx.achievements.add(
+    await check.unlock(
         [Unlocked(user_id=user_id, achievement=legend, at=at, week=week.key) for user_id in players]
     )
     check.note("legends", len(players))

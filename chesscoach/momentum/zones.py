@@ -42,12 +42,16 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
             if change.closed or player.stored != (change.tz, change.source):
                 changes.setdefault(change, []).append(player.id)
             if check.run.dry_run and player.stored[0] is None:
+                check.dry.zones[player.user_id] = change
                 check.unzoned.setdefault(change.tz, []).append(player.id)
         check.note("timezones_changed", sum(map(len, changes.values())))
         if changes and not check.run.dry_run:
             await check.ctx.players.change_zones(changes)
             check.forget_zones()
 
+    if check.run.dry_run and user_ids is not None:  # their progress is not stored
+        await refresh([{"_id": user_id, "user_id": user_id} for user_id in user_ids])
+        return
     pages = check.ctx.players.progress_pages(check.ctx.settings.batch, users)
     await check.run.for_each(pages, refresh)
     if user_ids is None:

@@ -47,11 +47,15 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 async def apply_batches(check: Check) -> None:
     """Applies every batch that is not applied; rewards make further batches."""
-    while check.state.applied < check.state.batch and not check.run.dry_run:
+    while check.state.applied < check.state.batch:
         batch = check.state.applied + 1
-        async for by_user in check.ctx.ledger.batch_by_user(batch):
-            await _apply_page(check, batch, by_user)
-        await check.ctx.state.save(check.run.fence, applied=batch)
+        if (simulated := check.dry.batches.pop(batch, None)) is not None:
+            await _apply_page(check, batch, simulated)
+        else:
+            async for by_user in check.ctx.ledger.batch_by_user(batch):
+                await _apply_page(check, batch, by_user)
+        if not check.run.dry_run:
+            await check.ctx.state.save(check.run.fence, applied=batch)
         check.state = replace(check.state, applied=batch)
 
 
@@ -59,12 +63,12 @@ async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[E
     ctx = check.ctx
     players = {
         user_id: player
-        for user_id, player in (await ctx.progress.of_users(by_user)).items()
+        for user_id, player in (await check.players_of(by_user)).items()
         if player.batch < batch
     }
     owned = await _owned_before(check, batch, players)
     bookings, rewards = list[dict[str, Any]](), list[Award]()
-    raised, unlocked = list[Notification](), list[Unlocked]()
+    raised, unlocked, after = list[Notification](), list[Unlocked](), dict[str, Player]()
     for user_id, player in players.items():
         awards = [entry.award for entry in by_user[user_id]]
         progress = progress_of(player, awards, owned.get(user_id, set()))
@@ -74,29 +78,37 @@ async def _apply_page(check: Check, batch: int, by_user: Mapping[str, Sequence[E
             for award in progress.rewards
         ]
         raised += [notifications.level_up(user_id, *reached) for reached in progress.levels.items()]
+        moved = {
+            kind: counters.add(player.counters[kind], counters.sums(kind, by_user[user_id]))
+            for kind in KINDS
+        }
         bookings.append(
             {
                 "id": player.id,
                 "points": progress.points,
                 "stats": progress.stats,
                 "accuracy": progress.accuracy,
-                "counters": {
-                    kind: counters.add(player.counters[kind], counters.sums(kind, by_user[user_id]))
-                    for kind in KINDS
-                },
+                "counters": moved,
             }
         )
+        stats = _sum(player.stats, progress)
+        after[user_id] = replace(player, batch=batch, stats=stats, counters=moved)
     await check.add(rewards, players, check.now)
-    await ctx.notifications.put(raised, check.now)
     check.note("levels_reached", len(raised))
-    await ctx.achievements.add(unlocked)
     check.note("achievements", len(unlocked))
+    if check.run.dry_run:
+        await check.unlock(unlocked)
+        for user_id, player in after.items():
+            check.dry.change(players[user_id], player)
+        return
+    await ctx.notifications.put(raised, check.now)
+    await check.unlock(unlocked)
     await ctx.progress.apply(bookings, batch, check.now)
 
 
 async def _owned_before(check: Check, batch: int, user_ids: Collection[str]) -> dict[str, set[str]]:
     """The achievements of players, but those that a killed run has unlocked for this batch."""
-    owned = await check.ctx.achievements.of_users(user_ids)
+    owned = await check.owned_by(user_ids)
     if check.state.batch == batch:  # no reward of it is in the ledger
         return owned
     keys = {
@@ -157,6 +169,13 @@ def _stat_names(action: Action) -> tuple[str, ...]:
     if action == "puzzle_solved_fast":
         return ("puzzles_solved", "fast_puzzles")
     return (_STAT_OF[action],) if action in _STAT_OF else ()
+
+
+def _sum(stats: PlayerStats, progress: Progress) -> PlayerStats:
+    """The values of a player after a batch; its rewards make the next one."""
+    counted = {name: getattr(stats, name) + added for name, added in progress.stats.items()}
+    accuracy = max(stats.best_accuracy, progress.accuracy or 0)
+    return replace(stats, xp=stats.xp + progress.points, best_accuracy=accuracy, **counted)
 
 
 def _after(stats: PlayerStats, award: Award) -> PlayerStats:

@@ -54,7 +54,7 @@ class StreakBooking:
         check, users, size = self._check, sorted(self._days), self._check.ctx.settings.batch
         for start in range(0, len(users), size):
             part = users[start : start + size]
-            known = await check.ctx.streaks.of_users(part)
+            known = await check.streaks_of(part)
             self._known |= known.keys()
             for user_id in part:
                 player, streak = self._players[user_id], known.get(user_id)
@@ -106,8 +106,6 @@ class StreakBooking:
         """
         check = self._check
         check.note("streaks_grown", sum(bool(change.grown) for change in self._changes.values()))
-        if check.run.dry_run:
-            return
         await check.notify(
             notifications.streak_lost(user_id, last, length)
             for user_id, change in self._changes.items()
@@ -115,12 +113,15 @@ class StreakBooking:
             if length >= check.ctx.settings.notify_lost_streak
             and check.is_news(self._players[user_id], last)
         )
-        await check.ctx.progress.show(
-            [
-                (self._players[user_id], self._shown(user_id, change))
-                for user_id, change in self._changes.items()
-            ]
-        )
+        shown = [
+            (self._players[user_id], self._shown(user_id, change))
+            for user_id, change in self._changes.items()
+        ]
+        if check.run.dry_run:
+            for player, fields in shown:
+                check.dry.show(player, self._changes[player.user_id].streak, fields)
+            return
+        await check.ctx.progress.show(shown)
         streaks = {user_id: change.streak for user_id, change in self._changes.items()}
         new = {user_id: streaks.pop(user_id) for user_id in streaks.keys() - self._known}
         await check.ctx.streaks.add(new)

@@ -22,6 +22,7 @@ from chesscoach.momentum.check import Check
 from chesscoach.momentum.player import Player
 from chesscoach.momentum.points import Award, ledger_key
 from chesscoach.momentum.store.evidence import Window
+from chesscoach.momentum.store.progress_documents import to_player
 from chesscoach.momentum.store.sessions import Session
 
 _MAX_WINDOW = timedelta(days=1)
@@ -161,21 +162,23 @@ def _day_of(check: Check, players: Mapping[str, Player]) -> LocalDay:
 
 async def _players(check: Check, users: set[str]) -> dict[str, Player]:
     """The players of some users; a user without progress gets it, unless the user is deleted."""
-    progress, size = check.ctx.progress, check.ctx.settings.batch
+    size = check.ctx.settings.batch
     players: dict[str, Player] = {}
     wanted = sorted(users)
     for start in range(0, len(wanted), size):
         part = wanted[start : start + size]
-        of_part = await progress.of_users(part)
+        of_part = await check.players_of(part)
         missing = sorted(set(part) - set(of_part))
         if missing:
             new = sorted(await check.ctx.players.existing(missing))
             check.note("new_players", len(new))
             if check.run.dry_run:
-                continue
-            await progress.create(new, check.state.since, check.now)
+                for user_id in new:
+                    check.dry.change(None, to_player({"_id": user_id, "user_id": user_id}))
+            else:
+                await check.ctx.progress.create(new, check.state.since, check.now)
             await zones.refresh_zones(check, new)
-            of_part |= await progress.of_users(new)
+            of_part |= await check.players_of(new)
         players |= of_part
     return players
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from msgspec import Struct
 from pymongo import UpdateMany
@@ -14,6 +15,10 @@ from chesscoach.mongo.collection import MongoCollection
 _IDS_PER_UPDATE = 5000
 
 
+BoardEntry: TypeAlias = tuple[str, str, int]
+"""A result on a board: its id, its user and the points."""
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """A player's points in a period, and the training sessions planned and done."""
 
@@ -22,6 +27,11 @@ class Result(Struct, frozen=True, kw_only=True):
     planned: int
     done: int
     perfect: bool
+
+
+def result_id(user_id: str, period: Period) -> str:
+    """The `_id` of a user's result in a period."""
+    return f"{user_id}|{period.kind}|{period.key}"
 
 
 class ClosedPeriods:
@@ -35,7 +45,7 @@ class ClosedPeriods:
         await self._collection.insert_new(
             [
                 {
-                    "_id": f"{result.user_id}|{period.kind}|{period.key}",
+                    "_id": result_id(result.user_id, period),
                     "user_id": result.user_id,
                     "kind": period.kind,
                     "key": period.key,
@@ -50,10 +60,8 @@ class ClosedPeriods:
             ]
         )
 
-    async def board(
-        self, kind: Kind, key: str, size: int
-    ) -> AsyncIterator[list[tuple[str, str, int]]]:
-        """Pages of the results with points, most first: id, user and points."""
+    async def board(self, kind: Kind, key: str, size: int) -> AsyncIterator[list[BoardEntry]]:
+        """Pages of the results with points, most first."""
         query: Document = {"kind": kind, "key": key, "points": {"$gte": 1}}
         order = [("points", -1), ("_id", 1)]
         project = {"user_id": 1, "points": 1}

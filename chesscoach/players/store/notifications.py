@@ -5,7 +5,7 @@ unique index on `notification_id`. It is an ObjectId, since the application's ro
 dismiss a notification by that; `notification_id` is the same as a text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -76,6 +76,10 @@ class Notifications:
                 for notification in notifications
             ]
         )
+
+    async def existing(self, keys: Collection[str]) -> set[str]:
+        """Those of some keys whose notifications are there."""
+        return {*await self.data_of(list(keys))} if keys else set()
 
     async def data_of(self, keys: Sequence[str]) -> dict[str, Document]:
         """The data of those notifications that are there, by key."""
