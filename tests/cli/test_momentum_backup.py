@@ -37,6 +37,7 @@ ODD_PROGRESS: list[dict[str, Any]] = [
     {"_id": 7, "user_id": "odd8", "text": 'a\u2028b\n"c\\ \U0001f600'},
     {"_id": {"a": 1, "b": 2}, "user_id": "odd8"},
     {"_id": "text", "user_id": "odd8", "ref": bson.DBRef("users", 1), "list": []},
+    {"user_id": "odd9", "xp": 5, "$set": {"xp": 7}, "": 1, "a.b": 2},
 ]
 
 
@@ -56,7 +57,7 @@ def test_example_43_a_purge_is_undone_by_its_backup_byte_for_byte(run_cli: RunCl
         assert "level" not in document
         assert "weekly_key" not in document
     assert "user_achievements: 2 documents (belongs to the application)" in purged.stderr
-    assert "user_progress: points, level and streak of 13 documents" in purged.stderr
+    assert "user_progress: points, level and streak of 14 documents" in purged.stderr
     assert "momentum_events: 2 documents\n" in purged.stderr
     db.user_achievements.insert_one({"user_id": "ann", "achievement_id": "since_then"})
     db.user_progress.delete_one({"user_id": "odd5"})

@@ -42,7 +42,7 @@ async def _write(
         writer = await asyncio.to_thread(BackupWriter, folder, prefix, scope, now)
         try:
             for name in scope.collections:
-                writer.begin(name)
+                await asyncio.to_thread(writer.begin, name)
                 async for page in collections.scoped(name, scope.user_id).pages():
                     lines = await asyncio.to_thread(list, map(extended_json.to_line, page))
                     fields = {field: None for document in page for field in document}

@@ -143,12 +143,20 @@ class ScopedCollection:
         query = {"_id": {"$in": [document["_id"] for document in documents]}}
         stored = await self._driver.find(query).to_list(None)
         present, equal = {id_bytes(each["_id"]) for each in stored}, {each.raw for each in stored}
-        new = [each for each in documents if id_bytes(each["_id"]) not in present]
-        changed: list[ReplaceOne[RawBSONDocument]] = [
-            ReplaceOne({"_id": {"$eq": document["_id"]}}, document)
-            for document in documents
-            if id_bytes(document["_id"]) in present and document.raw not in equal
-        ]
+        new, changed = list[RawBSONDocument](), list[ReplaceOne[RawBSONDocument]]()
+        irreplaceable = list[Any]()
+        for document in documents:
+            if id_bytes(document["_id"]) not in present:
+                new.append(document)
+            elif document.raw in equal:
+                continue
+            elif any(field.startswith("$") for field in document):
+                irreplaceable.append(document["_id"])
+                new.append(document)
+            else:
+                changed.append(ReplaceOne({"_id": {"$eq": document["_id"]}}, document))
+        if irreplaceable:  # MongoDB takes a replacement with such a field for an update
+            await self.delete(irreplaceable)
         insert = partial(self._driver.insert_many, ordered=False)
         replace = partial(self._driver.bulk_write, ordered=False)
         refused = len(await conflicts.write_unordered(insert, new)) if new else 0
