@@ -43,8 +43,8 @@ async def progress(ctx: Context, user_id: str, days: int, png: Path | None) -> O
         raise UserNotFound(msg)
     data = {"user_id": user_id, "days": [asdict(snapshot) for snapshot in snapshots]}
     if not snapshots:
-        hint = "python -m chesscoach.jobs.snapshots --user USER_ID takes one"
-        return Output(data=data, text=[f"There is no snapshot of this player yet: {hint}."])
+        command = f"`python -m chesscoach.jobs.snapshots --user {user_id}`"
+        return Output(data=data, text=[f"There is no snapshot of this player yet: run {command}."])
     drawn = progress_of(snapshots)
     if png is not None:
         await asyncio.to_thread(picture.write_png, png, drawn, f"Progress of {user_id}")

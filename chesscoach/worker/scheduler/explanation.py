@@ -32,7 +32,7 @@ Verdict = Literal[
     "waiting",  # it is due, and other runs hold its lease
     "nobody_there",  # it is due, and no process has claimed it
     "inactive",  # its schedule is, or was then, paused, disabled, retired or quarantined
-    "before_since",  # its schedule was added, changed or resumed after it
+    "before_since",  # its schedule was added, changed or resumed after it, or is not stored yet
     "passed_over",  # it has no record, and a newer slot was claimed
 ]
 
@@ -72,6 +72,7 @@ _TABLE: Mapping[str, tuple[Verdict | None, str]] = {
     "inactive": ("inactive", "The schedule is {stored.state}{begun}: its slots do not run.{why}"),
     "was_inactive": ("inactive", "It came while the schedule was {was_inactive}{resumed}."),
     "before_since": ("before_since", "The schedule was {change} at {since} and counts from then."),
+    "not_stored": ("before_since", "No process ran it, and no daemon has stored the schedule yet."),
     "deleted_record": ("passed_over", "Run records are kept for {settings.keep_runs_days} days."),
     "passed_over": ("passed_over", "Not recorded before {newest}; slots only go forward."),
     "pending": (None, "It was due before the schedule was changed."),

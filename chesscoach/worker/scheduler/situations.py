@@ -86,7 +86,7 @@ def _situation_of_passed_slot(facts: SlotFacts, stored: StoredSchedule) -> str:
     if stored.state_at(facts.slot.at) not in (None, "active"):
         return "was_inactive"
     if facts.slot.at <= stored.effective_since:
-        return "before_since"
+        return "before_since" if stored.revision else "not_stored"
     kept = timedelta(days=facts.settings.keep_runs_days)
     return "deleted_record" if facts.now - facts.slot.at > kept else "passed_over"
 

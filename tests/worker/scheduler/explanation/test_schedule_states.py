@@ -117,6 +117,16 @@ async def test_a_slot_of_before_the_schedule_counted(new_context: NewContext, cl
     assert "was edited at 2026-10-21T14:30:00Z" in sentences(found)
 
 
+async def test_a_slot_of_a_schedule_that_is_only_configured(new_context: NewContext) -> None:
+    ctx = await new_context()
+    await ctx.worker.schedules.remove("s")
+
+    found = await explain_at(ctx, NOON - HOUR)
+
+    assert found.verdict == "before_since"
+    assert "no daemon has stored the schedule yet" in sentences(found)
+
+
 async def test_neither_a_schedule_nor_a_record_is_an_error(new_context: NewContext) -> None:
     ctx = await new_context()
 
