@@ -31,7 +31,12 @@ async def _show_page(check: Check, page: list[Player]) -> None:
     page = check.dry.unchanged(page)
     streaks = await check.ctx.streaks.of_users([player.user_id for player in page])
     shown = [
-        (player, shown_streak.shown_fields(check, player, streaks.get(player.user_id, Streak())))
+        (
+            player,
+            shown_streak.shown_fields(
+                check, player, streaks.get(player.user_id, Streak()), check.now
+            ),
+        )
         for player in page
     ]
     check.note("streaks_shown", len(shown))
@@ -75,7 +80,7 @@ async def _end_page(check: Check, page: list[Player], today: date) -> None:
             over.append(player.user_id)
             streak = replace(streak, current=0)
         application, _ = shown_streak.application_streak(check, player)
-        fields = shown_streak.shown_fields(check, player, streak)
+        fields = shown_streak.shown_fields(check, player, streak, check.now)
         if fields["current_streak"] == 0:
             # The one that ended last is lost: pages showed it when the other one ended.
             ends = ((last, player.ours), (application.last_local, application.current))

@@ -43,14 +43,14 @@ def initial_streak(player: Player, application: ApplicationStreak) -> Streak:
 
 
 def shown_fields(
-    check: Check, player: Player, streak: Streak, active_at: datetime | None = None
+    check: Check,
+    player: Player,
+    streak: Streak,
+    as_of: datetime,
+    active_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """The fields of progress that show a streak: now, or after activity at an instant.
-
-    What ends after that activity is ended by the check of streaks, as it is between hourly runs.
-    """
+    """The fields of progress that show a streak as of an instant, perhaps after new activity."""
     application, at = application_streak(check, player)
-    as_of = active_at or check.now
     today = periods.local_date(as_of, check.zone_of(player))
     current = shown_length(streak, application, today, as_of.astimezone(UTC).date())
     last_active, known = player.shown.last_activity, last_activity(player)

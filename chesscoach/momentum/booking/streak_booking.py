@@ -16,9 +16,10 @@ from chesscoach.momentum.streaks import Change, add_days
 class StreakBooking:
     """The streaks of the players who were active in a window, and the awards of their days."""
 
-    def __init__(self, check: Check, players: Mapping[str, Player]) -> None:
+    def __init__(self, check: Check, players: Mapping[str, Player], after: datetime) -> None:
         self._check = check
         self._players = players
+        self._after = after
         self._changes: dict[str, Change] = {}
         self._known: set[str] = set()
         self._days: dict[str, dict[date, tuple[datetime, datetime]]] = {}
@@ -27,10 +28,13 @@ class StreakBooking:
 
     @classmethod
     async def prepare(
-        cls, check: Check, players: Mapping[str, Player], found: EvidenceWindow
+        cls, check: Check, players: Mapping[str, Player], found: EvidenceWindow, after: datetime
     ) -> "StreakBooking":
-        """Reads the streaks of active players and calculates how activity moves them."""
-        booking = cls(check, players)
+        """Reads the streaks of active players and calculates how activity moves them.
+
+        `after` is where the window begins.
+        """
+        booking = cls(check, players, after)
         booking._collect_days(found)
         await booking._move_streaks()
         return booking
@@ -129,7 +133,9 @@ class StreakBooking:
 
     def _shown(self, user_id: str, change: Change) -> dict[str, Any]:
         player, active_at = self._players[user_id], self._active_at(user_id)
-        fields = shown_streak.shown_fields(self._check, player, change.streak, active_at)
+        # What ends later is ended by the check of streaks, as it is between hourly runs.
+        as_of = max(active_at, self._after)
+        fields = shown_streak.shown_fields(self._check, player, change.streak, as_of, active_at)
         if change.lost:
             last, length = change.lost[-1]
             fields |= {

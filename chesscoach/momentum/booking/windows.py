@@ -124,7 +124,7 @@ async def _book_window(
     found = replace(found, sessions=_dated_sessions(check, sessions, players, window))
     earned = awards_of(found, check.ctx.settings, _day_of(check, players))
     earned = await _without_paid(check, earned)
-    streaks = await StreakBooking.prepare(check, players, found)
+    streaks = await StreakBooking.prepare(check, players, found, window.after)
     await check.add([*earned, *streaks.awards], players, window.until)
     await streaks.save()
     await apply_batches(check)

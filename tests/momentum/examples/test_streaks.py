@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.momentum.check_series import CheckSeries, RunSeries
 from tests.support.momentum.scenario import MomentumScenario
+from tests.support.training.session_documents import insert_session
 
 LOS_ANGELES = "America/Los_Angeles"
 ONLY_IN_PROGRESS = ("by-local-day", "by-instant")
@@ -118,3 +119,17 @@ async def test_only_the_check_of_streaks_ends_a_streak_however_late_another_chec
     await momentum.check("2026-03-20T12:35:00Z", "streaks")
     assert momentum.streak() == (0, 3)
     assert len(momentum.notices("streak_lost")) == 1
+
+
+async def test_a_day_that_joins_a_streak_late_shows_no_streak_that_is_over(
+    momentum: MomentumScenario,
+) -> None:
+    await momentum.begin("2026-03-01T00:00:00Z")
+    momentum.add_player("u1")
+    momentum.application.reflect("u1", at("03 12:00"))
+    await momentum.check("2026-03-06T12:05:00Z")
+    insert_session(momentum.db, "u1", "2026-03-02")
+
+    await momentum.check("2026-03-07T12:05:00Z", "weekly")
+
+    assert momentum.streak() == (0, 2)
