@@ -61,10 +61,15 @@ def link(user_id: str, config: str | None, as_json: bool, **given: str | None) -
         raise click.UsageError(f"nothing to link: give a USER_ID and {flags}")
 
     async def body(ctx: Context) -> Output:
+        created = not await ctx.users.exists(user_id)
         await ctx.users.link(user_id, names)
         linked = ", ".join(f"{source} {name}" for source, name in names.items())
         return Output(
-            data={"user_id": user_id, "linked": names}, text=[f"linked {user_id}: {linked}"]
+            data={"user_id": user_id, "created": created, "linked": names},
+            text=[
+                *([f"created the user {user_id}, who did not exist"] if created else []),
+                f"linked {user_id}: {linked}",
+            ],
         )
 
     invocation.run_command(config, as_json, body)

@@ -23,8 +23,10 @@ def test_an_account_is_linked_listed_and_unlinked(
     run_cli: RunCli, run_cli_json: RunJson, db: Any
 ) -> None:
     run_cli("db", "init")
-    run_cli("accounts", "link", "ann", "--lichess", "Ann")
-    run_cli("accounts", "link", "ann", "--chesscom", "ann-c")
+    first = run_cli("accounts", "link", "ann", "--lichess", "Ann")
+    second = run_cli("accounts", "link", "ann", "--chesscom", "ann-c")
+    assert "created the user ann" in first.stdout
+    assert second.stdout == "linked ann: chess.com ann-c\n"
 
     shown = run_cli_json("accounts", "list")
     table = run_cli("accounts", "list")
