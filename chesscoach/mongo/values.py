@@ -18,6 +18,9 @@ _OTHER_TYPES = [
 NEITHER_TEXT_NOR_DATE: tuple[Any, ...] = ({"$type": _OTHER_TYPES}, [])
 """Conditions on a field that has a value of another type; an index on the field serves each."""
 
+NO_TEXT: tuple[Any, ...] = (*NEITHER_TEXT_NOR_DATE, {"$type": "date"}, None)
+"""Such conditions on a field that has no text, or no value."""
+
 
 def is_text(value: object) -> TypeGuard[str]:
     """Whether a stored value is a text, and nothing that only looks like one."""

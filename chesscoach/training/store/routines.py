@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from chesscoach.errors import StoreFailed
+from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.readable import refuse_code
@@ -25,8 +26,6 @@ from chesscoach.training.sessions.routine import (
     ZoneSource,
 )
 from chesscoach.training.zones import Zones
-
-_TEXT_IDS = {"$type": "string"}
 
 
 class InvalidRoutine(Struct, frozen=True, kw_only=True):
@@ -66,9 +65,9 @@ class RoutineStore:
     ) -> AsyncIterator[tuple[list[Routine], list[InvalidRoutine]]]:
         """Pages of all routines, or of a user's, with the invalid documents among them."""
         query: Document = {"user_id": user_id} if user_id is not None else {}
-        odd = await self._collection.find({**query, "_id": {"$not": _TEXT_IDS}}, {"user_id": 1})
-        if odd:
-            yield [], [_invalid(document, "its _id is not a text") for document in odd]
+        odd = [{**query, "_id": value} for value in values.NO_TEXT]
+        if documents := await self._collection.find({"$or": odd}, {"user_id": 1}):
+            yield [], [_invalid(document, "its _id is not a text") for document in documents]
         after = ""
         while page := await self._collection.find(
             {**query, "_id": {"$gt": after}}, sort=[("_id", 1)], limit=size

@@ -12,6 +12,7 @@ import msgspec
 from pymongo import UpdateOne
 
 from chesscoach.errors import StoreFailed
+from chesscoach.mongo import values
 from chesscoach.mongo.client import Database, Document
 from chesscoach.mongo.collection import MongoCollection
 from chesscoach.mongo.readable import split_readable
@@ -108,8 +109,8 @@ class SessionStore:
         self, last: date, size: int
     ) -> AsyncIterator[tuple[list[StoredSession], list[object]]]:
         """Pages of the sessions up to a day that may still change, and ids of unreadable ones."""
-        odd = {"$or": [{name: {"$not": {"$type": "string"}}} for name in ("_id", "local_date")]}
-        if documents := await self._collection.find({**_OPEN, **odd}, limit=size):
+        odd = [{**_OPEN, name: value} for name in ("_id", "local_date") for value in values.NO_TEXT]
+        if documents := await self._collection.find({"$or": odd}, limit=size):
             yield _readable(documents)
         for status in ("missed", "scheduled"):  # what becomes missed is not read a second time
             day, after = "", ""

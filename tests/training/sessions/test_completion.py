@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.support.mongo.profiling import profile
 from tests.support.odd_documents import ODD_VALUES, any_date, insert_errors, with_value
 from tests.support.training.sessions_scenario import SessionsScenario
 
@@ -177,6 +178,21 @@ def test_odd_sessions_are_named_and_left_and_the_others_are_judged(
     assert {"session", "error"} <= set(record["errors"][0])
     kept = any_date(training.db.training_sessions).count_documents({})
     assert kept == len(odd) + 1
+
+
+def test_documents_with_odd_ids_are_looked_for_in_indexes_alone(
+    training: SessionsScenario,
+) -> None:
+    training.add()
+    training.run("2026-03-01T08:00:00Z")
+
+    with profile(training.db) as notes:
+        training.run("2026-03-01T09:00:00Z")
+
+    ours = ("training_sessions", "training_routines")
+    reads = [n for n in notes if n["op"] == "query" and n["ns"].partition(".")[2] in ours]
+    assert len(reads) > len(ours)
+    assert sum(note["docsExamined"] - note["nreturned"] for note in reads) < 5
 
 
 def test_odd_documents_of_the_application_affect_nothing_else(
