@@ -37,6 +37,20 @@ async def test_evidence_without_a_readable_instant_is_counted_and_left(
     assert {name: list(momentum.db[name].find()) for name in EVIDENCE} == stored
 
 
+async def test_evidence_of_the_first_instant_is_booked_in_whatever_form(
+    momentum: MomentumScenario,
+) -> None:
+    await momentum.begin("2026-03-02T12:05:00Z")
+    forms = ("12:05Z", "12:05", "12:05+00:00", "12:05:00", "12:05:00.000+00:00", "13:05+01:00")
+    for form in forms:
+        momentum.add_player(form)
+        momentum.application.reflect(form, NOON, created_at=f"2026-03-02T{form}")
+
+    await momentum.check("2026-03-02T12:05:30Z")
+
+    assert [len(momentum.events(form)) for form in forms] == [1] * len(forms)
+
+
 async def test_a_check_reads_no_evidence_of_earlier_days(momentum: MomentumScenario) -> None:
     await momentum.begin("2026-03-01T00:00:00Z")
     momentum.add_player("u1")

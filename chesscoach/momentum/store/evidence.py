@@ -34,7 +34,9 @@ T = TypeVar("T", bound=Evidence)
 
 _WIDEST_OFFSET = timedelta(hours=15)
 _IDS_LOGGED = 3
-_SECOND = timedelta(seconds=1)
+_MINUTE = "%Y-%m-%dT%H:%M"
+"""How texts are compared: one without seconds sorts before or after all others of its minute."""
+
 _OTHER_FORMS = r"^.{10} |T.*[+-](?!00)\d\d"
 _FIELDS: dict[str, tuple[str, ...]] = {
     "games": ("imported_at",),
@@ -212,8 +214,8 @@ def _facts(
 
 
 def _query(name: str, window: Window) -> Document:
-    low = window.after.strftime("%Y-%m-%dT%H:%M:%S")
-    high = (window.until + _SECOND).strftime("%Y-%m-%dT%H:%M:%S")
+    low = window.after.strftime(_MINUTE)
+    high = (window.until + timedelta(minutes=1)).strftime(_MINUTE)
     dates, texts = {"$gte": window.after, "$lte": window.until}, {"$gte": low, "$lt": high}
     branches = [*_for_fields(name, dates), *_for_fields(name, texts)]
     if name in window.mixed:
