@@ -13,7 +13,6 @@ from chesscoach.config import JobLimits, JobsSettings
 from chesscoach.schedules.outcome import FAILED_OUTCOMES, SUCCEEDED_OUTCOMES
 from chesscoach.schedules.schedule import format_rfc3339
 from chesscoach.sources.source import SOURCES
-from chesscoach.worker.runner.result import EXIT_USAGE
 from chesscoach.worker.store.run_documents import RunRecord
 
 MIN_429_RATIO, MIN_429_COUNT = 0.1, 2
@@ -43,13 +42,10 @@ def conditions(facts: Facts, jobs: JobsSettings) -> list[Condition]:
 def _by_subject(ended: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     """The runs of the newest slot, or the newest manual run, by the schedule that they count for.
 
-    `ended` is in the order of their ends. Of a slot in shards, each shard is a run. A manual run
-    that was refused for its arguments counts for nothing: its operator has read why.
+    `ended` is in the order of their ends. Of a slot in shards, each shard is a run.
     """
     newest: dict[str, list[RunRecord]] = {}
     for run in ended:
-        if run.slot is None and run.exit_code == EXIT_USAGE:
-            continue
         runs = newest.setdefault(_subject(run), [])
         if not runs or (run.shard is not None and run.slot == runs[0].slot):
             runs.append(run)

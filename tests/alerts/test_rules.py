@@ -190,18 +190,6 @@ def test_each_schedule_of_a_job_is_a_cause_of_its_own_and_manual_runs_count_for_
     assert not other.firing
 
 
-def test_a_manual_run_with_a_wrong_argument_neither_fires_nor_clears() -> None:
-    refused = make_run(
-        1, id="manual", schedule=None, slot=None, outcome="failed", done=0, exit_code=2
-    )
-    failed = make_run(60, id="failed", outcome="failed", done=0)
-
-    assert condition(make_facts(refused), "success_rate") is None
-    found = condition(make_facts(refused, failed), "success_rate")
-    assert found is not None
-    assert (found.firing, found.run_id) == (True, "failed")
-
-
 def test_an_outage_of_one_source_is_one_cause() -> None:
     """The accounts that failed are those of the source whose breaker opened."""
     errors = [{"account": "lichess:ann", "error": "500"}]
