@@ -24,6 +24,7 @@ from chesscoach.momentum.admin.context import AdminContext
 from chesscoach.momentum.context import MomentumContext
 from chesscoach.momentum.store.collections import MomentumCollections
 from chesscoach.momentum.store.progress import ProgressStore
+from chesscoach.momentum.store.sessions import TrainingSessions
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.streaks import StreakStore
 from chesscoach.momentum.store.views import Views
@@ -194,6 +195,7 @@ class Context(Struct, frozen=True, kw_only=True):
             now=self.now,
             views=Views(database),
             state=StateStore(database),
+            sessions=TrainingSessions(database),
         )
 
     @property

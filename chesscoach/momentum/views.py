@@ -12,6 +12,7 @@ from chesscoach.momentum import levels, periods
 from chesscoach.momentum.levels import Band
 from chesscoach.momentum.periods import KINDS, Kind, Period
 from chesscoach.momentum.store.progress_documents import PREFIXES, to_day
+from chesscoach.momentum.store.sessions import TrainingSessions
 from chesscoach.momentum.store.state import StateStore
 from chesscoach.momentum.store.views import BoardEntry, LedgerEntry, PlayerDocuments, Views
 from chesscoach.mongo import values
@@ -27,6 +28,7 @@ class ViewContext(Struct, frozen=True, kw_only=True):
     now: Callable[[], datetime]
     views: Views
     state: StateStore
+    sessions: TrainingSessions
 
 
 class Board(Struct, frozen=True, kw_only=True):
@@ -156,7 +158,9 @@ async def _period_view(
     prefix, progress = PREFIXES[period.kind], stored.progress
     previous_key = values.to_text(progress.get(f"{prefix}_prev_key"))
     result = await ctx.views.result(user_id, period.kind, previous_key) if previous_key else {}
-    planned, done = await ctx.views.sessions(user_id, period)
+    closes_at = period.closes_at(zone, ctx.settings.close_hour)
+    sessions = await ctx.sessions.planned(period.first, period.last, closes_at, [user_id])
+    planned, done = sessions.get(user_id, (0, 0))
     return PeriodView(
         kind=period.kind,
         key=values.to_text(progress.get(f"{prefix}_key")),
@@ -168,7 +172,7 @@ async def _period_view(
         current_key=period.key,
         planned=planned,
         done=done,
-        closes_at=period.closes_at(zone, ctx.settings.close_hour),
+        closes_at=closes_at,
     )
 
 

@@ -87,7 +87,22 @@ class Players:
     async def zones_of(self, progress: Sequence[Document]) -> list[ZoneOf]:
         """The players of a page, with the zones that they have set."""
         wanted = await self._timezones([document["user_id"] for document in progress])
-        return _zones_of(progress, wanted)
+        by_user: dict[str, list[Document]] = {}
+        for document in progress:
+            by_user.setdefault(document["user_id"], []).append(document)
+        return [
+            ZoneOf(
+                id=first["_id"],
+                user_id=user_id,
+                stored=(values.to_text(first.get("tz")), values.to_text(first.get("tz_source"))),
+                wanted=wanted.get(user_id),
+                new=tuple(
+                    kind for kind, field in _CLOSED.items() if not values.to_text(first.get(field))
+                ),
+                surplus=tuple(document["_id"] for document in others),
+            )
+            for user_id, (first, *others) in by_user.items()
+        ]
 
     async def with_surplus_progress(self, limit: int) -> list[Any]:
         """The sorted ids of at most `limit` users with several documents in `user_progress`.
@@ -129,22 +144,3 @@ class Players:
             for user in users
             if values.is_text(user["user_id"])
         }
-
-
-def _zones_of(documents: Sequence[Document], wanted: Mapping[str, Any]) -> list[ZoneOf]:
-    by_user: dict[str, list[Document]] = {}
-    for document in documents:
-        by_user.setdefault(document["user_id"], []).append(document)
-    return [
-        ZoneOf(
-            id=first["_id"],
-            user_id=user_id,
-            stored=(values.to_text(first.get("tz")), values.to_text(first.get("tz_source"))),
-            wanted=wanted.get(user_id),
-            new=tuple(
-                kind for kind, field in _CLOSED.items() if not values.to_text(first.get(field))
-            ),
-            surplus=tuple(document["_id"] for document in others),
-        )
-        for user_id, (first, *others) in by_user.items()
-    ]

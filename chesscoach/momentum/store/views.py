@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from chesscoach.momentum.periods import Kind, Period
+from chesscoach.momentum.periods import Kind
 from chesscoach.momentum.store.players import RANKABLE
 from chesscoach.mongo import timestamps, values
 from chesscoach.mongo.client import Database, Document
@@ -56,7 +56,6 @@ class Views:
         self._periods = MongoCollection(database, "momentum_periods")
         self._streaks = MongoCollection(database, "momentum_streaks")
         self._achievements = MongoCollection(database, "user_achievements")
-        self._sessions = MongoCollection(database, "training_sessions")
         self._users = MongoCollection(database, "users")
 
     async def final_board(self, kind: Kind, key: str, limit: int) -> list[BoardEntry]:
@@ -162,13 +161,6 @@ class Views:
             )
             for document in documents
         ]
-
-    async def sessions(self, user_id: str, period: Period) -> tuple[int, int]:
-        """How many training sessions of a period are planned, and how many are completed."""
-        days = {"$gte": period.first.isoformat(), "$lte": period.last.isoformat()}
-        query = {"user_id": user_id, "local_date": days, "status": {"$ne": "cancelled"}}
-        planned = await self._sessions.count(query)
-        return planned, await self._sessions.count({**query, "status": "completed"})
 
 
 def _only_users(field: str) -> list[Document]:
