@@ -63,7 +63,7 @@ class Check:
         """The time zones in use, or that would be after a dry run; they are read once."""
         if self._zones is None:
             self._zones = await self.ctx.players.zones()
-        return sorted({*self._zones, *self.unzoned})
+        return sorted({*self._zones, *self.dry.zone_names})
 
     def forget_zones(self) -> None:
         """Makes `zones` read them again, after some have changed."""

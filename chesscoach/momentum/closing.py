@@ -168,14 +168,14 @@ async def _open_periods(
 async def _pages(
     check: Check, kind: Kind, last: Period, names: Collection[str]
 ) -> AsyncIterator[list[Player]]:
-    """Pages of the players of some zones for whom a period is open; in a dry run also new ones."""
+    """Pages of the players of some zones for whom a period is open."""
     size = check.ctx.settings.batch
     query = open_query(kind, last.key, next(check.filters(names)))
     async for page in check.ctx.progress.pages(query, size, only_periods=True):
-        yield page
-    new = check.dry.unzoned(names)
-    for start in range(0, len(new), size):
-        players = await check.players_of(new[start : start + size])
+        yield [player for player in page if player.user_id not in check.dry.zones]
+    moved = check.dry.moved_to(names)
+    for start in range(0, len(moved), size):
+        players = await check.players_of(moved[start : start + size])
         yield [player for player in players.values() if player.closed[kind] < last.key]
 
 

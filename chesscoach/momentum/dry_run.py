@@ -21,12 +21,13 @@ from chesscoach.momentum.streaks import Streak
 class DryRun:
     """The changes of a dry run.
 
-    `zones` are those of players who have none yet. `stored` are players as they were before
-    `players` changed, None for new ones. `batches` wait to be applied.
+    `zones` are those of players who have none yet, or another one. `stored` are players as they
+    were before `players` changed, None for new ones. `batches` wait to be applied.
     """
 
     def __init__(self) -> None:
         self.zones: dict[str, ZoneChange] = {}
+        self.zone_names: set[str] = set()
         self.stored: dict[str, Player | None] = {}
         self.players: dict[str, Player] = {}
         self.batches: dict[int, dict[str, list[Entry]]] = {}
@@ -50,6 +51,11 @@ class DryRun:
         if change is None:
             return player
         return replace(player, tz=change.tz, closed={**player.closed, **dict(change.closed)})
+
+    def move(self, user_id: str, change: ZoneChange) -> None:
+        """Notes the zone that a player would get."""
+        self.zones[user_id] = change
+        self.zone_names.add(change.tz)
 
     def change(self, before: Player | None, after: Player) -> None:
         """Notes a player as this run would leave it."""
@@ -131,7 +137,7 @@ class DryRun:
         """The key of the last period that would be final in a zone; blank if there is none."""
         return self._closed.get((kind, name or ""), "")
 
-    def unzoned(self, names: Collection[str]) -> list[str]:
+    def moved_to(self, names: Collection[str]) -> list[str]:
         """The users whose progress would get one of some zones."""
         wanted = set(names)
         return [user for user, change in self.zones.items() if change.tz in wanted]

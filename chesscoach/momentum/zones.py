@@ -41,9 +41,8 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
                 invalid.append(player.user_id)
             if change.closed or player.stored != (change.tz, change.source):
                 changes.setdefault(change, []).append(player.id)
-            if check.run.dry_run and player.stored[0] is None:
-                check.dry.zones[player.user_id] = change
-                check.unzoned.setdefault(change.tz, []).append(player.id)
+            if check.run.dry_run:
+                _note_zone(check, player, change)
         check.note("timezones_changed", sum(map(len, changes.values())))
         if changes and not check.run.dry_run:
             await check.ctx.players.change_zones(changes)
@@ -56,6 +55,13 @@ async def refresh_zones(check: Check, user_ids: Collection[str] | None = None) -
     await check.run.for_each(pages, refresh)
     if user_ids is None:
         _report(check, invalid, surplus)
+
+
+def _note_zone(check: Check, player: ZoneOf, change: ZoneChange) -> None:
+    if player.stored[0] != change.tz:
+        check.dry.move(player.user_id, change)
+    if player.stored[0] is None:
+        check.unzoned.setdefault(change.tz, []).append(player.id)
 
 
 def _report(check: Check, invalid: Sequence[str], surplus: Sequence[Any]) -> None:
