@@ -151,8 +151,8 @@ async def _open_periods(
 ) -> AsyncIterator[tuple[Period, list[Player]]]:
     """The closed periods that are not final yet, oldest first, with a page of their players."""
     for last, group in zones.by_last_closed(names, kind, at, check.ctx.settings.close_hour).items():
-        still_open = check.dry.still_open(kind, last.key, group)
-        async for page in _pages(check, kind, last, still_open):
+        open_zones = check.dry.open_zones(kind, last.key, group)
+        async for page in _pages(check, kind, last, open_zones):
             by_closed: dict[str, list[Player]] = {}
             for player in page:
                 closed = max(player.closed[kind], check.dry.closed(kind, player.tz))
@@ -173,7 +173,7 @@ async def _pages(
     query = open_query(kind, last.key, next(check.filters(names)))
     async for page in check.ctx.progress.pages(query, size, only_periods=True):
         yield [player for player in page if player.user_id not in check.dry.zones]
-    moved = check.dry.moved_to(names)
+    moved = check.dry.users_moved_to(names)
     for start in range(0, len(moved), size):
         players = await check.players_of(moved[start : start + size])
         yield [player for player in players.values() if player.closed[kind] < last.key]

@@ -102,12 +102,12 @@ class DryRun:
             if user_id in stored or user_id in added
         }
 
-    def streaking(self, names: Collection[str]) -> list[Player]:
+    def players_with_streaks(self, names: Collection[str]) -> list[Player]:
         """The players of some zones whose streaks this run would have shown."""
         players, wanted = (self.players[user_id] for user_id in self.streaks), set(names)
         return [player for player in players if player.tz in wanted]
 
-    def unchanged(self, players: Sequence[Player]) -> list[Player]:
+    def without_streaks(self, players: Sequence[Player]) -> list[Player]:
         """Those of some stored players whose streak this run would not have shown yet."""
         found = [player for player in players if player.user_id not in self.streaks]
         return [self._zoned(player) for player in found]
@@ -116,7 +116,7 @@ class DryRun:
         """Notes that the periods up to each key are final in some zones."""
         self._closed |= {(kind, name): key for key, names in groups.items() for name in names}
 
-    def still_open(self, kind: Kind, key: str, names: Collection[str]) -> list[str]:
+    def open_zones(self, kind: Kind, key: str, names: Collection[str]) -> list[str]:
         """Those of some zones in which the period of a key would not be final yet."""
         return [name for name in names if self.closed(kind, name) < key]
 
@@ -137,7 +137,7 @@ class DryRun:
         """The key of the last period that would be final in a zone; blank if there is none."""
         return self._closed.get((kind, name or ""), "")
 
-    def moved_to(self, names: Collection[str]) -> list[str]:
+    def users_moved_to(self, names: Collection[str]) -> list[str]:
         """The users whose progress would get one of some zones."""
         wanted = set(names)
         return [user for user, change in self.zones.items() if change.tz in wanted]

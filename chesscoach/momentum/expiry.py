@@ -28,7 +28,7 @@ async def show_streaks(check: Check) -> None:
 
 
 async def _show_page(check: Check, page: list[Player]) -> None:
-    page = check.dry.unchanged(page)
+    page = check.dry.without_streaks(page)
     streaks = await check.ctx.streaks.of_users([player.user_id for player in page])
     shown = [
         (
@@ -54,8 +54,8 @@ async def end_streaks(check: Check) -> None:
     for today, group in zones.by_date(await check.zones(), check.now).items():
         query = ended_query(today, today_utc, next(check.filters(group)))
         async for page in ctx.progress.pages(query, ctx.settings.batch):
-            await _end_page(check, check.dry.unchanged(page), today)
-        changed = check.dry.streaking(group)
+            await _end_page(check, check.dry.without_streaks(page), today)
+        changed = check.dry.players_with_streaks(group)
         await _end_page(check, [p for p in changed if _is_any_over(check, p, today)], today)
 
 

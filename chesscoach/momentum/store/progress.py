@@ -23,9 +23,6 @@ _NAMESPACE = UUID("0c8a6b1e-58a3-4a52-9a57-2f1c5b0f9d11")
 _PERIOD_FIELDS = dict.fromkeys(
     ("user_id", "tz", *(f"{kind}_closed" for kind in KINDS), "weekly_key", "monthly_key"), 1
 )
-_ADDED = "momentum_added"
-"""The field that has a document's booking while a pipeline adds it."""
-
 _DAY = timedelta(days=1)
 _THRESHOLDS = [level.xp for level in LEVELS]
 
@@ -107,7 +104,7 @@ class ProgressStore:
         """Adds a batch's points and statistics to progress; each document once per batch."""
         await self._collection.update_each(
             [(booking["id"], _added(booking)) for booking in bookings],
-            lambda added: _booking_stages(added, batch, now),
+            lambda own: _booking_stages(own, batch, now),
             {"momentum_batch": {"$not": {"$gte": batch}}},
         )
 
@@ -162,7 +159,7 @@ class ProgressStore:
                 )
                 for player, fields in shown
             ],
-            lambda own: [{"$replaceWith": _with_shown(own)}],
+            lambda own: [_replace(own, _with_shown())],
         )
 
 
@@ -223,11 +220,16 @@ def _added(booking: Document) -> Document:
     }
 
 
-def _booking_stages(added: Document, batch: int, now: datetime) -> list[Document]:
+def _replace(own: Document, document: Document) -> Document:
+    """The stage that replaces a document by an expression in which `own` is its own value."""
+    return {"$replaceWith": {"$let": {"vars": {"own": own}, "in": document}}}
+
+
+def _booking_stages(own: Document, batch: int, now: datetime) -> list[Document]:
     """The pipeline that adds its booking to a document; numbers of another type count as zero."""
     fields: Document = {
-        "xp": {"$add": [integer_expression("xp"), f"${_ADDED}.points"]},
-        "momentum_xp": {"$add": [integer_expression("momentum_xp"), f"${_ADDED}.points"]},
+        "xp": {"$add": [integer_expression("xp"), "$$own.points"]},
+        "momentum_xp": {"$add": [integer_expression("momentum_xp"), "$$own.points"]},
         "momentum_batch": batch,
         "updated_at": now,
         "best_accuracy": _if_added("accuracy", "best_accuracy", "$max", _number),
@@ -235,15 +237,12 @@ def _booking_stages(added: Document, batch: int, now: datetime) -> list[Document
     for name in STATS:
         fields[name] = _if_added(f"stats.{name}", name, "$add", integer_expression)
     return [
-        {"$set": {_ADDED: added}},
-        {"$set": fields},
+        _replace(own, {"$mergeObjects": ["$$ROOT", fields, "$$own.counters"]}),
         {"$set": {"level": level_expression("xp")}},
-        {"$replaceWith": {"$mergeObjects": ["$$ROOT", f"${_ADDED}.counters"]}},
-        {"$unset": _ADDED},
     ]
 
 
-def _with_shown(own: Document) -> Document:
+def _with_shown() -> Document:
     """The document with its new fields, where pages show what they were calculated from."""
     is_shown = [
         {"$eq": [{"$ifNull": [f"${field}", None]}, f"$$own.{name}"]}
@@ -253,14 +252,12 @@ def _with_shown(own: Document) -> Document:
         )
     ]
     changed = {"$mergeObjects": ["$$ROOT", "$$own.fields"]}
-    return {
-        "$let": {"vars": {"own": own}, "in": {"$cond": [{"$and": is_shown}, changed, "$$ROOT"]}}
-    }
+    return {"$cond": [{"$and": is_shown}, changed, "$$ROOT"]}
 
 
 def _if_added(added: str, field: str, operator: str, number: Callable[[str], Document]) -> Document:
     """A field after an addition; without one it stays as it is, or missing."""
-    value = f"${_ADDED}.{added}"
+    value = f"$$own.{added}"
     total = {operator: [number(field), value]}
     return {"$cond": [{"$isNumber": value}, total, f"${field}"]}
 
