@@ -73,12 +73,17 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class PlayerHistory(Struct, kw_only=True):
-    """A player, and all that they did; no progress before."""
+    """A player, and all that they did; no points before.
+
+    Without `has_progress`, the progress document is made for the first activity. Periods that
+    closed before that have no result.
+    """
 
     user_id: str
     timezone: str
     evidence: list[Evidence]
     sessions: list[Session]
+    has_progress: bool = True
 
     @property
     def zone(self) -> ZoneInfo:
@@ -242,6 +247,8 @@ def _close(player: PlayerHistory, result: Result, begun: datetime, now: datetime
         closes = datetime.combine(days[-1] + timedelta(days=1), time(6), player.zone)
         if not begun < closes.astimezone(UTC) <= now:
             continue
+        if not player.has_progress and not _is_active_by(player, closes):
+            continue
         planned = [s for s in player.sessions if s.day in days and s.status != "cancelled"]
         done = sum(session.status == "completed" for session in planned)
         perfect = done == len(planned) >= (1 if kind == "week" else 10)
@@ -250,6 +257,10 @@ def _close(player: PlayerHistory, result: Result, begun: datetime, now: datetime
             result.bonuses[f"{kind} {days[-1]}"] = 30 if kind == "week" else 150
         into = result.weeks if kind == "week" else result.months
         into[key] = Period(planned=len(planned), done=done, perfect=perfect)
+
+
+def _is_active_by(player: PlayerHistory, at: datetime) -> bool:
+    return any(item.at <= at for item in player.evidence) or bool(_completed(player, at))
 
 
 def _month_days(first: date) -> Iterator[date]:

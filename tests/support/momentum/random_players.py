@@ -29,7 +29,10 @@ def random_players(
 def _player(
     chance: random.Random, user_id: str, zone: str, begun: datetime, ended: datetime
 ) -> PlayerHistory:
-    player = PlayerHistory(user_id=user_id, timezone=zone, evidence=[], sessions=[])
+    has_progress = int(user_id[1:]) % 3 > 0
+    player = PlayerHistory(
+        user_id=user_id, timezone=zone, evidence=[], sessions=[], has_progress=has_progress
+    )
     share = chance.choice((0.1, 0.5, 0.9, 1.0))
     first, last = player.local_day(begun) + timedelta(days=1), player.local_day(ended)
     strict = chance.random() < 0.4  # completes every session
@@ -69,9 +72,9 @@ class PlayersInDatabase:
 
     def register(self) -> None:
         """Adds the users, some of them without a progress document, and all sessions ahead."""
-        for number, player in enumerate(self._players):
+        for player in self._players:
             self._application.register(player.user_id, timezone=player.timezone)
-            if number % 3:
+            if player.has_progress:
                 self._application.start_progress(player.user_id)
             for session in player.sessions:
                 name = f"{player.user_id}|{session.day}"
